@@ -1,0 +1,39 @@
+# How every target of the project is built, and the helpers that the folders' CMakeLists use.
+
+add_library(akin_build_flags INTERFACE)
+target_compile_features(akin_build_flags INTERFACE cxx_std_20)
+target_compile_options(akin_build_flags INTERFACE
+  -Wall -Wextra -Werror -Wshadow -Wnon-virtual-dtor -Wimplicit-fallthrough
+  # Rounding must not depend on what the optimizer finds to fuse: kernels write every fused multiply-add out.
+  -ffp-contract=off
+  -fvisibility=hidden -fvisibility-inlines-hidden)
+if(AKIN_SANITIZE)
+  target_compile_options(akin_build_flags INTERFACE -fsanitize=${AKIN_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  target_link_options(akin_build_flags INTERFACE -fsanitize=${AKIN_SANITIZE})
+endif()
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+
+# akin_folder(NAME SOURCES ... DEPS ...): one folder of src/ as an object library. DEPS are the folders below it that it
+# may include (docs/tour.md has the picture; tools/check_includes.py checks the arrows). The objects of all folders
+# together are libakin.
+function(akin_folder name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS" ${ARGN})
+  add_library(akin_${name} OBJECT ${ARG_SOURCES})
+  target_include_directories(akin_${name} PUBLIC
+    $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include> $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/src>)
+  target_link_libraries(akin_${name} PRIVATE akin_build_flags)
+  foreach(dep IN LISTS ARG_DEPS)
+    target_link_libraries(akin_${name} PUBLIC ${dep})
+  endforeach()
+  set_property(GLOBAL APPEND PROPERTY AKIN_FOLDERS akin_${name})
+endfunction()
+
+# akin_test(NAME SOURCES ...): a GoogleTest program whose tests ctest finds by name. It may see src/.
+function(akin_test name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LIBS" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/tests)
+  target_compile_definitions(${name} PRIVATE AKIN_TEST_DATA="${PROJECT_SOURCE_DIR}/tests/data")
+  target_link_libraries(${name} PRIVATE akin akin_build_flags GTest::gtest GTest::gtest_main ${ARG_LIBS})
+  gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60)
+endfunction()

@@ -1,0 +1,49 @@
+#include "akin/result.h"
+
+#include <cstdio>
+#include <cstdlib>
+
+namespace akin {
+namespace {
+
+constexpr size_t kMaxMessageBytes = 2048;
+
+// Messages quote names from files, so they are made safe for a terminal and a log line here, once for all.
+std::string Printable(std::string message) {
+  if (message.size() > kMaxMessageBytes) {
+    size_t cut = kMaxMessageBytes - 3;
+    while (cut > 0 && (static_cast<unsigned char>(message[cut]) & 0xC0) == 0x80) --cut;  // Not inside a UTF-8 character.
+    message.resize(cut);
+    message += "...";
+  }
+  for (char& c : message) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = '?';
+  }
+  return message;
+}
+
+}  // namespace
+
+std::string_view ErrorCodeName(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::kCancelled: return "Cancelled";
+    case ErrorCode::kInvalidInput: return "InvalidInput";
+    case ErrorCode::kDeadlineExceeded: return "DeadlineExceeded";
+    case ErrorCode::kModelNotFound: return "ModelNotFound";
+    case ErrorCode::kOverloaded: return "Overloaded";
+    case ErrorCode::kInvalidModel: return "InvalidModel";
+    case ErrorCode::kUnsupportedModel: return "UnsupportedModel";
+    case ErrorCode::kInternal: return "Internal";
+    case ErrorCode::kServiceUnavailable: return "ServiceUnavailable";
+  }
+  return "Internal";
+}
+
+Error::Error(ErrorCode code, std::string message) : code_(code), message_(Printable(std::move(message))) {}
+
+void FailOnBadResultAccess(const Error& error) {
+  std::fprintf(stderr, "akin: the value of a failed Result was read: %s\n", error.message().c_str());
+  std::abort();
+}
+
+}  // namespace akin

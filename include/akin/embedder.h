@@ -63,8 +63,8 @@ struct ModelInfo {
   std::string path;          // The folder.
   std::string architecture;  // config.json's "model_type".
   int dimension = 0;         // Values in a vector.
-  int max_tokens = 0;        // Limit of a text unless a call says otherwise, from the model's files.
-  int max_positions = 0;     // What a call may raise it to.
+  int max_tokens = 0;     // Limit of a text unless a call says otherwise, from the model's files.
+  int max_positions = 0;  // What a call may raise it to.
   int num_layers = 0;
   int hidden_size = 0;
   int num_heads = 0;
@@ -81,20 +81,24 @@ struct ModelInfo {
   double load_ms = 0;
 };
 
-// A loaded model. Immutable after Load; a copy is a cheap second handle to the same model, and all calls may be made
-// from many threads at once: no lock is held while a model computes.
+// A loaded model. Immutable after Load; a copy is a cheap second handle to the same model, and all
+// calls may be made from many threads at once: no lock is held while a model computes.
 class Embedder {
  public:
-  // `model` is the path of a sentence-transformers folder, or the name of a model in Akin's cache, as
-  // "all-MiniLM-L6-v2". On return the model is warm: the first Embed is as fast as the others.
+  // `model` is the path of a sentence-transformers folder, or the name of a model in Akin's cache,
+  // as "all-MiniLM-L6-v2". On return the model is warm: the first Embed is as fast as the others.
   // Errors: ModelNotFound, InvalidModel, UnsupportedModel, InvalidInput (an option).
   static Result<Embedder> Load(std::string_view model, const LoadOptions& options = {});
 
-  // Embeds `texts` (UTF-8). An empty text is a text of special tokens only; no text at all gives no vector.
-  // Errors: InvalidInput (not UTF-8, an option out of range; the message names the text by its index), Internal.
-  Result<Embeddings> Embed(std::span<const std::string_view> texts, const EmbedOptions& options = {}) const;
-  Result<Embeddings> Embed(std::span<const std::string> texts, const EmbedOptions& options = {}) const;
-  Result<Embeddings> Embed(std::initializer_list<std::string_view> texts, const EmbedOptions& options = {}) const;
+  // Embeds `texts` (UTF-8). An empty text is a text of special tokens only; no text at all gives no
+  // vector. Errors: InvalidInput (not UTF-8, an option out of range; the message names the text by
+  // its index), Internal.
+  Result<Embeddings> Embed(std::span<const std::string_view> texts,
+                           const EmbedOptions& options = {}) const;
+  Result<Embeddings> Embed(std::span<const std::string> texts,
+                           const EmbedOptions& options = {}) const;
+  Result<Embeddings> Embed(std::initializer_list<std::string_view> texts,
+                           const EmbedOptions& options = {}) const;
 
   const ModelInfo& Info() const;
 

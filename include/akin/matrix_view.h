@@ -6,7 +6,8 @@
 
 namespace akin {
 
-// A borrowed row-major matrix [rows, cols]; row r begins at data + r * stride, stride >= cols, counted in elements.
+// A borrowed row-major matrix [rows, cols]; row r begins at data + r * stride, stride >= cols,
+// counted in elements.
 template <typename T>
 class MatrixView {
  public:
@@ -28,9 +29,13 @@ class MatrixView {
   T& operator()(size_t r, size_t c) const { return data_[r * stride_ + c]; }
 
   // Rows [first, first + count).
-  MatrixView Rows(size_t first, size_t count) const { return {data_ + first * stride_, count, cols_, stride_}; }
+  MatrixView Rows(size_t first, size_t count) const {
+    return {data_ + first * stride_, count, cols_, stride_};
+  }
   // Columns [first, first + count).
-  MatrixView Columns(size_t first, size_t count) const { return {data_ + first, rows_, count, stride_}; }
+  MatrixView Columns(size_t first, size_t count) const {
+    return {data_ + first, rows_, count, stride_};
+  }
 
  private:
   T* data_ = nullptr;

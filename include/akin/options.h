@@ -17,13 +17,15 @@ enum class BackendKind {
 
 // What the matrix products run in.
 enum class Precision {
-  kAuto,  // The fastest whose loss on the model stays within the stated bound; f32 until others exist.
+  kAuto,  // The fastest whose loss on the model stays within the stated bound; f32 until others
+          // exist.
   kF32,
 };
 
 // An instruction-set level of the native kernels. Higher ones are faster and need a newer CPU.
 enum class Isa {
-  kAuto,  // The best that the CPU and the operating system support; AKIN_ISA in the environment overrides it.
+  kAuto,  // The best that the CPU and the operating system support; AKIN_ISA in the environment
+          // overrides it.
   kScalar,
   kAvx2,    // AVX2 and FMA.
   kAvx512,  // AVX-512 F, BW, DQ and VL.
@@ -42,14 +44,17 @@ struct LoadOptions {
   BackendKind backend = BackendKind::kAuto;
   Precision precision = Precision::kAuto;
   Isa isa = Isa::kAuto;
-  // Threads that compute, the calling one included. 0: as many as the cgroup quota, the cpuset and the affinity allow.
+  // Threads that compute, the calling one included. 0: as many as the cgroup quota, the cpuset and
+  // the affinity allow.
   int num_threads = 0;
-  // The most tokens computed together (the token budget). 0: the backend's default. A longer text is computed alone.
+  // The most tokens computed together (the token budget). 0: the backend's default. A longer text
+  // is computed alone.
   int batch_tokens = 0;
 };
 
 struct EmbedOptions {
-  // Texts are cut to this many tokens, special tokens included. Unset: the model's own limit. At most ModelInfo::max_positions.
+  // Texts are cut to this many tokens, special tokens included. Unset: the model's own limit. At
+  // most ModelInfo::max_positions.
   std::optional<int> max_tokens;
   // False: a text that is longer than the limit is InvalidInput instead of being cut.
   bool truncate = true;

@@ -1,7 +1,7 @@
 // Errors are values: every call that can fail returns `Result<T>` or `Status`.
 //
-// `Result<T>` has the interface of C++23's `std::expected<T, Error>` and can become that alias one day.
-// No exception crosses this library's interface.
+// `Result<T>` has the interface of C++23's `std::expected<T, Error>` and can become that alias one
+// day. No exception crosses this library's interface.
 #pragma once
 
 #include <string>
@@ -11,16 +11,17 @@
 
 namespace akin {
 
-// Why a call failed. The numbers are gRPC's status codes, so that one table maps them to every protocol.
+// Why a call failed. The numbers are gRPC's status codes, so that one table maps them to every
+// protocol.
 enum class ErrorCode : int {
-  kCancelled = 1,            // The caller gave up.
-  kInvalidInput = 3,         // The caller's text, option or request is wrong.
-  kDeadlineExceeded = 4,     // The time given has passed.
-  kModelNotFound = 5,        // The model, or a file that it needs, is not there.
-  kOverloaded = 8,           // A queue is full; trying again later can succeed.
-  kInvalidModel = 9,         // The model's files are broken or contradict each other.
-  kUnsupportedModel = 12,    // The model is well-formed, but uses something that is not implemented.
-  kInternal = 13,            // A fault of ours, or of the machine (out of memory).
+  kCancelled = 1,          // The caller gave up.
+  kInvalidInput = 3,       // The caller's text, option or request is wrong.
+  kDeadlineExceeded = 4,   // The time given has passed.
+  kModelNotFound = 5,      // The model, or a file that it needs, is not there.
+  kOverloaded = 8,         // A queue is full; trying again later can succeed.
+  kInvalidModel = 9,       // The model's files are broken or contradict each other.
+  kUnsupportedModel = 12,  // The model is well-formed, but uses something that is not implemented.
+  kInternal = 13,          // A fault of ours, or of the machine (out of memory).
   kServiceUnavailable = 14,  // Loading, draining or gone; trying again later can succeed.
 };
 
@@ -120,19 +121,20 @@ using Status = Result<void>;
 }  // namespace akin
 
 // Returns the error of `expression`, a Status or Result, from the calling function, if it has one.
-#define AKIN_TRY(expression)                                              \
-  do {                                                                    \
-    if (auto akin_try_status = (expression); !akin_try_status) {          \
-      return ::akin::Unexpected(std::move(akin_try_status).error());      \
-    }                                                                     \
+#define AKIN_TRY(expression)                                         \
+  do {                                                               \
+    if (auto akin_try_status = (expression); !akin_try_status) {     \
+      return ::akin::Unexpected(std::move(akin_try_status).error()); \
+    }                                                                \
   } while (false)
 
-// AKIN_TRY_ASSIGN(auto x, F()): declares or assigns `x` from the value of the Result F(), or returns its error.
+// AKIN_TRY_ASSIGN(auto x, F()): declares or assigns `x` from the value of the Result F(), or
+// returns its error.
 #define AKIN_TRY_ASSIGN(declaration, expression) \
   AKIN_TRY_ASSIGN_IMPL(AKIN_TRY_CONCAT(akin_try_result_, __LINE__), declaration, expression)
-#define AKIN_TRY_ASSIGN_IMPL(result, declaration, expression)             \
-  auto result = (expression);                                             \
-  if (!result) return ::akin::Unexpected(std::move(result).error());      \
+#define AKIN_TRY_ASSIGN_IMPL(result, declaration, expression)        \
+  auto result = (expression);                                        \
+  if (!result) return ::akin::Unexpected(std::move(result).error()); \
   declaration = std::move(result).value()
 #define AKIN_TRY_CONCAT(a, b) AKIN_TRY_CONCAT_IMPL(a, b)
 #define AKIN_TRY_CONCAT_IMPL(a, b) a##b

@@ -15,7 +15,8 @@ namespace akin {
 struct IsaStatus {
   Isa isa;
   bool usable = false;
-  std::string reason;  // "CPU lacks avx512f", "the operating system does not save its registers", ...
+  std::string
+      reason;  // "CPU lacks avx512f", "the operating system does not save its registers", ...
 };
 
 struct ThreadCount {
@@ -24,9 +25,10 @@ struct ThreadCount {
 };
 
 struct SystemInfo {
-  std::string cpu;                    // "AMD EPYC 9354"
-  std::vector<std::string> features;  // Those that matter to Akin: "avx2", "avx512f", "amx_bf16", ...
-  std::vector<IsaStatus> isas;        // Lowest first.
+  std::string cpu;  // "AMD EPYC 9354"
+  std::vector<std::string>
+      features;                 // Those that matter to Akin: "avx2", "avx512f", "amx_bf16", ...
+  std::vector<IsaStatus> isas;  // Lowest first.
   Isa chosen_isa = Isa::kScalar;
   std::string chosen_isa_reason;
   ThreadCount threads;
@@ -46,7 +48,8 @@ struct ModelLocation {
 
 std::vector<ModelLocation> ListModelLocations();
 
-// The folder of `model`, a path or a name as for Embedder::Load. Error: ModelNotFound, with the places looked at.
+// The folder of `model`, a path or a name as for Embedder::Load. Error: ModelNotFound, with the
+// places looked at.
 Result<std::string> FindModel(std::string_view model);
 
 // The model that is used when none is named.

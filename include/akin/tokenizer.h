@@ -1,4 +1,5 @@
-// Text to token ids exactly as Hugging Face `tokenizers` does it, read from a model's tokenizer.json.
+// Text to token ids exactly as Hugging Face `tokenizers` does it, read from a model's
+// tokenizer.json.
 #pragma once
 
 #include <cstddef>
@@ -14,10 +15,12 @@
 
 namespace akin {
 
-// Which parts of an encoding to compute. Ids are always there; what is not asked for stays empty and costs nothing.
+// Which parts of an encoding to compute. Ids are always there; what is not asked for stays empty
+// and costs nothing.
 struct EncodeOptions {
   bool add_special_tokens = true;
-  // Cut to this many tokens, special tokens included; the cut tokens are counted in Encoding::truncated.
+  // Cut to this many tokens, special tokens included; the cut tokens are counted in
+  // Encoding::truncated.
   std::optional<int> max_tokens;
   bool with_offsets = false;  // Encoding::offsets, tokens, special_tokens_mask and word_ids too.
 };
@@ -26,7 +29,8 @@ struct EncodeOptions {
 struct Encoding {
   std::vector<int32_t> ids;
   std::vector<int32_t> type_ids;
-  std::vector<std::pair<int32_t, int32_t>> offsets;  // Begin and end in code points of the text; (0, 0) for added special tokens.
+  std::vector<std::pair<int32_t, int32_t>>
+      offsets;  // Begin and end in code points of the text; (0, 0) for added special tokens.
   std::vector<std::string> tokens;
   std::vector<uint8_t> special_tokens_mask;
   std::vector<std::optional<int32_t>> word_ids;

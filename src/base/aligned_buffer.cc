@@ -20,7 +20,8 @@ AlignedBuffer::AlignedBuffer(size_t bytes) : bytes_(bytes) {
   if (rounded < bytes) throw std::bad_alloc();
   data_ = std::aligned_alloc(alignment, rounded);
   if (data_ == nullptr) throw std::bad_alloc();
-  // Advice only: fewer TLB misses while weights stream. Without it the same memory comes in small pages.
+  // Advice only: fewer TLB misses while weights stream. Without it the same memory comes in small
+  // pages.
   if (alignment == kHugePage) madvise(data_, rounded, MADV_HUGEPAGE);
 }
 

@@ -6,8 +6,8 @@
 
 namespace akin {
 
-// Uninitialized memory for arrays that kernels read: at least 64-byte aligned, and on huge pages where the system
-// gives them for large sizes. An empty buffer owns nothing.
+// Uninitialized memory for arrays that kernels read: at least 64-byte aligned, and on huge pages
+// where the system gives them for large sizes. An empty buffer owns nothing.
 class AlignedBuffer {
  public:
   AlignedBuffer() = default;

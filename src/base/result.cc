@@ -8,11 +8,13 @@ namespace {
 
 constexpr size_t kMaxMessageBytes = 2048;
 
-// Messages quote names from files, so they are made safe for a terminal and a log line here, once for all.
+// Messages quote names from files, so they are made safe for a terminal and a log line here, once
+// for all.
 std::string Printable(std::string message) {
   if (message.size() > kMaxMessageBytes) {
     size_t cut = kMaxMessageBytes - 3;
-    while (cut > 0 && (static_cast<unsigned char>(message[cut]) & 0xC0) == 0x80) --cut;  // Not inside a UTF-8 character.
+    while (cut > 0 && (static_cast<unsigned char>(message[cut]) & 0xC0) == 0x80)
+      --cut;  // Not inside a UTF-8 character.
     message.resize(cut);
     message += "...";
   }
@@ -39,10 +41,12 @@ std::string_view ErrorCodeName(ErrorCode code) {
   return "Internal";
 }
 
-Error::Error(ErrorCode code, std::string message) : code_(code), message_(Printable(std::move(message))) {}
+Error::Error(ErrorCode code, std::string message)
+    : code_(code), message_(Printable(std::move(message))) {}
 
 void FailOnBadResultAccess(const Error& error) {
-  std::fprintf(stderr, "akin: the value of a failed Result was read: %s\n", error.message().c_str());
+  std::fprintf(stderr, "akin: the value of a failed Result was read: %s\n",
+               error.message().c_str());
   std::abort();
 }
 

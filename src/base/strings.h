@@ -27,7 +27,8 @@ std::string StrCat(const Pieces&... pieces) {
   return out;
 }
 
-// Errors by category, with a message made of pieces: return InvalidModel(file, ": holds ", n, " bytes").
+// Errors by category, with a message made of pieces: return InvalidModel(file, ": holds ", n, "
+// bytes").
 template <typename... Pieces>
 Error MakeError(ErrorCode code, const Pieces&... pieces) {
   return Error(code, StrCat(pieces...));

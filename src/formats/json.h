@@ -1,9 +1,10 @@
-// JSON text -> a read-only tree. simdjson finds the structure; this layer adds limits, exact number text and error
-// messages that name the file and the key.
+// JSON text -> a read-only tree. simdjson finds the structure; this layer adds limits, exact number
+// text and error messages that name the file and the key.
 //
-// The whole text is validated on Parse: UTF-8, one value only, no NaN, nesting within the limit. Numbers keep their
-// text, so that a reader with rules of its own (Unigram scores) can apply them, and so that a number too large for
-// any type (model_max_length 1e30 written out) is an error only for those who ask for it.
+// The whole text is validated on Parse: UTF-8, one value only, no NaN, nesting within the limit.
+// Numbers keep their text, so that a reader with rules of its own (Unigram scores) can apply them,
+// and so that a number too large for any type (model_max_length 1e30 written out) is an error only
+// for those who ask for it.
 #pragma once
 
 #include <cstddef>
@@ -45,16 +46,14 @@ class JsonValue {
   // The text of a number as it stands in the file; empty for other types.
   std::string_view number_text() const;
 
-  // Children. Value ranges for `for (JsonValue v : value.elements())`; empty when the type is another one.
+  // Children. Value ranges for `for (JsonValue v : value.elements())`; empty when the type is
+  // another one.
   class Iterator;
-  struct Range {
-    Iterator first, last;
-    Iterator begin() const;
-    Iterator end() const;
-  };
+  class Range;
   Range elements() const;  // Of an array, or the values of an object in file order: see key().
   size_t size() const;     // Number of elements or members.
-  std::string_view key() const;  // The name under which this value stands in its object; empty otherwise.
+  std::string_view key()
+      const;  // The name under which this value stands in its object; empty otherwise.
 
   // A member of an object by name. Of duplicates the last one counts, as in Python's json.
   std::optional<JsonValue> Find(std::string_view key) const;
@@ -64,7 +63,8 @@ class JsonValue {
   Result<Range> AsArray() const;
   Result<Range> AsObject() const;
 
-  // Where this value stands, for messages: `tokenizer.json: "model.vocab"`, or the file name alone for the root.
+  // Where this value stands, for messages: `tokenizer.json: "model.vocab"`, or the file name alone
+  // for the root.
   std::string Where() const;
   // Short rendering of the value for messages, at most some 40 bytes: `"32"`, `an object`.
   std::string Found() const;
@@ -91,13 +91,22 @@ class JsonValue::Iterator {
   uint32_t node_;
 };
 
-inline JsonValue::Iterator JsonValue::Range::begin() const { return first; }
-inline JsonValue::Iterator JsonValue::Range::end() const { return last; }
+class JsonValue::Range {
+ public:
+  Range(Iterator first, Iterator last) : first_(first), last_(last) {}
+  Iterator begin() const { return first_; }
+  Iterator end() const { return last_; }
+
+ private:
+  Iterator first_, last_;
+};
 
 class JsonDocument {
  public:
-  // Parses `text`; `name` stands in front of messages ("1_Pooling/config.json"). Error: InvalidModel.
-  static Result<JsonDocument> Parse(std::string_view text, std::string name, const JsonLimits& limits = {});
+  // Parses `text`; `name` stands in front of messages ("1_Pooling/config.json"). Error:
+  // InvalidModel.
+  static Result<JsonDocument> Parse(std::string_view text, std::string name,
+                                    const JsonLimits& limits = {});
 
   JsonDocument(JsonDocument&&) noexcept;
   JsonDocument& operator=(JsonDocument&&) noexcept;
@@ -107,7 +116,8 @@ class JsonDocument {
 
  private:
   explicit JsonDocument(std::unique_ptr<JsonValue::Tree> tree);
-  std::unique_ptr<JsonValue::Tree> tree_;  // On the heap, so that values survive a move of the document.
+  std::unique_ptr<JsonValue::Tree>
+      tree_;  // On the heap, so that values survive a move of the document.
 };
 
 }  // namespace akin::formats

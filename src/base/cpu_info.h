@@ -1,0 +1,43 @@
+// What the CPU can compute and the operating system lets programs use.
+//
+// A vector instruction is usable when CPUID lists it *and* the system saves its registers on a task
+// switch, which XGETBV tells (Intel SDM volume 1, 13.3 and 14.3). A hypervisor may hide either one.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace akin {
+
+// Whether a group of instructions can be used here.
+struct CpuSupport {
+  bool usable = false;
+  std::string reason;  // Of not being usable: "CPU lacks fma". Empty when usable.
+};
+
+struct CpuInfo {
+  std::string name;                   // "AMD EPYC 9354"; "unknown CPU" when it does not tell.
+  std::vector<std::string> features;  // Usable ones that matter to kernels: "avx2", "avx512f", ...
+  CpuSupport avx2_fma;                // AVX2 and FMA.
+  CpuSupport avx512;                  // AVX-512 F, BW, DQ and VL, and avx2_fma.
+
+  bool Has(std::string_view feature) const;
+};
+
+// Looked up once, at the first call.
+const CpuInfo& GetCpuInfo();
+
+// The raw answers of CPUID and XGETBV that the decision is made of, so that tests can state a CPU.
+struct CpuidLeaves {
+  unsigned leaf1_ecx = 0;
+  unsigned leaf7_ebx = 0;
+  unsigned leaf7_ecx = 0;
+  unsigned leaf7_edx = 0;
+  unsigned leaf7_1_eax = 0;  // Leaf 7, sub-leaf 1.
+  // 0 where leaf1_ecx has no OSXSAVE bit: the system then saves no vector registers past SSE.
+  unsigned xcr0 = 0;
+};
+CpuInfo DecodeCpuid(const CpuidLeaves& leaves, std::string name);
+
+}  // namespace akin

@@ -16,8 +16,9 @@ class MatrixView {
   MatrixView(T* data, size_t rows, size_t cols, size_t stride)
       : data_(data), rows_(rows), cols_(cols), stride_(stride) {}
   // A view of mutable elements is also a view of constant ones.
-  MatrixView(const MatrixView<std::remove_const_t<T>>& other)
-    requires std::is_const_v<T>
+  template <typename U>
+    requires(std::is_const_v<T> && std::is_same_v<U, std::remove_const_t<T>>)
+  MatrixView(const MatrixView<U>& other)
       : MatrixView(other.data(), other.rows(), other.cols(), other.stride()) {}
 
   T* data() const { return data_; }

@@ -1,0 +1,73 @@
+#include "backends/native/native_backend.h"
+
+#include <utility>
+
+#include "encoder/encoder.h"
+#include "model/weights.h"
+#include "pooling/pooling.h"
+
+namespace akin::backends {
+namespace {
+
+class NativeSession : public Session {
+ public:
+  explicit NativeSession(encoder::Workspace workspace) : workspace(std::move(workspace)) {}
+  encoder::Workspace workspace;
+};
+
+class NativeBackend : public Backend {
+ public:
+  NativeBackend(const model::ModelConfig& config, model::ModelWeights weights,
+                const model::SentenceModules& modules, const kernels::Kernels& kernels)
+      : encoder_(config, std::move(weights), kernels),
+        pooling_(modules.pooling),
+        isa_(kernels.isa) {}
+
+  BackendInfo Info() const override {
+    const model::ModelConfig& config = encoder_.config();
+    return {.name = "native",
+            .precision = "f32",
+            .isa = std::string(IsaName(isa_)),
+            .dimension = config.hidden_size * static_cast<int>(pooling_.size()),
+            .max_positions = config.max_position_embeddings,
+            .batch_invariant = true};
+  }
+
+  std::unique_ptr<Session> NewSession(size_t max_tokens, size_t team_size) const override {
+    const size_t max_length = static_cast<size_t>(encoder_.config().max_position_embeddings);
+    return std::make_unique<NativeSession>(
+        encoder_.NewWorkspace(max_tokens, max_length, team_size));
+  }
+
+  Status Embed(const RaggedBatch& batch, const EmbedParams& params, const TeamMember& member,
+               Session& session, MatrixView<float> vectors) const override {
+    encoder::Workspace& workspace = static_cast<NativeSession&>(session).workspace;
+    encoder_.Forward(batch, member, workspace);
+    const MatrixView<float> states = workspace.hidden(batch.num_tokens());
+    const auto share = member.Share(batch.num_sequences());
+    for (size_t s = share.begin; s < share.end; ++s) {
+      pooling::Pool(pooling_, states.Rows(batch.begin(s), batch.length(s)), vectors.row(s));
+      if (params.normalize) pooling::Normalize(vectors.row(s));
+    }
+    member.Meet();
+    return {};
+  }
+
+ private:
+  encoder::Encoder encoder_;
+  std::vector<model::PoolingMode> pooling_;
+  Isa isa_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Backend>> LoadNativeBackend(const model::ModelDirectory& directory,
+                                                   const model::ModelConfig& config,
+                                                   const model::SentenceModules& modules,
+                                                   const kernels::Kernels& kernels) {
+  AKIN_TRY_ASSIGN(model::ModelWeights weights, model::LoadWeights(directory, config));
+  return std::unique_ptr<Backend>(
+      std::make_unique<NativeBackend>(config, std::move(weights), modules, kernels));
+}
+
+}  // namespace akin::backends

@@ -1,0 +1,19 @@
+#pragma once
+
+#include <memory>
+
+#include "backends/backend.h"
+#include "kernels/kernels.h"
+#include "model/model_config.h"
+#include "model/model_directory.h"
+#include "model/sentence_modules.h"
+
+namespace akin::backends {
+
+// Akin's own encoder in f32 on the kernels of one tier.
+Result<std::unique_ptr<Backend>> LoadNativeBackend(const model::ModelDirectory& directory,
+                                                   const model::ModelConfig& config,
+                                                   const model::SentenceModules& modules,
+                                                   const kernels::Kernels& kernels);
+
+}  // namespace akin::backends

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+namespace akin {
+
+// Sequences end to end, without padding. Borrows its arrays.
+struct RaggedBatch {
+  std::span<const int32_t> input_ids;       // [num_tokens]
+  std::span<const int32_t> token_type_ids;  // [num_tokens], or empty: all 0.
+  std::span<const int32_t>
+      cu_seqlens;  // [num_sequences + 1]; sequence s is tokens [cu_seqlens[s], cu_seqlens[s + 1]).
+
+  size_t num_tokens() const { return input_ids.size(); }
+  size_t num_sequences() const { return cu_seqlens.empty() ? 0 : cu_seqlens.size() - 1; }
+  size_t begin(size_t sequence) const { return static_cast<size_t>(cu_seqlens[sequence]); }
+  size_t length(size_t sequence) const {
+    return static_cast<size_t>(cu_seqlens[sequence + 1] - cu_seqlens[sequence]);
+  }
+};
+
+}  // namespace akin

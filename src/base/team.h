@@ -1,0 +1,56 @@
+// A team: threads that run the same function at the same time, each on its share, and meet at
+// barriers (SPMD).
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "base/spin.h"
+
+namespace akin {
+
+class Barrier {
+ public:
+  explicit Barrier(int size) : size_(size) {}
+
+  // Returns when all `size` threads have called it; what they wrote before is visible after.
+  void Wait() {
+    const uint32_t round = round_.load(std::memory_order_acquire);
+    if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == size_) {
+      arrived_.store(0, std::memory_order_relaxed);
+      round_.fetch_add(1, std::memory_order_release);
+      round_.notify_all();
+    } else {
+      WaitWhileEqual(round_, round);
+    }
+  }
+
+ private:
+  const int size_;
+  alignas(64) std::atomic<int> arrived_{0};
+  alignas(64) std::atomic<uint32_t> round_{0};
+};
+
+// One thread's place in its team. The default is a team of one, whose barriers cost nothing.
+struct TeamMember {
+  int rank = 0;
+  int size = 1;
+  akin::Barrier* barrier = nullptr;
+
+  void Meet() const {
+    if (size > 1) barrier->Wait();
+  }
+
+  struct Range {
+    size_t begin, end;
+  };
+  // This member's part of `count` equal pieces of work: contiguous, at most one more than any
+  // other's.
+  Range Share(size_t count) const {
+    return {count * static_cast<size_t>(rank) / static_cast<size_t>(size),
+            count * static_cast<size_t>(rank + 1) / static_cast<size_t>(size)};
+  }
+};
+
+}  // namespace akin

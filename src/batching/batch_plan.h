@@ -1,0 +1,24 @@
+// Which texts of a call are computed together. Pure logic: no threads, no clock.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace akin::batching {
+
+struct PlanOptions {
+  size_t token_budget = 0;  // Most tokens in a batch; a longer sequence is a batch of its own.
+  size_t num_workers = 1;   // Threads that take batches from the plan.
+};
+
+// Indices of the sequences of each batch.
+using Batch = std::vector<uint32_t>;
+
+// Packs sequences of `lengths` tokens into batches of at most the token budget, longest first, so
+// that the last batches to be taken are the quick ones. A plan of few batches is evened out: as
+// many batches as the workers can share equally, each of about the same number of tokens.
+std::vector<Batch> PlanBatches(std::span<const int32_t> lengths, const PlanOptions& options);
+
+}  // namespace akin::batching

@@ -1,0 +1,34 @@
+#include "encoder/encoder.h"
+
+#include <utility>
+
+namespace akin::encoder {
+
+Encoder::Encoder(model::ModelConfig config, model::ModelWeights weights,
+                 const kernels::Kernels& kernels)
+    : config_(std::move(config)),
+      kernels_(kernels),
+      files_(weights.files),
+      embeddings_(weights, config_.layer_norm_eps, kernels_) {
+  const size_t layer_floats = Layer::PackedFloats(config_, kernels_);
+  packed_ = AlignedBuffer(layer_floats * weights.layers.size() * sizeof(float));
+  float* memory = packed_.As<float>().data();
+  layers_.reserve(weights.layers.size());
+  for (const model::LayerWeights& layer : weights.layers) {
+    layers_.emplace_back(layer, config_, kernels_, memory);
+    memory += layer_floats;
+  }
+}
+
+void Encoder::Forward(const RaggedBatch& batch, const TeamMember& member,
+                      Workspace& workspace) const {
+  embeddings_.Forward(batch, member, workspace.hidden(batch.num_tokens()));
+  member.Meet();
+  for (const Layer& layer : layers_) layer.Forward(batch, member, workspace);
+}
+
+Workspace Encoder::NewWorkspace(size_t max_tokens, size_t max_length, size_t team_size) const {
+  return Workspace(config_, kernels_, max_tokens, max_length, team_size);
+}
+
+}  // namespace akin::encoder

@@ -1,0 +1,25 @@
+#pragma once
+
+#include <vector>
+
+#include "base/team.h"
+#include "kernels/kernels.h"
+#include "model/weights.h"
+
+namespace akin::encoder {
+
+class LayerNorm {
+ public:
+  LayerNorm(const model::LayerNorm& weights, float eps, const kernels::Kernels& kernels);
+
+  // Normalizes this member's share of the rows in place.
+  void Forward(const TeamMember& member, MatrixView<float> hidden) const;
+
+ private:
+  std::vector<float> weight_;  // [hidden_size]
+  std::vector<float> bias_;    // [hidden_size]
+  float eps_;
+  const kernels::Kernels& kernels_;
+};
+
+}  // namespace akin::encoder

@@ -1,0 +1,56 @@
+// The threads that compute. A caller's own thread is one of them, so that a short text pays for no
+// hand-over; idle workers join it as a team.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <semaphore>
+#include <thread>
+#include <vector>
+
+#include "base/function_ref.h"
+#include "base/team.h"
+
+namespace akin::engine {
+
+class WorkerPool {
+ public:
+  using Body = FunctionRef<void(const TeamMember&)>;
+
+  // Starts num_threads - 1 workers; the caller of Run is the last one.
+  explicit WorkerPool(int num_threads);
+  // All calls of Run have returned.
+  ~WorkerPool();
+  WorkerPool(const WorkerPool&) = delete;
+  WorkerPool& operator=(const WorkerPool&) = delete;
+
+  int num_threads() const { return num_threads_; }
+
+  // Runs `body` on this thread and at the same time on as many idle workers as there are, at most
+  // wanted_size - 1; returns when all have returned. At most num_threads bodies run at any time,
+  // over all callers: others wait for their turn, first come first served. `body` does not throw.
+  void Run(int wanted_size, Body body) const;
+
+ private:
+  struct Job;
+  struct Worker;
+
+  void Work(Worker& worker) const;
+  void AcquirePermit() const;
+  void ReleasePermit(Worker* idle) const;
+  std::vector<Worker*> TakeIdleWorkers(size_t most) const;
+
+  const int num_threads_;
+  // Guards what follows; never held while a body runs.
+  mutable std::mutex mutex_;
+  mutable int free_permits_;
+  mutable std::deque<std::binary_semaphore*>
+      waiting_;  // Callers without a permit, in the order of arrival.
+  mutable std::vector<Worker*> idle_;
+  std::vector<std::unique_ptr<Worker>> workers_;
+};
+
+}  // namespace akin::engine

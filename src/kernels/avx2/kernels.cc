@@ -1,0 +1,47 @@
+#include "kernels/kernels.h"
+
+#include <cmath>
+#include <cstddef>
+#include <limits>
+#include <utility>
+
+#include "kernels/target.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+namespace akin::kernels {
+namespace {
+AKIN_TARGET_BEGIN("avx2,fma")
+
+// clang-format off: the tier's Vec comes before the algorithms over it.
+#include "kernels/avx2/vec.h"
+
+#include "kernels/generic/attention-inl.h"
+#include "kernels/generic/layer_norm-inl.h"
+#include "kernels/generic/linear-inl.h"
+// clang-format on
+
+AKIN_TARGET_END
+}  // namespace
+
+Kernels WithAvx2(Kernels below) {
+  below.isa = Isa::kAvx2;
+  below.panel_width = kPanelWidth;
+  below.pack_panel = PackPanel;
+  below.linear = Linear;
+  below.attention = Attention;
+  below.attention_scratch_floats = AttentionScratchFloats;
+  below.layer_norm = LayerNorm;
+  return below;
+}
+
+}  // namespace akin::kernels
+
+#else
+
+namespace akin::kernels {
+Kernels WithAvx2(Kernels below) { return below; }
+}  // namespace akin::kernels
+
+#endif

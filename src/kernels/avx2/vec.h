@@ -1,0 +1,62 @@
+// Eight floats in an AVX register. Included inside the tier's target region and anonymous
+// namespace.
+
+constexpr size_t kMaxRows =
+    6;  // 6 x 2 accumulators + 2 of the panel + 1 broadcast = 15 of 16 registers.
+
+struct V {
+  static constexpr size_t kLanes = 8;
+  __m256 v;
+
+  // All ones in the first `count` lanes.
+  static AKIN_INLINE __m256i Mask(size_t count) {
+    alignas(32) static constexpr int kOnesThenZeros[16] = {-1, -1, -1, -1, -1, -1, -1, -1};
+    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(kOnesThenZeros + kLanes - count));
+  }
+  static AKIN_INLINE V Set(float x) { return {_mm256_set1_ps(x)}; }
+  static AKIN_INLINE V Load(const float* p) { return {_mm256_loadu_ps(p)}; }
+  // The first `count` elements, zeros after them.
+  static AKIN_INLINE V LoadPartial(const float* p, size_t count) {
+    return {_mm256_maskload_ps(p, Mask(count))};
+  }
+};
+
+AKIN_INLINE void Store(V x, float* p) { _mm256_storeu_ps(p, x.v); }
+AKIN_INLINE void StorePartial(V x, float* p, size_t count) {
+  _mm256_maskstore_ps(p, V::Mask(count), x.v);
+}
+AKIN_INLINE V operator+(V a, V b) { return {_mm256_add_ps(a.v, b.v)}; }
+AKIN_INLINE V operator-(V a, V b) { return {_mm256_sub_ps(a.v, b.v)}; }
+AKIN_INLINE V operator*(V a, V b) { return {_mm256_mul_ps(a.v, b.v)}; }
+AKIN_INLINE V operator/(V a, V b) { return {_mm256_div_ps(a.v, b.v)}; }
+AKIN_INLINE V MulAdd(V a, V b, V c) { return {_mm256_fmadd_ps(a.v, b.v, c.v)}; }
+AKIN_INLINE V Min(V a, V b) { return {_mm256_min_ps(a.v, b.v)}; }
+// Of a NaN and a number, the second operand: NaN inputs come out as NaN from Max(number, x).
+AKIN_INLINE V Max(V a, V b) { return {_mm256_max_ps(a.v, b.v)}; }
+AKIN_INLINE V Round(V x) {
+  return {_mm256_round_ps(x.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)};
+}
+// x * 2^n for integral n in [-126, 127], by adding n to the exponent of 1.
+AKIN_INLINE V MulPow2(V x, V n) {
+  const __m256i bits =
+      _mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n.v), _mm256_set1_epi32(127)), 23);
+  return {_mm256_mul_ps(x.v, _mm256_castsi256_ps(bits))};
+}
+// 0 where a < b, x elsewhere.
+AKIN_INLINE V ZeroWhereLess(V a, V b, V x) {
+  return {_mm256_andnot_ps(_mm256_cmp_ps(a.v, b.v, _CMP_LT_OQ), x.v)};
+}
+// x with zeros from lane `count` on.
+AKIN_INLINE V ZeroFrom(size_t count, V x) {
+  return {_mm256_and_ps(_mm256_castsi256_ps(V::Mask(count)), x.v)};
+}
+AKIN_INLINE float ReduceSum(V x) {
+  __m128 s = _mm_add_ps(_mm256_castps256_ps128(x.v), _mm256_extractf128_ps(x.v, 1));
+  s = _mm_add_ps(s, _mm_movehl_ps(s, s));
+  return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
+}
+AKIN_INLINE float ReduceMax(V x) {
+  __m128 s = _mm_max_ps(_mm256_castps256_ps128(x.v), _mm256_extractf128_ps(x.v, 1));
+  s = _mm_max_ps(s, _mm_movehl_ps(s, s));
+  return _mm_cvtss_f32(_mm_max_ss(s, _mm_movehdup_ps(s)));
+}

@@ -1,0 +1,47 @@
+#include "kernels/kernels.h"
+
+#include <cmath>
+#include <cstddef>
+#include <limits>
+#include <utility>
+
+#include "kernels/target.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+namespace akin::kernels {
+namespace {
+AKIN_TARGET_BEGIN("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")
+
+// clang-format off: the tier's Vec comes before the algorithms over it.
+#include "kernels/avx512/vec.h"
+
+#include "kernels/generic/attention-inl.h"
+#include "kernels/generic/layer_norm-inl.h"
+#include "kernels/generic/linear-inl.h"
+// clang-format on
+
+AKIN_TARGET_END
+}  // namespace
+
+Kernels WithAvx512(Kernels below) {
+  below.isa = Isa::kAvx512;
+  below.panel_width = kPanelWidth;
+  below.pack_panel = PackPanel;
+  below.linear = Linear;
+  below.attention = Attention;
+  below.attention_scratch_floats = AttentionScratchFloats;
+  below.layer_norm = LayerNorm;
+  return below;
+}
+
+}  // namespace akin::kernels
+
+#else
+
+namespace akin::kernels {
+Kernels WithAvx512(Kernels below) { return below; }
+}  // namespace akin::kernels
+
+#endif

@@ -1,0 +1,43 @@
+// Sixteen floats in an AVX-512 register. Included inside the tier's target region and anonymous
+// namespace.
+
+constexpr size_t kMaxRows =
+    14;  // 14 x 2 accumulators + 2 of the panel + 1 broadcast = 31 of 32 registers.
+
+struct V {
+  static constexpr size_t kLanes = 16;
+  __m512 v;
+
+  static AKIN_INLINE V Set(float x) { return {_mm512_set1_ps(x)}; }
+  static AKIN_INLINE V Load(const float* p) { return {_mm512_loadu_ps(p)}; }
+  // The first `count` elements, zeros after them.
+  static AKIN_INLINE V LoadPartial(const float* p, size_t count) {
+    return {_mm512_maskz_loadu_ps(_cvtu32_mask16((1u << count) - 1), p)};
+  }
+};
+
+AKIN_INLINE void Store(V x, float* p) { _mm512_storeu_ps(p, x.v); }
+AKIN_INLINE void StorePartial(V x, float* p, size_t count) {
+  _mm512_mask_storeu_ps(p, _cvtu32_mask16((1u << count) - 1), x.v);
+}
+AKIN_INLINE V operator+(V a, V b) { return {_mm512_add_ps(a.v, b.v)}; }
+AKIN_INLINE V operator-(V a, V b) { return {_mm512_sub_ps(a.v, b.v)}; }
+AKIN_INLINE V operator*(V a, V b) { return {_mm512_mul_ps(a.v, b.v)}; }
+AKIN_INLINE V operator/(V a, V b) { return {_mm512_div_ps(a.v, b.v)}; }
+AKIN_INLINE V MulAdd(V a, V b, V c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
+AKIN_INLINE V Min(V a, V b) { return {_mm512_min_ps(a.v, b.v)}; }
+// Of a NaN and a number, the second operand: NaN inputs come out as NaN from Max(number, x).
+AKIN_INLINE V Max(V a, V b) { return {_mm512_max_ps(a.v, b.v)}; }
+AKIN_INLINE V Round(V x) { return {_mm512_roundscale_ps(x.v, _MM_FROUND_TO_NEAREST_INT)}; }
+// x * 2^n for integral n.
+AKIN_INLINE V MulPow2(V x, V n) { return {_mm512_scalef_ps(x.v, n.v)}; }
+// 0 where a < b, x elsewhere.
+AKIN_INLINE V ZeroWhereLess(V a, V b, V x) {
+  return {_mm512_mask_mov_ps(x.v, _mm512_cmp_ps_mask(a.v, b.v, _CMP_LT_OQ), _mm512_setzero_ps())};
+}
+// x with zeros from lane `count` on.
+AKIN_INLINE V ZeroFrom(size_t count, V x) {
+  return {_mm512_maskz_mov_ps(_cvtu32_mask16((1u << count) - 1), x.v)};
+}
+AKIN_INLINE float ReduceSum(V x) { return _mm512_reduce_add_ps(x.v); }
+AKIN_INLINE float ReduceMax(V x) { return _mm512_reduce_max_ps(x.v); }

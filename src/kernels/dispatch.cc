@@ -1,0 +1,80 @@
+#include <cstdlib>
+
+#include "base/cpu_info.h"
+#include "base/strings.h"
+#include "kernels/kernels.h"
+
+namespace akin::kernels {
+namespace {
+
+#if defined(__x86_64__)
+constexpr bool kBuiltForX86 = true;
+#else
+constexpr bool kBuiltForX86 = false;
+#endif
+
+// The tiers from the lowest to the highest; each is stacked on the ones below it.
+struct Tier {
+  Isa isa;
+  CpuSupport support;
+  Kernels (*with)(Kernels below);
+};
+
+std::vector<Tier> Tiers() {
+  const CpuInfo& cpu = GetCpuInfo();
+  const auto x86 = [](const CpuSupport& support) {
+    return kBuiltForX86 ? support
+                        : CpuSupport{.usable = false, .reason = "this build is not for x86-64"};
+  };
+  return {{Isa::kScalar, {.usable = true, .reason = ""}, [](Kernels) { return ScalarKernels(); }},
+          {Isa::kAvx2, x86(cpu.avx2_fma), WithAvx2},
+          {Isa::kAvx512, x86(cpu.avx512), WithAvx512}};
+}
+
+}  // namespace
+
+std::vector<IsaStatus> ListIsas() {
+  std::vector<IsaStatus> result;
+  for (const Tier& tier : Tiers())
+    result.push_back({tier.isa, tier.support.usable, tier.support.reason});
+  return result;
+}
+
+Result<IsaChoice> ChooseIsa(Isa isa) {
+  std::string origin = "requested";
+  if (isa == Isa::kAuto) {
+    if (const char* name = std::getenv("AKIN_ISA"); name != nullptr && *name != '\0') {
+      auto parsed = ParseIsa(name);
+      if (!parsed) return InvalidInput("environment AKIN_ISA: ", parsed.error().message());
+      isa = *parsed;
+      origin = "AKIN_ISA";
+    }
+  }
+  const std::vector<Tier> tiers = Tiers();
+  if (isa == Isa::kAuto) {
+    const Tier* best = &tiers.front();
+    for (const Tier& tier : tiers) {
+      if (tier.support.usable) best = &tier;
+    }
+    return IsaChoice{best->isa, "the best that this CPU and operating system support"};
+  }
+  for (const Tier& tier : tiers) {
+    if (tier.isa != isa) continue;
+    if (tier.support.usable) return IsaChoice{isa, origin};
+    return InvalidInput("instruction set '", IsaName(isa), "' (", origin,
+                        ") cannot be used here: ", tier.support.reason);
+  }
+  return InvalidInput("instruction set '", IsaName(isa), "' is not in this build");
+}
+
+Result<Kernels> SelectKernels(Isa isa) {
+  AKIN_TRY_ASSIGN(const IsaChoice choice, ChooseIsa(isa));
+  Kernels kernels;
+  for (const Tier& tier : Tiers()) {
+    if (tier.support.usable) kernels = tier.with(kernels);
+    if (tier.isa == choice.isa) break;
+  }
+  return kernels;
+}
+
+}  // namespace akin::kernels

@@ -1,0 +1,55 @@
+// Elementary functions over a Vec. Included once by each tier, inside its target region and
+// anonymous namespace.
+//
+// The polynomials are minimax fits made for this project: linear programming on the weighted error
+// over a dense Chebyshev grid (tools/fit_polynomials.py).
+#pragma once
+
+// 2^x, relative error <= 2e-7; below -126 the result is 0, above 127.99 it is clamped.
+template <typename V>
+AKIN_INLINE V Exp2(V x) {
+  const V clamped = Min(Max(x, V::Set(-126.0f)), V::Set(127.99f));
+  const V n = Round(clamped);
+  const V f = clamped - n;  // [-0.5, 0.5]
+  V p = V::Set(1.542188129e-4f);
+  p = MulAdd(p, f, V::Set(1.339618943e-3f));
+  p = MulAdd(p, f, V::Set(9.618282278e-3f));
+  p = MulAdd(p, f, V::Set(5.550349687e-2f));
+  p = MulAdd(p, f, V::Set(2.402264778e-1f));
+  p = MulAdd(p, f, V::Set(6.931471808e-1f));
+  p = MulAdd(p, f, V::Set(1.0f));
+  return ZeroWhereLess(x, V::Set(-126.0f), MulPow2(p, n));
+}
+
+// erf(x), absolute error <= 4e-7: x P(x^2) / Q(x^2) on |x| <= 3.9, where erf is 1 within 3.5e-8.
+template <typename V>
+AKIN_INLINE V Erf(V x) {
+  const V c = Min(Max(x, V::Set(-3.9f)), V::Set(3.9f));
+  const V t = c * c;
+  V p = V::Set(2.084967705e-6f);
+  p = MulAdd(p, t, V::Set(2.817733463e-4f));
+  p = MulAdd(p, t, V::Set(3.602391591e-3f));
+  p = MulAdd(p, t, V::Set(5.223410697e-2f));
+  p = MulAdd(p, t, V::Set(1.865290087e-1f));
+  p = MulAdd(p, t, V::Set(1.128379174f));
+  V q = V::Set(3.829568185e-5f);
+  q = MulAdd(q, t, V::Set(1.124288932e-3f));
+  q = MulAdd(q, t, V::Set(1.463714211e-2f));
+  q = MulAdd(q, t, V::Set(1.125059395e-1f));
+  q = MulAdd(q, t, V::Set(4.986401728e-1f));
+  q = MulAdd(q, t, V::Set(1.0f));
+  return c * p / q;
+}
+
+template <typename V>
+AKIN_INLINE V Gelu(V x) {
+  const V half = V::Set(0.5f) * x;
+  return MulAdd(half, Erf(x * V::Set(0.70710678f)), half);
+}
+
+// x / 2 * (1 + tanh(u)) = x * sigmoid(2u) = x / (1 + 2^(-2u log2(e))).
+template <typename V>
+AKIN_INLINE V GeluTanh(V x) {
+  const V u = V::Set(0.79788456f) * MulAdd(V::Set(0.044715f) * x * x, x, x);
+  return x / (V::Set(1.0f) + Exp2(u * V::Set(-2.885390082f)));
+}

@@ -30,8 +30,8 @@ AKIN_INLINE V operator-(V a, V b) { return {_mm256_sub_ps(a.v, b.v)}; }
 AKIN_INLINE V operator*(V a, V b) { return {_mm256_mul_ps(a.v, b.v)}; }
 AKIN_INLINE V operator/(V a, V b) { return {_mm256_div_ps(a.v, b.v)}; }
 AKIN_INLINE V MulAdd(V a, V b, V c) { return {_mm256_fmadd_ps(a.v, b.v, c.v)}; }
+// Min and Max give the second operand when one of them is NaN.
 AKIN_INLINE V Min(V a, V b) { return {_mm256_min_ps(a.v, b.v)}; }
-// Of a NaN and a number, the second operand: NaN inputs come out as NaN from Max(number, x).
 AKIN_INLINE V Max(V a, V b) { return {_mm256_max_ps(a.v, b.v)}; }
 AKIN_INLINE V Round(V x) {
   return {_mm256_round_ps(x.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)};

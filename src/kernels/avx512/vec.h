@@ -25,8 +25,8 @@ AKIN_INLINE V operator-(V a, V b) { return {_mm512_sub_ps(a.v, b.v)}; }
 AKIN_INLINE V operator*(V a, V b) { return {_mm512_mul_ps(a.v, b.v)}; }
 AKIN_INLINE V operator/(V a, V b) { return {_mm512_div_ps(a.v, b.v)}; }
 AKIN_INLINE V MulAdd(V a, V b, V c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
+// Min and Max give the second operand when one of them is NaN.
 AKIN_INLINE V Min(V a, V b) { return {_mm512_min_ps(a.v, b.v)}; }
-// Of a NaN and a number, the second operand: NaN inputs come out as NaN from Max(number, x).
 AKIN_INLINE V Max(V a, V b) { return {_mm512_max_ps(a.v, b.v)}; }
 AKIN_INLINE V Round(V x) { return {_mm512_roundscale_ps(x.v, _MM_FROUND_TO_NEAREST_INT)}; }
 // x * 2^n for integral n.

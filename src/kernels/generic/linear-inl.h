@@ -32,7 +32,7 @@ template <Epilogue kEpilogue>
 AKIN_INLINE V Finish(V x, V y) {
   if constexpr (kEpilogue == Epilogue::kGelu) return Gelu(x);
   if constexpr (kEpilogue == Epilogue::kGeluTanh) return GeluTanh(x);
-  if constexpr (kEpilogue == Epilogue::kRelu) return Max(x, V::Set(0.0f));
+  if constexpr (kEpilogue == Epilogue::kRelu) return Max(V::Set(0.0f), x);
   if constexpr (kEpilogue == Epilogue::kAdd) return y + x;
   return x;
 }

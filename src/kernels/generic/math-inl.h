@@ -8,7 +8,7 @@
 // 2^x, relative error <= 2e-7; below -126 the result is 0, above 127.99 it is clamped.
 template <typename V>
 AKIN_INLINE V Exp2(V x) {
-  const V clamped = Min(Max(x, V::Set(-126.0f)), V::Set(127.99f));
+  const V clamped = Min(V::Set(127.99f), Max(V::Set(-126.0f), x));
   const V n = Round(clamped);
   const V f = clamped - n;  // [-0.5, 0.5]
   V p = V::Set(1.542188129e-4f);
@@ -24,7 +24,7 @@ AKIN_INLINE V Exp2(V x) {
 // erf(x), absolute error <= 4e-7: x P(x^2) / Q(x^2) on |x| <= 3.9, where erf is 1 within 3.5e-8.
 template <typename V>
 AKIN_INLINE V Erf(V x) {
-  const V c = Min(Max(x, V::Set(-3.9f)), V::Set(3.9f));
+  const V c = Min(V::Set(3.9f), Max(V::Set(-3.9f), x));
   const V t = c * c;
   V p = V::Set(2.084967705e-6f);
   p = MulAdd(p, t, V::Set(2.817733463e-4f));

@@ -1,0 +1,52 @@
+// Embedder = tokenizer + batching + one backend, and the threads on which they meet.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "akin/embedder.h"
+
+#include "backends/backend.h"
+#include "batching/batch_plan.h"
+#include "engine/load_model.h"
+#include "engine/session_pool.h"
+#include "engine/tokenized_texts.h"
+#include "engine/worker_pool.h"
+#include "tokenizer/pipeline.h"
+
+namespace akin {
+
+class Embedder::Impl {
+ public:
+  explicit Impl(engine::LoadedModel loaded);
+
+  Result<Embeddings> Embed(std::span<const std::string_view> texts,
+                           const EmbedOptions& options) const;
+  Status Health() const;
+  const ModelInfo& info() const { return info_; }
+  void set_load_ms(double load_ms) { info_.load_ms = load_ms; }
+
+ private:
+  Result<engine::TokenizedTexts> Tokenize(std::span<const std::string_view> texts,
+                                          const EmbedOptions& options) const;
+  Status Compute(const engine::TokenizedTexts& texts, bool normalize,
+                 MatrixView<float> vectors) const;
+  // Throughput: every thread takes batches of its own.
+  Status ComputeApart(const engine::TokenizedTexts& texts, std::span<const batching::Batch> plan,
+                      const backends::EmbedParams& params, MatrixView<float> vectors) const;
+  // Latency: all threads share each batch.
+  Status ComputeTogether(const engine::TokenizedTexts& texts, std::span<const batching::Batch> plan,
+                         const backends::EmbedParams& params, MatrixView<float> vectors) const;
+
+  ModelInfo info_;
+  std::string prompt_;  // Put in front of every text.
+  std::unique_ptr<const tokenizer::Pipeline> tokenizer_;
+  std::unique_ptr<const backends::Backend> backend_;
+  double flops_per_token_;
+  engine::SessionPool sessions_;
+  engine::WorkerPool pool_;
+};
+
+}  // namespace akin

@@ -1,0 +1,27 @@
+// A model folder and the options of a caller -> the parts of an Embedder.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "akin/embedder.h"
+#include "akin/options.h"
+#include "akin/result.h"
+
+#include "backends/backend.h"
+#include "tokenizer/pipeline.h"
+
+namespace akin::engine {
+
+struct LoadedModel {
+  ModelInfo info;  // Complete but for load_ms.
+  std::string prompt;
+  std::unique_ptr<const tokenizer::Pipeline> tokenizer;
+  std::unique_ptr<const backends::Backend> backend;
+};
+
+// Errors: those of Embedder::Load.
+Result<LoadedModel> LoadModel(std::string_view model, const LoadOptions& options);
+
+}  // namespace akin::engine

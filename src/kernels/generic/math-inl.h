@@ -5,19 +5,19 @@
 // over a dense Chebyshev grid (tools/fit_polynomials.py).
 #pragma once
 
-// 2^x, relative error <= 2e-7; below -126 the result is 0, above 127.99 it is clamped.
+// 2^x, relative error <= 2e-7; below -126 the result is 0, above 127.4 it is clamped.
 template <typename V>
 AKIN_INLINE V Exp2(V x) {
-  const V clamped = Min(V::Set(127.99f), Max(V::Set(-126.0f), x));
+  const V clamped = Min(V::Set(127.4f), Max(V::Set(-126.0f), x));
   const V n = Round(clamped);
   const V f = clamped - n;  // [-0.5, 0.5]
-  V p = V::Set(1.542188129e-4f);
-  p = MulAdd(p, f, V::Set(1.339618943e-3f));
-  p = MulAdd(p, f, V::Set(9.618282278e-3f));
-  p = MulAdd(p, f, V::Set(5.550349687e-2f));
-  p = MulAdd(p, f, V::Set(2.402264778e-1f));
-  p = MulAdd(p, f, V::Set(6.931471808e-1f));
-  p = MulAdd(p, f, V::Set(1.0f));
+  V p = V::Set(1.534581240e-4f);
+  p = MulAdd(p, f, V::Set(1.339993132e-3f));
+  p = MulAdd(p, f, V::Set(9.618488957e-3f));
+  p = MulAdd(p, f, V::Set(5.550328777e-2f));
+  p = MulAdd(p, f, V::Set(2.402264689e-1f));
+  p = MulAdd(p, f, V::Set(6.931472057e-1f));
+  p = MulAdd(p, f, V::Set(1.000000001f));
   return ZeroWhereLess(x, V::Set(-126.0f), MulPow2(p, n));
 }
 
@@ -26,17 +26,17 @@ template <typename V>
 AKIN_INLINE V Erf(V x) {
   const V c = Min(V::Set(3.9f), Max(V::Set(-3.9f), x));
   const V t = c * c;
-  V p = V::Set(2.084967705e-6f);
-  p = MulAdd(p, t, V::Set(2.817733463e-4f));
-  p = MulAdd(p, t, V::Set(3.602391591e-3f));
-  p = MulAdd(p, t, V::Set(5.223410697e-2f));
-  p = MulAdd(p, t, V::Set(1.865290087e-1f));
+  V p = V::Set(2.084938711e-6f);
+  p = MulAdd(p, t, V::Set(2.817633429e-4f));
+  p = MulAdd(p, t, V::Set(3.602175637e-3f));
+  p = MulAdd(p, t, V::Set(5.223342980e-2f));
+  p = MulAdd(p, t, V::Set(1.865248719e-1f));
   p = MulAdd(p, t, V::Set(1.128379174f));
-  V q = V::Set(3.829568185e-5f);
-  q = MulAdd(q, t, V::Set(1.124288932e-3f));
-  q = MulAdd(q, t, V::Set(1.463714211e-2f));
-  q = MulAdd(q, t, V::Set(1.125059395e-1f));
-  q = MulAdd(q, t, V::Set(4.986401728e-1f));
+  V q = V::Set(3.829484045e-5f);
+  q = MulAdd(q, t, V::Set(1.124226637e-3f));
+  q = MulAdd(q, t, V::Set(1.463671491e-2f));
+  q = MulAdd(q, t, V::Set(1.125041153e-1f));
+  q = MulAdd(q, t, V::Set(4.986365070e-1f));
   q = MulAdd(q, t, V::Set(1.0f));
   return c * p / q;
 }

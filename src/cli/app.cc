@@ -1,0 +1,172 @@
+#include "cli/app.h"
+
+#include <algorithm>
+
+#include "cli/exit_status.h"
+#include "cli/strings.h"
+#include "cli/suggestion.h"
+#include "cli/terminal.h"
+#include "cli/version.h"
+
+namespace akin::cli {
+namespace {
+
+constexpr int kHelpColumn = 34;
+
+std::string_view WithoutDashes(std::string_view name) {
+  name.remove_prefix(std::min(name.find_first_not_of('-'), name.size()));
+  return name;
+}
+
+std::vector<std::string> LongNames(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::Option* option : app.get_options()) {
+    for (const std::string& name : option->get_lnames()) names.push_back(name);
+  }
+  return names;
+}
+
+std::vector<std::string> VerbNames(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::App* verb : app.get_subcommands({})) names.push_back(verb->get_name());
+  return names;
+}
+
+std::string DidYouMean(std::string_view typed, const std::vector<std::string>& names,
+                       std::string_view dashes) {
+  const auto nearest = NearestName(WithoutDashes(typed), names);
+  return nearest ? StrCat("; did you mean ", dashes, *nearest, '?') : "";
+}
+
+// The verb that was given, or the program itself.
+const CLI::App& Chosen(const CLI::App& app) {
+  const auto chosen = app.get_subcommands();
+  return chosen.empty() ? app : *chosen.front();
+}
+
+std::string Command(const CLI::App& app, const CLI::App& chosen) {
+  return &app == &chosen ? "akin" : StrCat("akin ", chosen.get_name());
+}
+
+Error UnknownOption(const CLI::App& app, const CLI::App& chosen, const std::string& argument) {
+  const std::string name = argument.substr(0, argument.find('='));
+  std::string message = StrCat(Command(app, chosen), ": unknown option ", name);
+  const std::string suggestion = DidYouMean(name, LongNames(chosen), "--");
+  if (!suggestion.empty()) return InvalidInput(message, suggestion);
+  if (chosen.get_option_no_throw("TEXT") != nullptr) message += "; a text goes behind --";
+  return InvalidInput(message, " (", Command(app, chosen), " --help lists the options)");
+}
+
+// CLI11 splits an argument "[a, b]" of a list into its parts and drops "++". A text is taken as it
+// is, so such arguments carry a mark through the parser, and every option takes it off again.
+constexpr char kMark = '\x01';
+
+std::string Marked(const std::string& argument) {
+  const bool list =
+      argument.starts_with('[') && (argument.ends_with(']') || argument.ends_with(kMark));
+  const bool needs_mark = list || argument == "++";
+  return needs_mark ? argument + kMark : argument;
+}
+
+std::string Unmark(std::string& value) {
+  const bool marked = (value.starts_with('[') || value.starts_with("++")) && value.ends_with(kMark);
+  if (marked) value.pop_back();
+  return "";  // No error.
+}
+
+void UnmarkValuesOf(CLI::App& app) {
+  for (CLI::Option* option : app.get_options()) {
+    if (option->get_items_expected_max() > 0) option->transform(CLI::Validator(Unmark, "", ""));
+  }
+}
+
+std::vector<std::string> MarkedAndReversed(const std::vector<std::string>& arguments) {
+  std::vector<std::string> out;  // CLI11 takes its arguments from the back.
+  for (auto it = arguments.rbegin(); it != arguments.rend(); ++it) out.push_back(Marked(*it));
+  return out;
+}
+
+// What no option or verb has taken.
+Status CheckRest(const CLI::App& app) {
+  const CLI::App& chosen = Chosen(app);
+  std::vector<std::string> rest = chosen.remaining();
+  if (rest.empty()) rest = app.remaining();
+  if (rest.empty()) return {};
+  std::string& first = rest.front();
+  Unmark(first);
+  if (first.starts_with('-') && first.size() > 1) return UnknownOption(app, chosen, first);
+  if (&chosen == &app) {
+    return InvalidInput("akin: unknown command \"", first, '"',
+                        DidYouMean(first, VerbNames(app), ""), " (akin --help lists the commands)");
+  }
+  return InvalidInput(Command(app, chosen), ": unexpected argument \"", first, '"');
+}
+
+// CLI11 says some things over several lines.
+std::string OneLine(std::string text) {
+  std::ranges::replace(text, '\n', ' ');
+  return text;
+}
+
+constexpr char kFooter[] =
+    "Examples:\n"
+    "  akin embed 'A text.' 'Another one.'\n"
+    "  akin embed --input texts.jsonl --output vectors.npy\n"
+    "  akin similarity 'A dog barks.' 'A puppy yelps.'\n"
+    "  akin doctor\n"
+    "akin COMMAND --help has each command's options; akin help exit-status lists the statuses.\n";
+
+}  // namespace
+
+Application MakeApplication() {
+  Application application{std::make_unique<CLI::App>("Text in, vectors out.", "akin"), {}};
+  CLI::App& app = *application.app;
+  app.get_formatter()->column_width(kHelpColumn);
+  app.set_help_flag("-h,--help", "Print this help and exit");
+  app.add_flag("--version")->description("Print the version and exit");
+  app.allow_extras();
+  app.require_subcommand(0, 1);  // A text that is the name of a command is a text.
+  app.footer(kFooter);
+  AddEmbedCommand(app, application.verbs);
+  AddSimilarityCommand(app, application.verbs);
+  AddTokenizeCommand(app, application.verbs);
+  AddInfoCommand(app, application.verbs);
+  AddDoctorCommand(app, application.verbs);
+  AddBenchCommand(app, application.verbs);
+  AddCompletionCommand(app, application.verbs);
+  AddHelpCommand(app, application.verbs);
+  for (CLI::App* verb : app.get_subcommands({})) UnmarkValuesOf(*verb);
+  return application;
+}
+
+std::string HelpOf(const CLI::App& app, const CLI::App& verb) {
+  return verb.help(&app == &verb ? "" : app.get_name(), CLI::AppFormatMode::Normal);
+}
+
+VerbResult RunApplication(Application& application, const std::vector<std::string>& arguments) {
+  CLI::App& app = *application.app;
+  try {
+    app.parse(MarkedAndReversed(arguments));
+  } catch (const CLI::CallForHelp&) {
+    AKIN_TRY(WriteToStdout(HelpOf(app, Chosen(app))));
+    return kSuccess;
+  } catch (const CLI::ParseError& error) {
+    AKIN_TRY(CheckRest(app));
+    return InvalidInput(Command(app, Chosen(app)), ": ", OneLine(error.what()));
+  }
+  AKIN_TRY(CheckRest(app));
+  if (app.count("--version") > 0) {
+    AKIN_TRY(WriteToStdout(VersionText() + '\n'));
+    return kSuccess;
+  }
+  const CLI::App& chosen = Chosen(app);
+  if (&chosen == &app) return InvalidInput("akin: no command given (akin --help lists them)");
+  return application.verbs.at(&chosen)();
+}
+
+bool WantsJson(const std::vector<std::string>& arguments) {
+  const auto end = std::ranges::find(arguments, "--");
+  return std::find(arguments.begin(), end, "--json") != end;
+}
+
+}  // namespace akin::cli

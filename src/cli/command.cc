@@ -1,0 +1,142 @@
+#include "cli/command.h"
+
+#include <unistd.h>
+
+#include "akin/system.h"
+
+#include "cli/strings.h"
+#include "cli/terminal.h"
+
+namespace akin::cli {
+namespace {
+
+constexpr int kMostThreads = 4096;
+constexpr int kMostTokens = 1 << 24;
+
+}  // namespace
+
+CLI::Validator Between(int least, int most) {
+  return CLI::Range(least, most).description("");  // --help names the type; the error the range.
+}
+
+CLI::App& AddVerb(CLI::App& app, const std::string& name, const std::string& description,
+                  const std::string& examples) {
+  CLI::App& verb = *app.add_subcommand(name, description);
+  verb.footer(StrCat("Examples:\n", examples));
+  verb.allow_extras();  // app.cc names them, with a suggestion.
+  verb.set_help_flag("-h,--help", "Print this help and exit");
+  return verb;
+}
+
+void ModelArguments::AddTo(CLI::App& verb) {
+  verb.add_option("-m,--model", model,
+                  StrCat("Model folder, or the name of a model in the cache (default: ",
+                         kDefaultModel, ")"))
+      ->type_name("DIR");
+  verb.add_option("--backend", backend, "What runs the model")->type_name(Choices(BackendNames()));
+  verb.add_option("--precision", precision, "What the matrix products run in")
+      ->type_name(Choices(PrecisionNames()));
+  verb.add_option("--isa", isa, "Instruction set; auto is the best this CPU has")
+      ->type_name(Choices(IsaNames()));
+  verb.add_option("--threads", threads, "Threads that compute (default: as many as we may use)")
+      ->type_name("N")
+      ->check(Between(1, kMostThreads));
+  verb.add_option("--batch-tokens", batch_tokens, "The most tokens computed together")
+      ->type_name("N")
+      ->check(Between(1, kMostTokens));
+}
+
+Result<LoadOptions> ModelArguments::ToLoadOptions() const {
+  LoadOptions options;
+  AKIN_TRY_ASSIGN(options.backend, ParseBackendKind(backend));
+  AKIN_TRY_ASSIGN(options.precision, ParsePrecision(precision));
+  AKIN_TRY_ASSIGN(options.isa, ParseIsa(isa));
+  options.num_threads = threads;
+  options.batch_tokens = batch_tokens;
+  return options;
+}
+
+void TextArguments::AddTo(CLI::App& verb) {
+  verb.add_option("--max-tokens", max_tokens,
+                  "Cut texts to N tokens, special tokens included (default: the model's limit)")
+      ->type_name("N")
+      ->check(Between(1, kMostTokens));
+  verb.add_flag("--no-truncate", no_truncate, "A text that is too long is an error, not cut");
+  auto* on = verb.add_flag("--normalize", normalize, "Scale vectors to length 1");
+  auto* off =
+      verb.add_flag("--no-normalize", no_normalize, "Leave vectors as the model makes them");
+  on->excludes(off);
+}
+
+EmbedOptions TextArguments::ToEmbedOptions() const {
+  EmbedOptions options;
+  if (max_tokens > 0) options.max_tokens = max_tokens;
+  options.truncate = !no_truncate;
+  if (normalize || no_normalize) options.normalize = normalize;
+  return options;
+}
+
+void InputArguments::AddTo(CLI::App& verb) {
+  // A callback gets the texts as they are: CLI11's own conversion takes "{}" for an empty list.
+  const auto take = [this](const CLI::results_t& texts) {
+    source.texts = texts;
+    return true;
+  };
+  verb.add_option("TEXT", take, "Texts; without any, lines of standard input")
+      ->type_name("")
+      ->expected(1, CLI::detail::expected_max_vector_size)
+      ->allow_extra_args();
+  verb.add_option("-i,--input", source.input, "JSON lines to read; - is standard input")
+      ->type_name("FILE");
+  verb.add_option("--field", source.field,
+                  "Field of a JSON line that holds the text (default: text)")
+      ->type_name("NAME");
+  verb.add_flag("--skip-empty", source.skip_empty, "Leave empty texts out");
+}
+
+Result<std::unique_ptr<TextSource>> InputArguments::Open(std::string_view verb, bool quiet,
+                                                         const StopSignal* stop) const {
+  if (!source.texts.empty() && !source.input.empty()) {
+    return InvalidInput("texts come from arguments or from --input, not from both");
+  }
+  SourceOptions options = source;
+  options.format = source.input.empty() ? LineFormat::kPlain : LineFormat::kJson;
+  const bool from_stdin = source.texts.empty() && (source.input.empty() || source.input == "-");
+  if (from_stdin && !quiet && IsTerminal(STDIN_FILENO)) {
+    SayOnStderr(StrCat("reading one text a line from the terminal; Ctrl-D ends (akin ", verb,
+                       " --help shows other ways)"));
+  }
+  return OpenTextSource(std::move(options), stop);
+}
+
+std::string Choices(const std::vector<std::string>& names) {
+  std::string out;
+  for (const std::string& name : names) out += StrCat(out.empty() ? "{" : ",", name);
+  return out + '}';
+}
+
+std::vector<std::string> BackendNames() {
+  std::vector<std::string> names;
+  for (auto kind : {BackendKind::kAuto, BackendKind::kNative}) {
+    names.emplace_back(BackendKindName(kind));
+  }
+  return names;
+}
+
+std::vector<std::string> PrecisionNames() {
+  std::vector<std::string> names;
+  for (auto precision : {Precision::kAuto, Precision::kF32}) {
+    names.emplace_back(PrecisionName(precision));
+  }
+  return names;
+}
+
+std::vector<std::string> IsaNames() {
+  std::vector<std::string> names;
+  for (auto isa : {Isa::kAuto, Isa::kScalar, Isa::kAvx2, Isa::kAvx512}) {
+    names.emplace_back(IsaName(isa));
+  }
+  return names;
+}
+
+}  // namespace akin::cli

@@ -1,0 +1,84 @@
+// What every verb is made of: its place in the option tree and what it does.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "akin/options.h"
+#include "akin/result.h"
+
+#include "cli/text_source.h"
+
+namespace akin::cli {
+
+// The exit status, when the verb has said itself what there was to say; else an error, which is
+// reported in one place (main.cc).
+using VerbResult = Result<int>;
+
+// The verbs by their place in the tree.
+using Verbs = std::map<const CLI::App*, std::function<VerbResult()>>;
+
+void AddEmbedCommand(CLI::App& app, Verbs& verbs);
+void AddSimilarityCommand(CLI::App& app, Verbs& verbs);
+void AddTokenizeCommand(CLI::App& app, Verbs& verbs);
+void AddInfoCommand(CLI::App& app, Verbs& verbs);
+void AddDoctorCommand(CLI::App& app, Verbs& verbs);
+void AddBenchCommand(CLI::App& app, Verbs& verbs);
+void AddCompletionCommand(CLI::App& app, Verbs& verbs);
+void AddHelpCommand(CLI::App& app, Verbs& verbs);
+
+// A verb with the description and the examples of its --help.
+CLI::App& AddVerb(CLI::App& app, const std::string& name, const std::string& description,
+                  const std::string& examples);
+
+// Checks that an option's value is a whole number in [least, most].
+CLI::Validator Between(int least, int most);
+
+// The model and how it runs: --model --backend --precision --isa --threads --batch-tokens.
+struct ModelArguments {
+  std::string model;
+  std::string backend = "auto";
+  std::string precision = "auto";
+  std::string isa = "auto";
+  int threads = 0;
+  int batch_tokens = 0;
+
+  void AddTo(CLI::App& verb);
+  // Error: InvalidInput, a name that is none.
+  Result<LoadOptions> ToLoadOptions() const;
+};
+
+// What a text may be and what becomes of its vector: --max-tokens --no-truncate --normalize
+// --no-normalize.
+struct TextArguments {
+  int max_tokens = 0;
+  bool no_truncate = false;
+  bool normalize = false;
+  bool no_normalize = false;
+
+  void AddTo(CLI::App& verb);
+  EmbedOptions ToEmbedOptions() const;
+};
+
+// Where texts come from: TEXT... --input --field --skip-empty.
+struct InputArguments {
+  SourceOptions source;
+
+  void AddTo(CLI::App& verb);
+  // `verb` stands in the note to a person at a terminal who is awaited to type; `quiet` leaves it
+  // out. Errors: InvalidInput (texts and --input), kInputUnreadable.
+  Result<std::unique_ptr<TextSource>> Open(std::string_view verb, bool quiet,
+                                           const StopSignal* stop) const;
+};
+
+// "{a,b,c}" as the type of an option lists its values in --help and in completions.
+std::string Choices(const std::vector<std::string>& names);
+std::vector<std::string> BackendNames();
+std::vector<std::string> PrecisionNames();
+std::vector<std::string> IsaNames();
+
+}  // namespace akin::cli

@@ -1,0 +1,223 @@
+// `akin doctor`: does everything needed work here, and if not, what is missing.
+#include <unistd.h>
+
+#include <optional>
+
+#include "akin/system.h"
+
+#include "cli/command.h"
+#include "cli/exit_status.h"
+#include "cli/json_writer.h"
+#include "cli/model_access.h"
+#include "cli/strings.h"
+#include "cli/terminal.h"
+#include "cli/utf8.h"
+#include "cli/version.h"
+
+namespace akin::cli {
+namespace {
+
+struct DoctorArguments {
+  ModelArguments model;
+  bool json = false;
+};
+
+// The model that would be used, tried end to end.
+struct ModelCheck {
+  std::string name;
+  std::string folder;             // Empty: not found.
+  std::optional<ModelInfo> info;  // None: not loaded.
+  std::optional<Error> error;
+};
+
+ModelCheck CheckModel(const ModelArguments& arguments) {
+  ModelCheck check;
+  check.name = ModelNameOf(arguments);
+  const auto fail = [&check](const Error& error) {
+    check.error = error;
+    return check;
+  };
+  const auto folder = FindModel(check.name);
+  if (!folder) return fail(folder.error());
+  check.folder = *folder;
+  const auto embedder = LoadEmbedder(arguments);
+  if (!embedder) return fail(embedder.error());
+  check.info = embedder->Info();
+  if (const Status health = embedder->Health(); !health) return fail(health.error());
+  return check;
+}
+
+std::string IsasJson(const SystemInfo& system) {
+  std::vector<std::string> isas;
+  for (const IsaStatus& status : system.isas) {
+    isas.push_back(JsonObject()
+                       .Add("isa", IsaName(status.isa))
+                       .Add("usable", status.usable)
+                       .Add("reason", status.reason)
+                       .str());
+  }
+  return JsonArray(isas);
+}
+
+std::string SystemJson(const SystemInfo& system) {
+  return JsonObject()
+      .Add("cpu", system.cpu)
+      .AddRaw("features", JsonStrings(system.features))
+      .AddRaw("isas", IsasJson(system))
+      .Add("chosen_isa", IsaName(system.chosen_isa))
+      .Add("chosen_isa_reason", system.chosen_isa_reason)
+      .Add("threads", system.threads.count)
+      .Add("threads_source", system.threads.source)
+      .Add("memory_limit_bytes", system.memory_limit_bytes)
+      .Add("version", system.version)
+      .Add("compiler", system.compiler)
+      .Add("revision", Revision())
+      .str();
+}
+
+std::string LocationsJson(const std::vector<ModelLocation>& locations) {
+  std::vector<std::string> out;
+  for (const ModelLocation& location : locations) {
+    out.push_back(JsonObject()
+                      .Add("path", location.path)
+                      .Add("exists", location.exists)
+                      .AddRaw("models", JsonStrings(location.models))
+                      .str());
+  }
+  return JsonArray(out);
+}
+
+std::string ModelJson(const ModelCheck& check) {
+  JsonObject out;
+  out.Add("name", check.name).Add("folder", check.folder).Add("ok", !check.error);
+  if (check.info) out.Add("isa", check.info->isa).Add("load_ms", check.info->load_ms);
+  if (check.error) {
+    out.AddRaw("error", JsonObject()
+                            .Add("category", CategoryName(check.error->code()))
+                            .Add("message", check.error->message())
+                            .str());
+  }
+  return out.str();
+}
+
+std::string DoctorJson(const SystemInfo& system, const std::vector<ModelLocation>& locations,
+                       const ModelCheck& check) {
+  return JsonObject()
+             .Add("ok", !check.error)
+             .AddRaw("system", SystemJson(system))
+             .AddRaw("locations", LocationsJson(locations))
+             .AddRaw("model", ModelJson(check))
+             .str() +
+         '\n';
+}
+
+class Page {
+ public:
+  explicit Page(int fd) : style_(fd) {}
+
+  void Heading(std::string_view text) {
+    out_ += StrCat(out_.empty() ? "" : "\n", style_.Bold(text), '\n');
+  }
+  void Line(std::string_view name, std::string_view value) {
+    out_ += StrCat("  ", PadToWidth(name, 12), value, '\n');
+  }
+  void Check(bool ok, std::string_view text) {
+    out_ += StrCat("  ", ok ? style_.Good("ok    ") : style_.Bad("FAILED"), "  ", text, '\n');
+  }
+  // Good to know, no failure: a tier that this CPU lacks.
+  void Note(std::string_view text) { out_ += StrCat("  ", style_.Dim("-     "), "  ", text, '\n'); }
+  const std::string& text() const { return out_; }
+
+ private:
+  const Style style_;
+  std::string out_;
+};
+
+std::string Joined(const std::vector<std::string>& words, std::string_view separator) {
+  std::string out;
+  for (const std::string& word : words) out += StrCat(out.empty() ? "" : separator, word);
+  return out;
+}
+
+void AddMachine(Page& page, const SystemInfo& system) {
+  page.Heading("Machine");
+  page.Line("cpu", system.cpu);
+  page.Line("features", Joined(system.features, " "));
+  page.Line("threads", StrCat(system.threads.count, ", from ", system.threads.source));
+  page.Line("memory", system.memory_limit_bytes > 0
+                          ? StrCat(Grouped(system.memory_limit_bytes >> 20), " MiB")
+                          : "limit unknown");
+  page.Line("akin", VersionText());
+}
+
+void AddIsas(Page& page, const SystemInfo& system) {
+  page.Heading("Instruction sets");
+  for (const IsaStatus& status : system.isas) {
+    const std::string line = StrCat(PadToWidth(IsaName(status.isa), 8), "  ", status.reason);
+    status.usable ? page.Check(true, line) : page.Note(line);
+  }
+  page.Line("chosen", StrCat(IsaName(system.chosen_isa), ": ", system.chosen_isa_reason));
+}
+
+void AddLocations(Page& page, const std::vector<ModelLocation>& locations) {
+  page.Heading("Where models are looked for");
+  for (const ModelLocation& location : locations) {
+    const std::string models = !location.exists          ? "not there"
+                               : location.models.empty() ? "no model in it"
+                                                         : Joined(location.models, ", ");
+    page.Line(location.path, StrCat("  ", models));
+  }
+  if (locations.empty()) page.Line("nowhere", "");
+}
+
+void AddModel(Page& page, const ModelCheck& check) {
+  page.Heading("Model");
+  if (!check.folder.empty()) {
+    page.Check(true, StrCat(check.name, " is in ", check.folder));
+  }
+  if (check.info) {
+    page.Check(true,
+               StrCat("loaded in ", Fixed(check.info->load_ms, 1), " ms, runs on ",
+                      check.info->backend, ", ", check.info->precision, ", ", check.info->isa));
+  }
+  if (check.error) {
+    page.Check(false, check.error->message());
+  } else {
+    page.Check(true, "embeds a text");
+  }
+}
+
+VerbResult Doctor(const DoctorArguments& arguments) {
+  AKIN_TRY(arguments.model.ToLoadOptions());
+  const SystemInfo system = DescribeSystem();
+  const std::vector<ModelLocation> locations = ListModelLocations();
+  const ModelCheck check = CheckModel(arguments.model);
+  if (arguments.json) {
+    AKIN_TRY(WriteToStdout(DoctorJson(system, locations, check)));
+  } else {
+    Page page(STDOUT_FILENO);
+    AddMachine(page, system);
+    AddIsas(page, system);
+    AddLocations(page, locations);
+    AddModel(page, check);
+    AKIN_TRY(WriteToStdout(page.text()));
+  }
+  return check.error ? ExitStatusOf(check.error->code()) : kSuccess;
+}
+
+constexpr char kExamples[] =
+    "  akin doctor\n"
+    "  akin doctor --model path/to/model\n"
+    "  akin doctor --json | jq .system.threads_source\n";
+
+}  // namespace
+
+void AddDoctorCommand(CLI::App& app, Verbs& verbs) {
+  CLI::App& verb = AddVerb(app, "doctor", "Check that everything needed works here", kExamples);
+  auto arguments = std::make_shared<DoctorArguments>();
+  arguments->model.AddTo(verb);
+  verb.add_flag("--json", arguments->json, "Print one object");
+  verbs[&verb] = [arguments] { return Doctor(*arguments); };
+}
+
+}  // namespace akin::cli

@@ -1,0 +1,207 @@
+#include "cli/json_line.h"
+
+#include <simdjson.h>
+
+#include <algorithm>
+
+#include "cli/strings.h"
+#include "cli/utf8.h"
+
+namespace akin::cli {
+namespace {
+
+using simdjson::ondemand::json_type;
+using simdjson::ondemand::value;
+
+// Deeper lines are refused, by the same limit as requests to a server.
+constexpr int kMaxDepth = 32;
+
+Error NotJson(simdjson::error_code code) {
+  return InvalidInput("not JSON: ", simdjson::error_message(code));
+}
+
+// The answer of a simdjson call, or its error from the calling function.
+#define AKIN_JSON_TRY(variable, expression) \
+  if (auto code = (expression).get(variable); code != simdjson::SUCCESS) return NotJson(code)
+
+std::string_view TypeName(json_type type) {
+  switch (type) {
+    case json_type::array: return "an array";
+    case json_type::object: return "an object";
+    case json_type::number: return "a number";
+    case json_type::string: return "a string";
+    case json_type::boolean: return "a boolean";
+    case json_type::null: return "null";
+  }
+  return "unknown";
+}
+
+bool IsDigit(char c) { return c >= '0' && c <= '9'; }
+
+size_t SkipDigits(std::string_view text, size_t at) {
+  while (at < text.size() && IsDigit(text[at])) ++at;
+  return at;
+}
+
+// RFC 8259, section 6. A number may be too large for any type and is carried over all the same.
+bool IsJsonNumber(std::string_view text) {
+  size_t at = text.starts_with('-') ? 1 : 0;
+  const size_t whole = at;
+  at = SkipDigits(text, at);
+  if (at == whole || (text[whole] == '0' && at > whole + 1)) return false;
+  if (at < text.size() && text[at] == '.') {
+    const size_t fraction = at + 1;
+    if ((at = SkipDigits(text, fraction)) == fraction) return false;
+  }
+  if (at < text.size() && (text[at] == 'e' || text[at] == 'E')) {
+    ++at;
+    if (at < text.size() && (text[at] == '+' || text[at] == '-')) ++at;
+    const size_t exponent = at;
+    if ((at = SkipDigits(text, at)) == exponent) return false;
+  }
+  return at == text.size();
+}
+
+std::string_view Trimmed(std::string_view token) {
+  while (!token.empty() && std::string_view(" \t\r\n").find(token.back()) != token.npos) {
+    token.remove_suffix(1);
+  }
+  return token;
+}
+
+// The text of a scalar, checked: simdjson's On-Demand reader itself checks only what is asked for.
+Result<std::string> CheckedScalar(value& v, json_type type) {
+  const std::string_view token = Trimmed(v.raw_json_token());
+  if (type == json_type::string) {
+    std::string_view unescaped;
+    AKIN_JSON_TRY(unescaped, v.get_string());
+  } else if (type == json_type::number ? !IsJsonNumber(token)
+                                       : token != "true" && token != "false" && token != "null") {
+    return InvalidInput("not JSON: a value is neither a string, a number, true, false nor null");
+  }
+  return std::string(token);
+}
+
+Status CheckValue(value& v, int depth);
+
+Status CheckArray(value& v, int depth) {
+  simdjson::ondemand::array array;
+  AKIN_JSON_TRY(array, v.get_array());
+  for (auto element : array) {
+    value child;
+    AKIN_JSON_TRY(child, std::move(element));
+    AKIN_TRY(CheckValue(child, depth));
+  }
+  return {};
+}
+
+Status CheckObject(value& v, int depth) {
+  simdjson::ondemand::object object;
+  AKIN_JSON_TRY(object, v.get_object());
+  for (auto member : object) {
+    simdjson::ondemand::field field;
+    AKIN_JSON_TRY(field, std::move(member));
+    std::string_view key;
+    AKIN_JSON_TRY(key, field.unescaped_key());
+    AKIN_TRY(CheckValue(field.value(), depth));
+  }
+  return {};
+}
+
+// Walks through a value that is not used, so that a broken line is never taken for a good one.
+Status CheckValue(value& v, int depth) {
+  if (depth > kMaxDepth) return InvalidInput("nested deeper than ", kMaxDepth, " levels");
+  json_type type;
+  AKIN_JSON_TRY(type, v.type());
+  if (type == json_type::array) return CheckArray(v, depth + 1);
+  if (type == json_type::object) return CheckObject(v, depth + 1);
+  AKIN_TRY(CheckedScalar(v, type));
+  return {};
+}
+
+bool IsScalar(json_type type) { return type != json_type::array && type != json_type::object; }
+
+}  // namespace
+
+struct JsonLineParser::Impl {
+  explicit Impl(std::string name) : field(std::move(name)) {}
+
+  Status ReadMember(simdjson::ondemand::field& member, JsonLine& line, bool& has_text);
+
+  const std::string field;
+  simdjson::ondemand::parser parser;
+  std::string copy;  // Of a line without room behind it.
+};
+
+Status JsonLineParser::Impl::ReadMember(simdjson::ondemand::field& member, JsonLine& line,
+                                        bool& has_text) {
+  std::string_view key;
+  AKIN_JSON_TRY(key, member.unescaped_key());
+  const bool is_text = key == field;
+  const bool is_id = key == "id";
+  value v = member.value();
+  json_type type;
+  AKIN_JSON_TRY(type, v.type());
+  if (is_text) {
+    if (type != json_type::string) {
+      return InvalidInput("field \"", field, "\" is ", TypeName(type), ", expected a string");
+    }
+    std::string_view text;
+    if (const auto code = v.get_string().get(text)) {
+      return InvalidInput("field \"", field, "\": ", simdjson::error_message(code));
+    }
+    line.text = text;
+    has_text = true;
+    return {};
+  }
+  if (!is_id) return CheckValue(v, 1);
+  if (!IsScalar(type)) {
+    return InvalidInput("\"id\" is ", TypeName(type), ", expected a string or a number");
+  }
+  AKIN_TRY_ASSIGN(line.id, CheckedScalar(v, type));
+  if (type == json_type::null) line.id.reset();
+  return {};
+}
+
+JsonLineParser::JsonLineParser(std::string field)
+    : impl_(std::make_unique<Impl>(std::move(field))) {}
+JsonLineParser::~JsonLineParser() = default;
+
+Result<JsonLine> JsonLineParser::Parse(std::string_view line, size_t readable) {
+  if (!simdjson::validate_utf8(line.data(), line.size())) {
+    return InvalidInput("not UTF-8 at byte ", FindInvalidUtf8(line).value_or(0) + 1);
+  }
+  size_t capacity = line.size() + readable;
+  if (readable < simdjson::SIMDJSON_PADDING) {
+    impl_->copy.assign(line);
+    impl_->copy.resize(capacity = line.size() + simdjson::SIMDJSON_PADDING);
+    line = std::string_view(impl_->copy.data(), line.size());
+  }
+  simdjson::ondemand::document document;
+  AKIN_JSON_TRY(document, impl_->parser.iterate(
+                              simdjson::padded_string_view(line.data(), line.size(), capacity)));
+  json_type type;
+  AKIN_JSON_TRY(type, document.type());
+  if (type != json_type::object) {
+    return InvalidInput("is ", TypeName(type), ", expected an object with a field \"", impl_->field,
+                        '"');
+  }
+  simdjson::ondemand::object object;
+  AKIN_JSON_TRY(object, document.get_object());
+  JsonLine out;
+  bool has_text = false;
+  for (auto member : object) {
+    simdjson::ondemand::field field;
+    AKIN_JSON_TRY(field, std::move(member));
+    AKIN_TRY(impl_->ReadMember(field, out, has_text));
+  }
+  const char* rest = nullptr;
+  if (document.current_location().get(rest) != simdjson::OUT_OF_BOUNDS)
+    return InvalidInput("not JSON: something follows the object");
+  if (!has_text) return InvalidInput("has no field \"", impl_->field, '"');
+  return out;
+}
+
+#undef AKIN_JSON_TRY
+
+}  // namespace akin::cli

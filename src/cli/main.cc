@@ -1,0 +1,56 @@
+#include <exception>
+#include <new>
+#include <string>
+#include <vector>
+
+#include "cli/app.h"
+#include "cli/exit_status.h"
+#include "cli/json_writer.h"
+#include "cli/signals.h"
+#include "cli/terminal.h"
+
+namespace akin::cli {
+namespace {
+
+// The one place where a failure is said: one line on standard error, or one object on standard
+// output for those who asked for JSON.
+int Report(const Error& error, bool json) {
+  const int status = ExitStatusOf(error.code());
+  if (!json) {
+    SayOnStderr(error.message());
+    return status;
+  }
+  const JsonObject object =
+      JsonObject().AddRaw("error", JsonObject()
+                                       .Add("category", CategoryName(error.code()))
+                                       .Add("message", error.message())
+                                       .str());
+  // When not even this can be written, the status is all that is left to say.
+  const Status written = WriteToStdout(object.str() + '\n');
+  return written ? status : ExitStatusOf(written.error().code());
+}
+
+int Run(const std::vector<std::string>& arguments) {
+  InstallSignalHandlers();
+  Application application = MakeApplication();
+  const VerbResult result = RunApplication(application, arguments);
+  return result ? *result : Report(result.error(), WantsJson(arguments));
+}
+
+}  // namespace
+}  // namespace akin::cli
+
+int main(int argc, char** argv) {
+  using akin::Error;
+  using akin::ErrorCode;
+  bool json = false;
+  try {
+    const std::vector<std::string> arguments(argv + (argc > 0 ? 1 : 0), argv + argc);
+    json = akin::cli::WantsJson(arguments);
+    return akin::cli::Run(arguments);
+  } catch (const std::bad_alloc&) {
+    return akin::cli::Report(Error(ErrorCode::kInternal, "memory is used up"), json);
+  } catch (const std::exception& error) {
+    return akin::cli::Report(Error(ErrorCode::kInternal, error.what()), json);
+  }
+}

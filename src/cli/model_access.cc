@@ -1,0 +1,57 @@
+#include "cli/model_access.h"
+
+#include <charconv>
+
+#include "akin/system.h"
+
+#include "cli/strings.h"
+
+namespace akin::cli {
+namespace {
+
+constexpr std::string_view kTextWord = "text ";
+
+// The library counts the texts of a call from 0 and says "text 3"; see Embedder::Embed.
+std::string WithPlace(const std::string& message, const TextChunk& chunk,
+                      const TextSource& source) {
+  const size_t at = message.find(kTextWord);
+  if (at == message.npos) return message;
+  const char* digits = message.data() + at + kTextWord.size();
+  size_t index = 0;
+  const auto parsed = std::from_chars(digits, message.data() + message.size(), index);
+  if (parsed.ec != std::errc() || index >= chunk.places.size()) return message;
+  return StrCat(message.substr(0, at), source.NameOf(chunk.places[index]),
+                message.substr(static_cast<size_t>(parsed.ptr - message.data())));
+}
+
+}  // namespace
+
+std::string_view ModelNameOf(const ModelArguments& arguments) {
+  return arguments.model.empty() ? kDefaultModel : std::string_view(arguments.model);
+}
+
+Result<Embedder> LoadEmbedder(const ModelArguments& arguments) {
+  AKIN_TRY_ASSIGN(const LoadOptions options, arguments.ToLoadOptions());
+  return Embedder::Load(ModelNameOf(arguments), options);
+}
+
+Result<Embeddings> EmbedChunk(const Embedder& embedder, const TextChunk& chunk,
+                              const TextSource& source, const EmbedOptions& options) {
+  auto result = embedder.Embed(std::span<const std::string>(chunk.texts), options);
+  if (result || result.error().code() != ErrorCode::kInvalidInput) return result;
+  return InvalidInput(WithPlace(result.error().message(), chunk, source));
+}
+
+std::string TruncationNote(int64_t truncated_texts, int64_t num_texts, const ModelInfo& info,
+                           const EmbedOptions& options) {
+  const int limit = options.max_tokens.value_or(info.max_tokens);
+  const std::string_view were = truncated_texts == 1 ? "was" : "were";
+  std::string note = StrCat(Grouped(truncated_texts), " of ", Counted(num_texts, "text"), ' ', were,
+                            " longer than ", Counted(limit, "token"), " and ", were, " cut");
+  if (limit < info.max_positions) {
+    note += StrCat("; --max-tokens raises the limit, up to ", info.max_positions);
+  }
+  return note;
+}
+
+}  // namespace akin::cli

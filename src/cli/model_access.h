@@ -1,0 +1,27 @@
+// The engine as the verbs use it.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "akin/embedder.h"
+
+#include "cli/command.h"
+#include "cli/text_source.h"
+
+namespace akin::cli {
+
+// The model named by the arguments, or the default one.
+std::string_view ModelNameOf(const ModelArguments& arguments);
+Result<Embedder> LoadEmbedder(const ModelArguments& arguments);
+
+// Embeds a chunk. An error that names a text by its place in the chunk, "text 3", names it by its
+// place in the input instead: "texts.jsonl, line 4100".
+Result<Embeddings> EmbedChunk(const Embedder& embedder, const TextChunk& chunk,
+                              const TextSource& source, const EmbedOptions& options);
+
+// "3 of 100 texts were longer than 256 tokens and were cut; --max-tokens raises the limit".
+std::string TruncationNote(int64_t truncated_texts, int64_t num_texts, const ModelInfo& info,
+                           const EmbedOptions& options);
+
+}  // namespace akin::cli

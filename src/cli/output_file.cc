@@ -1,0 +1,134 @@
+#include "cli/output_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <random>
+
+#include "cli/exit_status.h"
+#include "cli/signals.h"
+#include "cli/strings.h"
+#include "cli/terminal.h"
+
+namespace akin::cli {
+namespace {
+
+bool IsStdout(const std::string& path) {
+  return path.empty() || path == "-" || path == "/dev/stdout" || path == "/dev/fd/1";
+}
+
+Error NotCreated(const std::string& path, int error) {
+  return MakeError(kOutputNotCreated, path, ": cannot be created: ", strerror(error));
+}
+
+// The file that a link points to, so that writing through a link keeps the link.
+std::string ResolveLinks(const std::string& path) {
+  char resolved[PATH_MAX];
+  return realpath(path.c_str(), resolved) == nullptr ? path : resolved;
+}
+
+// "folder/.vectors.npy.akin-1f9c03b2.tmp" for "folder/vectors.npy".
+std::string TemporaryNameFor(const std::string& target) {
+  const size_t slash = target.find_last_of('/');
+  const size_t base = slash == target.npos ? 0 : slash + 1;
+  char random[16];
+  snprintf(random, sizeof random, "%08x", static_cast<unsigned>(std::random_device()()));
+  return StrCat(target.substr(0, base), '.', target.substr(base), ".akin-", random, ".tmp");
+}
+
+}  // namespace
+
+OutputFile::OutputFile(FileDescriptor file, int fd, std::string name)
+    : file_(std::move(file)), fd_(fd), name_(std::move(name)), start_(lseek(fd, 0, SEEK_CUR)) {
+  // With O_APPEND every write goes to the end, whatever the position.
+  if ((fcntl(fd, F_GETFL) & O_APPEND) != 0) start_ = -1;
+}
+
+OutputFile::OutputFile(OutputFile&& other) noexcept
+    : file_(std::move(other.file_)),
+      fd_(other.fd_),
+      name_(std::move(other.name_)),
+      temporary_(std::exchange(other.temporary_, {})),
+      target_(std::move(other.target_)),
+      start_(other.start_) {}
+
+OutputFile::~OutputFile() {
+  if (temporary_.empty()) return;
+  unlink(temporary_.c_str());
+  RemoveOnSignal("");
+}
+
+Result<OutputFile> OutputFile::Create(const std::string& path) {
+  if (IsStdout(path)) return OutputFile({}, STDOUT_FILENO, "standard output");
+  if (path.starts_with("/dev/") || path.starts_with("/proc/")) return CreateDirect(path);
+  struct stat info;
+  if (stat(path.c_str(), &info) != 0) return CreateBeside(ResolveLinks(path), path);
+  if (S_ISDIR(info.st_mode)) return NotCreated(path, EISDIR);
+  if (!S_ISREG(info.st_mode)) return CreateDirect(path);
+  if (access(path.c_str(), W_OK) != 0) return NotCreated(path, errno);
+  return CreateBeside(ResolveLinks(path), path);
+}
+
+Result<OutputFile> OutputFile::CreateDirect(const std::string& path) {
+  FileDescriptor file(open(path.c_str(), O_WRONLY | O_CLOEXEC));
+  if (!file.is_open()) return NotCreated(path, errno);
+  const int fd = file.get();
+  return OutputFile(std::move(file), fd, path);
+}
+
+Result<OutputFile> OutputFile::CreateBeside(const std::string& target, const std::string& name) {
+  const std::string temporary = TemporaryNameFor(target);
+  RemoveOnSignal(temporary);  // Before it exists, so that no signal comes in between.
+  FileDescriptor file(open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
+  if (!file.is_open()) {
+    const int error = errno;
+    RemoveOnSignal("");
+    return NotCreated(name, error);
+  }
+  struct stat replaced;
+  if (stat(target.c_str(), &replaced) == 0) {
+    // A file that is replaced keeps its permissions; where that is not allowed, it gets the usual.
+    if (fchmod(file.get(), replaced.st_mode & 07777) != 0) errno = 0;
+  }
+  const int fd = file.get();
+  OutputFile out(std::move(file), fd, name);
+  out.temporary_ = temporary;
+  out.target_ = target;
+  return out;
+}
+
+Error OutputFile::Failed() const {
+  return MakeError(kWriteFailed, name_, ": writing failed: ", strerror(errno));
+}
+
+Status OutputFile::Write(std::string_view bytes) { return WriteAll(fd_, name_, bytes); }
+
+Status OutputFile::Overwrite(int64_t offset, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t count = pwrite(fd_, bytes.data(), bytes.size(), start_ + offset);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return Failed();
+    offset += count;
+    bytes.remove_prefix(static_cast<size_t>(count));
+  }
+  return {};
+}
+
+Status OutputFile::Commit() {
+  // Pipes and terminals have no disk to wait for and say so by EINVAL or ENOTSUP.
+  if (fsync(fd_) != 0 && errno != EINVAL && errno != EROFS && errno != ENOTSUP) return Failed();
+  if (file_.is_open() && close(file_.release()) != 0) return Failed();
+  if (temporary_.empty()) return {};
+  if (rename(temporary_.c_str(), target_.c_str()) != 0) return NotCreated(name_, errno);
+  temporary_.clear();
+  RemoveOnSignal("");
+  return {};
+}
+
+}  // namespace akin::cli

@@ -1,0 +1,43 @@
+// The line on a terminal that says how far a long run is.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace akin::cli {
+
+struct ProgressState {
+  int64_t texts = 0;
+  int64_t tokens = 0;
+  int64_t bytes = 0;  // Of the input, as far as it was computed.
+  std::optional<int64_t> total_bytes;
+  double seconds = 0;
+};
+
+// "12,345 texts  2,469 texts/s  31,000 tokens/s  41%  0:07 left"; the last two only when the size
+// of the input is known.
+std::string ProgressLine(const ProgressState& state);
+
+// 7 -> "0:07", 3723 -> "1:02:03".
+std::string ClockTime(double seconds);
+
+// Draws on standard error, ten times a second at most, and only if that is a terminal and `quiet`
+// is false. The line is erased at the end.
+class Progress {
+ public:
+  Progress(bool quiet, std::optional<int64_t> total_bytes);
+  ~Progress();
+  void Add(int64_t texts, int64_t tokens, int64_t bytes_consumed);
+  void Erase();
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  const bool enabled_;
+  const Clock::time_point start_;
+  std::optional<Clock::time_point> drawn_;
+  ProgressState state_;
+};
+
+}  // namespace akin::cli

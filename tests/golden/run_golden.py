@@ -1,0 +1,103 @@
+#!/usr/bin/env python3
+"""Compares `akin embed` with the reference's vectors, on one instruction-set tier.
+
+    run_golden.py --akin PROGRAM [--isa TIER] models FOLDER     every model folder with a golden.json
+    run_golden.py --akin PROGRAM [--isa TIER] real GOLDEN.json.gz
+
+`real` takes the model's folder from AKIN_TEST_MODEL or from the cache. Ends with status 77 and
+"SKIPPED: why" when the tier or the model is not there.
+"""
+import argparse
+import gzip
+import json
+import os
+import pathlib
+import shlex
+import subprocess
+import sys
+import tempfile
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent.parent / "tools"))
+sys.path.insert(0, str(HERE))
+import check_models  # noqa: E402
+import fetch_model  # noqa: E402
+
+SKIP = 77
+# What Load says of a tier that this machine does not have.
+NOT_HERE = ("CPU lacks", "operating system does not save", "not an x86-64 CPU")
+
+
+def skip(why):
+    print(f"SKIPPED: {why}")
+    sys.exit(SKIP)
+
+
+def require_tier(akin, folder):
+    """Skips when the tier in AKIN_ISA cannot run here; any other failure is for the comparison."""
+    probe = subprocess.run([akin, "embed", "--model", folder, "a"], capture_output=True, text=True,
+                           stdin=subprocess.DEVNULL, check=False)
+    if probe.returncode != 0 and any(words in probe.stderr for words in NOT_HERE):
+        skip(probe.stderr.strip())
+
+
+def real_model():
+    folder = os.environ.get("AKIN_TEST_MODEL") or fetch_model.models_folder() / fetch_model.NAME
+    if not (pathlib.Path(folder) / "model.safetensors").is_file():
+        skip(f"the default model is not at {folder} (fetch it with ./dev demo, or set AKIN_TEST_MODEL)")
+    return pathlib.Path(folder)
+
+
+def without_unsupported_cases(folder, work):
+    """The golden file of `folder` with the cases that `akin embed` has options for; what is left out
+    is said."""
+    golden = json.loads((folder / "golden.json").read_text(encoding="utf-8"))
+    cases = golden.get("cases", [])
+    kept = [c for c in cases if not c.get("prompt_name") and not c.get("truncate_dim")]
+    if len(kept) < len(cases):
+        print(f"     {folder.name}: {len(cases) - len(kept)} cases with a prompt or a cut vector left out")
+    path = work / f"{folder.name}.json"
+    path.write_text(json.dumps(golden | {"cases": kept}), encoding="utf-8")
+    return path
+
+
+def compare(akin, folder, golden):
+    command = f"{shlex.quote(akin)} embed --model {{model}} --input {{input}} --output {{output}}"
+    arguments = argparse.Namespace(cmd=command, precision="f32", golden=golden, ids=False, onnx=False,
+                                   timeout=120)
+    result = check_models.check_model(arguments, folder)
+    print(f"{'FAIL' if result.errors else 'ok  '} {result.name:32s} cases {result.cases:2d}  worst cosine "
+          f"{result.worst_cos:.7f}  worst difference {result.worst_diff:.2e}", flush=True)
+    for error in result.errors[:5]:
+        print(f"       {error}")
+    return not result.errors
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--akin", required=True)
+    parser.add_argument("--isa", default="")
+    parser.add_argument("what", choices=["models", "real"])
+    parser.add_argument("path", type=pathlib.Path)
+    args = parser.parse_args()
+    if args.isa:
+        os.environ["AKIN_ISA"] = args.isa
+    with tempfile.TemporaryDirectory() as folder:
+        work = pathlib.Path(folder)
+        if args.what == "real":
+            golden = work / "golden.json"
+            golden.write_bytes(gzip.decompress(args.path.read_bytes()))
+            pairs = [(real_model(), golden)]
+        else:
+            models = sorted(p.parent for p in args.path.glob("*/golden.json"))
+            pairs = [(m, without_unsupported_cases(m, work)) for m in models]
+        if not pairs:
+            sys.exit(f"{args.path}: no model folder with a golden.json")
+        require_tier(args.akin, pairs[0][0])
+        passed = [compare(args.akin, model, golden) for model, golden in pairs]
+    print(f"{sum(passed)} passed, {len(passed) - sum(passed)} failed")
+    sys.exit(0 if all(passed) else 1)
+
+
+if __name__ == "__main__":
+    main()

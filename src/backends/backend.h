@@ -1,6 +1,7 @@
 // What runs a model: ragged batches of token ids in, sentence vectors out.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -29,7 +30,9 @@ struct BackendInfo {
   std::string isa;        // "avx512"
   int dimension = 0;
   int max_positions = 0;  // Longest sequence in tokens.
+  int64_t num_parameters = 0;
   bool batch_invariant = false;
+  double flops_per_token = 0;  // Roughly, without attention: what a team is worth is judged by it.
 };
 
 class Backend {

@@ -27,6 +27,11 @@ void Encoder::Forward(const RaggedBatch& batch, const TeamMember& member,
   for (const Layer& layer : layers_) layer.Forward(batch, member, workspace);
 }
 
+double Encoder::flops_per_token() const {
+  const double hidden = config_.hidden_size, intermediate = config_.intermediate_size;
+  return 2.0 * config_.num_hidden_layers * hidden * (4.0 * hidden + 2.0 * intermediate);
+}
+
 Workspace Encoder::NewWorkspace(size_t max_tokens, size_t max_length, size_t team_size) const {
   return Workspace(config_, kernels_, max_tokens, max_length, team_size);
 }

@@ -29,6 +29,8 @@ class Encoder {
 
   Workspace NewWorkspace(size_t max_tokens, size_t max_length, size_t team_size) const;
   const model::ModelConfig& config() const { return config_; }
+  // Of the matrix products with weights: two operations a weight.
+  double flops_per_token() const;
 
  private:
   model::ModelConfig config_;

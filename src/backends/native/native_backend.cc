@@ -30,7 +30,9 @@ class NativeBackend : public Backend {
             .isa = std::string(IsaName(isa_)),
             .dimension = config.hidden_size * static_cast<int>(pooling_.size()),
             .max_positions = config.max_position_embeddings,
-            .batch_invariant = true};
+            .num_parameters = num_parameters_,
+            .batch_invariant = true,
+            .flops_per_token = encoder_.flops_per_token()};
   }
 
   std::unique_ptr<Session> NewSession(size_t max_tokens, size_t team_size) const override {
@@ -54,6 +56,7 @@ class NativeBackend : public Backend {
   }
 
  private:
+  int64_t num_parameters_;
   encoder::Encoder encoder_;
   std::vector<model::PoolingMode> pooling_;
   Isa isa_;

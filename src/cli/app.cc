@@ -57,32 +57,40 @@ Error UnknownOption(const CLI::App& app, const CLI::App& chosen, const std::stri
   return InvalidInput(message, " (", Command(app, chosen), " --help lists the options)");
 }
 
-// CLI11 splits an argument "[a, b]" of a list into its parts and drops "++". A text is taken as it
-// is, so such arguments carry a mark through the parser, and every option takes it off again.
+// CLI11 splits an argument "[a, b]" of a list into its parts, drops "++", and takes "--x" behind
+// "--" for an option when a text came before. A text is taken as it is, so such arguments carry a
+// mark in front through the parser, and every option takes it off again.
 constexpr char kMark = '\x01';
 
-std::string Marked(const std::string& argument) {
-  const bool list =
-      argument.starts_with('[') && (argument.ends_with(']') || argument.ends_with(kMark));
-  const bool needs_mark = list || argument == "++";
-  return needs_mark ? argument + kMark : argument;
+std::string Marked(const std::string& argument, bool only_texts) {
+  const bool list = argument.starts_with('[') && argument.ends_with(']');
+  const bool special = list || argument == "++" || argument.starts_with(kMark);
+  return only_texts || special ? kMark + argument : argument;
 }
 
-std::string Unmark(std::string& value) {
-  const bool marked = (value.starts_with('[') || value.starts_with("++")) && value.ends_with(kMark);
-  if (marked) value.pop_back();
-  return "";  // No error.
+void Unmark(std::string& value) {
+  if (value.starts_with(kMark)) value.erase(0, 1);
 }
 
 void UnmarkValuesOf(CLI::App& app) {
+  const auto unmark = [](std::string& value) {
+    Unmark(value);
+    return std::string();  // No error.
+  };
   for (CLI::Option* option : app.get_options()) {
-    if (option->get_items_expected_max() > 0) option->transform(CLI::Validator(Unmark, "", ""));
+    if (option->get_items_expected_max() > 0) option->transform(CLI::Validator(unmark, "", ""));
   }
 }
 
+// As CLI11 takes them: the last one first, without "--".
 std::vector<std::string> MarkedAndReversed(const std::vector<std::string>& arguments) {
-  std::vector<std::string> out;  // CLI11 takes its arguments from the back.
-  for (auto it = arguments.rbegin(); it != arguments.rend(); ++it) out.push_back(Marked(*it));
+  const auto divider = std::ranges::find(arguments, "--");
+  std::vector<std::string> out;
+  for (auto it = arguments.begin(); it != divider; ++it) out.push_back(Marked(*it, false));
+  for (auto it = divider; it != arguments.end(); ++it) {
+    if (it != divider) out.push_back(Marked(*it, true));
+  }
+  std::ranges::reverse(out);
   return out;
 }
 

@@ -12,7 +12,7 @@ struct ProgressState {
   int64_t texts = 0;
   int64_t tokens = 0;
   int64_t bytes = 0;  // Of the input, as far as it was computed.
-  std::optional<int64_t> total_bytes;
+  std::optional<int64_t> total_bytes = std::nullopt;
   double seconds = 0;
 };
 

@@ -1,0 +1,141 @@
+#include "cli/vector_sink.h"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <limits>
+#include <sstream>
+
+#include "cli/exit_status.h"
+
+namespace akin::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+class VectorSinkTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string name = testing::TempDir() + "akin-sink-XXXXXX";
+    ASSERT_NE(mkdtemp(name.data()), nullptr);
+    folder_ = name;
+  }
+  void TearDown() override { fs::remove_all(folder_); }
+
+  std::string PathOf(const std::string& name) const { return folder_ / name; }
+  std::string BytesOf(const std::string& path) const {
+    std::ifstream file(path, std::ios::binary);
+    std::stringstream bytes;
+    bytes << file.rdbuf();
+    return bytes.str();
+  }
+  std::vector<std::string> Files() const {
+    std::vector<std::string> names;
+    for (const auto& entry : fs::directory_iterator(folder_))
+      names.push_back(entry.path().filename());
+    return names;
+  }
+
+  fs::path folder_;
+  const float values_[6] = {1, -0.5f, 0.25f, 0.1f, 2, 3};
+  const std::vector<std::string> ids_ = {"0", "\"b\""};
+};
+
+TEST(NpyHeader, IsSixtyFourByteAlignedAndSaysShapeAndType) {
+  for (int64_t rows : {int64_t{0}, int64_t{7}, std::numeric_limits<int64_t>::max()}) {
+    const std::string header = NpyHeader(rows, 384);
+    ASSERT_EQ(header.size(), kNpyHeaderBytes);
+    EXPECT_EQ(header.substr(0, 10), std::string("\x93NUMPY\x01\x00\x76\x00", 10));
+    EXPECT_EQ(header.back(), '\n');
+    EXPECT_NE(header.find("(" + std::to_string(rows) + ", 384), }"), std::string::npos) << header;
+  }
+}
+
+TEST_F(VectorSinkTest, FileAppearsOnlyWhenItIsComplete) {
+  const std::string path = PathOf("v.npy");
+  auto sink = VectorSink::Create(VectorFormat::kNpy, *OutputFile::Create(path), 3);
+  ASSERT_TRUE(sink);
+  ASSERT_TRUE((*sink)->Write(ids_, {values_, 2, 3}));
+  EXPECT_FALSE(fs::exists(path));
+  ASSERT_TRUE((*sink)->Finish());
+  EXPECT_EQ(Files(), std::vector<std::string>{"v.npy"});
+  const std::string bytes = BytesOf(path);
+  EXPECT_EQ(bytes.substr(0, kNpyHeaderBytes), NpyHeader(2, 3));
+  EXPECT_EQ(bytes.substr(kNpyHeaderBytes),
+            std::string(reinterpret_cast<const char*>(values_), sizeof values_));
+}
+
+TEST_F(VectorSinkTest, UnfinishedFileIsRemovedAndTheOldOneStays) {
+  const std::string path = PathOf("v.f32");
+  std::ofstream(path) << "old";
+  {
+    auto sink = VectorSink::Create(VectorFormat::kRaw, *OutputFile::Create(path), 3);
+    ASSERT_TRUE(sink);
+    ASSERT_TRUE((*sink)->Write(ids_, {values_, 2, 3}));
+  }
+  EXPECT_EQ(Files(), std::vector<std::string>{"v.f32"});
+  EXPECT_EQ(BytesOf(path), "old");
+}
+
+TEST_F(VectorSinkTest, JsonLinesCarryTheIds) {
+  const std::string path = PathOf("v.jsonl");
+  auto sink = VectorSink::Create(VectorFormat::kJsonl, *OutputFile::Create(path), 3);
+  ASSERT_TRUE((*sink)->Write(ids_, {values_, 2, 3}));
+  ASSERT_TRUE((*sink)->Finish());
+  EXPECT_EQ(BytesOf(path),
+            "{\"id\":0,\"embedding\":[1,-0.5,0.25]}\n{\"id\":\"b\",\"embedding\":[0.1,2,3]}\n");
+}
+
+TEST_F(VectorSinkTest, ValueThatIsNotFiniteIsAnError) {
+  const float broken[] = {1, NAN, 1};
+  auto sink = VectorSink::Create(VectorFormat::kJsonl, *OutputFile::Create(PathOf("v.jsonl")), 3);
+  const Status status = (*sink)->Write(std::vector<std::string>{"0"}, {broken, 1, 3});
+  ASSERT_FALSE(status);
+  EXPECT_EQ(status.error().code(), ErrorCode::kInternal);
+}
+
+TEST_F(VectorSinkTest, RowsOfAnotherWidthAreAnError) {
+  auto sink = VectorSink::Create(VectorFormat::kRaw, *OutputFile::Create(PathOf("v.raw")), 4);
+  EXPECT_FALSE((*sink)->Write(ids_, {values_, 2, 3}));
+}
+
+TEST_F(VectorSinkTest, LinkIsWrittenThroughAndPermissionsStay) {
+  const std::string target = PathOf("target.f32"), link = PathOf("link.f32");
+  std::ofstream(target) << "old";
+  ASSERT_EQ(chmod(target.c_str(), 0640), 0);
+  fs::create_symlink("target.f32", link);
+  auto sink = VectorSink::Create(VectorFormat::kRaw, *OutputFile::Create(link), 3);
+  ASSERT_TRUE((*sink)->Write(ids_, {values_, 2, 3}));
+  ASSERT_TRUE((*sink)->Finish());
+  EXPECT_TRUE(fs::is_symlink(link));
+  EXPECT_EQ(fs::file_size(target), sizeof values_);
+  EXPECT_EQ(fs::status(target).permissions(), fs::perms(0640));
+}
+
+TEST(VectorFormat, EndingsSayTheFormat) {
+  EXPECT_EQ(*FormatOfPath(""), VectorFormat::kJsonl);
+  EXPECT_EQ(*FormatOfPath("a.jsonl"), VectorFormat::kJsonl);
+  EXPECT_EQ(*FormatOfPath("x.y/a.npy"), VectorFormat::kNpy);
+  EXPECT_EQ(*FormatOfPath("a.f32"), VectorFormat::kRaw);
+  EXPECT_EQ(*FormatOfPath("a.bin"), VectorFormat::kRaw);
+  EXPECT_EQ(*FormatOfPath("x.y/noending"), VectorFormat::kJsonl);
+  EXPECT_EQ(*FormatOfPath("/dev/null"), VectorFormat::kJsonl);
+  EXPECT_FALSE(FormatOfPath("a.txt"));
+}
+
+TEST(ExitStatus, EveryCategoryHasItsNameAndStatus) {
+  EXPECT_EQ(CategoryName(ErrorCode::kModelNotFound), "ModelNotFound");
+  EXPECT_EQ(ExitStatusOf(ErrorCode::kInvalidInput), 2);
+  EXPECT_EQ(ExitStatusOf(kWriteFailed), 74);
+  EXPECT_EQ(ExitStatusOf(ErrorCode{12345}), 70);
+  for (const ExitRow& row : ExitTable()) {
+    EXPECT_NE(ExitStatusHelp().find(row.category), std::string::npos);
+  }
+}
+
+}  // namespace
+}  // namespace akin::cli

@@ -1,0 +1,53 @@
+// The "model" of tokenizer.json: turns the pieces of a text into tokens.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tokenizer/normalized_text.h"
+#include "tokenizer/stage_table.h"
+
+namespace akin::tokenizer {
+
+// Where a token stands: its bytes in the normalized text, and the piece it is of.
+struct TokenPlace {
+  ByteRange range;
+  uint32_t piece;
+};
+
+// What a model writes: ids, and places only when they are asked for.
+struct ModelOutput {
+  std::vector<int32_t>& ids;
+  std::vector<TokenPlace>* places;
+
+  void Add(int32_t id, ByteRange range, size_t piece) {
+    ids.push_back(id);
+    if (places != nullptr) places->push_back({range, static_cast<uint32_t>(piece)});
+  }
+};
+
+// Immutable; Tokenize may be called from many threads.
+class Model {
+ public:
+  virtual ~Model() = default;
+  // Appends the tokens of text[pieces[0]], text[pieces[1]], ... to `out`.
+  virtual void Tokenize(std::string_view text, std::span<const ByteRange> pieces,
+                        ModelOutput out) const = 0;
+
+  virtual std::optional<int32_t> TokenToId(std::string_view token) const = 0;
+  virtual std::optional<std::string_view> IdToToken(int32_t id) const = 0;
+  virtual size_t vocab_size() const = 0;
+  virtual int32_t max_id() const = 0;
+};
+
+// The model that `json` describes. Old files have no "type": there the fields tell.
+StageLoader<Model> LoadModel;
+
+// One loader a type, defined in the type's own file; model.cc has the table.
+StageLoader<Model> LoadWordLevel, LoadWordPiece;
+
+}  // namespace akin::tokenizer

@@ -1,0 +1,33 @@
+#include "tokenizer/normalizers/normalizer.h"
+#include "tokenizer/unicode/unicode.h"
+
+namespace akin::tokenizer {
+namespace {
+
+class Lowercase final : public Normalizer {
+ public:
+  void Normalize(NormalizedText& text) const override { LowercaseText(text); }
+};
+
+}  // namespace
+
+// Per character: no rule for a final sigma, and U+0130 becomes two characters.
+void LowercaseText(NormalizedText& text) {
+  Rewriter out(text);
+  while (!out.done()) {
+    const std::u32string_view lower = unicode::Lower(DecodeUtf8(out.cursor()));
+    if (lower.empty()) {
+      out.CopyChar();
+      continue;
+    }
+    out.TakeChar();
+    for (const char32_t c : lower) out.Put(c);
+  }
+  out.Finish();
+}
+
+Result<std::unique_ptr<const Normalizer>> LoadLowercase(const formats::JsonValue&) {
+  return MakeStage<Normalizer, Lowercase>();
+}
+
+}  // namespace akin::tokenizer

@@ -1,0 +1,29 @@
+// The "normalizer" of tokenizer.json: changes text before it is cut into words.
+#pragma once
+
+#include "tokenizer/normalized_text.h"
+#include "tokenizer/stage_table.h"
+
+namespace akin::tokenizer {
+
+// Immutable; Normalize may be called from many threads.
+class Normalizer {
+ public:
+  virtual ~Normalizer() = default;
+  virtual void Normalize(NormalizedText& text) const = 0;
+};
+
+// The normalizer that `json` describes, an object with a "type".
+StageLoader<Normalizer> LoadNormalizer;
+
+// One loader a type, defined in the type's own file; normalizer.cc has the table.
+StageLoader<Normalizer> LoadBertNormalizer, LoadLowercase, LoadNfc, LoadNfd, LoadNfkc, LoadNfkd,
+    LoadPrepend, LoadReplace, LoadNormalizerSequence, LoadStrip, LoadStripAccents;
+
+// Steps that several normalizers share.
+void LowercaseText(NormalizedText& text);
+void DecomposeText(bool compatibility, NormalizedText& text);
+// Removes the characters of `classes` (unicode.h).
+void RemoveClasses(uint16_t classes, NormalizedText& text);
+
+}  // namespace akin::tokenizer

@@ -47,9 +47,13 @@ int ExitStatusOf(ErrorCode code) { return RowOf(code).status; }
 std::string ExitStatusHelp() {
   std::string out = "Exit statuses, the same for every command:\n";
   AppendRow(out, kSuccess, "", "everything asked for was done");
-  for (const ExitRow& row : kTable) AppendRow(out, row.status, row.category, row.meaning);
+  for (const ExitRow& row : kTable) {
+    if (row.status < kSignalBase) AppendRow(out, row.status, row.category, row.meaning);
+  }
   AppendRow(out, kSignalBase + 1, "", "ended by SIGHUP; unfinished output was removed");
   AppendRow(out, kSignalBase + 2, "", "ended by SIGINT (Ctrl-C); unfinished output was removed");
+  const ExitRow& closed_pipe = RowOf(kClosedPipe);
+  AppendRow(out, closed_pipe.status, closed_pipe.category, closed_pipe.meaning);
   AppendRow(out, kSignalBase + 15, "", "ended by SIGTERM; unfinished output was removed");
   return out;
 }

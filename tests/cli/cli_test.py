@@ -43,6 +43,11 @@ def embed(*args, **kw):
     return run("embed", "--model", MODEL, *args, **kw)
 
 
+def contents(path):
+    with open(path, "rb") as f:
+        return f.read()
+
+
 def vectors_of(jsonl):
     return [json.loads(line) for line in jsonl.splitlines()]
 
@@ -159,10 +164,10 @@ class Embed(Case):
                 shape, values = read_npy(self.path(name))
                 self.assertEqual(shape, (3, len(rows[0]["embedding"])))
             else:
-                values = array.array("f", open(self.path(name), "rb").read())
+                values = array.array("f", contents(self.path(name)))
             self.assertEqual(values, flat)
         embed(*texts, "-o", self.path("v.jsonl"))
-        self.assertEqual(vectors_of(open(self.path("v.jsonl"), "rb").read()), rows)
+        self.assertEqual(vectors_of(contents(self.path("v.jsonl"))), rows)
         with open(self.path("redirected.npy"), "wb") as f:
             self.assertEqual(embed(*texts, "--format", "npy", stdout=f)[0], 0)
         self.assertEqual(read_npy(self.path("redirected.npy"))[1], flat)
@@ -323,7 +328,7 @@ class BadInput(Case):
             signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
             resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))
         self.fails(embed(*["text"] * 100, "-o", old, preexec_fn=limit), 74, "v.jsonl", "too large")
-        self.assertEqual(open(old).read(), "old")
+        self.assertEqual(contents(old), b"old")
         self.nothing_left("v.jsonl")
 
     def test_closed_pipe(self):
@@ -552,7 +557,7 @@ class OtherVerbs(Case):
         self.assertEqual(len(padded["ns"]), 1)
         self.assertTrue(all(isinstance(x, int) and x > 0 for x in one["ns"]))
         self.assertEqual(len(many["seconds"]), 3)
-        values = array.array("f", open(self.path("v.f32"), "rb").read())
+        values = array.array("f", contents(self.path("v.f32")))
         self.assertEqual(len(values), done["rows"] * done["dim"])
         want = vectors_of(embed("a b c", "d", "e f")[1])
         self.assertEqual(values, array.array("f", [x for r in want for x in r["embedding"]]))

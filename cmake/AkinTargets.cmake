@@ -5,8 +5,11 @@ target_compile_features(akin_build_flags INTERFACE cxx_std_20)
 target_compile_options(akin_build_flags INTERFACE
   -Wall -Wextra -Werror -Wshadow -Wnon-virtual-dtor -Wimplicit-fallthrough
   # Rounding must not depend on what the optimizer finds to fuse: kernels write every fused multiply-add out.
-  -ffp-contract=off
-  -fvisibility=hidden -fvisibility-inlines-hidden)
+  -ffp-contract=off)
+if(NOT BUILD_SHARED_LIBS)
+  # A program that links libakin.a does not export its symbols. A shared libakin exports all of them.
+  target_compile_options(akin_build_flags INTERFACE -fvisibility=hidden -fvisibility-inlines-hidden)
+endif()
 if(AKIN_SANITIZE)
   target_compile_options(akin_build_flags INTERFACE -fsanitize=${AKIN_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   target_link_options(akin_build_flags INTERFACE -fsanitize=${AKIN_SANITIZE})

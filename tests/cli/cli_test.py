@@ -609,6 +609,32 @@ class OtherVerbs(Case):
         self.assertEqual(complete("akin", "embed", "--format", "n"), ["npy"])
 
 
+DOCS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "docs", "cli.md")
+
+
+class Docs(Case):
+    def test_every_example_runs(self):
+        with open(DOCS, encoding="utf-8") as f:
+            examples = re.findall(r"(?ms)^```sh\n(.*?)^```$", f.read())
+        self.assertGreater(len(examples), 10)
+        # The default model is replaced, so that the test says something without the download.
+        script = """set -eo pipefail
+            akin() { case "$1" in completion) "$AKIN" "$@" ;; *) "$AKIN" "$@" --model "$MODEL" ;; esac; }
+            """
+        p = subprocess.run(["bash", "-c", script + "\n".join(examples)], cwd=self.dir, capture_output=True,
+                           timeout=SECONDS, env={**os.environ, "AKIN": AKIN, "MODEL": MODEL})
+        self.assertEqual(p.returncode, 0, p.stderr.decode())
+        self.assertEqual(read_npy(self.path("vectors.npy"))[0][0], 2)
+
+    def test_every_exit_status_is_documented(self):
+        with open(DOCS, encoding="utf-8") as f:
+            page = f.read()
+        rows = re.findall(r"(?m)^ +(\d+)  (\w*)", run("help", "exit-status")[1].decode())
+        self.assertGreater(len(rows), 10)
+        for status, category in rows:
+            self.assertRegex(page, rf"(?m)^\| [^|]*\b{status}\b[^|]*\| [^|]*{category}")
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--akin", required=True)

@@ -43,6 +43,12 @@ def embed(*args, **kw):
     return run("embed", "--model", MODEL, *args, **kw)
 
 
+def sanitizer():
+    """"asan", "tsan" or None: some bounds are those of the plain program."""
+    program = contents(AKIN)
+    return next((s for s in ("asan", "tsan") if f"__{s}_init".encode() in program), None)
+
+
 def contents(path):
     with open(path, "rb") as f:
         return f.read()
@@ -245,6 +251,9 @@ class Embed(Case):
         self.assertIn(b"1 of 1 text was longer", err)
 
     def test_memory_is_that_of_a_short_input(self):
+        if sanitizer():
+            self.skipTest("sanitizers keep freed memory")
+
         def peak(lines):
             file = self.write("t.jsonl", b"".join(
                 b'{"id":%d,"text":"%s"}\n' % (i, b"x" * 2000) for i in range(lines)))
@@ -372,8 +381,9 @@ class Signals(Case):
                 time.sleep(0.01)
             self.assertRegex(temporary[0], r"\A\.v\.npy\.akin-[0-9a-f]{8}\.tmp\Z")
             p.send_signal(number)
-            # Ended by the signal, as a shell expects it: $? is 128 + its number.
-            self.assertEqual(p.wait(SECONDS), -number)
+            # Ended by the signal, as a shell expects it: $? is 128 + its number. The thread sanitizer
+            # holds a raised signal back, as process 1 of a container does: then the status says it.
+            self.assertEqual(p.wait(SECONDS), 128 + number if sanitizer() == "tsan" else -number)
             p.stdin.close()
             self.nothing_left()
 

@@ -4,6 +4,10 @@ add_library(akin_build_flags INTERFACE)
 target_compile_features(akin_build_flags INTERFACE cxx_std_20)
 target_compile_options(akin_build_flags INTERFACE
   -Wall -Wextra -Werror -Wshadow -Wnon-virtual-dtor -Wimplicit-fallthrough
+  # Designated initialisers leave fields out on purpose: the fields' own defaults count.
+  -Wno-missing-field-initializers
+  # GCC 12 sees overlapping copies in std::string's operator+ where there are none (GCC bug 105651).
+  $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>
   # Rounding must not depend on what the optimizer finds to fuse: kernels write every fused multiply-add out.
   -ffp-contract=off)
 if(NOT BUILD_SHARED_LIBS)

@@ -28,6 +28,11 @@ struct ModelOutput {
     ids.push_back(id);
     if (places != nullptr) places->push_back({range, static_cast<uint32_t>(piece)});
   }
+  // Takes back the last `count` tokens.
+  void Drop(size_t count) {
+    ids.resize(ids.size() - count);
+    if (places != nullptr) places->resize(places->size() - count);
+  }
 };
 
 // Immutable; Tokenize may be called from many threads.

@@ -53,8 +53,7 @@ class WordPiece final : public Model {
       start = inside_word_;
     }
     if (known) return;
-    out.ids.resize(first_token);
-    if (out.places != nullptr) out.places->resize(first_token);
+    out.Drop(out.ids.size() - first_token);
     out.Add(unk_id_, word, piece);
   }
 

@@ -47,8 +47,8 @@ inline std::string Fixed(double value, int digits) {
 // 1234567 -> "1,234,567", for people.
 inline std::string Grouped(int64_t value) {
   std::string digits = StrCat(value < 0 ? -value : value);
-  for (size_t at = digits.size(); at > 3;) digits.insert(at -= 3, ",");
-  return value < 0 ? "-" + digits : digits;
+  for (size_t at = digits.size(); at > 3;) digits.insert(at -= 3, 1, ',');
+  return value < 0 ? StrCat('-', digits) : digits;
 }
 
 // "1 text", "2 texts", "1,000 texts".

@@ -30,12 +30,14 @@ namespace {
 constexpr size_t kMaxSingleTextBytes = LineReader::kMaxLineBytes;
 
 // A chunk holds some two seconds of work: long enough that the engine always has full batches,
-// short enough that progress moves. Its vectors take 8 MiB at most.
+// short enough that progress moves. Its vectors take 4 MiB at most, so
+// that the three chunks on their way stay far below 64 MiB.
 constexpr double kChunkSeconds = 2;
 constexpr size_t kFirstChunkBytes = size_t{256} << 10;
 constexpr size_t kLeastChunkBytes = size_t{64} << 10;
-constexpr size_t kMostChunkBytes = size_t{4} << 20;
-constexpr size_t kMostVectorBytes = size_t{8} << 20;
+constexpr size_t kMostChunkBytes = size_t{1} << 20;
+constexpr size_t kMostVectorBytes = size_t{4} << 20;
+constexpr size_t kMostTexts = 4096;
 
 struct EmbedArguments {
   ModelArguments model;
@@ -67,10 +69,10 @@ class Pipeline {
         sink_(sink),
         stop_(stop),
         progress_(progress),
-        max_texts_(std::max<size_t>(
-            1, kMostVectorBytes /
-                   (sizeof(float) * static_cast<size_t>(std::max(1, embedder.Info().dimension))))) {
-  }
+        max_texts_(std::clamp<size_t>(
+            kMostVectorBytes /
+                (sizeof(float) * static_cast<size_t>(std::max(1, embedder.Info().dimension))),
+            1, kMostTexts)) {}
 
   // Everything from the source to the sink, in order. The first error ends all three.
   Result<Totals> Run() {

@@ -74,6 +74,8 @@ class JsonValue {
   friend class Iterator;
   struct Tree;  // Owned by the document.
   JsonValue(const Tree* tree, uint32_t node) : tree_(tree), node_(node) {}
+  // `config.json: "hidden_size" is "32", expected <expected>`.
+  Error WrongType(std::string_view expected) const;
   const Tree* tree_;
   uint32_t node_;
 };

@@ -1,0 +1,506 @@
+// The tree is one array of nodes in file order (preorder): the children of node i begin at i + 1,
+// and `next` jumps over a subtree. `[1, {"a": 2}]` is
+//
+//   0 array  next 4     1 number 1  next 2     2 object  next 4     3 number 2, key "a"  next 4
+//
+// simdjson's On-Demand interface gives the tokens. It checks only what is visited, so everything
+// is visited: its first stage checks UTF-8 and closed strings of the whole text, its iterators the
+// structure, and this file numbers, literals, escapes and depth. Recursion ends at max_depth.
+#include "formats/json.h"
+
+#include <simdjson.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "base/strings.h"
+
+namespace akin::formats {
+namespace {
+
+namespace ondemand = simdjson::ondemand;
+
+constexpr uint32_t kNoNode = std::numeric_limits<uint32_t>::max();
+constexpr size_t kMaxFoundBytes = 40;
+constexpr size_t kMaxKeyBytesInMessage = 200;
+
+// A part of the document's text.
+struct TextRange {
+  uint32_t begin = 0;
+  uint32_t size = 0;
+};
+
+struct Node {
+  JsonType type;
+  TextRange text;         // Strings: the content, unescaped. Numbers and literals: as they stand.
+  TextRange key;          // The name in the parent object.
+  uint32_t num_children;  // Elements or members.
+  uint32_t parent;
+  uint32_t next;  // The first node after this one and all below it.
+};
+
+bool IsDigit(char c) { return c >= '0' && c <= '9'; }
+
+// JSON's number: -?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?
+bool IsJsonNumber(std::string_view text) {
+  const char* p = text.data();
+  const char* const end = p + text.size();
+  const auto digits = [&] {
+    const char* const first = p;
+    while (p != end && IsDigit(*p)) ++p;
+    return p != first;
+  };
+  if (p != end && *p == '-') ++p;
+  const bool leading_zero = p != end && *p == '0';
+  const char* const integer = p;
+  if (!digits() || (leading_zero && p - integer > 1)) return false;
+  if (p != end && *p == '.') {
+    ++p;
+    if (!digits()) return false;
+  }
+  if (p != end && (*p == 'e' || *p == 'E')) {
+    ++p;
+    if (p != end && (*p == '+' || *p == '-')) ++p;
+    if (!digits()) return false;
+  }
+  return p == end;
+}
+
+// The value of four hexadecimal digits, or -1. Reads no further than the first other character.
+int ReadHex4(const char* p) {
+  int value = 0;
+  for (int i = 0; i < 4; ++i) {
+    const char lower = static_cast<char>(p[i] | 0x20);
+    if (IsDigit(p[i])) {
+      value = value * 16 + (p[i] - '0');
+    } else if (lower >= 'a' && lower <= 'f') {
+      value = value * 16 + (lower - 'a' + 10);
+    } else {
+      return -1;
+    }
+  }
+  return value;
+}
+
+// Writes the code point as UTF-8 and returns the place after it.
+char* WriteUtf8(uint32_t c, char* out) {
+  const auto byte = [&](uint32_t value) { *out++ = static_cast<char>(value); };
+  if (c < 0x80) {
+    byte(c);
+  } else if (c < 0x800) {
+    byte(0xC0 | c >> 6), byte(0x80 | (c & 0x3F));
+  } else if (c < 0x10000) {
+    byte(0xE0 | c >> 12), byte(0x80 | (c >> 6 & 0x3F)), byte(0x80 | (c & 0x3F));
+  } else {
+    byte(0xF0 | c >> 18), byte(0x80 | (c >> 12 & 0x3F));
+    byte(0x80 | (c >> 6 & 0x3F)), byte(0x80 | (c & 0x3F));
+  }
+  return out;
+}
+
+// Reads `XXXX` or `XXXX\uXXXX` (a surrogate pair) behind a `\u` at `p`. Advances `p`; -1 on an
+// error, which half a pair is.
+int64_t ReadUnicodeEscape(const char*& p) {
+  const int unit = ReadHex4(p);
+  if (unit < 0) return -1;
+  p += 4;
+  if (unit < 0xD800 || unit > 0xDFFF) return unit;
+  if (unit > 0xDBFF || p[0] != '\\' || p[1] != 'u') return -1;
+  const int low = ReadHex4(p + 2);
+  if (low < 0xDC00 || low > 0xDFFF) return -1;
+  p += 6;
+  return 0x10000 + ((unit - 0xD800) << 10) + (low - 0xDC00);
+}
+
+char SimpleEscape(char c) {
+  switch (c) {
+    case '"':
+    case '\\':
+    case '/': return c;
+    case 'b': return '\b';
+    case 'f': return '\f';
+    case 'n': return '\n';
+    case 'r': return '\r';
+    case 't': return '\t';
+    default: return '\0';
+  }
+}
+
+// Unescapes the string that begins at `text`, behind its opening quote, in its own place: the
+// unescaped form is never longer. A closing quote is there (simdjson's first stage has checked it).
+// Returns the end of the unescaped string, or null for a wrong escape.
+char* UnescapeInPlace(char* text) {
+  const char* in = text;
+  char* out = text;
+  while (*in != '"') {
+    if (*in != '\\') {
+      *out++ = *in++;
+      continue;
+    }
+    const char kind = in[1];
+    in += 2;
+    if (kind == 'u') {
+      const int64_t code_point = ReadUnicodeEscape(in);
+      if (code_point < 0) return nullptr;
+      out = WriteUtf8(static_cast<uint32_t>(code_point), out);
+    } else {
+      *out = SimpleEscape(kind);
+      if (*out++ == '\0') return nullptr;
+    }
+  }
+  return out;
+}
+
+// At most `max_bytes` of `text`, not cut inside a UTF-8 character.
+std::string Shortened(std::string_view text, size_t max_bytes) {
+  if (text.size() <= max_bytes) return std::string(text);
+  size_t end = max_bytes;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
+  return StrCat(text.substr(0, end), "...");
+}
+
+// True if the absolute value of the JSON number `text` is below 1: tells, of numbers that fit no
+// double, the tiny ones from the huge ones. Example: 0.00e9 and 12.5e-400 are below 1.
+bool IsBelowOne(std::string_view text) {
+  if (text.front() == '-') text.remove_prefix(1);
+  const size_t exponent_at = std::min(text.find_first_of("eE"), text.size());
+  const std::string_view mantissa = text.substr(0, exponent_at);
+  const size_t point = std::min(mantissa.find('.'), mantissa.size());
+  const size_t first_digit = mantissa.find_first_not_of("0.");
+  if (first_digit == std::string_view::npos) return true;
+  // The first digit's place, as a power of ten.
+  const int64_t place = static_cast<int64_t>(point) - static_cast<int64_t>(first_digit) -
+                        (first_digit < point ? 1 : 0);
+  std::string_view exponent_text = text.substr(std::min(exponent_at + 1, text.size()));
+  if (exponent_text.starts_with('+')) exponent_text.remove_prefix(1);
+  int64_t exponent = 0;
+  const char* const end = exponent_text.data() + exponent_text.size();
+  if (std::from_chars(exponent_text.data(), end, exponent).ec == std::errc::result_out_of_range) {
+    return exponent_text.front() == '-';
+  }
+  return exponent < -place;
+}
+
+}  // namespace
+
+struct JsonValue::Tree {
+  std::string name;
+  // The document with strings unescaped in place, and the padding that simdjson may read.
+  std::unique_ptr<char[]> text;
+  std::vector<Node> nodes;
+
+  std::string_view Text(TextRange range) const { return {text.get() + range.begin, range.size}; }
+  // `a.b[3].c`; empty for the root.
+  std::string Path(uint32_t node) const;
+  std::string Where(const std::string& path) const {
+    return path.empty() ? name : StrCat(name, ": \"", path, '"');
+  }
+
+ private:
+  uint32_t IndexInParent(uint32_t node) const;
+};
+
+uint32_t JsonValue::Tree::IndexInParent(uint32_t node) const {
+  uint32_t index = 0;
+  for (uint32_t i = nodes[node].parent + 1; i != node; i = nodes[i].next) ++index;
+  return index;
+}
+
+std::string JsonValue::Tree::Path(uint32_t node) const {
+  std::vector<uint32_t> line;  // From `node` up to the root, the root left out.
+  for (uint32_t i = node; nodes[i].parent != kNoNode; i = nodes[i].parent) line.push_back(i);
+  std::string path;
+  for (auto it = line.rbegin(); it != line.rend(); ++it) {
+    const Node& step = nodes[*it];
+    if (nodes[step.parent].type == JsonType::kArray) {
+      path += StrCat('[', IndexInParent(*it), ']');
+    } else {
+      path += StrCat(path.empty() ? "" : ".", Shortened(Text(step.key), kMaxKeyBytesInMessage));
+    }
+  }
+  return path;
+}
+
+namespace {
+
+// Walks a whole document and writes its nodes. Functions return false after setting problem().
+class TreeBuilder {
+ public:
+  // `text` is the document that simdjson walks over; its strings are unescaped in place.
+  TreeBuilder(char* text, size_t size, int max_depth, std::vector<Node>* nodes)
+      : text_(text), end_(text + size), max_depth_(max_depth), nodes_(*nodes) {}
+
+  bool AddRoot(ondemand::document& document) {
+    ondemand::json_type type;
+    if (Failed(document.type().get(type))) return false;
+    const uint32_t node = AddNode(kNoNode, {});
+    if (type == ondemand::json_type::array) {
+      ondemand::array array;
+      if (Failed(document.get_array().get(array)) || !AddElements(array, node, 1)) return false;
+    } else if (type == ondemand::json_type::object) {
+      ondemand::object object;
+      if (Failed(document.get_object().get(object)) || !AddMembers(object, node, 1)) return false;
+    } else {
+      return AddRootScalar(document, type, node);
+    }
+    return document.current_location().error() == simdjson::OUT_OF_BOUNDS ||
+           Fail("something follows the end of the value");
+  }
+
+  const char* problem() const { return problem_; }
+
+ private:
+  bool Fail(const char* problem) { return problem_ = problem, false; }
+  bool Failed(simdjson::error_code code) {
+    if (code != simdjson::SUCCESS) problem_ = simdjson::error_message(code);
+    return code != simdjson::SUCCESS;
+  }
+
+  uint32_t AddNode(uint32_t parent, TextRange key) {
+    const auto node = static_cast<uint32_t>(nodes_.size());
+    nodes_.push_back({JsonType::kNull, {}, key, 0, parent, node + 1});
+    if (parent != kNoNode) ++nodes_[parent].num_children;
+    return node;
+  }
+
+  bool AddValue(ondemand::value value, uint32_t parent, TextRange key, int depth) {
+    ondemand::json_type type;
+    if (Failed(value.type().get(type))) return false;
+    const uint32_t node = AddNode(parent, key);
+    switch (type) {
+      case ondemand::json_type::array: {
+        ondemand::array array;
+        return !Failed(value.get_array().get(array)) && AddElements(array, node, depth + 1);
+      }
+      case ondemand::json_type::object: {
+        ondemand::object object;
+        return !Failed(value.get_object().get(object)) && AddMembers(object, node, depth + 1);
+      }
+      case ondemand::json_type::string: {
+        ondemand::raw_json_string string;
+        nodes_[node].type = JsonType::kString;
+        return !Failed(value.get_raw_json_string().get(string)) &&
+               ReadString(string.raw(), nodes_[node].text);
+      }
+      default: return ReadScalar(value.raw_json_token(), nodes_[node]);
+    }
+  }
+
+  bool AddElements(ondemand::array array, uint32_t node, int depth) {
+    nodes_[node].type = JsonType::kArray;
+    if (depth > max_depth_) return Fail("nested too deep");
+    for (auto element : array) {
+      ondemand::value value;
+      if (Failed(std::move(element).get(value))) return false;
+      if (!AddValue(value, node, {}, depth)) return false;
+    }
+    nodes_[node].next = static_cast<uint32_t>(nodes_.size());
+    return true;
+  }
+
+  bool AddMembers(ondemand::object object, uint32_t node, int depth) {
+    nodes_[node].type = JsonType::kObject;
+    if (depth > max_depth_) return Fail("nested too deep");
+    for (auto member : object) {
+      ondemand::field field;
+      TextRange key;
+      if (Failed(std::move(member).get(field)) || !ReadString(field.key().raw(), key)) return false;
+      if (!AddValue(field.value(), node, key, depth)) return false;
+    }
+    nodes_[node].next = static_cast<uint32_t>(nodes_.size());
+    return true;
+  }
+
+  // A document that is a single string, number or literal.
+  bool AddRootScalar(ondemand::document& document, ondemand::json_type type, uint32_t node) {
+    std::string_view token;
+    if (Failed(document.raw_json_token().get(token))) return false;
+    // A token reaches to the next one, or to the end.
+    if (token.data() + token.size() != end_) return Fail("something follows the end of the value");
+    if (type != ondemand::json_type::string) return ReadScalar(token, nodes_[node]);
+    nodes_[node].type = JsonType::kString;
+    return ReadString(token.data() + 1, nodes_[node].text);
+  }
+
+  // `first` points behind the opening quote.
+  bool ReadString(const char* first, TextRange& out) {
+    char* const begin = text_ + (first - text_);
+    const auto* end = static_cast<const char*>(std::memchr(begin, '"', end_ - begin));
+    if (std::memchr(begin, '\\', end - begin) != nullptr) {
+      end = UnescapeInPlace(begin);
+      if (end == nullptr) return Fail("a string has a wrong escape or half a surrogate pair");
+    }
+    out = {static_cast<uint32_t>(begin - text_), static_cast<uint32_t>(end - begin)};
+    return true;
+  }
+
+  // A number or literal; `token` may have white space behind it.
+  bool ReadScalar(std::string_view token, Node& node) {
+    token = token.substr(0, token.find_last_not_of(" \t\r\n") + 1);
+    node.text = {static_cast<uint32_t>(token.data() - text_), static_cast<uint32_t>(token.size())};
+    if (token == "null") {
+      node.type = JsonType::kNull;
+    } else if (token == "true" || token == "false") {
+      node.type = JsonType::kBool;
+    } else if (IsJsonNumber(token)) {
+      node.type = JsonType::kNumber;
+    } else {
+      return Fail("a value is neither a number nor true, false or null");
+    }
+    return true;
+  }
+
+  char* const text_;
+  const char* const end_;
+  const int max_depth_;
+  std::vector<Node>& nodes_;
+  const char* problem_ = "";
+};
+
+}  // namespace
+
+Result<JsonDocument> JsonDocument::Parse(std::string_view text, std::string name,
+                                         const JsonLimits& limits) {
+  // Nodes count bytes in 32 bits.
+  const size_t max_bytes = std::min<size_t>(limits.max_bytes, size_t{1} << 31);
+  if (text.size() > max_bytes) {
+    return InvalidModel(name, ": holds ", text.size(), " bytes, the limit is ", max_bytes);
+  }
+  const size_t padded_bytes = text.size() + simdjson::SIMDJSON_PADDING;
+  auto tree = std::make_unique<JsonValue::Tree>();
+  tree->name = std::move(name);
+  tree->text = std::make_unique_for_overwrite<char[]>(padded_bytes);
+  std::copy(text.begin(), text.end(), tree->text.get());
+  std::fill_n(tree->text.get() + text.size(), simdjson::SIMDJSON_PADDING, '\0');
+
+  ondemand::parser parser;
+  ondemand::document document;
+  const auto error =
+      parser.iterate(std::string_view(tree->text.get(), text.size()), padded_bytes).get(document);
+  if (error != simdjson::SUCCESS) {
+    return InvalidModel(tree->name, ": is not valid JSON: ", simdjson::error_message(error));
+  }
+  TreeBuilder builder(tree->text.get(), text.size(), limits.max_depth, &tree->nodes);
+  if (!builder.AddRoot(document)) {
+    const char* place = nullptr;
+    if (document.current_location().get(place) != simdjson::SUCCESS) {
+      place = tree->text.get() + text.size();
+    }
+    return InvalidModel(tree->name, ": is not valid JSON: ", builder.problem(), " (near byte ",
+                        place - tree->text.get(), ')');
+  }
+  return JsonDocument(std::move(tree));
+}
+
+JsonDocument::JsonDocument(std::unique_ptr<JsonValue::Tree> tree) : tree_(std::move(tree)) {}
+JsonDocument::JsonDocument(JsonDocument&&) noexcept = default;
+JsonDocument& JsonDocument::operator=(JsonDocument&&) noexcept = default;
+JsonDocument::~JsonDocument() = default;
+
+JsonValue JsonDocument::root() const { return {tree_.get(), 0}; }
+
+JsonType JsonValue::type() const { return tree_->nodes[node_].type; }
+
+size_t JsonValue::size() const { return tree_->nodes[node_].num_children; }
+
+std::string_view JsonValue::key() const { return tree_->Text(tree_->nodes[node_].key); }
+
+std::string_view JsonValue::number_text() const {
+  return type() == JsonType::kNumber ? tree_->Text(tree_->nodes[node_].text) : std::string_view();
+}
+
+Result<bool> JsonValue::AsBool() const {
+  if (type() != JsonType::kBool) return Unexpected(WrongType("true or false"));
+  return tree_->Text(tree_->nodes[node_].text) == "true";
+}
+
+Result<int64_t> JsonValue::AsInt() const {
+  const std::string_view text = number_text();
+  const char* const end = text.data() + text.size();
+  int64_t value = 0;
+  const auto [stop, error] = std::from_chars(text.data(), end, value);
+  if (error != std::errc() || stop != end) return Unexpected(WrongType("an integer"));
+  return value;
+}
+
+Result<int64_t> JsonValue::AsIntIn(int64_t min, int64_t max) const {
+  const Result<int64_t> value = AsInt();
+  if (value && *value >= min && *value <= max) return value;
+  return Unexpected(WrongType(StrCat("an integer from ", min, " to ", max)));
+}
+
+Result<double> JsonValue::AsDouble() const {
+  const std::string_view text = number_text();
+  if (text.empty()) return Unexpected(WrongType("a number"));
+  double value = 0;
+  const auto error = std::from_chars(text.data(), text.data() + text.size(), value).ec;
+  if (error == std::errc() && std::isfinite(value)) return value;
+  if (IsBelowOne(text)) return text.front() == '-' ? -0.0 : 0.0;
+  return Unexpected(WrongType("a number that fits 64-bit floating point"));
+}
+
+Result<std::string_view> JsonValue::AsString() const {
+  if (!is_string()) return Unexpected(WrongType("a string"));
+  return tree_->Text(tree_->nodes[node_].text);
+}
+
+JsonValue::Range JsonValue::elements() const {
+  const Node& node = tree_->nodes[node_];
+  // A scalar's `next` is the node behind it, so that its range is empty.
+  return {Iterator(tree_, node_ + 1), Iterator(tree_, node.next)};
+}
+
+JsonValue::Iterator& JsonValue::Iterator::operator++() {
+  node_ = tree_->nodes[node_].next;
+  return *this;
+}
+
+std::optional<JsonValue> JsonValue::Find(std::string_view key) const {
+  std::optional<JsonValue> found;
+  if (!is_object()) return found;
+  for (const JsonValue member : elements()) {
+    if (member.key() == key) found = member;
+  }
+  return found;
+}
+
+Result<JsonValue> JsonValue::Get(std::string_view key) const {
+  AKIN_TRY(AsObject());
+  if (const std::optional<JsonValue> member = Find(key)) return *member;
+  const std::string path = tree_->Path(node_);
+  return InvalidModel(tree_->Where(StrCat(path, path.empty() ? "" : ".", key)), " is missing");
+}
+
+Result<JsonValue::Range> JsonValue::AsArray() const {
+  if (!is_array()) return Unexpected(WrongType("an array"));
+  return elements();
+}
+
+Result<JsonValue::Range> JsonValue::AsObject() const {
+  if (!is_object()) return Unexpected(WrongType("an object"));
+  return elements();
+}
+
+std::string JsonValue::Where() const { return tree_->Where(tree_->Path(node_)); }
+
+std::string JsonValue::Found() const {
+  const std::string text = Shortened(tree_->Text(tree_->nodes[node_].text), kMaxFoundBytes);
+  switch (type()) {
+    case JsonType::kArray: return "an array";
+    case JsonType::kObject: return "an object";
+    case JsonType::kString: return StrCat('"', text, '"');
+    default: return text;
+  }
+}
+
+Error JsonValue::WrongType(std::string_view expected) const {
+  return InvalidModel(Where(), " is ", Found(), ", expected ", expected);
+}
+
+}  // namespace akin::formats

@@ -1,0 +1,104 @@
+#include "tokenizer/tiny.h"
+
+namespace akin::tokenizer {
+namespace {
+
+constexpr std::string_view kUncased =
+    R"({"type":"BertNormalizer","clean_text":true,"handle_chinese_chars":true,)"
+    R"("strip_accents":null,"lowercase":true})";
+constexpr std::string_view kCased =
+    R"({"type":"BertNormalizer","clean_text":true,"handle_chinese_chars":true,)"
+    R"("strip_accents":null,"lowercase":false})";
+
+TEST(BertNormalizer, ControlCharactersVanishBeforeBlanksAreMapped) {
+  // Vertical tab, soft hyphen and U+0085 go, though some of them are white space.
+  EXPECT_EQ(Normalize(kUncased,
+                      "a\x0B"
+                      "b\u00ADc\u0085d\te\u2028f"),
+            "abcd e f");
+  EXPECT_EQ(Normalize(kUncased, std::string_view("a\0b\uFFFDc", 7)), "abc");
+}
+
+TEST(BertNormalizer, ChineseCharactersStandAlone) {
+  EXPECT_EQ(Normalize(kUncased, "a中文b"), "a 中  文 b");
+}
+
+TEST(BertNormalizer, NullStripAccentsMeansAsLowercase) {
+  EXPECT_EQ(Normalize(kUncased, "ÀÉ"), "ae");
+  EXPECT_EQ(Normalize(kCased, "ÀÉ"), "ÀÉ");
+}
+
+TEST(BertNormalizer, KeptMarksAreMovedAsNfdMovesThem) {
+  // U+1D165 (class 216) is no Mn and stays; U+302E (class 224) too; NFD puts them into order.
+  EXPECT_EQ(Normalize(kUncased, "a\u302E\U0001D165\u0301Z"), "a\U0001D165\u302Ez");
+}
+
+TEST(BertNormalizer, MissingFieldIsNamed) {
+  EXPECT_EQ(Normalize(R"({"type":"BertNormalizer","clean_text":true})", "a"),
+            R"(tokenizer.json: "handle_chinese_chars" is missing)");
+}
+
+TEST(Lowercase, FinalSigmaIsNotSpecialAndDottedIBecomesTwoCharacters) {
+  EXPECT_EQ(Normalize(R"({"type":"Lowercase"})", "ΑΣ İ"), "ασ i\u0307");
+}
+
+TEST(UnicodeForms, DecomposeComposeAndCompatibility) {
+  EXPECT_EQ(Normalize(R"({"type":"NFD"})", "é각"), "e\u0301\u1100\u1161\u11A8");
+  EXPECT_EQ(Normalize(R"({"type":"NFC"})", "e\u0301\u1100\u1161\u11A8"), "é각");
+  EXPECT_EQ(Normalize(R"({"type":"NFKC"})", "ﬁ①"), "fi1");
+  EXPECT_EQ(Normalize(R"({"type":"NFKD"})", "é①"), "e\u03011");
+}
+
+TEST(UnicodeForms, MarksAreOrderedByCombiningClass) {
+  EXPECT_EQ(Normalize(R"({"type":"NFD"})", "a\u0301\u0323"), "a\u0323\u0301");
+  EXPECT_EQ(Normalize(R"({"type":"NFC"})", "a\u0301\u0323"), "ạ\u0301");
+}
+
+TEST(UnicodeForms, AMillionMarksTakeLinearTime) {
+  std::string text = "a";
+  for (int i = 0; i < 500000; ++i) text += "\u0301\u0323";
+  EXPECT_EQ(Normalize(R"({"type":"NFC"})", text).substr(0, 5), "ạ\u0323");
+}
+
+TEST(StripAccents, DropsMarksOfTheTextAsItIs) {
+  EXPECT_EQ(Normalize(R"({"type":"StripAccents"})", "e\u0301é"), "eé");
+}
+
+TEST(Strip, TakesUnicodeWhiteSpaceFromTheSidesAskedFor) {
+  EXPECT_EQ(Normalize(R"({"type":"Strip","strip_left":true,"strip_right":true})", "\u3000 a \n"),
+            "a");
+  EXPECT_EQ(Normalize(R"({"type":"Strip","strip_left":false,"strip_right":true})", " a "), " a");
+  EXPECT_EQ(Normalize(R"({"type":"Strip","strip_left":true,"strip_right":true})", " \u2003"), "");
+}
+
+TEST(Replace, StringIsALiteral) {
+  EXPECT_EQ(Normalize(R"({"type":"Replace","pattern":{"String":".+"},"content":"é"})", "a.+.+b"),
+            "aééb");
+}
+
+TEST(Replace, RegexIsReportedAsNotSupported) {
+  EXPECT_EQ(Normalize(R"({"type":"Replace","pattern":{"Regex":"a+"},"content":""})", "a"),
+            R"(tokenizer.json: "pattern" is a Regex, which is not supported yet)");
+}
+
+TEST(Prepend, AnEmptyPieceStaysEmpty) {
+  EXPECT_EQ(Normalize(R"({"type":"Prepend","prepend":"▁"})", "a"), "▁a");
+  EXPECT_EQ(Normalize(R"({"type":"Prepend","prepend":"▁"})", ""), "");
+}
+
+TEST(NormalizerSequence, StagesRunInOrder) {
+  EXPECT_EQ(Normalize(R"({"type":"Sequence","normalizers":[{"type":"NFD"},{"type":"StripAccents"},)"
+                      R"({"type":"Lowercase"}]})",
+                      "ÉA"),
+            "ea");
+}
+
+TEST(Normalizer, UnknownAndLaterTypesAreNamed) {
+  EXPECT_EQ(Normalize(R"({"type":"Precompiled"})", ""),
+            R"(tokenizer.json: "type" is "Precompiled", which is not supported yet)");
+  EXPECT_EQ(Normalize(R"({"type":"Magic"})", ""),
+            R"(tokenizer.json: "type" is "Magic", which is not known)");
+}
+
+}  // namespace
+}  // namespace akin::tokenizer

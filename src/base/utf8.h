@@ -77,8 +77,7 @@ inline char32_t DecodeUtf8(const char* p) {
   if (byte(0) < 0xF0) {
     return (byte(0) & 0x0F) << 12 | (byte(1) & 0x3F) << 6 | (byte(2) & 0x3F);
   }
-  return (byte(0) & 0x07) << 18 | (byte(1) & 0x3F) << 12 | (byte(2) & 0x3F) << 6 |
-         (byte(3) & 0x3F);
+  return (byte(0) & 0x07) << 18 | (byte(1) & 0x3F) << 12 | (byte(2) & 0x3F) << 6 | (byte(3) & 0x3F);
 }
 
 // The last character of `text`, which is valid UTF-8 and not empty.

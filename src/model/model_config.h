@@ -9,6 +9,8 @@
 
 namespace akin::model {
 
+class ModelDirectory;
+
 enum class Activation { kGelu, kGeluTanh, kRelu };
 
 struct ModelConfig {
@@ -29,5 +31,8 @@ struct ModelConfig {
 // Errors: InvalidModel (a value missing, of the wrong type, out of range or contradicting another),
 // UnsupportedModel (another architecture, activation or kind of positions); both name the key.
 Result<ModelConfig> ParseModelConfig(const formats::JsonValue& root);
+
+// The folder's config.json. Errors: also ModelNotFound.
+Result<ModelConfig> LoadModelConfig(const ModelDirectory& directory);
 
 }  // namespace akin::model

@@ -2,12 +2,13 @@
 // sentence-transformers defines it.
 #pragma once
 
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "akin/result.h"
+
+#include "model/model_config.h"
 
 namespace akin::model {
 
@@ -19,18 +20,23 @@ enum class PoolingMode { kCls, kMax, kMean, kMeanSqrtLen, kWeightedMean, kLastTo
 std::string_view PoolingModeName(PoolingMode mode);
 
 struct SentenceModules {
-  // Outputs of several modes are joined in the order of the enumeration.
+  // Outputs of several modes would be joined in the order of the enumeration.
   std::vector<PoolingMode> pooling;
   bool normalize = false;
-  // sentence_bert_config.json: longest text in tokens, special tokens included.
-  std::optional<int> max_seq_length;
-  bool do_lower_case = false;
+  // Longest text in tokens, special tokens included: sentence_bert_config.json's max_seq_length, or
+  // else the smaller of tokenizer_config.json's model_max_length and the number of positions, which
+  // is the upper bound of all.
+  int max_tokens = 0;
   // Put in front of every text (config_sentence_transformers.json: the prompt that
   // default_prompt_name names).
   std::string default_prompt;
 };
 
-// `hidden_size` is config.json's, for the check of the pooling's word_embedding_dimension.
-Result<SentenceModules> LoadSentenceModules(const ModelDirectory& directory, int hidden_size);
+// `config` is the folder's own, for the checks against hidden_size and the number of positions. A
+// folder without modules.json is a bare transformers folder: mean pooling, no normalization, as
+// sentence-transformers has it. Errors: InvalidModel, UnsupportedModel, ModelNotFound (a module's
+// folder); they name the file and the key.
+Result<SentenceModules> LoadSentenceModules(const ModelDirectory& directory,
+                                            const ModelConfig& config);
 
 }  // namespace akin::model

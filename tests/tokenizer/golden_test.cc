@@ -201,8 +201,8 @@ std::vector<std::string> StoredTokenizers() {
 }
 
 INSTANTIATE_TEST_SUITE_P(Stored, GoldenTokenizer, testing::ValuesIn(StoredTokenizers()),
-                         [](const auto& info) {
-                           std::string name = info.param;
+                         [](const auto& file) {
+                           std::string name = file.param;
                            std::replace(name.begin(), name.end(), '-', '_');
                            return name;
                          });

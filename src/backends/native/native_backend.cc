@@ -11,7 +11,7 @@ namespace {
 
 class NativeSession : public Session {
  public:
-  explicit NativeSession(encoder::Workspace workspace) : workspace(std::move(workspace)) {}
+  explicit NativeSession(encoder::Workspace memory) : workspace(std::move(memory)) {}
   encoder::Workspace workspace;
 };
 

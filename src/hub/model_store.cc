@@ -1,0 +1,89 @@
+// Where models are on this machine: FindModel and ListModelLocations of akin/system.h.
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+#include <system_error>
+#include <vector>
+
+#include "akin/system.h"
+
+#include "base/strings.h"
+
+namespace akin {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string Environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+// The folders in which model folders lie, in the order in which they are looked at.
+std::vector<fs::path> Locations() {
+  std::vector<fs::path> locations;
+  if (const std::string models = Environment("AKIN_MODELS_DIR"); !models.empty())
+    locations.emplace_back(models);
+  if (const std::string cache = Environment("AKIN_CACHE"); !cache.empty()) {
+    locations.push_back(fs::path(cache) / "models");
+  } else if (const std::string xdg = Environment("XDG_CACHE_HOME"); !xdg.empty()) {
+    locations.push_back(fs::path(xdg) / "akin" / "models");
+  } else if (const std::string home = Environment("HOME"); !home.empty()) {
+    locations.push_back(fs::path(home) / ".cache" / "akin" / "models");
+  }
+  return locations;
+}
+
+bool IsModelFolder(const fs::path& folder) {
+  std::error_code error;
+  return fs::exists(folder / "config.json", error);
+}
+
+// A name has no way out of the location that it is looked up in.
+bool IsName(std::string_view model) {
+  return !model.empty() && model != "." && model != ".." &&
+         model.find_first_of(std::string_view("/\0", 2)) == std::string_view::npos;
+}
+
+}  // namespace
+
+std::vector<ModelLocation> ListModelLocations() {
+  std::vector<ModelLocation> result;
+  for (const fs::path& path : Locations()) {
+    ModelLocation location{.path = path.string()};
+    std::error_code error;
+    location.exists = fs::is_directory(path, error);
+    for (fs::directory_iterator entry(path, error), end; !error && entry != end;
+         entry.increment(error)) {
+      const std::string name = entry->path().filename().string();
+      // Folders that begin with a dot are downloads under way.
+      if (!name.starts_with('.') && IsModelFolder(entry->path())) location.models.push_back(name);
+    }
+    std::ranges::sort(location.models);
+    result.push_back(std::move(location));
+  }
+  return result;
+}
+
+Result<std::string> FindModel(std::string_view model) {
+  if (model.empty()) return InvalidInput("the model's name is empty; expected a name or a folder");
+  if (model.find('\0') != std::string_view::npos)
+    return InvalidInput("the model's name holds a NUL character");
+  std::error_code error;
+  const fs::path path(model);
+  if (!IsName(model) || fs::exists(path, error)) {
+    if (fs::exists(path, error)) return path.string();
+    return ModelNotFound("model folder '", model, "' is not there");
+  }
+  std::string places;
+  for (const fs::path& location : Locations()) {
+    if (IsModelFolder(location / path)) return (location / path).string();
+    places += StrCat(places.empty() ? "" : ", ", location.string());
+  }
+  return ModelNotFound(
+      "model '", model, "' is not in ", places.empty() ? "any folder (HOME is not set)" : places,
+      "; './dev setup' fetches the default model, and a folder can be given by its path");
+}
+
+}  // namespace akin

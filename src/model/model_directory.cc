@@ -1,0 +1,145 @@
+#include "model/model_directory.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <climits>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <utility>
+
+#include "base/strings.h"
+
+namespace akin::model {
+namespace {
+
+namespace fs = std::filesystem;
+
+bool LiesIn(std::string_view path, std::string_view folder) {
+  return !folder.empty() && path.size() > folder.size() && path.starts_with(folder) &&
+         path[folder.size()] == '/';
+}
+
+// The path of an open file without links, as the system knows it.
+std::string RealPathOf(const UniqueFd& file) {
+  char buffer[PATH_MAX];
+  const std::string link = StrCat("/proc/self/fd/", file.get());
+  const ssize_t length = readlink(link.c_str(), buffer, sizeof buffer);
+  return length > 0 ? std::string(buffer, static_cast<size_t>(length)) : std::string();
+}
+
+// "org/name" of ".../models--org--name/snapshots/revision"; nothing for other folders.
+std::optional<std::string> HubName(const fs::path& folder) {
+  if (folder.parent_path().filename() != "snapshots") return std::nullopt;
+  std::string name = folder.parent_path().parent_path().filename().string();
+  constexpr std::string_view kPrefix = "models--";
+  if (!name.starts_with(kPrefix)) return std::nullopt;
+  name.erase(0, kPrefix.size());
+  if (const size_t dashes = name.find("--"); dashes != std::string::npos)
+    name.replace(dashes, 2, "/");
+  return name;
+}
+
+// A relative path whose parts are names: nothing that climbs or starts elsewhere.
+bool IsPlainRelativePath(std::string_view file) {
+  if (file.empty() || file.front() == '/' || file.find('\0') != std::string_view::npos)
+    return false;
+  for (const fs::path& part : fs::path(file)) {
+    if (part == "..") return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+Result<ModelDirectory> ModelDirectory::Open(const std::string& path) {
+  std::error_code error;
+  const fs::file_status status = fs::status(path, error);
+  if (!fs::exists(status)) return ModelNotFound("model folder '", path, "' is not there");
+  if (!fs::is_directory(status))
+    return InvalidModel("'", path, "' is not a folder; a model is a folder with config.json");
+  const fs::path real = fs::canonical(path, error);
+  if (error) return InvalidModel("model folder '", path, "': ", error.message());
+
+  ModelDirectory directory;
+  directory.path_ = path;
+  directory.real_path_ = real.string();
+  if (const auto hub_name = HubName(real)) {
+    directory.name_ = *hub_name;
+    directory.blobs_path_ = (real.parent_path().parent_path() / "blobs").string();
+  } else {
+    directory.name_ = real.filename().string();
+  }
+  return directory;
+}
+
+bool ModelDirectory::Exists(std::string_view file) const {
+  struct stat status;
+  return lstat(StrCat(path_, "/", file).c_str(), &status) == 0;
+}
+
+Result<UniqueFd> ModelDirectory::OpenFile(std::string_view file) const {
+  if (!IsPlainRelativePath(file))
+    return InvalidModel("'", file, "' is not a path inside the model folder");
+  // O_NONBLOCK: opening a named pipe must not wait for a writer.
+  UniqueFd fd(
+      open(StrCat(real_path_, "/", file).c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+  if (!fd) {
+    const int why = errno;
+    if (why != ENOENT && why != ENOTDIR) return InvalidModel(file, ": ", std::strerror(why));
+    return ModelNotFound(file, Exists(file) ? " is a link to nothing" : " is not there",
+                         " (model folder '", path_, "')");
+  }
+  struct stat status;
+  if (fstat(fd.get(), &status) != 0) return InvalidModel(file, ": ", std::strerror(errno));
+  if (!S_ISREG(status.st_mode)) return InvalidModel(file, " is not a regular file");
+  const std::string real = RealPathOf(fd);
+  if (!LiesIn(real, real_path_) && !LiesIn(real, blobs_path_)) {
+    return InvalidModel(file, " is a link that leads out of the model folder");
+  }
+  return fd;
+}
+
+Result<std::string> ModelDirectory::ReadFile(std::string_view file, size_t max_bytes) const {
+  AKIN_TRY_ASSIGN(const UniqueFd fd, OpenFile(file));
+  struct stat status;
+  if (fstat(fd.get(), &status) != 0) return InvalidModel(file, ": ", std::strerror(errno));
+  const auto size = static_cast<size_t>(status.st_size);
+  if (size > max_bytes)
+    return InvalidModel(file, " has ", size, " bytes, at most ", max_bytes, " are read");
+  std::string text(size, '\0');
+  size_t done = 0;
+  while (done < size) {
+    const ssize_t count = read(fd.get(), text.data() + done, size - done);
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) {
+      return InvalidModel(file, ": cannot be read: ",
+                          count < 0 ? std::strerror(errno) : "it became shorter meanwhile");
+    }
+    done += static_cast<size_t>(count);
+  }
+  return text;
+}
+
+Result<MappedFile> ModelDirectory::MapFile(std::string_view file) const {
+  AKIN_TRY_ASSIGN(const UniqueFd fd, OpenFile(file));
+  return MappedFile::Map(fd, file);
+}
+
+Result<formats::JsonDocument> ModelDirectory::ReadJson(std::string_view file,
+                                                       size_t max_bytes) const {
+  AKIN_TRY_ASSIGN(const std::string text, ReadFile(file, max_bytes));
+  return formats::JsonDocument::Parse(text, std::string(file), {.max_bytes = max_bytes});
+}
+
+Result<std::optional<formats::JsonDocument>> ModelDirectory::ReadJsonIfExists(
+    std::string_view file) const {
+  if (!Exists(file)) return std::optional<formats::JsonDocument>();
+  AKIN_TRY_ASSIGN(formats::JsonDocument document, ReadJson(file));
+  return std::optional(std::move(document));
+}
+
+}  // namespace akin::model

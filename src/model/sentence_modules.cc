@@ -1,0 +1,258 @@
+#include "model/sentence_modules.h"
+
+#include <algorithm>
+#include <span>
+
+#include "base/strings.h"
+#include "formats/json.h"
+#include "model/model_directory.h"
+
+namespace akin::model {
+namespace {
+
+using formats::JsonValue;
+
+struct PoolingRow {
+  PoolingMode mode;
+  std::string_view name;      // In the new "pooling_mode".
+  std::string_view old_flag;  // The boolean of older files.
+};
+constexpr PoolingRow kPoolingModes[] = {
+    {PoolingMode::kCls, "cls", "pooling_mode_cls_token"},
+    {PoolingMode::kMax, "max", "pooling_mode_max_tokens"},
+    {PoolingMode::kMean, "mean", "pooling_mode_mean_tokens"},
+    {PoolingMode::kMeanSqrtLen, "mean_sqrt_len_tokens", "pooling_mode_mean_sqrt_len_tokens"},
+    {PoolingMode::kWeightedMean, "weightedmean", "pooling_mode_weightedmean_tokens"},
+    {PoolingMode::kLastToken, "lasttoken", "pooling_mode_lasttoken"},
+};
+
+// sentence-transformers' modules that are known and not implemented yet.
+constexpr std::string_view kOtherModules[] = {
+    "Dense",         "LayerNorm",     "Dropout", "WeightedLayerPooling",
+    "CNN",           "LSTM",          "BoW",     "WordEmbeddings",
+    "CLIPModel",     "Router",        "Asym",    "StaticEmbedding",
+    "SpladePooling", "MLMTransformer"};
+
+// One row of modules.json.
+struct Module {
+  std::string type;  // Without the package: "Pooling".
+  std::string path;  // Folder, relative to the model folder; empty: the model folder itself.
+};
+
+// "sentence_transformers.models.Pooling", and "sentence_transformers.<any.module>.Pooling" of newer
+// versions.
+Result<std::string> ModuleType(JsonValue type) {
+  AKIN_TRY_ASSIGN(const std::string_view full_name, type.AsString());
+  const std::string_view name = full_name.substr(full_name.rfind('.') + 1);
+  const bool known = name == "Transformer" || name == "Pooling" || name == "Normalize" ||
+                     std::ranges::find(kOtherModules, name) != std::end(kOtherModules);
+  if (!known || !full_name.starts_with("sentence_transformers.")) {
+    return UnsupportedModel(type.Where(), " is ", type.Found(), ", a module that is not known");
+  }
+  return std::string(name);
+}
+
+Result<Module> ReadModule(JsonValue row, const ModelDirectory& directory) {
+  AKIN_TRY(row.AsObject());
+  Module module;
+  AKIN_TRY_ASSIGN(const JsonValue type, row.Get("type"));
+  AKIN_TRY_ASSIGN(module.type, ModuleType(type));
+  AKIN_TRY_ASSIGN(const JsonValue path, row.Get("path"));
+  AKIN_TRY_ASSIGN(const std::string_view path_text, path.AsString());
+  module.path = std::string(path_text);
+  if (module.path.starts_with('/') || module.path.find("..") != std::string::npos) {
+    return InvalidModel(path.Where(), " is ", path.Found(),
+                        ", expected a folder inside the model folder");
+  }
+  if (std::ranges::find(kOtherModules, module.type) != std::end(kOtherModules)) {
+    if (!directory.Exists(module.path)) {
+      return ModelNotFound("folder '", module.path, "', which modules.json names, is not there");
+    }
+    return UnsupportedModel(type.Where(), " is ", type.Found(),
+                            ", a module that is not supported yet");
+  }
+  return module;
+}
+
+Result<std::vector<Module>> ReadModules(const ModelDirectory& directory) {
+  AKIN_TRY_ASSIGN(const formats::JsonDocument document, directory.ReadJson("modules.json"));
+  AKIN_TRY_ASSIGN(const auto rows, document.root().AsArray());
+  std::vector<Module> modules;
+  for (const JsonValue row : rows) {
+    AKIN_TRY_ASSIGN(Module module, ReadModule(row, directory));
+    modules.push_back(std::move(module));
+  }
+  return modules;
+}
+
+// Transformer, Pooling and perhaps Normalize: what a BERT embedding model is made of.
+Status CheckOrder(std::span<const Module> modules) {
+  constexpr std::string_view kExpected[] = {"Transformer", "Pooling", "Normalize"};
+  const bool as_expected =
+      modules.size() >= 2 && modules.size() <= 3 &&
+      std::ranges::equal(modules, std::span(kExpected).first(modules.size()), {}, &Module::type);
+  if (!as_expected) {
+    std::string found;
+    for (const Module& module : modules) found += StrCat(found.empty() ? "" : ", ", module.type);
+    return UnsupportedModel("modules.json: the modules are [", found,
+                            "]; supported: Transformer, Pooling and optionally Normalize");
+  }
+  if (!modules[0].path.empty()) {
+    return UnsupportedModel("modules.json: the Transformer is in folder '", modules[0].path,
+                            "'; supported: the model folder itself");
+  }
+  return {};
+}
+
+// The new form: a name, or a list of names.
+Result<std::vector<PoolingMode>> ReadPoolingNames(JsonValue value) {
+  std::vector<PoolingMode> modes;
+  const auto add = [&](JsonValue name_value) -> Status {
+    AKIN_TRY_ASSIGN(const std::string_view name, name_value.AsString());
+    const auto row = std::ranges::find(kPoolingModes, name, &PoolingRow::name);
+    if (row == std::end(kPoolingModes)) {
+      return UnsupportedModel(name_value.Where(), " is ", name_value.Found(),
+                              ", a pooling mode that is not known");
+    }
+    modes.push_back(row->mode);
+    return {};
+  };
+  if (value.is_array()) {
+    for (const JsonValue element : value.elements()) AKIN_TRY(add(element));
+  } else {
+    AKIN_TRY(add(value));
+  }
+  return modes;
+}
+
+// The old form: a boolean a mode.
+Result<std::vector<PoolingMode>> ReadPoolingFlags(JsonValue root) {
+  std::vector<PoolingMode> modes;
+  for (const PoolingRow& row : kPoolingModes) {
+    const auto flag = root.Find(row.old_flag);
+    if (!flag) continue;
+    AKIN_TRY_ASSIGN(const bool set, flag->AsBool());
+    if (set) modes.push_back(row.mode);
+  }
+  return modes;
+}
+
+struct PoolingConfig {
+  PoolingMode mode;
+  bool include_prompt = true;
+};
+
+Result<PoolingConfig> ReadPooling(const ModelDirectory& directory, const std::string& folder,
+                                  int hidden_size) {
+  AKIN_TRY_ASSIGN(const formats::JsonDocument document,
+                  directory.ReadJson(folder + "/config.json"));
+  const JsonValue root = document.root();
+  AKIN_TRY(root.AsObject());
+  for (const std::string_view key : {"word_embedding_dimension", "embedding_dimension"}) {
+    const auto dimension = root.Find(key);
+    if (!dimension) continue;
+    AKIN_TRY_ASSIGN(const int64_t size, dimension->AsInt());
+    if (size != hidden_size) {
+      return InvalidModel(dimension->Where(), " is ", size, ", config.json says hidden_size ",
+                          hidden_size);
+    }
+  }
+  const auto names = root.Find("pooling_mode");
+  AKIN_TRY_ASSIGN(const std::vector<PoolingMode> modes,
+                  names ? ReadPoolingNames(*names) : ReadPoolingFlags(root));
+  if (modes.empty()) return InvalidModel(root.Where(), ": no pooling mode is true");
+  if (modes.size() > 1) {
+    return UnsupportedModel(root.Where(), ": ", modes.size(),
+                            " pooling modes are to be joined; supported: one");
+  }
+  PoolingConfig pooling{.mode = modes.front()};
+  if (const auto include = root.Find("include_prompt")) {
+    AKIN_TRY_ASSIGN(pooling.include_prompt, include->AsBool());
+  }
+  return pooling;
+}
+
+// The prompt that default_prompt_name names; empty for none.
+Result<std::string> ReadDefaultPrompt(const ModelDirectory& directory) {
+  AKIN_TRY_ASSIGN(const auto document,
+                  directory.ReadJsonIfExists("config_sentence_transformers.json"));
+  if (!document) return std::string();
+  AKIN_TRY(document->root().AsObject());
+  const auto name = document->root().Find("default_prompt_name");
+  if (!name || name->is_null()) return std::string();
+  AKIN_TRY_ASSIGN(const std::string_view name_text, name->AsString());
+  AKIN_TRY_ASSIGN(const JsonValue prompts, document->root().Get("prompts"));
+  const auto prompt = prompts.Find(name_text);
+  if (!prompt)
+    return InvalidModel(name->Where(), " is ", name->Found(), ", which \"prompts\" does not have");
+  AKIN_TRY_ASSIGN(const std::string_view text, prompt->AsString());
+  return std::string(text);
+}
+
+// tokenizer_config.json's model_max_length, which may be a number too large for any integer; else
+// `fallback`.
+Result<int> ModelMaxLength(const ModelDirectory& directory, int fallback) {
+  AKIN_TRY_ASSIGN(const auto document, directory.ReadJsonIfExists("tokenizer_config.json"));
+  if (!document) return fallback;
+  const auto value = document->root().Find("model_max_length");
+  if (!value || value->is_null()) return fallback;
+  AKIN_TRY_ASSIGN(const double length, value->AsDouble());
+  if (length < 1.0)
+    return InvalidModel(value->Where(), " is ", value->Found(), ", expected at least 1");
+  return length < fallback ? static_cast<int>(length) : fallback;
+}
+
+Status ReadTransformerConfig(const ModelDirectory& directory, int max_positions,
+                             SentenceModules& modules) {
+  AKIN_TRY_ASSIGN(const auto document, directory.ReadJsonIfExists("sentence_bert_config.json"));
+  std::optional<JsonValue> max_length;
+  if (document) {
+    AKIN_TRY(document->root().AsObject());
+    max_length = document->root().Find("max_seq_length");
+    if (const auto lower = document->root().Find("do_lower_case"); lower && !lower->is_null()) {
+      AKIN_TRY_ASSIGN(const bool lower_case, lower->AsBool());
+      if (lower_case) {
+        return UnsupportedModel(lower->Where(), " is true, which is not supported yet");
+      }
+    }
+  }
+  if (!max_length || max_length->is_null()) {
+    AKIN_TRY_ASSIGN(modules.max_tokens, ModelMaxLength(directory, max_positions));
+    return {};
+  }
+  AKIN_TRY_ASSIGN(const int64_t length, max_length->AsIntIn(1, INT32_MAX));
+  // Models exist whose limit is beyond their positions; what cannot be computed is cut.
+  modules.max_tokens = static_cast<int>(std::min<int64_t>(length, max_positions));
+  return {};
+}
+
+}  // namespace
+
+std::string_view PoolingModeName(PoolingMode mode) {
+  return std::ranges::find(kPoolingModes, mode, &PoolingRow::mode)->name;
+}
+
+Result<SentenceModules> LoadSentenceModules(const ModelDirectory& directory,
+                                            const ModelConfig& config) {
+  SentenceModules result{.pooling = {PoolingMode::kMean}};
+  AKIN_TRY(ReadTransformerConfig(directory, config.max_position_embeddings, result));
+  AKIN_TRY_ASSIGN(result.default_prompt, ReadDefaultPrompt(directory));
+  // A bare transformers folder: sentence-transformers gives it mean pooling and no normalization.
+  if (!directory.Exists("modules.json")) return result;
+
+  AKIN_TRY_ASSIGN(const std::vector<Module> modules, ReadModules(directory));
+  AKIN_TRY(CheckOrder(modules));
+  AKIN_TRY_ASSIGN(const PoolingConfig pooling,
+                  ReadPooling(directory, modules[1].path, config.hidden_size));
+  if (!pooling.include_prompt && !result.default_prompt.empty()) {
+    return UnsupportedModel(
+        modules[1].path,
+        "/config.json: \"include_prompt\" is false and there is a default prompt, which is not "
+        "supported yet");
+  }
+  result.pooling = {pooling.mode};
+  result.normalize = modules.size() == 3;
+  return result;
+}
+
+}  // namespace akin::model

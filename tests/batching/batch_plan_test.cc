@@ -1,0 +1,79 @@
+#include "batching/batch_plan.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <numeric>
+#include <random>
+#include <vector>
+
+namespace akin::batching {
+namespace {
+
+size_t Tokens(const Batch& batch, const std::vector<int32_t>& lengths) {
+  return std::accumulate(batch.begin(), batch.end(), size_t{0}, [&](size_t sum, uint32_t i) {
+    return sum + static_cast<size_t>(lengths[i]);
+  });
+}
+
+TEST(BatchPlan, NoTextsMakeNoBatch) {
+  EXPECT_TRUE(PlanBatches({}, {.token_budget = 512, .num_workers = 2}).empty());
+}
+
+TEST(BatchPlan, EveryTextIsInExactlyOneBatchAndNoBatchExceedsTheBudget) {
+  std::mt19937 generator(3);
+  for (int round = 0; round < 200; ++round) {
+    std::vector<int32_t> lengths(generator() % 300);
+    for (int32_t& length : lengths) length = 1 + static_cast<int32_t>(generator() % 512);
+    const size_t budget = 512 + generator() % 1000, workers = 1 + generator() % 8;
+    std::vector<int> seen(lengths.size(), 0);
+    for (const Batch& batch :
+         PlanBatches(lengths, {.token_budget = budget, .num_workers = workers})) {
+      EXPECT_FALSE(batch.empty());
+      EXPECT_LE(Tokens(batch, lengths), budget);
+      for (const uint32_t i : batch) ++seen.at(i);
+    }
+    EXPECT_TRUE(std::ranges::all_of(seen, [](int count) { return count == 1; }));
+  }
+}
+
+TEST(BatchPlan, ATextLongerThanTheBudgetIsABatchOfItsOwn) {
+  const std::vector<int32_t> lengths = {5, 900, 6};
+  const auto batches = PlanBatches(lengths, {.token_budget = 100, .num_workers = 1});
+  ASSERT_EQ(batches.size(), 2u);
+  EXPECT_EQ(batches[0], Batch({1}));
+  EXPECT_EQ(batches[1], Batch({2, 0}));
+}
+
+TEST(BatchPlan, LongTextsComeFirst) {
+  const std::vector<int32_t> lengths = {3, 100, 7, 50};
+  const auto batches = PlanBatches(lengths, {.token_budget = 1000, .num_workers = 1});
+  ASSERT_EQ(batches.size(), 1u);
+  EXPECT_EQ(batches[0], Batch({1, 3, 2, 0}));
+}
+
+TEST(BatchPlan, TextsOfEqualLengthKeepTheirOrder) {
+  const auto batches =
+      PlanBatches(std::vector<int32_t>(5, 10), {.token_budget = 20, .num_workers = 1});
+  EXPECT_EQ(batches, (std::vector<Batch>{{0, 1}, {2, 3}, {4}}));
+}
+
+TEST(BatchPlan, FewBatchesAreEvenedOutOverTheWorkers) {
+  // 60 texts of 10 tokens are two batches of at most 512: with two workers both get the same, not
+  // 510 and 90.
+  const std::vector<int32_t> lengths(60, 10);
+  const auto batches = PlanBatches(lengths, {.token_budget = 512, .num_workers = 2});
+  ASSERT_EQ(batches.size(), 2u);
+  EXPECT_EQ(batches[0].size(), 30u);
+  EXPECT_EQ(batches[1].size(), 30u);
+}
+
+TEST(BatchPlan, OneBatchIsNotSplitForTheWorkers) {
+  // The team shares it by rows and heads instead.
+  const auto batches =
+      PlanBatches(std::vector<int32_t>(10, 10), {.token_budget = 512, .num_workers = 4});
+  EXPECT_EQ(batches.size(), 1u);
+}
+
+}  // namespace
+}  // namespace akin::batching

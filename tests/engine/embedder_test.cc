@@ -1,0 +1,231 @@
+// The whole way of a text on a tiny BERT, and on the real default model where it is there.
+#include "akin/embedder.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <cstdlib>
+#include <random>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "akin/system.h"
+
+namespace akin {
+namespace {
+
+const std::string kTinyModel = std::string(AKIN_TEST_DATA) + "/models/bert-mean";
+
+std::vector<Isa> UsableIsas() {
+  std::vector<Isa> isas;
+  for (const IsaStatus& status : DescribeSystem().isas) {
+    if (status.usable) isas.push_back(status.isa);
+  }
+  return isas;
+}
+
+// Texts of all lengths from the empty one to beyond the limit, some of them equal.
+std::vector<std::string> MixedTexts(size_t count, size_t most_words, unsigned seed) {
+  const std::vector<std::string> words = {"the",        "quick", "vector", "finds",   "3.14",
+                                          "neighbours", "Über",  "a",      "house",   "日本",
+                                          "and",        "cat",   "!",      "database"};
+  std::mt19937 generator(seed);
+  std::vector<std::string> texts(count);
+  for (std::string& text : texts) {
+    const size_t length = generator() % 4 == 0 ? generator() % (most_words + 1) : generator() % 12;
+    for (size_t i = 0; i < length; ++i) text += words[generator() % words.size()] + " ";
+  }
+  return texts;
+}
+
+bool SameBits(std::span<const float> a, std::span<const float> b) {
+  return std::ranges::equal(a, b);
+}
+
+// Embeds random selections of `texts` as batches and compares every vector with that of the text
+// alone.
+void ExpectBatchEqualsAlone(const std::string& model, LoadOptions options,
+                            const std::vector<std::string>& texts, int rounds) {
+  options.num_threads = 1;
+  const Embedder alone = Embedder::Load(model, options).value();
+  std::vector<std::vector<float>> expected;
+  for (const std::string& text : texts) {
+    const Embeddings e = alone.Embed({text}).value();
+    expected.emplace_back(e[0].begin(), e[0].end());
+  }
+  std::mt19937 generator(1);
+  for (const int num_threads : {1, 2, 3, 4}) {
+    for (const int batch_tokens : {1, 64, 500}) {
+      options.num_threads = num_threads;
+      options.batch_tokens = batch_tokens;
+      const Embedder embedder = Embedder::Load(model, options).value();
+      for (int round = 0; round < rounds; ++round) {
+        std::vector<size_t> chosen(1 + generator() % 40);
+        std::vector<std::string> batch;
+        for (size_t& i : chosen) batch.push_back(texts[i = generator() % texts.size()]);
+        const Embeddings e = embedder.Embed(batch).value();
+        ASSERT_EQ(e.size(), batch.size());
+        for (size_t i = 0; i < batch.size(); ++i) {
+          ASSERT_TRUE(SameBits(e[i], expected[chosen[i]]))
+              << "text " << i << " of " << batch.size() << " on " << num_threads
+              << " threads, budget " << batch_tokens << ", " << IsaName(options.isa);
+        }
+      }
+    }
+  }
+}
+
+class EmbedderOnEveryTier : public testing::TestWithParam<Isa> {};
+
+TEST_P(EmbedderOnEveryTier, ATextHasTheSameBitsAloneAndInAnyBatchOnAnyNumberOfThreads) {
+  ExpectBatchEqualsAlone(kTinyModel, {.isa = GetParam()}, MixedTexts(60, 80, 2), 25);
+}
+
+TEST_P(EmbedderOnEveryTier, TheRealModelGivesTheSameBitsAloneAndInAnyBatch) {
+  const char* model = std::getenv("AKIN_TEST_MODEL");
+  if (model == nullptr)
+    GTEST_SKIP() << "AKIN_TEST_MODEL does not name the folder of all-MiniLM-L6-v2";
+  if (GetParam() == Isa::kScalar) GTEST_SKIP() << "the scalar tier takes minutes on a real model";
+  ExpectBatchEqualsAlone(model, {.isa = GetParam()}, MixedTexts(16, 300, 3), 2);
+}
+
+INSTANTIATE_TEST_SUITE_P(Tiers, EmbedderOnEveryTier, testing::ValuesIn(UsableIsas()),
+                         [](const auto& tier) { return std::string(IsaName(tier.param)); });
+
+TEST(Embedder, ManyThreadsGetTheirOwnVectors) {
+  const Embedder embedder = Embedder::Load(kTinyModel, {.num_threads = 3}).value();
+  const std::vector<std::string> texts = MixedTexts(50, 60, 4);
+  const Embeddings expected = embedder.Embed(texts).value();
+  std::atomic<int> wrong{0};
+  std::vector<std::thread> callers;
+  for (unsigned c = 0; c < 8; ++c) {
+    callers.emplace_back([&, c] {
+      std::mt19937 generator(c);
+      for (int round = 0; round < 60; ++round) {
+        std::vector<size_t> chosen(1 + generator() % 20);
+        std::vector<std::string> batch;
+        for (size_t& i : chosen) batch.push_back(texts[i = generator() % texts.size()]);
+        const auto e = embedder.Embed(batch);
+        for (size_t i = 0; i < batch.size(); ++i) {
+          if (!e || !SameBits((*e)[i], expected[chosen[i]])) ++wrong;
+        }
+      }
+    });
+  }
+  for (std::thread& caller : callers) caller.join();
+  EXPECT_EQ(wrong, 0);
+}
+
+TEST(Embedder, VectorsHaveUnitLengthUnlessAskedOtherwise) {
+  const Embedder embedder = Embedder::Load(kTinyModel).value();
+  const auto norm = [](std::span<const float> vector) {
+    double squares = 0.0;
+    for (const float x : vector) squares += double{x} * x;
+    return std::sqrt(squares);
+  };
+  EXPECT_TRUE(embedder.Info().normalize);
+  EXPECT_NEAR(norm(embedder.Embed({"a cat"}).value()[0]), 1.0, 1e-6);
+  EXPECT_GT(std::abs(norm(embedder.Embed({"a cat"}, {.normalize = false}).value()[0]) - 1.0), 1e-3);
+}
+
+TEST(Embedder, NoTextsGiveNoVectors) {
+  const Embedder embedder = Embedder::Load(kTinyModel).value();
+  const Embeddings e = embedder.Embed(std::vector<std::string>()).value();
+  EXPECT_EQ(e.size(), 0u);
+  EXPECT_EQ(e.vectors().rows(), 0u);
+  EXPECT_EQ(e.usage().total_tokens, 0);
+}
+
+TEST(Embedder, AnEmptyTextIsATextOfSpecialTokens) {
+  const Embedder embedder = Embedder::Load(kTinyModel).value();
+  const Embeddings e = embedder.Embed({"", "a cat", ""}).value();
+  EXPECT_EQ(e.num_tokens(0), 2);
+  EXPECT_TRUE(SameBits(e[0], e[2]));
+  EXPECT_FALSE(SameBits(e[0], e[1]));
+}
+
+TEST(Embedder, CountsTokensExactlyAndSaysWhatWasCut) {
+  const Embedder embedder = Embedder::Load(kTinyModel).value();
+  std::string long_text;
+  for (int i = 0; i < 1000; ++i) long_text += "a ";
+  const int limit = embedder.Info().max_tokens;
+  const Embeddings e = embedder.Embed({"a", long_text}).value();
+  EXPECT_EQ(e.num_tokens(0), 3);
+  EXPECT_EQ(e.truncated(0), 0);
+  EXPECT_EQ(e.num_tokens(1), limit);
+  EXPECT_EQ(e.truncated(1), 1002 - limit);
+  EXPECT_EQ(e.usage().total_tokens, 3 + limit);
+  EXPECT_EQ(e.usage().truncated_texts, 1);
+  EXPECT_EQ(e.usage().truncated_tokens, 1002 - limit);
+  EXPECT_GE(e.usage().duration_ms, e.usage().compute_ms);
+}
+
+TEST(Embedder, TheLimitCanBeSetPerCall) {
+  const Embedder embedder = Embedder::Load(kTinyModel).value();
+  const Embeddings e = embedder.Embed({"a a a a a a a a"}, {.max_tokens = 5}).value();
+  EXPECT_EQ(e.num_tokens(0), 5);
+  EXPECT_TRUE(SameBits(e[0], embedder.Embed({"a a a"}).value()[0]));
+}
+
+void ExpectInvalidInput(const Result<Embeddings>& result, std::string_view mention) {
+  ASSERT_FALSE(result);
+  EXPECT_EQ(result.error().code(), ErrorCode::kInvalidInput);
+  EXPECT_NE(result.error().message().find(mention), std::string::npos) << result.error().message();
+}
+
+TEST(Embedder, ALimitBeyondThePositionsIsRefused) {
+  const Embedder embedder = Embedder::Load(kTinyModel).value();
+  const int positions = embedder.Info().max_positions;
+  EXPECT_TRUE(embedder.Embed({"a"}, {.max_tokens = positions}));
+  ExpectInvalidInput(embedder.Embed({"a"}, {.max_tokens = positions + 1}), "max_tokens");
+  ExpectInvalidInput(embedder.Embed({"a"}, {.max_tokens = 0}), "max_tokens");
+  ExpectInvalidInput(embedder.Embed({"a"}, {.max_tokens = -5}), "max_tokens");
+}
+
+TEST(Embedder, ALongTextIsRefusedWhenTruncationIsOff) {
+  const Embedder embedder = Embedder::Load(kTinyModel).value();
+  ExpectInvalidInput(embedder.Embed({"a", "a a a a a a"}, {.max_tokens = 5, .truncate = false}),
+                     "text 1 has 8 tokens");
+}
+
+TEST(Embedder, InvalidUtf8NamesTheTextAndTheByte) {
+  const Embedder embedder = Embedder::Load(kTinyModel).value();
+  ExpectInvalidInput(embedder.Embed({"fine", "bro\xFFken"}), "text 1");
+  ExpectInvalidInput(embedder.Embed({"fine", "bro\xFFken"}), "3");
+}
+
+TEST(Embedder, OptionsOutOfRangeAreRefusedAtLoad) {
+  for (const LoadOptions& options :
+       {LoadOptions{.num_threads = -1}, LoadOptions{.num_threads = 1 << 20},
+        LoadOptions{.batch_tokens = -1}, LoadOptions{.batch_tokens = 1 << 30}}) {
+    const auto embedder = Embedder::Load(kTinyModel, options);
+    ASSERT_FALSE(embedder);
+    EXPECT_EQ(embedder.error().code(), ErrorCode::kInvalidInput);
+  }
+}
+
+TEST(Embedder, AModelThatIsNotThereIsNotFound) {
+  const auto embedder = Embedder::Load("/no/such/folder");
+  ASSERT_FALSE(embedder);
+  EXPECT_EQ(embedder.error().code(), ErrorCode::kModelNotFound);
+  EXPECT_NE(embedder.error().message().find("/no/such/folder"), std::string::npos);
+}
+
+TEST(Embedder, HealthAndInfoDescribeTheLoadedModel) {
+  const Embedder embedder = Embedder::Load(kTinyModel, {.num_threads = 2}).value();
+  EXPECT_TRUE(embedder.Health());
+  const ModelInfo& info = embedder.Info();
+  EXPECT_EQ(info.model, "bert-mean");
+  EXPECT_EQ(info.architecture, "bert");
+  EXPECT_EQ(info.pooling, "mean");
+  EXPECT_EQ(info.backend, "native");
+  EXPECT_EQ(info.num_threads, 2);
+  EXPECT_TRUE(info.batch_invariant);
+  EXPECT_EQ(static_cast<size_t>(info.dimension), embedder.Embed({"x"}).value().dimension());
+}
+
+}  // namespace
+}  // namespace akin

@@ -1,0 +1,101 @@
+#include "engine/worker_pool.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <set>
+#include <thread>
+#include <vector>
+
+namespace akin::engine {
+namespace {
+
+TEST(WorkerPool, AnIdlePoolJoinsTheCallerWithAllItsThreads) {
+  const WorkerPool pool(4);
+  std::atomic<int> sum{0}, size{0};
+  pool.Run(4, [&](const TeamMember& member) {
+    sum += 1 << member.rank;
+    size = member.size;
+  });
+  EXPECT_EQ(size, 4);
+  EXPECT_EQ(sum, 0b1111);
+}
+
+TEST(WorkerPool, NoMoreJoinThanAreWanted) {
+  const WorkerPool pool(4);
+  std::atomic<int> bodies{0};
+  pool.Run(2, [&](const TeamMember& member) {
+    EXPECT_EQ(member.size, 2);
+    ++bodies;
+  });
+  EXPECT_EQ(bodies, 2);
+}
+
+TEST(WorkerPool, APoolOfOneRunsOnTheCallersThread) {
+  const WorkerPool pool(1);
+  std::thread::id ran_on;
+  pool.Run(8, [&](const TeamMember& member) {
+    EXPECT_EQ(member.size, 1);
+    ran_on = std::this_thread::get_id();
+  });
+  EXPECT_EQ(ran_on, std::this_thread::get_id());
+}
+
+TEST(WorkerPool, MembersSeeEachOthersWorkAfterMeeting) {
+  const WorkerPool pool(4);
+  for (int round = 0; round < 2000; ++round) {
+    int written[4] = {};
+    std::atomic<bool> wrong{false};
+    pool.Run(4, [&](const TeamMember& member) {
+      for (int phase = 1; phase <= 5; ++phase) {
+        written[member.rank] = phase;
+        member.Meet();
+        for (int rank = 0; rank < member.size; ++rank) {
+          if (written[rank] != phase) wrong = true;
+        }
+        member.Meet();
+      }
+    });
+    ASSERT_FALSE(wrong);
+  }
+}
+
+TEST(WorkerPool, NoMoreBodiesThanThreadsRunAtATimeOverAllCallers) {
+  const WorkerPool pool(3);
+  std::atomic<int> running{0}, most{0}, total{0};
+  std::vector<std::thread> callers;
+  for (int c = 0; c < 8; ++c) {
+    callers.emplace_back([&] {
+      for (int i = 0; i < 200; ++i) {
+        pool.Run(1 + i % 3, [&](const TeamMember& member) {
+          const int now = ++running;
+          for (int seen = most; now > seen && !most.compare_exchange_weak(seen, now);) {
+          }
+          member.Meet();
+          --running;
+          ++total;
+        });
+      }
+    });
+  }
+  for (std::thread& caller : callers) caller.join();
+  EXPECT_LE(most, 3);
+  EXPECT_GE(total, 8 * 200);
+}
+
+TEST(TeamMember, SharesCoverEverythingOnce) {
+  for (int size = 1; size <= 5; ++size) {
+    for (size_t count = 0; count < 30; ++count) {
+      size_t next = 0;
+      for (int rank = 0; rank < size; ++rank) {
+        const auto share = TeamMember{.rank = rank, .size = size}.Share(count);
+        EXPECT_EQ(share.begin, next);
+        next = share.end;
+      }
+      EXPECT_EQ(next, count);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace akin::engine

@@ -15,6 +15,9 @@
 
 namespace akin {
 
+// Which end of a text that is too long is cut off.
+enum class TruncationSide { kLeft, kRight };
+
 // Which parts of an encoding to compute. Ids are always there; what is not asked for stays empty
 // and costs nothing.
 struct EncodeOptions {
@@ -22,6 +25,7 @@ struct EncodeOptions {
   // Cut to this many tokens, special tokens included; the cut tokens are counted in
   // Encoding::truncated.
   std::optional<int> max_tokens;
+  std::optional<TruncationSide> truncation_side;  // Unset: as the file says.
   bool with_offsets = false;  // Encoding::offsets, tokens, special_tokens_mask and word_ids too.
 };
 

@@ -66,6 +66,7 @@ Status ScatterVectors(const Batch& batch, MatrixView<const float> from, MatrixVi
 Embedder::Impl::Impl(engine::LoadedModel loaded)
     : info_(std::move(loaded.info)),
       prompt_(std::move(loaded.prompt)),
+      truncation_side_(loaded.truncation_side),
       tokenizer_(std::move(loaded.tokenizer)),
       backend_(std::move(loaded.backend)),
       flops_per_token_(backend_->Info().flops_per_token),
@@ -109,7 +110,8 @@ Result<TokenizedTexts> Embedder::Impl::Tokenize(std::span<const std::string_view
   }
   AKIN_TRY_ASSIGN(
       TokenizedTexts tokenized,
-      TokenizedTexts::Make(*tokenizer_, texts, prompt_, {.max_tokens = max_tokens}, pool_));
+      TokenizedTexts::Make(*tokenizer_, texts, prompt_,
+                           {.max_tokens = max_tokens, .truncation_side = truncation_side_}, pool_));
   if (!options.truncate) {
     for (size_t i = 0; i < tokenized.size(); ++i) {
       if (const int cut = tokenized.truncated()[i]; cut > 0) {

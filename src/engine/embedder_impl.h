@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -42,6 +43,7 @@ class Embedder::Impl {
 
   ModelInfo info_;
   std::string prompt_;  // Put in front of every text.
+  std::optional<TruncationSide> truncation_side_;
   std::unique_ptr<const tokenizer::Pipeline> tokenizer_;
   std::unique_ptr<const backends::Backend> backend_;
   double flops_per_token_;

@@ -85,6 +85,7 @@ Result<LoadedModel> LoadModel(std::string_view model, const LoadOptions& options
 
   const backends::BackendInfo backend = loaded.backend->Info();
   loaded.prompt = modules.default_prompt;
+  loaded.truncation_side = modules.truncation_side;
   loaded.info = {.model = directory.name(),
                  .path = path,
                  .architecture = config.model_type,

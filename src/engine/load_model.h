@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -15,8 +16,9 @@
 namespace akin::engine {
 
 struct LoadedModel {
-  ModelInfo info;  // Complete but for load_ms.
-  std::string prompt;
+  ModelInfo info;      // Complete but for load_ms.
+  std::string prompt;  // Put in front of every text.
+  std::optional<TruncationSide> truncation_side;
   std::unique_ptr<const tokenizer::Pipeline> tokenizer;
   std::unique_ptr<const backends::Backend> backend;
 };

@@ -189,17 +189,32 @@ Result<std::string> ReadDefaultPrompt(const ModelDirectory& directory) {
   return std::string(text);
 }
 
-// tokenizer_config.json's model_max_length, which may be a number too large for any integer; else
-// `fallback`.
-Result<int> ModelMaxLength(const ModelDirectory& directory, int fallback) {
+// What is read of tokenizer_config.json.
+struct TokenizerConfig {
+  std::optional<double> model_max_length;  // May be a number too large for any integer: no limit.
+  std::optional<TruncationSide> truncation_side;
+};
+
+Result<TokenizerConfig> ReadTokenizerConfig(const ModelDirectory& directory) {
+  TokenizerConfig config;
   AKIN_TRY_ASSIGN(const auto document, directory.ReadJsonIfExists("tokenizer_config.json"));
-  if (!document) return fallback;
-  const auto value = document->root().Find("model_max_length");
-  if (!value || value->is_null()) return fallback;
-  AKIN_TRY_ASSIGN(const double length, value->AsDouble());
-  if (length < 1.0)
-    return InvalidModel(value->Where(), " is ", value->Found(), ", expected at least 1");
-  return length < fallback ? static_cast<int>(length) : fallback;
+  if (!document) return config;
+  AKIN_TRY(document->root().AsObject());
+  if (const auto value = document->root().Find("model_max_length"); value && !value->is_null()) {
+    AKIN_TRY_ASSIGN(config.model_max_length, value->AsDouble());
+    if (*config.model_max_length < 1.0) {
+      return InvalidModel(value->Where(), " is ", value->Found(), ", expected at least 1");
+    }
+  }
+  if (const auto value = document->root().Find("truncation_side"); value && !value->is_null()) {
+    AKIN_TRY_ASSIGN(const std::string_view side, value->AsString());
+    if (side != "left" && side != "right") {
+      return InvalidModel(value->Where(), " is ", value->Found(),
+                          ", expected \"left\" or \"right\"");
+    }
+    config.truncation_side = side == "left" ? TruncationSide::kLeft : TruncationSide::kRight;
+  }
+  return config;
 }
 
 Status ReadTransformerConfig(const ModelDirectory& directory, int max_positions,
@@ -216,8 +231,11 @@ Status ReadTransformerConfig(const ModelDirectory& directory, int max_positions,
       }
     }
   }
+  AKIN_TRY_ASSIGN(const TokenizerConfig tokenizer, ReadTokenizerConfig(directory));
+  modules.truncation_side = tokenizer.truncation_side;
   if (!max_length || max_length->is_null()) {
-    AKIN_TRY_ASSIGN(modules.max_tokens, ModelMaxLength(directory, max_positions));
+    const double limit = tokenizer.model_max_length.value_or(max_positions);
+    modules.max_tokens = limit < max_positions ? static_cast<int>(limit) : max_positions;
     return {};
   }
   AKIN_TRY_ASSIGN(const int64_t length, max_length->AsIntIn(1, INT32_MAX));

@@ -2,11 +2,13 @@
 // sentence-transformers defines it.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "akin/result.h"
+#include "akin/tokenizer.h"
 
 #include "model/model_config.h"
 
@@ -27,6 +29,8 @@ struct SentenceModules {
   // else the smaller of tokenizer_config.json's model_max_length and the number of positions, which
   // is the upper bound of all.
   int max_tokens = 0;
+  // tokenizer_config.json's truncation_side; unset: as tokenizer.json says.
+  std::optional<TruncationSide> truncation_side;
   // Put in front of every text (config_sentence_transformers.json: the prompt that
   // default_prompt_name names).
   std::string default_prompt;

@@ -177,7 +177,9 @@ Pipeline::Stages::Kept Pipeline::Stages::Truncate(size_t num_tokens,
   const int num_special = options.add_special_tokens ? post_processor->num_special_tokens() : 0;
   const size_t count = std::min(num_tokens, static_cast<size_t>(*limit - num_special));
   const size_t cut = num_tokens - count;
-  return {truncation.keep_end ? cut : 0, count, cut};
+  const bool keep_end = options.truncation_side ? *options.truncation_side == TruncationSide::kLeft
+                                                : truncation.keep_end;
+  return {keep_end ? cut : 0, count, cut};
 }
 
 Status Pipeline::Stages::Tokenize(std::string_view text, bool detailed, Buffers& buffers) const {

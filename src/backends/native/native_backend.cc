@@ -19,7 +19,8 @@ class NativeBackend : public Backend {
  public:
   NativeBackend(const model::ModelConfig& config, model::ModelWeights weights,
                 const model::SentenceModules& modules, const kernels::Kernels& kernels)
-      : encoder_(config, std::move(weights), kernels),
+      : num_parameters_(weights.num_parameters),
+        encoder_(config, std::move(weights), kernels),
         pooling_(modules.pooling),
         isa_(kernels.isa) {}
 

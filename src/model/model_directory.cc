@@ -31,9 +31,14 @@ std::string RealPathOf(const UniqueFd& file) {
   return length > 0 ? std::string(buffer, static_cast<size_t>(length)) : std::string();
 }
 
-// "org/name" of ".../models--org--name/snapshots/revision"; nothing for other folders.
+// A hub cache keeps a revision as <repository>/snapshots/<revision>, whose files are links into
+// <repository>/blobs.
+bool IsHubSnapshot(const fs::path& folder) {
+  return folder.parent_path().filename() == "snapshots";
+}
+
+// "org/name" of a snapshot in ".../models--org--name"; nothing for other repositories.
 std::optional<std::string> HubName(const fs::path& folder) {
-  if (folder.parent_path().filename() != "snapshots") return std::nullopt;
   std::string name = folder.parent_path().parent_path().filename().string();
   constexpr std::string_view kPrefix = "models--";
   if (!name.starts_with(kPrefix)) return std::nullopt;
@@ -67,11 +72,10 @@ Result<ModelDirectory> ModelDirectory::Open(const std::string& path) {
   ModelDirectory directory;
   directory.path_ = path;
   directory.real_path_ = real.string();
-  if (const auto hub_name = HubName(real)) {
-    directory.name_ = *hub_name;
+  directory.name_ = real.filename().string();
+  if (IsHubSnapshot(real)) {
+    directory.name_ = HubName(real).value_or(directory.name_);
     directory.blobs_path_ = (real.parent_path().parent_path() / "blobs").string();
-  } else {
-    directory.name_ = real.filename().string();
   }
   return directory;
 }

@@ -22,8 +22,7 @@ constexpr std::string_view kWeightsFile = "model.safetensors";
 constexpr std::string_view kIndexFile = "model.safetensors.index.json";
 constexpr size_t kMaxIndexBytes = size_t{64} << 20;
 
-// --- Files
-// -----------------------------------------------------------------------------------------
+// --- Files ---
 
 // All tensors of a model by name, and the file each is in.
 struct TensorFiles {
@@ -98,8 +97,7 @@ Result<TensorFiles> OpenTensorFiles(const ModelDirectory& directory) {
   return files;
 }
 
-// --- Names and shapes
-// ------------------------------------------------------------------------------
+// --- Names and shapes ---
 
 // A dimension and where config.json says how large it is.
 struct Dim {
@@ -151,7 +149,8 @@ constexpr NamedPart<LayerWeights, LayerNorm> kLayerNorms[] = {
 // Takes tensors by name and checks them on the way.
 class WeightReader {
  public:
-  explicit WeightReader(const TensorFiles& files) : files_(files) {
+  WeightReader(const TensorFiles& files, const ModelConfig& config)
+      : files_(files), num_layers_(config.num_hidden_layers) {
     // Files of other classes than BertModel put the encoder under a name.
     for (const std::string_view prefix : {"", "bert.", "model."}) {
       if (files_.tensors.contains(StrCat(prefix, kTables[0].name))) {
@@ -163,8 +162,10 @@ class WeightReader {
 
   Status Read(std::string_view name, std::initializer_list<Dim> dims, Tensor& tensor) {
     const TensorFiles::Located* located = Find(name);
-    if (located == nullptr)
-      return InvalidModel(FirstFile(), ": tensor '", prefix_, name, "' is missing");
+    if (located == nullptr) {
+      return InvalidModel(FirstFile(), ": tensor '", prefix_, name,
+                          "' is missing; config.json says num_hidden_layers ", num_layers_);
+    }
     const SafetensorsEntry& entry = located->entry;
     if (!std::ranges::equal(entry.shape, dims, {}, {}, &Dim::size)) {
       return InvalidModel(located->file, ": tensor '", entry.name, "' is ", ShapeText(entry.shape),
@@ -205,6 +206,7 @@ class WeightReader {
   }
 
   const TensorFiles& files_;
+  const int num_layers_;
   std::string_view prefix_;
   int64_t num_parameters_ = 0;
 };
@@ -221,8 +223,7 @@ Status ReadLayer(const std::string& prefix, Dim hidden, Dim intermediate, Weight
   return {};
 }
 
-// --- Numbers
-// ---------------------------------------------------------------------------------------
+// --- Numbers ---
 
 // Half precision by integer steps: multiplying a denormal would depend on the thread's
 // floating-point mode.
@@ -275,7 +276,7 @@ Result<ModelWeights> LoadWeights(const ModelDirectory& directory, const ModelCon
                             {"max_position_embeddings", config.max_position_embeddings},
                             {"type_vocab_size", config.type_vocab_size}};
   ModelWeights weights;
-  WeightReader reader(*files);
+  WeightReader reader(*files, config);
   for (size_t i = 0; i < std::size(kTables); ++i) {
     AKIN_TRY(reader.Read(kTables[i].name, {table_rows[i], hidden}, weights.*kTables[i].part));
   }

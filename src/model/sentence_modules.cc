@@ -125,13 +125,15 @@ Result<std::vector<PoolingMode>> ReadPoolingNames(JsonValue value) {
   return modes;
 }
 
-// The old form: a boolean a mode.
+// The old form: a boolean a mode. Absent ones are false, but for the mean, as sentence-transformers
+// has it.
 Result<std::vector<PoolingMode>> ReadPoolingFlags(JsonValue root) {
   std::vector<PoolingMode> modes;
   for (const PoolingRow& row : kPoolingModes) {
-    const auto flag = root.Find(row.old_flag);
-    if (!flag) continue;
-    AKIN_TRY_ASSIGN(const bool set, flag->AsBool());
+    bool set = row.mode == PoolingMode::kMean;
+    if (const auto flag = root.Find(row.old_flag)) {
+      AKIN_TRY_ASSIGN(set, flag->AsBool());
+    }
     if (set) modes.push_back(row.mode);
   }
   return modes;

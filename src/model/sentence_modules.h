@@ -18,7 +18,8 @@ class ModelDirectory;
 
 enum class PoolingMode { kCls, kMax, kMean, kMeanSqrtLen, kWeightedMean, kLastToken };
 
-// "cls", "max", "mean", "mean_sqrt_len", "weightedmean", "lasttoken".
+// sentence-transformers' names: "cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean",
+// "lasttoken".
 std::string_view PoolingModeName(PoolingMode mode);
 
 struct SentenceModules {

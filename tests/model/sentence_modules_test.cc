@@ -1,0 +1,263 @@
+#include "model/sentence_modules.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "base/strings.h"
+#include "model/model_directory.h"
+#include "support/expect_error.h"
+#include "support/temporary_folder.h"
+
+namespace akin::model {
+namespace {
+
+constexpr std::string_view kPoolingFile = "1_Pooling/config.json";
+constexpr std::string_view kTransformerFile = "sentence_bert_config.json";
+constexpr std::string_view kPromptsFile = "config_sentence_transformers.json";
+
+class SentenceModulesTest : public ::testing::Test {
+ protected:
+  SentenceModulesTest() {
+    WriteModules({"Transformer", "Pooling", "Normalize"});
+    Write(kPoolingFile, R"({"word_embedding_dimension": 4, "pooling_mode_cls_token": true,)"
+                        R"("pooling_mode_mean_tokens": false})");
+    config_.hidden_size = 4;
+    config_.max_position_embeddings = 64;
+  }
+
+  void Write(std::string_view file, std::string_view content) { folder_.Write(file, content); }
+
+  // modules.json with `types` of the package, in folders "", "1_<type>", ...
+  void WriteModules(const std::vector<std::string>& types,
+                    std::string_view package = "sentence_transformers.models.") {
+    std::string text;
+    for (size_t i = 0; i < types.size(); ++i) {
+      const std::string path = i == 0 ? "" : StrCat(i, '_', types[i]);
+      text += StrCat(i == 0 ? "[" : ",", "{\"idx\":", i, ",\"name\":\"", i, "\",\"path\":\"", path,
+                     "\",\"type\":\"", package, types[i], "\"}");
+    }
+    Write("modules.json", text + "]");
+  }
+
+  Result<SentenceModules> Load() {
+    const auto directory = ModelDirectory::Open(folder_.path().string());
+    return LoadSentenceModules(*directory, config_);
+  }
+  // With one file replaced, for this call only.
+  Result<SentenceModules> LoadWith(std::string_view file, std::string_view content) {
+    Write(file, content);
+    return Load();
+  }
+
+  TemporaryFolder folder_;
+  ModelConfig config_;
+};
+
+TEST_F(SentenceModulesTest, PoolingAndNormalizeAreTheFiles) {
+  const auto modules = Load();
+  ASSERT_TRUE(modules) << modules.error().message();
+  EXPECT_EQ(modules->pooling, std::vector{PoolingMode::kCls});
+  EXPECT_TRUE(modules->normalize);
+  EXPECT_EQ(modules->default_prompt, "");
+}
+
+TEST_F(SentenceModulesTest, WithoutNormalizeNothingIsNormalized) {
+  WriteModules({"Transformer", "Pooling"});
+  EXPECT_FALSE(Load()->normalize);
+}
+
+TEST_F(SentenceModulesTest, NewTypeNamesAreTheOldOnes) {
+  Write("modules.json", R"([
+    {"path": "", "type": "sentence_transformers.base.modules.transformer.Transformer"},
+    {"path": "1_Pooling", "type": "sentence_transformers.sentence_transformer.modules.pooling.Pooling"},
+    {"path": "2_Normalize", "type": "sentence_transformers.sentence_transformer.modules.normalize.Normalize"}])");
+  const auto modules = Load();
+  ASSERT_TRUE(modules) << modules.error().message();
+  EXPECT_TRUE(modules->normalize);
+}
+
+TEST_F(SentenceModulesTest, BareTransformersFolderHasMeanPooling) {
+  folder_.Remove("modules.json");
+  const auto modules = Load();
+  ASSERT_TRUE(modules);
+  EXPECT_EQ(modules->pooling, std::vector{PoolingMode::kMean});
+  EXPECT_FALSE(modules->normalize);
+}
+
+TEST_F(SentenceModulesTest, EveryPoolingModeHasItsOldFlagAndItsNewName) {
+  struct Row {
+    PoolingMode mode;
+    const char* flag;
+    const char* name;
+  };
+  for (const Row& row :
+       {Row{PoolingMode::kCls, "pooling_mode_cls_token", "cls"},
+        Row{PoolingMode::kMax, "pooling_mode_max_tokens", "max"},
+        Row{PoolingMode::kMean, "pooling_mode_mean_tokens", "mean"},
+        Row{PoolingMode::kMeanSqrtLen, "pooling_mode_mean_sqrt_len_tokens", "mean_sqrt_len_tokens"},
+        Row{PoolingMode::kWeightedMean, "pooling_mode_weightedmean_tokens", "weightedmean"},
+        Row{PoolingMode::kLastToken, "pooling_mode_lasttoken", "lasttoken"}}) {
+    SCOPED_TRACE(row.name);
+    const bool mean = row.mode == PoolingMode::kMean;
+    Write(kPoolingFile, StrCat("{\"word_embedding_dimension\":4,\"", row.flag, "\":true",
+                               mean ? "" : ",\"pooling_mode_mean_tokens\":false", "}"));
+    EXPECT_EQ(Load()->pooling, std::vector{row.mode});
+    for (const std::string& value : {StrCat('"', row.name, '"'), StrCat("[\"", row.name, "\"]")}) {
+      Write(kPoolingFile, StrCat("{\"embedding_dimension\":4,\"pooling_mode\":", value, "}"));
+      EXPECT_EQ(Load()->pooling, std::vector{row.mode});
+    }
+  }
+}
+
+TEST_F(SentenceModulesTest, MeanIsTheDefaultOfTheOldFlags) {
+  EXPECT_EQ(LoadWith(kPoolingFile, R"({"word_embedding_dimension": 4})")->pooling,
+            std::vector{PoolingMode::kMean});
+}
+
+TEST_F(SentenceModulesTest, PoolingOfNoOrOfUnknownModesIsAnError) {
+  ExpectError(LoadWith(kPoolingFile, R"({"pooling_mode_mean_tokens": false})"),
+              ErrorCode::kInvalidModel, kPoolingFile);
+  ExpectError(LoadWith(kPoolingFile, R"({"pooling_mode": []})"), ErrorCode::kInvalidModel,
+              kPoolingFile);
+  ExpectError(LoadWith(kPoolingFile, R"({"pooling_mode": "median"})"), ErrorCode::kUnsupportedModel,
+              kPoolingFile, "median");
+  ExpectError(LoadWith(kPoolingFile, R"({"pooling_mode": 1})"), ErrorCode::kInvalidModel,
+              "pooling_mode");
+  ExpectError(LoadWith(kPoolingFile, R"({"pooling_mode_cls_token": "true"})"),
+              ErrorCode::kInvalidModel, "pooling_mode_cls_token");
+  ExpectError(LoadWith(kPoolingFile, "{pooling: 1}"), ErrorCode::kInvalidModel, kPoolingFile);
+  ExpectError(LoadWith(kPoolingFile, "[]"), ErrorCode::kInvalidModel, kPoolingFile);
+}
+
+TEST_F(SentenceModulesTest, SeveralPoolingModesAreNeverTakenForOne) {
+  ExpectError(LoadWith(kPoolingFile, R"({"pooling_mode": ["cls", "mean"]})"),
+              ErrorCode::kUnsupportedModel, kPoolingFile);
+  ExpectError(LoadWith(kPoolingFile, R"({"pooling_mode_cls_token": true})"),
+              ErrorCode::kUnsupportedModel, kPoolingFile);
+}
+
+TEST_F(SentenceModulesTest, PoolingsDimensionIsTheHiddenSize) {
+  for (const char* key : {"word_embedding_dimension", "embedding_dimension"}) {
+    ExpectError(LoadWith(kPoolingFile, StrCat("{\"", key, "\": 999, \"pooling_mode\": \"cls\"}")),
+                ErrorCode::kInvalidModel, kPoolingFile, key, "999", "4");
+  }
+}
+
+TEST_F(SentenceModulesTest, OtherModulesAreRefusedByName) {
+  Write("modules.json", R"([{"path": "", "type": "sentence_transformers.models.Transformer"},)"
+                        R"({"path": "x", "type": "my_pkg.Evil"}])");
+  ExpectError(Load(), ErrorCode::kUnsupportedModel, "modules.json", "my_pkg.Evil");
+  Write("modules.json", R"([{"path": "", "type": "my_pkg.Transformer"}])");
+  ExpectError(Load(), ErrorCode::kUnsupportedModel, "my_pkg.Transformer");
+  WriteModules({"Transformer", "Pooling", "Dense"});
+  ExpectError(Load(), ErrorCode::kModelNotFound, "2_Dense");
+  Write("2_Dense/config.json", "{}");
+  ExpectError(Load(), ErrorCode::kUnsupportedModel, "Dense");
+}
+
+TEST_F(SentenceModulesTest, OrderIsTransformerPoolingNormalize) {
+  for (const std::vector<std::string>& types :
+       std::vector<std::vector<std::string>>{{"Transformer"},
+                                             {"Pooling"},
+                                             {"Pooling", "Transformer"},
+                                             {"Transformer", "Normalize", "Pooling"},
+                                             {"Transformer", "Pooling", "Pooling"}}) {
+    WriteModules(types);
+    ExpectError(Load(), ErrorCode::kUnsupportedModel, "modules.json", types.back());
+  }
+  ExpectError(LoadWith("modules.json", "[]"), ErrorCode::kUnsupportedModel, "modules.json");
+}
+
+TEST_F(SentenceModulesTest, ModulesJsonIsAnArrayOfModules) {
+  for (const char* text :
+       {"{}", "[1]", "[{}]", "[{\"type\": 1}]", "x",
+        R"([{"type": "sentence_transformers.models.Transformer"}])",
+        R"([{"type": "sentence_transformers.models.Transformer", "path": 1}])"}) {
+    SCOPED_TRACE(text);
+    ExpectError(LoadWith("modules.json", text), ErrorCode::kInvalidModel, "modules.json");
+  }
+}
+
+TEST_F(SentenceModulesTest, ModulePathsStayInsideTheFolder) {
+  for (const char* path : {"../../outside", "/etc", "1_Pooling/../.."}) {
+    Write("modules.json",
+          StrCat(R"([{"path": "", "type": "sentence_transformers.models.Transformer"},)",
+                 R"({"type": "sentence_transformers.models.Pooling", "path": ")", path, "\"}]"));
+    ExpectError(Load(), ErrorCode::kInvalidModel, "modules.json", path);
+  }
+}
+
+TEST_F(SentenceModulesTest, LimitIsMaxSeqLengthWithinThePositions) {
+  EXPECT_EQ(LoadWith(kTransformerFile, R"({"max_seq_length": 48})")->max_tokens, 48);
+  EXPECT_EQ(LoadWith(kTransformerFile, R"({"max_seq_length": 1})")->max_tokens, 1);
+  EXPECT_EQ(LoadWith(kTransformerFile, R"({"max_seq_length": 4096})")->max_tokens, 64);
+  for (const char* value : {"0", "-1", "48.5", "\"48\"", "1e30", "true"}) {
+    ExpectError(LoadWith(kTransformerFile, StrCat("{\"max_seq_length\": ", value, "}")),
+                ErrorCode::kInvalidModel, kTransformerFile, "max_seq_length");
+  }
+}
+
+TEST_F(SentenceModulesTest, WithoutMaxSeqLengthTheTokenizersLimitCounts) {
+  EXPECT_EQ(Load()->max_tokens, 64);
+  EXPECT_EQ(LoadWith("tokenizer_config.json", "{}")->max_tokens, 64);
+  EXPECT_EQ(LoadWith("tokenizer_config.json", R"({"model_max_length": 16})")->max_tokens, 16);
+  EXPECT_EQ(LoadWith(kTransformerFile, R"({"max_seq_length": null})")->max_tokens, 16);
+  for (const char* value : {"512", "1000000000000000019884624838656", "1e30", "null"}) {
+    EXPECT_EQ(LoadWith("tokenizer_config.json", StrCat("{\"model_max_length\": ", value, "}"))
+                  ->max_tokens,
+              64)
+        << value;
+  }
+  EXPECT_EQ(LoadWith(kTransformerFile, R"({"max_seq_length": 48})")->max_tokens, 48);
+  for (const char* value : {"0", "-5", "0.5", "\"16\""}) {
+    ExpectError(LoadWith("tokenizer_config.json", StrCat("{\"model_max_length\": ", value, "}")),
+                ErrorCode::kInvalidModel, "tokenizer_config.json", "model_max_length");
+  }
+}
+
+TEST_F(SentenceModulesTest, TruncationSideIsTheTokenizersOwn) {
+  EXPECT_FALSE(Load()->truncation_side.has_value());
+  EXPECT_EQ(LoadWith("tokenizer_config.json", R"({"truncation_side": "left"})")->truncation_side,
+            TruncationSide::kLeft);
+  EXPECT_EQ(LoadWith("tokenizer_config.json", R"({"truncation_side": "right"})")->truncation_side,
+            TruncationSide::kRight);
+  ExpectError(LoadWith("tokenizer_config.json", R"({"truncation_side": "up"})"),
+              ErrorCode::kInvalidModel, "tokenizer_config.json", "truncation_side");
+}
+
+TEST_F(SentenceModulesTest, LowerCasingBeforeTheTokenizerIsUnsupported) {
+  EXPECT_TRUE(LoadWith(kTransformerFile, R"({"do_lower_case": false})"));
+  ExpectError(LoadWith(kTransformerFile, R"({"do_lower_case": true})"),
+              ErrorCode::kUnsupportedModel, kTransformerFile, "do_lower_case");
+}
+
+TEST_F(SentenceModulesTest, DefaultPromptIsTheOneThatIsNamed) {
+  EXPECT_EQ(LoadWith(kPromptsFile, R"({"prompts": {"query": "q: "}})")->default_prompt, "");
+  EXPECT_EQ(LoadWith(kPromptsFile, R"({"prompts": {"query": "q: "}, "default_prompt_name": null})")
+                ->default_prompt,
+            "");
+  EXPECT_EQ(
+      LoadWith(
+          kPromptsFile,
+          R"({"prompts": {"query": "q: ", "document": "d: "}, "default_prompt_name": "query"})")
+          ->default_prompt,
+      "q: ");
+  ExpectError(LoadWith(kPromptsFile, R"({"prompts": {}, "default_prompt_name": "query"})"),
+              ErrorCode::kInvalidModel, kPromptsFile, "query");
+  ExpectError(LoadWith(kPromptsFile, R"({"default_prompt_name": "query"})"),
+              ErrorCode::kInvalidModel, "prompts");
+  ExpectError(LoadWith(kPromptsFile, R"({"prompts": {"q": 1}, "default_prompt_name": "q"})"),
+              ErrorCode::kInvalidModel, "prompts.q");
+}
+
+TEST_F(SentenceModulesTest, PromptThatPoolingLeavesOutIsUnsupported) {
+  Write(kPoolingFile, R"({"pooling_mode": "mean", "include_prompt": false})");
+  EXPECT_TRUE(Load());
+  ExpectError(LoadWith(kPromptsFile, R"({"prompts": {"q": "q: "}, "default_prompt_name": "q"})"),
+              ErrorCode::kUnsupportedModel, "include_prompt");
+}
+
+}  // namespace
+}  // namespace akin::model

@@ -64,7 +64,7 @@ def without_unsupported_cases(folder, work):
 def compare(akin, folder, golden):
     command = f"{shlex.quote(akin)} embed --model {{model}} --input {{input}} --output {{output}}"
     arguments = argparse.Namespace(cmd=command, precision="f32", golden=golden, ids=False, onnx=False,
-                                   timeout=120)
+                                   timeout=120 * float(os.environ.get("AKIN_TEST_SLOW", "1")))
     result = check_models.check_model(arguments, folder)
     print(f"{'FAIL' if result.errors else 'ok  '} {result.name:32s} cases {result.cases:2d}  worst cosine "
           f"{result.worst_cos:.7f}  worst difference {result.worst_diff:.2e}", flush=True)

@@ -14,6 +14,8 @@
 
 #include "akin/system.h"
 
+#include "support/print.h"
+
 namespace akin {
 namespace {
 

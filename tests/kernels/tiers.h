@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include <cstddef>
-#include <ostream>
 #include <random>
 #include <string>
 #include <vector>
@@ -13,10 +12,9 @@
 
 #include "base/aligned_buffer.h"
 #include "kernels/kernels.h"
+#include "support/print.h"
 
 namespace akin {
-
-inline void PrintTo(Isa isa, std::ostream* out) { *out << IsaName(isa); }
 
 namespace kernels {
 

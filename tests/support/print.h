@@ -1,0 +1,12 @@
+// How the tests' messages show values of the library.
+#pragma once
+
+#include <ostream>
+
+#include "akin/options.h"
+
+namespace akin {
+
+inline void PrintTo(Isa isa, std::ostream* out) { *out << IsaName(isa); }
+
+}  // namespace akin

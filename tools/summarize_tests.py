@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Ends a ctest run: which tests were skipped and why, then "N passed, N failed" on a line of its own.
+"""Ends a ctest run: which tests were skipped and why, what passing tests left out, then
+"N passed, N failed" on a line of its own.
 
 Reads the JUnit file that `ctest --output-junit` wrote. ctest's own summary counts a skipped test as
 passed.
@@ -22,12 +23,25 @@ def reason(case):
     return (skipped.get("message") if skipped is not None else None) or "no reason given"
 
 
+def left_out(case):
+    """What a test that passed did not run: its lines "SKIPPED what". (ctest keeps the first kilobytes.)"""
+    output = case.findtext("system-out") or ""
+    return [line.removeprefix("SKIPPED ") for line in output.splitlines() if line.startswith("SKIPPED ")]
+
+
+def shorten(text, width=160):
+    return text if len(text) <= width else text[:width] + " ..."
+
+
 def summarize(root):
     cases = list(root.iter("testcase"))
     skipped = [case for case in cases if case.find("skipped") is not None]
     failed = [case for case in cases if case.find("failure") is not None]
     lines = [f"Skipped tests: {len(skipped) or 'none'}"]
     lines += [f"  {case.get('name')}: {reason(case)}" for case in skipped]
+    for case in cases:
+        if case not in skipped:
+            lines += [f"  in {case.get('name')}: {shorten(text)}" for text in left_out(case)]
     lines += [f"FAILED: {case.get('name')}" for case in failed]
     lines += [f"{len(cases) - len(skipped) - len(failed)} passed, {len(failed)} failed"]
     return "\n".join(lines)

@@ -26,6 +26,13 @@ class SummarizeTests(unittest.TestCase):
             "Skipped tests: 2", "  script: no model", "  Suite.Test: CPU lacks avx2", "FAILED: bad",
             "1 passed, 1 failed"])
 
+    def test_what_a_passing_test_left_out_is_said(self):
+        root = ElementTree.fromstring(
+            '<testsuite><testcase name="corpus" status="run"><system-out>SKIPPED 2 cases: a b\n3 runs'
+            '</system-out></testcase></testsuite>')
+        self.assertEqual(summarize_tests.summarize(root),
+                         "Skipped tests: none\n  in corpus: 2 cases: a b\n1 passed, 0 failed")
+
     def test_without_any_skipped_test_it_says_none(self):
         root = ElementTree.fromstring('<testsuite><testcase name="good" status="run"/></testsuite>')
         self.assertEqual(summarize_tests.summarize(root), "Skipped tests: none\n1 passed, 0 failed")

@@ -3,7 +3,7 @@
 add_library(akin_build_flags INTERFACE)
 target_compile_features(akin_build_flags INTERFACE cxx_std_20)
 target_compile_options(akin_build_flags INTERFACE
-  -Wall -Wextra -Werror -Wshadow -Wnon-virtual-dtor -Wimplicit-fallthrough
+  -Wall -Wextra $<$<BOOL:${AKIN_WERROR}>:-Werror> -Wshadow -Wnon-virtual-dtor -Wimplicit-fallthrough
   # Designated initialisers leave fields out on purpose: the fields' own defaults count.
   -Wno-missing-field-initializers
   # GCC 12 sees overlapping copies in std::string's operator+ where there are none (GCC bug 105651).

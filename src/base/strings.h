@@ -49,6 +49,8 @@ template <typename... Pieces>
 Error UnsupportedModel(const Pieces&... pieces) {
   return MakeError(ErrorCode::kUnsupportedModel, pieces...);
 }
+// Allocates nothing: the text fits into the string itself.
+inline Error OutOfMemory() { return Error(ErrorCode::kInternal, "out of memory"); }
 template <typename... Pieces>
 Error Internal(const Pieces&... pieces) {
   return MakeError(ErrorCode::kInternal, pieces...);

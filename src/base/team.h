@@ -13,6 +13,8 @@ namespace akin {
 class Barrier {
  public:
   explicit Barrier(int size) : size_(size) {}
+  // Before the first Wait of any thread.
+  void set_size(int size) { size_ = size; }
 
   // Returns when all `size` threads have called it; what they wrote before is visible after.
   void Wait() {
@@ -27,7 +29,7 @@ class Barrier {
   }
 
  private:
-  const int size_;
+  int size_;
   alignas(64) std::atomic<int> arrived_{0};
   alignas(64) std::atomic<uint32_t> round_{0};
 };

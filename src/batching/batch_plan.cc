@@ -37,6 +37,7 @@ std::vector<Batch> PlanBatches(std::span<const int32_t> lengths, const PlanOptio
   size_t used = 0;
   for (const uint32_t sequence : order) {
     const size_t length = static_cast<size_t>(lengths[sequence]);
+    if (length == 0) break;  // The rest too: they are sorted.
     if (batches.empty() || used + length > options.token_budget || used >= share) {
       batches.emplace_back();
       used = 0;

@@ -10,8 +10,8 @@
 namespace akin::cli {
 namespace {
 
-constexpr int kMostThreads = 4096;
-constexpr int kMostTokens = 1 << 24;
+constexpr int kMostThreads = 1024;  // The library's own limits.
+constexpr int kMostTokens = 1 << 20;
 
 }  // namespace
 

@@ -77,14 +77,20 @@ class Pipeline {
   // Everything from the source to the sink, in order. The first error ends all three.
   Result<Totals> Run() {
     std::thread reader([this] { Guarded([this] { return Read(); }, read_status_); });
-    std::thread writer([this] { Guarded([this] { return Write(); }, write_status_); });
+    std::thread writer;
     Status status;
-    Guarded([this] { return Compute(); }, status);
+    Guarded(
+        [&]() -> Status {
+          // In here, so that the reader is joined when the system has no second thread.
+          writer = std::thread([this] { Guarded([this] { return Write(); }, write_status_); });
+          return Compute();
+        },
+        status);
     stop_.Stop();  // The reader may wait for input that nobody needs any more.
     read_.Close();
     computed_.Close();
     reader.join();
-    writer.join();
+    if (writer.joinable()) writer.join();
     AKIN_TRY(std::move(write_status_));
     AKIN_TRY(std::move(status));
     AKIN_TRY(std::move(read_status_));

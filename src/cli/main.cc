@@ -31,6 +31,7 @@ int Report(const Error& error, bool json) {
 }
 
 int Run(const std::vector<std::string>& arguments) {
+  OccupyStandardDescriptors();
   InstallSignalHandlers();
   Application application = MakeApplication();
   const VerbResult result = RunApplication(application, arguments);

@@ -1,5 +1,6 @@
 #include "cli/signals.h"
 
+#include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
 #include <string.h>
@@ -44,7 +45,19 @@ void HandleUnlessIgnored(int signal) {
 
 void InstallSignalHandlers() {
   signal(SIGPIPE, SIG_IGN);
-  for (int number : {SIGINT, SIGTERM, SIGHUP}) HandleUnlessIgnored(number);
+  signal(SIGXFSZ, SIG_IGN);  // A file larger than allowed is a failed write, with a message.
+  for (int number : {SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGXCPU}) HandleUnlessIgnored(number);
+}
+
+void OccupyStandardDescriptors() {
+  // Opened in the wrong direction: using them still fails, as it does on a closed one.
+  constexpr struct {
+    int descriptor, flags;
+  } kStandard[] = {{STDIN_FILENO, O_WRONLY}, {STDOUT_FILENO, O_RDONLY}, {STDERR_FILENO, O_RDONLY}};
+  for (const auto& standard : kStandard) {
+    // The lowest free descriptor is this one: those below it are open.
+    if (fcntl(standard.descriptor, F_GETFD) < 0) open("/dev/null", standard.flags);
+  }
 }
 
 void RemoveOnSignal(const std::string& path) {

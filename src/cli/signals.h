@@ -12,6 +12,10 @@ namespace akin::cli {
 // like others.
 void InstallSignalHandlers();
 
+// Puts /dev/null where standard input, output or error is closed, so that no file that is opened
+// later becomes one of them. First thing in main.
+void OccupyStandardDescriptors();
+
 // `path` is removed if a signal ends the process from now on; the empty path takes that back.
 // Paths of PATH_MAX and longer, which no file can have, are not kept.
 void RemoveOnSignal(const std::string& path);

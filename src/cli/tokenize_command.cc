@@ -181,7 +181,7 @@ void AddTokenizeCommand(CLI::App& app, Verbs& verbs) {
   verb.add_option("--max-tokens", arguments->max_tokens,
                   "Cut to N tokens, special tokens included (default: not cut)")
       ->type_name("N")
-      ->check(Between(1, 1 << 24));
+      ->check(Between(1, 1 << 20));
   verb.add_flag("--no-special", arguments->no_special, "Without [CLS], [SEP] and their like");
   verb.add_flag("--json", arguments->json, "One object a text: ids, tokens, offsets");
   verb.add_flag("--ids", arguments->ids, "Only the ids, one text a line");

@@ -32,9 +32,12 @@ Result<Embedder> Embedder::Load(std::string_view model, const LoadOptions& optio
       std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count());
   return Embedder(impl);
 } catch (const std::bad_alloc&) {
-  return Internal("out of memory while loading model '", model, "'");
+  return OutOfMemory();
 } catch (const std::system_error& error) {
-  return Internal("cannot start threads for model '", model, "': ", error.what());
+  return MakeError(ErrorCode::kServiceUnavailable, "cannot start threads for model '", model,
+                   "': ", error.what());
+} catch (const std::exception& error) {
+  return Internal("model '", model, "' cannot be loaded: ", error.what());
 }
 
 Result<Embeddings> Embedder::Embed(std::span<const std::string_view> texts,
@@ -46,7 +49,7 @@ Result<Embeddings> Embedder::Embed(std::span<const std::string> texts,
                                    const EmbedOptions& options) const try {
   return impl_->Embed(std::vector<std::string_view>(texts.begin(), texts.end()), options);
 } catch (const std::bad_alloc&) {
-  return Internal("out of memory while embedding ", texts.size(), " texts");
+  return OutOfMemory();
 }
 
 Result<Embeddings> Embedder::Embed(std::initializer_list<std::string_view> texts,

@@ -98,7 +98,7 @@ Result<Embeddings> Embedder::Impl::Embed(std::span<const std::string_view> texts
                     {tokenized.lengths().begin(), tokenized.lengths().end()},
                     {tokenized.truncated().begin(), tokenized.truncated().end()}, usage);
 } catch (const std::bad_alloc&) {
-  return Internal("out of memory while embedding ", texts.size(), " texts");
+  return OutOfMemory();
 }
 
 Result<TokenizedTexts> Embedder::Impl::Tokenize(std::span<const std::string_view> texts,
@@ -125,13 +125,13 @@ Result<TokenizedTexts> Embedder::Impl::Tokenize(std::span<const std::string_view
 
 Status Embedder::Impl::Compute(const TokenizedTexts& texts, bool normalize,
                                MatrixView<float> vectors) const {
-  if (texts.size() == 0) return {};
   const size_t num_threads = static_cast<size_t>(info_.num_threads);
   const std::vector<Batch> plan = batching::PlanBatches(
       texts.lengths(),
       {.token_budget = static_cast<size_t>(info_.batch_tokens), .num_workers = num_threads});
+  if (plan.empty()) return {};  // No texts, or none with a token: vectors of zeros.
   const EmbedParams params{.normalize = normalize};
-  if (num_threads > 1 && plan.size() < num_threads)
+  if (num_threads > 1 && 2 * plan.size() <= num_threads)
     return ComputeTogether(texts, plan, params, vectors);
   return ComputeApart(texts, plan, params, vectors);
 }
@@ -149,13 +149,14 @@ Status Embedder::Impl::ComputeApart(const TokenizedTexts& texts, std::span<const
   };
   const auto work = [&](const TeamMember&) {
     const ScopedFlushDenormals flush_denormals;
-    const engine::SessionPool::Lease slot(sessions_);
+    std::optional<engine::SessionPool::Lease> slot;
     for (size_t i; (i = next.fetch_add(1)) < plan.size();) {
       Status status;
       try {
-        status = compute(plan[i], *slot);
+        if (!slot) slot.emplace(sessions_);
+        status = compute(plan[i], **slot);
       } catch (const std::bad_alloc&) {
-        status = Internal("out of memory in a batch of ", plan[i].size(), " texts");
+        status = OutOfMemory();
       }
       if (!status) {
         next = plan.size();  // The others stop too.
@@ -175,8 +176,7 @@ Status Embedder::Impl::ComputeTogether(const TokenizedTexts& texts, std::span<co
   // parted.
   bool prepared = false;
   Status status;
-  // What can run out of memory comes before the barriers, where nobody waits for the one that
-  // failed.
+  // What can run out of memory ends here: an exception would leave the others at a barrier.
   const auto prepare = [&](const Batch& batch) noexcept {
     try {
       if (!slot) slot.emplace(sessions_);
@@ -184,7 +184,15 @@ Status Embedder::Impl::ComputeTogether(const TokenizedTexts& texts, std::span<co
       prepared = true;
     } catch (const std::bad_alloc&) {
       prepared = false;
-      status = Internal("out of memory in a batch of ", batch.size(), " texts");
+      status = OutOfMemory();
+    }
+  };
+  const auto finish = [&](const Batch& batch, Status computed) noexcept {
+    try {
+      status = computed ? ScatterVectors(batch, SlotVectors(**slot, vectors.cols()), vectors)
+                        : std::move(computed);
+    } catch (const std::bad_alloc&) {
+      status = OutOfMemory();
     }
   };
   const auto work = [&](const TeamMember& member) {
@@ -193,13 +201,10 @@ Status Embedder::Impl::ComputeTogether(const TokenizedTexts& texts, std::span<co
       if (member.rank == 0) prepare(batch);
       member.Meet();
       if (!prepared) break;
-      const MatrixView<float> batch_vectors = SlotVectors(**slot, vectors.cols());
-      Status computed =
-          backend_->Embed((*slot)->batch(), params, member, *(*slot)->session, batch_vectors);
+      Status computed = backend_->Embed((*slot)->batch(), params, member, *(*slot)->session,
+                                        SlotVectors(**slot, vectors.cols()));
       member.Meet();
-      if (member.rank == 0 && status) {
-        status = computed ? ScatterVectors(batch, batch_vectors, vectors) : std::move(computed);
-      }
+      if (member.rank == 0 && status) finish(batch, std::move(computed));
     }
     if (member.rank == 0) slot.reset();  // While this thread still holds its turn.
   };

@@ -81,6 +81,11 @@ Result<LoadedModel> LoadModel(std::string_view model, const LoadOptions& options
                   directory.ReadFile("tokenizer.json", kMaxTokenizerBytes));
   AKIN_TRY_ASSIGN(loaded.tokenizer, tokenizer::Pipeline::Load(tokenizer_json, "tokenizer.json"));
   AKIN_TRY(CheckIdsFitTables(*loaded.tokenizer, config));
+  if (modules.max_tokens < loaded.tokenizer->num_special_tokens()) {
+    return InvalidModel("max_seq_length is ", modules.max_tokens, ", fewer than the ",
+                        loaded.tokenizer->num_special_tokens(),
+                        " special tokens that tokenizer.json adds to every text");
+  }
   AKIN_TRY_ASSIGN(loaded.backend, backends::LoadNativeBackend(directory, config, modules, kernels));
 
   const backends::BackendInfo backend = loaded.backend->Info();

@@ -23,19 +23,20 @@ struct BatchSlot {
   RaggedBatch batch() const { return {input_ids, token_type_ids, cu_seqlens}; }
 };
 
-// As many slots as batches can be under way at once.
+// As many slots as batches are under way at once, at most `count`.
 class SessionPool {
  public:
-  SessionPool(const backends::Backend& backend, size_t count, size_t max_tokens, size_t team_size) {
-    for (size_t i = 0; i < count; ++i) {
-      slots_.push_back(std::make_unique<BatchSlot>());
-      slots_.back()->session = backend.NewSession(max_tokens, team_size);
-    }
+  // Makes the first slot; the others are made when batches first meet.
+  SessionPool(const backends::Backend& backend, size_t count, size_t max_tokens, size_t team_size)
+      : backend_(backend), max_tokens_(max_tokens), team_size_(team_size) {
+    slots_.reserve(count);
+    slots_.push_back(NewSlot());
   }
 
   // A slot for as long as it lives.
   class Lease {
    public:
+    // Throws std::bad_alloc.
     explicit Lease(const SessionPool& pool) : pool_(pool), slot_(pool.Take()) {}
     ~Lease() { pool_.Return(std::move(slot_)); }
     Lease(const Lease&) = delete;
@@ -49,18 +50,31 @@ class SessionPool {
   };
 
  private:
-  // The worker pool lets no more bodies run than there are slots, so there is always one.
-  std::unique_ptr<BatchSlot> Take() const {
-    const std::lock_guard lock(mutex_);
-    std::unique_ptr<BatchSlot> slot = std::move(slots_.back());
-    slots_.pop_back();
+  std::unique_ptr<BatchSlot> NewSlot() const {
+    auto slot = std::make_unique<BatchSlot>();
+    slot->session = backend_.NewSession(max_tokens_, team_size_);
     return slot;
+  }
+  // The worker pool lets no more bodies run than there is room for slots.
+  std::unique_ptr<BatchSlot> Take() const {
+    {
+      const std::lock_guard lock(mutex_);
+      if (!slots_.empty()) {
+        std::unique_ptr<BatchSlot> slot = std::move(slots_.back());
+        slots_.pop_back();
+        return slot;
+      }
+    }
+    return NewSlot();
   }
   void Return(std::unique_ptr<BatchSlot> slot) const {
     const std::lock_guard lock(mutex_);
-    slots_.push_back(std::move(slot));  // The vector's capacity never shrinks: no allocation.
+    slots_.push_back(std::move(slot));  // Reserved for all of them: no allocation.
   }
 
+  const backends::Backend& backend_;
+  const size_t max_tokens_;
+  const size_t team_size_;
   mutable std::mutex mutex_;
   mutable std::vector<std::unique_ptr<BatchSlot>> slots_;  // Guarded by mutex_.
 };

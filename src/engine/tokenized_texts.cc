@@ -1,5 +1,6 @@
 #include "engine/tokenized_texts.h"
 
+#include <algorithm>
 #include <atomic>
 #include <mutex>
 #include <new>
@@ -78,7 +79,14 @@ Result<TokenizedTexts> TokenizedTexts::Make(const tokenizer::Pipeline& pipeline,
     result.places_[i].first_token = first_token;
     AKIN_TRY(pipeline.Encode(text, options, scratch, chunk.input_ids, &chunk.token_type_ids,
                              result.truncated_[i]));
-    result.lengths_[i] = static_cast<int32_t>(chunk.input_ids.size() - first_token);
+    const size_t length = chunk.input_ids.size() - first_token;
+    // The tables and the workspace end at the limit. A template that uses the text twice is the one
+    // way to exceed it.
+    if (options.max_tokens && length > static_cast<size_t>(*options.max_tokens)) {
+      return InvalidModel("tokenizer.json: the post-processor makes ", length,
+                          " tokens of a text that is cut to ", *options.max_tokens);
+    }
+    result.lengths_[i] = static_cast<int32_t>(length);
     return {};
   };
   std::atomic<size_t> next_chunk{0};
@@ -93,15 +101,16 @@ Result<TokenizedTexts> TokenizedTexts::Make(const tokenizer::Pipeline& pipeline,
             return first_error.Set(i, status.error());
         }
       } catch (const std::bad_alloc&) {
-        return first_error.Set(
-            i, Internal("out of memory while tokenizing ", texts[i].size(), " bytes"));
+        return first_error.Set(i, OutOfMemory());
       }
     }
   };
   if (result.chunks_.size() == 1) {
     work(TeamMember{});
   } else {
-    pool.Run(pool.num_threads(), work);
+    pool.Run(
+        static_cast<int>(std::min(result.chunks_.size(), static_cast<size_t>(pool.num_threads()))),
+        work);
   }
   AKIN_TRY(first_error.ToStatus(texts.size()));
   return result;

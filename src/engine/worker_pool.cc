@@ -9,12 +9,18 @@ namespace akin::engine {
 // A team at work. Shared by the caller of Run, who waits for `running` to reach 0, and the workers,
 // the last of whom may still be waking the caller when that has already returned.
 struct WorkerPool::Job {
-  Job(Body the_body, int size)
-      : body(the_body), barrier(size), team_size(size), running(size - 1) {}
+  explicit Job(Body the_body) : body(the_body) {}
+  // Before anybody joins.
+  void Assemble(int size) {
+    barrier.set_size(size);
+    team_size = size;
+    running.store(size - 1, std::memory_order_relaxed);
+  }
+
   Body body;
-  Barrier barrier;
-  int team_size;
-  alignas(64) std::atomic<int> running;  // Workers that have not returned yet.
+  Barrier barrier{1};
+  int team_size = 1;
+  alignas(64) std::atomic<int> running{0};  // Workers that have not returned yet.
 };
 
 struct WorkerPool::Worker {
@@ -32,24 +38,39 @@ struct WorkerPool::Worker {
 };
 
 WorkerPool::WorkerPool(int num_threads) : num_threads_(num_threads), free_permits_(num_threads) {
-  for (int i = 1; i < num_threads; ++i) {
-    Worker* worker = workers_.emplace_back(std::make_unique<Worker>()).get();
-    worker->thread = std::thread([this, worker] { Work(*worker); });
-    idle_.push_back(worker);
+  const size_t num_workers = static_cast<size_t>(num_threads - 1);
+  workers_.reserve(num_workers);
+  idle_.reserve(num_workers);  // Never more: a worker that gets idle finds its place.
+  try {
+    for (size_t i = 0; i < num_workers; ++i) {
+      Worker* worker = workers_.emplace_back(std::make_unique<Worker>()).get();
+      worker->thread = std::thread([this, worker] { Work(*worker); });
+      idle_.push_back(worker);
+    }
+  } catch (...) {
+    StopWorkers();  // The system has no more threads; those that run must end before they lose
+                    // their pool.
+    throw;
   }
 }
 
-WorkerPool::~WorkerPool() {
+WorkerPool::~WorkerPool() { StopWorkers(); }
+
+void WorkerPool::StopWorkers() {
   for (const auto& worker : workers_) worker->Send(Worker::Call::kStop);
-  for (const auto& worker : workers_) worker->thread.join();
+  for (const auto& worker : workers_) {
+    if (worker->thread.joinable()) worker->thread.join();
+  }
 }
 
 void WorkerPool::Run(int wanted_size, Body body) const {
+  // What can run out of memory comes before anything is taken that would have to be given back.
+  std::vector<Worker*> team;
+  team.reserve(static_cast<size_t>(wanted_size));
+  const auto job = std::make_shared<Job>(body);
   AcquirePermit();
-  const std::vector<Worker*> team = wanted_size > 1
-                                        ? TakeIdleWorkers(static_cast<size_t>(wanted_size - 1))
-                                        : std::vector<Worker*>();
-  const auto job = std::make_shared<Job>(body, static_cast<int>(team.size()) + 1);
+  TakeIdleWorkers(static_cast<size_t>(wanted_size - 1), team);
+  job->Assemble(static_cast<int>(team.size()) + 1);
   for (size_t i = 0; i < team.size(); ++i) {
     team[i]->rank = static_cast<int>(i) + 1;
     team[i]->job = job;
@@ -86,6 +107,8 @@ void WorkerPool::AcquirePermit() const {
     waiting_.push_back(&turn);
   }
   turn.acquire();
+  // The one who released it may still be inside `release`; it holds the lock until it is out.
+  const std::lock_guard released(mutex_);
 }
 
 void WorkerPool::ReleasePermit(Worker* idle) const {
@@ -94,20 +117,18 @@ void WorkerPool::ReleasePermit(Worker* idle) const {
   if (waiting_.empty()) {
     ++free_permits_;
   } else {
-    waiting_.front()->release();  // Under the lock: the semaphore lives on the waiter's stack.
+    waiting_.front()->release();  // Under the lock, for which the waiter waits before it goes.
     waiting_.pop_front();
   }
 }
 
-std::vector<WorkerPool::Worker*> WorkerPool::TakeIdleWorkers(size_t most) const {
-  std::vector<Worker*> team;
+void WorkerPool::TakeIdleWorkers(size_t most, std::vector<Worker*>& team) const {
   const std::lock_guard lock(mutex_);
   while (team.size() < most && free_permits_ > 0 && !idle_.empty()) {
     --free_permits_;
     team.push_back(idle_.back());
     idle_.pop_back();
   }
-  return team;
 }
 
 }  // namespace akin::engine

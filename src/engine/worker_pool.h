@@ -20,7 +20,8 @@ class WorkerPool {
  public:
   using Body = FunctionRef<void(const TeamMember&)>;
 
-  // Starts num_threads - 1 workers; the caller of Run is the last one.
+  // Starts num_threads - 1 workers; the caller of Run is the last one. Throws std::system_error or
+  // std::bad_alloc when they cannot be had, with none left running.
   explicit WorkerPool(int num_threads);
   // All calls of Run have returned.
   ~WorkerPool();
@@ -32,6 +33,7 @@ class WorkerPool {
   // Runs `body` on this thread and at the same time on as many idle workers as there are, at most
   // wanted_size - 1; returns when all have returned. At most num_threads bodies run at any time,
   // over all callers: others wait for their turn, first come first served. `body` does not throw.
+  // Throws std::bad_alloc before anything is run.
   void Run(int wanted_size, Body body) const;
 
  private:
@@ -41,7 +43,8 @@ class WorkerPool {
   void Work(Worker& worker) const;
   void AcquirePermit() const;
   void ReleasePermit(Worker* idle) const;
-  std::vector<Worker*> TakeIdleWorkers(size_t most) const;
+  void TakeIdleWorkers(size_t most, std::vector<Worker*>& team) const;
+  void StopWorkers();
 
   const int num_threads_;
   // Guards what follows; never held while a body runs.

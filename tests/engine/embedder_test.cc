@@ -8,7 +8,10 @@
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
+#include <fstream>
 #include <random>
+#include <sstream>
 #include <string>
 #include <thread>
 #include <vector>
@@ -16,6 +19,7 @@
 #include "akin/system.h"
 
 #include "support/print.h"
+#include "support/temporary_folder.h"
 
 namespace akin {
 namespace {
@@ -148,6 +152,57 @@ TEST(Embedder, AnEmptyTextIsATextOfSpecialTokens) {
   EXPECT_EQ(e.num_tokens(0), 2);
   EXPECT_TRUE(SameBits(e[0], e[2]));
   EXPECT_FALSE(SameBits(e[0], e[1]));
+}
+
+// A copy of a tiny model whose tokenizer.json has another post-processor.
+class ModelWithPostProcessor {
+ public:
+  ModelWithPostProcessor(const std::string& model, const std::string& post_processor) {
+    std::filesystem::copy(std::string(AKIN_TEST_DATA) + "/models/" + model, path(),
+                          std::filesystem::copy_options::recursive);
+    const std::string file = path() + "/tokenizer.json";
+    std::stringstream text;
+    text << std::ifstream(file).rdbuf();
+    std::string json = text.str();
+    const size_t key = json.find("\"post_processor\""), begin = json.find('{', key);
+    size_t end = begin;
+    for (int depth = 0; depth > 0 || end == begin; ++end) {
+      depth += json[end] == '{' ? 1 : json[end] == '}' ? -1 : 0;
+    }
+    std::ofstream(file) << json.replace(begin, end - begin, post_processor);
+  }
+  std::string path() const { return folder_.path() / "model"; }
+
+ private:
+  TemporaryFolder folder_;
+};
+
+TEST(Embedder, ATextWithoutTokensHasAVectorOfZerosInAnyCompany) {
+  for (const char* base : {"bert-mean", "bert-max", "bert-lasttoken", "bert-weightedmean"}) {
+    const ModelWithPostProcessor model(base, "null");
+    const Embedder embedder = Embedder::Load(model.path()).value();
+    const Embeddings e = embedder.Embed({"a cat", "", "another"}).value();
+    EXPECT_EQ(e.num_tokens(1), 0);
+    EXPECT_TRUE(std::ranges::all_of(e[1], [](float x) { return x == 0.0f; })) << base;
+    EXPECT_TRUE(SameBits(e[1], embedder.Embed({""}).value()[0])) << base;
+    EXPECT_TRUE(SameBits(e[2], embedder.Embed({"another"}).value()[0])) << base;
+  }
+}
+
+TEST(Embedder, ATemplateThatUsesTheTextTwiceNeverReadsPastTheTables) {
+  const ModelWithPostProcessor model(
+      "bert-mean",
+      R"({"type": "TemplateProcessing", "single": [{"Sequence": {"id": "A", "type_id": 0}},
+          {"Sequence": {"id": "A", "type_id": 0}}], "pair": [{"Sequence": {"id": "A", "type_id": 0}},
+          {"Sequence": {"id": "B", "type_id": 1}}], "special_tokens": {}})");
+  const auto embedder = Embedder::Load(model.path());
+  ASSERT_TRUE(embedder);
+  std::string long_text;
+  for (int i = 0; i < 1000; ++i) long_text += "a ";
+  const auto e = embedder->Embed({long_text});
+  ASSERT_FALSE(e);
+  EXPECT_EQ(e.error().code(), ErrorCode::kInvalidModel);
+  EXPECT_TRUE(embedder->Embed({"a"}));
 }
 
 TEST(Embedder, CountsTokensExactlyAndSaysWhatWasCut) {

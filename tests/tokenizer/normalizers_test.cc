@@ -76,9 +76,27 @@ TEST(Replace, StringIsALiteral) {
             "aééb");
 }
 
-TEST(Replace, RegexIsReportedAsNotSupported) {
-  EXPECT_EQ(Normalize(R"({"type":"Replace","pattern":{"Regex":"a+"},"content":""})", "a"),
-            R"(tokenizer.json: "pattern" is a Regex, which is not supported yet)");
+TEST(Replace, RegexReplacesEveryMatchAlsoAnEmptyOne) {
+  EXPECT_EQ(Normalize(R"({"type":"Replace","pattern":{"Regex":"\\s{2,}"},"content":"_"})",
+                      "a \n b c\u3000 d"),
+            "a_b c_d");
+  EXPECT_EQ(Normalize(R"({"type":"Replace","pattern":{"Regex":"x?"},"content":"-"})", "axb"),
+            "-a-b-");
+}
+
+TEST(Replace, BrokenAndUnknownRegexesNameTheirKey) {
+  EXPECT_EQ(Normalize(R"({"type":"Replace","pattern":{"Regex":"(a"},"content":""})", "a"),
+            R"(tokenizer.json: "pattern.Regex" has a group without an end (at byte 2))");
+  EXPECT_EQ(Normalize(R"({"type":"Replace","pattern":{"Regex":"(a)\\1"},"content":""})", "a"),
+            R"(tokenizer.json: "pattern.Regex" uses \1 at byte 4, which is not supported)");
+}
+
+TEST(Nmt, RemovesSomeControlCharactersAndBlanksOthers) {
+  EXPECT_EQ(Normalize(R"({"type":"Nmt"})", "a\x01\tb\u200Bc\u2581\x7F"), "a b c ");
+}
+
+TEST(ByteLevelNormalizer, EveryByteBecomesAVisibleCharacter) {
+  EXPECT_EQ(Normalize(R"({"type":"ByteLevel"})", "a é\n"), "aĠÃ©Ċ");
 }
 
 TEST(Prepend, AnEmptyPieceStaysEmpty) {

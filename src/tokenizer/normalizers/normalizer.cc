@@ -5,18 +5,18 @@ namespace {
 
 constexpr StageEntry<Normalizer> kNormalizers[] = {
     {"BertNormalizer", LoadBertNormalizer},
+    {"ByteLevel", LoadByteLevelNormalizer},
     {"Lowercase", LoadLowercase},
     {"NFC", LoadNfc},
     {"NFD", LoadNfd},
     {"NFKC", LoadNfkc},
     {"NFKD", LoadNfkd},
+    {"Nmt", LoadNmt},
     {"Prepend", LoadPrepend},
     {"Replace", LoadReplace},
     {"Sequence", LoadNormalizerSequence},
     {"Strip", LoadStrip},
     {"StripAccents", LoadStripAccents},
-    {"ByteLevel", nullptr},
-    {"Nmt", nullptr},
     {"Precompiled", nullptr},
 };
 

@@ -38,4 +38,21 @@ struct Composition {
 extern const Composition kCompositions[];
 extern const size_t kNumCompositions;
 
+extern const uint8_t kSplitIndex[];
+extern const uint8_t kSplitData[];
+extern const uint8_t kScriptIndex[];
+extern const uint8_t kScriptData[];
+
+// Properties of regular expressions, sorted by name.
+struct CodePointRange {
+  char32_t first, last;
+};
+struct NamedRanges {
+  const char* name;
+  uint32_t first, count;  // In kPropertyRanges.
+};
+extern const CodePointRange kPropertyRanges[];
+extern const NamedRanges kProperties[];
+extern const size_t kNumProperties;
+
 }  // namespace akin::tokenizer::unicode::tables

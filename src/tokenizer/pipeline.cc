@@ -137,7 +137,7 @@ struct Pipeline::Stages {
   AddedVocabulary added;
   std::unique_ptr<const PostProcessor> post_processor;
   Truncation truncation;
-  bool raw_bytes = false;  // The model reads bytes where the pre-tokenizer would map them.
+  bool raw_bytes = false;  // The model takes bytes that the pre-tokenizer would map.
 
   using Buffers = Scratch::Buffers;
 
@@ -153,6 +153,11 @@ struct Pipeline::Stages {
   Status Tokenize(std::string_view text, bool detailed, Buffers& buffers) const;
   Status TokenizePart(std::string_view text, ByteRange part, bool detailed, Buffers& buffers) const;
   Status TokenizeNormalized(ByteRange part, bool detailed, Buffers& buffers) const;
+  // Whether the pieces are bytes that the model maps to ByteLevel's characters itself: where
+  // offsets are asked for, they are of the characters.
+  bool LeavesBytes(const Buffers& buffers) const {
+    return raw_bytes && !buffers.text.track_offsets();
+  }
   Result<const NormalizedText*> PreTokenize(ByteRange part, Buffers& buffers) const;
 
   std::string TokenText(int32_t id) const;
@@ -232,13 +237,14 @@ Status Pipeline::Stages::TokenizePart(std::string_view text, ByteRange part, boo
 Result<const NormalizedText*> Pipeline::Stages::PreTokenize(ByteRange part,
                                                             Buffers& buffers) const {
   NormalizedText* text = &buffers.text;
-  if (pre_tokenizer != nullptr && pre_tokenizer->rewrites(raw_bytes)) {
+  const bool leaves_bytes = LeavesBytes(buffers);
+  if (pre_tokenizer != nullptr && pre_tokenizer->rewrites(leaves_bytes)) {
     text = &buffers.rewritten;
     text->AssignPart(buffers.text, part);
     part = {0, part.end - part.begin};
   }
   buffers.pieces.assign(1, part);
-  if (pre_tokenizer != nullptr) pre_tokenizer->PreTokenize(*text, buffers.pieces, raw_bytes);
+  if (pre_tokenizer != nullptr) pre_tokenizer->PreTokenize(*text, buffers.pieces, leaves_bytes);
   AKIN_TRY(text->status());
   return text;
 }
@@ -248,7 +254,7 @@ Status Pipeline::Stages::TokenizeNormalized(ByteRange part, bool detailed, Buffe
   const size_t first_token = buffers.ids.size();
   buffers.places.clear();
   model->Tokenize(text->text(), buffers.pieces,
-                  {buffers.ids, detailed ? &buffers.places : nullptr});
+                  {buffers.ids, detailed ? &buffers.places : nullptr, LeavesBytes(buffers)});
   for (size_t i = 0; i < buffers.places.size(); ++i) {
     const TokenPlace& place = buffers.places[i];
     buffers.details.push_back({text->Original(place.range),
@@ -276,6 +282,8 @@ Result<std::unique_ptr<const Pipeline>> Pipeline::Load(std::string_view json, st
   AKIN_TRY_ASSIGN(stages->pre_tokenizer, LoadOptional(root, "pre_tokenizer", &LoadPreTokenizer));
   AKIN_TRY_ASSIGN(const JsonValue model, root.Get("model"));
   AKIN_TRY_ASSIGN(stages->model, LoadModel(model));
+  stages->raw_bytes = stages->pre_tokenizer != nullptr && stages->pre_tokenizer->maps_bytes() &&
+                      stages->model->reads_raw_bytes();
   AKIN_TRY_ASSIGN(stages->added, AddedVocabulary::Load(root.Find("added_tokens"), *stages->model,
                                                        stages->normalizer.get()));
   AKIN_TRY_ASSIGN(stages->post_processor, LoadOptional(root, "post_processor", &LoadPostProcessor));

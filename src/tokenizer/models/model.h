@@ -23,6 +23,7 @@ struct TokenPlace {
 struct ModelOutput {
   std::vector<int32_t>& ids;
   std::vector<TokenPlace>* places;
+  bool raw_bytes = false;  // Of the pieces, see Model::reads_raw_bytes.
 
   void Add(int32_t id, ByteRange range, size_t piece) {
     ids.push_back(id);
@@ -42,6 +43,10 @@ class Model {
   // Appends the tokens of text[pieces[0]], text[pieces[1]], ... to `out`.
   virtual void Tokenize(std::string_view text, std::span<const ByteRange> pieces,
                         ModelOutput out) const = 0;
+
+  // Whether Tokenize also takes pieces in which ByteLevel has not written the bytes as visible
+  // characters yet (ModelOutput::raw_bytes, then without places).
+  virtual bool reads_raw_bytes() const { return false; }
 
   virtual std::optional<int32_t> TokenToId(std::string_view token) const = 0;
   virtual std::optional<std::string_view> IdToToken(int32_t id) const = 0;

@@ -16,7 +16,7 @@ constexpr size_t kMaxMemoryBytes = size_t{1} << 26;  // in no more than this.
 
 // With failures remembered, each instruction is run at most a few times at a position.
 size_t StepsPerByte(const Program& program) {
-  return std::min(kMaxStepsPerByte, 256 + 4 * program.instructions.size());
+  return std::min(kMaxStepsPerByte, 64 + 4 * program.instructions.size());
 }
 
 // Words of the property \p{Word}, for \b.

@@ -103,6 +103,7 @@ struct Scratch::Buffers {
   std::vector<ByteRange> pieces;
   std::vector<int32_t> ids;          // Of the whole text, without special tokens.
   std::vector<TokenPlace> places;    // Of one part, when details are asked for.
+  ModelScratch model;
   std::vector<TokenDetail> details;  // One per id, when asked for.
   uint32_t num_words = 0;
 
@@ -118,6 +119,7 @@ struct Scratch::Buffers {
     TrimVector(pieces);
     TrimVector(ids);
     TrimVector(places);
+    model.Trim();
     TrimVector(details);
   }
 };
@@ -233,7 +235,7 @@ void Pipeline::Stages::TokenizeNormalized(ByteRange part, bool detailed, Buffers
   }
   const size_t first_token = buffers.ids.size();
   buffers.places.clear();
-  model->Tokenize(text, buffers.pieces, {buffers.ids, detailed ? &buffers.places : nullptr});
+  model->Tokenize(text, buffers.pieces, {buffers.ids, detailed ? &buffers.places : nullptr, buffers.model});
   for (size_t i = 0; i < buffers.places.size(); ++i) {
     const TokenPlace& place = buffers.places[i];
     buffers.details.push_back({buffers.text.Original(place.range),

@@ -10,6 +10,7 @@ constexpr StageEntry<Normalizer> kNormalizers[] = {
     {"NFD", LoadNfd},
     {"NFKC", LoadNfkc},
     {"NFKD", LoadNfkd},
+    {"Precompiled", LoadPrecompiled},
     {"Prepend", LoadPrepend},
     {"Replace", LoadReplace},
     {"Sequence", LoadNormalizerSequence},
@@ -17,7 +18,6 @@ constexpr StageEntry<Normalizer> kNormalizers[] = {
     {"StripAccents", LoadStripAccents},
     {"ByteLevel", nullptr},
     {"Nmt", nullptr},
-    {"Precompiled", nullptr},
 };
 
 }  // namespace

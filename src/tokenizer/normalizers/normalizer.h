@@ -18,7 +18,7 @@ StageLoader<Normalizer> LoadNormalizer;
 
 // One loader a type, defined in the type's own file; normalizer.cc has the table.
 StageLoader<Normalizer> LoadBertNormalizer, LoadLowercase, LoadNfc, LoadNfd, LoadNfkc, LoadNfkd,
-    LoadPrepend, LoadReplace, LoadNormalizerSequence, LoadStrip, LoadStripAccents;
+    LoadPrecompiled, LoadPrepend, LoadReplace, LoadNormalizerSequence, LoadStrip, LoadStripAccents;
 
 // Steps that several normalizers share.
 void LowercaseText(NormalizedText& text);

@@ -101,8 +101,8 @@ struct Scratch::Buffers {
   NormalizedText text;
   std::vector<TextPart> parts, normalized_parts;
   std::vector<ByteRange> pieces;
-  std::vector<int32_t> ids;          // Of the whole text, without special tokens.
-  std::vector<TokenPlace> places;    // Of one part, when details are asked for.
+  std::vector<int32_t> ids;        // Of the whole text, without special tokens.
+  std::vector<TokenPlace> places;  // Of one part, when details are asked for.
   ModelScratch model;
   std::vector<TokenDetail> details;  // One per id, when asked for.
   uint32_t num_words = 0;
@@ -235,12 +235,15 @@ void Pipeline::Stages::TokenizeNormalized(ByteRange part, bool detailed, Buffers
   }
   const size_t first_token = buffers.ids.size();
   buffers.places.clear();
-  model->Tokenize(text, buffers.pieces, {buffers.ids, detailed ? &buffers.places : nullptr, buffers.model});
+  model->Tokenize(text, buffers.pieces,
+                  {buffers.ids, detailed ? &buffers.places : nullptr, buffers.model});
   for (size_t i = 0; i < buffers.places.size(); ++i) {
     const TokenPlace& place = buffers.places[i];
-    buffers.details.push_back({buffers.text.Original(place.range),
-                               static_cast<int32_t>(buffers.num_words + place.piece),
-                               TokenText(buffers.ids[first_token + i])});
+    const int32_t id = buffers.ids[first_token + i];
+    const auto source = text.substr(place.range.begin, place.range.end - place.range.begin);
+    buffers.details.push_back(
+        {buffers.text.Original(place.range), static_cast<int32_t>(buffers.num_words + place.piece),
+         id == model->id_named_by_text() ? std::string(source) : TokenText(id)});
   }
   buffers.num_words += static_cast<uint32_t>(buffers.pieces.size());
 }

@@ -267,7 +267,8 @@ class Bpe final : public Model {
         symbols.Add(id, c.size());
         continue;
       }
-      if (options_.byte_fallback && AddBytes(c, i == c.size(), i == piece.size(), symbols)) continue;
+      if (options_.byte_fallback && AddBytes(c, i == c.size(), i == piece.size(), symbols))
+        continue;
       if (!options_.unk_id) continue;
       if (unk_bytes > 0 && !options_.fuse_unk) {
         symbols.Add(*options_.unk_id, unk_bytes);
@@ -343,11 +344,21 @@ Result<uint32_t> MergePart(const JsonValue& merge, std::string_view part, const 
   return InvalidModel(merge.Where(), ": ", part.substr(0, 40), " is not in the vocabulary");
 }
 
+// The same for a merged piece: training gives them ids in the order of the merges, so that the one
+// after the last is tried before the table.
+Result<uint32_t> MergedPiece(const JsonValue& merge, std::string_view piece, uint32_t last,
+                             const Vocabulary& vocab) {
+  const auto next = static_cast<int32_t>(last + 1);
+  if (vocab.Piece(next) == piece) return static_cast<uint32_t>(next);
+  return MergePart(merge, piece, vocab);
+}
+
 Result<MergeTable> LoadMerges(const JsonValue& json, const Vocabulary& vocab, size_t prefix_bytes) {
   AKIN_TRY_ASSIGN(const auto values, json.AsArray());
   std::vector<MergeTable::Merge> merges;
   merges.reserve(json.size());
   std::string merged;
+  uint32_t last = 0;  // The piece merged before.
   const bool pairs = json.size() > 0 && (*values.begin()).is_array();
   for (const JsonValue value : values) {
     if (!pairs && value.is_string() && value.AsString()->starts_with("#version")) continue;
@@ -360,7 +371,8 @@ Result<MergeTable> LoadMerges(const JsonValue& json, const Vocabulary& vocab, si
     MergeTable::Merge merge = {.rank = static_cast<uint32_t>(merges.size())};
     AKIN_TRY_ASSIGN(merge.left, MergePart(value, left, vocab));
     AKIN_TRY_ASSIGN(merge.right, MergePart(value, right, vocab));
-    AKIN_TRY_ASSIGN(merge.merged, MergePart(value, merged, vocab));
+    AKIN_TRY_ASSIGN(merge.merged, MergedPiece(value, merged, last, vocab));
+    last = merge.merged;
     merges.push_back(merge);
   }
   return MergeTable(merges);

@@ -66,6 +66,9 @@ class Model {
 
   virtual std::optional<int32_t> TokenToId(std::string_view token) const = 0;
   virtual std::optional<std::string_view> IdToToken(int32_t id) const = 0;
+  // The id whose tokens are called by the text that they stand for (Unigram's unknown ones); -1:
+  // none.
+  virtual int32_t id_named_by_text() const { return -1; }
   virtual size_t vocab_size() const = 0;
   virtual int32_t max_id() const = 0;
 };

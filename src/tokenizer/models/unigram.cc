@@ -31,8 +31,8 @@ constexpr uint32_t kNowhere = ~uint32_t{0};
 
 // The pieces in file order: a piece's index is its id.
 struct ScoredPieces {
-  std::string text;           // All end to end.
-  std::vector<size_t> ends;   // Of each in text.
+  std::string text;          // All end to end.
+  std::vector<size_t> ends;  // Of each in text.
   std::vector<double> scores;
 
   std::string_view Piece(size_t id) const {
@@ -89,6 +89,7 @@ class Unigram final : public Model {
     if (id < 0 || static_cast<size_t>(id) >= pieces_.ends.size()) return std::nullopt;
     return pieces_.Piece(static_cast<size_t>(id));
   }
+  int32_t id_named_by_text() const override { return unk_id_; }
   size_t vocab_size() const override { return pieces_.ends.size(); }
   int32_t max_id() const override { return static_cast<int32_t>(pieces_.ends.size()) - 1; }
 
@@ -207,7 +208,7 @@ Result<ScoredPieces> LoadPieces(const JsonValue& json) {
     AKIN_TRY_ASSIGN(const std::string_view piece, (*part).AsString());
     ++part;
     const JsonValue score_json = *part;
-    AKIN_TRY(score_json.AsDouble());
+    if (score_json.number_text().empty()) AKIN_TRY(score_json.AsDouble());  // Not a number.
     const std::optional<double> score = ReadScore(score_json.number_text());
     if (!score) return InvalidModel(score_json.Where(), " is ", score_json.Found());
     pieces.text += piece;

@@ -58,8 +58,7 @@ void Vocabulary::Add(std::string_view piece, int32_t id) {
     by_id_[slot.entry - 1].id = id;
     return;
   }
-  by_id_.push_back(
-      {id, static_cast<uint32_t>(text_.size()), static_cast<uint32_t>(piece.size())});
+  by_id_.push_back({id, static_cast<uint32_t>(text_.size()), static_cast<uint32_t>(piece.size())});
   slot.entry = static_cast<uint32_t>(by_id_.size());
   text_ += piece;
 }
@@ -114,8 +113,8 @@ Result<int32_t> GetUnkId(const formats::JsonValue& model, const Vocabulary& voca
 
 Status CheckPieceLength(const formats::JsonValue& json, size_t longest_piece_bytes) {
   if (longest_piece_bytes <= kMaxPieceBytes) return {};
-  return UnsupportedModel(json.Where(), " has a piece of ", longest_piece_bytes,
-                          " bytes, at most ", kMaxPieceBytes, " are supported");
+  return UnsupportedModel(json.Where(), " has a piece of ", longest_piece_bytes, " bytes, at most ",
+                          kMaxPieceBytes, " are supported");
 }
 
 }  // namespace akin::tokenizer

@@ -7,7 +7,8 @@
 //
 // A grapheme cluster of less than six bytes is looked up as a whole, and the *shortest* key that it
 // begins with replaces all of it: U+FF21 U+0301 becomes "A", without the accent. Otherwise each of
-// its characters is looked up alone. (The reference's spm_precompiled; not what SentencePiece does.)
+// its characters is looked up alone. (The reference's spm_precompiled; not what SentencePiece
+// does.)
 #include <array>
 #include <string>
 #include <utility>

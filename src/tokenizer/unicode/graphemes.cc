@@ -20,13 +20,13 @@ class Cluster {
   explicit Cluster(GraphemeBreak first) { Add(first); }
 
   bool Joins(GraphemeBreak next) const {
-    if (last_ == kCr && next == kLf) return true;                       // GB3
-    if (BreaksAlways(last_) || BreaksAlways(next)) return false;        // GB4, GB5
-    if (IsExtend(next) || next == kZwj || next == kSpacingMark) return true;  // GB9, GB9a
-    if (last_ == kPrepend) return true;                                 // GB9b
-    if (next == kConjunctConsonant) return conjunct_ == Conjunct::kLinked;  // GB9c
+    if (last_ == kCr && next == kLf) return true;                                  // GB3
+    if (BreaksAlways(last_) || BreaksAlways(next)) return false;                   // GB4, GB5
+    if (IsExtend(next) || next == kZwj || next == kSpacingMark) return true;       // GB9, GB9a
+    if (last_ == kPrepend) return true;                                            // GB9b
+    if (next == kConjunctConsonant) return conjunct_ == Conjunct::kLinked;         // GB9c
     if (next == kExtendedPictographic) return pictograph_ == Pictograph::kJoined;  // GB11
-    if (next == kRegionalIndicator) return odd_indicators_;             // GB12, GB13
+    if (next == kRegionalIndicator) return odd_indicators_;                        // GB12, GB13
     return JoinsHangul(next);
   }
 
@@ -53,16 +53,12 @@ class Cluster {
  private:
   bool JoinsHangul(GraphemeBreak next) const {
     switch (last_) {
-      case kL:
-        return next == kL || next == kV || next == kLv || next == kLvt;  // GB6
+      case kL: return next == kL || next == kV || next == kLv || next == kLvt;  // GB6
       case kLv:
-      case kV:
-        return next == kV || next == kT;  // GB7
+      case kV: return next == kV || next == kT;  // GB7
       case kLvt:
-      case kT:
-        return next == kT;  // GB8
-      default:
-        return false;
+      case kT: return next == kT;  // GB8
+      default: return false;
     }
   }
 

@@ -57,8 +57,8 @@ std::u32string_view Decompose(char32_t c, bool compatibility, Decomposition& res
 // The character that `first` followed by `second` composes to, 0 if there is none.
 char32_t Compose(char32_t first, char32_t second);
 
-// What a character means for the borders of grapheme clusters: the classes of Unicode's annex 29, in
-// the order of grapheme_tables() in tools/make_unicode_tables.py.
+// What a character means for the borders of grapheme clusters: the classes of Unicode's annex 29,
+// in the order of grapheme_tables() in tools/make_unicode_tables.py.
 enum class GraphemeBreak : uint8_t {
   kOther,
   kControl,

@@ -3,7 +3,8 @@
 
 The input holds the character classes and maps of the reference tokenizer (Hugging Face `tokenizers`
 0.23.3), read out of it character by character: each of its stages follows another Unicode version,
-so that no single library has them all. Run without arguments from anywhere.
+so that no single library has them all. The classes of grapheme clusters are from
+tools/data/grapheme-breaks.json.gz, see probe_grapheme_breaks.py. Run without arguments from anywhere.
 """
 import gzip
 import json
@@ -171,11 +172,30 @@ def property_tables(properties):
         f"const size_t kNumProperties = {sum(1 for e in entries if e[2])};\n"])
 
 
+def grapheme_tables():
+    """GraphemeBreak of unicode.h for every code point; 0 is Other."""
+    with gzip.open(ROOT / "tools/data/grapheme-breaks.json.gz", "rt", encoding="utf-8") as f:
+        data = json.load(f)
+    # Later ones refine earlier ones: a conjunct linker is an Extend, a consonant an Other.
+    order = ["Control", "Prepend", "L", "V", "T", "LV", "LVT", "SpacingMark", "Extend", "ExtendedPictographic",
+             "ConjunctExtend", "ConjunctLinker", "ConjunctConsonant"]
+    assert set(order) == set(data)
+    values = [0] * SIZE
+    for number, name in enumerate(order, 1):
+        for first, last in data[name]:
+            values[first:last + 1] = [number] * (last + 1 - first)
+    number = len(order)
+    values[0x0D], values[0x0A], values[0x200D] = number + 1, number + 2, number + 3  # CR, LF, ZWJ
+    values[0x1F1E6:0x1F200] = [number + 4] * 26  # Regional indicators.
+    write("grapheme_tables.cc", two_stage_arrays("uint8_t", "kGraphemeBreak", values))
+
+
 def main():
     classes, maps = load()
     properties = read("unicode-properties.json.gz")
     split_tables(properties)
     property_tables(properties)
+    grapheme_tables()
     class_tables(classes, maps)
     write("lowercase_tables.cc", map_arrays("kLower", maps["lowercase"]))
     write("decomposition_tables.cc", map_arrays("kNfd", maps["nfd"]) + map_arrays("kNfkd", maps["nfkd"]))

@@ -33,6 +33,8 @@ probes/pre-punctuation-isolated probes/pre-punctuation-mergedwithnext
 probes/pre-punctuation-mergedwithprevious probes/pre-punctuation-removed
 probes/pre-seq-ws-punct-digits probes/pre-whitespace probes/pre-whitespacesplit
 probes/wordpiece-max5
+probes/bpe-fuseunk probes/bpe-ignoremerges probes/bpe-nounk probes/norm-precompiled
+probes/unigram-ties
 """.split()
 KEPT = ["id", "text", "add_special_tokens", "truncation", "ids", "type_ids", "tokens", "offsets",
         "special_tokens_mask", "word_ids"]

@@ -102,8 +102,9 @@ struct Scratch::Buffers {
   NormalizedText rewritten;  // A part of it, when the pre-tokenizer changes text.
   std::vector<TextPart> parts, normalized_parts;
   std::vector<ByteRange> pieces;
-  std::vector<int32_t> ids;          // Of the whole text, without special tokens.
-  std::vector<TokenPlace> places;    // Of one part, when details are asked for.
+  std::vector<int32_t> ids;        // Of the whole text, without special tokens.
+  std::vector<TokenPlace> places;  // Of one part, when details are asked for.
+  ModelScratch model;
   std::vector<TokenDetail> details;  // One per id, when asked for.
   uint32_t num_words = 0;
 
@@ -120,6 +121,7 @@ struct Scratch::Buffers {
     TrimVector(pieces);
     TrimVector(ids);
     TrimVector(places);
+    model.Trim();
     TrimVector(details);
   }
 };
@@ -253,13 +255,16 @@ Status Pipeline::Stages::TokenizeNormalized(ByteRange part, bool detailed, Buffe
   AKIN_TRY_ASSIGN(const NormalizedText* text, PreTokenize(part, buffers));
   const size_t first_token = buffers.ids.size();
   buffers.places.clear();
-  model->Tokenize(text->text(), buffers.pieces,
-                  {buffers.ids, detailed ? &buffers.places : nullptr, LeavesBytes(buffers)});
+  model->Tokenize(
+      text->text(), buffers.pieces,
+      {buffers.ids, detailed ? &buffers.places : nullptr, buffers.model, LeavesBytes(buffers)});
   for (size_t i = 0; i < buffers.places.size(); ++i) {
     const TokenPlace& place = buffers.places[i];
-    buffers.details.push_back({text->Original(place.range),
-                               static_cast<int32_t>(buffers.num_words + place.piece),
-                               TokenText(buffers.ids[first_token + i])});
+    const int32_t id = buffers.ids[first_token + i];
+    const auto source = text->text().substr(place.range.begin, place.range.end - place.range.begin);
+    buffers.details.push_back(
+        {text->Original(place.range), static_cast<int32_t>(buffers.num_words + place.piece),
+         id == model->id_named_by_text() ? std::string(source) : TokenText(id)});
   }
   buffers.num_words += static_cast<uint32_t>(buffers.pieces.size());
   return {};

@@ -12,12 +12,12 @@ constexpr StageEntry<Normalizer> kNormalizers[] = {
     {"NFKC", LoadNfkc},
     {"NFKD", LoadNfkd},
     {"Nmt", LoadNmt},
+    {"Precompiled", LoadPrecompiled},
     {"Prepend", LoadPrepend},
     {"Replace", LoadReplace},
     {"Sequence", LoadNormalizerSequence},
     {"Strip", LoadStrip},
     {"StripAccents", LoadStripAccents},
-    {"Precompiled", nullptr},
 };
 
 }  // namespace

@@ -19,8 +19,8 @@ StageLoader<Normalizer> LoadNormalizer;
 
 // One loader a type, defined in the type's own file; normalizer.cc has the table.
 StageLoader<Normalizer> LoadBertNormalizer, LoadByteLevelNormalizer, LoadLowercase, LoadNfc,
-    LoadNfd, LoadNfkc, LoadNfkd, LoadNmt, LoadPrepend, LoadReplace, LoadNormalizerSequence,
-    LoadStrip, LoadStripAccents;
+    LoadNfd, LoadNfkc, LoadNfkd, LoadNmt, LoadPrecompiled, LoadPrepend, LoadReplace,
+    LoadNormalizerSequence, LoadStrip, LoadStripAccents;
 
 // Steps that several normalizers share.
 void LowercaseText(NormalizedText& text);

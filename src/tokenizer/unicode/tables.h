@@ -14,6 +14,9 @@ extern const uint16_t kClassData[];
 extern const uint8_t kCombiningClassIndex[];
 extern const uint8_t kCombiningClassData[];
 
+extern const uint8_t kGraphemeBreakIndex[];
+extern const uint8_t kGraphemeBreakData[];
+
 // Maps from a character to a text: the value of c is an entry number, 0 for a character that stays;
 // entry n is kXChars[kXStarts[n] .. kXStarts[n + 1]).
 extern const uint8_t kLowerIndex[];

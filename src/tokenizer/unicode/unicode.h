@@ -3,6 +3,7 @@
 // belongs to the stages named beside it and to nothing else.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string_view>
@@ -83,5 +84,37 @@ std::u32string_view Decompose(char32_t c, bool compatibility, Decomposition& res
 
 // The character that `first` followed by `second` composes to, 0 if there is none.
 char32_t Compose(char32_t first, char32_t second);
+
+// What a character means for the borders of grapheme clusters: the classes of Unicode's annex 29,
+// in the order of grapheme_tables() in tools/make_unicode_tables.py.
+enum class GraphemeBreak : uint8_t {
+  kOther,
+  kControl,
+  kPrepend,
+  kL,
+  kV,
+  kT,
+  kLv,
+  kLvt,
+  kSpacingMark,
+  kExtend,
+  kExtendedPictographic,
+  kConjunctExtend,     // An Extend that may stand inside a conjunct,
+  kConjunctLinker,     // an Extend that makes one,
+  kConjunctConsonant,  // and what it joins.
+  kCr,
+  kLf,
+  kZwj,
+  kRegionalIndicator,
+};
+
+inline GraphemeBreak GraphemeBreakOf(char32_t c) {
+  return static_cast<GraphemeBreak>(
+      tables::kGraphemeBreakData[tables::kGraphemeBreakIndex[c >> 7] << 7 | (c & 127)]);
+}
+
+// The number of bytes of the extended grapheme cluster that `text`, valid UTF-8 and not empty,
+// begins with.
+size_t GraphemeLength(std::string_view text);
 
 }  // namespace akin::tokenizer::unicode

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Writes src/tokenizer/unicode/*_tables.cc from tools/data/unicode-tables.json.gz.
+"""Writes src/tokenizer/unicode/*_tables.cc from tools/data/unicode-{tables,properties}.json.gz.
 
 The input holds the character classes and maps of the reference tokenizer (Hugging Face `tokenizers`
 0.23.3), read out of it character by character: each of its stages follows another Unicode version,
-so that no single library has them all. Run without arguments from anywhere.
+so that no single library has them all. The classes of grapheme clusters are from
+tools/data/grapheme-breaks.json.gz, see probe_grapheme_breaks.py. Run without arguments from anywhere.
 """
 import gzip
 import json
@@ -28,10 +29,32 @@ CLASSES = [
     ("kWord", "regex_w(Whitespace)"),
 ]
 
+# Bits of SplitClass in unicode.h: unions of general categories and others.
+SPLIT_CLASSES = [["L"], ["N"], ["Space"], ["Lu", "Lt", "Lm", "Lo", "M"], ["Ll", "Lm", "Lo", "M"]]
+NEWLINE_BIT = len(SPLIT_CLASSES)
+
+# Long names of general categories.
+ALIASES = {
+    "Other": "C", "Control": "Cc", "Format": "Cf", "Unassigned": "Cn", "Private_Use": "Co", "Letter": "L",
+    "Cased_Letter": "LC", "Lowercase_Letter": "Ll", "Modifier_Letter": "Lm", "Other_Letter": "Lo",
+    "Titlecase_Letter": "Lt", "Uppercase_Letter": "Lu", "Mark": "M", "Combining_Mark": "M",
+    "Spacing_Mark": "Mc", "Enclosing_Mark": "Me", "Nonspacing_Mark": "Mn", "Number": "N",
+    "Decimal_Number": "Nd", "Letter_Number": "Nl", "Other_Number": "No", "Punctuation": "P",
+    "Connector_Punctuation": "Pc", "Dash_Punctuation": "Pd", "Close_Punctuation": "Pe",
+    "Final_Punctuation": "Pf", "Initial_Punctuation": "Pi", "Other_Punctuation": "Po",
+    "Open_Punctuation": "Ps", "Symbol": "S", "Currency_Symbol": "Sc", "Modifier_Symbol": "Sk",
+    "Math_Symbol": "Sm", "Other_Symbol": "So", "Separator": "Z", "Line_Separator": "Zl",
+    "Paragraph_Separator": "Zp", "Space_Separator": "Zs",
+}
+
+
+def read(file):
+    with gzip.open(ROOT / "tools/data" / file, "rt", encoding="utf-8") as f:
+        return json.load(f)
+
 
 def load():
-    with gzip.open(ROOT / "tools/data/unicode-tables.json.gz", "rt", encoding="utf-8") as f:
-        data = json.load(f)
+    data = read("unicode-tables.json.gz")
     classes = {name: [c for a, b in ranges for c in range(a, b + 1)] for name, ranges in data["classes"].items()}
     maps = {name: {int(c, 16): v for c, v in m.items()} for name, m in data["maps"].items()}
     return classes, maps
@@ -119,8 +142,60 @@ def composition_array(maps):
             f"const size_t kNumCompositions = {len(triples)};\n"]
 
 
+def split_tables(properties):
+    flags = [0] * SIZE
+    for bit, names in enumerate(SPLIT_CLASSES):
+        for name in names:
+            for a, b in properties["regex"][name]:
+                for c in range(a, b + 1):
+                    flags[c] |= 1 << bit
+    for c in "\r\n":
+        flags[ord(c)] |= 1 << NEWLINE_BIT
+    scripts = [0] * SIZE
+    for a, b, script in properties["scripts"]:
+        scripts[a:b + 1] = [script] * (b - a + 1)
+    assert max(scripts) < 255
+    write("split_tables.cc", two_stage_arrays("uint8_t", "kSplit", flags) +
+          two_stage_arrays("uint8_t", "kScript", scripts))
+
+
+def property_tables(properties):
+    names = {name: name for name in properties["regex"]} | ALIASES
+    ranges, starts = [], {}
+    for name, found in properties["regex"].items():
+        starts[name] = len(ranges), len(found)
+        ranges += [f"{{0x{a:X}, 0x{b:X}}}" for a, b in found]
+    entries = sorted((name.lower().replace("_", ""), *starts[target]) for name, target in names.items())
+    write("property_tables.cc", [
+        array("CodePointRange", "kPropertyRanges", ranges),
+        array("NamedRanges", "kProperties", [f'{{"{name}", {first}, {n}}}' for name, first, n in entries if n]),
+        f"const size_t kNumProperties = {sum(1 for e in entries if e[2])};\n"])
+
+
+def grapheme_tables():
+    """GraphemeBreak of unicode.h for every code point; 0 is Other."""
+    with gzip.open(ROOT / "tools/data/grapheme-breaks.json.gz", "rt", encoding="utf-8") as f:
+        data = json.load(f)
+    # Later ones refine earlier ones: a conjunct linker is an Extend, a consonant an Other.
+    order = ["Control", "Prepend", "L", "V", "T", "LV", "LVT", "SpacingMark", "Extend", "ExtendedPictographic",
+             "ConjunctExtend", "ConjunctLinker", "ConjunctConsonant"]
+    assert set(order) == set(data)
+    values = [0] * SIZE
+    for number, name in enumerate(order, 1):
+        for first, last in data[name]:
+            values[first:last + 1] = [number] * (last + 1 - first)
+    number = len(order)
+    values[0x0D], values[0x0A], values[0x200D] = number + 1, number + 2, number + 3  # CR, LF, ZWJ
+    values[0x1F1E6:0x1F200] = [number + 4] * 26  # Regional indicators.
+    write("grapheme_tables.cc", two_stage_arrays("uint8_t", "kGraphemeBreak", values))
+
+
 def main():
     classes, maps = load()
+    properties = read("unicode-properties.json.gz")
+    split_tables(properties)
+    property_tables(properties)
+    grapheme_tables()
     class_tables(classes, maps)
     write("lowercase_tables.cc", map_arrays("kLower", maps["lowercase"]))
     write("decomposition_tables.cc", map_arrays("kNfd", maps["nfd"]) + map_arrays("kNfkd", maps["nfkd"]))

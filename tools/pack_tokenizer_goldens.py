@@ -18,14 +18,23 @@ OUT = pathlib.Path(__file__).resolve().parent.parent / "tests/data/tokenizers"
 NAMES = """
 trained/wordpiece-uncased trained/wordpiece-cased trained/wordlevel real/minilm real/bge-small
 probes/norm-bert-accents probes/norm-bert-all probes/norm-bert-cjk probes/norm-bert-clean
-probes/norm-bert-lower probes/norm-lowercase probes/norm-nfc probes/norm-nfd probes/norm-nfkc
-probes/norm-nfkd probes/norm-prepend probes/norm-replace-string probes/norm-sequence-empty
+probes/norm-bert-lower probes/norm-bytelevel-norm probes/norm-lowercase probes/norm-nfc probes/norm-nfd probes/norm-nfkc
+probes/norm-nfkd probes/norm-nmt probes/norm-prepend probes/norm-replace-regex
+probes/norm-replace-string probes/norm-sequence-empty
 probes/norm-strip probes/norm-stripaccents probes/added-lower probes/added-plain
+probes/added-metaspace-first probes/pre-bytelevel probes/pre-bytelevel-prefix
+probes/pre-chardelimiter probes/pre-fixedlength probes/pre-metaspace-always
+probes/pre-metaspace-first probes/pre-seq-ws-metaspace probes/pre-split-llama3
+probes/pre-split-o200k probes/pre-split-qwen probes/pre-split-string probes/pre-split-ws-isolated
+probes/pre-split-ws-mergedwithnext probes/pre-split-ws-mergedwithprevious
+probes/pre-split-ws-removed probes/pre-unicodescripts
 probes/pre-bert probes/pre-digits probes/pre-digits-individual probes/pre-punctuation-contiguous
 probes/pre-punctuation-isolated probes/pre-punctuation-mergedwithnext
 probes/pre-punctuation-mergedwithprevious probes/pre-punctuation-removed
 probes/pre-seq-ws-punct-digits probes/pre-whitespace probes/pre-whitespacesplit
 probes/wordpiece-max5
+probes/bpe-fuseunk probes/bpe-ignoremerges probes/bpe-nounk probes/norm-precompiled
+probes/unigram-ties
 """.split()
 KEPT = ["id", "text", "add_special_tokens", "truncation", "ids", "type_ids", "tokens", "offsets",
         "special_tokens_mask", "word_ids"]

@@ -24,6 +24,24 @@ void NormalizedText::Assign(std::string_view original, uint32_t begin, bool trac
   begin_ = begin;
   track_offsets_ = track_offsets;
   is_original_ = true;
+  front_ = original.empty() ? 0 : Utf8Length(original[0]);
+  status_ = {};
+}
+
+void NormalizedText::AssignPart(const NormalizedText& whole, ByteRange part) {
+  const std::string_view text = whole.text_.substr(part.begin, part.end - part.begin);
+  Assign(text, whole.begin_, whole.track_offsets_);
+  front_ = whole.front_ - std::min<size_t>(whole.front_, part.begin);
+  front_ = std::min(front_, text.size());
+  is_original_ = whole.is_original_;
+  if (is_original_) {
+    begin_ += part.begin;
+    front_ = Utf8Length(text[0]);
+  } else if (track_offsets_) {
+    const auto first = whole.alignments_.begin();
+    alignments_.assign(first + part.begin, first + part.end);
+    begin_ = alignments_.front().begin;
+  }
 }
 
 ByteRange NormalizedText::AlignmentOf(size_t byte) const {
@@ -65,6 +83,7 @@ void Rewriter::Commit(size_t bytes) {
       target_.next_alignments_.push_back(target_.AlignmentOf(taken_ + i));
     }
   }
+  if (taken_ < target_.front_) front_ = size_ + std::min(bytes, target_.front_ - taken_);
   taken_ += bytes;
   size_ += bytes;
 }
@@ -74,6 +93,7 @@ void Rewriter::Finish() {
   std::swap(target_.alignments_, target_.next_alignments_);
   target_.text_ = {target_.buffer_.data(), size_};
   target_.is_original_ = false;
+  target_.front_ = front_;
 }
 
 }  // namespace akin::tokenizer

@@ -11,7 +11,10 @@
 #include <cstring>
 #include <memory>
 #include <string_view>
+#include <utility>
 #include <vector>
+
+#include "akin/result.h"
 
 #include "base/utf8.h"
 
@@ -41,12 +44,24 @@ class NormalizedText {
  public:
   // Starts with `original`, which begins at byte `begin` of the caller's text and must stay valid.
   void Assign(std::string_view original, uint32_t begin, bool track_offsets);
+  // Starts with bytes `part`, at least one, of `whole`, which must stay as it is.
+  void AssignPart(const NormalizedText& whole, ByteRange part);
 
   std::string_view text() const { return text_; }
   bool track_offsets() const { return track_offsets_; }
   // The bytes of the caller's text behind bytes [range.begin, range.end) of text(), which are at
   // least one. Only when offsets are tracked.
   ByteRange Original(ByteRange range) const;
+  // Whether what is at `byte` of text() comes from the very beginning of the caller's text. Known
+  // without alignments too.
+  bool IsFromStart(uint32_t byte) const { return begin_ == 0 && byte < front_; }
+
+  // A stage that cannot go on leaves its error here, the first one counts, and the text as it is.
+  void Fail(Error error) {
+    if (status_) status_ = std::move(error);
+  }
+  const Status& status() const { return status_; }
+
   // Gives back the memory that a long text needed.
   void Trim();
 
@@ -58,6 +73,8 @@ class NormalizedText {
   uint32_t begin_ = 0;
   bool track_offsets_ = false;
   bool is_original_ = true;  // text_ is still a view of the caller's text.
+  size_t front_ = 0;         // Bytes of text_ that come from where the caller's text begins.
+  Status status_;
   std::vector<ByteRange> alignments_, next_alignments_;  // One per byte of text_ once it changed.
   ByteBuffer buffer_, next_buffer_;
 };
@@ -80,6 +97,9 @@ class Rewriter {
   // What has not been taken yet.
   const char* cursor() const { return source_.data() + taken_; }
   size_t remaining() const { return source_.size() - taken_; }
+  // How much was taken, and how much was written.
+  size_t taken() const { return taken_; }
+  size_t written() const { return size_; }
   bool done() const { return taken_ == source_.size(); }
 
   // Moves past `bytes` bytes, whole characters, of the source.
@@ -92,6 +112,7 @@ class Rewriter {
     EnsureRoom(kMaxUtf8Bytes);
     const size_t length = EncodeUtf8(c, next());
     size_ += length;
+    if (taken_ <= target_.front_) front_ = size_;
     if (target_.track_offsets_) Align(length);
   }
 
@@ -121,6 +142,7 @@ class Rewriter {
   std::string_view source_;
   size_t taken_ = 0;
   size_t size_ = 0;
+  size_t front_ = 0;  // Of what is written, see NormalizedText.
 };
 
 }  // namespace akin::tokenizer

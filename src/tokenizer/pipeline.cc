@@ -99,10 +99,12 @@ void TrimVector(std::vector<T>& vector) {
 
 struct Scratch::Buffers {
   NormalizedText text;
+  NormalizedText rewritten;  // A part of it, when the pre-tokenizer changes text.
   std::vector<TextPart> parts, normalized_parts;
   std::vector<ByteRange> pieces;
-  std::vector<int32_t> ids;          // Of the whole text, without special tokens.
-  std::vector<TokenPlace> places;    // Of one part, when details are asked for.
+  std::vector<int32_t> ids;        // Of the whole text, without special tokens.
+  std::vector<TokenPlace> places;  // Of one part, when details are asked for.
+  ModelScratch model;
   std::vector<TokenDetail> details;  // One per id, when asked for.
   uint32_t num_words = 0;
 
@@ -113,11 +115,13 @@ struct Scratch::Buffers {
   }
   void Trim() {
     text.Trim();
+    rewritten.Trim();
     TrimVector(parts);
     TrimVector(normalized_parts);
     TrimVector(pieces);
     TrimVector(ids);
     TrimVector(places);
+    model.Trim();
     TrimVector(details);
   }
 };
@@ -135,6 +139,7 @@ struct Pipeline::Stages {
   AddedVocabulary added;
   std::unique_ptr<const PostProcessor> post_processor;
   Truncation truncation;
+  bool raw_bytes = false;  // The model takes bytes that the pre-tokenizer would map.
 
   using Buffers = Scratch::Buffers;
 
@@ -149,7 +154,13 @@ struct Pipeline::Stages {
   // Fills buffers.ids, and details when `detailed`, with the tokens of `text`.
   Status Tokenize(std::string_view text, bool detailed, Buffers& buffers) const;
   Status TokenizePart(std::string_view text, ByteRange part, bool detailed, Buffers& buffers) const;
-  void TokenizeNormalized(ByteRange part, bool detailed, Buffers& buffers) const;
+  Status TokenizeNormalized(ByteRange part, bool detailed, Buffers& buffers) const;
+  // Whether the pieces are bytes that the model maps to ByteLevel's characters itself: where
+  // offsets are asked for, they are of the characters.
+  bool LeavesBytes(const Buffers& buffers) const {
+    return raw_bytes && !buffers.text.track_offsets();
+  }
+  Result<const NormalizedText*> PreTokenize(ByteRange part, Buffers& buffers) const;
 
   std::string TokenText(int32_t id) const;
 };
@@ -204,6 +215,7 @@ Status Pipeline::Stages::TokenizePart(std::string_view text, ByteRange part, boo
                                       Buffers& buffers) const {
   buffers.text.Assign(text.substr(part.begin, part.end - part.begin), part.begin, detailed);
   if (normalizer != nullptr) normalizer->Normalize(buffers.text);
+  AKIN_TRY(buffers.text.status());
   const std::string_view normalized = buffers.text.text();
   if (normalized.size() > kMaxNormalizedBytes) {
     return InvalidInput("text grows to ", normalized.size(), " bytes when it is normalized");
@@ -211,7 +223,7 @@ Status Pipeline::Stages::TokenizePart(std::string_view text, ByteRange part, boo
   added.in_normalized().Cut(normalized, buffers.normalized_parts);
   for (const TextPart sub : buffers.normalized_parts) {
     if (sub.id == TextPart::kNoToken) {
-      TokenizeNormalized(sub.range, detailed, buffers);
+      AKIN_TRY(TokenizeNormalized(sub.range, detailed, buffers));
       continue;
     }
     buffers.ids.push_back(sub.id);
@@ -223,24 +235,39 @@ Status Pipeline::Stages::TokenizePart(std::string_view text, ByteRange part, boo
   return {};
 }
 
-void Pipeline::Stages::TokenizeNormalized(ByteRange part, bool detailed, Buffers& buffers) const {
-  const std::string_view text = buffers.text.text();
-  buffers.pieces.clear();
-  if (pre_tokenizer != nullptr) {
-    pre_tokenizer->Split(text, part, buffers.pieces);
-  } else {
-    buffers.pieces.push_back(part);
+// Fills buffers.pieces with the pieces of `part`, and returns the text that they are pieces of.
+Result<const NormalizedText*> Pipeline::Stages::PreTokenize(ByteRange part,
+                                                            Buffers& buffers) const {
+  NormalizedText* text = &buffers.text;
+  const bool leaves_bytes = LeavesBytes(buffers);
+  if (pre_tokenizer != nullptr && pre_tokenizer->rewrites(leaves_bytes)) {
+    text = &buffers.rewritten;
+    text->AssignPart(buffers.text, part);
+    part = {0, part.end - part.begin};
   }
+  buffers.pieces.assign(1, part);
+  if (pre_tokenizer != nullptr) pre_tokenizer->PreTokenize(*text, buffers.pieces, leaves_bytes);
+  AKIN_TRY(text->status());
+  return text;
+}
+
+Status Pipeline::Stages::TokenizeNormalized(ByteRange part, bool detailed, Buffers& buffers) const {
+  AKIN_TRY_ASSIGN(const NormalizedText* text, PreTokenize(part, buffers));
   const size_t first_token = buffers.ids.size();
   buffers.places.clear();
-  model->Tokenize(text, buffers.pieces, {buffers.ids, detailed ? &buffers.places : nullptr});
+  model->Tokenize(
+      text->text(), buffers.pieces,
+      {buffers.ids, detailed ? &buffers.places : nullptr, buffers.model, LeavesBytes(buffers)});
   for (size_t i = 0; i < buffers.places.size(); ++i) {
     const TokenPlace& place = buffers.places[i];
-    buffers.details.push_back({buffers.text.Original(place.range),
-                               static_cast<int32_t>(buffers.num_words + place.piece),
-                               TokenText(buffers.ids[first_token + i])});
+    const int32_t id = buffers.ids[first_token + i];
+    const auto source = text->text().substr(place.range.begin, place.range.end - place.range.begin);
+    buffers.details.push_back(
+        {text->Original(place.range), static_cast<int32_t>(buffers.num_words + place.piece),
+         id == model->id_named_by_text() ? std::string(source) : TokenText(id)});
   }
   buffers.num_words += static_cast<uint32_t>(buffers.pieces.size());
+  return {};
 }
 
 std::string Pipeline::Stages::TokenText(int32_t id) const {
@@ -260,6 +287,8 @@ Result<std::unique_ptr<const Pipeline>> Pipeline::Load(std::string_view json, st
   AKIN_TRY_ASSIGN(stages->pre_tokenizer, LoadOptional(root, "pre_tokenizer", &LoadPreTokenizer));
   AKIN_TRY_ASSIGN(const JsonValue model, root.Get("model"));
   AKIN_TRY_ASSIGN(stages->model, LoadModel(model));
+  stages->raw_bytes = stages->pre_tokenizer != nullptr && stages->pre_tokenizer->maps_bytes() &&
+                      stages->model->reads_raw_bytes();
   AKIN_TRY_ASSIGN(stages->added, AddedVocabulary::Load(root.Find("added_tokens"), *stages->model,
                                                        stages->normalizer.get()));
   AKIN_TRY_ASSIGN(stages->post_processor, LoadOptional(root, "post_processor", &LoadPostProcessor));

@@ -10,6 +10,7 @@
 #include "akin/result.h"
 
 #include "base/strings.h"
+#include "base/utf8.h"
 #include "formats/json.h"
 
 namespace akin::tokenizer {
@@ -62,6 +63,13 @@ inline Result<bool> GetBool(const formats::JsonValue& json, std::string_view key
 inline Result<std::string_view> GetString(const formats::JsonValue& json, std::string_view key) {
   AKIN_TRY_ASSIGN(const formats::JsonValue value, json.Get(key));
   return value.AsString();
+}
+// A string of one character.
+inline Result<char32_t> GetChar(const formats::JsonValue& json, std::string_view key) {
+  AKIN_TRY_ASSIGN(const formats::JsonValue value, json.Get(key));
+  AKIN_TRY_ASSIGN(const std::string_view text, value.AsString());
+  if (!text.empty() && Utf8Length(text[0]) == text.size()) return DecodeUtf8(text.data());
+  return InvalidModel(value.Where(), " is ", value.Found(), ", expected one character");
 }
 inline Result<int64_t> GetInt(const formats::JsonValue& json, std::string_view key, int64_t min,
                               int64_t max) {

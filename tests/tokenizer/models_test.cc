@@ -2,6 +2,8 @@
 #include <random>
 
 #include "tokenizer/models/double_array_trie.h"
+#include "tokenizer/models/score.h"
+#include "tokenizer/models/word_cache.h"
 #include "tokenizer/tiny.h"
 
 namespace akin::tokenizer {
@@ -59,6 +61,151 @@ TEST(Vocabulary, OfDuplicateKeysTheLastCounts) {
                    "a")
                 .ids,
             Ids{2});
+}
+
+// A BPE model over a few letters; `options` are further members.
+std::unique_ptr<const Pipeline> LoadTinyBpe(const std::string& options, const std::string& merges) {
+  return LoadTiny({.model = R"({"type":"BPE",)" + options +
+                            R"("vocab":{"a":0,"b":1,"c":2,"ab":3,"bc":4,"abc":5,"?":6,"aa":7,)"
+                            R"("aaaa":8,"<0xC3>":9,"<0xA9>":10},"merges":)" +
+                            merges + "}"});
+}
+
+TEST(Bpe, LowestRankGoesFirst) {
+  EXPECT_EQ(Encode(*LoadTinyBpe("", R"(["a b","b c","ab c"])"), "abc").ids, Ids{5});
+  EXPECT_EQ(Encode(*LoadTinyBpe("", R"([["b","c"],["a","b"],["ab","c"]])"), "abc").ids,
+            (Ids{0, 4}));
+}
+
+TEST(Bpe, OfADuplicateMergeTheLastRankCounts) {
+  EXPECT_EQ(Encode(*LoadTinyBpe("", R"(["a b","b c","a b"])"), "abc").ids, (Ids{0, 4}));
+}
+
+TEST(Bpe, IgnoreMergesLooksThePieceUpFirst) {
+  EXPECT_EQ(Encode(*LoadTinyBpe(R"("ignore_merges":true,)", "[]"), "abc").ids, Ids{5});
+}
+
+TEST(Bpe, WithoutUnkCharactersVanishAndOffsetsSlide) {
+  const Encoding encoding = Encode(*LoadTinyBpe("", "[]"), "xab");
+  EXPECT_EQ(encoding.ids, (Ids{0, 1}));
+  EXPECT_EQ(encoding.offsets[0], (std::pair<int32_t, int32_t>(0, 1)));
+}
+
+TEST(Bpe, UnknownNeighboursAreFusedWhenAsked) {
+  EXPECT_EQ(Encode(*LoadTinyBpe(R"("unk_token":"?",)", "[]"), "xyab").ids, (Ids{6, 6, 0, 1}));
+  EXPECT_EQ(Encode(*LoadTinyBpe(R"("unk_token":"?","fuse_unk":true,)", "[]"), "xyab").ids,
+            (Ids{6, 0, 1}));
+}
+
+TEST(Bpe, APendingUnkIsWrittenAfterBytesThatFallBack) {
+  EXPECT_EQ(Encode(*LoadTinyBpe(R"("unk_token":"?","byte_fallback":true,)", "[]"), "xéa").ids,
+            (Ids{9, 10, 6, 0}));
+}
+
+TEST(Bpe, PrefixAndSuffixAreOfTheCharacters) {
+  const auto pipeline = LoadTiny(
+      {.model = R"({"type":"BPE","continuing_subword_prefix":"##","end_of_word_suffix":"</w>",)"
+                R"("vocab":{"a":0,"##b":1,"##c</w>":2,"ab":3,"a</w>":4},"merges":["a ##b"]})"});
+  EXPECT_EQ(Encode(*pipeline, "abc a").ids, (Ids{3, 2, 4}));
+}
+
+TEST(Bpe, LongPiecesMergeLikeShortOnes) {
+  const auto pipeline = LoadTinyBpe("", R"(["a a","aa aa"])");
+  for (const size_t length : {5u, 63u, 64u, 65u, 66u, 67u, 1000u}) {
+    Ids expected(length / 4, 8);
+    if (length % 4 >= 2) expected.push_back(7);
+    if (length % 2 == 1) expected.push_back(0);
+    EXPECT_EQ(Encode(*pipeline, std::string(length, 'a')).ids, expected) << length;
+  }
+  // Linear, or nearly: a quadratic way would take minutes.
+  EXPECT_EQ(Encode(*pipeline, std::string(1 << 20, 'a')).ids, Ids(1 << 18, 8));
+}
+
+TEST(Bpe, BrokenMergesAreNamed) {
+  const auto error = [](const std::string& merges) {
+    const Tiny tiny = {.model = R"({"vocab":{"a":0,"b":1},"merges":)" + merges + "}"};
+    const auto pipeline = Pipeline::Load(tiny.Json(), "tokenizer.json");
+    return pipeline ? std::string() : pipeline.error().message();
+  };
+  EXPECT_EQ(error("[]"), "");
+  EXPECT_EQ(error(R"(["a b"])"),
+            R"(tokenizer.json: "model.merges[0]": ab is not in the vocabulary)");
+  EXPECT_EQ(error(R"(["a"])"),
+            R"(tokenizer.json: "model.merges[0]" is "a", expected two parts with a blank)");
+  EXPECT_EQ(error(R"([["a","b","a"]])"),
+            R"(tokenizer.json: "model.merges[0]" has 3 parts, expected 2)");
+}
+
+std::unique_ptr<const Pipeline> LoadTinyUnigram(const std::string& options,
+                                                const std::string& vocab) {
+  return LoadTiny({.model = R"({"type":"Unigram","unk_id":0,)" + options +
+                            R"("vocab":[["<unk>",0],["a",-1],["b",-1])" + vocab + "]}"});
+}
+
+TEST(Unigram, TheBestSumWinsAndOfEqualOnesTheEarlierBegin) {
+  EXPECT_EQ(Encode(*LoadTinyUnigram("", R"(,["ab",-1.5])"), "aab").ids, (Ids{1, 3}));
+  EXPECT_EQ(Encode(*LoadTinyUnigram("", R"(,["ab",-2])"), "ab").ids, Ids{3});
+  EXPECT_EQ(Encode(*LoadTinyUnigram("", R"(,["ab",-2.5])"), "ab").ids, (Ids{1, 2}));
+}
+
+TEST(Unigram, UnknownNeighboursAreFusedUnlessTheyFallBack) {
+  const auto pipeline = LoadTinyUnigram("", "");
+  const Encoding encoding = Encode(*pipeline, "axéb");
+  EXPECT_EQ(encoding.ids, (Ids{1, 0, 2}));
+  EXPECT_EQ(encoding.offsets[1], (std::pair<int32_t, int32_t>(1, 3)));
+  EXPECT_EQ(
+      Encode(*LoadTinyUnigram(R"("byte_fallback":true,)", R"(,["<0xC3>",0],["<0xA9>",0])"), "aéb")
+          .ids,
+      (Ids{1, 3, 4, 2}));
+}
+
+TEST(Unigram, OfADuplicatePieceTheLastCounts) {
+  const auto pipeline = LoadTinyUnigram("", R"(,["a",-9])");
+  EXPECT_EQ(Encode(*pipeline, "a").ids, Ids{3});
+  EXPECT_EQ(pipeline->IdToToken(1), "a");
+}
+
+TEST(Unigram, LongPiecesAreFine) {
+  EXPECT_EQ(Encode(*LoadTinyUnigram("", R"(,["aaaa",-1])"), std::string(1 << 20, 'a')).ids,
+            Ids(1 << 18, 3));
+}
+
+TEST(Score, IsReadAsTheReferenceDoes) {
+  EXPECT_EQ(ReadScore("-1.5"), -1.5);
+  EXPECT_EQ(ReadScore("0"), 0.0);
+  EXPECT_EQ(ReadScore("-12e-1"), -1.2);
+  // 8.533069610595703 * 10^15 / 10^15: one division; digits that do not fit are dropped.
+  EXPECT_EQ(ReadScore("-8.533069610595703"), -8533069610595703.0 / 1e15);
+  EXPECT_EQ(ReadScore("18446744073709551616"), 1844674407370955161.0 * 10);
+  EXPECT_EQ(ReadScore("1e-400"), 0.0);
+  EXPECT_EQ(ReadScore("1e400"), std::nullopt);
+}
+
+TEST(WordCache, AnswersAreOfTheRightModelAndSurviveBeingForgotten) {
+  WordCache cache;
+  for (uint32_t model = 1; model <= 2; ++model) {
+    for (int32_t i = 0; i < 100000; ++i) {
+      const std::string key = std::to_string(i % 70000);
+      const auto id = static_cast<int32_t>(model) * 1000000 + i % 70000;
+      WordCache::Slot slot;
+      const auto known = cache.Find(model, key, slot);
+      if (known.data() != nullptr) {
+        ASSERT_EQ(Ids(known.begin(), known.end()), (Ids{id, id}));
+      } else {
+        cache.Insert(model, key, slot, Ids{id, id});
+      }
+    }
+  }
+}
+
+TEST(WordPiece, AHostileLengthIsRefused) {
+  const Tiny tiny = {.model = R"({"type":"WordPiece","unk_token":"?","vocab":{"?":0,")" +
+                              std::string(2000, 'a') +
+                              R"(":1},"continuing_subword_prefix":"##",)"
+                              R"("max_input_chars_per_word":1000000000})"};
+  const auto pipeline = Pipeline::Load(tiny.Json(), "tokenizer.json");
+  ASSERT_FALSE(pipeline);
+  EXPECT_EQ(pipeline.error().code(), ErrorCode::kUnsupportedModel);
 }
 
 TEST(DoubleArrayTrie, FindsWhatAMapFinds) {

@@ -1,4 +1,5 @@
 #include "tokenizer/tiny.h"
+#include "tokenizer/unicode/unicode.h"
 
 namespace akin::tokenizer {
 namespace {
@@ -76,9 +77,27 @@ TEST(Replace, StringIsALiteral) {
             "aééb");
 }
 
-TEST(Replace, RegexIsReportedAsNotSupported) {
-  EXPECT_EQ(Normalize(R"({"type":"Replace","pattern":{"Regex":"a+"},"content":""})", "a"),
-            R"(tokenizer.json: "pattern" is a Regex, which is not supported yet)");
+TEST(Replace, RegexReplacesEveryMatchAlsoAnEmptyOne) {
+  EXPECT_EQ(Normalize(R"({"type":"Replace","pattern":{"Regex":"\\s{2,}"},"content":"_"})",
+                      "a \n b c\u3000 d"),
+            "a_b c_d");
+  EXPECT_EQ(Normalize(R"({"type":"Replace","pattern":{"Regex":"x?"},"content":"-"})", "axb"),
+            "-a-b-");
+}
+
+TEST(Replace, BrokenAndUnknownRegexesNameTheirKey) {
+  EXPECT_EQ(Normalize(R"({"type":"Replace","pattern":{"Regex":"(a"},"content":""})", "a"),
+            R"(tokenizer.json: "pattern.Regex" has a group without an end (at byte 2))");
+  EXPECT_EQ(Normalize(R"({"type":"Replace","pattern":{"Regex":"(a)\\1"},"content":""})", "a"),
+            R"(tokenizer.json: "pattern.Regex" uses \1 at byte 4, which is not supported)");
+}
+
+TEST(Nmt, RemovesSomeControlCharactersAndBlanksOthers) {
+  EXPECT_EQ(Normalize(R"({"type":"Nmt"})", "a\x01\tb\u200Bc\u2581\x7F"), "a b c ");
+}
+
+TEST(ByteLevelNormalizer, EveryByteBecomesAVisibleCharacter) {
+  EXPECT_EQ(Normalize(R"({"type":"ByteLevel"})", "a é\n"), "aĠÃ©Ċ");
 }
 
 TEST(Prepend, AnEmptyPieceStaysEmpty) {
@@ -93,9 +112,32 @@ TEST(NormalizerSequence, StagesRunInOrder) {
             "ea");
 }
 
-TEST(Normalizer, UnknownAndLaterTypesAreNamed) {
-  EXPECT_EQ(Normalize(R"({"type":"Precompiled"})", ""),
-            R"(tokenizer.json: "type" is "Precompiled", which is not supported yet)");
+TEST(Precompiled, BrokenCharsmapsAreNamed) {
+  const auto load = [](const std::string& base64) {
+    return Normalize(R"({"type":"Precompiled","precompiled_charsmap":")" + base64 + "\"}", "a");
+  };
+  const std::string where = R"(tokenizer.json: "precompiled_charsmap" )";
+  EXPECT_EQ(load("!"), where + "is not base64");
+  EXPECT_EQ(load("AAA="), where + "has 2 bytes");
+  EXPECT_EQ(load("/////w=="), where + "has a trie of 4294967295 bytes in 4");
+  EXPECT_EQ(load("BAAAAAAAAAA="), "a");  // An empty trie.
+  EXPECT_EQ(load("BAAAAP////8="), "a");  // A trie that leads out of itself.
+}
+
+TEST(Graphemes, ClustersEndWhereTheReferenceEndsThem) {
+  using unicode::GraphemeLength;
+  EXPECT_EQ(GraphemeLength("ab"), 1u);
+  EXPECT_EQ(GraphemeLength("\r\nb"), 2u);
+  EXPECT_EQ(GraphemeLength("e\u0301\u0301b"), 5u);
+  EXPECT_EQ(GraphemeLength("\n\u0301"), 1u);
+  EXPECT_EQ(GraphemeLength("각ᆨ"), 6u);           // Hangul.
+  EXPECT_EQ(GraphemeLength("🇩🇪🇫🇷"), 8u);          // Pairs of regional indicators.
+  EXPECT_EQ(GraphemeLength("👩\u200D🔬a"), 11u);  // A sequence of emoji.
+  EXPECT_EQ(GraphemeLength("क्षa"), 9u);           // A conjunct of consonants.
+  EXPECT_EQ(GraphemeLength("क\u0903ष"), 6u);
+}
+
+TEST(Normalizer, UnknownTypesAreNamed) {
   EXPECT_EQ(Normalize(R"({"type":"Magic"})", ""),
             R"(tokenizer.json: "type" is "Magic", which is not known)");
 }

@@ -122,7 +122,7 @@ TEST(Pipeline, WhatItCanGiveIsKnown) {
 TEST(Pipeline, BrokenPartsAreNamedWithTheirKey) {
   const std::pair<Tiny, std::string> cases[] = {
       {{.pre_tokenizer = R"({"type":"Metaspace"})"},
-       R"(tokenizer.json: "pre_tokenizer.type" is "Metaspace", which is not supported yet)"},
+       R"(tokenizer.json: "pre_tokenizer.replacement" is missing)"},
       {{.model = R"({"type":"Quantum"})"},
        R"(tokenizer.json: "model.type" is "Quantum", which is not known)"},
       {{.decoder = R"({"type":"Oracle"})"},

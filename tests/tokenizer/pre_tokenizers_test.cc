@@ -57,5 +57,89 @@ TEST(PreTokenizerSequence, EachStageCutsThePiecesOfTheOneBefore) {
             (Pieces{"a", ",", "b", "1", "2"}));
 }
 
+TEST(ByteLevel, CutsAsGpt2AndMapsBytes) {
+  const std::string json = R"({"type":"ByteLevel","add_prefix_space":true,"trim_offsets":true})";
+  EXPECT_EQ(PreTokenize(json, "I don't  é"), (Pieces{"ĠI", "Ġdon", "'t", "Ġ", "ĠÃ©"}));
+  EXPECT_EQ(PreTokenize(json, "\nDON'T"), (Pieces{"Ġ", "Ċ", "DON", "'", "T"}));
+}
+
+TEST(ByteLevel, LeavesBytesToAModelThatReadsThem) {
+  const auto json = formats::JsonDocument::Parse(
+      R"({"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":true})", "");
+  ASSERT_TRUE(json);
+  const auto byte_level = LoadPreTokenizer(json->root());
+  ASSERT_TRUE(byte_level);
+  EXPECT_TRUE((*byte_level)->maps_bytes());
+  EXPECT_FALSE((*byte_level)->rewrites(true));
+  NormalizedText text;
+  text.Assign("é a", 0, false);
+  std::vector<ByteRange> pieces = {{0, 4}};
+  (*byte_level)->PreTokenize(text, pieces, true);
+  EXPECT_EQ(pieces, (std::vector<ByteRange>{{0, 2}, {2, 4}}));
+  EXPECT_EQ(text.text(), "é a");
+}
+
+std::string MetaspaceJson(const std::string& scheme) {
+  return R"({"type":"Metaspace","replacement":"▁","prepend_scheme":")" + scheme + "\"}";
+}
+
+TEST(Metaspace, ReplacesBlanksAndPutsOneBefore) {
+  EXPECT_EQ(PreTokenize(MetaspaceJson("always"), "a  b\tc"), (Pieces{"▁a", "▁", "▁b\tc"}));
+  EXPECT_EQ(PreTokenize(MetaspaceJson("always"), "▁a"), Pieces{"▁a"});
+  EXPECT_EQ(PreTokenize(MetaspaceJson("never"), "a b"), (Pieces{"a", "▁b"}));
+}
+
+TEST(Metaspace, FirstIsThePieceThatBeginsTheText) {
+  EXPECT_EQ(PreTokenize(R"({"type":"Sequence","pretokenizers":[{"type":"WhitespaceSplit"},)" +
+                            MetaspaceJson("first") + "]}",
+                        "a b"),
+            (Pieces{"▁a", "b"}));
+  EXPECT_EQ(PreTokenize(R"({"type":"Sequence","pretokenizers":[{"type":"WhitespaceSplit"},)" +
+                            MetaspaceJson("first") + "]}",
+                        " a b"),
+            (Pieces{"a", "b"}));
+}
+
+TEST(Metaspace, ReplacementIsOneCharacter) {
+  EXPECT_EQ(PreTokenize(R"({"type":"Metaspace","replacement":"ab"})", ""),
+            Pieces{R"(tokenizer.json: "replacement" is "ab", expected one character)"});
+}
+
+Pieces SplitAt(const std::string& pattern, const std::string& behavior, bool invert,
+               std::string_view text) {
+  return PreTokenize(R"({"type":"Split","pattern":)" + pattern + R"(,"behavior":")" + behavior +
+                         R"(","invert":)" + (invert ? "true" : "false") + "}",
+                     text);
+}
+
+TEST(Split, FollowsItsBehaviorAlsoInverted) {
+  EXPECT_EQ(SplitAt(R"({"Regex":"\\s+"})", "MergedWithNext", false, "a  b c"),
+            (Pieces{"a", "  b", " c"}));
+  EXPECT_EQ(SplitAt(R"({"Regex":"\\w+"})", "Removed", true, "ab, c!"), (Pieces{"ab", "c"}));
+  EXPECT_EQ(SplitAt(R"({"String":"ab"})", "Isolated", false, "cabab"), (Pieces{"c", "ab", "ab"}));
+  EXPECT_EQ(SplitAt(R"({"String":"."})", "Removed", false, "a.b"), (Pieces{"a", "b"}));
+}
+
+TEST(Split, EmptyMatchesCutBetweenCharacters) {
+  EXPECT_EQ(SplitAt(R"({"String":""})", "Isolated", false, "aé"), (Pieces{"a", "é"}));
+  EXPECT_EQ(SplitAt(R"({"Regex":"^"})", "Isolated", false, "a\nb\n"), (Pieces{"a\n", "b\n"}));
+}
+
+TEST(CharDelimiterSplit, DropsTheDelimiter) {
+  EXPECT_EQ(PreTokenize(R"({"type":"CharDelimiterSplit","delimiter":"é"})", "aéébé"),
+            (Pieces{"a", "b"}));
+}
+
+TEST(FixedLength, CountsCharacters) {
+  EXPECT_EQ(PreTokenize(R"({"type":"FixedLength","length":2})", "aébcd"),
+            (Pieces{"aé", "bc", "d"}));
+  EXPECT_EQ(PreTokenize(R"({"type":"FixedLength","length":0})", "a").size(), 1u);
+}
+
+TEST(UnicodeScripts, KanaAreHanAndBlanksAreOfAnyScript) {
+  EXPECT_EQ(PreTokenize(R"({"type":"UnicodeScripts"})", " どこで生れ。Yes or カー"),
+            (Pieces{"どこで生れ", "。", "Yes or ", "カー"}));
+}
+
 }  // namespace
 }  // namespace akin::tokenizer

@@ -79,11 +79,14 @@ inline std::vector<std::string> PreTokenize(std::string_view stage_json, std::st
   if (!json) return {json.error().message()};
   const auto pre_tokenizer = LoadPreTokenizer(json->root());
   if (!pre_tokenizer) return {pre_tokenizer.error().message()};
-  std::vector<ByteRange> pieces;
-  (*pre_tokenizer)->Split(text, {0, static_cast<uint32_t>(text.size())}, pieces);
+  NormalizedText normalized;
+  normalized.Assign(text, 0, false);
+  std::vector<ByteRange> pieces = {{0, static_cast<uint32_t>(text.size())}};
+  (*pre_tokenizer)->PreTokenize(normalized, pieces, false);
+  if (!normalized.status()) return {normalized.status().error().message()};
   std::vector<std::string> texts;
   for (const ByteRange piece : pieces) {
-    texts.emplace_back(text.substr(piece.begin, piece.end - piece.begin));
+    texts.emplace_back(normalized.text().substr(piece.begin, piece.end - piece.begin));
   }
   return texts;
 }

@@ -1,5 +1,6 @@
 #include "tokenizer/models/double_array_trie.h"
 
+#include <algorithm>
 #include <array>
 #include <bit>
 
@@ -11,9 +12,19 @@ constexpr uint32_t kBlock = 256;
 // building takes time in proportion to the keys.
 constexpr uint32_t kOpenBlocks = 24;
 
+// The first eight bytes, in an order that compares as the text does.
+uint64_t FirstBytes(std::string_view text) {
+  uint64_t bytes = 0;
+  for (size_t i = 0; i < 8; ++i) {
+    bytes = bytes << 8 | (i < text.size() ? static_cast<unsigned char>(text[i]) : 0u);
+  }
+  return bytes;
+}
+
 }  // namespace
 
-// Places the children of one node after the other, breadth first.
+// Places the children of one node after the other, depth first: what waits is never more than the
+// keys, and the nodes of one key lie together.
 class DoubleArrayBuilder {
  public:
   DoubleArrayBuilder(std::span<const DoubleArrayTrie::Entry> entries,
@@ -23,15 +34,21 @@ class DoubleArrayBuilder {
   void Build() {
     AddBlock();
     Occupy(DoubleArrayTrie::kRoot);
-    std::vector<Subtree> pending = {{DoubleArrayTrie::kRoot, 0, 0, entries_.size()}};
-    for (size_t i = 0; i < pending.size(); ++i) Expand(Subtree(pending[i]), pending);
+    std::vector<Subtree> pending = {
+        {DoubleArrayTrie::kRoot, 0, 0, static_cast<uint32_t>(entries_.size())}};
+    while (!pending.empty()) {
+      const Subtree next = pending.back();
+      pending.pop_back();
+      Expand(next, pending);
+    }
+    units_.shrink_to_fit();
   }
 
  private:
   // The keys entries_[first, last) share their first `depth` bytes, which lead to `node`.
   struct Subtree {
     uint32_t node;
-    size_t depth, first, last;
+    uint32_t depth, first, last;
   };
 
   void Expand(Subtree subtree, std::vector<Subtree>& pending) {
@@ -43,7 +60,7 @@ class DoubleArrayBuilder {
     if (first == last) return;
     num_labels_ = 0;
     const size_t first_child = pending.size();
-    for (size_t i = first; i < last; ++i) {
+    for (uint32_t i = first; i < last; ++i) {
       const auto label = static_cast<unsigned char>(entries_[i].first[depth]);
       if (num_labels_ == 0 || labels_[num_labels_ - 1] != label) {
         labels_[num_labels_++] = label;
@@ -108,6 +125,29 @@ class DoubleArrayBuilder {
 
 DoubleArrayTrie::DoubleArrayTrie(std::span<const Entry> entries) {
   DoubleArrayBuilder(entries, units_).Build();
+}
+
+DoubleArrayTrie DoubleArrayTrie::FromUnsorted(std::vector<Entry> entries) {
+  // The first eight bytes as a number decide nearly always, without a look at the text.
+  struct Key {
+    uint64_t begin;
+    uint32_t index;
+  };
+  std::vector<Key> keys(entries.size());
+  for (uint32_t i = 0; i < keys.size(); ++i) keys[i] = {FirstBytes(entries[i].first), i};
+  std::ranges::sort(keys, [&](const Key& a, const Key& b) {
+    if (a.begin != b.begin) return a.begin < b.begin;
+    const int order = entries[a.index].first.compare(entries[b.index].first);
+    return order != 0 ? order < 0 : a.index < b.index;
+  });
+  std::vector<Entry> sorted;
+  sorted.reserve(entries.size());
+  for (const Key& key : keys) {
+    const Entry& entry = entries[key.index];
+    if (!sorted.empty() && sorted.back().first == entry.first) sorted.pop_back();
+    sorted.push_back(entry);
+  }
+  return DoubleArrayTrie(sorted);
 }
 
 }  // namespace akin::tokenizer

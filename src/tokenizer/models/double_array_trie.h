@@ -23,6 +23,8 @@ class DoubleArrayTrie {
   using Entry = std::pair<std::string_view, int32_t>;
   // `entries` are sorted by key, without duplicates; values are not negative.
   explicit DoubleArrayTrie(std::span<const Entry> entries);
+  // In any order; of equal keys the last one counts.
+  static DoubleArrayTrie FromUnsorted(std::vector<Entry> entries);
 
   Node Child(Node node, char byte) const {
     const uint32_t child = units_[node].base ^ static_cast<unsigned char>(byte);

@@ -4,11 +4,13 @@ namespace akin::tokenizer {
 namespace {
 
 constexpr StageEntry<Model> kModels[] = {
+    {"BPE", LoadBpe},
+    {"Unigram", LoadUnigram},
     {"WordLevel", LoadWordLevel},
     {"WordPiece", LoadWordPiece},
-    {"BPE", nullptr},
-    {"Unigram", nullptr},
 };
+
+constexpr size_t kKeptElements = size_t{1} << 18;
 
 // The type of a model from before files named it.
 std::string_view GuessType(const formats::JsonValue& json) {
@@ -23,11 +25,14 @@ std::string_view GuessType(const formats::JsonValue& json) {
 Result<std::unique_ptr<const Model>> LoadModel(const formats::JsonValue& json) {
   AKIN_TRY(json.AsObject());
   if (json.Find("type")) return LoadStage<Model>(kModels, json);
-  const std::string_view type = GuessType(json);
-  const StageEntry<Model>* entry = FindStage<Model>(kModels, type);
-  if (entry->load != nullptr) return entry->load(json);
-  return UnsupportedModel(json.Where(), " has no \"type\" and looks like ", type,
-                          ", which is not supported yet");
+  return FindStage<Model>(kModels, GuessType(json))->load(json);
+}
+
+void ModelScratch::Trim() {
+  if (symbols.capacity() > kKeptElements) symbols = {};
+  if (queue.capacity() > kKeptElements) queue = {};
+  if (path.capacity() > kKeptElements) path = {};
+  if (characters.capacity() > kKeptElements) characters = {};
 }
 
 }  // namespace akin::tokenizer

@@ -24,23 +24,40 @@ class Vocabulary {
   int32_t max_id() const { return by_id_.empty() ? -1 : by_id_.back().id; }
   std::optional<int32_t> Id(std::string_view piece) const;
   std::optional<std::string_view> Piece(int32_t id) const;
-  // Piece -> id.
-  const DoubleArrayTrie& trie() const { return trie_; }
+  // Piece -> id, for those who walk byte by byte.
+  DoubleArrayTrie MakeTrie() const;
+  size_t longest_piece_bytes() const;
 
  private:
   struct Entry {
     int32_t id;
     uint32_t begin, size;  // Of the piece in text_.
   };
-  Vocabulary(std::string text, std::vector<Entry> by_id, DoubleArrayTrie trie);
+  struct Slot {
+    uint32_t tag;    // The upper half of the piece's hash.
+    uint32_t entry;  // In by_id_, plus one; 0: free.
+  };
+  std::string_view Text(const Entry& entry) const {
+    return std::string_view(text_).substr(entry.begin, entry.size);
+  }
+  void Reserve(size_t num_pieces);
+  Slot& FindSlot(std::string_view piece);
+  void Add(std::string_view piece, int32_t id);
+  void SortById();
 
   std::string text_;          // All pieces end to end.
   std::vector<Entry> by_id_;  // Sorted by id.
-  DoubleArrayTrie trie_;
+  std::vector<Slot> slots_;   // A power of two of them, at most half full; linear probing.
+  uint64_t seed_ = 0;
 };
 
 // The id of the model's "unk_token", which must be in `vocab`: without it a text could meet a piece
 // that has no token. Error: InvalidModel.
 Result<int32_t> GetUnkId(const formats::JsonValue& model, const Vocabulary& vocab);
+
+// Models that look for the longest piece at every place of a text take (bytes of the text x bytes
+// of the longest piece) steps at worst. The pieces of real models have some hundred bytes.
+inline constexpr size_t kMaxPieceBytes = 1024;
+Status CheckPieceLength(const formats::JsonValue& json, size_t longest_piece_bytes);
 
 }  // namespace akin::tokenizer

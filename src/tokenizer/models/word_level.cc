@@ -15,8 +15,8 @@ class WordLevel final : public Model {
                 ModelOutput out) const override {
     for (size_t i = 0; i < pieces.size(); ++i) {
       const ByteRange piece = pieces[i];
-      const int32_t id = vocab_.trie().Find(text.substr(piece.begin, piece.end - piece.begin));
-      out.Add(id == DoubleArrayTrie::kNoValue ? unk_id_ : id, piece, i);
+      const auto id = vocab_.Id(text.substr(piece.begin, piece.end - piece.begin));
+      out.Add(id.value_or(unk_id_), piece, i);
     }
   }
 

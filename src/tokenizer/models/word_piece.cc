@@ -5,7 +5,8 @@
 // The longest match is one walk through a trie that remembers the last piece passed. After a match
 // the walk starts again at the node of the prefix, so that a word costs at most (characters x
 // longest piece) steps and in practice little more than one step a byte: most words are in the
-// vocabulary whole. max_input_chars_per_word bounds the rest.
+// vocabulary whole. max_input_chars_per_word bounds the rest; a file in which neither that nor the
+// length of the pieces does is refused.
 #include <limits>
 #include <utility>
 
@@ -17,12 +18,16 @@ namespace {
 
 using Node = DoubleArrayTrie::Node;
 
+// Steps that one token may cost.
+constexpr int64_t kMaxSteps = kMaxPieceBytes;
+
 class WordPiece final : public Model {
  public:
   WordPiece(Vocabulary vocab, int32_t unk_id, std::string_view prefix, size_t max_chars)
       : vocab_(std::move(vocab)),
+        trie_(vocab_.MakeTrie()),
         unk_id_(unk_id),
-        inside_word_(vocab_.trie().Walk(DoubleArrayTrie::kRoot, prefix)),
+        inside_word_(trie_.Walk(DoubleArrayTrie::kRoot, prefix)),
         max_chars_(max_chars) {}
 
   void Tokenize(std::string_view text, std::span<const ByteRange> pieces,
@@ -45,7 +50,7 @@ class WordPiece final : public Model {
     for (uint32_t begin = word.begin; known && begin < word.end;) {
       known = start != DoubleArrayTrie::kNoNode;
       if (!known) break;
-      const auto match = vocab_.trie().LongestMatch(start, text.substr(begin, word.end - begin));
+      const auto match = trie_.LongestMatch(start, text.substr(begin, word.end - begin));
       known = match.value != DoubleArrayTrie::kNoValue;
       const uint32_t end = begin + static_cast<uint32_t>(match.length);
       if (known) out.Add(match.value, {begin, end}, piece);
@@ -63,6 +68,7 @@ class WordPiece final : public Model {
   }
 
   Vocabulary vocab_;
+  DoubleArrayTrie trie_;
   int32_t unk_id_;
   Node inside_word_;  // Where pieces inside a word begin; kNoNode if there are none.
   size_t max_chars_;
@@ -77,6 +83,7 @@ Result<std::unique_ptr<const Model>> LoadWordPiece(const formats::JsonValue& jso
   AKIN_TRY_ASSIGN(const formats::JsonValue vocab_json, json.Get("vocab"));
   AKIN_TRY_ASSIGN(Vocabulary vocab, Vocabulary::Load(vocab_json));
   AKIN_TRY_ASSIGN(const int32_t unk_id, GetUnkId(json, vocab));
+  if (max_chars > kMaxSteps) AKIN_TRY(CheckPieceLength(vocab_json, vocab.longest_piece_bytes()));
   return MakeStage<Model, WordPiece>(std::move(vocab), unk_id, prefix,
                                      static_cast<size_t>(max_chars));
 }

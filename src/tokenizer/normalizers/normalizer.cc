@@ -5,19 +5,19 @@ namespace {
 
 constexpr StageEntry<Normalizer> kNormalizers[] = {
     {"BertNormalizer", LoadBertNormalizer},
+    {"ByteLevel", LoadByteLevelNormalizer},
     {"Lowercase", LoadLowercase},
     {"NFC", LoadNfc},
     {"NFD", LoadNfd},
     {"NFKC", LoadNfkc},
     {"NFKD", LoadNfkd},
+    {"Nmt", LoadNmt},
+    {"Precompiled", LoadPrecompiled},
     {"Prepend", LoadPrepend},
     {"Replace", LoadReplace},
     {"Sequence", LoadNormalizerSequence},
     {"Strip", LoadStrip},
     {"StripAccents", LoadStripAccents},
-    {"ByteLevel", nullptr},
-    {"Nmt", nullptr},
-    {"Precompiled", nullptr},
 };
 
 }  // namespace

@@ -10,6 +10,7 @@ namespace akin::tokenizer {
 class Normalizer {
  public:
   virtual ~Normalizer() = default;
+  // An error is left in `text` (NormalizedText::Fail).
   virtual void Normalize(NormalizedText& text) const = 0;
 };
 
@@ -17,8 +18,9 @@ class Normalizer {
 StageLoader<Normalizer> LoadNormalizer;
 
 // One loader a type, defined in the type's own file; normalizer.cc has the table.
-StageLoader<Normalizer> LoadBertNormalizer, LoadLowercase, LoadNfc, LoadNfd, LoadNfkc, LoadNfkd,
-    LoadPrepend, LoadReplace, LoadNormalizerSequence, LoadStrip, LoadStripAccents;
+StageLoader<Normalizer> LoadBertNormalizer, LoadByteLevelNormalizer, LoadLowercase, LoadNfc,
+    LoadNfd, LoadNfkc, LoadNfkd, LoadNmt, LoadPrecompiled, LoadPrepend, LoadReplace,
+    LoadNormalizerSequence, LoadStrip, LoadStripAccents;
 
 // Steps that several normalizers share.
 void LowercaseText(NormalizedText& text);

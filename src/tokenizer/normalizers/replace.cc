@@ -1,50 +1,59 @@
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "tokenizer/normalizers/normalizer.h"
+#include "tokenizer/pattern.h"
 
 namespace akin::tokenizer {
 namespace {
 
-// Replaces every occurrence of a literal text, from left to right without overlap. The new text
-// belongs to the last character replaced.
-class ReplaceString final : public Normalizer {
+// Replaces every match of a pattern, from left to right without overlap. The new text belongs to
+// the last character before its end.
+class Replace final : public Normalizer {
  public:
-  ReplaceString(std::string_view pattern, std::string_view content)
-      : pattern_(pattern), content_(content) {}
+  Replace(Pattern pattern, std::string_view content)
+      : pattern_(std::move(pattern)), content_(content) {}
 
   void Normalize(NormalizedText& text) const override {
-    const std::string_view source = text.text();
-    size_t match = source.find(pattern_);
-    if (match == source.npos) return;
+    const ByteRange all = {0, static_cast<uint32_t>(text.text().size())};
+    thread_local std::vector<ByteRange> matches;
+    matches.clear();
+    if (all.end == 0) return;  // The reference finds nothing there, not even an empty match.
+    if (Status found = pattern_.FindAll(text.text(), all, matches); !found) {
+      return text.Fail(found.error());
+    }
+    if (!matches.empty()) Write(matches, text);
+    if (matches.capacity() > kKeptMatches) matches = {};
+  }
+
+ private:
+  static constexpr size_t kKeptMatches = size_t{1} << 16;
+
+  void Write(const std::vector<ByteRange>& matches, NormalizedText& text) const {
     Rewriter out(text);
-    size_t done = 0;
-    for (; match != source.npos; match = source.find(pattern_, done)) {
-      out.Copy(match - done);
-      out.Take(pattern_.size());
+    for (const ByteRange match : matches) {
+      out.Copy(match.begin - out.taken());
+      out.Take(match.end - match.begin);
       for (size_t i = 0; i < content_.size(); i += Utf8Length(content_[i])) {
         out.Put(DecodeUtf8(&content_[i]));
       }
-      done = match + pattern_.size();
     }
     out.Copy(out.remaining());
     out.Finish();
   }
 
- private:
-  std::string pattern_, content_;
+  Pattern pattern_;
+  std::string content_;
 };
 
 }  // namespace
 
 Result<std::unique_ptr<const Normalizer>> LoadReplace(const formats::JsonValue& json) {
-  AKIN_TRY_ASSIGN(const formats::JsonValue pattern, json.Get("pattern"));
+  AKIN_TRY_ASSIGN(const formats::JsonValue pattern_json, json.Get("pattern"));
+  AKIN_TRY_ASSIGN(Pattern pattern, Pattern::Load(pattern_json));
   AKIN_TRY_ASSIGN(const std::string_view content, GetString(json, "content"));
-  if (pattern.Find("Regex")) {
-    return UnsupportedModel(pattern.Where(), " is a Regex, which is not supported yet");
-  }
-  AKIN_TRY_ASSIGN(const std::string_view literal, GetString(pattern, "String"));
-  if (literal.empty()) return InvalidModel(pattern.Where(), " is an empty String");
-  return MakeStage<Normalizer, ReplaceString>(literal, content);
+  return MakeStage<Normalizer, Replace>(std::move(pattern), content);
 }
 
 }  // namespace akin::tokenizer

@@ -12,7 +12,10 @@ class NormalizerSequence final : public Normalizer {
       : normalizers_(std::move(normalizers)) {}
 
   void Normalize(NormalizedText& text) const override {
-    for (const auto& normalizer : normalizers_) normalizer->Normalize(text);
+    for (const auto& normalizer : normalizers_) {
+      normalizer->Normalize(text);
+      if (!text.status()) return;
+    }
   }
 
  private:

@@ -16,7 +16,7 @@ Kind KindOf(char32_t c) {
 }
 
 // Cuts at white space, which is dropped, and before and after every punctuation character.
-class BertPreTokenizer final : public PreTokenizer {
+class BertPreTokenizer final : public Cutter {
  public:
   BertPreTokenizer() {
     for (char32_t c = 0; c < 128; ++c) ascii_[c] = KindOf(c);

@@ -6,7 +6,7 @@ namespace akin::tokenizer {
 namespace {
 
 // Cuts numbers (Nd, Nl, No) from the rest, as runs or one by one.
-class Digits final : public PreTokenizer {
+class Digits final : public Cutter {
  public:
   explicit Digits(bool individual)
       : behavior_(individual ? SplitBehavior::kIsolated : SplitBehavior::kContiguous) {}

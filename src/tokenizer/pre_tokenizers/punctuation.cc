@@ -6,7 +6,7 @@ namespace akin::tokenizer {
 namespace {
 
 // Cuts at ASCII's punctuation and at Unicode's P*; symbols outside ASCII are no punctuation.
-class Punctuation final : public PreTokenizer {
+class Punctuation final : public Cutter {
  public:
   explicit Punctuation(SplitBehavior behavior) : behavior_(behavior) {}
 

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <utility>
 
 #include "tokenizer/pre_tokenizers/pre_tokenizer.h"
@@ -10,18 +11,21 @@ class PreTokenizerSequence final : public PreTokenizer {
   explicit PreTokenizerSequence(std::vector<std::unique_ptr<const PreTokenizer>> stages)
       : stages_(std::move(stages)) {}
 
-  void Split(std::string_view text, ByteRange piece,
-             std::vector<ByteRange>& pieces) const override {
-    const size_t first = pieces.size();
-    pieces.push_back(piece);
+  void PreTokenize(NormalizedText& text, std::vector<ByteRange>& pieces,
+                   bool raw_bytes) const override {
     for (const auto& stage : stages_) {
-      // The parts go behind the pieces they are made of, which are then removed.
-      const size_t end = pieces.size();
-      for (size_t i = first; i < end; ++i) stage->Split(text, ByteRange(pieces[i]), pieces);
-      pieces.erase(pieces.begin() + static_cast<std::ptrdiff_t>(first),
-                   pieces.begin() + static_cast<std::ptrdiff_t>(end));
+      stage->PreTokenize(text, pieces, raw_bytes && stage == stages_.back());
+      if (!text.status()) return;
     }
   }
+
+  bool rewrites(bool raw_bytes) const override {
+    return std::ranges::any_of(stages_, [&](const auto& stage) {
+      return stage->rewrites(raw_bytes && stage == stages_.back());
+    });
+  }
+
+  bool maps_bytes() const override { return !stages_.empty() && stages_.back()->maps_bytes(); }
 
  private:
   std::vector<std::unique_ptr<const PreTokenizer>> stages_;

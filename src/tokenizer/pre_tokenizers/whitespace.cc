@@ -5,7 +5,7 @@ namespace akin::tokenizer {
 namespace {
 
 // The matches of \w+|[^\w\s]+: runs of word characters, and runs of what is neither word nor blank.
-class Whitespace final : public PreTokenizer {
+class Whitespace final : public Cutter {
  public:
   void Split(std::string_view text, ByteRange piece,
              std::vector<ByteRange>& pieces) const override {

@@ -5,7 +5,7 @@
 namespace akin::tokenizer {
 namespace {
 
-class WhitespaceSplit final : public PreTokenizer {
+class WhitespaceSplit final : public Cutter {
  public:
   void Split(std::string_view text, ByteRange piece,
              std::vector<ByteRange>& pieces) const override {

@@ -14,6 +14,9 @@ extern const uint16_t kClassData[];
 extern const uint8_t kCombiningClassIndex[];
 extern const uint8_t kCombiningClassData[];
 
+extern const uint8_t kGraphemeBreakIndex[];
+extern const uint8_t kGraphemeBreakData[];
+
 // Maps from a character to a text: the value of c is an entry number, 0 for a character that stays;
 // entry n is kXChars[kXStarts[n] .. kXStarts[n + 1]).
 extern const uint8_t kLowerIndex[];
@@ -37,5 +40,22 @@ struct Composition {
 };
 extern const Composition kCompositions[];
 extern const size_t kNumCompositions;
+
+extern const uint8_t kSplitIndex[];
+extern const uint8_t kSplitData[];
+extern const uint8_t kScriptIndex[];
+extern const uint8_t kScriptData[];
+
+// Properties of regular expressions, sorted by name.
+struct CodePointRange {
+  char32_t first, last;
+};
+struct NamedRanges {
+  const char* name;
+  uint32_t first, count;  // In kPropertyRanges.
+};
+extern const CodePointRange kPropertyRanges[];
+extern const NamedRanges kProperties[];
+extern const size_t kNumProperties;
 
 }  // namespace akin::tokenizer::unicode::tables

@@ -65,4 +65,14 @@ char32_t Compose(char32_t first, char32_t second) {
   return matches ? found->composite : 0;
 }
 
+std::span<const CodePointRange> Property(std::string_view name) {
+  using tables::NamedRanges;
+  const NamedRanges* end = tables::kProperties + tables::kNumProperties;
+  const NamedRanges* found = std::ranges::lower_bound(
+      tables::kProperties, end, name, {},
+      [](const NamedRanges& entry) { return std::string_view(entry.name); });
+  if (found == end || found->name != name) return {};
+  return {tables::kPropertyRanges + found->first, found->count};
+}
+
 }  // namespace akin::tokenizer::unicode

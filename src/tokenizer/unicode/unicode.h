@@ -3,7 +3,9 @@
 // belongs to the stages named beside it and to nothing else.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string_view>
 
 #include "tokenizer/unicode/tables.h"
@@ -32,6 +34,33 @@ inline uint16_t Classes(char32_t c) {
 }
 inline bool Is(char32_t c, uint16_t classes) { return (Classes(c) & classes) != 0; }
 
+// What the cutters made by hand after well-known regular expressions ask: classes of Oniguruma, of
+// Unicode 16. In the order of SPLIT_CLASSES in tools/make_unicode_tables.py.
+enum SplitClass : uint8_t {
+  kLetter = 1 << 0,     // \p{L}
+  kNumber = 1 << 1,     // \p{N}
+  kBlank = 1 << 2,      // \s
+  kUpperLike = 1 << 3,  // [\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]
+  kLowerLike = 1 << 4,  // [\p{Ll}\p{Lm}\p{Lo}\p{M}]
+  kNewline = 1 << 5,    // [\r\n]
+};
+
+inline uint8_t SplitClasses(char32_t c) {
+  return tables::kSplitData[tables::kSplitIndex[c >> 7] << 7 | (c & 127)];
+}
+
+// The script of `c` as UnicodeScripts tells them apart; the numbers mean nothing but kAnyScript.
+inline uint8_t Script(char32_t c) {
+  return tables::kScriptData[tables::kScriptIndex[c >> 7] << 7 | (c & 127)];
+}
+inline constexpr uint8_t kAnyScript = 0;
+
+// Code points [first, last].
+using tables::CodePointRange;
+// The ranges, in order, of what Oniguruma calls \p{name}: a general category, a script or a POSIX
+// class. `name` is in lower case without blanks, '_' and '-'. Empty: not known.
+std::span<const CodePointRange> Property(std::string_view name);
+
 inline uint8_t CombiningClass(char32_t c) {
   return tables::kCombiningClassData[tables::kCombiningClassIndex[c >> 7] << 7 | (c & 127)];
 }
@@ -55,5 +84,37 @@ std::u32string_view Decompose(char32_t c, bool compatibility, Decomposition& res
 
 // The character that `first` followed by `second` composes to, 0 if there is none.
 char32_t Compose(char32_t first, char32_t second);
+
+// What a character means for the borders of grapheme clusters: the classes of Unicode's annex 29,
+// in the order of grapheme_tables() in tools/make_unicode_tables.py.
+enum class GraphemeBreak : uint8_t {
+  kOther,
+  kControl,
+  kPrepend,
+  kL,
+  kV,
+  kT,
+  kLv,
+  kLvt,
+  kSpacingMark,
+  kExtend,
+  kExtendedPictographic,
+  kConjunctExtend,     // An Extend that may stand inside a conjunct,
+  kConjunctLinker,     // an Extend that makes one,
+  kConjunctConsonant,  // and what it joins.
+  kCr,
+  kLf,
+  kZwj,
+  kRegionalIndicator,
+};
+
+inline GraphemeBreak GraphemeBreakOf(char32_t c) {
+  return static_cast<GraphemeBreak>(
+      tables::kGraphemeBreakData[tables::kGraphemeBreakIndex[c >> 7] << 7 | (c & 127)]);
+}
+
+// The number of bytes of the extended grapheme cluster that `text`, valid UTF-8 and not empty,
+// begins with.
+size_t GraphemeLength(std::string_view text);
 
 }  // namespace akin::tokenizer::unicode

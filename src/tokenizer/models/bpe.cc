@@ -1,0 +1,454 @@
+// Byte-pair encoding: a piece starts as its characters; of all neighbouring pairs that have a merge
+// the one with the lowest rank is merged, the leftmost of equals, until none is left.
+//
+//   l o w e r  ->  lo w e r  ->  low e r  ->  low er  ->  lower
+//
+// Short pieces keep the rank of every pair in an array and look for the lowest by a linear scan;
+// long ones (a megabyte of one letter) take the pairs from a heap, so that they cost n log n.
+// Before either, the word cache is asked.
+//
+// (Sennrich, Haddow, Birch: Neural Machine Translation of Rare Words with Subword Units, 2016.)
+#include <algorithm>
+#include <array>
+#include <functional>
+#include <limits>
+#include <string>
+#include <utility>
+
+#include "base/strings.h"
+#include "base/utf8.h"
+#include "tokenizer/byte_characters.h"
+#include "tokenizer/models/merge_table.h"
+#include "tokenizer/models/model.h"
+#include "tokenizer/models/vocabulary.h"
+
+namespace akin::tokenizer {
+namespace {
+
+using formats::JsonValue;
+
+constexpr uint32_t kNone = ~uint32_t{0};
+constexpr size_t kShortPiece = 64;  // Symbols; above, the heap is faster.
+
+constexpr size_t kMaxMarkBytes = 16;  // "##", "</w>": every character may carry them.
+
+struct BpeOptions {
+  std::optional<int32_t> unk_id;
+  std::string prefix;  // continuing_subword_prefix, of every symbol but the first.
+  std::string suffix;  // end_of_word_suffix, of the last symbol.
+  bool fuse_unk = false;
+  bool ignore_merges = false;
+  bool byte_fallback = false;
+};
+
+// The symbols of a piece while they are merged. Four arrays of `capacity` in one memory.
+struct Symbols {
+  uint32_t* ids;
+  uint32_t* sizes;  // Bytes of the piece that a symbol stands for.
+  uint32_t* next;   // The symbol after, and
+  uint32_t* previous;
+  size_t count = 0;
+
+  Symbols(uint32_t* memory, size_t capacity)
+      : ids(memory),
+        sizes(memory + capacity),
+        next(memory + 2 * capacity),
+        previous(memory + 3 * capacity) {}
+  static constexpr size_t kArrays = 4;
+
+  void Add(int32_t id, size_t bytes) {
+    ids[count] = static_cast<uint32_t>(id);
+    sizes[count++] = static_cast<uint32_t>(bytes);
+  }
+};
+
+// The lowest rank first, pair after pair, by scans over the ranks.
+void MergeShort(const MergeTable& merges, Symbols& symbols) {
+  std::array<uint32_t, kShortPiece> ranks;
+  uint32_t* const ids = symbols.ids;
+  uint32_t* const sizes = symbols.sizes;
+  size_t count = symbols.count;
+  const auto rank = [&](size_t i) { return merges.Find(ids[i], ids[i + 1]).rank; };
+  for (size_t i = 0; i + 1 < count; ++i) ranks[i] = rank(i);
+  while (count > 1) {
+    size_t best = 0;
+    for (size_t i = 1; i + 1 < count; ++i) best = ranks[i] < ranks[best] ? i : best;
+    if (ranks[best] == MergeTable::kNoRank) break;
+    ids[best] = merges.Find(ids[best], ids[best + 1]).merged;
+    sizes[best] += sizes[best + 1];
+    --count;
+    for (size_t i = best + 1; i < count; ++i) {
+      ids[i] = ids[i + 1];
+      sizes[i] = sizes[i + 1];
+      ranks[i - 1] = ranks[i];
+    }
+    if (best > 0) ranks[best - 1] = rank(best - 1);
+    if (best + 1 < count) ranks[best] = rank(best);
+  }
+  symbols.count = count;
+}
+
+// The same from a heap of (rank, place). A pair that has changed since it was put there has another
+// rank now, or none, and is passed over.
+class HeapMerger {
+ public:
+  HeapMerger(const MergeTable& merges, Symbols& symbols, std::vector<uint64_t>& heap)
+      : merges_(merges), symbols_(symbols), heap_(heap) {}
+
+  void Run() {
+    heap_.clear();
+    const auto count = static_cast<uint32_t>(symbols_.count);
+    for (uint32_t i = 0; i < count; ++i) {
+      symbols_.previous[i] = i == 0 ? kNone : i - 1;
+      symbols_.next[i] = i + 1 == count ? kNone : i + 1;
+    }
+    for (uint32_t i = 0; i + 1 < count; ++i) {
+      if (const uint64_t entry = Entry(i); entry != kNoEntry) heap_.push_back(entry);
+    }
+    std::ranges::make_heap(heap_, std::greater<>());
+    while (!heap_.empty()) {
+      std::ranges::pop_heap(heap_, std::greater<>());
+      const uint64_t entry = heap_.back();
+      heap_.pop_back();
+      const auto place = static_cast<uint32_t>(entry);
+      if (symbols_.ids[place] != kNone && Entry(place) == entry) Merge(place);
+    }
+    Compact(count);
+  }
+
+ private:
+  static constexpr uint64_t kNoEntry = ~uint64_t{0};
+
+  // What the heap holds of the pair that begins at `place`.
+  uint64_t Entry(uint32_t place) const {
+    const uint32_t next = symbols_.next[place];
+    if (next == kNone) return kNoEntry;
+    const uint32_t rank = merges_.Find(symbols_.ids[place], symbols_.ids[next]).rank;
+    return rank == MergeTable::kNoRank ? kNoEntry : uint64_t{rank} << 32 | place;
+  }
+
+  void Push(uint32_t place) {
+    const uint64_t entry = Entry(place);
+    if (entry == kNoEntry) return;
+    heap_.push_back(entry);
+    std::ranges::push_heap(heap_, std::greater<>());
+  }
+
+  void Merge(uint32_t place) {
+    const uint32_t right = symbols_.next[place];
+    symbols_.ids[place] = merges_.Find(symbols_.ids[place], symbols_.ids[right]).merged;
+    symbols_.sizes[place] += symbols_.sizes[right];
+    symbols_.ids[right] = kNone;
+    const uint32_t next = symbols_.next[place] = symbols_.next[right];
+    if (next != kNone) symbols_.previous[next] = place;
+    if (symbols_.previous[place] != kNone) Push(symbols_.previous[place]);
+    Push(place);
+  }
+
+  void Compact(uint32_t count) {
+    size_t kept = 0;
+    for (uint32_t i = 0; i < count; ++i) {
+      if (symbols_.ids[i] == kNone) continue;
+      symbols_.ids[kept] = symbols_.ids[i];
+      symbols_.sizes[kept++] = symbols_.sizes[i];
+    }
+    symbols_.count = kept;
+  }
+
+  const MergeTable& merges_;
+  Symbols& symbols_;
+  std::vector<uint64_t>& heap_;
+};
+
+class Bpe final : public Model {
+ public:
+  Bpe(Vocabulary vocab, MergeTable merges, BpeOptions options)
+      : vocab_(std::move(vocab)), merges_(std::move(merges)), options_(std::move(options)) {
+    for (unsigned char c = 0; c < ascii_.size(); ++c) {
+      ascii_[c] = vocab_.Id(std::string(1, static_cast<char>(c))).value_or(-1);
+    }
+    constexpr char kHex[] = "0123456789ABCDEF";
+    for (size_t byte = 0; byte < byte_ids_.size(); ++byte) {
+      const std::string token = {'<', '0', 'x', kHex[byte / 16], kHex[byte % 16], '>'};
+      byte_ids_[byte] = vocab_.Id(token).value_or(-1);
+    }
+  }
+
+  void Tokenize(std::string_view text, std::span<const ByteRange> pieces,
+                ModelOutput out) const override {
+    for (size_t i = 0; i < pieces.size(); ++i) {
+      const ByteRange range = pieces[i];
+      const std::string_view piece = text.substr(range.begin, range.end - range.begin);
+      if (out.places != nullptr) {
+        TokenizeWithPlaces(piece, range, i, out);
+      } else {
+        TokenizeCached(piece, out);
+      }
+    }
+  }
+
+  // Only the words that the cache does not know are mapped.
+  bool reads_raw_bytes() const override { return true; }
+
+  std::optional<int32_t> TokenToId(std::string_view token) const override {
+    return vocab_.Id(token);
+  }
+  std::optional<std::string_view> IdToToken(int32_t id) const override { return vocab_.Piece(id); }
+  size_t vocab_size() const override { return vocab_.size(); }
+  int32_t max_id() const override { return vocab_.max_id(); }
+
+ private:
+  void TokenizeCached(std::string_view piece, ModelOutput& out) const {
+    WordCache::Slot slot;
+    const auto known = out.scratch.words.Find(model_number_, piece, slot);
+    if (known.data() != nullptr) {
+      out.ids.insert(out.ids.end(), known.begin(), known.end());
+      return;
+    }
+    const size_t first = out.ids.size();
+    const std::string_view characters =
+        out.raw_bytes ? ByteCharacters(piece, out.scratch.characters) : piece;
+    TokenizePiece(characters, out.scratch, [&](int32_t id, size_t) { out.ids.push_back(id); });
+    out.scratch.words.Insert(model_number_, piece, slot, std::span(out.ids).subspan(first));
+  }
+
+  // What ByteLevel would have written; `storage` holds it.
+  static std::string_view ByteCharacters(std::string_view bytes, std::string& storage) {
+    storage.clear();
+    for (const char byte : bytes) {
+      char utf8[kMaxUtf8Bytes];
+      storage.append(utf8, EncodeUtf8(kByteCharacters[static_cast<unsigned char>(byte)], utf8));
+    }
+    return storage;
+  }
+
+  // Places follow from the sizes of the symbols: after characters that vanished they slide left,
+  // as in the reference.
+  void TokenizeWithPlaces(std::string_view piece, ByteRange range, size_t index,
+                          ModelOutput& out) const {
+    uint32_t begin = range.begin;
+    TokenizePiece(piece, out.scratch, [&](int32_t id, size_t bytes) {
+      // Bytes of a prefix or suffix count when they fall back: they must not lead out of the piece.
+      const uint32_t first = std::min(begin, range.end - 1);
+      begin += static_cast<uint32_t>(bytes);
+      out.Add(id, {first, std::min(begin, range.end)}, index);
+    });
+  }
+
+  // Calls add(id, bytes) for every token.
+  template <typename Add>
+  void TokenizePiece(std::string_view piece, ModelScratch& scratch, Add add) const {
+    if (options_.ignore_merges) {
+      if (const auto id = vocab_.Id(piece)) return add(*id, piece.size());
+    }
+    const size_t capacity = MaxSymbols(piece);
+    std::array<uint32_t, Symbols::kArrays * kShortPiece> memory;
+    if (capacity <= kShortPiece) {
+      Symbols symbols(memory.data(), capacity);
+      AddSymbols(piece, symbols);
+      MergeShort(merges_, symbols);
+      for (size_t i = 0; i < symbols.count; ++i) {
+        add(static_cast<int32_t>(symbols.ids[i]), symbols.sizes[i]);
+      }
+      return;
+    }
+    if (scratch.symbols.size() < Symbols::kArrays * capacity) {
+      scratch.symbols.resize(Symbols::kArrays * capacity);
+    }
+    Symbols symbols(scratch.symbols.data(), capacity);
+    AddSymbols(piece, symbols);
+    HeapMerger(merges_, symbols, scratch.queue).Run();
+    for (size_t i = 0; i < symbols.count; ++i) {
+      add(static_cast<int32_t>(symbols.ids[i]), symbols.sizes[i]);
+    }
+  }
+
+  // No piece begins with more symbols. Only bytes that fall back are more than the characters.
+  size_t MaxSymbols(std::string_view piece) const {
+    if (!options_.byte_fallback) return piece.size();
+    return piece.size() * (1 + options_.prefix.size()) + options_.suffix.size();
+  }
+
+  // The symbols that `piece` begins with: its characters, where the vocabulary has them.
+  void AddSymbols(std::string_view piece, Symbols& symbols) const {
+    const bool plain = options_.prefix.empty() && options_.suffix.empty();
+    uint32_t unk_bytes = 0;  // Of an unknown token that is not written yet.
+    for (size_t i = 0; i < piece.size();) {
+      const std::string_view c = piece.substr(i, Utf8Length(piece[i]));
+      const int32_t id = plain ? CharId(c) : MarkedCharId(c, i == 0, i + c.size() == piece.size());
+      i += c.size();
+      if (id >= 0) {
+        if (unk_bytes > 0) symbols.Add(*options_.unk_id, unk_bytes);
+        unk_bytes = 0;
+        symbols.Add(id, c.size());
+        continue;
+      }
+      if (options_.byte_fallback && AddBytes(c, i == c.size(), i == piece.size(), symbols))
+        continue;
+      if (!options_.unk_id) continue;
+      if (unk_bytes > 0 && !options_.fuse_unk) {
+        symbols.Add(*options_.unk_id, unk_bytes);
+        unk_bytes = 0;
+      }
+      unk_bytes += static_cast<uint32_t>(c.size());
+    }
+    if (unk_bytes > 0) symbols.Add(*options_.unk_id, unk_bytes);
+  }
+
+  int32_t CharId(std::string_view c) const {
+    return c.size() == 1 ? ascii_[static_cast<unsigned char>(c[0])] : vocab_.Id(c).value_or(-1);
+  }
+
+  std::string Marked(std::string_view c, bool first, bool last) const {
+    std::string text;
+    if (!first) text += options_.prefix;
+    text += c;
+    if (last) text += options_.suffix;
+    return text;
+  }
+  int32_t MarkedCharId(std::string_view c, bool first, bool last) const {
+    return vocab_.Id(Marked(c, first, last)).value_or(-1);
+  }
+
+  // One symbol for every byte of an unknown character, marks included, if all of them exist.
+  bool AddBytes(std::string_view c, bool first, bool last, Symbols& symbols) const {
+    const auto exists = [this](char byte) {
+      return byte_ids_[static_cast<unsigned char>(byte)] >= 0;
+    };
+    const bool has_prefix = !first && !options_.prefix.empty();
+    const bool has_suffix = last && !options_.suffix.empty();
+    const std::string marked = has_prefix || has_suffix ? Marked(c, first, last) : std::string();
+    const std::string_view bytes = marked.empty() ? c : marked;
+    if (!std::ranges::all_of(bytes, exists)) return false;
+    for (const char byte : bytes) symbols.Add(byte_ids_[static_cast<unsigned char>(byte)], 1);
+    return true;
+  }
+
+  Vocabulary vocab_;
+  MergeTable merges_;
+  BpeOptions options_;
+  std::array<int32_t, 128> ascii_;     // Ids of single characters, -1: none,
+  std::array<int32_t, 256> byte_ids_;  // and of <0x00> to <0xFF>.
+  uint32_t model_number_ = WordCache::NewModelNumber();
+};
+
+// "a b" or ["a", "b"]. Both forms never stand in one file.
+Result<std::pair<std::string_view, std::string_view>> ReadMerge(const JsonValue& json, bool pairs) {
+  if (pairs) {
+    AKIN_TRY_ASSIGN(const auto parts, json.AsArray());
+    if (json.size() != 2) {
+      return InvalidModel(json.Where(), " has ", json.size(), " parts, expected 2");
+    }
+    std::array<std::string_view, 2> texts;
+    size_t i = 0;
+    for (const JsonValue part : parts) {
+      AKIN_TRY_ASSIGN(texts[i], part.AsString());
+      ++i;
+    }
+    return std::pair(texts[0], texts[1]);
+  }
+  AKIN_TRY_ASSIGN(const std::string_view text, json.AsString());
+  const size_t space = text.find(' ');
+  if (space == text.npos || text.find(' ', space + 1) != text.npos) {
+    return InvalidModel(json.Where(), " is ", json.Found(), ", expected two parts with a blank");
+  }
+  return std::pair(text.substr(0, space), text.substr(space + 1));
+}
+
+Result<uint32_t> MergePart(const JsonValue& merge, std::string_view part, const Vocabulary& vocab) {
+  if (const auto id = vocab.Id(part)) return static_cast<uint32_t>(*id);
+  return InvalidModel(merge.Where(), ": ", part.substr(0, 40), " is not in the vocabulary");
+}
+
+// The same for a merged piece: training gives them ids in the order of the merges, so that the one
+// after the last is tried before the table.
+Result<uint32_t> MergedPiece(const JsonValue& merge, std::string_view piece, uint32_t last,
+                             const Vocabulary& vocab) {
+  const auto next = static_cast<int32_t>(last + 1);
+  if (vocab.Piece(next) == piece) return static_cast<uint32_t>(next);
+  return MergePart(merge, piece, vocab);
+}
+
+Result<MergeTable> LoadMerges(const JsonValue& json, const Vocabulary& vocab, size_t prefix_bytes) {
+  AKIN_TRY_ASSIGN(const auto values, json.AsArray());
+  std::vector<MergeTable::Merge> merges;
+  merges.reserve(json.size());
+  std::string merged;
+  uint32_t last = 0;  // The piece merged before.
+  const bool pairs = json.size() > 0 && (*values.begin()).is_array();
+  for (const JsonValue value : values) {
+    if (!pairs && value.is_string() && value.AsString()->starts_with("#version")) continue;
+    AKIN_TRY_ASSIGN(const auto parts, ReadMerge(value, pairs));
+    const auto [left, right] = parts;
+    if (right.size() < prefix_bytes) {
+      return InvalidModel(value.Where(), " is shorter than continuing_subword_prefix");
+    }
+    merged.assign(left).append(right.substr(prefix_bytes));
+    MergeTable::Merge merge = {.rank = static_cast<uint32_t>(merges.size())};
+    AKIN_TRY_ASSIGN(merge.left, MergePart(value, left, vocab));
+    AKIN_TRY_ASSIGN(merge.right, MergePart(value, right, vocab));
+    AKIN_TRY_ASSIGN(merge.merged, MergedPiece(value, merged, last, vocab));
+    last = merge.merged;
+    merges.push_back(merge);
+  }
+  return MergeTable(merges);
+}
+
+// A member that may be null or missing.
+std::optional<JsonValue> FindSet(const JsonValue& json, std::string_view key) {
+  const std::optional<JsonValue> value = json.Find(key);
+  return value && !value->is_null() ? value : std::nullopt;
+}
+Result<bool> FindBool(const JsonValue& json, std::string_view key) {
+  const std::optional<JsonValue> value = FindSet(json, key);
+  return value ? value->AsBool() : false;
+}
+Result<std::string> FindString(const JsonValue& json, std::string_view key) {
+  const std::optional<JsonValue> value = FindSet(json, key);
+  if (!value) return std::string();
+  AKIN_TRY_ASSIGN(const std::string_view text, value->AsString());
+  return std::string(text);
+}
+
+// Merges left out at random are for training.
+Status CheckDropout(const JsonValue& json) {
+  const std::optional<JsonValue> dropout = FindSet(json, "dropout");
+  if (!dropout) return {};
+  AKIN_TRY_ASSIGN(const double probability, dropout->AsDouble());
+  if (probability == 0) return {};
+  if (!(probability > 0 && probability <= 1)) {
+    return InvalidModel(dropout->Where(), " is ", dropout->Found(), ", expected 0 to 1");
+  }
+  return UnsupportedModel(dropout->Where(), " is ", dropout->Found(), ", only 0 is supported");
+}
+
+Result<BpeOptions> LoadOptions(const JsonValue& json, const Vocabulary& vocab) {
+  AKIN_TRY(CheckDropout(json));
+  BpeOptions options;
+  AKIN_TRY_ASSIGN(options.prefix, FindString(json, "continuing_subword_prefix"));
+  AKIN_TRY_ASSIGN(options.suffix, FindString(json, "end_of_word_suffix"));
+  for (const std::string* mark : {&options.prefix, &options.suffix}) {
+    if (mark->size() <= kMaxMarkBytes) continue;
+    return UnsupportedModel(json.Where(), " has a prefix or suffix of ", mark->size(),
+                            " bytes, at most ", kMaxMarkBytes, " are supported");
+  }
+  AKIN_TRY_ASSIGN(options.fuse_unk, FindBool(json, "fuse_unk"));
+  AKIN_TRY_ASSIGN(options.byte_fallback, FindBool(json, "byte_fallback"));
+  AKIN_TRY_ASSIGN(options.ignore_merges, FindBool(json, "ignore_merges"));
+  if (!FindSet(json, "unk_token")) return options;
+  AKIN_TRY_ASSIGN(options.unk_id, GetUnkId(json, vocab));
+  return options;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<const Model>> LoadBpe(const JsonValue& json) {
+  AKIN_TRY_ASSIGN(const JsonValue vocab_json, json.Get("vocab"));
+  AKIN_TRY_ASSIGN(Vocabulary vocab, Vocabulary::Load(vocab_json));
+  AKIN_TRY_ASSIGN(BpeOptions options, LoadOptions(json, vocab));
+  AKIN_TRY_ASSIGN(const JsonValue merges_json, json.Get("merges"));
+  AKIN_TRY_ASSIGN(MergeTable merges, LoadMerges(merges_json, vocab, options.prefix.size()));
+  return MakeStage<Model, Bpe>(std::move(vocab), std::move(merges), std::move(options));
+}
+
+}  // namespace akin::tokenizer

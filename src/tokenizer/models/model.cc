@@ -32,6 +32,7 @@ void ModelScratch::Trim() {
   if (symbols.capacity() > kKeptElements) symbols = {};
   if (queue.capacity() > kKeptElements) queue = {};
   if (path.capacity() > kKeptElements) path = {};
+  if (mapped.capacity() > kKeptElements) mapped = {};
 }
 
 }  // namespace akin::tokenizer

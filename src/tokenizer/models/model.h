@@ -34,6 +34,7 @@ struct ModelScratch {
   std::vector<uint32_t> symbols;
   std::vector<uint64_t> queue;
   std::vector<PathNode> path;
+  std::string mapped;
 
   // Gives back what a very long piece needed.
   void Trim();
@@ -44,6 +45,7 @@ struct ModelOutput {
   std::vector<int32_t>& ids;
   std::vector<TokenPlace>* places;
   ModelScratch& scratch;
+  bool raw_bytes = false;  // Of the pieces, see Model::reads_raw_bytes.
 
   void Add(int32_t id, ByteRange range, size_t piece) {
     ids.push_back(id);
@@ -63,6 +65,10 @@ class Model {
   // Appends the tokens of text[pieces[0]], text[pieces[1]], ... to `out`.
   virtual void Tokenize(std::string_view text, std::span<const ByteRange> pieces,
                         ModelOutput out) const = 0;
+
+  // Whether Tokenize also takes pieces in which ByteLevel has not written the bytes as visible
+  // characters yet (ModelOutput::raw_bytes, then without places).
+  virtual bool reads_raw_bytes() const { return false; }
 
   virtual std::optional<int32_t> TokenToId(std::string_view token) const = 0;
   virtual std::optional<std::string_view> IdToToken(int32_t id) const = 0;

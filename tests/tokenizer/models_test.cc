@@ -2,6 +2,7 @@
 #include <random>
 
 #include "tokenizer/models/double_array_trie.h"
+#include "tokenizer/models/model.h"
 #include "tokenizer/models/score.h"
 #include "tokenizer/models/word_cache.h"
 #include "tokenizer/tiny.h"
@@ -119,6 +120,27 @@ TEST(Bpe, LongPiecesMergeLikeShortOnes) {
   }
   // Linear, or nearly: a quadratic way would take minutes.
   EXPECT_EQ(Encode(*pipeline, std::string(1 << 20, 'a')).ids, Ids(1 << 18, 8));
+}
+
+TEST(Bpe, RawBytesAreReadAsByteLevelWritesThem) {
+  const auto json = formats::JsonDocument::Parse(
+      R"({"type":"BPE","vocab":{"a":0,"Ġ":1,"Ã":2,"©":3,"Ã©":4,"Ġa":5},)"
+      R"("merges":["Ã ©","Ġ a"]})",
+      "tokenizer.json");
+  const auto model = LoadModel(json->root());
+  ASSERT_TRUE(model && (*model)->reads_raw_bytes());
+  ModelScratch scratch;
+  const auto ids = [&](std::string_view text, bool raw) {
+    Ids out;
+    const ByteRange piece = {0, static_cast<uint32_t>(text.size())};
+    (*model)->Tokenize(text, {&piece, 1}, {out, nullptr, scratch, raw});
+    return out;
+  };
+  for (int round = 0; round < 2; ++round) {  // New, then from the cache.
+    EXPECT_EQ(ids(" aé", true), (Ids{5, 4}));
+    EXPECT_EQ(ids("ĠaÃ©", false), (Ids{5, 4}));
+    EXPECT_EQ(ids("Ã", true), Ids{2});  // Two bytes, of which only the first has a token.
+  }
 }
 
 TEST(Bpe, BrokenMergesAreNamed) {

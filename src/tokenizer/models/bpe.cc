@@ -17,7 +17,6 @@
 
 #include "base/strings.h"
 #include "base/utf8.h"
-#include "tokenizer/byte_characters.h"
 #include "tokenizer/models/merge_table.h"
 #include "tokenizer/models/model.h"
 #include "tokenizer/models/vocabulary.h"
@@ -160,6 +159,27 @@ class HeapMerger {
   std::vector<uint64_t>& heap_;
 };
 
+// Whether ByteLevel leaves a byte as the Latin-1 character that it is.
+bool IsVisibleByte(unsigned byte) {
+  return (byte >= '!' && byte <= '~') || (byte >= 0xA1 && byte != 0xAD);
+}
+
+// ByteLevel's characters: the visible bytes of Latin-1, and U+0100 onwards for the others in order.
+std::array<char32_t, 256> ByteLevelChars() {
+  std::array<char32_t, 256> chars;
+  char32_t next = 0x100;
+  for (unsigned byte = 0; byte < 256; ++byte) chars[byte] = IsVisibleByte(byte) ? byte : next++;
+  return chars;
+}
+
+void MapBytes(std::string_view bytes, std::string& mapped) {
+  static const std::array<char32_t, 256> chars = ByteLevelChars();
+  mapped.resize(2 * bytes.size());
+  char* end = mapped.data();
+  for (const char byte : bytes) end += EncodeUtf8(chars[static_cast<unsigned char>(byte)], end);
+  mapped.resize(static_cast<size_t>(end - mapped.data()));
+}
+
 class Bpe final : public Model {
  public:
   Bpe(Vocabulary vocab, MergeTable merges, BpeOptions options)
@@ -187,9 +207,7 @@ class Bpe final : public Model {
     }
   }
 
-  // Only the words that the cache does not know are mapped.
   bool reads_raw_bytes() const override { return true; }
-
   std::optional<int32_t> TokenToId(std::string_view token) const override {
     return vocab_.Id(token);
   }
@@ -198,28 +216,20 @@ class Bpe final : public Model {
   int32_t max_id() const override { return vocab_.max_id(); }
 
  private:
+  // A raw piece is known by its bytes; ByteLevel's characters are written only for a new one.
   void TokenizeCached(std::string_view piece, ModelOutput& out) const {
+    const uint32_t number = out.raw_bytes ? raw_model_number_ : model_number_;
     WordCache::Slot slot;
-    const auto known = out.scratch.words.Find(model_number_, piece, slot);
+    const auto known = out.scratch.words.Find(number, piece, slot);
     if (known.data() != nullptr) {
       out.ids.insert(out.ids.end(), known.begin(), known.end());
       return;
     }
     const size_t first = out.ids.size();
-    const std::string_view characters =
-        out.raw_bytes ? ByteCharacters(piece, out.scratch.characters) : piece;
-    TokenizePiece(characters, out.scratch, [&](int32_t id, size_t) { out.ids.push_back(id); });
-    out.scratch.words.Insert(model_number_, piece, slot, std::span(out.ids).subspan(first));
-  }
-
-  // What ByteLevel would have written; `storage` holds it.
-  static std::string_view ByteCharacters(std::string_view bytes, std::string& storage) {
-    storage.clear();
-    for (const char byte : bytes) {
-      char utf8[kMaxUtf8Bytes];
-      storage.append(utf8, EncodeUtf8(kByteCharacters[static_cast<unsigned char>(byte)], utf8));
-    }
-    return storage;
+    if (out.raw_bytes) MapBytes(piece, out.scratch.mapped);
+    TokenizePiece(out.raw_bytes ? std::string_view(out.scratch.mapped) : piece, out.scratch,
+                  [&](int32_t id, size_t) { out.ids.push_back(id); });
+    out.scratch.words.Insert(number, piece, slot, std::span(out.ids).subspan(first));
   }
 
   // Places follow from the sizes of the symbols: after characters that vanished they slide left,
@@ -330,6 +340,7 @@ class Bpe final : public Model {
   std::array<int32_t, 128> ascii_;     // Ids of single characters, -1: none,
   std::array<int32_t, 256> byte_ids_;  // and of <0x00> to <0xFF>.
   uint32_t model_number_ = WordCache::NewModelNumber();
+  uint32_t raw_model_number_ = WordCache::NewModelNumber();  // Of raw pieces.
 };
 
 // "a b" or ["a", "b"]. Both forms never stand in one file.

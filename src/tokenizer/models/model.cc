@@ -32,7 +32,7 @@ void ModelScratch::Trim() {
   if (symbols.capacity() > kKeptElements) symbols = {};
   if (queue.capacity() > kKeptElements) queue = {};
   if (path.capacity() > kKeptElements) path = {};
-  if (characters.capacity() > kKeptElements) characters = {};
+  if (mapped.capacity() > kKeptElements) mapped = {};
 }
 
 }  // namespace akin::tokenizer

@@ -32,9 +32,9 @@ struct ModelScratch {
   WordCache words;
   // For pieces too long for the stack.
   std::vector<uint32_t> symbols;
-  std::string characters;
   std::vector<uint64_t> queue;
   std::vector<PathNode> path;
+  std::string mapped;
 
   // Gives back what a very long piece needed.
   void Trim();

@@ -41,8 +41,8 @@ class WordCache {
     uint32_t begin;      // In arena_: the ids, then the key's bytes.
     uint16_t num_ids, key_bytes;
   };
-  static constexpr uint32_t kNumEntries = 1 << 15, kMaxUsed = kNumEntries / 2;
-  static constexpr size_t kArenaWords = size_t{1} << 18;
+  static constexpr uint32_t kNumEntries = 1 << 16, kMaxUsed = kNumEntries / 2;
+  static constexpr size_t kArenaWords = size_t{1} << 19;
 
   uint64_t seed_;
   std::vector<Entry> entries_;  // Empty before the first Insert.

@@ -18,6 +18,9 @@ if(AKIN_SANITIZE)
   target_compile_options(akin_build_flags INTERFACE -fsanitize=${AKIN_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   target_link_options(akin_build_flags INTERFACE -fsanitize=${AKIN_SANITIZE})
 endif()
+if(AKIN_FUZZ)
+  target_compile_options(akin_build_flags INTERFACE -fsanitize=fuzzer-no-link)
+endif()
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 
 # akin_folder(NAME SOURCES ... DEPS ...): one folder of src/ as an object library. DEPS are the folders below it that it

@@ -74,6 +74,10 @@ Result<LineReader::Event> LineReader::Next(std::string_view& line, bool may_idle
   }
 }
 
+bool LineReader::has_line() const {
+  return memchr(buffer_.data() + scanned_, '\n', end_ - scanned_) != nullptr;
+}
+
 std::string_view LineReader::TakeLine(size_t end, size_t next) {
   std::string_view line(buffer_.data() + begin_, end - begin_);
   bytes_consumed_ += static_cast<int64_t>(next - begin_);

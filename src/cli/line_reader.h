@@ -48,6 +48,9 @@ class LineReader {
   // Errors: kInputUnreadable; InvalidInput (line too long).
   Result<Event> Next(std::string_view& line, bool may_idle);
 
+  // Whether Next has a line without reading: else it is time to pass on what was made of the lines
+  // so far.
+  bool has_line() const;
   // Bytes of the buffer that may be read behind the end of the line last returned.
   size_t readable_past_line() const { return buffer_.size() - line_end_; }
   // Of the line last returned, from 1.

@@ -1,4 +1,6 @@
 // `akin tokenize`: what the model sees of a text.
+#include <unistd.h>
+
 #include <algorithm>
 #include <memory>
 
@@ -8,9 +10,12 @@
 #include "cli/command.h"
 #include "cli/exit_status.h"
 #include "cli/json_writer.h"
+#include "cli/line_reader.h"
 #include "cli/model_access.h"
 #include "cli/strings.h"
 #include "cli/terminal.h"
+#include "cli/tokenize_answer.h"
+#include "cli/tokenize_request.h"
 #include "cli/utf8.h"
 
 namespace akin::cli {
@@ -25,6 +30,7 @@ struct TokenizeArguments {
   bool json = false;
   bool ids = false;
   bool count = false;
+  bool jsonl = false;
 
   EncodeOptions ToEncodeOptions() const {
     EncodeOptions options;
@@ -135,10 +141,48 @@ Status CheckShape(const Encoding& encoding, const EncodeOptions& options) {
   return MakeError(ErrorCode::kInternal, "the tokenizer gave fewer offsets than tokens");
 }
 
-VerbResult Tokenize(const TokenizeArguments& arguments) {
-  if (arguments.json + arguments.ids + arguments.count > 1) {
-    return InvalidInput("only one of --json, --ids and --count can be given");
+// Requests from a program, one a line, until the input ends. What is answered is written as soon as
+// no further request is there, so that a caller may wait for each answer.
+VerbResult ServeRequests(const TokenizeArguments& arguments) {
+  if (!arguments.input.source.texts.empty()) {
+    return InvalidInput(
+        "--jsonl reads requests from standard input or --input, not from arguments");
   }
+  if (arguments.no_special || arguments.max_tokens > 0) {
+    return InvalidInput(
+        "with --jsonl each request has its own \"add_special_tokens\" and "
+        "\"truncation\": --no-special and --max-tokens are for texts");
+  }
+  AKIN_TRY_ASSIGN(const Tokenizer tokenizer, LoadTokenizer(arguments));
+  FileDescriptor file;
+  const std::string& input = arguments.input.source.input;
+  const bool is_file = !input.empty() && input != "-";
+  if (is_file) {
+    AKIN_TRY_ASSIGN(file, OpenInput(input));
+  }
+  LineReader reader(is_file ? file.get() : STDIN_FILENO, is_file ? input : "standard input",
+                    nullptr);
+  TokenizeRequestParser parser;
+  constexpr size_t kMostWaiting = size_t{1} << 20;
+  std::string answers;
+  for (std::string_view line;;) {
+    if (!answers.empty() && (!reader.has_line() || answers.size() > kMostWaiting)) {
+      AKIN_TRY(WriteToStdout(answers));
+      answers.clear();
+    }
+    AKIN_TRY_ASSIGN(const LineReader::Event event, reader.Next(line, false));
+    if (event == LineReader::Event::kEnd) return kSuccess;
+    if (line.find_first_not_of(" \t\r") == line.npos) continue;
+    AppendAnswer(tokenizer, parser.Parse(line, reader.readable_past_line()), answers);
+    answers += '\n';
+  }
+}
+
+VerbResult Tokenize(const TokenizeArguments& arguments) {
+  if (arguments.json + arguments.ids + arguments.count + arguments.jsonl > 1) {
+    return InvalidInput("only one of --json, --jsonl, --ids and --count can be given");
+  }
+  if (arguments.jsonl) return ServeRequests(arguments);
   AKIN_TRY_ASSIGN(auto source, arguments.input.Open("tokenize", arguments.json, nullptr));
   AKIN_TRY_ASSIGN(const Tokenizer tokenizer, LoadTokenizer(arguments));
   const EncodeOptions options = arguments.ToEncodeOptions();
@@ -164,7 +208,8 @@ constexpr char kExamples[] =
     "  akin tokenize 'Unbelievable umbrellas.'\n"
     "  akin tokenize --count < lines.txt\n"
     "  akin tokenize --ids --max-tokens 128 --input texts.jsonl\n"
-    "  akin tokenize --tokenizer model/tokenizer.json --json 'A text.'\n";
+    "  akin tokenize --tokenizer model/tokenizer.json --json 'A text.'\n"
+    "  akin tokenize --tokenizer model/tokenizer.json --jsonl < requests.jsonl\n";
 
 }  // namespace
 
@@ -175,7 +220,8 @@ void AddTokenizeCommand(CLI::App& app, Verbs& verbs) {
   auto* model = verb.add_option("-m,--model", arguments->model,
                                 StrCat("Model folder or name (default: ", kDefaultModel, ")"))
                     ->type_name("DIR");
-  verb.add_option("--tokenizer", arguments->tokenizer, "A tokenizer.json, instead of a model")
+  verb.add_option("--tokenizer", arguments->tokenizer,
+                  "A tokenizer.json, or a folder with one, instead of a model")
       ->type_name("FILE")
       ->excludes(model);
   verb.add_option("--max-tokens", arguments->max_tokens,
@@ -184,6 +230,8 @@ void AddTokenizeCommand(CLI::App& app, Verbs& verbs) {
       ->check(Between(1, 1 << 20));
   verb.add_flag("--no-special", arguments->no_special, "Without [CLS], [SEP] and their like");
   verb.add_flag("--json", arguments->json, "One object a text: ids, tokens, offsets");
+  verb.add_flag("--jsonl", arguments->jsonl,
+                "Answer requests, JSON lines on standard input (docs/tokenizer.md)");
   verb.add_flag("--ids", arguments->ids, "Only the ids, one text a line");
   verb.add_flag("--count", arguments->count, "Only the number of tokens, one text a line");
   verbs[&verb] = [arguments] { return Tokenize(*arguments); };

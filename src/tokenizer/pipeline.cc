@@ -9,8 +9,11 @@
 #include "base/utf8.h"
 #include "formats/json.h"
 #include "tokenizer/added_vocabulary.h"
+#include "tokenizer/assembly.h"
+#include "tokenizer/decoders/decoder.h"
 #include "tokenizer/models/model.h"
 #include "tokenizer/normalizers/normalizer.h"
+#include "tokenizer/padding.h"
 #include "tokenizer/post_processors/post_processor.h"
 #include "tokenizer/pre_tokenizers/pre_tokenizer.h"
 #include "tokenizer/truncation.h"
@@ -25,60 +28,12 @@ constexpr size_t kMaxTextBytes = size_t{1} << 30;  // Positions are 32-bit, with
 constexpr size_t kMaxNormalizedBytes = std::numeric_limits<uint32_t>::max();
 constexpr size_t kKeptElements = size_t{1} << 18;  // Of a vector in a Scratch, after a long text.
 
-constexpr std::string_view kDecoders[] = {"BPEDecoder", "ByteFallback", "ByteLevel", "CTC",
-                                          "Fuse",       "Metaspace",    "Replace",   "Sequence",
-                                          "Strip",      "WordPiece"};
-
-// What is told of a token when offsets are asked for.
-struct TokenDetail {
-  ByteRange source;  // In bytes of the caller's text.
-  int32_t word;
-  std::string token;
-};
-
-// Turns byte positions into code point positions, walking from the last one asked for.
-class CodePointCounter {
- public:
-  explicit CodePointCounter(std::string_view text) : text_(text) {}
-
-  std::pair<int32_t, int32_t> Range(ByteRange bytes) {
-    // A begin behind the last character stays a byte position in the reference.
-    if (bytes.begin >= text_.size()) {
-      return {static_cast<int32_t>(bytes.begin), static_cast<int32_t>(bytes.end)};
-    }
-    const int32_t begin = Position(bytes.begin);
-    return {begin, Position(bytes.end)};
-  }
-
- private:
-  int32_t Position(uint32_t byte) {
-    while (byte_ < byte) position_ += !IsUtf8Continuation(text_[byte_++]);
-    while (byte_ > byte) position_ -= !IsUtf8Continuation(text_[--byte_]);
-    return position_;
-  }
-
-  std::string_view text_;
-  uint32_t byte_ = 0;
-  int32_t position_ = 0;  // Code points before byte_.
-};
-
 Status CheckVersion(const JsonValue& root) {
   const std::optional<JsonValue> version = root.Find("version");
   if (!version) return {};
   AKIN_TRY_ASSIGN(const std::string_view text, version->AsString());
   if (text == "1.0") return {};
   return UnsupportedModel(version->Where(), " is ", version->Found(), ", expected 1.0");
-}
-
-// Nothing is decoded yet, but a decoder that nobody knows is reported.
-Status CheckDecoder(const JsonValue& root) {
-  const std::optional<JsonValue> decoder = root.Find("decoder");
-  if (!decoder || decoder->is_null()) return {};
-  AKIN_TRY(decoder->AsObject());
-  AKIN_TRY_ASSIGN(const JsonValue type, decoder->Get("type"));
-  AKIN_TRY_ASSIGN(const std::string_view name, type.AsString());
-  if (std::ranges::find(kDecoders, name) != std::end(kDecoders)) return {};
-  return UnsupportedType(type, false);
 }
 
 // A stage that may be null or missing.
@@ -88,6 +43,34 @@ Result<std::unique_ptr<const Stage>> LoadOptional(const JsonValue& root, std::st
   const std::optional<JsonValue> json = root.Find(key);
   if (!json || json->is_null()) return std::unique_ptr<const Stage>();
   return load(*json);
+}
+
+Status CheckText(std::string_view text) {
+  if (text.size() > kMaxTextBytes) {
+    return InvalidInput("text has ", text.size(), " bytes, at most ", kMaxTextBytes,
+                        " are allowed");
+  }
+  const size_t valid = Utf8ValidUpTo(text);
+  if (valid != text.size()) return InvalidInput("text is not UTF-8 at byte ", valid);
+  return {};
+}
+
+// Cuts each text into parts, of which the first one is kept; the number of tokens cut.
+Result<size_t> CutTexts(const Truncation& truncation, size_t max_length, bool with_overflowing,
+                        std::vector<TextTokens>& texts) {
+  std::optional<size_t> second;
+  if (texts.size() > 1) second = texts[1].ids.size();
+  AKIN_TRY_ASSIGN(const KeptLengths lengths,
+                  Truncate(texts[0].ids.size(), second, max_length, truncation.strategy));
+  size_t cut = 0;
+  for (size_t i = 0; i < texts.size(); ++i) {
+    TextTokens& text = texts[i];
+    const size_t kept = i == 0 ? lengths.first : lengths.second;
+    AKIN_TRY_ASSIGN(text.parts, CutIntoParts(text.ids.size(), kept, truncation));
+    if (!with_overflowing) text.parts.resize(1);
+    cut += text.ids.size() - text.parts[0].size();
+  }
+  return cut;
 }
 
 template <typename T>
@@ -138,18 +121,22 @@ struct Pipeline::Stages {
   std::unique_ptr<const Model> model;
   AddedVocabulary added;
   std::unique_ptr<const PostProcessor> post_processor;
-  Truncation truncation;
+  std::unique_ptr<const Decoder> decoder;
+  std::optional<Truncation> truncation;
+  std::optional<Padding> padding;
   bool raw_bytes = false;  // The model takes bytes that the pre-tokenizer would map.
 
   using Buffers = Scratch::Buffers;
 
-  // Where the tokens of a text that are kept stand among all of its tokens.
-  struct Kept {
-    size_t begin, count, cut;
+  // What holds for one call: the options' truncation or the file's. Error: InvalidInput.
+  struct Limit {
+    std::optional<Truncation> truncation;
+    size_t max_length = std::numeric_limits<size_t>::max();  // Without special tokens.
   };
-
-  Status CheckOptions(std::string_view text, const EncodeOptions& options) const;
-  Kept Truncate(size_t num_tokens, const EncodeOptions& options) const;
+  Result<Limit> LimitFor(const EncodeOptions& options, bool is_pair) const;
+  // One text or, of a pair, two.
+  Result<Encoding> EncodeTexts(std::span<const std::string_view> input,
+                               const EncodeOptions& options, Buffers& buffers) const;
 
   // Fills buffers.ids, and details when `detailed`, with the tokens of `text`.
   Status Tokenize(std::string_view text, bool detailed, Buffers& buffers) const;
@@ -165,32 +152,32 @@ struct Pipeline::Stages {
   std::string TokenText(int32_t id) const;
 };
 
-// What is checked of the caller's input.
-Status Pipeline::Stages::CheckOptions(std::string_view text, const EncodeOptions& options) const {
-  if (text.size() > kMaxTextBytes) {
-    return InvalidInput("text has ", text.size(), " bytes, at most ", kMaxTextBytes,
-                        " are allowed");
+Result<Pipeline::Stages::Limit> Pipeline::Stages::LimitFor(const EncodeOptions& options,
+                                                           bool is_pair) const {
+  Limit limit;
+  limit.truncation = truncation;
+  if (const auto* given = std::get_if<Truncation>(&options.truncation)) {
+    AKIN_TRY(CheckTruncation(*given, post_processor->num_special_tokens()));
+    limit.truncation = *given;
+  } else if (std::holds_alternative<Off>(options.truncation)) {
+    limit.truncation.reset();
   }
-  const size_t valid = Utf8ValidUpTo(text);
-  if (valid != text.size()) return InvalidInput("text is not UTF-8 at byte ", valid);
-  if (!options.max_tokens) return {};
-  const int least = options.add_special_tokens ? post_processor->num_special_tokens() : 0;
-  if (*options.max_tokens >= least) return {};
-  return InvalidInput("max_tokens is ", *options.max_tokens, ", fewer than the ", least,
-                      " special tokens");
-}
-
-Pipeline::Stages::Kept Pipeline::Stages::Truncate(size_t num_tokens,
-                                                  const EncodeOptions& options) const {
-  const std::optional<int64_t> limit =
-      options.max_tokens ? std::optional<int64_t>(*options.max_tokens) : truncation.max_length;
-  if (!limit) return {0, num_tokens, 0};
-  const int num_special = options.add_special_tokens ? post_processor->num_special_tokens() : 0;
-  const size_t count = std::min(num_tokens, static_cast<size_t>(*limit - num_special));
-  const size_t cut = num_tokens - count;
-  const bool keep_end = options.truncation_side ? *options.truncation_side == TruncationSide::kLeft
-                                                : truncation.keep_end;
-  return {keep_end ? cut : 0, count, cut};
+  if (options.max_tokens) {
+    if (!limit.truncation) limit.truncation.emplace();
+    limit.truncation->max_length = *options.max_tokens;
+    limit.truncation->stride = 0;
+  }
+  if (!limit.truncation) return limit;
+  if (options.truncation_side) limit.truncation->side = *options.truncation_side;
+  const int num_special =
+      options.add_special_tokens ? post_processor->num_special_tokens(is_pair) : 0;
+  const int64_t max_length = limit.truncation->max_length;
+  if (max_length < num_special) {
+    return InvalidInput(options.max_tokens ? "max_tokens is " : "max_length is ", max_length,
+                        ", fewer than the ", num_special, " special tokens");
+  }
+  limit.max_length = static_cast<size_t>(max_length - num_special);
+  return limit;
 }
 
 Status Pipeline::Stages::Tokenize(std::string_view text, bool detailed, Buffers& buffers) const {
@@ -293,13 +280,12 @@ Result<std::unique_ptr<const Pipeline>> Pipeline::Load(std::string_view json, st
                                                        stages->normalizer.get()));
   AKIN_TRY_ASSIGN(stages->post_processor, LoadOptional(root, "post_processor", &LoadPostProcessor));
   if (stages->post_processor == nullptr) {
-    stages->post_processor =
-        std::make_unique<PostProcessor>(std::vector<TemplateItem>{{.is_text = true}});
+    stages->post_processor = std::make_unique<PostProcessor>(PassThrough());
   }
   AKIN_TRY_ASSIGN(stages->truncation, ReadTruncation(root.Find("truncation"),
                                                      stages->post_processor->num_special_tokens()));
-  AKIN_TRY(CheckPadding(root.Find("padding")));
-  AKIN_TRY(CheckDecoder(root));
+  AKIN_TRY_ASSIGN(stages->padding, ReadPadding(root.Find("padding")));
+  AKIN_TRY_ASSIGN(stages->decoder, LoadOptional(root, "decoder", &LoadDecoder));
   return std::unique_ptr<const Pipeline>(new Pipeline(std::move(stages)));
 }
 
@@ -309,58 +295,109 @@ Pipeline::~Pipeline() = default;
 Status Pipeline::Encode(std::string_view text, const EncodeOptions& options, Scratch& scratch,
                         std::vector<int32_t>& ids, std::vector<int32_t>* type_ids,
                         int32_t& truncated) const {
-  AKIN_TRY(stages_->CheckOptions(text, options));
+  AKIN_TRY(CheckText(text));
+  AKIN_TRY_ASSIGN(const Stages::Limit limit, stages_->LimitFor(options, false));
   Scratch::Buffers& buffers = *scratch.buffers_;
   AKIN_TRY(stages_->Tokenize(text, false, buffers));
-  const Stages::Kept kept = stages_->Truncate(buffers.ids.size(), options);
+  TokenRange kept = {0, buffers.ids.size()};
+  if (limit.truncation) {
+    AKIN_TRY_ASSIGN(const KeptLengths lengths,
+                    Truncate(kept.end, std::nullopt, limit.max_length, limit.truncation->strategy));
+    if (lengths.first < kept.end && lengths.first > 0) {
+      AKIN_TRY(CheckStride(*limit.truncation, lengths.first));
+    }
+    kept = KeptPart(kept.end, lengths.first, limit.truncation->side);
+  }
   const auto first = buffers.ids.begin() + static_cast<std::ptrdiff_t>(kept.begin);
   for (const TemplateItem& item : stages_->post_processor->single()) {
     if (item.is_text) {
-      ids.insert(ids.end(), first, first + static_cast<std::ptrdiff_t>(kept.count));
+      ids.insert(ids.end(), first, first + static_cast<std::ptrdiff_t>(kept.size()));
     } else if (options.add_special_tokens) {
       ids.push_back(item.id);
     }
     if (type_ids != nullptr) type_ids->resize(ids.size(), item.type_id);
   }
-  truncated = static_cast<int32_t>(kept.cut);
+  truncated = static_cast<int32_t>(buffers.ids.size() - kept.size());
   buffers.Trim();
   return {};
 }
 
 Result<Encoding> Pipeline::Encode(std::string_view text, const EncodeOptions& options,
                                   Scratch& scratch) const {
+  if (options.with_offsets || options.with_overflowing) {
+    return stages_->EncodeTexts({&text, 1}, options, *scratch.buffers_);
+  }
   Encoding encoding;
-  if (!options.with_offsets) {
-    AKIN_TRY(Encode(text, options, scratch, encoding.ids, &encoding.type_ids, encoding.truncated));
-    return encoding;
+  AKIN_TRY(Encode(text, options, scratch, encoding.ids, &encoding.type_ids, encoding.truncated));
+  encoding.attention_mask.assign(encoding.ids.size(), 1);
+  return encoding;
+}
+
+Result<Encoding> Pipeline::EncodePair(std::string_view first, std::string_view second,
+                                      const EncodeOptions& options, Scratch& scratch) const {
+  const std::string_view texts[] = {first, second};
+  return stages_->EncodeTexts(texts, options, *scratch.buffers_);
+}
+
+Result<Encoding> Pipeline::Stages::EncodeTexts(std::span<const std::string_view> input,
+                                               const EncodeOptions& options,
+                                               Buffers& buffers) const {
+  const bool is_pair = input.size() > 1;
+  for (const std::string_view text : input) AKIN_TRY(CheckText(text));
+  AKIN_TRY_ASSIGN(const Limit limit, LimitFor(options, is_pair));
+  std::vector<TextTokens> texts(input.size());
+  for (size_t i = 0; i < input.size(); ++i) {
+    AKIN_TRY(Tokenize(input[i], options.with_offsets, buffers));
+    texts[i].text = input[i];
+    texts[i].ids.swap(buffers.ids);
+    texts[i].details.swap(buffers.details);
+    texts[i].parts = {{0, texts[i].ids.size()}};
   }
-  AKIN_TRY(stages_->CheckOptions(text, options));
-  Scratch::Buffers& buffers = *scratch.buffers_;
-  AKIN_TRY(stages_->Tokenize(text, true, buffers));
-  const Stages::Kept kept = stages_->Truncate(buffers.ids.size(), options);
-  const auto add = [&](int32_t id, int32_t type_id, std::pair<int32_t, int32_t> offsets,
-                       std::string token, std::optional<int32_t> word) {
-    encoding.ids.push_back(id);
-    encoding.type_ids.push_back(type_id);
-    encoding.offsets.push_back(offsets);
-    encoding.tokens.push_back(std::move(token));
-    encoding.special_tokens_mask.push_back(!word.has_value());
-    encoding.word_ids.push_back(word);
-  };
-  CodePointCounter counter(text);
-  for (const TemplateItem& item : stages_->post_processor->single()) {
-    if (!item.is_text) {
-      if (options.add_special_tokens) add(item.id, item.type_id, {0, 0}, item.token, std::nullopt);
-      continue;
-    }
-    for (size_t i = kept.begin; i < kept.begin + kept.count; ++i) {
-      const TokenDetail& detail = buffers.details[i];
-      add(buffers.ids[i], item.type_id, counter.Range(detail.source), detail.token, detail.word);
-    }
+  size_t truncated = 0;
+  if (limit.truncation) {
+    AKIN_TRY_ASSIGN(truncated,
+                    CutTexts(*limit.truncation, limit.max_length, options.with_overflowing, texts));
   }
-  encoding.truncated = static_cast<int32_t>(kept.cut);
+  AKIN_TRY_ASSIGN(Encoding encoding, Assemble(texts, *post_processor,
+                                              {.is_pair = is_pair,
+                                               .add_special_tokens = options.add_special_tokens,
+                                               .with_offsets = options.with_offsets}));
+  encoding.truncated = static_cast<int32_t>(truncated);
+  texts[0].ids.swap(buffers.ids);  // Memory for the next text.
+  texts[0].details.swap(buffers.details);
   buffers.Trim();
   return encoding;
+}
+
+Status Pipeline::Pad(std::span<Encoding> batch, const EncodeOptions& options) const {
+  const Padding* padding = std::get_if<Padding>(&options.padding);
+  if (padding != nullptr) AKIN_TRY(CheckPadding(*padding));
+  if (std::holds_alternative<AsInFile>(options.padding) && stages_->padding) {
+    padding = &*stages_->padding;
+  }
+  if (padding != nullptr) tokenizer::Pad(batch, *padding, options.with_offsets);
+  return {};
+}
+
+Result<std::string> Pipeline::Decode(std::span<const int32_t> ids, bool skip_special_tokens) const {
+  std::vector<std::string> tokens;
+  size_t total_bytes = 0;
+  for (const int32_t id : ids) {
+    std::optional<std::string> token = IdToToken(id);
+    if (!token) continue;
+    const AddedToken* added = stages_->added.FindContent(*token);
+    if (skip_special_tokens && added != nullptr && added->special) continue;
+    total_bytes += token->size();
+    if (total_bytes > kMaxDecodedBytes) return TooLongToDecode();
+    tokens.push_back(std::move(*token));
+  }
+  if (stages_->decoder != nullptr) AKIN_TRY(stages_->decoder->Decode(tokens));
+  std::string text;
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    if (i > 0 && stages_->decoder == nullptr) text += ' ';
+    text += tokens[i];
+  }
+  return text;
 }
 
 std::optional<int32_t> Pipeline::TokenToId(std::string_view token) const {

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -51,9 +52,17 @@ class Pipeline {
                 std::vector<int32_t>& ids, std::vector<int32_t>* type_ids,
                 int32_t& truncated) const;
 
-  // The same with all that the options ask for.
+  // The same with all that the options ask for, but padding.
   Result<Encoding> Encode(std::string_view text, const EncodeOptions& options,
                           Scratch& scratch) const;
+  Result<Encoding> EncodePair(std::string_view first, std::string_view second,
+                              const EncodeOptions& options, Scratch& scratch) const;
+
+  // Pads the encodings of one batch as the options or the file say. Error: InvalidInput.
+  Status Pad(std::span<Encoding> batch, const EncodeOptions& options) const;
+
+  // The text of tokens; ids that nobody has are passed over. Error: InvalidInput.
+  Result<std::string> Decode(std::span<const int32_t> ids, bool skip_special_tokens) const;
 
   std::optional<int32_t> TokenToId(std::string_view token) const;
   std::optional<std::string> IdToToken(int32_t id) const;

@@ -2,8 +2,11 @@
 #pragma once
 
 #include <algorithm>
+#include <initializer_list>
 #include <memory>
+#include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <utility>
 
@@ -75,6 +78,27 @@ inline Result<int64_t> GetInt(const formats::JsonValue& json, std::string_view k
                               int64_t max) {
   AKIN_TRY_ASSIGN(const formats::JsonValue value, json.Get(key));
   return value.AsIntIn(min, max);
+}
+// A string of exactly one character.
+inline Result<std::string_view> GetCharacter(const formats::JsonValue& json, std::string_view key) {
+  AKIN_TRY_ASSIGN(const formats::JsonValue value, json.Get(key));
+  AKIN_TRY_ASSIGN(const std::string_view text, value.AsString());
+  if (!text.empty() && Utf8Length(text[0]) == text.size()) return text;
+  return InvalidModel(value.Where(), " is ", value.Found(), ", expected one character");
+}
+
+// One of `names`; the first one when the member is missing.
+inline Result<std::string_view> GetName(const formats::JsonValue& json, std::string_view key,
+                                        std::initializer_list<std::string_view> names) {
+  const std::optional<formats::JsonValue> member = json.Find(key);
+  if (!member) return *names.begin();
+  AKIN_TRY_ASSIGN(const std::string_view name, member->AsString());
+  if (std::ranges::find(names, name) != names.end()) return name;
+  std::string expected;
+  for (const std::string_view option : names) {
+    expected += StrCat(expected.empty() ? "" : " or ", option);
+  }
+  return InvalidModel(member->Where(), " is ", member->Found(), ", expected ", expected);
 }
 
 }  // namespace akin::tokenizer

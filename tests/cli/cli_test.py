@@ -509,6 +509,70 @@ class OtherVerbs(Case):
         self.assertEqual(run("tokenize", "--model", MODEL, "--count", stdin=b"a\nb\n")[1].count(b"\n"), 2)
         self.fails(run("tokenize", "--tokenizer", self.path("none.json"), "x"), 3, "none.json")
 
+    def answers(self, *requests, raw=b""):
+        lines = "".join(json.dumps(r) + "\n" for r in requests).encode() + raw
+        code, out, err = run("tokenize", "--model", MODEL, "--jsonl", stdin=lines)
+        self.assertEqual((code, err), (0, b""))
+        return [json.loads(line) for line in out.splitlines()]
+
+    def test_tokenize_answers_requests(self):
+        text, pair = "Café and 東京", "a dog"
+        one, two, batch, back = self.answers(
+            {"id": "x", "text": text}, {"id": 2, "text": text, "pair": pair},
+            {"id": 3, "op": "encode_batch", "texts": [text, pair], "truncation": None,
+             "padding": {"strategy": "BatchLongest", "pad_id": 7}},
+            {"id": 4, "op": "decode", "decode_ids": [], "skip_special_tokens": True})
+        shown = json.loads(run("tokenize", "--model", MODEL, "--json", text)[1])
+        self.assertEqual((one["id"], one["ids"], one["offsets"]), ("x", shown["ids"], shown["offsets"]))
+        self.assertEqual(two["ids"][:len(one["ids"])], one["ids"])
+        self.assertEqual(set(two["type_ids"]), {0, 1})
+        first, second = batch["batch"]
+        self.assertEqual(first["ids"], one["ids"])
+        self.assertEqual(len(second["ids"]), len(first["ids"]))
+        self.assertEqual(second["ids"][-1], 7)
+        self.assertEqual(second["attention_mask"][-1], 0)
+        self.assertEqual(back, {"id": 4, "decoded": ""})
+
+    def test_tokenize_cuts_as_the_request_says(self):
+        cut = {"max_length": 4, "stride": 1, "direction": "Left"}
+        whole, parts, too_few, too_long = self.answers(
+            {"id": 1, "text": "a b c d e", "truncation": None},
+            {"id": 2, "text": "a b c d e", "truncation": cut},
+            {"id": 3, "text": "a", "truncation": {"max_length": 1}},
+            {"id": 4, "text": "a b c d e", "truncation": {**cut, "stride": 9}})
+        tokens = whole["ids"][1:-1]
+        self.assertEqual(parts["ids"][1:-1], tokens[-2:])
+        self.assertEqual(parts["overflowing"][0]["ids"][1:-1], tokens[-3:-1])
+        self.assertIn("special tokens", too_few["error"])
+        self.assertIn("stride", too_long["error"])
+
+    def test_tokenize_answers_bad_lines_with_errors(self):
+        bad = [b'{"id":1,"text":7}', b'{"id":"\\u0041","text":"\xff"}', b'[1]', b'{"id":2,"text":"a"',
+               b'{"id":3}', b'{"id":4,"op":"fly"}', b'{"id":5,"text":"a","truncation":{}}', b"",
+               b'{"id":123456789012345678901234567890,"text":"a"}',
+               b'{"id":6,"op":"decode","decode_ids":[-1]}', b'{"id":7,"text":"\\ud800"}',
+               b'{"id":8,"text":"fine"}']
+        got = self.answers(raw=b"\n".join(bad))
+        self.assertEqual([a["id"] for a in got][:7], [1, "A", None, 2, 3, 4, 5])
+        self.assertEqual([a["id"] for a in got][-3:], [6, 7, 8])
+        self.assertTrue(all(len(a["error"]) > 9 for a in got[:-1] if a["id"] != 8), got)
+        self.assertIn("ids", got[-1])
+        self.fails(run("tokenize", "--model", MODEL, "--jsonl", "a text"), 2, "--jsonl")
+        self.fails(run("tokenize", "--model", MODEL, "--jsonl", "--ids"), 2, "--jsonl")
+
+    def test_tokenize_answers_before_the_next_request(self):
+        p = subprocess.Popen([AKIN, "tokenize", "--model", MODEL, "--jsonl"], stdin=subprocess.PIPE,
+                             stdout=subprocess.PIPE)
+        self.addCleanup(p.stdout.close)
+        for i in range(3):
+            p.stdin.write(b'{"id":%d,"text":"a"}\n' % i)
+            p.stdin.flush()
+            ready, _, _ = select.select([p.stdout], [], [], SECONDS)
+            self.assertTrue(ready)
+            self.assertEqual(json.loads(p.stdout.readline())["id"], i)
+        p.stdin.close()
+        self.assertEqual(p.wait(SECONDS), 0)
+
     def test_info_describes_the_model(self):
         info = json.loads(run("info", "--model", MODEL, "--json")[1])
         with open(os.path.join(MODEL, "config.json"), encoding="utf-8") as f:

@@ -55,7 +55,8 @@ Status AddItem(const JsonValue& special_tokens, const JsonValue& json, bool is_p
     return InvalidModel(name.Where(), " is ", name.Found(),
                         is_pair ? ", expected A or B" : ", expected A");
   }
-  items.push_back({.is_text = true, .type_id = static_cast<int32_t>(type_id)});
+  items.push_back(
+      {.is_text = true, .is_second = which == "B", .type_id = static_cast<int32_t>(type_id)});
   return {};
 }
 
@@ -75,8 +76,9 @@ Result<std::vector<TemplateItem>> ReadTemplate(const JsonValue& json, std::strin
 
 Result<std::unique_ptr<const PostProcessor>> LoadTemplateProcessing(const JsonValue& json) {
   AKIN_TRY_ASSIGN(std::vector<TemplateItem> single, ReadTemplate(json, "single"));
-  AKIN_TRY(ReadTemplate(json, "pair"));  // Checked; pairs are not encoded yet.
-  return MakeStage<PostProcessor, PostProcessor>(std::move(single));
+  AKIN_TRY_ASSIGN(std::vector<TemplateItem> pair, ReadTemplate(json, "pair"));
+  return MakeStage<PostProcessor, PostProcessor>(
+      PostProcessor::Parts{.single = std::move(single), .pair = std::move(pair)});
 }
 
 }  // namespace akin::tokenizer

@@ -165,7 +165,7 @@ void AddLocations(Page& page, const std::vector<ModelLocation>& locations) {
     const std::string models = !location.exists          ? "not there"
                                : location.models.empty() ? "no model in it"
                                                          : Joined(location.models, ", ");
-    page.Line(location.path, StrCat("  ", models));
+    page.Note(StrCat(location.path, ": ", models));
   }
   if (locations.empty()) page.Line("nowhere", "");
 }
@@ -188,8 +188,13 @@ void AddModel(Page& page, const ModelCheck& check) {
 }
 
 VerbResult Doctor(const DoctorArguments& arguments) {
-  AKIN_TRY(arguments.model.ToLoadOptions());
-  const SystemInfo system = DescribeSystem();
+  AKIN_TRY_ASSIGN(const LoadOptions options, arguments.model.ToLoadOptions());
+  SystemInfo system = DescribeSystem();
+  if (options.num_threads > 0) system.threads = {options.num_threads, "option --threads"};
+  if (options.isa != Isa::kAuto) {
+    system.chosen_isa = options.isa;
+    system.chosen_isa_reason = "option --isa";
+  }
   const std::vector<ModelLocation> locations = ListModelLocations();
   const ModelCheck check = CheckModel(arguments.model);
   if (arguments.json) {

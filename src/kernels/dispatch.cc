@@ -23,8 +23,7 @@ struct Tier {
 std::vector<Tier> Tiers() {
   const CpuInfo& cpu = GetCpuInfo();
   const auto x86 = [](const CpuSupport& support) {
-    return kBuiltForX86 ? support
-                        : CpuSupport{.usable = false, .reason = "not an x86-64 CPU"};
+    return kBuiltForX86 ? support : CpuSupport{.usable = false, .reason = "not an x86-64 CPU"};
   };
   return {{Isa::kScalar, {.usable = true, .reason = ""}, [](Kernels) { return ScalarKernels(); }},
           {Isa::kAvx2, x86(cpu.avx2_fma), WithAvx2},

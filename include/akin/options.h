@@ -17,9 +17,15 @@ enum class BackendKind {
 
 // What the matrix products run in.
 enum class Precision {
-  kAuto,  // The fastest whose loss on the model stays within the stated bound; f32 until others
-          // exist.
-  kF32,
+  kAuto,    // The fastest whose loss on the model stays within the stated bound.
+  kF32,     // Inputs, weights and sums in f32.
+  kBf16x3,  // Each f32 split into two bf16 parts, three products: near f32's accuracy from a matrix
+            // unit. Without one it is f32.
+  kBf16,    // Inputs and weights rounded to bf16, sums in f32. Without bf16 arithmetic only the
+            // weights are.
+  kW8,      // Weights as int8 with a scale for each output, inputs as for bf16.
+  kInt8,    // Inputs and weights as int8 with a scale for each token and each output, after a
+            // rotation that spreads outliers; sums in int32.
 };
 
 // An instruction-set level of the native kernels. Higher ones are faster and need a newer CPU.
@@ -28,10 +34,12 @@ enum class Isa {
           // overrides it.
   kScalar,
   kAvx2,    // AVX2 and FMA.
-  kAvx512,  // AVX-512 F, BW, DQ and VL.
+  kAvx512,      // AVX-512 F, BW, DQ and VL.
+  kAvx512Vnni,  // And VNNI: int8 products.
+  kAvx512Bf16,  // And BF16: bf16 products.
 };
 
-// The names used on the command line and in JSON: "native", "f32", "avx2".
+// The names used on the command line and in JSON: "native", "f32", "avx512-bf16".
 std::string_view BackendKindName(BackendKind kind);
 std::string_view PrecisionName(Precision precision);
 std::string_view IsaName(Isa isa);

@@ -112,7 +112,8 @@ CpuInfo ReadCpu() { return DecodeCpuid(ReadLeaves(), ReadName()); }
 CpuInfo ReadCpu() {
   CpuInfo info;
   info.name = "unknown CPU";
-  info.avx2_fma.reason = info.avx512.reason = "not an x86-64 CPU";
+  info.avx2_fma.reason = info.avx512.reason = info.avx512_vnni.reason = info.avx512_bf16.reason =
+      "not an x86-64 CPU";
   return info;
 }
 
@@ -126,8 +127,11 @@ bool CpuInfo::Has(std::string_view feature) const {
 
 CpuInfo DecodeCpuid(const CpuidLeaves& leaves, std::string name) {
   static constexpr std::string_view kAvx2Fma[] = {"avx", "avx2", "fma"};
-  static constexpr std::string_view kAvx512[] = {"avx",      "avx2",     "fma",     "avx512f",
-                                                 "avx512bw", "avx512dq", "avx512vl"};
+  // Each with all that the one before it has.
+  static constexpr std::string_view kAvx512Bf16[] = {"avx",         "avx2",       "fma",
+                                                     "avx512f",     "avx512bw",   "avx512dq",
+                                                     "avx512vl",    "avx512_vnni", "avx512_bf16"};
+  const std::span<const std::string_view> bf16(kAvx512Bf16);
   CpuInfo info;
   info.name = std::move(name);
   for (const Feature& feature : kFeatures) {
@@ -136,7 +140,9 @@ CpuInfo DecodeCpuid(const CpuidLeaves& leaves, std::string name) {
     }
   }
   info.avx2_fma = RequireAll(leaves, kAvx2Fma);
-  info.avx512 = RequireAll(leaves, kAvx512);
+  info.avx512 = RequireAll(leaves, bf16.first(7));
+  info.avx512_vnni = RequireAll(leaves, bf16.first(8));
+  info.avx512_bf16 = RequireAll(leaves, bf16);
   return info;
 }
 

@@ -125,7 +125,8 @@ std::vector<std::string> BackendNames() {
 
 std::vector<std::string> PrecisionNames() {
   std::vector<std::string> names;
-  for (auto precision : {Precision::kAuto, Precision::kF32}) {
+  for (auto precision : {Precision::kAuto, Precision::kF32, Precision::kBf16x3, Precision::kBf16,
+                         Precision::kW8, Precision::kInt8}) {
     names.emplace_back(PrecisionName(precision));
   }
   return names;
@@ -133,7 +134,8 @@ std::vector<std::string> PrecisionNames() {
 
 std::vector<std::string> IsaNames() {
   std::vector<std::string> names;
-  for (auto isa : {Isa::kAuto, Isa::kScalar, Isa::kAvx2, Isa::kAvx512}) {
+  for (auto isa : {Isa::kAuto, Isa::kScalar, Isa::kAvx2, Isa::kAvx512, Isa::kAvx512Vnni,
+                   Isa::kAvx512Bf16}) {
     names.emplace_back(IsaName(isa));
   }
   return names;

@@ -40,7 +40,7 @@ void Embeddings::Forward(const RaggedBatch& batch, const TeamMember& member,
     const float* position_row = &position_[position * hidden_size];
     for (size_t j = 0; j < hidden_size; ++j) row[j] = row[j] + type_row[j] + position_row[j];
   }
-  norm_.Forward(member, hidden);
+  norm_.Forward(hidden.Rows(rows.begin, rows.end - rows.begin));
 }
 
 }  // namespace akin::encoder

@@ -10,19 +10,22 @@ Encoder::Encoder(model::ModelConfig config, model::ModelWeights weights,
       kernels_(kernels),
       files_(weights.files),
       embeddings_(weights, config_.layer_norm_eps, kernels_) {
-  const size_t layer_floats = Layer::PackedFloats(config_, kernels_);
-  packed_ = AlignedBuffer(layer_floats * weights.layers.size() * sizeof(float));
-  float* memory = packed_.As<float>().data();
+  const size_t layer_bytes = Layer::PackedBytes(config_, kernels_);
+  packed_ = AlignedBuffer(layer_bytes * weights.layers.size());
+  std::byte* memory = packed_.As<std::byte>().data();
   layers_.reserve(weights.layers.size());
   for (const model::LayerWeights& layer : weights.layers) {
     layers_.emplace_back(layer, config_, kernels_, memory);
-    memory += layer_floats;
+    memory += layer_bytes;
   }
 }
 
 void Encoder::Forward(const RaggedBatch& batch, const TeamMember& member,
                       Workspace& workspace) const {
-  embeddings_.Forward(batch, member, workspace.hidden(batch.num_tokens()));
+  const size_t num_tokens = batch.num_tokens();
+  embeddings_.Forward(batch, member, workspace.hidden().f32(num_tokens));
+  const auto rows = member.Share(num_tokens);
+  workspace.hidden().Prepare(kernels_, rows.begin, rows.end);
   member.Meet();
   for (const Layer& layer : layers_) layer.Forward(batch, member, workspace);
 }

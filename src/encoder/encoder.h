@@ -23,7 +23,7 @@ class Encoder {
   Encoder(const Encoder&) = delete;  // Its parts point to its kernels and its weights.
   Encoder& operator=(const Encoder&) = delete;
 
-  // Leaves the last layer's states in workspace.hidden(num_tokens). All members of the team call it
+  // Leaves the last layer's states in workspace.hidden(). All members of the team call it
   // with the same arguments; when it returns to one of them, all rows are there.
   void Forward(const RaggedBatch& batch, const TeamMember& member, Workspace& workspace) const;
 

@@ -1,5 +1,6 @@
 #include "encoder/layer.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace akin::encoder {
@@ -16,17 +17,17 @@ kernels::Epilogue ActivationEpilogue(model::Activation activation) {
 
 }  // namespace
 
-size_t Layer::PackedFloats(const model::ModelConfig& config, const kernels::Kernels& kernels) {
+size_t Layer::PackedBytes(const model::ModelConfig& config, const kernels::Kernels& kernels) {
   const size_t hidden = static_cast<size_t>(config.hidden_size);
   const size_t intermediate = static_cast<size_t>(config.intermediate_size);
-  return kernels::PackedFloats(kernels, 3 * hidden, hidden) +
-         kernels::PackedFloats(kernels, hidden, hidden) +
-         kernels::PackedFloats(kernels, intermediate, hidden) +
-         kernels::PackedFloats(kernels, hidden, intermediate);
+  return kernels::PackedBytes(kernels, 3 * hidden, hidden) +
+         kernels::PackedBytes(kernels, hidden, hidden) +
+         kernels::PackedBytes(kernels, intermediate, hidden) +
+         kernels::PackedBytes(kernels, hidden, intermediate);
 }
 
 Layer::Layer(const model::LayerWeights& weights, const model::ModelConfig& config,
-             const kernels::Kernels& kernels, float* memory)
+             const kernels::Kernels& kernels, std::byte* memory)
     : kernels_(kernels),
       num_heads_(static_cast<size_t>(config.num_attention_heads)),
       head_dim_(static_cast<size_t>(config.head_dim())),
@@ -35,7 +36,7 @@ Layer::Layer(const model::LayerWeights& weights, const model::ModelConfig& confi
       output_norm_(weights.output_norm, config.layer_norm_eps, kernels) {
   const auto pack = [&](std::initializer_list<const model::Linear*> parts) {
     const kernels::PackedLinear packed = PackLinear(kernels, parts, memory);
-    memory += kernels::PackedFloats(kernels, packed.n, packed.k);
+    memory += kernels::PackedBytes(kernels, packed.n, packed.k);
     return packed;
   };
   query_key_value_ = pack({&weights.query, &weights.key, &weights.value});
@@ -48,39 +49,76 @@ void Layer::Forward(const RaggedBatch& batch, const TeamMember& member,
                     Workspace& workspace) const {
   using kernels::Epilogue;
   const size_t num_tokens = batch.num_tokens();
-  const MatrixView<float> hidden = workspace.hidden(num_tokens);
-  const MatrixView<float> context = workspace.context(num_tokens);
-  const MatrixView<float> intermediate = workspace.intermediate(num_tokens);
+  const Activations& hidden = workspace.hidden();
+  const Activations& context = workspace.context();
+  const Activations& intermediate = workspace.intermediate();
 
-  Linear(query_key_value_, Epilogue::kStore, member, hidden, workspace.qkv(num_tokens));
+  Linear(query_key_value_, Epilogue::kStore, member, hidden.operand(num_tokens),
+         workspace.qkv().output(num_tokens));
   SelfAttention(batch, member, workspace);
-  Linear(attention_output_, Epilogue::kAdd, member, context, hidden);
-  attention_norm_.Forward(member, hidden);
-  member.Meet();
-  Linear(intermediate_, activation_, member, hidden, intermediate);
-  Linear(output_, Epilogue::kAdd, member, intermediate, hidden);
-  output_norm_.Forward(member, hidden);
-  member.Meet();
+  Prepare(context, num_tokens, member);
+  Linear(attention_output_, Epilogue::kAdd, member, context.operand(num_tokens),
+         hidden.output(num_tokens));
+  Normalize(attention_norm_, member, hidden, num_tokens);
+  Linear(intermediate_, activation_, member, hidden.operand(num_tokens),
+         intermediate.output(num_tokens));
+  Prepare(intermediate, num_tokens, member);
+  Linear(output_, Epilogue::kAdd, member, intermediate.operand(num_tokens),
+         hidden.output(num_tokens));
+  Normalize(output_norm_, member, hidden, num_tokens);
 }
 
 void Layer::Linear(const kernels::PackedLinear& linear, kernels::Epilogue epilogue,
-                   const TeamMember& member, MatrixView<const float> input,
-                   MatrixView<float> output) const {
+                   const TeamMember& member, const kernels::Operand& input,
+                   const kernels::Output& output) const {
   const auto panels = member.Share(kernels::NumPanels(kernels_, linear.n));
-  kernels_.linear({.input = input,
-                   .linear = linear,
-                   .output = output,
-                   .epilogue = epilogue,
-                   .first_panel = panels.begin,
-                   .last_panel = panels.end});
+  kernels_.linear.linear({.input = input,
+                          .linear = linear,
+                          .output = output,
+                          .epilogue = epilogue,
+                          .first_panel = panels.begin,
+                          .last_panel = panels.end});
+  member.Meet();
+}
+
+void Layer::Prepare(const Activations& activations, size_t num_tokens,
+                    const TeamMember& member) const {
+  if (!activations.needs_preparing()) return;
+  const auto rows = member.Share(num_tokens);
+  activations.Prepare(kernels_, rows.begin, rows.end);
+  member.Meet();
+}
+
+void Layer::Normalize(const LayerNorm& norm, const TeamMember& member, const Activations& hidden,
+                      size_t num_tokens) const {
+  constexpr size_t kBlock = 8;  // Rows that are still in the L1 cache when they are prepared.
+  const auto rows = member.Share(num_tokens);
+  for (size_t first = rows.begin; first < rows.end; first += kBlock) {
+    const size_t last = std::min(first + kBlock, rows.end);
+    norm.Forward(hidden.f32(num_tokens).Rows(first, last - first));
+    hidden.Prepare(kernels_, first, last);
+  }
   member.Meet();
 }
 
 void Layer::SelfAttention(const RaggedBatch& batch, const TeamMember& member,
                           Workspace& workspace) const {
+  const size_t num_tokens = batch.num_tokens();
+  if (kernels_.attention_bf16.attention != nullptr) {
+    AttendTo<Bf16>(kernels_.attention_bf16, workspace.qkv().bf16(num_tokens), batch, member,
+                   workspace);
+  } else {
+    AttendTo<float>(kernels_.attention, workspace.qkv().f32(num_tokens), batch, member, workspace);
+  }
+  member.Meet();
+}
+
+template <typename T>
+void Layer::AttendTo(const kernels::AttentionKernels<T>& attention, MatrixView<const T> qkv,
+                     const RaggedBatch& batch, const TeamMember& member,
+                     Workspace& workspace) const {
   const size_t hidden_size = num_heads_ * head_dim_;
-  const MatrixView<float> qkv = workspace.qkv(batch.num_tokens());
-  const MatrixView<float> context = workspace.context(batch.num_tokens());
+  const kernels::Output context = workspace.context().output(batch.num_tokens());
   const float scale = 1.0f / std::sqrt(static_cast<float>(head_dim_));
   // Every head of every sequence is a piece of work of its own; they go round the team, because
   // sequences differ in length.
@@ -88,17 +126,22 @@ void Layer::SelfAttention(const RaggedBatch& batch, const TeamMember& member,
   for (size_t piece = static_cast<size_t>(member.rank); piece < pieces;
        piece += static_cast<size_t>(member.size)) {
     const size_t sequence = piece / num_heads_, column = piece % num_heads_ * head_dim_;
-    const MatrixView<float> rows = qkv.Rows(batch.begin(sequence), batch.length(sequence));
-    kernels_.attention(
-        {.query = rows.Columns(column, head_dim_),
-         .key = rows.Columns(hidden_size + column, head_dim_),
-         .value = rows.Columns(2 * hidden_size + column, head_dim_),
-         .context =
-             context.Rows(batch.begin(sequence), batch.length(sequence)).Columns(column, head_dim_),
-         .scale = scale,
-         .scratch = workspace.attention_scratch(static_cast<size_t>(member.rank))});
+    const size_t begin = batch.begin(sequence), length = batch.length(sequence);
+    const MatrixView<const T> rows = qkv.Rows(begin, length);
+    kernels::AttentionArgs<T> args{
+        .query = rows.Columns(column, head_dim_),
+        .key = rows.Columns(hidden_size + column, head_dim_),
+        .value = rows.Columns(2 * hidden_size + column, head_dim_),
+        .context = {},
+        .scale = scale,
+        .scratch = workspace.attention_scratch(static_cast<size_t>(member.rank))};
+    if (context.bf16.rows() > 0) {
+      args.context.bf16 = context.bf16.Rows(begin, length).Columns(column, head_dim_);
+    } else {
+      args.context.f32 = context.f32.Rows(begin, length).Columns(column, head_dim_);
+    }
+    attention.attention(args);
   }
-  member.Meet();
 }
 
 }  // namespace akin::encoder

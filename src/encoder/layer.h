@@ -14,11 +14,11 @@ namespace akin::encoder {
 // One post-norm encoder layer (BERT; Vaswani et al., 2017).
 class Layer {
  public:
-  // Floats that the layer takes in the arena.
-  static size_t PackedFloats(const model::ModelConfig& config, const kernels::Kernels& kernels);
+  // Bytes that the layer takes in the arena.
+  static size_t PackedBytes(const model::ModelConfig& config, const kernels::Kernels& kernels);
 
   Layer(const model::LayerWeights& weights, const model::ModelConfig& config,
-        const kernels::Kernels& kernels, float* memory);
+        const kernels::Kernels& kernels, std::byte* memory);
 
   // Updates `hidden` [num_tokens, hidden_size] of the workspace in place. All members of the team
   // call it together.
@@ -26,10 +26,18 @@ class Layer {
 
  private:
   void Linear(const kernels::PackedLinear& linear, kernels::Epilogue epilogue,
-              const TeamMember& member, MatrixView<const float> input,
-              MatrixView<float> output) const;
+              const TeamMember& member, const kernels::Operand& input,
+              const kernels::Output& output) const;
+  // Makes what the next product reads of what all members have written.
+  void Prepare(const Activations& activations, size_t num_tokens, const TeamMember& member) const;
   void SelfAttention(const RaggedBatch& batch, const TeamMember& member,
                      Workspace& workspace) const;
+  template <typename T>
+  void AttendTo(const kernels::AttentionKernels<T>& attention, MatrixView<const T> qkv,
+                const RaggedBatch& batch, const TeamMember& member, Workspace& workspace) const;
+  // Normalizes this member's rows of `hidden` and prepares them.
+  void Normalize(const LayerNorm& norm, const TeamMember& member, const Activations& hidden,
+                 size_t num_tokens) const;
 
   const kernels::Kernels& kernels_;
   size_t num_heads_;

@@ -17,12 +17,9 @@ LayerNorm::LayerNorm(const model::LayerNorm& weights, float eps, const kernels::
       eps_(eps),
       kernels_(kernels) {}
 
-void LayerNorm::Forward(const TeamMember& member, MatrixView<float> hidden) const {
-  const auto rows = member.Share(hidden.rows());
-  kernels_.layer_norm({.hidden = hidden.Rows(rows.begin, rows.end - rows.begin),
-                       .weight = weight_.data(),
-                       .bias = bias_.data(),
-                       .eps = eps_});
+void LayerNorm::Forward(MatrixView<float> hidden) const {
+  kernels_.layer_norm(
+      {.hidden = hidden, .weight = weight_.data(), .bias = bias_.data(), .eps = eps_});
 }
 
 }  // namespace akin::encoder

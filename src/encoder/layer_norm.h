@@ -2,7 +2,6 @@
 
 #include <vector>
 
-#include "base/team.h"
 #include "kernels/kernels.h"
 #include "model/weights.h"
 
@@ -12,8 +11,8 @@ class LayerNorm {
  public:
   LayerNorm(const model::LayerNorm& weights, float eps, const kernels::Kernels& kernels);
 
-  // Normalizes this member's share of the rows in place.
-  void Forward(const TeamMember& member, MatrixView<float> hidden) const;
+  // Normalizes the rows of `hidden` in place.
+  void Forward(MatrixView<float> hidden) const;
 
  private:
   std::vector<float> weight_;  // [hidden_size]

@@ -7,17 +7,18 @@
 namespace akin::encoder {
 
 kernels::PackedLinear PackLinear(const kernels::Kernels& kernels,
-                                 std::initializer_list<const model::Linear*> parts, float* memory) {
+                                 std::initializer_list<const model::Linear*> parts,
+                                 std::byte* memory) {
   const size_t k = static_cast<size_t>((*parts.begin())->weight.shape[1]);
-  const size_t width = kernels.panel_width;
+  const size_t width = kernels.linear.panel_width;
   std::vector<float> rows(width * k), bias(width);
   size_t filled = 0, n = 0;
-  float* panel = memory;
+  std::byte* panel = memory;
   const auto flush = [&] {
     std::fill(rows.begin() + static_cast<ptrdiff_t>(filled * k), rows.end(), 0.0f);
     std::fill(bias.begin() + static_cast<ptrdiff_t>(filled), bias.end(), 0.0f);
-    kernels.pack_panel({rows.data(), width, k}, bias, panel);
-    panel += width * (k + 1);
+    kernels.linear.pack_panel({rows.data(), width, k}, bias, panel);
+    panel += kernels.linear.panel_bytes(k);
     filled = 0;
   };
   for (const model::Linear* part : parts) {

@@ -3,9 +3,8 @@
 #include <cstddef>
 #include <span>
 
-#include "akin/matrix_view.h"
-
 #include "base/aligned_buffer.h"
+#include "encoder/activations.h"
 #include "kernels/kernels.h"
 #include "model/model_config.h"
 
@@ -19,30 +18,20 @@ class Workspace {
   Workspace(const model::ModelConfig& config, const kernels::Kernels& kernels, size_t max_tokens,
             size_t max_length, size_t team_size);
 
-  size_t max_tokens() const { return max_tokens_; }
-
-  // The first `num_tokens` rows of each matrix.
-  MatrixView<float> hidden(size_t num_tokens) const { return hidden_.Rows(0, num_tokens); }
-  MatrixView<float> qkv(size_t num_tokens) const {
-    return qkv_.Rows(0, num_tokens);
-  }  // query | key | value
-  MatrixView<float> context(size_t num_tokens) const { return context_.Rows(0, num_tokens); }
-  MatrixView<float> intermediate(size_t num_tokens) const {
-    return intermediate_.Rows(0, num_tokens);
-  }
+  const Activations& hidden() const { return hidden_; }  // [max_tokens, hidden_size], in f32
+  // query | key | value [max_tokens, 3 * hidden_size], in the type that attention reads
+  const Activations& qkv() const { return qkv_; }
+  const Activations& context() const { return context_; }            // [max_tokens, hidden_size]
+  const Activations& intermediate() const { return intermediate_; }  // [.., intermediate_size]
   // Of one member of the team.
   std::span<float> attention_scratch(size_t rank) const {
     return attention_scratch_.subspan(rank * scratch_floats_, scratch_floats_);
   }
 
  private:
-  size_t max_tokens_;
+  Activations hidden_, qkv_, context_, intermediate_;
   size_t scratch_floats_;
   AlignedBuffer memory_;
-  MatrixView<float> hidden_;        // [max_tokens, hidden_size]
-  MatrixView<float> qkv_;           // [max_tokens, 3 * hidden_size]
-  MatrixView<float> context_;       // [max_tokens, hidden_size]
-  MatrixView<float> intermediate_;  // [max_tokens, intermediate_size]
   std::span<float> attention_scratch_;
 };
 

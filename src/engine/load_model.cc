@@ -41,6 +41,11 @@ Result<int> BatchTokens(const LoadOptions& options) {
   return options.batch_tokens > 0 ? options.batch_tokens : kDefaultBatchTokens;
 }
 
+// kAuto is f32 until a quality gate can choose (issue 5).
+Precision PrecisionOf(const LoadOptions& options) {
+  return options.precision == Precision::kAuto ? Precision::kF32 : options.precision;
+}
+
 // Every id that the tokenizer can give must have a row in the model's tables: they are read without
 // a check per text.
 Status CheckIdsFitTables(const tokenizer::Pipeline& tokenizer, const model::ModelConfig& config) {
@@ -69,7 +74,7 @@ std::string JoinNames(std::span<const model::PoolingMode> modes) {
 Result<LoadedModel> LoadModel(std::string_view model, const LoadOptions& options) {
   AKIN_TRY_ASSIGN(const int num_threads, NumThreads(options));
   AKIN_TRY_ASSIGN(const int batch_tokens, BatchTokens(options));
-  AKIN_TRY_ASSIGN(const kernels::Kernels kernels, kernels::SelectKernels(options.isa));
+  AKIN_TRY_ASSIGN(const kernels::Kernels kernels, kernels::SelectKernels(options.isa, PrecisionOf(options)));
   AKIN_TRY_ASSIGN(const std::string path, FindModel(model));
   AKIN_TRY_ASSIGN(const model::ModelDirectory directory, model::ModelDirectory::Open(path));
   AKIN_TRY_ASSIGN(const model::ModelConfig config, model::LoadModelConfig(directory));

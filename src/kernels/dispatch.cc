@@ -25,9 +25,11 @@ std::vector<Tier> Tiers() {
   const auto x86 = [](const CpuSupport& support) {
     return kBuiltForX86 ? support : CpuSupport{.usable = false, .reason = "not an x86-64 CPU"};
   };
-  return {{Isa::kScalar, {.usable = true, .reason = ""}, [](Kernels) { return ScalarKernels(); }},
+  return {{Isa::kScalar, {.usable = true, .reason = ""}, [](Kernels below) { return below; }},
           {Isa::kAvx2, x86(cpu.avx2_fma), WithAvx2},
-          {Isa::kAvx512, x86(cpu.avx512), WithAvx512}};
+          {Isa::kAvx512, x86(cpu.avx512), WithAvx512},
+          {Isa::kAvx512Vnni, x86(cpu.avx512_vnni), WithAvx512Vnni},
+          {Isa::kAvx512Bf16, x86(cpu.avx512_bf16), WithAvx512Bf16}};
 }
 
 }  // namespace
@@ -66,9 +68,9 @@ Result<IsaChoice> ChooseIsa(Isa isa) {
   return InvalidInput("instruction set '", IsaName(isa), "' is not in this build");
 }
 
-Result<Kernels> SelectKernels(Isa isa) {
+Result<Kernels> SelectKernels(Isa isa, Precision precision) {
   AKIN_TRY_ASSIGN(const IsaChoice choice, ChooseIsa(isa));
-  Kernels kernels;
+  Kernels kernels = ScalarKernels(precision);
   for (const Tier& tier : Tiers()) {
     if (tier.support.usable) kernels = tier.with(kernels);
     if (tier.isa == choice.isa) break;

@@ -1,13 +1,13 @@
 // The table of kernels: everything that is computed per token, once for each instruction-set tier.
 //
-// ScalarKernels() fills every entry with plain loops, the reference. WithAvx2 and WithAvx512
-// replace what they do better. The table is chosen once, at load, and passed down as `const
-// Kernels&`.
+// ScalarKernels() fills every entry with plain loops, the reference. WithAvx2, WithAvx512, ...
+// replace what they do better. The table is chosen once, at load, for a tier and a precision, and
+// passed down as `const Kernels&`.
 //
 // Batch invariance (docs/design/001-batch-invariance.md): for one row, the order of every addition
-// depends on the shapes of the model and the tier alone; never on how many rows are computed
-// together, nor on how the work is split over threads. No kernel splits a sum over k, and edges
-// round as the middle does.
+// depends on the shapes of the model, the tier and the precision alone; never on how many rows are
+// computed together, nor on how the work is split over threads. No kernel splits a sum over k, and
+// edges round as the middle does.
 #pragma once
 
 #include <cstddef>
@@ -20,6 +20,8 @@
 #include "akin/result.h"
 #include "akin/system.h"
 
+#include "base/bf16.h"
+
 namespace akin::kernels {
 
 // What happens to an element of a matrix product, bias already added, before it is stored.
@@ -28,36 +30,89 @@ enum class Epilogue {
   kGelu,      // y = x * Phi(x), Phi the normal distribution function (the exact form, by erf)
   kGeluTanh,  // y = x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3)))
   kRelu,      // y = max(x, 0)
-  kAdd,       // y += x
+  kAdd,       // y += x, f32 only
 };
 
-// A linear layer in the tier's layout: panels of `panel_width` output columns, each its bias
-// [panel_width] and then [k][panel_width]. Columns past n are zero, so products need no remainder
-// branch.
+// What a product reads of its input; a precision has one kind on a tier.
+enum class OperandKind {
+  kF32,        // Rows of f32 as they are.
+  kBf16,       // Rows of bf16, each a whole number of pairs: a zero follows an odd last element.
+  kQuantized,  // Rows that quantize_rows makes, of operand_bytes(k).
+};
+
+// Rows of input in the operand format. Rows past the last one, up to a multiple of 16, are readable
+// and finite (their products are thrown away).
+struct Operand {
+  const std::byte* data = nullptr;
+  size_t rows = 0;
+  size_t row_bytes = 0;  // From one row to the next.
+
+  // Rows [first, first + count).
+  Operand Rows(size_t first, size_t count) const {
+    return {data + first * row_bytes, count, row_bytes};
+  }
+};
+
+// Where a result goes: one of the two is there.
+struct Output {
+  MatrixView<float> f32;
+  MatrixView<Bf16> bf16;
+};
+
+// A linear layer in the layout of tier and precision: panels of `panel_width` output columns, each
+// panel_bytes(k) long. Columns past n are zero, so products need no remainder branch.
 struct PackedLinear {
-  const float* panels = nullptr;  // 64-byte aligned.
-  size_t n = 0;                   // Output columns.
-  size_t k = 0;                   // Input columns.
+  const std::byte* panels = nullptr;  // 64-byte aligned.
+  size_t n = 0;                       // Output columns.
+  size_t k = 0;                       // Input columns.
 };
 
 struct LinearArgs {
-  MatrixView<const float> input;  // [m, k]
-  PackedLinear linear;            // [n, k]
-  MatrixView<float> output;       // [m, n]
+  Operand input;        // [m, k]
+  PackedLinear linear;  // [n, k]
+  Output output;        // [m, n]
   Epilogue epilogue = Epilogue::kStore;
   // The part to compute: panels [first_panel, last_panel) of all rows.
   size_t first_panel = 0;
   size_t last_panel = 0;
 };
 
+// Matrix products in one precision.
+struct LinearKernels {
+  OperandKind operand = OperandKind::kF32;
+  size_t panel_width = 0;
+  size_t (*panel_bytes)(size_t k) = nullptr;  // A multiple of 64.
+
+  // Writes one panel: `rows` [panel_width, k] are rows of the weight matrix [n, k] (zero rows past
+  // n), `bias` [panel_width] likewise.
+  void (*pack_panel)(MatrixView<const float> rows, std::span<const float> bias,
+                     std::byte* panel) = nullptr;
+
+  // kQuantized only: rows [m, k] -> m rows of operand_bytes(k).
+  size_t (*operand_bytes)(size_t k) = nullptr;
+  void (*quantize_rows)(MatrixView<const float> rows, std::byte* operand) = nullptr;
+
+  // output = epilogue(input x weight^T + bias), sums in f32 in the order of k. GELU: at most 5e-7
+  // from the exact value, plus 2e-7 relative, before it is rounded to the output's type.
+  void (*linear)(const LinearArgs& args) = nullptr;
+};
+
 // Self-attention of one head over one sequence, all its queries against all its keys.
+template <typename T>
 struct AttentionArgs {
-  MatrixView<const float> query;  // [length, head_dim]
-  MatrixView<const float> key;    // [length, head_dim]
-  MatrixView<const float> value;  // [length, head_dim]
-  MatrixView<float> context;      // [length, head_dim]
-  float scale = 1.0f;        // Scores are multiplied by it before the softmax: 1 / sqrt(head_dim).
-  std::span<float> scratch;  // attention_scratch_floats(length, head_dim) of them, 64-byte aligned.
+  MatrixView<const T> query;  // [length, head_dim]
+  MatrixView<const T> key;    // [length, head_dim]
+  MatrixView<const T> value;  // [length, head_dim]
+  Output context;             // [length, head_dim]
+  float scale = 1.0f;         // Scores are multiplied by it before the softmax: 1 / sqrt(head_dim).
+  std::span<float> scratch;   // scratch_floats(length, head_dim) of them, 64-byte aligned.
+};
+
+// softmax(query x key^T * scale) x value, sums and softmax in f32.
+template <typename T>
+struct AttentionKernels {
+  void (*attention)(const AttentionArgs<T>& args) = nullptr;
+  size_t (*scratch_floats)(size_t length, size_t head_dim) = nullptr;
 };
 
 struct LayerNormArgs {
@@ -69,37 +124,39 @@ struct LayerNormArgs {
 
 struct Kernels {
   Isa isa = Isa::kScalar;
-  size_t panel_width = 0;
+  Precision requested = Precision::kF32;
+  // What the products run in: f32 where bf16x3 was asked for and f32 is both faster and more exact.
+  Precision precision = Precision::kF32;
+  LinearKernels linear;
 
-  // Writes one panel: `rows` [panel_width, k] are rows of the weight matrix [n, k] (zero rows past
-  // n), `bias` [panel_width] likewise, `panel` takes (1 + k) * panel_width floats.
-  void (*pack_panel)(MatrixView<const float> rows, std::span<const float> bias,
-                     float* panel) = nullptr;
-
-  // output = epilogue(input x weight^T + bias), sums in f32 in the order of k, one fused
-  // multiply-add a step (scalar: a multiply and an add). GELU: at most 5e-7 from the exact value,
-  // plus 2e-7 relative.
-  void (*linear)(const LinearArgs& args) = nullptr;
-
-  // softmax(query x key^T * scale) x value. exp has a relative error of at most 2e-7.
-  void (*attention)(const AttentionArgs& args) = nullptr;
-  size_t (*attention_scratch_floats)(size_t length, size_t head_dim) = nullptr;
+  // exp has a relative error of at most 2e-7.
+  AttentionKernels<float> attention;
+  // Products in bf16, the weights of the softmax rounded to it, exp within 2e-4. Not there
+  // (nullptr) where the tier or the precision takes the one above.
+  AttentionKernels<Bf16> attention_bf16;
 
   // (x - mean) / sqrt(variance + eps) * weight + bias by row; variance as the mean of squared
   // differences.
   void (*layer_norm)(const LayerNormArgs& args) = nullptr;
+
+  // Rounds to nearest even, row by row; a zero after an odd last column.
+  void (*to_bf16)(MatrixView<const float> from, MatrixView<Bf16> to) = nullptr;
 };
 
 inline size_t NumPanels(const Kernels& kernels, size_t n) {
-  return (n + kernels.panel_width - 1) / kernels.panel_width;
+  return (n + kernels.linear.panel_width - 1) / kernels.linear.panel_width;
 }
-inline size_t PackedFloats(const Kernels& kernels, size_t n, size_t k) {
-  return NumPanels(kernels, n) * kernels.panel_width * (k + 1);
+inline size_t PackedBytes(const Kernels& kernels, size_t n, size_t k) {
+  return NumPanels(kernels, n) * kernels.linear.panel_bytes(k);
 }
 
-Kernels ScalarKernels();
+// The reference for a precision other than kAuto.
+Kernels ScalarKernels(Precision precision);
+// Each replaces, for below.requested, what it does better.
 Kernels WithAvx2(Kernels below);
 Kernels WithAvx512(Kernels below);
+Kernels WithAvx512Vnni(Kernels below);
+Kernels WithAvx512Bf16(Kernels below);
 
 // Every tier, lowest first, and whether it can run here.
 std::vector<IsaStatus> ListIsas();
@@ -115,7 +172,7 @@ struct IsaChoice {
 // the CPU or the build lacks it.
 Result<IsaChoice> ChooseIsa(Isa isa);
 
-// The table of that tier.
-Result<Kernels> SelectKernels(Isa isa);
+// The table of that tier for `precision`, which is not kAuto.
+Result<Kernels> SelectKernels(Isa isa, Precision precision = Precision::kF32);
 
 }  // namespace akin::kernels

@@ -22,12 +22,13 @@ class NativeBackend : public Backend {
       : num_parameters_(weights.num_parameters),
         encoder_(config, std::move(weights), kernels),
         pooling_(modules.pooling),
-        isa_(kernels.isa) {}
+        isa_(kernels.isa),
+        precision_(kernels.precision) {}
 
   BackendInfo Info() const override {
     const model::ModelConfig& config = encoder_.config();
     return {.name = "native",
-            .precision = "f32",
+            .precision = std::string(PrecisionName(precision_)),
             .isa = std::string(IsaName(isa_)),
             .dimension = config.hidden_size * static_cast<int>(pooling_.size()),
             .max_positions = config.max_position_embeddings,
@@ -46,7 +47,7 @@ class NativeBackend : public Backend {
                Session& session, MatrixView<float> vectors) const override {
     encoder::Workspace& workspace = static_cast<NativeSession&>(session).workspace;
     encoder_.Forward(batch, member, workspace);
-    const MatrixView<float> states = workspace.hidden(batch.num_tokens());
+    const MatrixView<float> states = workspace.hidden().f32(batch.num_tokens());
     const auto share = member.Share(batch.num_sequences());
     for (size_t s = share.begin; s < share.end; ++s) {
       pooling::Pool(pooling_, states.Rows(batch.begin(s), batch.length(s)), vectors.row(s));
@@ -61,6 +62,7 @@ class NativeBackend : public Backend {
   encoder::Encoder encoder_;
   std::vector<model::PoolingMode> pooling_;
   Isa isa_;
+  Precision precision_;
 };
 
 }  // namespace

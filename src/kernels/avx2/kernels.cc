@@ -3,8 +3,10 @@
 #include <cmath>
 #include <cstddef>
 #include <limits>
+#include <type_traits>
 #include <utility>
 
+#include "kernels/int8.h"
 #include "kernels/target.h"
 
 #if defined(__x86_64__)
@@ -20,6 +22,7 @@ AKIN_TARGET_BEGIN("avx2,fma")
 #include "kernels/generic/attention-inl.h"
 #include "kernels/generic/layer_norm-inl.h"
 #include "kernels/generic/linear-inl.h"
+#include "kernels/generic/tables-inl.h"
 // clang-format on
 
 AKIN_TARGET_END
@@ -27,11 +30,7 @@ AKIN_TARGET_END
 
 Kernels WithAvx2(Kernels below) {
   below.isa = Isa::kAvx2;
-  below.panel_width = kPanelWidth;
-  below.pack_panel = PackPanel;
-  below.linear = Linear;
-  below.attention = Attention;
-  below.attention_scratch_floats = AttentionScratchFloats;
+  UseF32Rows(below);
   below.layer_norm = LayerNorm;
   return below;
 }

@@ -41,3 +41,13 @@ AKIN_INLINE V ZeroFrom(size_t count, V x) {
 }
 AKIN_INLINE float ReduceSum(V x) { return _mm512_reduce_add_ps(x.v); }
 AKIN_INLINE float ReduceMax(V x) { return _mm512_reduce_max_ps(x.v); }
+// Sixteen values kept in fewer bits.
+AKIN_INLINE V LoadBf16(const Bf16* p) {
+  const __m512i bits =
+      _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+  return {_mm512_castsi512_ps(_mm512_slli_epi32(bits, 16))};
+}
+AKIN_INLINE V LoadInt8(const int8_t* p) {
+  const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  return {_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes))};
+}

@@ -4,7 +4,8 @@
 // exists.
 //
 // Keys are transposed and values copied into panels first, so that both products are the same
-// outer-product kernel. Included after linear-inl.h.
+// outer-product kernel. In bf16 the weights are rounded in place, over the scores that they come
+// from. Included after linear-inl.h.
 #pragma once
 
 #include "kernels/generic/linear-inl.h"
@@ -12,48 +13,75 @@
 // Floats from one 64-byte line to the next: parts of the scratch begin on lines of their own.
 constexpr size_t kLineFloats = 16;
 
-AKIN_INLINE size_t RoundUp(size_t x, size_t multiple) {
-  return (x + multiple - 1) / multiple * multiple;
-}
+// The scratch of one head: transposed keys, copied values, a block of scores.
+template <typename Product>
+struct AttentionScratch {
+  using Panel = typename Product::Panel;
 
+  AttentionScratch(size_t length, size_t head_dim)
+      : score_stride(RoundUp(length, kPanelWidth)),
+        key_floats(Floats(Steps<Product>(head_dim) * score_stride)),
+        value_floats(Floats(Steps<Product>(length) * RoundUp(head_dim, kPanelWidth))) {}
+  static size_t Floats(size_t step_columns) {
+    return RoundUp(step_columns * Product::kDepth * sizeof(Panel) / sizeof(float), kLineFloats);
+  }
+  size_t floats() const { return key_floats + value_floats + kMaxRows * score_stride; }
+
+  size_t score_stride;
+  size_t key_floats;
+  size_t value_floats;
+};
+
+template <typename Product>
 size_t AttentionScratchFloats(size_t length, size_t head_dim) {
-  const size_t keys = RoundUp(length, kPanelWidth), columns = RoundUp(head_dim, kPanelWidth);
-  return RoundUp(keys * head_dim, kLineFloats) + RoundUp(columns * length, kLineFloats) +
-         kMaxRows * keys;
+  return AttentionScratch<Product>(length, head_dim).floats();
 }
 
-// key [length, head_dim] -> panels of kPanelWidth keys, each [head_dim][kPanelWidth], zero past the
-// last key.
-void TransposeKeys(MatrixView<const float> key, float* panels) {
-  const size_t length = key.rows(), head_dim = key.cols();
+// key [length, head_dim] -> panels of kPanelWidth keys, each [steps of head_dim][kPanelWidth]
+// [kDepth], zero past the last key and the last element.
+template <typename Product>
+void TransposeKeys(MatrixView<const typename Product::Row> key, typename Product::Panel* panels) {
+  constexpr size_t kDepth = Product::kDepth;
+  using Panel = typename Product::Panel;
+  const size_t length = key.rows(), head_dim = key.cols(), steps = Steps<Product>(head_dim);
   for (size_t first = 0; first < length; first += kPanelWidth) {
-    float* panel = panels + first * head_dim;
+    Panel* panel = panels + first * steps * kDepth;
     for (size_t j = 0; j < kPanelWidth; ++j) {
-      const float* row = first + j < length ? key.data() + (first + j) * key.stride() : nullptr;
-      for (size_t d = 0; d < head_dim; ++d)
-        panel[d * kPanelWidth + j] = row != nullptr ? row[d] : 0.0f;
+      const Panel* row = first + j < length ? key.data() + (first + j) * key.stride() : nullptr;
+      for (size_t d = 0; d < steps * kDepth; ++d) {
+        panel[(d / kDepth * kPanelWidth + j) * kDepth + d % kDepth] =
+            row != nullptr && d < head_dim ? row[d] : Panel{};
+      }
     }
   }
 }
 
-// value [length, head_dim] -> panels of kPanelWidth columns, each [length][kPanelWidth], zero past
-// the last column.
-void CopyValues(MatrixView<const float> value, float* panels) {
-  const size_t length = value.rows(), head_dim = value.cols();
+// value [length, head_dim] -> panels of kPanelWidth columns, each [steps of length][kPanelWidth]
+// [kDepth], zero past the last column and the last value.
+template <typename Product>
+void CopyValues(MatrixView<const typename Product::Row> value, typename Product::Panel* panels) {
+  constexpr size_t kDepth = Product::kDepth;
+  using Panel = typename Product::Panel;
+  const size_t length = value.rows(), head_dim = value.cols(), steps = Steps<Product>(length);
   for (size_t first = 0; first < head_dim; first += kPanelWidth) {
-    float* panel = panels + first * length;
+    Panel* panel = panels + first * steps * kDepth;
     const size_t width = head_dim - first < kPanelWidth ? head_dim - first : kPanelWidth;
-    for (size_t i = 0; i < length; ++i) {
-      const float* row = value.data() + i * value.stride() + first;
+    for (size_t i = 0; i < steps * kDepth; ++i) {
+      const Panel* row = i < length ? value.data() + i * value.stride() + first : nullptr;
+      Panel* out = panel + i / kDepth * kPanelWidth * kDepth + i % kDepth;
       for (size_t j = 0; j < kPanelWidth; ++j)
-        panel[i * kPanelWidth + j] = j < width ? row[j] : 0.0f;
+        out[j * kDepth] = row != nullptr && j < width ? row[j] : Panel{};
     }
   }
 }
 
-// scores[0, length) becomes exp(scale * (score - max)), the vector past it stays unread; returns
-// the sum. `log2_scale` is scale * log2(e).
+// scores[0, length) becomes weights exp(scale * (score - max)) in the row format of the product, a
+// zero after them where a step of k would read on; returns the sum. `log2_scale` is scale *
+// log2(e).
+template <typename Product>
 AKIN_INLINE float SoftmaxRow(float* scores, size_t length, float log2_scale) {
+  using Row = typename Product::Row;
+  Row* weights = reinterpret_cast<Row*>(scores);
   const size_t whole = length / V::kLanes * V::kLanes, tail = length - whole;
   V max = V::Set(-std::numeric_limits<float>::infinity());
   for (size_t j = 0; j < whole; j += V::kLanes) max = Max(max, V::Load(scores + j));
@@ -63,78 +91,92 @@ AKIN_INLINE float SoftmaxRow(float* scores, size_t length, float log2_scale) {
   const V scale = V::Set(log2_scale), shift = V::Set(-row_max * log2_scale);
   V sum = V::Set(0.0f);
   for (size_t j = 0; j < whole; j += V::kLanes) {
-    const V p = Exp2(MulAdd(V::Load(scores + j), scale, shift));
-    Store(p, scores + j);
+    const V p = Product::SoftmaxExp2(MulAdd(V::Load(scores + j), scale, shift));
+    Store(p, weights + j);
     sum = sum + p;
   }
   if (tail != 0) {
-    const V p = ZeroFrom(tail, Exp2(MulAdd(V::LoadPartial(scores + whole, tail), scale, shift)));
-    StorePartial(p, scores + whole, tail);
+    const V p = ZeroFrom(
+        tail, Product::SoftmaxExp2(MulAdd(V::LoadPartial(scores + whole, tail), scale, shift)));
+    StorePartial(p, weights + whole, RoundUp(tail, Product::kDepth));
     sum = sum + p;
   }
   return ReduceSum(sum);
 }
 
-template <size_t kRows>
-void AttendBlock(const AttentionArgs& args, size_t first_query, const float* keys,
-                 const float* values, float* scores) {
-  const size_t length = args.key.rows(), head_dim = args.key.cols();
-  const size_t stride = RoundUp(length, kPanelWidth);
-  for (size_t j = 0; j < length; j += kPanelWidth) {
-    V acc[kRows][kPanelVecs] = {};
-    Accumulate<kRows>(args.query.data() + first_query * args.query.stride(), args.query.stride(),
-                      keys + j * head_dim, head_dim, acc);
+template <typename Product, typename T>
+struct AttendBlock {
+  using Row = typename Product::Row;
+  using Panel = typename Product::Panel;
+
+  template <size_t kRows>
+  static void Run(const AttentionArgs<Row>& args, MatrixView<T> context, size_t first_query,
+                  const Panel* keys, const Panel* values, float* scores) {
+    const size_t length = args.key.rows(), head_dim = args.key.cols();
+    const size_t stride = RoundUp(length, kPanelWidth);
+    const size_t key_steps = Steps<Product>(head_dim), value_steps = Steps<Product>(length);
+    for (size_t j = 0; j < length; j += kPanelWidth) {
+      V sum[kRows][kPanelVecs] = {};
+      Accumulate<Product, kRows>(args.query.data() + first_query * args.query.stride(),
+                                 args.query.stride(), keys + j * key_steps * Product::kDepth,
+                                 key_steps, sum);
 #pragma GCC unroll 16
-    for (size_t r = 0; r < kRows; ++r) {
+      for (size_t r = 0; r < kRows; ++r) {
 #pragma GCC unroll 2
-      for (size_t v = 0; v < kPanelVecs; ++v)
-        Store(acc[r][v], scores + r * stride + j + v * V::kLanes);
+        for (size_t v = 0; v < kPanelVecs; ++v)
+          Store(sum[r][v], scores + r * stride + j + v * V::kLanes);
+      }
     }
-  }
-  float inverse[kRows];
-  for (size_t r = 0; r < kRows; ++r) {
-    inverse[r] = 1.0f / SoftmaxRow(scores + r * stride, length, args.scale * 1.44269504f);
-  }
-  for (size_t d = 0; d < head_dim; d += kPanelWidth) {
-    V acc[kRows][kPanelVecs] = {};
-    Accumulate<kRows>(scores, stride, values + d * length, length, acc);
-#pragma GCC unroll 16
+    float inverse[kRows];
     for (size_t r = 0; r < kRows; ++r) {
+      inverse[r] =
+          1.0f / SoftmaxRow<Product>(scores + r * stride, length, args.scale * 1.44269504f);
+    }
+    const Row* weights = reinterpret_cast<const Row*>(scores);
+    const size_t weight_stride = stride * sizeof(float) / sizeof(Row);
+    for (size_t d = 0; d < head_dim; d += kPanelWidth) {
+      V sum[kRows][kPanelVecs] = {};
+      Accumulate<Product, kRows>(weights, weight_stride, values + d * value_steps * Product::kDepth,
+                                 value_steps, sum);
+#pragma GCC unroll 16
+      for (size_t r = 0; r < kRows; ++r) {
 #pragma GCC unroll 2
-      for (size_t v = 0; v < kPanelVecs; ++v) {
-        const size_t first = d + v * V::kLanes;
-        if (first >= head_dim) break;
-        const size_t count = head_dim - first < V::kLanes ? head_dim - first : V::kLanes;
-        StorePartial(acc[r][v] * V::Set(inverse[r]),
-                     args.context.data() + (first_query + r) * args.context.stride() + first,
-                     count);
+        for (size_t v = 0; v < kPanelVecs; ++v) {
+          const size_t first = d + v * V::kLanes;
+          if (first >= head_dim) break;
+          const size_t count = head_dim - first < V::kLanes ? head_dim - first : V::kLanes;
+          FinishAndStore<Epilogue::kStore>(
+              sum[r][v] * V::Set(inverse[r]),
+              context.data() + (first_query + r) * context.stride() + first, count);
+        }
       }
     }
   }
-}
+};
 
-using AttendBlockFunction = void (*)(const AttentionArgs& args, size_t first_query,
-                                     const float* keys, const float* values, float* scores);
-
-template <size_t... kRowsMinusOne>
-AttendBlockFunction SelectAttendBlock(size_t rows, std::index_sequence<kRowsMinusOne...>) {
-  static constexpr AttendBlockFunction kBlocks[] = {AttendBlock<kRowsMinusOne + 1>...};
+template <typename Product, typename T, size_t... kRowsMinusOne>
+auto SelectAttendBlock(size_t rows, std::index_sequence<kRowsMinusOne...>) {
+  static constexpr decltype(&AttendBlock<Product, T>::template Run<1>) kBlocks[] = {
+      AttendBlock<Product, T>::template Run<kRowsMinusOne + 1>...};
   return kBlocks[rows - 1];
 }
 
-void Attention(const AttentionArgs& args) {
-  const size_t length = args.key.rows(), head_dim = args.key.cols();
-  float* keys = args.scratch.data();
-  float* values = keys + RoundUp(RoundUp(length, kPanelWidth) * head_dim, kLineFloats);
-  float* scores = values + RoundUp(RoundUp(head_dim, kPanelWidth) * length, kLineFloats);
-  TransposeKeys(args.key, keys);
-  CopyValues(args.value, values);
+template <typename Product, typename T>
+void AttendTo(const AttentionArgs<typename Product::Row>& args, MatrixView<T> context) {
+  using Panel = typename Product::Panel;
+  const size_t length = args.key.rows();
+  const AttentionScratch<Product> sizes(length, args.key.cols());
+  Panel* keys = reinterpret_cast<Panel*>(args.scratch.data());
+  Panel* values = reinterpret_cast<Panel*>(args.scratch.data() + sizes.key_floats);
+  float* scores = args.scratch.data() + sizes.key_floats + sizes.value_floats;
+  TransposeKeys<Product>(args.key, keys);
+  CopyValues<Product>(args.value, values);
   const RowTiles row_tiles(length);
   size_t query = 0;
   for (size_t t = 0; t < row_tiles.tiles; ++t) {
     const size_t rows = row_tiles.Height(t);
-    SelectAttendBlock(rows, std::make_index_sequence<kMaxRows>())(args, query, keys, values,
-                                                                  scores);
+    SelectAttendBlock<Product, T>(rows, std::make_index_sequence<kMaxRows>())(args, context, query,
+                                                                              keys, values, scores);
     query += rows;
   }
 }

@@ -3,9 +3,10 @@
 // would depend on block sizes.
 //
 // A tile of up to kMaxRows rows and one panel (kPanelVecs vectors of columns) stays in registers
-// while k runs from first to last; each step multiplies one broadcast element a row with the
-// panel's next row. Included once by each tier, inside its target region and anonymous namespace,
-// after vec.h, which defines V and kMaxRows.
+// while k runs from first to last; each step multiplies what it broadcasts of a row with the
+// panel's next row. What an element of a row and of a panel is, and how many of them a step takes,
+// is a Product. Included once by each tier, inside its target region and anonymous namespace, after
+// vec.h, which defines V and kMaxRows.
 #pragma once
 
 #include "kernels/generic/math-inl.h"
@@ -16,80 +17,198 @@ constexpr size_t kPanelWidth = kPanelVecs * V::kLanes;
 // next ones are read.
 constexpr size_t kPanelBlockBytes = size_t{384} << 10;
 
-void PackPanel(MatrixView<const float> rows, std::span<const float> bias, float* panel) {
-  for (size_t j = 0; j < kPanelWidth; ++j) panel[j] = bias[j];
-  // By blocks of 16 columns of k: a cache line of each row is read whole before it is evicted.
-  for (size_t k0 = 0; k0 < rows.cols(); k0 += 16) {
-    const size_t k1 = k0 + 16 < rows.cols() ? k0 + 16 : rows.cols();
+AKIN_INLINE size_t RoundUp(size_t x, size_t multiple) {
+  return (x + multiple - 1) / multiple * multiple;
+}
+
+// f32 times f32, one fused multiply-add a step.
+struct F32Product {
+  using Row = float;
+  using Panel = float;
+  using Vec = V;
+  static constexpr size_t kDepth = 1;  // Elements of k in a step.
+  static constexpr OperandKind kOperand = OperandKind::kF32;
+  static constexpr bool kScaled = false;  // A panel has a scale for each column.
+
+  static AKIN_INLINE Vec Broadcast(const Row* p) { return V::Set(*p); }
+  static AKIN_INLINE Vec Load(const Panel* p) { return V::Load(p); }
+  static AKIN_INLINE V MulAddTo(V sum, Vec x, Vec w) { return MulAdd(x, w, sum); }
+  static Panel Encode(float w) { return w; }
+  // Of the softmax whose weights are rows.
+  static AKIN_INLINE V SoftmaxExp2(V x) { return Exp2(x); }
+};
+
+// f32 times weights kept in bf16: half the bytes, and products as exact as f32's. For CPUs without
+// bf16 arithmetic.
+struct Bf16WeightsProduct : F32Product {
+  using Panel = Bf16;
+  static AKIN_INLINE Vec Load(const Panel* p) { return LoadBf16(p); }
+  static Panel Encode(float w) { return Bf16::From(w); }
+};
+
+// f32 times weights kept in int8.
+struct Int8WeightsProduct : F32Product {
+  using Panel = int8_t;
+  static constexpr bool kScaled = true;
+  static AKIN_INLINE Vec Load(const Panel* p) { return LoadInt8(p); }
+};
+
+// One f32 for each column of a panel.
+constexpr size_t kColumnBytes = kPanelWidth * sizeof(float);
+
+// Before a panel's weights: the bias and, where they have one, the scale.
+template <typename Product>
+constexpr size_t kHeadBytes = kColumnBytes * (Product::kScaled ? 2 : 1);
+
+template <typename Product>
+size_t Steps(size_t k) {
+  return (k + Product::kDepth - 1) / Product::kDepth;
+}
+
+// The head, then [steps][kPanelWidth][kDepth]: what one step reads lies together. Elements past k
+// are zero.
+template <typename Product>
+size_t PackedPanelBytes(size_t k) {
+  const size_t elements = Steps<Product>(k) * kPanelWidth * Product::kDepth;
+  return RoundUp(kHeadBytes<Product> + elements * sizeof(typename Product::Panel), 64);
+}
+
+// Where the weight of column j at k stands.
+template <typename Product>
+size_t PanelIndex(size_t k, size_t j) {
+  constexpr size_t kDepth = Product::kDepth;
+  return (k / kDepth * kPanelWidth + j) * kDepth + k % kDepth;
+}
+
+// No container or algorithm of the standard library in here: see target.h.
+template <typename Product>
+void PackPanel(MatrixView<const float> rows, std::span<const float> bias, std::byte* panel) {
+  constexpr size_t kBlock =
+      64;  // Several cache lines of each row are read before they are evicted.
+  for (size_t j = 0; j < kPanelWidth; ++j) reinterpret_cast<float*>(panel)[j] = bias[j];
+  float* scales = reinterpret_cast<float*>(panel + kColumnBytes);
+  if constexpr (Product::kScaled) {
+    for (size_t j = 0; j < kPanelWidth; ++j) scales[j] = WeightScale(rows.row(j));
+  }
+  auto* out = reinterpret_cast<typename Product::Panel*>(panel + kHeadBytes<Product>);
+  const size_t cols = rows.cols(), k_end = Steps<Product>(cols) * Product::kDepth;
+  for (size_t k0 = 0; k0 < k_end; k0 += kBlock) {
+    const size_t k1 = k0 + kBlock < k_end ? k0 + kBlock : k_end;
+    const size_t count = k1 < cols ? k1 - k0 : cols - k0;
     for (size_t j = 0; j < kPanelWidth; ++j) {
-      const float* row = rows.data() + j * rows.stride();
-      for (size_t k = k0; k < k1; ++k) panel[(1 + k) * kPanelWidth + j] = row[k];
+      const float* row = rows.data() + j * rows.stride() + k0;
+      typename Product::Panel encoded[kBlock] = {};
+      if constexpr (Product::kScaled) {
+        QuantizeWeights({row, count}, scales[j], encoded);
+      } else {
+        for (size_t i = 0; i < count; ++i) encoded[i] = Product::Encode(row[i]);
+      }
+      for (size_t k = k0; k < k1; ++k) out[PanelIndex<Product>(k, j)] = encoded[k - k0];
     }
   }
 }
 
 template <Epilogue kEpilogue>
-AKIN_INLINE V Finish(V x, V y) {
+AKIN_INLINE V Finish(V x) {
   if constexpr (kEpilogue == Epilogue::kGelu) return Gelu(x);
   if constexpr (kEpilogue == Epilogue::kGeluTanh) return GeluTanh(x);
   if constexpr (kEpilogue == Epilogue::kRelu) return Max(V::Set(0.0f), x);
-  if constexpr (kEpilogue == Epilogue::kAdd) return y + x;
   return x;
 }
 
-// acc[r][v] += sum over k of a[r][k] * b[k][v]; `b` is a panel without its bias, `lda` the row
-// stride of `a`.
+// Finishes and stores `count` <= kLanes columns of one row.
+template <Epilogue kEpilogue, typename T>
+AKIN_INLINE void FinishAndStore(V x, T* out, size_t count) {
+  if constexpr (kEpilogue == Epilogue::kAdd) {
+    x = (count == V::kLanes ? V::Load(out) : V::LoadPartial(out, count)) + x;
+  } else {
+    x = Finish<kEpilogue>(x);
+  }
+  if (count == V::kLanes) {
+    Store(x, out);
+  } else {
+    StorePartial(x, out, count);
+  }
+}
+
+// Sums of a tile on their way to the output: [rows][kPanelWidth], still in the L1 cache.
+constexpr size_t kTileFloats = kMaxRows * kPanelWidth;
+
 template <size_t kRows>
-AKIN_INLINE void Accumulate(const float* a, size_t lda, const float* b, size_t k,
-                            V (&acc)[kRows][kPanelVecs]) {
-  for (size_t kk = 0; kk < k; ++kk) {
-    V panel[kPanelVecs];
+AKIN_INLINE void StoreSums(const V (&sum)[kRows][kPanelVecs], const float* bias, float* out) {
 #pragma GCC unroll 2
-    for (size_t v = 0; v < kPanelVecs; ++v) panel[v] = V::Load(b + v * V::kLanes);
+  for (size_t v = 0; v < kPanelVecs; ++v) {
+    const V b = V::Load(bias + v * V::kLanes);
+#pragma GCC unroll 16
+    for (size_t r = 0; r < kRows; ++r) Store(sum[r][v] + b, out + r * kPanelWidth + v * V::kLanes);
+  }
+}
+
+// Finishes and stores columns [0, width) of a tile.
+template <Epilogue kEpilogue, typename T>
+void FinishTile(const float* sums, size_t rows, T* c, size_t ldc, size_t width) {
+  for (size_t r = 0; r < rows; ++r) {
+    for (size_t first = 0; first < width; first += V::kLanes) {
+      const size_t count = width - first < V::kLanes ? width - first : V::kLanes;
+      FinishAndStore<kEpilogue>(V::Load(sums + r * kPanelWidth + first), c + r * ldc + first,
+                                count);
+    }
+  }
+}
+
+// sum[r][v] += sum over k of a[r][k] * b[k][v]; `b` is a panel without its bias, `lda` the row
+// stride of `a` in elements.
+template <typename Product, size_t kRows>
+AKIN_INLINE void Accumulate(const typename Product::Row* a, size_t lda,
+                            const typename Product::Panel* b, size_t steps,
+                            V (&sum)[kRows][kPanelVecs]) {
+  constexpr size_t kVec = V::kLanes * Product::kDepth;
+  for (size_t step = 0; step < steps; ++step) {
+    typename Product::Vec panel[kPanelVecs];
+#pragma GCC unroll 2
+    for (size_t v = 0; v < kPanelVecs; ++v) panel[v] = Product::Load(b + v * kVec);
 #pragma GCC unroll 16
     for (size_t r = 0; r < kRows; ++r) {
-      const V x = V::Set(a[r * lda + kk]);
+      const typename Product::Vec x = Product::Broadcast(a + r * lda + step * Product::kDepth);
 #pragma GCC unroll 2
-      for (size_t v = 0; v < kPanelVecs; ++v) acc[r][v] = MulAdd(x, panel[v], acc[r][v]);
+      for (size_t v = 0; v < kPanelVecs; ++v) sum[r][v] = Product::MulAddTo(sum[r][v], x, panel[v]);
     }
-    b += kPanelWidth;
+    b += kPanelVecs * kVec;
   }
 }
 
-// One tile: kRows rows of the output, columns [0, width) of one panel.
-template <size_t kRows, Epilogue kEpilogue>
-void LinearTile(const float* a, size_t lda, const float* panel, size_t k, float* c, size_t ldc,
-                size_t width) {
-  V acc[kRows][kPanelVecs] = {};
-  Accumulate<kRows>(a, lda, panel + kPanelWidth, k, acc);
+// One tile of a product: kRows rows times one panel, bias added.
+template <typename Product>
+struct LinearTile {
+  template <size_t kRows>
+  static void Run(const std::byte* a, size_t row_bytes, const std::byte* panel, size_t k,
+                  float* out) {
+    using Row = typename Product::Row;
+    V sum[kRows][kPanelVecs] = {};
+    Accumulate<Product, kRows>(
+        reinterpret_cast<const Row*>(a), row_bytes / sizeof(Row),
+        reinterpret_cast<const typename Product::Panel*>(panel + kHeadBytes<Product>),
+        Steps<Product>(k), sum);
+    if constexpr (Product::kScaled) {
+      const float* scales = reinterpret_cast<const float*>(panel + kColumnBytes);
 #pragma GCC unroll 16
-  for (size_t r = 0; r < kRows; ++r) {
+      for (size_t r = 0; r < kRows; ++r) {
 #pragma GCC unroll 2
-    for (size_t v = 0; v < kPanelVecs; ++v) {
-      const size_t first = v * V::kLanes;
-      if (first >= width) break;
-      const size_t count = width - first < V::kLanes ? width - first : V::kLanes;
-      float* out = c + r * ldc + first;
-      const V x = acc[r][v] + V::Load(panel + first);
-      if (count == V::kLanes) {
-        V y{};
-        if constexpr (kEpilogue == Epilogue::kAdd) y = V::Load(out);
-        Store(Finish<kEpilogue>(x, y), out);
-      } else {
-        V y{};
-        if constexpr (kEpilogue == Epilogue::kAdd) y = V::LoadPartial(out, count);
-        StorePartial(Finish<kEpilogue>(x, y), out, count);
+        for (size_t v = 0; v < kPanelVecs; ++v)
+          sum[r][v] = sum[r][v] * V::Load(scales + v * V::kLanes);
       }
     }
+    StoreSums<kRows>(sum, reinterpret_cast<const float*>(panel), out);
   }
-}
+  static size_t PanelBytes(size_t k) { return PackedPanelBytes<Product>(k); }
+};
 
-using LinearTileFunction = void (*)(const float* a, size_t lda, const float* panel, size_t k,
-                                    float* c, size_t ldc, size_t width);
+using TileFunction = void (*)(const std::byte* a, size_t row_bytes, const std::byte* panel,
+                              size_t k, float* out);
 
-template <Epilogue kEpilogue, size_t... kRowsMinusOne>
-LinearTileFunction SelectTile(size_t rows, std::index_sequence<kRowsMinusOne...>) {
-  static constexpr LinearTileFunction kTiles[] = {LinearTile<kRowsMinusOne + 1, kEpilogue>...};
+template <typename Tile, size_t... kRowsMinusOne>
+TileFunction SelectTile(size_t rows, std::index_sequence<kRowsMinusOne...>) {
+  static constexpr TileFunction kTiles[] = {Tile::template Run<kRowsMinusOne + 1>...};
   return kTiles[rows - 1];
 }
 
@@ -104,37 +223,58 @@ struct RowTiles {
   size_t tiles, base, rest;
 };
 
-template <Epilogue kEpilogue>
-void LinearPanels(const LinearArgs& args) {
-  const size_t k = args.linear.k, panel_floats = kPanelWidth * (k + 1);
-  const RowTiles row_tiles(args.input.rows());
-  const size_t block = kPanelBlockBytes / (panel_floats * sizeof(float)) + 1;
+template <typename T>
+using FinishFunction = void (*)(const float* sums, size_t rows, T* c, size_t ldc, size_t width);
+
+template <typename Tile, typename T>
+void LinearPanels(const LinearArgs& args, FinishFunction<T> finish, MatrixView<T> output) {
+  const size_t k = args.linear.k, panel_bytes = Tile::PanelBytes(k);
+  const RowTiles row_tiles(args.input.rows);
+  const size_t block = kPanelBlockBytes / panel_bytes + 1;
+  alignas(64) float sums[kTileFloats];
   for (size_t p0 = args.first_panel; p0 < args.last_panel; p0 += block) {
     const size_t p1 = p0 + block < args.last_panel ? p0 + block : args.last_panel;
     size_t row = 0;
     for (size_t t = 0; t < row_tiles.tiles; ++t) {
       const size_t rows = row_tiles.Height(t);
-      const LinearTileFunction tile =
-          SelectTile<kEpilogue>(rows, std::make_index_sequence<kMaxRows>());
+      const TileFunction tile = SelectTile<Tile>(rows, std::make_index_sequence<kMaxRows>());
       for (size_t p = p0; p < p1; ++p) {
         const size_t first = p * kPanelWidth;
         const size_t width =
             args.linear.n - first < kPanelWidth ? args.linear.n - first : kPanelWidth;
-        tile(args.input.data() + row * args.input.stride(), args.input.stride(),
-             args.linear.panels + p * panel_floats, k,
-             args.output.data() + row * args.output.stride() + first, args.output.stride(), width);
+        tile(args.input.data + row * args.input.row_bytes, args.input.row_bytes,
+             args.linear.panels + p * panel_bytes, k, sums);
+        finish(sums, rows, output.data() + row * output.stride() + first, output.stride(), width);
       }
       row += rows;
     }
   }
 }
 
-void Linear(const LinearArgs& args) {
-  switch (args.epilogue) {
-    case Epilogue::kStore: return LinearPanels<Epilogue::kStore>(args);
-    case Epilogue::kGelu: return LinearPanels<Epilogue::kGelu>(args);
-    case Epilogue::kGeluTanh: return LinearPanels<Epilogue::kGeluTanh>(args);
-    case Epilogue::kRelu: return LinearPanels<Epilogue::kRelu>(args);
-    case Epilogue::kAdd: return LinearPanels<Epilogue::kAdd>(args);
+template <typename T>
+FinishFunction<T> SelectFinish(Epilogue epilogue) {
+  switch (epilogue) {
+    case Epilogue::kStore: return FinishTile<Epilogue::kStore, T>;
+    case Epilogue::kGelu: return FinishTile<Epilogue::kGelu, T>;
+    case Epilogue::kGeluTanh: return FinishTile<Epilogue::kGeluTanh, T>;
+    case Epilogue::kRelu: return FinishTile<Epilogue::kRelu, T>;
+    case Epilogue::kAdd:
+      if constexpr (std::is_same_v<T, float>) return FinishTile<Epilogue::kAdd, T>;
   }
+  return nullptr;
+}
+
+template <typename Tile>
+void LinearF32(const LinearArgs& args) {
+  LinearPanels<Tile>(args, SelectFinish<float>(args.epilogue), args.output.f32);
+}
+
+// The table's entries for products that read rows as they are.
+template <typename Product>
+LinearKernels LinearKernelsFor() {
+  return {.operand = Product::kOperand,
+          .panel_width = kPanelWidth,
+          .panel_bytes = PackedPanelBytes<Product>,
+          .pack_panel = PackPanel<Product>,
+          .linear = LinearF32<LinearTile<Product>>};
 }

@@ -6,57 +6,96 @@
 #include <cmath>
 #include <cstddef>
 
+#include "kernels/scalar/products.h"
+
 namespace akin::kernels {
 namespace {
 
-constexpr size_t kPanelWidth = 16;
+using scalar::kPanelWidth;
+using scalar::PanelSums;
 
-void PackPanel(MatrixView<const float> rows, std::span<const float> bias, float* panel) {
-  std::copy(bias.begin(), bias.end(), panel);
-  for (size_t k = 0; k < rows.cols(); ++k) {
-    for (size_t j = 0; j < kPanelWidth; ++j) panel[(1 + k) * kPanelWidth + j] = rows(j, k);
-  }
-}
-
-void Store(Epilogue epilogue, float x, float& y) {
+float Finish(Epilogue epilogue, float x) {
   switch (epilogue) {
-    case Epilogue::kStore: y = x; break;
-    case Epilogue::kGelu: y = 0.5f * x * (1.0f + std::erf(x * 0.70710678f)); break;
+    case Epilogue::kStore:
+    case Epilogue::kAdd: break;
+    case Epilogue::kGelu: return 0.5f * x * (1.0f + std::erf(x * 0.70710678f));
     case Epilogue::kGeluTanh:
-      y = 0.5f * x * (1.0f + std::tanh(0.79788456f * (x + 0.044715f * x * x * x)));
-      break;
-    case Epilogue::kRelu: y = std::max(x, 0.0f); break;
-    case Epilogue::kAdd: y += x; break;
+      return 0.5f * x * (1.0f + std::tanh(0.79788456f * (x + 0.044715f * x * x * x)));
+    case Epilogue::kRelu: return std::max(x, 0.0f);
   }
+  return x;
 }
 
+template <typename Product>
 void Linear(const LinearArgs& args) {
-  const size_t n = args.linear.n, k = args.linear.k;
+  const PackedLinear& linear = args.linear;
+  const size_t panel_bytes = Product::PanelBytes(linear.k);
   for (size_t p = args.first_panel; p < args.last_panel; ++p) {
-    const float* panel = args.linear.panels + p * kPanelWidth * (k + 1);
-    const size_t first = p * kPanelWidth, width = std::min(kPanelWidth, n - first);
-    for (size_t i = 0; i < args.input.rows(); ++i) {
-      float sum[kPanelWidth] = {};
-      for (size_t kk = 0; kk < k; ++kk) {
-        const float x = args.input(i, kk);
-        for (size_t j = 0; j < kPanelWidth; ++j) sum[j] += x * panel[(1 + kk) * kPanelWidth + j];
-      }
+    const std::byte* panel = linear.panels + p * panel_bytes;
+    const size_t first = p * kPanelWidth, width = std::min(kPanelWidth, linear.n - first);
+    for (size_t i = 0; i < args.input.rows; ++i) {
+      const PanelSums sums =
+          Product::Multiply(args.input.data + i * args.input.row_bytes, panel, linear.k);
       for (size_t j = 0; j < width; ++j) {
-        Store(args.epilogue, sum[j] + panel[j], args.output(i, first + j));
+        const float y = Finish(args.epilogue, sums[j]);
+        if (args.output.bf16.rows() > 0) {
+          args.output.bf16(i, first + j) = Bf16::From(y);
+        } else {
+          float& out = args.output.f32(i, first + j);
+          out = args.epilogue == Epilogue::kAdd ? out + y : y;
+        }
       }
     }
   }
 }
 
+template <typename Product>
+LinearKernels KernelsFor() {
+  LinearKernels kernels{.operand = Product::kOperand,
+                        .panel_width = kPanelWidth,
+                        .panel_bytes = Product::PanelBytes,
+                        .pack_panel = Product::PackPanel,
+                        .linear = Linear<Product>};
+  if constexpr (Product::kOperand == OperandKind::kQuantized) {
+    kernels.operand_bytes = Product::RowBytes;
+    kernels.quantize_rows = Product::QuantizeRows;
+  }
+  return kernels;
+}
+
+LinearKernels LinearKernelsOf(Precision precision) {
+  switch (precision) {
+    case Precision::kAuto:
+    case Precision::kF32: return KernelsFor<scalar::F32Product>();
+    case Precision::kBf16x3: return KernelsFor<scalar::Bf16x3Product>();
+    case Precision::kBf16: return KernelsFor<scalar::Bf16Product>();
+    case Precision::kW8: return KernelsFor<scalar::W8Product>();
+    case Precision::kInt8: return KernelsFor<scalar::Int8Product>();
+  }
+  return KernelsFor<scalar::F32Product>();
+}
+
 size_t AttentionScratchFloats(size_t length, size_t /*head_dim*/) { return length; }
 
-void Attention(const AttentionArgs& args) {
+float Value(float x) { return x; }
+float Value(Bf16 x) { return x.ToFloat(); }
+
+void Store(const Output& output, size_t i, size_t j, float x) {
+  if (output.bf16.rows() > 0) {
+    output.bf16(i, j) = Bf16::From(x);
+  } else {
+    output.f32(i, j) = x;
+  }
+}
+
+template <typename T>
+void Attention(const AttentionArgs<T>& args) {
   const size_t length = args.query.rows(), head_dim = args.query.cols();
   const std::span<float> scores = args.scratch.first(length);
   for (size_t i = 0; i < length; ++i) {
     for (size_t j = 0; j < length; ++j) {
       float dot = 0.0f;
-      for (size_t d = 0; d < head_dim; ++d) dot += args.query(i, d) * args.key(j, d);
+      for (size_t d = 0; d < head_dim; ++d) dot += Value(args.query(i, d)) * Value(args.key(j, d));
       scores[j] = dot * args.scale;
     }
     const float max = *std::max_element(scores.begin(), scores.end());
@@ -64,8 +103,8 @@ void Attention(const AttentionArgs& args) {
     for (float& score : scores) sum += score = std::exp(score - max);
     for (size_t d = 0; d < head_dim; ++d) {
       float context = 0.0f;
-      for (size_t j = 0; j < length; ++j) context += scores[j] * args.value(j, d);
-      args.context(i, d) = context / sum;
+      for (size_t j = 0; j < length; ++j) context += scores[j] * Value(args.value(j, d));
+      Store(args.context, i, d, context / sum);
     }
   }
 }
@@ -85,16 +124,29 @@ void LayerNorm(const LayerNormArgs& args) {
   }
 }
 
+void ToBf16(MatrixView<const float> from, MatrixView<Bf16> to) {
+  for (size_t i = 0; i < from.rows(); ++i) {
+    std::ranges::transform(from.row(i), to.row(i).begin(), Bf16::From);
+    if (from.cols() % 2 == 1) to.row(i).data()[from.cols()] = Bf16{};
+  }
+}
+
 }  // namespace
 
-Kernels ScalarKernels() {
+Kernels ScalarKernels(Precision precision) {
+  const bool near_f32 = precision == Precision::kAuto || precision == Precision::kF32 ||
+                        precision == Precision::kBf16x3;
+  AttentionKernels<Bf16> attention_bf16;
+  if (!near_f32)
+    attention_bf16 = {.attention = Attention<Bf16>, .scratch_floats = AttentionScratchFloats};
   return {.isa = Isa::kScalar,
-          .panel_width = kPanelWidth,
-          .pack_panel = PackPanel,
-          .linear = Linear,
-          .attention = Attention,
-          .attention_scratch_floats = AttentionScratchFloats,
-          .layer_norm = LayerNorm};
+          .requested = precision,
+          .precision = precision,
+          .linear = LinearKernelsOf(precision),
+          .attention = {.attention = Attention<float>, .scratch_floats = AttentionScratchFloats},
+          .attention_bf16 = attention_bf16,
+          .layer_norm = LayerNorm,
+          .to_bf16 = ToBf16};
 }
 
 }  // namespace akin::kernels

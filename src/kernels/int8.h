@@ -1,0 +1,59 @@
+// How int8 products cut and turn a row of k values.
+//
+// After LayerNorm a few fixed columns are ten times as large as the others, and one scale for a
+// token's row then leaves the others a handful of steps. A rotation spreads them: x H is quantized
+// in place of x, and W H / b in place of W, where H is the Walsh-Hadamard matrix of size b = 2^i in
+// blocks along the diagonal. H H^T = b I, so the product is the same, and no sample texts are
+// needed (the idea of QuaRot, Ashkboos et al., 2024).
+//
+// A row is cut into groups with a scale each; the groups' int32 sums are scaled and added in f32.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+namespace akin::kernels {
+
+struct Int8Shape {
+  static constexpr size_t kMaxRotation = 128;
+  // 255 * 127 * 512 < 2^31: the sum of a group's products fits.
+  static constexpr size_t kMaxGroup = 512;
+  static constexpr uint8_t kZero = 128;  // The byte that stands for 0 in a row.
+
+  explicit Int8Shape(size_t depth) : k(depth) {
+    while (rotation < kMaxRotation && k % (2 * rotation) == 0) rotation *= 2;
+    groups = (k + kMaxGroup - 1) / kMaxGroup;
+    // Groups begin on cache lines and between rotations.
+    const size_t align = rotation < 64 ? 64 : rotation;
+    group = ((k + groups - 1) / groups + align - 1) / align * align;
+    groups = (k + group - 1) / group;
+  }
+
+  // Values of group g: fewer than `group` in the last one.
+  size_t length(size_t g) const { return k - g * group < group ? k - g * group : group; }
+
+  // A row of input: the groups' bytes, kZero past k, then their scales [groups] in f32, to whole
+  // lines.
+  size_t row_bytes() const { return scales_offset() + (groups * sizeof(float) + 63) / 64 * 64; }
+  size_t scales_offset() const { return groups * group; }
+
+  size_t k;
+  size_t rotation = 1;  // Size of the Walsh-Hadamard blocks.
+  size_t group = 0;     // Values of k to a scale.
+  size_t groups = 0;
+};
+
+// x -> x H in place, not scaled: the butterflies of the fast Walsh-Hadamard transform in each block
+// of `rotation` values, from neighbours to halves. Every tier adds in this order.
+void Rotate(std::span<float> x, size_t rotation);
+
+// The largest magnitude; NaN if there is one.
+float LargestMagnitude(std::span<const float> values);
+
+// What int8 weights of one output are multiplied with to turn them back: the largest is 127. A NaN
+// or an infinity among the weights makes the scale one too, so that it is seen in what comes out.
+float WeightScale(std::span<const float> weights);
+void QuantizeWeights(std::span<const float> weights, float scale, int8_t* quantized);
+
+}  // namespace akin::kernels

@@ -1,0 +1,236 @@
+#include "kernels/scalar/products.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <vector>
+
+#include "kernels/int8.h"
+
+namespace akin::kernels::scalar {
+namespace {
+
+template <typename T>
+const T* At(const std::byte* p, size_t offset = 0) {
+  return reinterpret_cast<const T*>(p + offset);
+}
+template <typename T>
+T* At(std::byte* p, size_t offset = 0) {
+  return reinterpret_cast<T*>(p + offset);
+}
+
+constexpr size_t kColumnBytes = kPanelWidth * sizeof(float);  // One f32 a column.
+
+size_t WholeLines(size_t bytes) { return (bytes + 63) / 64 * 64; }
+
+void CopyBias(std::span<const float> bias, std::byte* panel) {
+  std::ranges::copy(bias, At<float>(panel));
+}
+
+PanelSums Bias(const std::byte* panel) {
+  PanelSums sums;
+  std::copy_n(At<float>(panel), kPanelWidth, sums.begin());
+  return sums;
+}
+
+void AddTo(PanelSums& sums, const PanelSums& more) {
+  for (size_t j = 0; j < kPanelWidth; ++j) sums[j] += more[j];
+}
+
+// Weights of one output -> their column in a panel; returns their scale.
+float QuantizeColumn(std::span<const float> weights, int8_t* column) {
+  const float scale = WeightScale(weights);
+  std::vector<int8_t> quantized(weights.size());
+  QuantizeWeights(weights, scale, quantized.data());
+  for (size_t i = 0; i < weights.size(); ++i) column[i * kPanelWidth] = quantized[i];
+  return scale;
+}
+
+Bf16 LowPart(float x) { return Bf16::From(x - Bf16::From(x).ToFloat()); }
+
+}  // namespace
+
+size_t F32Product::PanelBytes(size_t k) { return kColumnBytes * (1 + k); }
+
+void F32Product::PackPanel(MatrixView<const float> rows, std::span<const float> bias,
+                           std::byte* panel) {
+  CopyBias(bias, panel);
+  float* out = At<float>(panel, kColumnBytes);
+  for (size_t k = 0; k < rows.cols(); ++k) {
+    for (size_t j = 0; j < kPanelWidth; ++j) *out++ = rows(j, k);
+  }
+}
+
+PanelSums F32Product::Multiply(const std::byte* row, const std::byte* panel, size_t k) {
+  const float* x = At<float>(row);
+  const float* weights = At<float>(panel, kColumnBytes);
+  PanelSums sums{};
+  for (size_t i = 0; i < k; ++i) {
+    for (size_t j = 0; j < kPanelWidth; ++j) sums[j] += x[i] * weights[i * kPanelWidth + j];
+  }
+  AddTo(sums, Bias(panel));
+  return sums;
+}
+
+size_t Bf16Product::PanelBytes(size_t k) {
+  return WholeLines(kColumnBytes + k * kPanelWidth * sizeof(Bf16));
+}
+
+void Bf16Product::PackPanel(MatrixView<const float> rows, std::span<const float> bias,
+                            std::byte* panel) {
+  CopyBias(bias, panel);
+  Bf16* out = At<Bf16>(panel, kColumnBytes);
+  for (size_t k = 0; k < rows.cols(); ++k) {
+    for (size_t j = 0; j < kPanelWidth; ++j) *out++ = Bf16::From(rows(j, k));
+  }
+}
+
+PanelSums Bf16Product::Multiply(const std::byte* row, const std::byte* panel, size_t k) {
+  const Bf16* x = At<Bf16>(row);
+  const Bf16* weights = At<Bf16>(panel, kColumnBytes);
+  PanelSums sums{};
+  for (size_t i = 0; i < k; ++i) {
+    for (size_t j = 0; j < kPanelWidth; ++j)
+      sums[j] += x[i].ToFloat() * weights[i * kPanelWidth + j].ToFloat();
+  }
+  AddTo(sums, Bias(panel));
+  return sums;
+}
+
+size_t Bf16x3Product::PanelBytes(size_t k) {
+  return WholeLines(kColumnBytes + 2 * k * kPanelWidth * sizeof(Bf16));
+}
+
+void Bf16x3Product::PackPanel(MatrixView<const float> rows, std::span<const float> bias,
+                              std::byte* panel) {
+  CopyBias(bias, panel);
+  Bf16* out = At<Bf16>(panel, kColumnBytes);
+  for (size_t k = 0; k < rows.cols(); ++k) {
+    for (size_t j = 0; j < kPanelWidth; ++j) *out++ = Bf16::From(rows(j, k));
+    for (size_t j = 0; j < kPanelWidth; ++j) *out++ = LowPart(rows(j, k));
+  }
+}
+
+size_t Bf16x3Product::RowBytes(size_t k) { return WholeLines(2 * k * sizeof(Bf16)); }
+
+void Bf16x3Product::QuantizeRows(MatrixView<const float> rows, std::byte* operand) {
+  const size_t k = rows.cols();
+  for (size_t i = 0; i < rows.rows(); ++i) {
+    Bf16* out = At<Bf16>(operand, i * RowBytes(k));
+    std::ranges::transform(rows.row(i), out, Bf16::From);
+    std::ranges::transform(rows.row(i), out + k, LowPart);
+  }
+}
+
+PanelSums Bf16x3Product::Multiply(const std::byte* row, const std::byte* panel, size_t k) {
+  const Bf16* high = At<Bf16>(row);
+  const Bf16* low = high + k;
+  const Bf16* weights = At<Bf16>(panel, kColumnBytes);
+  PanelSums sums{};
+  for (size_t i = 0; i < k; ++i) {
+    for (size_t j = 0; j < kPanelWidth; ++j) {
+      const float w_high = weights[2 * i * kPanelWidth + j].ToFloat();
+      const float w_low = weights[(2 * i + 1) * kPanelWidth + j].ToFloat();
+      sums[j] += high[i].ToFloat() * w_high;
+      sums[j] += low[i].ToFloat() * w_high;
+      sums[j] += high[i].ToFloat() * w_low;
+    }
+  }
+  AddTo(sums, Bias(panel));
+  return sums;
+}
+
+size_t W8Product::PanelBytes(size_t k) { return WholeLines(2 * kColumnBytes + k * kPanelWidth); }
+
+void W8Product::PackPanel(MatrixView<const float> rows, std::span<const float> bias,
+                          std::byte* panel) {
+  CopyBias(bias, panel);
+  float* scales = At<float>(panel, kColumnBytes);
+  int8_t* out = At<int8_t>(panel, 2 * kColumnBytes);
+  for (size_t j = 0; j < kPanelWidth; ++j) scales[j] = QuantizeColumn(rows.row(j), out + j);
+}
+
+PanelSums W8Product::Multiply(const std::byte* row, const std::byte* panel, size_t k) {
+  const Bf16* x = At<Bf16>(row);
+  const float* scales = At<float>(panel, kColumnBytes);
+  const int8_t* weights = At<int8_t>(panel, 2 * kColumnBytes);
+  PanelSums sums{};
+  for (size_t i = 0; i < k; ++i) {
+    for (size_t j = 0; j < kPanelWidth; ++j)
+      sums[j] += x[i].ToFloat() * static_cast<float>(weights[i * kPanelWidth + j]);
+  }
+  for (size_t j = 0; j < kPanelWidth; ++j) sums[j] *= scales[j];
+  AddTo(sums, Bias(panel));
+  return sums;
+}
+
+size_t Int8Product::PanelBytes(size_t k) {
+  const Int8Shape shape(k);
+  return WholeLines(kColumnBytes + shape.groups * kColumnBytes + k * kPanelWidth);
+}
+
+void Int8Product::PackPanel(MatrixView<const float> rows, std::span<const float> bias,
+                            std::byte* panel) {
+  const Int8Shape shape(rows.cols());
+  CopyBias(bias, panel);
+  std::vector<float> column(shape.k);
+  for (size_t j = 0; j < kPanelWidth; ++j) {
+    std::ranges::copy(rows.row(j), column.begin());
+    Rotate(column, shape.rotation);
+    for (float& w : column) w /= static_cast<float>(shape.rotation);  // H H^T = rotation * I
+    std::byte* at = panel + kColumnBytes;
+    for (size_t g = 0; g < shape.groups; ++g) {
+      At<float>(at)[j] = QuantizeColumn(std::span(column).subspan(g * shape.group, shape.length(g)),
+                                        At<int8_t>(at, kColumnBytes) + j);
+      at += kColumnBytes + shape.length(g) * kPanelWidth;
+    }
+  }
+}
+
+size_t Int8Product::RowBytes(size_t k) { return Int8Shape(k).row_bytes(); }
+
+void Int8Product::QuantizeRows(MatrixView<const float> rows, std::byte* operand) {
+  const Int8Shape shape(rows.cols());
+  std::vector<float> x(shape.k);
+  for (size_t i = 0; i < rows.rows(); ++i) {
+    std::ranges::copy(rows.row(i), x.begin());
+    Rotate(x, shape.rotation);
+    std::byte* row = operand + i * shape.row_bytes();
+    std::memset(row, Int8Shape::kZero, shape.scales_offset());
+    for (size_t g = 0; g < shape.groups; ++g) {
+      const std::span<const float> group = std::span(x).subspan(g * shape.group, shape.length(g));
+      const float largest = LargestMagnitude(group);
+      const float inverse = largest > 0.0f ? 127.0f / largest : 0.0f;
+      uint8_t* out = At<uint8_t>(row, g * shape.group);
+      for (size_t d = 0; d < group.size(); ++d) {
+        const float q = std::nearbyint(group[d] * inverse);
+        out[d] = static_cast<uint8_t>(Int8Shape::kZero +
+                                      (std::abs(q) <= 127.0f ? static_cast<int>(q) : 0));
+      }
+      At<float>(row, shape.scales_offset())[g] = largest * (1.0f / 127.0f);
+    }
+  }
+}
+
+PanelSums Int8Product::Multiply(const std::byte* row, const std::byte* panel, size_t k) {
+  const Int8Shape shape(k);
+  const float* row_scales = At<float>(row, shape.scales_offset());
+  PanelSums sums{};
+  const std::byte* at = panel + kColumnBytes;
+  for (size_t g = 0; g < shape.groups; ++g) {
+    const uint8_t* x = At<uint8_t>(row, g * shape.group);
+    const float* scales = At<float>(at);
+    const int8_t* weights = At<int8_t>(at, kColumnBytes);
+    for (size_t j = 0; j < kPanelWidth; ++j) {
+      int32_t sum = 0;
+      for (size_t i = 0; i < shape.length(g); ++i)
+        sum += (x[i] - static_cast<int>(Int8Shape::kZero)) * weights[i * kPanelWidth + j];
+      sums[j] += static_cast<float>(sum) * scales[j] * row_scales[g];
+    }
+    at += kColumnBytes + shape.length(g) * kPanelWidth;
+  }
+  AddTo(sums, Bias(panel));
+  return sums;
+}
+
+}  // namespace akin::kernels::scalar

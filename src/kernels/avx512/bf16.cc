@@ -32,6 +32,7 @@ struct Bf16Product {
   using Row = Bf16;
   using Panel = Bf16;
   using Vec = __m512bh;
+  using Sum = V;
   static constexpr size_t kDepth = 2;
   static constexpr OperandKind kOperand = OperandKind::kBf16;
   static constexpr bool kScaled = false;

@@ -22,37 +22,40 @@ size_t Int8PanelBytes(size_t k) {
   return bytes;
 }
 
+struct Int8Product {
+  using Row = uint8_t;
+  using Panel = int8_t;
+  using Vec = __m512i;
+  struct Sum {
+    __m512i v;
+  };
+  static constexpr size_t kDepth = kInt8Depth;
+
+  static AKIN_INLINE Vec Broadcast(const Row* p) {
+    int32_t four;
+    std::memcpy(&four, p, sizeof four);
+    return _mm512_set1_epi32(four);
+  }
+  static AKIN_INLINE Vec Load(const Panel* p) { return _mm512_loadu_si512(p); }
+  static AKIN_INLINE Sum MulAddTo(Sum sum, Vec x, Vec w) {
+    // GCC 12 keeps what the intrinsic returns in memory as well as in a register.
+    asm("vpdpbusd %2, %1, %0" : "+v"(sum.v) : "v"(x), "v"(w));
+    return sum;
+  }
+};
+
 struct Int8Tile {
   static size_t PanelBytes(size_t k) { return Int8PanelBytes(k); }
 
-  // sum[r][v] += the group's integer sums, scaled.
+  // out [kRows, kPanelWidth] += the group's integer sums, scaled. Not inlined: with the sums of all
+  // groups in registers there would be none left for the integers.
   template <size_t kRows>
-  static AKIN_INLINE void AddGroup(const uint8_t* a, size_t row_bytes, const float* row_scales,
-                                   const std::byte* group, size_t steps,
-                                   V (&sum)[kRows][kPanelVecs]) {
-    __m512i acc[kRows][kPanelVecs];
-    const std::byte* start = group + kColumnBytes;
-#pragma GCC unroll 16
-    for (size_t r = 0; r < kRows; ++r) {
-#pragma GCC unroll 2
-      for (size_t v = 0; v < kPanelVecs; ++v) acc[r][v] = _mm512_loadu_si512(start + v * 64);
-    }
-    const std::byte* weights = group + kGroupHeadBytes;
-    for (size_t step = 0; step < steps; ++step) {
-      __m512i panel[kPanelVecs];
-#pragma GCC unroll 2
-      for (size_t v = 0; v < kPanelVecs; ++v) panel[v] = _mm512_loadu_si512(weights + v * 64);
-#pragma GCC unroll 16
-      for (size_t r = 0; r < kRows; ++r) {
-        int32_t four;
-        std::memcpy(&four, a + r * row_bytes + step * kInt8Depth, sizeof four);
-        const __m512i x = _mm512_set1_epi32(four);
-#pragma GCC unroll 2
-        for (size_t v = 0; v < kPanelVecs; ++v)
-          acc[r][v] = _mm512_dpbusd_epi32(acc[r][v], x, panel[v]);
-      }
-      weights += kPanelWidth * kInt8Depth;
-    }
+  __attribute__((noinline)) static void AddGroup(const uint8_t* a, size_t row_bytes,
+                                                 const float* row_scales, const std::byte* group,
+                                                 size_t steps, float* out) {
+    Int8Product::Sum acc[kRows][kPanelVecs] = {};
+    Accumulate<Int8Product, kRows>(
+        a, row_bytes, reinterpret_cast<const int8_t*>(group + kGroupHeadBytes), steps, acc);
     const float* scales = reinterpret_cast<const float*>(group);
 #pragma GCC unroll 16
     for (size_t r = 0; r < kRows; ++r) {
@@ -60,8 +63,10 @@ struct Int8Tile {
           reinterpret_cast<const std::byte*>(row_scales) + r * row_bytes));
 #pragma GCC unroll 2
       for (size_t v = 0; v < kPanelVecs; ++v) {
-        const V products = {_mm512_cvtepi32_ps(acc[r][v])};
-        sum[r][v] = MulAdd(products * V::Load(scales + v * V::kLanes), row_scale, sum[r][v]);
+        const __m512i zero = _mm512_loadu_si512(group + kColumnBytes + v * 64);
+        const V products = {_mm512_cvtepi32_ps(_mm512_add_epi32(acc[r][v].v, zero))};
+        float* sum = out + r * kPanelWidth + v * V::kLanes;
+        Store(MulAdd(products * V::Load(scales + v * V::kLanes), row_scale, V::Load(sum)), sum);
       }
     }
   }
@@ -70,15 +75,16 @@ struct Int8Tile {
   static void Run(const std::byte* a, size_t row_bytes, const std::byte* panel, size_t k,
                   float* out) {
     const Int8Shape shape(k);
-    V sum[kRows][kPanelVecs] = {};
+    const float* bias = reinterpret_cast<const float*>(panel);
+    for (size_t i = 0; i < kRows * kPanelWidth; i += V::kLanes)
+      Store(V::Load(bias + i % kPanelWidth), out + i);
     const std::byte* group = panel + kColumnBytes;
     const float* row_scales = reinterpret_cast<const float*>(a + shape.scales_offset());
     for (size_t g = 0; g < shape.groups; ++g) {
       const size_t length = shape.length(g);
       AddGroup<kRows>(reinterpret_cast<const uint8_t*>(a) + g * shape.group, row_bytes,
-                      row_scales + g, group, GroupSteps(length), sum);
+                      row_scales + g, group, GroupSteps(length), out);
       group += GroupBytes(length);
     }
-    StoreSums<kRows>(sum, reinterpret_cast<const float*>(panel), out);
   }
 };

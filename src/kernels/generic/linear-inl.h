@@ -26,6 +26,7 @@ struct F32Product {
   using Row = float;
   using Panel = float;
   using Vec = V;
+  using Sum = V;
   static constexpr size_t kDepth = 1;  // Elements of k in a step.
   static constexpr OperandKind kOperand = OperandKind::kF32;
   static constexpr bool kScaled = false;  // A panel has a scale for each column.
@@ -161,7 +162,7 @@ void FinishTile(const float* sums, size_t rows, T* c, size_t ldc, size_t width) 
 template <typename Product, size_t kRows>
 AKIN_INLINE void Accumulate(const typename Product::Row* a, size_t lda,
                             const typename Product::Panel* b, size_t steps,
-                            V (&sum)[kRows][kPanelVecs]) {
+                            typename Product::Sum (&sum)[kRows][kPanelVecs]) {
   constexpr size_t kVec = V::kLanes * Product::kDepth;
   for (size_t step = 0; step < steps; ++step) {
     typename Product::Vec panel[kPanelVecs];

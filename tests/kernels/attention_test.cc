@@ -32,27 +32,47 @@ std::vector<double> ExactAttention(MatrixView<const float> query, MatrixView<con
   return context;
 }
 
-class Attention : public testing::TestWithParam<Isa> {
+// In f32, and in bf16 where the tier has it.
+class Attention : public testing::TestWithParam<TierPrecision> {
  protected:
-  Kernels kernels_ = SelectKernels(GetParam()).value();
+  Kernels kernels_ = SelectKernels(GetParam().isa, GetParam().precision).value();
+  bool in_bf16_ = kernels_.attention_bf16.attention != nullptr;
   std::mt19937 generator_{11};
 
-  void Run(MatrixView<const float> qkv, size_t head_dim, float scale, MatrixView<float> context) {
-    AlignedBuffer scratch(kernels_.attention_scratch_floats(qkv.rows(), head_dim) * sizeof(float));
+  template <typename T>
+  void RunAs(const AttentionKernels<T>& attention, MatrixView<const T> qkv, size_t head_dim,
+             float scale, MatrixView<float> context) {
+    AlignedBuffer scratch(attention.scratch_floats(qkv.rows(), head_dim) * sizeof(float));
     // Whatever was in the scratch before must not matter.
     std::ranges::fill(scratch.As<float>(), std::numeric_limits<float>::quiet_NaN());
-    kernels_.attention({.query = qkv.Columns(0, head_dim),
-                        .key = qkv.Columns(head_dim, head_dim),
-                        .value = qkv.Columns(2 * head_dim, head_dim),
-                        .context = context,
-                        .scale = scale,
-                        .scratch = scratch.As<float>()});
+    attention.attention({.query = qkv.Columns(0, head_dim),
+                         .key = qkv.Columns(head_dim, head_dim),
+                         .value = qkv.Columns(2 * head_dim, head_dim),
+                         .context = {.f32 = context, .bf16 = {}},
+                         .scale = scale,
+                         .scratch = scratch.As<float>()});
+  }
+
+  // Values in the type that the kernel reads.
+  void Run(MatrixView<const float> qkv, size_t head_dim, float scale, MatrixView<float> context) {
+    if (!in_bf16_) return RunAs<float>(kernels_.attention, qkv, head_dim, scale, context);
+    std::vector<Bf16> rounded(qkv.rows() * (qkv.cols() + 5));
+    const MatrixView<Bf16> view(rounded.data(), qkv.rows(), qkv.cols(), qkv.cols() + 5);
+    for (size_t i = 0; i < qkv.rows(); ++i)
+      std::ranges::transform(qkv.row(i), view.row(i).begin(), Bf16::From);
+    RunAs<Bf16>(kernels_.attention_bf16, view, head_dim, scale, context);
   }
 
   void ExpectMatchesExact(size_t length, size_t head_dim, float query_scale = 1.0f) {
     SCOPED_TRACE(testing::Message() << "length " << length << " head_dim " << head_dim);
     TestMatrix qkv =
         TestMatrix(length, 3 * head_dim, 3 * head_dim + 7).Fill(generator_, query_scale);
+    if (in_bf16_) {
+      // The rounding of the input is not the kernel's.
+      for (size_t i = 0; i < length; ++i) {
+        for (float& x : qkv.view().row(i)) x = Bf16::From(x).ToFloat();
+      }
+    }
     TestMatrix context(length, head_dim, head_dim + 9);
     const float scale = 1.0f / std::sqrt(static_cast<float>(head_dim));
     Run(qkv.view(), head_dim, scale, context.view());
@@ -61,9 +81,15 @@ class Attention : public testing::TestWithParam<Isa> {
     const std::vector<double> exact =
         ExactAttention(in.Columns(0, head_dim), in.Columns(head_dim, head_dim),
                        in.Columns(2 * head_dim, head_dim), scale);
+    double largest = 0.0;
+    for (size_t i = 0; i < length; ++i) {
+      for (const float v : in.Columns(2 * head_dim, head_dim).row(i))
+        largest = std::max(largest, std::abs(double{v}));
+    }
     // A score's rounding error is relative to its terms, and a softmax turns it into a relative
-    // error of the weight.
-    const double bound = 2e-6 * query_scale * (1.0 + query_scale * query_scale);
+    // error of the weight. In bf16 every weight is off by half a unit of eight bits, 2^-8.
+    const double bound =
+        2e-6 * query_scale * (1.0 + query_scale * query_scale) + (in_bf16_ ? largest / 256.0 : 0.0);
     for (size_t i = 0; i < length; ++i) {
       for (size_t d = 0; d < head_dim; ++d) {
         ASSERT_NEAR(context.view()(i, d), exact[i * head_dim + d], bound)
@@ -101,7 +127,41 @@ TEST_P(Attention, NanInOneKeyIsSeenByEveryQuery) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Tiers, Attention, testing::ValuesIn(UsableIsas()), IsaTestName);
+TEST_P(Attention, ContextInBf16IsTheRoundedOne) {
+  if (!in_bf16_) GTEST_SKIP() << "this tier attends in f32";
+  const size_t length = 37, head_dim = 40;
+  TestMatrix qkv = TestMatrix(length, 3 * head_dim, 3 * head_dim).Fill(generator_);
+  std::vector<Bf16> in(length * 3 * head_dim), out(length * head_dim);
+  for (size_t i = 0; i < length; ++i)
+    std::ranges::transform(qkv.view().row(i), in.begin() + static_cast<long>(i * 3 * head_dim),
+                           Bf16::From);
+  const MatrixView<const Bf16> view(in.data(), length, 3 * head_dim);
+  TestMatrix exact(length, head_dim, head_dim);
+  RunAs<Bf16>(kernels_.attention_bf16, view, head_dim, 0.2f, exact.view());
+  AlignedBuffer scratch(kernels_.attention_bf16.scratch_floats(length, head_dim) * sizeof(float));
+  kernels_.attention_bf16.attention({.query = view.Columns(0, head_dim),
+                                     .key = view.Columns(head_dim, head_dim),
+                                     .value = view.Columns(2 * head_dim, head_dim),
+                                     .context = {.f32 = {}, .bf16 = {out.data(), length, head_dim}},
+                                     .scale = 0.2f,
+                                     .scratch = scratch.As<float>()});
+  for (size_t i = 0; i < length; ++i) {
+    for (size_t d = 0; d < head_dim; ++d)
+      ASSERT_EQ(out[i * head_dim + d].bits, Bf16::From(exact.view()(i, d)).bits);
+  }
+}
+
+std::vector<TierPrecision> AttentionTiers() {
+  std::vector<TierPrecision> tiers;
+  for (const Isa isa : UsableIsas()) {
+    for (const Precision precision : {Precision::kF32, Precision::kBf16})
+      tiers.push_back({isa, precision});
+  }
+  return tiers;
+}
+
+INSTANTIATE_TEST_SUITE_P(Tiers, Attention, testing::ValuesIn(AttentionTiers()),
+                         TierPrecisionTestName);
 
 }  // namespace
 }  // namespace akin::kernels

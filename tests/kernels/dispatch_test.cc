@@ -2,7 +2,7 @@
 
 #include <cstdlib>
 
-#include "kernels/kernels.h"
+#include "kernels/tiers.h"
 
 namespace akin::kernels {
 namespace {
@@ -43,14 +43,30 @@ TEST(Dispatch, UnknownTierInTheEnvironmentIsNamedWithTheKnownOnes) {
   EXPECT_NE(kernels.error().message().find("avx2"), std::string::npos);
 }
 
-TEST(Dispatch, EveryTierFillsTheWholeTable) {
-  for (const IsaStatus& status : ListIsas()) {
-    if (!status.usable) continue;
-    const Kernels kernels = SelectKernels(status.isa).value();
-    EXPECT_EQ(kernels.isa, status.isa);
-    EXPECT_GT(kernels.panel_width, 0u);
-    EXPECT_TRUE(kernels.pack_panel && kernels.linear && kernels.attention &&
-                kernels.attention_scratch_floats && kernels.layer_norm);
+TEST(Dispatch, EveryTierFillsTheWholeTableForEveryPrecision) {
+  for (const auto& [isa, precision] : UsableTierPrecisions()) {
+    SCOPED_TRACE(testing::Message() << IsaName(isa) << ' ' << PrecisionName(precision));
+    const Kernels kernels = SelectKernels(isa, precision).value();
+    EXPECT_EQ(kernels.isa, isa);
+    EXPECT_EQ(kernels.requested, precision);
+    const LinearKernels& linear = kernels.linear;
+    EXPECT_GT(linear.panel_width, 0u);
+    EXPECT_TRUE(linear.panel_bytes && linear.pack_panel && linear.linear);
+    for (const size_t k : {1, 3, 384, 1000}) EXPECT_EQ(linear.panel_bytes(k) % 64, 0u) << k;
+    const bool quantized = linear.operand == OperandKind::kQuantized;
+    EXPECT_EQ(quantized, linear.operand_bytes != nullptr);
+    EXPECT_EQ(quantized, linear.quantize_rows != nullptr);
+    EXPECT_TRUE(kernels.attention.attention && kernels.attention.scratch_floats);
+    EXPECT_EQ(kernels.attention_bf16.attention == nullptr,
+              kernels.attention_bf16.scratch_floats == nullptr);
+    EXPECT_TRUE(kernels.layer_norm && kernels.to_bf16);
+  }
+}
+
+TEST(Dispatch, Bf16x3WithoutAMatrixUnitIsF32AndSaysSo) {
+  for (const Isa isa : UsableIsas()) {
+    const Precision precision = SelectKernels(isa, Precision::kBf16x3).value().precision;
+    EXPECT_EQ(precision, isa == Isa::kScalar ? Precision::kBf16x3 : Precision::kF32);
   }
 }
 

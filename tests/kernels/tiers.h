@@ -3,7 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstddef>
+#include <ostream>
 #include <random>
 #include <string>
 #include <vector>
@@ -28,7 +30,35 @@ inline std::vector<Isa> UsableIsas() {
 }
 
 inline std::string IsaTestName(const testing::TestParamInfo<Isa>& info) {
-  return std::string(IsaName(info.param));
+  std::string name(IsaName(info.param));
+  std::ranges::replace(name, '-', '_');  // A test's name takes no hyphen.
+  return name;
+}
+
+// A tier with a precision.
+struct TierPrecision {
+  Isa isa;
+  Precision precision;
+};
+inline void PrintTo(const TierPrecision& tier, std::ostream* out) {
+  *out << IsaName(tier.isa) << ' ' << PrecisionName(tier.precision);
+}
+
+constexpr Precision kPrecisions[] = {Precision::kF32, Precision::kBf16x3, Precision::kBf16,
+                                     Precision::kW8, Precision::kInt8};
+
+inline std::vector<TierPrecision> UsableTierPrecisions() {
+  std::vector<TierPrecision> tiers;
+  for (const Isa isa : UsableIsas()) {
+    for (const Precision precision : kPrecisions) tiers.push_back({isa, precision});
+  }
+  return tiers;
+}
+
+inline std::string TierPrecisionTestName(const testing::TestParamInfo<TierPrecision>& info) {
+  std::string name(IsaName(info.param.isa));
+  std::ranges::replace(name, '-', '_');
+  return name + '_' + std::string(PrecisionName(info.param.precision));
 }
 
 // A matrix whose rows are `stride` apart, with a guard value in the gaps that kernels must not
@@ -69,17 +99,17 @@ class TestMatrix {
 class TestLinear {
  public:
   TestLinear(const Kernels& kernels, MatrixView<const float> weight, std::span<const float> bias)
-      : memory_(PackedFloats(kernels, weight.rows(), weight.cols()) * sizeof(float)),
-        packed_{memory_.As<float>().data(), weight.rows(), weight.cols()} {
-    const size_t width = kernels.panel_width, k = weight.cols();
+      : memory_(PackedBytes(kernels, weight.rows(), weight.cols())),
+        packed_{memory_.As<std::byte>().data(), weight.rows(), weight.cols()} {
+    const size_t width = kernels.linear.panel_width, k = weight.cols();
     for (size_t p = 0; p < NumPanels(kernels, weight.rows()); ++p) {
       std::vector<float> rows(width * k, 0.0f), panel_bias(width, 0.0f);
       for (size_t j = 0; j < width && p * width + j < weight.rows(); ++j) {
         std::copy_n(weight.row(p * width + j).data(), k, rows.data() + j * k);
         panel_bias[j] = bias[p * width + j];
       }
-      kernels.pack_panel({rows.data(), width, k}, panel_bias,
-                         memory_.As<float>().data() + p * width * (k + 1));
+      kernels.linear.pack_panel({rows.data(), width, k}, panel_bias,
+                                memory_.As<std::byte>().data() + p * kernels.linear.panel_bytes(k));
     }
   }
   const PackedLinear& packed() const { return packed_; }
@@ -87,6 +117,39 @@ class TestLinear {
  private:
   AlignedBuffer memory_;
   PackedLinear packed_;
+};
+
+// `rows` as input of a product. The rows that a tier may read past the last one are there.
+class TestOperand {
+ public:
+  TestOperand(const Kernels& kernels, MatrixView<const float> rows) : rows_(rows.rows()) {
+    const size_t cols = rows.cols(), padded_rows = (rows_ + 15) / 16 * 16;
+    switch (kernels.linear.operand) {
+      case OperandKind::kF32: row_bytes_ = cols * sizeof(float); break;
+      case OperandKind::kBf16: row_bytes_ = (cols + 1) / 2 * 2 * sizeof(Bf16); break;
+      case OperandKind::kQuantized: row_bytes_ = kernels.linear.operand_bytes(cols); break;
+    }
+    memory_ = AlignedBuffer(padded_rows * row_bytes_);
+    std::byte* data = memory_.As<std::byte>().data();
+    std::ranges::fill(memory_.As<std::byte>(), std::byte{});
+    switch (kernels.linear.operand) {
+      case OperandKind::kF32:
+        for (size_t i = 0; i < rows_; ++i)
+          std::ranges::copy(rows.row(i), reinterpret_cast<float*>(data + i * row_bytes_));
+        break;
+      case OperandKind::kBf16:
+        kernels.to_bf16(rows,
+                        {reinterpret_cast<Bf16*>(data), rows_, cols, row_bytes_ / sizeof(Bf16)});
+        break;
+      case OperandKind::kQuantized: kernels.linear.quantize_rows(rows, data); break;
+    }
+  }
+  Operand operand() const { return {memory_.As<std::byte>().data(), rows_, row_bytes_}; }
+
+ private:
+  size_t rows_;
+  size_t row_bytes_ = 0;
+  AlignedBuffer memory_;
 };
 
 }  // namespace kernels

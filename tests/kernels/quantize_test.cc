@@ -1,0 +1,128 @@
+// Rows on their way into products: rounding to bf16 and int8 with its rotation.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <random>
+#include <vector>
+
+#include "kernels/int8.h"
+#include "kernels/tiers.h"
+
+namespace akin::kernels {
+namespace {
+
+class ToBf16 : public testing::TestWithParam<Isa> {
+ protected:
+  Kernels kernels_ = SelectKernels(GetParam(), Precision::kBf16).value();
+  std::mt19937 generator_{3};
+};
+
+TEST_P(ToBf16, RoundsToNearestEvenOnEveryWidth) {
+  for (size_t cols = 1; cols <= 70; ++cols) {
+    TestMatrix from = TestMatrix(3, cols, cols + 3).Fill(generator_, 10.0f);
+    from.view()(0, 0) = 1.0f + 1.0f / 256;  // A tie: to the even 1.0.
+    from.view()(1, 0) = 1.0f + 3.0f / 256;  // A tie: up to the even 1.015625.
+    const Bf16 guard{0x4242};
+    const size_t stride = cols + 4;
+    std::vector<Bf16> to(3 * stride, guard);
+    kernels_.to_bf16(from.view(), {to.data(), 3, cols, stride});
+    for (size_t i = 0; i < 3; ++i) {
+      for (size_t j = 0; j < cols; ++j)
+        ASSERT_EQ(to[i * stride + j].bits, Bf16::From(from.view()(i, j)).bits) << i << ' ' << j;
+      const size_t end = (cols + 1) / 2 * 2;
+      if (end > cols) {
+        EXPECT_EQ(to[i * stride + cols].bits, 0) << "a zero after an odd column";
+      }
+      for (size_t j = end; j < stride; ++j) ASSERT_EQ(to[i * stride + j].bits, guard.bits);
+    }
+  }
+}
+
+TEST_P(ToBf16, NanAndInfinityStay) {
+  TestMatrix from(1, 18, 18);
+  std::ranges::fill(from.view().row(0), 1.0f);
+  from.view()(0, 3) = std::numeric_limits<float>::quiet_NaN();
+  from.view()(0, 17) = -std::numeric_limits<float>::infinity();
+  std::vector<Bf16> to(18);
+  kernels_.to_bf16(from.view(), {to.data(), 1, 18});
+  EXPECT_TRUE(std::isnan(to[3].ToFloat()));
+  EXPECT_EQ(to[17].ToFloat(), -std::numeric_limits<float>::infinity());
+}
+
+INSTANTIATE_TEST_SUITE_P(Tiers, ToBf16, testing::ValuesIn(UsableIsas()), IsaTestName);
+
+TEST(Rotate, TwiceIsTheSizeOfTheBlock) {
+  std::mt19937 generator(5);
+  for (const size_t rotation : {1, 2, 8, 32, 128}) {
+    TestMatrix x = TestMatrix(1, 384, 384).Fill(generator);
+    std::vector<float> turned(x.view().row(0).begin(), x.view().row(0).end());
+    Rotate(turned, rotation);
+    Rotate(turned, rotation);
+    for (size_t i = 0; i < 384; ++i)
+      ASSERT_NEAR(turned[i], x.view()(0, i) * static_cast<float>(rotation), 2e-4) << rotation;
+  }
+}
+
+TEST(Rotate, SpreadsOneLargeValueOverItsBlock) {
+  std::vector<float> x(256, 0.0f);
+  x[133] = 32.0f;
+  Rotate(x, 128);
+  for (size_t i = 0; i < 256; ++i) EXPECT_EQ(std::abs(x[i]), i < 128 ? 0.0f : 32.0f);
+}
+
+TEST(Int8Shape, CutsEveryDepthIntoGroupsThatFit) {
+  for (size_t k = 1; k <= 5000; ++k) {
+    const Int8Shape shape(k);
+    ASSERT_EQ(k % shape.rotation, 0u) << k;
+    ASSERT_LE(shape.group, Int8Shape::kMaxGroup) << k;
+    ASSERT_EQ(shape.group % 64, 0u) << k;
+    size_t sum = 0;
+    for (size_t g = 0; g < shape.groups; ++g) {
+      ASSERT_GT(shape.length(g), 0u) << k;
+      ASSERT_EQ(g * shape.group % shape.rotation, 0u) << "a rotation across groups, k " << k;
+      sum += shape.length(g);
+    }
+    ASSERT_EQ(sum, k);
+  }
+}
+
+class QuantizeInt8 : public testing::TestWithParam<Isa> {
+ protected:
+  Kernels kernels_ = SelectKernels(GetParam(), Precision::kInt8).value();
+  Kernels scalar_ = SelectKernels(Isa::kScalar, Precision::kInt8).value();
+  std::mt19937 generator_{9};
+};
+
+TEST_P(QuantizeInt8, HasTheReferencesBytes) {
+  for (const size_t k : {1, 5, 8, 24, 40, 64, 96, 128, 200, 312, 384, 513, 768, 1536}) {
+    TestMatrix rows = TestMatrix(5, k, k + 2).Fill(generator_, 2.0f);
+    std::ranges::fill(rows.view().row(4), 0.0f);
+    rows.view()(1, k / 2) = 50.0f;
+    const size_t row_bytes = kernels_.linear.operand_bytes(k);
+    ASSERT_EQ(row_bytes, scalar_.linear.operand_bytes(k));
+    AlignedBuffer mine(5 * row_bytes), reference(5 * row_bytes);
+    std::ranges::fill(mine.As<std::byte>(), std::byte{0x55});
+    kernels_.linear.quantize_rows(rows.view(), mine.As<std::byte>().data());
+    scalar_.linear.quantize_rows(rows.view(), reference.As<std::byte>().data());
+    const Int8Shape shape(k);
+    for (size_t i = 0; i < 5; ++i) {
+      const auto bytes = [&](const AlignedBuffer& b) {
+        return b.As<std::byte>().data() + i * row_bytes;
+      };
+      EXPECT_EQ(std::memcmp(bytes(mine), bytes(reference), shape.scales_offset()), 0)
+          << "k " << k << " row " << i;
+      EXPECT_EQ(std::memcmp(bytes(mine) + shape.scales_offset(),
+                            bytes(reference) + shape.scales_offset(), shape.groups * sizeof(float)),
+                0)
+          << "scales, k " << k << " row " << i;
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Tiers, QuantizeInt8, testing::ValuesIn(UsableIsas()), IsaTestName);
+
+}  // namespace
+}  // namespace akin::kernels

@@ -67,9 +67,10 @@ def show(name, coefficients):
 
 def main():
     mpmath.mp.dps = 40
-    coefficients, error = fit_exp2(6)
-    print(f"exp2 on [-0.5, 0.5]: relative error {error:.1e} before rounding")
-    show("  P", coefficients)
+    for degree in (6, 3):
+        coefficients, error = fit_exp2(degree)
+        print(f"exp2 on [-0.5, 0.5], degree {degree}: relative error {error:.1e} before rounding")
+        show("  P", coefficients)
     limit = 3.9
     p, q, error = fit_erf(limit, 5, 5)
     print(f"erf on |x| <= {limit}: relative error {error:.1e} before rounding, "

@@ -131,7 +131,7 @@ struct Kernels {
 
   // exp has a relative error of at most 2e-7.
   AttentionKernels<float> attention;
-  // Products in bf16, the weights of the softmax rounded to it, exp within 2e-4. Not there
+  // Products in bf16, the weights of the softmax rounded to it, exp within 8e-5. Not there
   // (nullptr) where the tier or the precision takes the one above.
   AttentionKernels<Bf16> attention_bf16;
 

@@ -69,3 +69,32 @@ AKIN_INLINE V LoadInt8(const int8_t* p) {
   const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p));
   return {_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes))};
 }
+// Writes the transpose of kLanes x kLanes dwords; rows are row_bytes apart, those of the result
+// out_bytes.
+AKIN_INLINE void TransposeDwords(const std::byte* rows, size_t row_bytes, std::byte* out,
+                                 size_t out_bytes) {
+  __m256i r[8], t[8];
+#pragma GCC unroll 8
+  for (size_t i = 0; i < 8; ++i)
+    r[i] = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(rows + i * row_bytes));
+#pragma GCC unroll 4
+  for (size_t i = 0; i < 8; i += 2) {
+    t[i] = _mm256_unpacklo_epi32(r[i], r[i + 1]);
+    t[i + 1] = _mm256_unpackhi_epi32(r[i], r[i + 1]);
+  }
+  // Then 128-bit lane l of r[4q + c] is column 4l + c of rows 4q to 4q + 3.
+#pragma GCC unroll 2
+  for (size_t q = 0; q < 8; q += 4) {
+    r[q] = _mm256_unpacklo_epi64(t[q], t[q + 2]);
+    r[q + 1] = _mm256_unpackhi_epi64(t[q], t[q + 2]);
+    r[q + 2] = _mm256_unpacklo_epi64(t[q + 1], t[q + 3]);
+    r[q + 3] = _mm256_unpackhi_epi64(t[q + 1], t[q + 3]);
+  }
+#pragma GCC unroll 4
+  for (size_t c = 0; c < 4; ++c) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + c * out_bytes),
+                        _mm256_permute2x128_si256(r[c], r[4 + c], 0x20));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + (4 + c) * out_bytes),
+                        _mm256_permute2x128_si256(r[c], r[4 + c], 0x31));
+  }
+}

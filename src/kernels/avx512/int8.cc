@@ -76,49 +76,63 @@ AKIN_INLINE void RotateBlock128(const float* x, V (&v)[8]) {
   }
 }
 
-// Returns the largest magnitude; NaN if there is one (LargestMagnitude).
-float LargestOf(const float* x, size_t length) {
-  const __m512i magnitude = _mm512_set1_epi32(0x7fffffff);
+// Magnitudes as integers stand in their own order, NaN on top (LargestMagnitude).
+AKIN_INLINE __m512i LargerMagnitude(__m512i largest, V x) {
+  const __m512i magnitude =
+      _mm512_and_si512(_mm512_castps_si512(x.v), _mm512_set1_epi32(0x7fffffff));
+  return _mm512_max_epu32(largest, magnitude);
+}
+
+// `length` values of a row -> rotated, in `out`; returns the largest magnitude.
+float RotateToBuffer(const float* x, size_t length, size_t rotation, float* out) {
   __m512i largest = _mm512_setzero_si512();
-  for (size_t i = 0; i < length; i += V::kLanes)
-    largest = _mm512_max_epu32(largest, _mm512_and_si512(_mm512_loadu_si512(x + i), magnitude));
+  if (rotation == 128) {
+    for (size_t block = 0; block < length; block += 128) {
+      V v[8];
+      RotateBlock128(x + block, v);
+#pragma GCC unroll 8
+      for (size_t j = 0; j < 8; ++j) {
+        largest = LargerMagnitude(largest, v[j]);
+        Store(v[j], out + block + j * V::kLanes);
+      }
+    }
+  } else {
+    RotateGroup(x, length, rotation, out);
+    for (size_t j = 0; j < length; j += V::kLanes)
+      largest = LargerMagnitude(largest, V::Load(out + j));
+  }
   const uint32_t bits = _mm512_reduce_max_epu32(largest);
   float result;
   std::memcpy(&result, &bits, sizeof result);
   return result;
 }
 
+// `length` values -> bytes around Int8Shape::kZero. From NaN and infinity no byte wraps around.
+void StoreBytes(const float* x, size_t length, float inverse_scale, std::byte* out) {
+  const V inverse = V::Set(inverse_scale);
+  const __m512i zero = _mm512_set1_epi32(Int8Shape::kZero);
+  for (size_t j = 0; j < length; j += V::kLanes) {
+    const __m512i q = _mm512_add_epi32(_mm512_cvtps_epi32((V::Load(x + j) * inverse).v), zero);
+    _mm_store_si128(reinterpret_cast<__m128i*>(out + j),
+                    _mm512_cvtusepi32_epi8(_mm512_max_epi32(q, _mm512_setzero_si512())));
+  }
+}
+
 void QuantizeInt8Rows(MatrixView<const float> rows, std::byte* operand) {
   const Int8Shape shape(rows.cols());
   alignas(64) float rotated[Int8Shape::kMaxGroup];
-  const __m512i zero = _mm512_set1_epi32(Int8Shape::kZero);
   for (size_t i = 0; i < rows.rows(); ++i) {
     std::byte* row = operand + i * shape.row_bytes();
     float* scales = reinterpret_cast<float*>(row + shape.scales_offset());
     for (size_t g = 0; g < shape.groups; ++g) {
       const size_t length = shape.length(g);
-      const float* x = rows.row(i).data() + g * shape.group;
-      if (shape.rotation == 128) {
-        for (size_t block = 0; block < length; block += 128) {
-          V v[8];
-          RotateBlock128(x + block, v);
-#pragma GCC unroll 8
-          for (size_t j = 0; j < 8; ++j) Store(v[j], rotated + block + j * V::kLanes);
-        }
-      } else {
-        RotateGroup(x, length, shape.rotation, rotated);
-      }
-      const float largest = LargestOf(rotated, length);
-      const V inverse = V::Set(largest > 0.0f ? 127.0f / largest : 0.0f);
+      const float largest = RotateToBuffer(rows.data() + i * rows.stride() + g * shape.group,
+                                           length, shape.rotation, rotated);
       std::byte* out = row + g * shape.group;
-      for (size_t j = 0; j < shape.group; j += V::kLanes) {
-        // Past the group there is only padding, which is zero.
-        const __m512i q = j < length ? _mm512_cvtps_epi32((V::Load(rotated + j) * inverse).v)
-                                     : _mm512_setzero_si512();
-        _mm_store_si128(reinterpret_cast<__m128i*>(out + j),
-                        _mm512_cvtusepi32_epi8(
-                            _mm512_max_epi32(_mm512_add_epi32(q, zero), _mm512_setzero_si512())));
-      }
+      StoreBytes(rotated, length, largest > 0.0f ? 127.0f / largest : 0.0f, out);
+      // Past the values, up to the end of the group, lies what counts as zero.
+      for (size_t j = RoundUp(length, V::kLanes); j < shape.group; ++j)
+        out[j] = std::byte{Int8Shape::kZero};
       scales[g] = largest * (1.0f / 127.0f);
     }
   }

@@ -51,3 +51,37 @@ AKIN_INLINE V LoadInt8(const int8_t* p) {
   const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
   return {_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes))};
 }
+// Writes the transpose of kLanes x kLanes dwords; rows are row_bytes apart, those of the result
+// out_bytes.
+AKIN_INLINE void TransposeDwords(const std::byte* rows, size_t row_bytes, std::byte* out,
+                                 size_t out_bytes) {
+  __m512i r[16], t[16];
+#pragma GCC unroll 16
+  for (size_t i = 0; i < 16; ++i) r[i] = _mm512_loadu_si512(rows + i * row_bytes);
+#pragma GCC unroll 8
+  for (size_t i = 0; i < 16; i += 2) {
+    t[i] = _mm512_unpacklo_epi32(r[i], r[i + 1]);
+    t[i + 1] = _mm512_unpackhi_epi32(r[i], r[i + 1]);
+  }
+  // Then 128-bit lane l of r[4q + c] is column 4l + c of rows 4q to 4q + 3.
+#pragma GCC unroll 4
+  for (size_t q = 0; q < 16; q += 4) {
+    r[q] = _mm512_unpacklo_epi64(t[q], t[q + 2]);
+    r[q + 1] = _mm512_unpackhi_epi64(t[q], t[q + 2]);
+    r[q + 2] = _mm512_unpacklo_epi64(t[q + 1], t[q + 3]);
+    r[q + 3] = _mm512_unpackhi_epi64(t[q + 1], t[q + 3]);
+  }
+#pragma GCC unroll 4
+  for (size_t c = 0; c < 4; ++c) {
+    const __m512i even_top = _mm512_shuffle_i32x4(r[c], r[4 + c], 0x88);
+    const __m512i odd_top = _mm512_shuffle_i32x4(r[c], r[4 + c], 0xdd);
+    const __m512i even_bottom = _mm512_shuffle_i32x4(r[8 + c], r[12 + c], 0x88);
+    const __m512i odd_bottom = _mm512_shuffle_i32x4(r[8 + c], r[12 + c], 0xdd);
+    _mm512_storeu_si512(out + c * out_bytes, _mm512_shuffle_i32x4(even_top, even_bottom, 0x88));
+    _mm512_storeu_si512(out + (4 + c) * out_bytes, _mm512_shuffle_i32x4(odd_top, odd_bottom, 0x88));
+    _mm512_storeu_si512(out + (8 + c) * out_bytes,
+                        _mm512_shuffle_i32x4(even_top, even_bottom, 0xdd));
+    _mm512_storeu_si512(out + (12 + c) * out_bytes,
+                        _mm512_shuffle_i32x4(odd_top, odd_bottom, 0xdd));
+  }
+}

@@ -38,20 +38,41 @@ size_t AttentionScratchFloats(size_t length, size_t head_dim) {
 }
 
 // key [length, head_dim] -> panels of kPanelWidth keys, each [steps of head_dim][kPanelWidth]
-// [kDepth], zero past the last key and the last element.
+// [kDepth], zero past the last key and the last element. A step of one key is a dword.
 template <typename Product>
 void TransposeKeys(MatrixView<const typename Product::Row> key, typename Product::Panel* panels) {
-  constexpr size_t kDepth = Product::kDepth;
+  constexpr size_t kDepth = Product::kDepth, kLanes = V::kLanes;
   using Panel = typename Product::Panel;
+  static_assert(kDepth * sizeof(Panel) == 4);
   const size_t length = key.rows(), head_dim = key.cols(), steps = Steps<Product>(head_dim);
-  for (size_t first = 0; first < length; first += kPanelWidth) {
-    Panel* panel = panels + first * steps * kDepth;
-    for (size_t j = 0; j < kPanelWidth; ++j) {
+  const size_t whole_steps = head_dim / kDepth / kLanes * kLanes;
+  for (size_t first = 0; first < length; first += kLanes) {
+    Panel* panel =
+        panels + first / kPanelWidth * kPanelWidth * steps * kDepth + first % kPanelWidth * kDepth;
+    size_t step = 0;
+    if (first + kLanes <= length) {
+      for (; step < whole_steps; step += kLanes) {
+        TransposeDwords(
+            reinterpret_cast<const std::byte*>(key.data() + first * key.stride() + step * kDepth),
+            key.stride() * sizeof(Panel),
+            reinterpret_cast<std::byte*>(panel + step * kPanelWidth * kDepth),
+            kPanelWidth * kDepth * sizeof(Panel));
+      }
+    }
+    for (size_t j = 0; j < kLanes; ++j) {
       const Panel* row = first + j < length ? key.data() + (first + j) * key.stride() : nullptr;
-      for (size_t d = 0; d < steps * kDepth; ++d) {
+      for (size_t d = step * kDepth; d < steps * kDepth; ++d) {
         panel[(d / kDepth * kPanelWidth + j) * kDepth + d % kDepth] =
             row != nullptr && d < head_dim ? row[d] : Panel{};
       }
+    }
+  }
+  // The last panel's other half.
+  for (size_t j = RoundUp(length, kLanes); j < RoundUp(length, kPanelWidth); ++j) {
+    Panel* panel =
+        panels + j / kPanelWidth * kPanelWidth * steps * kDepth + j % kPanelWidth * kDepth;
+    for (size_t step = 0; step < steps; ++step) {
+      for (size_t d = 0; d < kDepth; ++d) panel[step * kPanelWidth * kDepth + d] = Panel{};
     }
   }
 }
@@ -66,7 +87,14 @@ void CopyValues(MatrixView<const typename Product::Row> value, typename Product:
   for (size_t first = 0; first < head_dim; first += kPanelWidth) {
     Panel* panel = panels + first * steps * kDepth;
     const size_t width = head_dim - first < kPanelWidth ? head_dim - first : kPanelWidth;
-    for (size_t i = 0; i < steps * kDepth; ++i) {
+    size_t step = 0;
+    if (width == kPanelWidth) {
+      for (; step < length / kDepth; ++step) {
+        Product::CopyStep(value.data() + step * kDepth * value.stride() + first, value.stride(),
+                          panel + step * kPanelWidth * kDepth);
+      }
+    }
+    for (size_t i = step * kDepth; i < steps * kDepth; ++i) {
       const Panel* row = i < length ? value.data() + i * value.stride() + first : nullptr;
       Panel* out = panel + i / kDepth * kPanelWidth * kDepth + i % kDepth;
       for (size_t j = 0; j < kPanelWidth; ++j)

@@ -1,5 +1,6 @@
 #include "fuzz/tokenizer_targets.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <memory>
@@ -9,7 +10,9 @@
 #include "akin/tokenizer.h"
 
 #include "base/utf8.h"
+#include "tokenizer/budget.h"
 #include "tokenizer/pipeline.h"
+#include "tokenizer/regex/regex.h"
 
 namespace akin::fuzz {
 namespace {
@@ -122,6 +125,33 @@ void EncodeText(std::string_view bytes) {
   options.padding = Padding{.length = byte(2), .on_left = (byte(3) & 64) != 0};
   Check(static_cast<bool>(pipeline.Pad({&*pair, 1}, options)));
   CheckEncoding(*pair, options);
+}
+
+void MatchRegex(std::string_view bytes) {
+  const std::string_view pattern = bytes.substr(0, bytes.find('\0'));
+  const std::string_view text = bytes.substr(std::min(pattern.size() + 1, bytes.size()));
+  // Both are checked before: patterns come from JSON.
+  if (Utf8ValidUpTo(pattern) != pattern.size() || Utf8ValidUpTo(text) != text.size()) return;
+  const auto regex = tokenizer::regex::Regex::Load(pattern, "the pattern");
+  if (!regex) {
+    const ErrorCode code = regex.error().code();
+    return Check(code == ErrorCode::kInvalidModel || code == ErrorCode::kUnsupportedModel);
+  }
+  tokenizer::Budget budget(text.size());
+  const size_t steps = budget.steps_left;
+  std::vector<tokenizer::ByteRange> matches;
+  const Status found = regex->FindAll(text, 0, budget.steps_left, matches);
+  Check(found || found.error().code() == ErrorCode::kInvalidInput);
+  Check(budget.steps_left <= steps);
+  // In order, without overlap, and characters as a whole.
+  uint32_t end = 0;
+  for (const tokenizer::ByteRange match : matches) {
+    Check(match.begin >= end && match.begin <= match.end && match.end <= text.size());
+    for (const uint32_t place : {match.begin, match.end}) {
+      Check(place == text.size() || !IsUtf8Continuation(text[place]));
+    }
+    end = match.end;
+  }
 }
 
 }  // namespace akin::fuzz

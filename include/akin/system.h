@@ -37,6 +37,7 @@ struct SystemInfo {
   std::string compiler;
 };
 
+// Out of memory, nothing is known.
 SystemInfo DescribeSystem();
 
 // A place where models are looked for by name, in order.
@@ -46,6 +47,7 @@ struct ModelLocation {
   std::vector<std::string> models;  // Names of the complete model folders in it.
 };
 
+// Out of memory, there are none.
 std::vector<ModelLocation> ListModelLocations();
 
 // The folder of `model`, a path or a name as for Embedder::Load. Error: ModelNotFound, with the

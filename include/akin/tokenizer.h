@@ -103,7 +103,8 @@ class Tokenizer {
   Result<std::string> Decode(std::span<const int32_t> ids, bool skip_special_tokens = true) const;
 
   std::optional<int32_t> TokenToId(std::string_view token) const;
-  std::optional<std::string> IdToToken(int32_t id) const;
+  // Valid as long as this tokenizer or a copy of it.
+  std::optional<std::string_view> IdToToken(int32_t id) const;
   size_t vocab_size() const;  // Added tokens included.
 
  private:

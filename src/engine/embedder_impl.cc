@@ -76,7 +76,7 @@ Embedder::Impl::Impl(engine::LoadedModel loaded)
       pool_(info_.num_threads) {}
 
 Result<Embeddings> Embedder::Impl::Embed(std::span<const std::string_view> texts,
-                                         const EmbedOptions& options) const try {
+                                         const EmbedOptions& options) const {
   const auto start = std::chrono::steady_clock::now();
   AKIN_TRY_ASSIGN(const TokenizedTexts tokenized, Tokenize(texts, options));
   Usage usage;
@@ -97,8 +97,6 @@ Result<Embeddings> Embedder::Impl::Embed(std::span<const std::string_view> texts
   return Embeddings(std::move(values), dimension,
                     {tokenized.lengths().begin(), tokenized.lengths().end()},
                     {tokenized.truncated().begin(), tokenized.truncated().end()}, usage);
-} catch (const std::bad_alloc&) {
-  return OutOfMemory();
 }
 
 Result<TokenizedTexts> Embedder::Impl::Tokenize(std::span<const std::string_view> texts,

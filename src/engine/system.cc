@@ -1,5 +1,7 @@
 #include "akin/system.h"
 
+#include <exception>
+
 #include "base/cpu_info.h"
 #include "base/strings.h"
 #include "base/thread_count.h"
@@ -40,7 +42,7 @@ void DescribeThreads(SystemInfo& system) {
 
 }  // namespace
 
-SystemInfo DescribeSystem() {
+SystemInfo DescribeSystem() try {
   SystemInfo system;
   system.cpu = GetCpuInfo().name;
   system.features = GetCpuInfo().features;
@@ -50,6 +52,8 @@ SystemInfo DescribeSystem() {
   system.version = Version();
   system.compiler = Compiler();
   return system;
+} catch (const std::exception&) {
+  return {.chosen_isa_reason = "out of memory"};  // Short enough to need none.
 }
 
 std::string_view Version() { return AKIN_VERSION; }

@@ -3,6 +3,10 @@
 //
 //   0 array  next 4     1 number 1  next 2     2 object  next 4     3 number 2, key "a"  next 4
 //
+// The densest file, `[0,0,0,..`, has a value for every two bytes. That must not cost much more
+// memory than the file: a node is 20 bytes, and exactly as many as there are get their place
+// before the first one is written. With simdjson's tables a file costs at most 18 times its size.
+//
 // simdjson's On-Demand interface gives the tokens. It checks only what is visited, so everything
 // is visited: its first stage checks UTF-8 and closed strings of the whole text, its iterators the
 // structure, and this file numbers, literals, escapes and depth. Recursion ends at max_depth.
@@ -14,19 +18,18 @@
 #include <charconv>
 #include <cmath>
 #include <cstring>
-#include <limits>
 #include <system_error>
 #include <utility>
 #include <vector>
 
 #include "base/strings.h"
+#include "base/utf8.h"
 
 namespace akin::formats {
 namespace {
 
 namespace ondemand = simdjson::ondemand;
 
-constexpr uint32_t kNoNode = std::numeric_limits<uint32_t>::max();
 constexpr size_t kMaxFoundBytes = 40;
 constexpr size_t kMaxKeyBytesInMessage = 200;
 
@@ -36,14 +39,21 @@ struct TextRange {
   uint32_t size = 0;
 };
 
+// Parents are not kept: a path is needed for an error only, and found from the root.
 struct Node {
-  JsonType type;
-  TextRange text;         // Strings: the content, unescaped. Numbers and literals: as they stand.
-  TextRange key;          // The name in the parent object.
-  uint32_t num_children;  // Elements or members.
-  uint32_t parent;
+  uint32_t begin = 0;  // Strings: the content, unescaped. Numbers and literals: as they stand.
+  uint32_t size = 0;   // Its bytes; the number of children of arrays and objects.
+  uint32_t key_begin;  // The name in the parent object.
+  uint32_t key_size : 29;
+  uint32_t type_bits : 3;
   uint32_t next;  // The first node after this one and all below it.
+
+  JsonType type() const { return static_cast<JsonType>(type_bits); }
+  void set_type(JsonType type) { type_bits = static_cast<uint32_t>(type) & 7; }
+  bool has_children() const { return type() >= JsonType::kArray; }
 };
+static_assert(sizeof(Node) == 20);
+constexpr size_t kMaxBytes = (size_t{1} << 29) - 1;  // What 29 bits count.
 
 bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 
@@ -86,22 +96,6 @@ int ReadHex4(const char* p) {
     }
   }
   return value;
-}
-
-// Writes the code point as UTF-8 and returns the place after it.
-char* WriteUtf8(uint32_t c, char* out) {
-  const auto byte = [&](uint32_t value) { *out++ = static_cast<char>(value); };
-  if (c < 0x80) {
-    byte(c);
-  } else if (c < 0x800) {
-    byte(0xC0 | c >> 6), byte(0x80 | (c & 0x3F));
-  } else if (c < 0x10000) {
-    byte(0xE0 | c >> 12), byte(0x80 | (c >> 6 & 0x3F)), byte(0x80 | (c & 0x3F));
-  } else {
-    byte(0xF0 | c >> 18), byte(0x80 | (c >> 12 & 0x3F));
-    byte(0x80 | (c >> 6 & 0x3F)), byte(0x80 | (c & 0x3F));
-  }
-  return out;
 }
 
 // Reads `XXXX` or `XXXX\uXXXX` (a surrogate pair) behind a `\u` at `p`. Advances `p`; -1 on an
@@ -148,7 +142,7 @@ char* UnescapeInPlace(char* text) {
     if (kind == 'u') {
       const int64_t code_point = ReadUnicodeEscape(in);
       if (code_point < 0) return nullptr;
-      out = WriteUtf8(static_cast<uint32_t>(code_point), out);
+      out += EncodeUtf8(static_cast<char32_t>(code_point), out);
     } else {
       *out = SimpleEscape(kind);
       if (*out++ == '\0') return nullptr;
@@ -161,7 +155,7 @@ char* UnescapeInPlace(char* text) {
 std::string Shortened(std::string_view text, size_t max_bytes) {
   if (text.size() <= max_bytes) return std::string(text);
   size_t end = max_bytes;
-  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
+  while (end > 0 && IsUtf8Continuation(text[end])) --end;
   return StrCat(text.substr(0, end), "...");
 }
 
@@ -195,39 +189,49 @@ struct JsonValue::Tree {
   std::unique_ptr<char[]> text;
   std::vector<Node> nodes;
 
-  std::string_view Text(TextRange range) const { return {text.get() + range.begin, range.size}; }
+  // The text of a string, number or literal; of others there is none.
+  std::string_view Text(const Node& node) const {
+    if (node.has_children()) return {};
+    return {text.get() + node.begin, node.size};
+  }
+  std::string_view Key(const Node& node) const {
+    return {text.get() + node.key_begin, node.key_size};
+  }
   // `a.b[3].c`; empty for the root.
   std::string Path(uint32_t node) const;
   std::string Where(const std::string& path) const {
     return path.empty() ? name : StrCat(name, ": \"", path, '"');
   }
-
- private:
-  uint32_t IndexInParent(uint32_t node) const;
 };
 
-uint32_t JsonValue::Tree::IndexInParent(uint32_t node) const {
-  uint32_t index = 0;
-  for (uint32_t i = nodes[node].parent + 1; i != node; i = nodes[i].next) ++index;
-  return index;
-}
-
 std::string JsonValue::Tree::Path(uint32_t node) const {
-  std::vector<uint32_t> line;  // From `node` up to the root, the root left out.
-  for (uint32_t i = node; nodes[i].parent != kNoNode; i = nodes[i].parent) line.push_back(i);
   std::string path;
-  for (auto it = line.rbegin(); it != line.rend(); ++it) {
-    const Node& step = nodes[*it];
-    if (nodes[step.parent].type == JsonType::kArray) {
-      path += StrCat('[', IndexInParent(*it), ']');
+  for (uint32_t parent = 0; parent != node;) {
+    uint32_t step = parent + 1, index = 0;  // The child of `parent` that `node` is, or is below.
+    for (; nodes[step].next <= node; step = nodes[step].next) ++index;
+    if (nodes[parent].type() == JsonType::kArray) {
+      path += StrCat('[', index, ']');
     } else {
-      path += StrCat(path.empty() ? "" : ".", Shortened(Text(step.key), kMaxKeyBytesInMessage));
+      path += StrCat(path.empty() ? "" : ".", Shortened(Key(nodes[step]), kMaxKeyBytesInMessage));
     }
+    parent = step;
   }
   return path;
 }
 
 namespace {
+
+// No document has more values: but for the root, each stands behind a comma or behind the opener of
+// an array or object that is not empty.
+size_t MaxNodes(std::string_view text) {
+  size_t count = 1;
+  char before = ' ';
+  for (const char c : text) {
+    count += c == ',' || ((before == '[' || before == '{') && c != ']' && c != '}');
+    before = c;
+  }
+  return count;
+}
 
 // Walks a whole document and writes its nodes. Functions return false after setting problem().
 class TreeBuilder {
@@ -239,7 +243,7 @@ class TreeBuilder {
   bool AddRoot(ondemand::document& document) {
     ondemand::json_type type;
     if (Failed(document.type().get(type))) return false;
-    const uint32_t node = AddNode(kNoNode, {});
+    const uint32_t node = AddNode({});
     if (type == ondemand::json_type::array) {
       ondemand::array array;
       if (Failed(document.get_array().get(array)) || !AddElements(array, node, 1)) return false;
@@ -262,17 +266,20 @@ class TreeBuilder {
     return code != simdjson::SUCCESS;
   }
 
-  uint32_t AddNode(uint32_t parent, TextRange key) {
+  uint32_t AddNode(TextRange key) {
     const auto node = static_cast<uint32_t>(nodes_.size());
-    nodes_.push_back({JsonType::kNull, {}, key, 0, parent, node + 1});
-    if (parent != kNoNode) ++nodes_[parent].num_children;
+    nodes_.push_back({.key_begin = key.begin,
+                      .key_size = key.size & uint32_t{kMaxBytes},
+                      .type_bits = static_cast<uint32_t>(JsonType::kNull),
+                      .next = node + 1});
     return node;
   }
 
   bool AddValue(ondemand::value value, uint32_t parent, TextRange key, int depth) {
     ondemand::json_type type;
     if (Failed(value.type().get(type))) return false;
-    const uint32_t node = AddNode(parent, key);
+    const uint32_t node = AddNode(key);
+    ++nodes_[parent].size;
     switch (type) {
       case ondemand::json_type::array: {
         ondemand::array array;
@@ -284,16 +291,15 @@ class TreeBuilder {
       }
       case ondemand::json_type::string: {
         ondemand::raw_json_string string;
-        nodes_[node].type = JsonType::kString;
         return !Failed(value.get_raw_json_string().get(string)) &&
-               ReadString(string.raw(), nodes_[node].text);
+               ReadStringValue(string.raw(), nodes_[node]);
       }
       default: return ReadScalar(value.raw_json_token(), nodes_[node]);
     }
   }
 
   bool AddElements(ondemand::array array, uint32_t node, int depth) {
-    nodes_[node].type = JsonType::kArray;
+    nodes_[node].set_type(JsonType::kArray);
     if (depth > max_depth_) return Fail("nested too deep");
     for (auto element : array) {
       ondemand::value value;
@@ -305,7 +311,7 @@ class TreeBuilder {
   }
 
   bool AddMembers(ondemand::object object, uint32_t node, int depth) {
-    nodes_[node].type = JsonType::kObject;
+    nodes_[node].set_type(JsonType::kObject);
     if (depth > max_depth_) return Fail("nested too deep");
     for (auto member : object) {
       ondemand::field field;
@@ -324,8 +330,16 @@ class TreeBuilder {
     // A token reaches to the next one, or to the end.
     if (token.data() + token.size() != end_) return Fail("something follows the end of the value");
     if (type != ondemand::json_type::string) return ReadScalar(token, nodes_[node]);
-    nodes_[node].type = JsonType::kString;
-    return ReadString(token.data() + 1, nodes_[node].text);
+    return ReadStringValue(token.data() + 1, nodes_[node]);
+  }
+
+  bool ReadStringValue(const char* first, Node& node) {
+    TextRange range;
+    if (!ReadString(first, range)) return false;
+    node.begin = range.begin;
+    node.size = range.size;
+    node.set_type(JsonType::kString);
+    return true;
   }
 
   // `first` points behind the opening quote.
@@ -343,13 +357,14 @@ class TreeBuilder {
   // A number or literal; `token` may have white space behind it.
   bool ReadScalar(std::string_view token, Node& node) {
     token = token.substr(0, token.find_last_not_of(" \t\r\n") + 1);
-    node.text = {static_cast<uint32_t>(token.data() - text_), static_cast<uint32_t>(token.size())};
+    node.begin = static_cast<uint32_t>(token.data() - text_);
+    node.size = static_cast<uint32_t>(token.size());
     if (token == "null") {
-      node.type = JsonType::kNull;
+      node.set_type(JsonType::kNull);
     } else if (token == "true" || token == "false") {
-      node.type = JsonType::kBool;
+      node.set_type(JsonType::kBool);
     } else if (IsJsonNumber(token)) {
-      node.type = JsonType::kNumber;
+      node.set_type(JsonType::kNumber);
     } else {
       return Fail("a value is neither a number nor true, false or null");
     }
@@ -367,8 +382,7 @@ class TreeBuilder {
 
 Result<JsonDocument> JsonDocument::Parse(std::string_view text, std::string name,
                                          const JsonLimits& limits) {
-  // Nodes count bytes in 32 bits.
-  const size_t max_bytes = std::min<size_t>(limits.max_bytes, size_t{1} << 31);
+  const size_t max_bytes = std::min(limits.max_bytes, kMaxBytes);
   if (text.size() > max_bytes) {
     return InvalidModel(name, ": holds ", text.size(), " bytes, the limit is ", max_bytes);
   }
@@ -383,9 +397,11 @@ Result<JsonDocument> JsonDocument::Parse(std::string_view text, std::string name
   ondemand::document document;
   const auto error =
       parser.iterate(std::string_view(tree->text.get(), text.size()), padded_bytes).get(document);
+  if (error == simdjson::MEMALLOC) return OutOfMemory();
   if (error != simdjson::SUCCESS) {
     return InvalidModel(tree->name, ": is not valid JSON: ", simdjson::error_message(error));
   }
+  tree->nodes.reserve(MaxNodes(text));
   TreeBuilder builder(tree->text.get(), text.size(), limits.max_depth, &tree->nodes);
   if (!builder.AddRoot(document)) {
     const char* place = nullptr;
@@ -405,19 +421,22 @@ JsonDocument::~JsonDocument() = default;
 
 JsonValue JsonDocument::root() const { return {tree_.get(), 0}; }
 
-JsonType JsonValue::type() const { return tree_->nodes[node_].type; }
+JsonType JsonValue::type() const { return tree_->nodes[node_].type(); }
 
-size_t JsonValue::size() const { return tree_->nodes[node_].num_children; }
+size_t JsonValue::size() const {
+  const Node& node = tree_->nodes[node_];
+  return node.has_children() ? node.size : 0;
+}
 
-std::string_view JsonValue::key() const { return tree_->Text(tree_->nodes[node_].key); }
+std::string_view JsonValue::key() const { return tree_->Key(tree_->nodes[node_]); }
 
 std::string_view JsonValue::number_text() const {
-  return type() == JsonType::kNumber ? tree_->Text(tree_->nodes[node_].text) : std::string_view();
+  return type() == JsonType::kNumber ? tree_->Text(tree_->nodes[node_]) : std::string_view();
 }
 
 Result<bool> JsonValue::AsBool() const {
   if (type() != JsonType::kBool) return Unexpected(WrongType("true or false"));
-  return tree_->Text(tree_->nodes[node_].text) == "true";
+  return tree_->Text(tree_->nodes[node_]) == "true";
 }
 
 Result<int64_t> JsonValue::AsInt() const {
@@ -447,7 +466,7 @@ Result<double> JsonValue::AsDouble() const {
 
 Result<std::string_view> JsonValue::AsString() const {
   if (!is_string()) return Unexpected(WrongType("a string"));
-  return tree_->Text(tree_->nodes[node_].text);
+  return tree_->Text(tree_->nodes[node_]);
 }
 
 JsonValue::Range JsonValue::elements() const {
@@ -490,7 +509,7 @@ Result<JsonValue::Range> JsonValue::AsObject() const {
 std::string JsonValue::Where() const { return tree_->Where(tree_->Path(node_)); }
 
 std::string JsonValue::Found() const {
-  const std::string text = Shortened(tree_->Text(tree_->nodes[node_].text), kMaxFoundBytes);
+  const std::string text = Shortened(tree_->Text(tree_->nodes[node_]), kMaxFoundBytes);
   switch (type()) {
     case JsonType::kArray: return "an array";
     case JsonType::kObject: return "an object";

@@ -1,13 +1,18 @@
 // Where models are on this machine: FindModel and ListModelLocations of akin/system.h.
+#include <dirent.h>
+
 #include <algorithm>
 #include <cstdlib>
+#include <exception>
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <system_error>
 #include <vector>
 
 #include "akin/system.h"
 
+#include "base/door.h"
 #include "base/strings.h"
 
 namespace akin {
@@ -40,33 +45,28 @@ bool IsModelFolder(const fs::path& folder) {
   return fs::exists(folder / "config.json", error);
 }
 
+// By opendir: std::filesystem's iterator ends the process when memory runs out (libstdc++ 12).
+std::vector<std::string> ModelsIn(const fs::path& location) {
+  struct Close {
+    void operator()(DIR* folder) const { closedir(folder); }
+  };
+  std::vector<std::string> models;
+  const std::unique_ptr<DIR, Close> folder(opendir(location.c_str()));
+  while (const dirent* entry = folder ? readdir(folder.get()) : nullptr) {
+    // Folders that begin with a dot are downloads under way.
+    const std::string_view name = entry->d_name;
+    if (!name.starts_with('.') && IsModelFolder(location / name)) models.emplace_back(name);
+  }
+  return models;
+}
+
 // A name has no way out of the location that it is looked up in.
 bool IsName(std::string_view model) {
   return !model.empty() && model != "." && model != ".." &&
          model.find_first_of(std::string_view("/\0", 2)) == std::string_view::npos;
 }
 
-}  // namespace
-
-std::vector<ModelLocation> ListModelLocations() {
-  std::vector<ModelLocation> result;
-  for (const fs::path& path : Locations()) {
-    ModelLocation location{.path = path.string()};
-    std::error_code error;
-    location.exists = fs::is_directory(path, error);
-    for (fs::directory_iterator entry(path, error), end; !error && entry != end;
-         entry.increment(error)) {
-      const std::string name = entry->path().filename().string();
-      // Folders that begin with a dot are downloads under way.
-      if (!name.starts_with('.') && IsModelFolder(entry->path())) location.models.push_back(name);
-    }
-    std::ranges::sort(location.models);
-    result.push_back(std::move(location));
-  }
-  return result;
-}
-
-Result<std::string> FindModel(std::string_view model) {
+Result<std::string> Find(std::string_view model) {
   if (model.empty()) return InvalidInput("the model's name is empty; expected a name or a folder");
   if (model.find('\0') != std::string_view::npos)
     return InvalidInput("the model's name holds a NUL character");
@@ -85,6 +85,27 @@ Result<std::string> FindModel(std::string_view model) {
                        places.empty() ? "any folder (HOME is not set)" : places,
                        "; give a folder by its path, or fetch the default model, ", kDefaultModel,
                        ", with ./dev demo");
+}
+
+}  // namespace
+
+std::vector<ModelLocation> ListModelLocations() try {
+  std::vector<ModelLocation> result;
+  for (const fs::path& path : Locations()) {
+    ModelLocation location{.path = path.string()};
+    std::error_code error;
+    location.exists = fs::is_directory(path, error);
+    location.models = ModelsIn(path);
+    std::ranges::sort(location.models);
+    result.push_back(std::move(location));
+  }
+  return result;
+} catch (const std::exception&) {
+  return {};
+}
+
+Result<std::string> FindModel(std::string_view model) {
+  return AtTheDoor("cannot look for the model", model, [&] { return Find(model); });
 }
 
 }  // namespace akin

@@ -1,16 +1,14 @@
 #include "model/model_directory.h"
 
-#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <climits>
 #include <cstdlib>
-#include <cstring>
 #include <filesystem>
 #include <utility>
 
+#include "base/regular_file.h"
 #include "base/strings.h"
 
 namespace akin::model {
@@ -88,18 +86,12 @@ bool ModelDirectory::Exists(std::string_view file) const {
 Result<UniqueFd> ModelDirectory::OpenFile(std::string_view file) const {
   if (!IsPlainRelativePath(file))
     return InvalidModel("'", file, "' is not a path inside the model folder");
-  // O_NONBLOCK: opening a named pipe must not wait for a writer.
-  UniqueFd fd(
-      open(StrCat(real_path_, "/", file).c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
-  if (!fd) {
-    const int why = errno;
-    if (why != ENOENT && why != ENOTDIR) return InvalidModel(file, ": ", std::strerror(why));
+  Result<UniqueFd> opened = OpenRegularFile(StrCat(real_path_, "/", file), file);
+  if (!opened && opened.error().code() == ErrorCode::kModelNotFound) {
     return ModelNotFound(file, Exists(file) ? " is a link to nothing" : " is not there",
                          " (model folder '", path_, "')");
   }
-  struct stat status;
-  if (fstat(fd.get(), &status) != 0) return InvalidModel(file, ": ", std::strerror(errno));
-  if (!S_ISREG(status.st_mode)) return InvalidModel(file, " is not a regular file");
+  AKIN_TRY_ASSIGN(UniqueFd fd, std::move(opened));
   const std::string real = RealPathOf(fd);
   if (!LiesIn(real, real_path_) && !LiesIn(real, blobs_path_)) {
     return InvalidModel(file, " is a link that leads out of the model folder");
@@ -109,23 +101,7 @@ Result<UniqueFd> ModelDirectory::OpenFile(std::string_view file) const {
 
 Result<std::string> ModelDirectory::ReadFile(std::string_view file, size_t max_bytes) const {
   AKIN_TRY_ASSIGN(const UniqueFd fd, OpenFile(file));
-  struct stat status;
-  if (fstat(fd.get(), &status) != 0) return InvalidModel(file, ": ", std::strerror(errno));
-  const auto size = static_cast<size_t>(status.st_size);
-  if (size > max_bytes)
-    return InvalidModel(file, " has ", size, " bytes, at most ", max_bytes, " are read");
-  std::string text(size, '\0');
-  size_t done = 0;
-  while (done < size) {
-    const ssize_t count = read(fd.get(), text.data() + done, size - done);
-    if (count < 0 && errno == EINTR) continue;
-    if (count <= 0) {
-      return InvalidModel(file, ": cannot be read: ",
-                          count < 0 ? std::strerror(errno) : "it became shorter meanwhile");
-    }
-    done += static_cast<size_t>(count);
-  }
-  return text;
+  return akin::ReadFile(fd, file, max_bytes);
 }
 
 Result<MappedFile> ModelDirectory::MapFile(std::string_view file) const {

@@ -4,6 +4,7 @@
 #include <limits>
 #include <utility>
 
+#include "tokenizer/models/vocabulary.h"
 #include "tokenizer/unicode/unicode.h"
 
 namespace akin::tokenizer {
@@ -49,9 +50,16 @@ DoubleArrayTrie MakeTrie(const std::vector<std::string>& patterns) {
   return DoubleArrayTrie(entries);
 }
 
+Status CheckTokenLength(const formats::JsonValue& json, std::string_view token) {
+  if (token.size() <= kMaxPieceBytes) return {};
+  return UnsupportedModel(json.Where(), " has a token of ", token.size(), " bytes, at most ",
+                          kMaxPieceBytes, " are supported");
+}
+
 Result<AddedToken> ReadAddedToken(const formats::JsonValue& json) {
   AddedToken token;
   AKIN_TRY_ASSIGN(const std::string_view content, GetString(json, "content"));
+  AKIN_TRY(CheckTokenLength(json, content));
   token.content = content;
   AKIN_TRY(GetInt(json, "id", 0, std::numeric_limits<int32_t>::max()));
   AKIN_TRY_ASSIGN(token.single_word, GetBool(json, "single_word"));
@@ -87,6 +95,7 @@ void TokenFinder::Cut(std::string_view text, std::vector<TextPart>& parts) const
   parts.clear();
   const auto size = static_cast<uint32_t>(text.size());
   uint32_t done = 0;
+  uint32_t blanks_end = 0;  // Of the last run of blanks behind a match.
   const auto add = [&parts](ByteRange range, int32_t id) {
     if (range.begin < range.end) parts.push_back({range, id});
   };
@@ -100,8 +109,12 @@ void TokenFinder::Cut(std::string_view text, std::vector<TextPart>& parts) const
     ByteRange range = {static_cast<uint32_t>(i), static_cast<uint32_t>(i + match.length)};
     i = NextCandidate(text, range.end);  // A match that is turned down uses up its text too.
     if (token.single_word && !StandsAlone(text, range)) continue;
-    if (token.lstrip) range.begin = std::max(BlanksBefore(text, range.begin, 0), done);
-    if (token.rstrip) range.end = BlanksAfter(text, range.end);
+    if (token.lstrip) range.begin = BlanksBefore(text, range.begin, done);
+    if (token.rstrip) {
+      // A token of blanks matches again and again inside of one run.
+      if (range.end >= blanks_end) blanks_end = BlanksAfter(text, range.end);
+      range.end = blanks_end;
+    }
     if (done < range.begin) add({done, range.begin}, TextPart::kNoToken);
     add(range, token.id);
     done = range.end;
@@ -112,19 +125,18 @@ void TokenFinder::Cut(std::string_view text, std::vector<TextPart>& parts) const
 Result<AddedVocabulary> AddedVocabulary::Load(const std::optional<formats::JsonValue>& json,
                                               const Model& model, const Normalizer* normalizer) {
   AddedVocabulary added;
-  if (json && !json->is_null()) {
-    AKIN_TRY_ASSIGN(const auto elements, json->AsArray());
-    for (const formats::JsonValue element : elements) {
-      AKIN_TRY_ASSIGN(AddedToken token, ReadAddedToken(element));
-      AKIN_TRY(added.Add(std::move(token), model, element.Where()));
-    }
+  if (!json || json->is_null()) return added;
+  AKIN_TRY_ASSIGN(const auto elements, json->AsArray());
+  for (const formats::JsonValue element : elements) {
+    AKIN_TRY_ASSIGN(AddedToken token, ReadAddedToken(element));
+    AKIN_TRY(added.Add(std::move(token), model, element));
   }
-  added.BuildFinders(normalizer);
+  AKIN_TRY(added.BuildFinders(normalizer, *json));
   return added;
 }
 
 // A token that is there already takes the new properties and keeps its id.
-Status AddedVocabulary::Add(AddedToken token, const Model& model, std::string_view where) {
+Status AddedVocabulary::Add(AddedToken token, const Model& model, const formats::JsonValue& json) {
   if (token.content.empty()) return {};
   if (const auto known = by_content_.find(token.content); known != by_content_.end()) {
     AddedToken& there = tokens_[known->second];
@@ -137,7 +149,7 @@ Status AddedVocabulary::Add(AddedToken token, const Model& model, std::string_vi
   } else {
     const int64_t next = std::max<int64_t>(static_cast<int64_t>(model.vocab_size()), max_id_ + 1LL);
     if (next > std::numeric_limits<int32_t>::max()) {
-      return InvalidModel(where, " leaves no id for ", token.content);
+      return InvalidModel(json.Where(), " leaves no id for ", token.content);
     }
     token.id = static_cast<int32_t>(next);
     ++num_new_tokens_;
@@ -149,27 +161,38 @@ Status AddedVocabulary::Add(AddedToken token, const Model& model, std::string_vi
   return {};
 }
 
-void AddedVocabulary::BuildFinders(const Normalizer* normalizer) {
+Status AddedVocabulary::BuildFinders(const Normalizer* normalizer, const formats::JsonValue& json) {
   std::vector<AddedToken> plain, normalized;
   std::vector<std::string> plain_patterns, normalized_patterns;
   NormalizedText text;
+  size_t total_bytes = 0;
+  for (const AddedToken& token : tokens_) total_bytes += token.content.size();
+  Budget budget(total_bytes);
   for (const AddedToken& token : tokens_) {
     if (!token.normalized) {
       plain.push_back(token);
       plain_patterns.push_back(token.content);
       continue;
     }
-    text.Assign(token.content, 0, false);
+    text.Assign(token.content, 0, false, budget);
     if (normalizer != nullptr) normalizer->Normalize(text);
+    Status status = text.status();
+    if (status && !budget.Take(text.text().size())) status = budget.TooLong("normalizer");
+    if (!status) {
+      return InvalidModel(json.Where(), ": token ", token.content,
+                          " cannot be normalized: ", status.error().message());
+    }
+    AKIN_TRY(CheckTokenLength(json, text.text()));
     normalized.push_back(token);
     normalized_patterns.emplace_back(text.text());
   }
   in_text_ = TokenFinder(std::move(plain), plain_patterns);
   in_normalized_ = TokenFinder(std::move(normalized), normalized_patterns);
+  return {};
 }
 
 const AddedToken* AddedVocabulary::FindContent(std::string_view content) const {
-  const auto found = by_content_.find(std::string(content));
+  const auto found = by_content_.find(content);
   return found == by_content_.end() ? nullptr : &tokens_[found->second];
 }
 

@@ -2,11 +2,14 @@
 //
 // Those with "normalized": false are cut out of the text as it is; the others are looked for in the
 // normalized text, by their own normalized content. The leftmost match counts, of those the
-// longest.
+// longest: a walk through a trie from every place where one may begin. No token is longer than
+// kMaxPieceBytes, and no run of blanks is walked along twice, so that a text costs time in
+// proportion to its length.
 #pragma once
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -14,6 +17,7 @@
 #include <vector>
 
 #include "tokenizer/models/double_array_trie.h"
+#include "tokenizer/models/hash.h"
 #include "tokenizer/models/model.h"
 #include "tokenizer/normalized_text.h"
 #include "tokenizer/normalizers/normalizer.h"
@@ -61,7 +65,7 @@ class AddedVocabulary {
  public:
   // `json` is the array "added_tokens" or nothing. Ids written in it are not used: a token has the
   // model's id, or else the next free one, as in the reference. `normalizer` may be null. Errors:
-  // InvalidModel.
+  // InvalidModel, UnsupportedModel.
   static Result<AddedVocabulary> Load(const std::optional<formats::JsonValue>& json,
                                       const Model& model, const Normalizer* normalizer);
 
@@ -76,12 +80,13 @@ class AddedVocabulary {
   int32_t max_id() const { return max_id_; }
 
  private:
-  Status Add(AddedToken token, const Model& model, std::string_view where);
-  void BuildFinders(const Normalizer* normalizer);
+  Status Add(AddedToken token, const Model& model, const formats::JsonValue& json);
+  Status BuildFinders(const Normalizer* normalizer, const formats::JsonValue& json);
 
-  std::vector<AddedToken> tokens_;                      // In file order.
-  std::unordered_map<std::string, size_t> by_content_;  // Index in tokens_,
-  std::unordered_map<int32_t, size_t> by_id_;           // likewise.
+  std::vector<AddedToken> tokens_;  // In file order.
+  // Indices in tokens_.
+  std::unordered_map<std::string, size_t, SeededHash, std::equal_to<>> by_content_;
+  std::unordered_map<int32_t, size_t, SeededHash> by_id_;
   size_t num_new_tokens_ = 0;
   int32_t max_id_ = -1;
   TokenFinder in_text_, in_normalized_;

@@ -19,18 +19,20 @@ void ByteBuffer::Grow(size_t used, size_t wanted) {
   capacity_ = capacity;
 }
 
-void NormalizedText::Assign(std::string_view original, uint32_t begin, bool track_offsets) {
+void NormalizedText::Assign(std::string_view original, uint32_t begin, bool track_offsets,
+                            Budget& budget) {
   text_ = original;
   begin_ = begin;
   track_offsets_ = track_offsets;
+  budget_ = &budget;
   is_original_ = true;
   front_ = original.empty() ? 0 : Utf8Length(original[0]);
   status_ = {};
 }
 
-void NormalizedText::AssignPart(const NormalizedText& whole, ByteRange part) {
+void NormalizedText::AssignPart(const NormalizedText& whole, ByteRange part, Budget& budget) {
   const std::string_view text = whole.text_.substr(part.begin, part.end - part.begin);
-  Assign(text, whole.begin_, whole.track_offsets_);
+  Assign(text, whole.begin_, whole.track_offsets_, budget);
   front_ = whole.front_ - std::min<size_t>(whole.front_, part.begin);
   front_ = std::min(front_, text.size());
   is_original_ = whole.is_original_;
@@ -65,6 +67,26 @@ void NormalizedText::Trim() {
   }
 }
 
+void Rewriter::MakeRoom(size_t bytes) {
+  if (size_ + bytes > target_.budget_->bytes_left()) {
+    overflowed_ = true;
+    size_ = 0;
+    target_.next_alignments_.clear();
+  }
+  if (target_.next_buffer_.capacity() - size_ < bytes) {
+    target_.next_buffer_.Grow(size_, size_ + bytes);
+  }
+}
+
+void Rewriter::Put(std::string_view text) {
+  if (text.empty()) return;
+  EnsureRoom(text.size());
+  std::memcpy(next(), text.data(), text.size());
+  size_ += text.size();
+  if (taken_ <= target_.front_) front_ = size_;
+  if (target_.track_offsets_) Align(text.size());
+}
+
 void Rewriter::Align(size_t length) {
   const ByteRange source =
       taken_ == 0 ? ByteRange{target_.begin_, target_.begin_} : target_.AlignmentOf(taken_ - 1);
@@ -89,6 +111,9 @@ void Rewriter::Commit(size_t bytes) {
 }
 
 void Rewriter::Finish() {
+  if (overflowed_ || size_ > target_.budget_->bytes_left()) {
+    return target_.Fail(target_.budget_->TooLong(stage_));
+  }
   std::swap(target_.buffer_, target_.next_buffer_);
   std::swap(target_.alignments_, target_.next_alignments_);
   target_.text_ = {target_.buffer_.data(), size_};

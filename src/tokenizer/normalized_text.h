@@ -17,6 +17,7 @@
 #include "akin/result.h"
 
 #include "base/utf8.h"
+#include "tokenizer/budget.h"
 
 namespace akin::tokenizer {
 
@@ -42,13 +43,15 @@ class ByteBuffer {
 
 class NormalizedText {
  public:
-  // Starts with `original`, which begins at byte `begin` of the caller's text and must stay valid.
-  void Assign(std::string_view original, uint32_t begin, bool track_offsets);
+  // Starts with `original`, which begins at byte `begin` of the caller's text and must stay valid,
+  // as must `budget`: what is written stays within it.
+  void Assign(std::string_view original, uint32_t begin, bool track_offsets, Budget& budget);
   // Starts with bytes `part`, at least one, of `whole`, which must stay as it is.
-  void AssignPart(const NormalizedText& whole, ByteRange part);
+  void AssignPart(const NormalizedText& whole, ByteRange part, Budget& budget);
 
   std::string_view text() const { return text_; }
   bool track_offsets() const { return track_offsets_; }
+  Budget& budget() const { return *budget_; }
   // The bytes of the caller's text behind bytes [range.begin, range.end) of text(), which are at
   // least one. Only when offsets are tracked.
   ByteRange Original(ByteRange range) const;
@@ -72,6 +75,7 @@ class NormalizedText {
   std::string_view text_;
   uint32_t begin_ = 0;
   bool track_offsets_ = false;
+  Budget* budget_ = nullptr;
   bool is_original_ = true;  // text_ is still a view of the caller's text.
   size_t front_ = 0;         // Bytes of text_ that come from where the caller's text begins.
   Status status_;
@@ -81,15 +85,17 @@ class NormalizedText {
 
 // One pass over a NormalizedText that writes its next state:
 //
-//   Rewriter out(text);
+//   Rewriter out(text, "Stage");
 //   while (!out.done()) { out.Take(1) or out.Copy(n), out.Put(c) ... }
 //   out.Finish();
 //
 // What is taken and followed by Put is replaced by it; what is taken without a Put is removed; a
-// second Put inserts.
+// second Put inserts. Beyond the text's budget what was written is dropped, and Finish leaves an
+// error that names the stage.
 class Rewriter {
  public:
-  explicit Rewriter(NormalizedText& text) : target_(text), source_(text.text()) {
+  Rewriter(NormalizedText& text, std::string_view stage)
+      : target_(text), source_(text.text()), stage_(stage) {
     target_.next_alignments_.clear();
     EnsureRoom(source_.size());
   }
@@ -101,6 +107,8 @@ class Rewriter {
   size_t taken() const { return taken_; }
   size_t written() const { return size_; }
   bool done() const { return taken_ == source_.size(); }
+  // Writing more is of no use.
+  bool overflowed() const { return overflowed_; }
 
   // Moves past `bytes` bytes, whole characters, of the source.
   void Take(size_t bytes) { taken_ += bytes; }
@@ -116,6 +124,9 @@ class Rewriter {
     if (target_.track_offsets_) Align(length);
   }
 
+  // Writes all characters of `text` so.
+  void Put(std::string_view text);
+
   // Takes `bytes` bytes and writes them unchanged.
   void Copy(size_t bytes);
   void CopyChar() { Copy(Utf8Length(*cursor())); }
@@ -126,20 +137,21 @@ class Rewriter {
   }
   void Commit(size_t bytes);
 
-  // Makes what was written the text.
+  // Makes what was written the text. If it is too long, the text stays and fails.
   void Finish();
 
  private:
   char* next() { return target_.next_buffer_.data() + size_; }
   void EnsureRoom(size_t bytes) {
-    if (target_.next_buffer_.capacity() - size_ < bytes) {
-      target_.next_buffer_.Grow(size_, size_ + bytes);
-    }
+    if (target_.next_buffer_.capacity() - size_ < bytes) MakeRoom(bytes);
   }
+  void MakeRoom(size_t bytes);
   void Align(size_t length);
 
   NormalizedText& target_;
   std::string_view source_;
+  std::string_view stage_;
+  bool overflowed_ = false;
   size_t taken_ = 0;
   size_t size_ = 0;
   size_t front_ = 0;  // Of what is written, see NormalizedText.

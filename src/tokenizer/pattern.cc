@@ -23,11 +23,11 @@ Result<Pattern> Pattern::Load(const formats::JsonValue& json) {
   return pattern;
 }
 
-Status Pattern::FindAll(std::string_view text, ByteRange range,
+Status Pattern::FindAll(std::string_view text, ByteRange range, size_t& steps_left,
                         std::vector<ByteRange>& matches) const {
   if (known_ != nullptr) return known_->Matches(text, range, matches), Status();
   const std::string_view part = text.substr(range.begin, range.end - range.begin);
-  if (regex_) return regex_->FindAll(part, range.begin, matches);
+  if (regex_) return regex_->FindAll(part, range.begin, steps_left, matches);
   for (size_t i = part.find(literal_); i != part.npos; i = part.find(literal_, i)) {
     const auto begin = static_cast<uint32_t>(range.begin + i);
     i += literal_.size();

@@ -19,8 +19,9 @@ class Pattern {
   static Result<Pattern> Load(const formats::JsonValue& json);
 
   // Appends all matches in text[range], from left to right without overlap. Those of a regular
-  // expression may be empty. Errors: InvalidInput (too many steps).
-  Status FindAll(std::string_view text, ByteRange range, std::vector<ByteRange>& matches) const;
+  // expression may be empty. Takes from `steps_left`. Errors: InvalidInput (too many steps).
+  Status FindAll(std::string_view text, ByteRange range, size_t& steps_left,
+                 std::vector<ByteRange>& matches) const;
 
   // Null: a pattern of its own. Matches of a known one are never empty.
   const KnownPattern* known() const { return known_; }

@@ -24,8 +24,9 @@ namespace {
 using formats::JsonValue;
 
 constexpr formats::JsonLimits kLimits = {.max_bytes = size_t{256} << 20, .max_depth = 128};
-constexpr size_t kMaxTextBytes = size_t{1} << 30;  // Positions are 32-bit, with room to grow.
-constexpr size_t kMaxNormalizedBytes = std::numeric_limits<uint32_t>::max();
+constexpr size_t kMaxTextBytes = size_t{1} << 30;       // Positions are 32-bit, with room to grow.
+constexpr size_t kMaxDecodedBytes = size_t{256} << 20;  // Of the tokens, before they are decoded.
+constexpr size_t kMaxStages = 256;                 // Of one kind: each of them goes over the text.
 constexpr size_t kKeptElements = size_t{1} << 18;  // Of a vector in a Scratch, after a long text.
 
 Status CheckVersion(const JsonValue& root) {
@@ -36,12 +37,23 @@ Status CheckVersion(const JsonValue& root) {
   return UnsupportedModel(version->Where(), " is ", version->Found(), ", expected 1.0");
 }
 
+// Objects with a "type", in `json` and below it.
+size_t CountStages(const JsonValue& json) {
+  size_t count = json.Find("type").has_value();
+  for (const JsonValue child : json.elements()) count += CountStages(child);
+  return count;
+}
+
 // A stage that may be null or missing.
 template <typename Stage>
 Result<std::unique_ptr<const Stage>> LoadOptional(const JsonValue& root, std::string_view key,
                                                   StageLoader<Stage>* load) {
   const std::optional<JsonValue> json = root.Find(key);
   if (!json || json->is_null()) return std::unique_ptr<const Stage>();
+  if (const size_t count = CountStages(*json); count > kMaxStages) {
+    return UnsupportedModel(json->Where(), " has ", count, " stages, at most ", kMaxStages,
+                            " are supported");
+  }
   return load(*json);
 }
 
@@ -90,8 +102,12 @@ struct Scratch::Buffers {
   ModelScratch model;
   std::vector<TokenDetail> details;  // One per id, when asked for.
   uint32_t num_words = 0;
+  // Of the text: what the normalizer may write, what the pre-tokenizer, and how long all texts of
+  // tokens may be together.
+  Budget normalizing{0}, rewriting{0}, naming{0};
 
-  void Start() {
+  void Start(size_t text_bytes) {
+    normalizing = rewriting = naming = Budget(text_bytes);
     ids.clear();
     details.clear();
     num_words = 0;
@@ -149,7 +165,10 @@ struct Pipeline::Stages {
   }
   Result<const NormalizedText*> PreTokenize(ByteRange part, Buffers& buffers) const;
 
-  std::string TokenText(int32_t id) const;
+  // Details of the added token at text[range].
+  Status AddDetail(std::string_view text, ByteRange range, ByteRange source,
+                   Buffers& buffers) const;
+  std::string_view TokenText(int32_t id) const;
 };
 
 Result<Pipeline::Stages::Limit> Pipeline::Stages::LimitFor(const EncodeOptions& options,
@@ -181,7 +200,7 @@ Result<Pipeline::Stages::Limit> Pipeline::Stages::LimitFor(const EncodeOptions& 
 }
 
 Status Pipeline::Stages::Tokenize(std::string_view text, bool detailed, Buffers& buffers) const {
-  buffers.Start();
+  buffers.Start(text.size());
   added.in_text().Cut(text, buffers.parts);
   for (const TextPart part : buffers.parts) {
     if (part.id == TextPart::kNoToken) {
@@ -189,10 +208,8 @@ Status Pipeline::Stages::Tokenize(std::string_view text, bool detailed, Buffers&
       continue;
     }
     buffers.ids.push_back(part.id);
-    const auto word = static_cast<int32_t>(buffers.num_words++);
-    if (!detailed) continue;
-    const auto token = text.substr(part.range.begin, part.range.end - part.range.begin);
-    buffers.details.push_back({part.range, word, std::string(token)});
+    if (detailed) AKIN_TRY(AddDetail(text, part.range, part.range, buffers));
+    ++buffers.num_words;
   }
   return {};
 }
@@ -200,12 +217,13 @@ Status Pipeline::Stages::Tokenize(std::string_view text, bool detailed, Buffers&
 // What stands between two added tokens: normalized on its own.
 Status Pipeline::Stages::TokenizePart(std::string_view text, ByteRange part, bool detailed,
                                       Buffers& buffers) const {
-  buffers.text.Assign(text.substr(part.begin, part.end - part.begin), part.begin, detailed);
+  buffers.text.Assign(text.substr(part.begin, part.end - part.begin), part.begin, detailed,
+                      buffers.normalizing);
   if (normalizer != nullptr) normalizer->Normalize(buffers.text);
   AKIN_TRY(buffers.text.status());
   const std::string_view normalized = buffers.text.text();
-  if (normalized.size() > kMaxNormalizedBytes) {
-    return InvalidInput("text grows to ", normalized.size(), " bytes when it is normalized");
+  if (!buffers.normalizing.Take(normalized.size())) {
+    return buffers.normalizing.TooLong("normalizer");
   }
   added.in_normalized().Cut(normalized, buffers.normalized_parts);
   for (const TextPart sub : buffers.normalized_parts) {
@@ -214,10 +232,10 @@ Status Pipeline::Stages::TokenizePart(std::string_view text, ByteRange part, boo
       continue;
     }
     buffers.ids.push_back(sub.id);
-    const auto word = static_cast<int32_t>(buffers.num_words++);
-    if (!detailed) continue;
-    const auto token = normalized.substr(sub.range.begin, sub.range.end - sub.range.begin);
-    buffers.details.push_back({buffers.text.Original(sub.range), word, std::string(token)});
+    if (detailed) {
+      AKIN_TRY(AddDetail(normalized, sub.range, buffers.text.Original(sub.range), buffers));
+    }
+    ++buffers.num_words;
   }
   return {};
 }
@@ -229,12 +247,15 @@ Result<const NormalizedText*> Pipeline::Stages::PreTokenize(ByteRange part,
   const bool leaves_bytes = LeavesBytes(buffers);
   if (pre_tokenizer != nullptr && pre_tokenizer->rewrites(leaves_bytes)) {
     text = &buffers.rewritten;
-    text->AssignPart(buffers.text, part);
+    text->AssignPart(buffers.text, part, buffers.rewriting);
     part = {0, part.end - part.begin};
   }
   buffers.pieces.assign(1, part);
   if (pre_tokenizer != nullptr) pre_tokenizer->PreTokenize(*text, buffers.pieces, leaves_bytes);
   AKIN_TRY(text->status());
+  if (text == &buffers.rewritten && !buffers.rewriting.Take(text->text().size())) {
+    return buffers.rewriting.TooLong("pre_tokenizer");
+  }
   return text;
 }
 
@@ -248,19 +269,36 @@ Status Pipeline::Stages::TokenizeNormalized(ByteRange part, bool detailed, Buffe
   for (size_t i = 0; i < buffers.places.size(); ++i) {
     const TokenPlace& place = buffers.places[i];
     const int32_t id = buffers.ids[first_token + i];
-    const auto source = text->text().substr(place.range.begin, place.range.end - place.range.begin);
-    buffers.details.push_back(
-        {text->Original(place.range), static_cast<int32_t>(buffers.num_words + place.piece),
-         id == model->id_named_by_text() ? std::string(source) : TokenText(id)});
+    const std::string_view token =
+        id == model->id_named_by_text()
+            ? text->text().substr(place.range.begin, place.range.end - place.range.begin)
+            : TokenText(id);
+    if (!buffers.naming.Take(token.size())) return buffers.naming.TooLong("tokens");
+    buffers.details.push_back({text->Original(place.range),
+                               static_cast<int32_t>(buffers.num_words + place.piece),
+                               std::string(token)});
   }
   buffers.num_words += static_cast<uint32_t>(buffers.pieces.size());
   return {};
 }
 
-std::string Pipeline::Stages::TokenText(int32_t id) const {
-  if (const auto token = model->IdToToken(id)) return std::string(*token);
+// A token of blanks that takes up the blanks behind it has, n times in a run of n, the text of all
+// that are left: both their sum and the way back to each begin are counted.
+Status Pipeline::Stages::AddDetail(std::string_view text, ByteRange range, ByteRange source,
+                                   Buffers& buffers) const {
+  const size_t bytes = range.end - range.begin;
+  if (!buffers.naming.Take(std::max<size_t>(bytes, source.end - source.begin))) {
+    return buffers.naming.TooLong("added_tokens");
+  }
+  buffers.details.push_back({source, static_cast<int32_t>(buffers.num_words),
+                             std::string(text.substr(range.begin, bytes))});
+  return {};
+}
+
+std::string_view Pipeline::Stages::TokenText(int32_t id) const {
+  if (const auto token = model->IdToToken(id)) return *token;
   const AddedToken* token = added.FindId(id);
-  return token == nullptr ? std::string() : token->content;
+  return token == nullptr ? std::string_view() : token->content;
 }
 
 Result<std::unique_ptr<const Pipeline>> Pipeline::Load(std::string_view json, std::string name) {
@@ -383,15 +421,18 @@ Result<std::string> Pipeline::Decode(std::span<const int32_t> ids, bool skip_spe
   std::vector<std::string> tokens;
   size_t total_bytes = 0;
   for (const int32_t id : ids) {
-    std::optional<std::string> token = IdToToken(id);
+    const std::optional<std::string_view> token = IdToToken(id);
     if (!token) continue;
     const AddedToken* added = stages_->added.FindContent(*token);
     if (skip_special_tokens && added != nullptr && added->special) continue;
     total_bytes += token->size();
-    if (total_bytes > kMaxDecodedBytes) return TooLongToDecode();
-    tokens.push_back(std::move(*token));
+    if (total_bytes > kMaxDecodedBytes) {
+      return InvalidInput("the tokens have more than ", kMaxDecodedBytes, " bytes");
+    }
+    tokens.emplace_back(*token);
   }
-  if (stages_->decoder != nullptr) AKIN_TRY(stages_->decoder->Decode(tokens));
+  Budget budget(total_bytes);
+  if (stages_->decoder != nullptr) AKIN_TRY(stages_->decoder->Decode(tokens, budget));
   std::string text;
   for (size_t i = 0; i < tokens.size(); ++i) {
     if (i > 0 && stages_->decoder == nullptr) text += ' ';
@@ -405,10 +446,9 @@ std::optional<int32_t> Pipeline::TokenToId(std::string_view token) const {
   return stages_->model->TokenToId(token);
 }
 
-std::optional<std::string> Pipeline::IdToToken(int32_t id) const {
+std::optional<std::string_view> Pipeline::IdToToken(int32_t id) const {
   if (const AddedToken* added = stages_->added.FindId(id)) return added->content;
-  if (const auto token = stages_->model->IdToToken(id)) return std::string(*token);
-  return std::nullopt;
+  return stages_->model->IdToToken(id);
 }
 
 size_t Pipeline::vocab_size() const {

@@ -65,7 +65,7 @@ class Pipeline {
   Result<std::string> Decode(std::span<const int32_t> ids, bool skip_special_tokens) const;
 
   std::optional<int32_t> TokenToId(std::string_view token) const;
-  std::optional<std::string> IdToToken(int32_t id) const;
+  std::optional<std::string_view> IdToToken(int32_t id) const;
   size_t vocab_size() const;  // Added tokens included.
 
   // What a model must be able to look up: no encoding holds a larger id or type id.

@@ -3,16 +3,16 @@
 #include <algorithm>
 #include <atomic>
 #include <filesystem>
-#include <fstream>
 #include <memory>
 #include <mutex>
-#include <new>
 #include <string>
 #include <system_error>
 #include <thread>
 #include <utility>
 
+#include "base/door.h"
 #include "base/function_ref.h"
+#include "base/regular_file.h"
 #include "base/strings.h"
 #include "base/thread_count.h"
 #include "tokenizer/pipeline.h"
@@ -25,29 +25,14 @@ using tokenizer::Pipeline;
 using tokenizer::Scratch;
 
 constexpr std::string_view kFileName = "tokenizer.json";
-constexpr uintmax_t kMaxFileBytes = uintmax_t{256} << 20;
+constexpr size_t kMaxFileBytes = size_t{256} << 20;
 
-// Regular files only: opening a pipe or a device could wait forever.
-Result<std::string> ReadFile(const std::filesystem::path& file) {
-  std::error_code error;
-  const auto status = std::filesystem::status(file, error);
-  if (!std::filesystem::exists(status)) {
-    return ModelNotFound(file.string(), " is not there; expected a tokenizer.json");
-  }
-  if (!std::filesystem::is_regular_file(status)) {
-    return InvalidModel(file.string(), " is not a regular file");
-  }
-  const uintmax_t size = std::filesystem::file_size(file, error);
-  if (error) return InvalidModel(file.string(), ": ", error.message());
-  if (size > kMaxFileBytes) {
-    return InvalidModel(file.string(), " has ", size, " bytes, at most ", kMaxFileBytes,
-                        " are allowed");
-  }
-  std::string text(size, '\0');
-  std::ifstream in(file, std::ios::binary);
-  in.read(text.data(), static_cast<std::streamsize>(size));
-  if (!in) return InvalidModel(file.string(), " cannot be read");
-  return text;
+Result<std::string> ReadFile(const std::filesystem::path& path) {
+  const std::string name = path.string();
+  const Result<UniqueFd> file = OpenRegularFile(name, name);
+  if (file) return akin::ReadFile(*file, name, kMaxFileBytes);
+  if (file.error().code() != ErrorCode::kModelNotFound) return file.error();
+  return ModelNotFound(name, " is not there; expected a tokenizer.json");
 }
 
 bool Exists(const std::filesystem::path& file) {
@@ -138,12 +123,14 @@ class FirstError {
   std::optional<Error> error_;  // Guarded by mutex_.
 };
 
-// Runs `body` on this thread and num_threads - 1 others; on fewer, if the system has no more.
+// Runs `body`, which does not throw, on this thread and num_threads - 1 others; on fewer, if the
+// system has no more.
 void RunOnThreads(int num_threads, FunctionRef<void()> body) {
   std::vector<std::thread> threads;
   try {
+    threads.reserve(static_cast<size_t>(num_threads));
     for (int i = 1; i < num_threads; ++i) threads.emplace_back([&body] { body(); });
-  } catch (const std::system_error&) {
+  } catch (const std::exception&) {
     // The threads that there are do all the work.
   }
   body();
@@ -206,18 +193,13 @@ Result<std::vector<Encoding>> Tokenizer::Impl::EncodeBatch(
         }
       }
       GiveBack(std::move(scratch));
-    } catch (const std::bad_alloc&) {
-      first_error.Set(text, Internal("out of memory while tokenizing"));
+    } catch (...) {
+      first_error.Set(text, CaughtError("cannot tokenize"));
     }
   });
   AKIN_TRY(first_error.ToStatus());
   AKIN_TRY(pipeline->Pad(encodings, options));
   return encodings;
-}
-
-Result<Tokenizer> Tokenizer::Load(std::string_view path) {
-  AKIN_TRY_ASSIGN(auto pipeline, LoadPipeline(path));
-  return Tokenizer(std::make_shared<Impl>(std::move(pipeline)));
 }
 
 namespace {
@@ -233,17 +215,34 @@ Result<Encoding> Padded(const Pipeline& pipeline, Result<Encoding> encoding,
   return encoding;
 }
 
+// A call of a public function.
+template <typename Body>
+auto Call(Body&& body) {
+  return AtTheDoor("cannot tokenize", {}, std::forward<Body>(body));
+}
+
 }  // namespace
 
+Result<Tokenizer> Tokenizer::Load(std::string_view path) {
+  return AtTheDoor("cannot load the tokenizer", path, [&]() -> Result<Tokenizer> {
+    AKIN_TRY_ASSIGN(auto pipeline, LoadPipeline(path));
+    return Tokenizer(std::make_shared<Impl>(std::move(pipeline)));
+  });
+}
+
 Result<Encoding> Tokenizer::Encode(std::string_view text, const EncodeOptions& options) const {
-  const Pipeline& pipeline = *impl_->pipeline;
-  return Padded(pipeline, pipeline.Encode(text, options, ThreadScratch()), options);
+  return Call([&] {
+    const Pipeline& pipeline = *impl_->pipeline;
+    return Padded(pipeline, pipeline.Encode(text, options, ThreadScratch()), options);
+  });
 }
 
 Result<Encoding> Tokenizer::EncodePair(std::string_view first, std::string_view second,
                                        const EncodeOptions& options) const {
-  const Pipeline& pipeline = *impl_->pipeline;
-  return Padded(pipeline, pipeline.EncodePair(first, second, options, ThreadScratch()), options);
+  return Call([&] {
+    const Pipeline& pipeline = *impl_->pipeline;
+    return Padded(pipeline, pipeline.EncodePair(first, second, options, ThreadScratch()), options);
+  });
 }
 
 Result<std::vector<Encoding>> Tokenizer::EncodeBatch(std::span<const std::string_view> texts,
@@ -253,7 +252,8 @@ Result<std::vector<Encoding>> Tokenizer::EncodeBatch(std::span<const std::string
   const auto encode = [&](size_t i, Scratch& scratch) {
     return impl_->pipeline->Encode(texts[i], options, scratch);
   };
-  return impl_->EncodeBatch(texts.size(), bytes_of, encode, options, num_threads);
+  return Call(
+      [&] { return impl_->EncodeBatch(texts.size(), bytes_of, encode, options, num_threads); });
 }
 
 Result<std::vector<Encoding>> Tokenizer::EncodeBatch(
@@ -263,30 +263,33 @@ Result<std::vector<Encoding>> Tokenizer::EncodeBatch(
   const auto encode = [&](size_t i, Scratch& scratch) {
     return impl_->pipeline->EncodePair(pairs[i].first, pairs[i].second, options, scratch);
   };
-  return impl_->EncodeBatch(pairs.size(), bytes_of, encode, options, num_threads);
+  return Call(
+      [&] { return impl_->EncodeBatch(pairs.size(), bytes_of, encode, options, num_threads); });
 }
 
 Result<size_t> Tokenizer::CountTokens(std::string_view text, const EncodeOptions& options) const {
-  thread_local std::vector<int32_t> ids;
-  ids.clear();
-  int32_t truncated = 0;
-  AKIN_TRY(impl_->pipeline->Encode(text, options, ThreadScratch(), ids, nullptr, truncated));
-  const size_t count = ids.size();
-  constexpr size_t kKeptElements = size_t{1} << 18;
-  if (ids.capacity() > kKeptElements) ids = {};
-  return count;
+  return Call([&]() -> Result<size_t> {
+    thread_local std::vector<int32_t> ids;
+    ids.clear();
+    int32_t truncated = 0;
+    AKIN_TRY(impl_->pipeline->Encode(text, options, ThreadScratch(), ids, nullptr, truncated));
+    const size_t count = ids.size();
+    constexpr size_t kKeptElements = size_t{1} << 18;
+    if (ids.capacity() > kKeptElements) ids = {};
+    return count;
+  });
 }
 
 Result<std::string> Tokenizer::Decode(std::span<const int32_t> ids,
                                       bool skip_special_tokens) const {
-  return impl_->pipeline->Decode(ids, skip_special_tokens);
+  return Call([&] { return impl_->pipeline->Decode(ids, skip_special_tokens); });
 }
 
 std::optional<int32_t> Tokenizer::TokenToId(std::string_view token) const {
   return impl_->pipeline->TokenToId(token);
 }
 
-std::optional<std::string> Tokenizer::IdToToken(int32_t id) const {
+std::optional<std::string_view> Tokenizer::IdToToken(int32_t id) const {
   return impl_->pipeline->IdToToken(id);
 }
 

@@ -12,7 +12,11 @@ std::string Decode(std::string_view decoder_json, Tokens tokens) {
   if (!json) return json.error().message();
   const auto decoder = LoadDecoder(json->root());
   if (!decoder) return decoder.error().message();
-  if (const Status status = (*decoder)->Decode(tokens); !status) return status.error().message();
+  size_t total_bytes = 0;
+  for (const std::string& token : tokens) total_bytes += token.size();
+  Budget budget(total_bytes);
+  const Status status = (*decoder)->Decode(tokens, budget);
+  if (!status) return status.error().message();
   std::string text;
   for (const std::string& token : tokens) text += token;
   return text;
@@ -95,7 +99,7 @@ TEST(DecoderSequence, ReplacementsThatDoubleATextWithoutEndAreRefused) {
              R"({"type":"Replace","pattern":{"String":"a"},"content":"aa"})";
   }
   EXPECT_EQ(Decode(R"({"type":"Sequence","decoders":[)" + chain + "]}", {"a"}),
-            "the decoded text has more than 268435456 bytes");
+            "the tokenizer's Replace would make more than 65600 bytes of a text of 1");
 }
 
 TEST(Decoder, BrokenOnesAreNamed) {

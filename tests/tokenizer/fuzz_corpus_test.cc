@@ -27,6 +27,7 @@ void Replay(const char* corpus, void (*run)(std::string_view)) {
 
 TEST(FuzzCorpus, TokenizerLoad) { Replay("tokenizer_load", LoadTokenizer); }
 TEST(FuzzCorpus, TokenizerEncode) { Replay("tokenizer_encode", EncodeText); }
+TEST(FuzzCorpus, TokenizerRegex) { Replay("tokenizer_regex", MatchRegex); }
 
 }  // namespace
 }  // namespace akin::fuzz

@@ -166,7 +166,8 @@ void ReplayNormalizer(const std::string& tokenizer_json, const std::filesystem::
     std::string expected_text;
     for (const int32_t id : expected.ids) expected_text += static_cast<char>(id - 1);
     NormalizedText normalized;
-    normalized.Assign(text, 0, true);
+    Budget budget(text.size());
+    normalized.Assign(text, 0, true, budget);
     (*normalizer)->Normalize(normalized);
     ASSERT_EQ(expected_text, normalized.text());
     for (uint32_t i = 0; i < normalized.text().size(); ++i) {

@@ -72,7 +72,8 @@ TEST(ByteLevel, LeavesBytesToAModelThatReadsThem) {
   EXPECT_TRUE((*byte_level)->maps_bytes());
   EXPECT_FALSE((*byte_level)->rewrites(true));
   NormalizedText text;
-  text.Assign("é a", 0, false);
+  Budget budget(4);
+  text.Assign("é a", 0, false, budget);
   std::vector<ByteRange> pieces = {{0, 4}};
   (*byte_level)->PreTokenize(text, pieces, true);
   EXPECT_EQ(pieces, (std::vector<ByteRange>{{0, 2}, {2, 4}}));

@@ -20,7 +20,8 @@ Matches FindAll(std::string_view pattern, std::string_view text) {
   const Result<Regex> regex = Regex::Load(pattern, "the pattern");
   if (!regex) return {regex.error().message()};
   std::vector<ByteRange> ranges;
-  if (const Status found = regex->FindAll(text, 0, ranges); !found) {
+  size_t steps_left = SIZE_MAX;
+  if (const Status found = regex->FindAll(text, 0, steps_left, ranges); !found) {
     return {found.error().message()};
   }
   Matches matches;
@@ -134,7 +135,8 @@ TEST(KnownPattern, FindsWhatTheGeneralMatcherFinds) {
     for (int i = 0; i < 3000; ++i) {
       const std::string text = RandomText(random);
       std::vector<ByteRange> expected, found;
-      ASSERT_TRUE(regex->FindAll(text, 0, expected));
+      size_t steps_left = SIZE_MAX;
+      ASSERT_TRUE(regex->FindAll(text, 0, steps_left, expected));
       known->Matches(text, {0, static_cast<uint32_t>(text.size())}, found);
       ASSERT_EQ(expected, found) << known->name << ": " << text;
     }

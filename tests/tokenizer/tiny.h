@@ -69,8 +69,10 @@ inline std::string Normalize(std::string_view stage_json, std::string_view text)
   const auto normalizer = LoadNormalizer(json->root());
   if (!normalizer) return normalizer.error().message();
   NormalizedText normalized;
-  normalized.Assign(text, 0, false);
+  Budget budget(text.size());
+  normalized.Assign(text, 0, false, budget);
   (*normalizer)->Normalize(normalized);
+  if (!normalized.status()) return normalized.status().error().message();
   return std::string(normalized.text());
 }
 
@@ -80,7 +82,8 @@ inline std::vector<std::string> PreTokenize(std::string_view stage_json, std::st
   const auto pre_tokenizer = LoadPreTokenizer(json->root());
   if (!pre_tokenizer) return {pre_tokenizer.error().message()};
   NormalizedText normalized;
-  normalized.Assign(text, 0, false);
+  Budget budget(text.size());
+  normalized.Assign(text, 0, false, budget);
   std::vector<ByteRange> pieces = {{0, static_cast<uint32_t>(text.size())}};
   (*pre_tokenizer)->PreTokenize(normalized, pieces, false);
   if (!normalized.status()) return {normalized.status().error().message()};

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <optional>
 #include <string>
 
 #include "support/temporary_folder.h"
@@ -76,6 +77,31 @@ TEST(Tokenizer, DecodesWhatItEncodes) {
   const auto encoding = tokenizer.Encode("The library is free.");
   EXPECT_EQ(tokenizer.Decode(encoding->ids).value(), "the library is free.");
   EXPECT_EQ(tokenizer.Decode(encoding->ids, false).value(), "[CLS] the library is free. [SEP]");
+}
+
+// The thread's memory, with its cache of words, serves both, and those that come after them.
+TEST(Tokenizer, TokenizersInTurnOnOneThreadDoNotMixTheirWords) {
+  const TemporaryFolder folder;
+  const auto load = [&](int first_id) {
+    const auto id = [&](int i) { return std::to_string(first_id + i); };
+    folder.Write(
+        "tokenizer.json",
+        R"({"pre_tokenizer":{"type":"WhitespaceSplit"},"model":{"type":"BPE","vocab":{"a":)" +
+            id(0) + R"(,"b":)" + id(1) + R"(,"ab":)" + id(2) + R"(},"merges":["a b"]}})");
+    auto tokenizer = Tokenizer::Load(folder.path().string());
+    EXPECT_TRUE(tokenizer) << tokenizer.error().message();
+    return std::move(*tokenizer);
+  };
+  std::optional<Tokenizer> one = load(0), other = load(10);
+  for (int round = 0; round < 3; ++round) {
+    EXPECT_EQ(one->Encode("ab b")->ids, (std::vector<int32_t>{2, 1}));
+    EXPECT_EQ(other->Encode("ab b")->ids, (std::vector<int32_t>{12, 11}));
+  }
+  for (int first_id = 20; first_id < 60; first_id += 10) {
+    one.reset();  // The next one may lie in the same place.
+    one = load(first_id);
+    EXPECT_EQ(one->Encode("ab b")->ids, (std::vector<int32_t>{first_id + 2, first_id + 1}));
+  }
 }
 
 TEST(Tokenizer, ReadsAFolderWithVocabTxtAlone) {

@@ -8,11 +8,10 @@ class BpeDecoder final : public Decoder {
  public:
   explicit BpeDecoder(std::string_view suffix) : suffix_(suffix) {}
 
-  Status Decode(std::vector<std::string>& tokens) const override {
-    for (size_t i = 0; i < tokens.size(); ++i) {
-      tokens[i] = ReplaceAll(tokens[i], suffix_, i + 1 == tokens.size() ? "" : " ");
-    }
-    return {};
+  Status Decode(std::vector<std::string>& tokens, Budget& budget) const override {
+    return ReplaceTokens(tokens, budget, "BPEDecoder", [&](std::string_view token, size_t i) {
+      return ReplaceAll(token, suffix_, i + 1 == tokens.size() ? "" : " ");
+    });
   }
 
  private:

@@ -21,7 +21,7 @@ std::optional<char> ByteOf(std::string_view token) {
 // Joins runs of byte tokens into characters; a run that is no UTF-8 becomes one U+FFFD a byte.
 class ByteFallbackDecoder final : public Decoder {
  public:
-  Status Decode(std::vector<std::string>& tokens) const override {
+  Status Decode(std::vector<std::string>& tokens, Budget&) const override {
     std::vector<std::string> decoded;
     std::string bytes;
     for (std::string& token : tokens) {

@@ -12,21 +12,16 @@ class CtcDecoder final : public Decoder {
   CtcDecoder(std::string_view pad, std::string_view delimiter, bool cleanup)
       : pad_(pad), delimiter_(delimiter), cleanup_(cleanup) {}
 
-  Status Decode(std::vector<std::string>& tokens) const override {
+  Status Decode(std::vector<std::string>& tokens, Budget& budget) const override {
     const auto repeated = std::ranges::unique(tokens);
     tokens.erase(repeated.begin(), repeated.end());
-    size_t kept = 0, total_bytes = 0;
-    for (std::string& token : tokens) {
-      if (total_bytes + token.size() > kMaxDecodedBytes) return TooLongToDecode();
+    AKIN_TRY(ReplaceTokens(tokens, budget, "CTC", [&](std::string_view token, size_t) {
       std::string text = ReplaceAll(token, pad_, "");
-      if (cleanup_) {
-        CleanUpTokenization(text);
-        text = ReplaceAll(text, delimiter_, " ");
-      }
-      total_bytes += text.size();
-      if (!text.empty()) tokens[kept++] = std::move(text);
-    }
-    tokens.resize(kept);
+      if (!cleanup_) return text;
+      CleanUpTokenization(text);
+      return ReplaceAll(text, delimiter_, " ");
+    }));
+    std::erase(tokens, "");
     return {};
   }
 

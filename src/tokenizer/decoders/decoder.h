@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "tokenizer/budget.h"
 #include "tokenizer/stage_table.h"
 
 namespace akin::tokenizer {
@@ -16,20 +17,26 @@ namespace akin::tokenizer {
 class Decoder {
  public:
   virtual ~Decoder() = default;
-  // Error: InvalidInput, when the tokens would grow beyond kMaxDecodedBytes.
-  virtual Status Decode(std::vector<std::string>& tokens) const = 0;
+  // Error: InvalidInput, when the tokens would grow beyond what `budget` has left, which stays.
+  virtual Status Decode(std::vector<std::string>& tokens, Budget& budget) const = 0;
 };
-
-// A chain of replacements can double a text with every link, so that a file of a kilobyte could ask
-// for more memory than there is.
-inline constexpr size_t kMaxDecodedBytes = size_t{256} << 20;
-inline Error TooLongToDecode() {
-  return InvalidInput("the decoded text has more than ", kMaxDecodedBytes, " bytes");
-}
 
 // `text` with every occurrence of `pattern` replaced, from left to right without overlap. An empty
 // pattern is found before every character and at the end, as in the reference.
 std::string ReplaceAll(std::string_view text, std::string_view pattern, std::string_view content);
+
+// Replaces every token by replace(token, index). Error: InvalidInput, naming `stage`.
+template <typename Replace>
+Status ReplaceTokens(std::vector<std::string>& tokens, const Budget& budget, std::string_view stage,
+                     Replace&& replace) {
+  size_t total_bytes = 0;
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    tokens[i] = replace(std::string_view(tokens[i]), i);
+    total_bytes += tokens[i].size();
+    if (total_bytes > budget.bytes_left()) return budget.TooLong(stage);
+  }
+  return {};
+}
 
 // Takes back the blanks that stand before punctuation and parts of words in tokenized English.
 void CleanUpTokenization(std::string& token);

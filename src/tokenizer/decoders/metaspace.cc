@@ -10,11 +10,10 @@ class MetaspaceDecoder final : public Decoder {
   MetaspaceDecoder(std::string_view replacement, bool prepends)
       : replacement_(replacement), prepends_(prepends) {}
 
-  Status Decode(std::vector<std::string>& tokens) const override {
-    for (size_t i = 0; i < tokens.size(); ++i) {
-      tokens[i] = ReplaceAll(tokens[i], replacement_, i == 0 && prepends_ ? "" : " ");
-    }
-    return {};
+  Status Decode(std::vector<std::string>& tokens, Budget& budget) const override {
+    return ReplaceTokens(tokens, budget, "Metaspace", [&](std::string_view token, size_t i) {
+      return ReplaceAll(token, replacement_, i == 0 && prepends_ ? "" : " ");
+    });
   }
 
  private:

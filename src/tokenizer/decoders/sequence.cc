@@ -10,12 +10,12 @@ class DecoderSequence final : public Decoder {
   explicit DecoderSequence(std::vector<std::unique_ptr<const Decoder>> decoders)
       : decoders_(std::move(decoders)) {}
 
-  Status Decode(std::vector<std::string>& tokens) const override {
+  Status Decode(std::vector<std::string>& tokens, Budget& budget) const override {
     for (const auto& decoder : decoders_) {
-      AKIN_TRY(decoder->Decode(tokens));
+      AKIN_TRY(decoder->Decode(tokens, budget));
       size_t total_bytes = 0;
       for (const std::string& token : tokens) total_bytes += token.size();
-      if (total_bytes > kMaxDecodedBytes) return TooLongToDecode();
+      if (total_bytes > budget.bytes_left()) return budget.TooLong("decoder");
     }
     return {};
   }

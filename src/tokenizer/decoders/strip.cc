@@ -12,7 +12,7 @@ class StripDecoder final : public Decoder {
   StripDecoder(std::string_view content, size_t start, size_t stop)
       : content_(content), start_(start), stop_(stop) {}
 
-  Status Decode(std::vector<std::string>& tokens) const override {
+  Status Decode(std::vector<std::string>& tokens, Budget&) const override {
     for (std::string& token : tokens) token = Strip(token);
     return {};
   }

@@ -8,7 +8,7 @@ class WordPieceDecoder final : public Decoder {
  public:
   WordPieceDecoder(std::string_view prefix, bool cleanup) : prefix_(prefix), cleanup_(cleanup) {}
 
-  Status Decode(std::vector<std::string>& tokens) const override {
+  Status Decode(std::vector<std::string>& tokens, Budget&) const override {
     for (size_t i = 0; i < tokens.size(); ++i) {
       std::string& token = tokens[i];
       if (i > 0) {

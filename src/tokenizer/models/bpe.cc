@@ -17,6 +17,7 @@
 
 #include "base/strings.h"
 #include "base/utf8.h"
+#include "tokenizer/byte_characters.h"
 #include "tokenizer/models/merge_table.h"
 #include "tokenizer/models/model.h"
 #include "tokenizer/models/vocabulary.h"
@@ -159,24 +160,12 @@ class HeapMerger {
   std::vector<uint64_t>& heap_;
 };
 
-// Whether ByteLevel leaves a byte as the Latin-1 character that it is.
-bool IsVisibleByte(unsigned byte) {
-  return (byte >= '!' && byte <= '~') || (byte >= 0xA1 && byte != 0xAD);
-}
-
-// ByteLevel's characters: the visible bytes of Latin-1, and U+0100 onwards for the others in order.
-std::array<char32_t, 256> ByteLevelChars() {
-  std::array<char32_t, 256> chars;
-  char32_t next = 0x100;
-  for (unsigned byte = 0; byte < 256; ++byte) chars[byte] = IsVisibleByte(byte) ? byte : next++;
-  return chars;
-}
-
+// Writes ByteLevel's characters of `bytes`.
 void MapBytes(std::string_view bytes, std::string& mapped) {
-  static const std::array<char32_t, 256> chars = ByteLevelChars();
   mapped.resize(2 * bytes.size());
   char* end = mapped.data();
-  for (const char byte : bytes) end += EncodeUtf8(chars[static_cast<unsigned char>(byte)], end);
+  for (const char byte : bytes)
+    end += EncodeUtf8(kByteCharacters[static_cast<unsigned char>(byte)], end);
   mapped.resize(static_cast<size_t>(end - mapped.data()));
 }
 

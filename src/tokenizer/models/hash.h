@@ -45,4 +45,14 @@ inline uint64_t HashBytes(std::string_view bytes, uint64_t seed) {
   return MixBits(hash ^ rest, kOdd2 ^ seed);
 }
 
+// For the maps of the standard library, whose own hashes have no seed. A map of strings with it can
+// be asked for a string_view.
+struct SeededHash {
+  using is_transparent = void;
+  size_t operator()(std::string_view text) const { return HashBytes(text, HashSeed()); }
+  size_t operator()(int32_t number) const {
+    return MixBits(static_cast<uint32_t>(number) ^ HashSeed(), HashSeed() | 1);
+  }
+};
+
 }  // namespace akin::tokenizer

@@ -68,7 +68,7 @@ void BertNormalizer::CopyAscii(Rewriter& out) const {
 }
 
 bool BertNormalizer::NormalizeInOnePass(NormalizedText& text) const {
-  Rewriter out(text);
+  Rewriter out(text, "BertNormalizer");
   while (true) {
     CopyAscii(out);
     if (out.done()) break;

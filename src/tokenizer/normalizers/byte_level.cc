@@ -9,7 +9,7 @@ namespace {
 class ByteLevelNormalizer final : public Normalizer {
  public:
   void Normalize(NormalizedText& text) const override {
-    Rewriter out(text);
+    Rewriter out(text, "ByteLevel");
     while (!out.done()) {
       const char* const c = out.cursor();
       const size_t length = Utf8Length(*c);

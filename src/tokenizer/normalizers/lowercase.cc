@@ -13,7 +13,7 @@ class Lowercase final : public Normalizer {
 
 // Per character: no rule for a final sigma, and U+0130 becomes two characters.
 void LowercaseText(NormalizedText& text) {
-  Rewriter out(text);
+  Rewriter out(text, "Lowercase");
   while (!out.done()) {
     const std::u32string_view lower = unicode::Lower(DecodeUtf8(out.cursor()));
     if (lower.empty()) {

@@ -19,7 +19,7 @@ bool IsBlank(char32_t c) {
 class Nmt final : public Normalizer {
  public:
   void Normalize(NormalizedText& text) const override {
-    Rewriter out(text);
+    Rewriter out(text, "Nmt");
     while (!out.done()) {
       const char32_t c = DecodeUtf8(out.cursor());
       if (IsBlank(c)) {

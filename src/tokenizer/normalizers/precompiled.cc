@@ -72,7 +72,8 @@ class Charsmap {
 // of a text, where everything after it slides to the left.
 class ChangeWriter {
  public:
-  explicit ChangeWriter(NormalizedText& text) : out_(text), tracked_(text.track_offsets()) {}
+  explicit ChangeWriter(NormalizedText& text)
+      : out_(text, "Precompiled"), tracked_(text.track_offsets()) {}
 
   // The next `bytes` bytes of the source, unchanged; `bytes` is not 0.
   void Copy(std::string_view source, size_t bytes) {

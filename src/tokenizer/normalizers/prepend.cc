@@ -13,12 +13,10 @@ class Prepend final : public Normalizer {
 
   void Normalize(NormalizedText& text) const override {
     if (text.text().empty() || prefix_.empty()) return;
-    Rewriter out(text);
+    Rewriter out(text, "Prepend");
     const char32_t first = DecodeUtf8(out.cursor());
     out.TakeChar();
-    for (size_t i = 0; i < prefix_.size(); i += Utf8Length(prefix_[i])) {
-      out.Put(DecodeUtf8(&prefix_[i]));
-    }
+    out.Put(prefix_);
     out.Put(first);
     out.Copy(out.remaining());
     out.Finish();

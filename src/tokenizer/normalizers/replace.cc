@@ -20,7 +20,8 @@ class Replace final : public Normalizer {
     thread_local std::vector<ByteRange> matches;
     matches.clear();
     if (all.end == 0) return;  // The reference finds nothing there, not even an empty match.
-    if (Status found = pattern_.FindAll(text.text(), all, matches); !found) {
+    if (Status found = pattern_.FindAll(text.text(), all, text.budget().steps_left, matches);
+        !found) {
       return text.Fail(found.error());
     }
     if (!matches.empty()) Write(matches, text);
@@ -31,13 +32,12 @@ class Replace final : public Normalizer {
   static constexpr size_t kKeptMatches = size_t{1} << 16;
 
   void Write(const std::vector<ByteRange>& matches, NormalizedText& text) const {
-    Rewriter out(text);
+    Rewriter out(text, "Replace");
     for (const ByteRange match : matches) {
       out.Copy(match.begin - out.taken());
       out.Take(match.end - match.begin);
-      for (size_t i = 0; i < content_.size(); i += Utf8Length(content_[i])) {
-        out.Put(DecodeUtf8(&content_[i]));
-      }
+      out.Put(content_);
+      if (out.overflowed()) break;
     }
     out.Copy(out.remaining());
     out.Finish();

@@ -29,7 +29,7 @@ class Strip final : public Normalizer {
     const size_t leading = left_ ? LeadingBlanks(text.text()) : 0;
     const size_t trailing = right_ ? TrailingBlanks(text.text().substr(leading)) : 0;
     if (leading + trailing == 0) return;
-    Rewriter out(text);
+    Rewriter out(text, "Strip");
     out.Take(leading);
     out.Copy(out.remaining() - trailing);
     out.Finish();

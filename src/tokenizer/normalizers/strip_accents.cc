@@ -13,7 +13,7 @@ class StripAccents final : public Normalizer {
 }  // namespace
 
 void RemoveClasses(uint16_t classes, NormalizedText& text) {
-  Rewriter out(text);
+  Rewriter out(text, "StripAccents");
   while (!out.done()) {
     if (unicode::Is(DecodeUtf8(out.cursor()), classes)) {
       out.TakeChar();

@@ -115,7 +115,7 @@ bool IsNormalized(std::string_view text, bool compatibility, bool composed) {
 
 void ComposeText(bool compatibility, NormalizedText& text) {
   if (IsNormalized(text.text(), compatibility, true)) return;
-  Rewriter out(text);
+  Rewriter out(text, "Unicode form");
   Composer composer(out);
   ForEachPart(text.text(), compatibility, [&](Part part) { composer.Add(part); });
   composer.Flush();
@@ -143,7 +143,7 @@ class UnicodeForm final : public Normalizer {
 
 void DecomposeText(bool compatibility, NormalizedText& text) {
   if (IsNormalized(text.text(), compatibility, false)) return;
-  Rewriter out(text);
+  Rewriter out(text, "Unicode form");
   ForEachPart(text.text(), compatibility, [&](Part part) { Emit(part, out); });
   out.Finish();
 }

@@ -2,6 +2,8 @@
 
 #include <limits>
 
+#include "tokenizer/models/vocabulary.h"
+
 namespace akin::tokenizer {
 namespace {
 
@@ -30,6 +32,13 @@ PostProcessor::Parts PassThrough() {
           .adds_tokens = false};
 }
 
+Result<std::string_view> ReadSpecialToken(const formats::JsonValue& json) {
+  AKIN_TRY_ASSIGN(const std::string_view token, json.AsString());
+  if (token.size() <= kMaxPieceBytes) return token;
+  return UnsupportedModel(json.Where(), " has ", token.size(), " bytes, at most ", kMaxPieceBytes,
+                          " are supported");
+}
+
 Result<TemplateItem> ReadTokenPair(const formats::JsonValue& json, std::string_view key) {
   AKIN_TRY_ASSIGN(const formats::JsonValue pair, json.Get(key));
   AKIN_TRY_ASSIGN(const auto elements, pair.AsArray());
@@ -38,7 +47,7 @@ Result<TemplateItem> ReadTokenPair(const formats::JsonValue& json, std::string_v
                         " elements, expected a token and its id");
   }
   auto element = elements.begin();
-  AKIN_TRY_ASSIGN(const std::string_view token, (*element).AsString());
+  AKIN_TRY_ASSIGN(const std::string_view token, ReadSpecialToken(*element));
   AKIN_TRY_ASSIGN(const int64_t id, (*++element).AsIntIn(0, std::numeric_limits<int32_t>::max()));
   return TemplateItem{.id = static_cast<int32_t>(id), .token = std::string(token)};
 }

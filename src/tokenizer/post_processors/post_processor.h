@@ -67,6 +67,9 @@ class PostProcessor {
 // The text alone, and a pair one after the other: what there is without a post-processor.
 PostProcessor::Parts PassThrough();
 
+// The text of a special token, which every encoding that tells its tokens has a copy of.
+Result<std::string_view> ReadSpecialToken(const formats::JsonValue& json);
+
 // A special token written as ["[CLS]", 101].
 Result<TemplateItem> ReadTokenPair(const formats::JsonValue& json, std::string_view key);
 

@@ -32,7 +32,7 @@ class ByteLevel final : public PreTokenizer {
 
  private:
   static void AddPrefixSpace(NormalizedText& text, std::vector<ByteRange>& pieces) {
-    RewritePieces(text, pieces, [&](Rewriter& out, ByteRange piece) {
+    RewritePieces(text, pieces, "ByteLevel", [&](Rewriter& out, ByteRange piece) {
       size_t size = piece.end - piece.begin;
       if (*out.cursor() != ' ') {  // The blank belongs to the first character.
         const char32_t first = DecodeUtf8(out.cursor());
@@ -47,7 +47,7 @@ class ByteLevel final : public PreTokenizer {
   }
 
   static void MapBytes(NormalizedText& text, std::vector<ByteRange>& pieces) {
-    RewritePieces(text, pieces, [](Rewriter& out, ByteRange piece) {
+    RewritePieces(text, pieces, "ByteLevel", [](Rewriter& out, ByteRange piece) {
       for (uint32_t left = piece.end - piece.begin; left > 0;) {
         const char* const c = out.cursor();
         const size_t length = Utf8Length(*c);

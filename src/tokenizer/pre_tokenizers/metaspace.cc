@@ -20,7 +20,7 @@ class Metaspace final : public PreTokenizer {
 
   void PreTokenize(NormalizedText& text, std::vector<ByteRange>& pieces,
                    bool /*raw_bytes*/) const override {
-    RewritePieces(text, pieces, [&](Rewriter& out, ByteRange piece) {
+    RewritePieces(text, pieces, "Metaspace", [&](Rewriter& out, ByteRange piece) {
       const std::string_view source = text.text().substr(piece.begin, piece.end - piece.begin);
       WritePiece(source, Prepends(text, piece.begin, source), out);
     });

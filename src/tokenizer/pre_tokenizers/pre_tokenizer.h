@@ -51,16 +51,12 @@ void CutPieces(std::vector<ByteRange>& pieces, Cut&& cut) {
   pieces.erase(pieces.begin(), pieces.begin() + static_cast<std::ptrdiff_t>(end));
 }
 
-// Calls write(out, piece) for each of `pieces` of `text`, which takes all of the piece from `out`
-// and writes less than six bytes for each of its bytes.
+// Calls write(out, piece) for each of `pieces` of `text`, which takes all of the piece from `out`.
+// When `stage` writes too much, no pieces are left.
 template <typename Write>
-void RewritePieces(NormalizedText& text, std::vector<ByteRange>& pieces, Write&& write) {
-  constexpr size_t kMaxBytes = size_t{1} << 29;  // Positions are 32-bit.
-  if (text.text().size() > kMaxBytes) {
-    return text.Fail(InvalidInput("text has ", text.text().size(), " bytes when it is normalized, ",
-                                  "at most ", kMaxBytes, " can be rewritten"));
-  }
-  Rewriter out(text);
+void RewritePieces(NormalizedText& text, std::vector<ByteRange>& pieces, std::string_view stage,
+                   Write&& write) {
+  Rewriter out(text, stage);
   for (ByteRange& piece : pieces) {
     out.Take(piece.begin - out.taken());
     const auto begin = static_cast<uint32_t>(out.written());
@@ -68,6 +64,7 @@ void RewritePieces(NormalizedText& text, std::vector<ByteRange>& pieces, Write&&
     piece = {begin, static_cast<uint32_t>(out.written())};
   }
   out.Finish();
+  if (!text.status()) pieces.clear();
 }
 
 // The pre-tokenizer that `json` describes, an object with a "type".

@@ -24,7 +24,8 @@ class Split final : public PreTokenizer {
 
   void Cut(NormalizedText& text, ByteRange piece, std::vector<ByteRange>& pieces) const {
     const size_t first = pieces.size();
-    if (Status found = pattern_.FindAll(text.text(), piece, pieces); !found) {
+    if (Status found = pattern_.FindAll(text.text(), piece, text.budget().steps_left, pieces);
+        !found) {
       return text.Fail(found.error());
     }
     if (IsTiling(piece, first, pieces)) return;

@@ -6,11 +6,15 @@
 
 #include "base/strings.h"
 #include "base/utf8.h"
+#include "tokenizer/budget.h"
 
 namespace akin::tokenizer::regex {
 namespace {
 
-constexpr size_t kFreeSteps = 1 << 20, kMaxStepsPerByte = 2000;  // After them a search ends.
+// After so many steps a search ends.
+constexpr size_t kFreeSteps = Budget::kFreeSteps, kMaxStepsPerByte = Budget::kStepsPerByte;
+// What waits to be tried: a pattern may leave an alternative or two at every character.
+constexpr size_t kFreeFrames = 1 << 16, kMaxFramesPerByte = 8;
 constexpr size_t kPlainStepsPerByte = 32;            // After them failures are remembered,
 constexpr size_t kMaxMemoryBytes = size_t{1} << 26;  // in no more than this.
 
@@ -41,8 +45,12 @@ class Memory {
     return (std::exchange(word, word | mask) & mask) == 0;
   }
   void Forget(size_t position) {
-    for (size_t bit = position * num_states_; bit < (position + 1) * num_states_; ++bit) {
-      bits_[bit / 64] &= ~(uint64_t{1} << bit % 64);
+    size_t bit = position * num_states_;
+    const size_t end = bit + num_states_;
+    while (bit < end) {
+      const size_t count = std::min(64 - bit % 64, end - bit);  // Of bits in this word.
+      bits_[bit / 64] &= ~(~uint64_t{0} >> (64 - count) << bit % 64);
+      bit += count;
     }
   }
 
@@ -53,22 +61,31 @@ class Memory {
 
 class Matcher {
  public:
-  Matcher(const Program& program, std::string_view text)
+  Matcher(const Program& program, std::string_view text, size_t max_steps)
       : program_(program),
         text_(text),
-        steps_left_(kFreeSteps + StepsPerByte(program) * text.size()),
+        max_steps_(std::min(max_steps, kFreeSteps + StepsPerByte(program) * text.size())),
+        steps_left_(max_steps_),
         plain_steps_left_(kFreeSteps / 64 + kPlainStepsPerByte * text.size()) {}
 
-  // The first match that begins at `begin` or behind it.
-  std::optional<ByteRange> Find(size_t begin) {
-    for (size_t start = begin; !exhausted_; start += Utf8Length(text_[start])) {
-      const std::optional<size_t> end = MatchAt(start);
-      if (end) return ByteRange{static_cast<uint32_t>(start), static_cast<uint32_t>(*end)};
-      if (start == text_.size()) break;
+  // Appends all matches, moved by `offset`; false when there were not enough steps.
+  bool FindAll(uint32_t offset, std::vector<ByteRange>& matches) {
+    std::optional<uint32_t> last_end;
+    for (size_t begin = 0; begin <= text_.size();) {
+      const std::optional<ByteRange> match = Find(begin);
+      if (!match) return !exhausted_;
+      if (match->begin == match->end && match->end == last_end) {
+        if (begin == text_.size()) return true;
+        begin += Utf8Length(text_[begin]);
+        continue;
+      }
+      last_end = match->end;
+      begin = match->end;
+      matches.push_back({match->begin + offset, match->end + offset});
     }
-    return std::nullopt;
+    return true;
   }
-  bool exhausted() const { return exhausted_; }
+  size_t steps() const { return max_steps_ - steps_left_; }
 
  private:
   enum class FrameKind : uint8_t { kAlternative, kStar, kLazyStar, kAtomic, kLook };
@@ -80,6 +97,15 @@ class Matcher {
     uint32_t first;  // kStar: where it began, the least that it can give back to.
   };
 
+  // The first match that begins at `begin` or behind it.
+  std::optional<ByteRange> Find(size_t begin) {
+    for (size_t start = begin; !exhausted_; start += Utf8Length(text_[start])) {
+      const std::optional<size_t> end = MatchAt(start);
+      if (end) return ByteRange{static_cast<uint32_t>(start), static_cast<uint32_t>(*end)};
+      if (start == text_.size()) break;
+    }
+    return std::nullopt;
+  }
   std::optional<size_t> MatchAt(size_t start);
   bool Step();
   bool Backtrack();
@@ -105,8 +131,10 @@ class Matcher {
   // Counts a step; false when there are none left.
   bool Count() {
     if (plain_steps_left_ > 0 && --plain_steps_left_ == 0) StartRemembering();
-    exhausted_ = exhausted_ || steps_left_-- == 0;
-    return !exhausted_;
+    exhausted_ = exhausted_ || steps_left_ == 0 || stack_.size() > max_frames_;
+    if (exhausted_) return false;
+    --steps_left_;
+    return true;
   }
   void StartRemembering() {
     if (program_.num_states == 0) return;
@@ -119,7 +147,9 @@ class Matcher {
   uint32_t pc_ = 0, position_ = 0;
   std::vector<Frame> stack_;
   Memory memory_;
+  const size_t max_steps_;
   size_t steps_left_, plain_steps_left_;
+  const size_t max_frames_ = kFreeFrames + kMaxFramesPerByte * text_.size();
   bool exhausted_ = false;
 };
 
@@ -274,28 +304,14 @@ Result<Regex> Regex::Load(std::string_view pattern, std::string_view where) {
   return Regex(std::move(program));
 }
 
-Status Regex::FindAll(std::string_view text, uint32_t offset,
+Status Regex::FindAll(std::string_view text, uint32_t offset, size_t& steps_left,
                       std::vector<ByteRange>& matches) const {
-  Matcher matcher(program_, text);
-  std::optional<uint32_t> last_end;
-  for (size_t begin = 0; begin <= text.size();) {
-    const std::optional<ByteRange> match = matcher.Find(begin);
-    if (matcher.exhausted()) {
-      return InvalidInput(
-          "a regular expression of the tokenizer needs too many steps for a text of ", text.size(),
-          " bytes");
-    }
-    if (!match) return {};
-    if (match->begin == match->end && match->end == last_end) {
-      if (begin == text.size()) return {};
-      begin += Utf8Length(text[begin]);
-      continue;
-    }
-    last_end = match->end;
-    begin = match->end;
-    matches.push_back({match->begin + offset, match->end + offset});
-  }
-  return {};
+  Matcher matcher(program_, text, steps_left);
+  const bool found = matcher.FindAll(offset, matches);
+  steps_left -= matcher.steps();
+  if (found) return {};
+  return InvalidInput("a regular expression of the tokenizer needs too many steps for a text of ",
+                      text.size(), " bytes");
 }
 
 }  // namespace akin::tokenizer::regex

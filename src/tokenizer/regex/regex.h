@@ -27,9 +27,11 @@ class Regex {
   static Result<Regex> Load(std::string_view pattern, std::string_view where);
 
   // Appends all matches in `text`, which is UTF-8, from left to right and without overlap, to
-  // `matches`, moved by `offset`. A match may be empty, but for one right behind another.
+  // `matches`, moved by `offset`. A match may be empty, but for one right behind another. What it
+  // takes is no more than `steps_left`, and is taken from it.
   // Errors: InvalidInput (the pattern takes too many steps).
-  Status FindAll(std::string_view text, uint32_t offset, std::vector<ByteRange>& matches) const;
+  Status FindAll(std::string_view text, uint32_t offset, size_t& steps_left,
+                 std::vector<ByteRange>& matches) const;
 
  private:
   explicit Regex(Program program) : program_(std::move(program)) {}

@@ -1,0 +1,48 @@
+#include "base/regular_file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "base/strings.h"
+
+namespace akin {
+
+Result<UniqueFd> OpenRegularFile(const std::string& path, std::string_view name) {
+  // O_NONBLOCK: opening a named pipe must not wait for a writer.
+  UniqueFd file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+  if (!file) {
+    const int why = errno;
+    if (why != ENOENT && why != ENOTDIR) return InvalidModel(name, ": ", std::strerror(why));
+    return ModelNotFound(name, " is not there");
+  }
+  struct stat status;
+  if (fstat(file.get(), &status) != 0) return InvalidModel(name, ": ", std::strerror(errno));
+  if (!S_ISREG(status.st_mode)) return InvalidModel(name, " is not a regular file");
+  return file;
+}
+
+Result<std::string> ReadFile(const UniqueFd& file, std::string_view name, size_t max_bytes) {
+  struct stat status;
+  if (fstat(file.get(), &status) != 0) return InvalidModel(name, ": ", std::strerror(errno));
+  const auto size = static_cast<size_t>(status.st_size);
+  if (size > max_bytes) {
+    return InvalidModel(name, " has ", size, " bytes, at most ", max_bytes, " are read");
+  }
+  std::string text(size, '\0');
+  for (size_t done = 0; done < size;) {
+    const ssize_t count = read(file.get(), text.data() + done, size - done);
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) {
+      return InvalidModel(name, ": cannot be read: ",
+                          count < 0 ? std::strerror(errno) : "it became shorter meanwhile");
+    }
+    done += static_cast<size_t>(count);
+  }
+  return text;
+}
+
+}  // namespace akin

@@ -1,0 +1,22 @@
+// Files that others made: read if they are regular ones, since a pipe or a device could make us
+// wait forever.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+#include "akin/result.h"
+
+#include "base/mapped_file.h"
+
+namespace akin {
+
+// Opens `path`, through links too, for reading. `name` stands for it in messages. Errors:
+// ModelNotFound (not there), InvalidModel (cannot be opened, not a regular file).
+Result<UniqueFd> OpenRegularFile(const std::string& path, std::string_view name);
+
+// All of `file`. Error: InvalidModel (larger than `max_bytes`, cannot be read).
+Result<std::string> ReadFile(const UniqueFd& file, std::string_view name, size_t max_bytes);
+
+}  // namespace akin

@@ -5,7 +5,8 @@
 //
 // Short pieces keep the rank of every pair in an array and look for the lowest by a linear scan;
 // long ones (a megabyte of one letter) take the pairs from a heap, so that they cost n log n.
-// Before either, the word cache is asked.
+// Before either, the word cache is asked. A model without a pre-tokenizer gives whole texts as one
+// piece: they are cut where no merge can join (MergeBorders), so that the cache has words to know.
 //
 // (Sennrich, Haddow, Birch: Neural Machine Translation of Rare Words with Subword Units, 2016.)
 #include <algorithm>
@@ -17,6 +18,7 @@
 
 #include "base/strings.h"
 #include "base/utf8.h"
+#include "tokenizer/models/merge_borders.h"
 #include "tokenizer/models/merge_table.h"
 #include "tokenizer/models/model.h"
 #include "tokenizer/models/vocabulary.h"
@@ -28,6 +30,8 @@ using formats::JsonValue;
 
 constexpr uint32_t kNone = ~uint32_t{0};
 constexpr size_t kShortPiece = 64;  // Symbols; above, the heap is faster.
+
+constexpr size_t kMaxWholeBytes = 24;  // A longer piece is looked at for borders first.
 
 constexpr size_t kMaxMarkBytes = 16;  // "##", "</w>": every character may carry them.
 
@@ -180,10 +184,20 @@ void MapBytes(std::string_view bytes, std::string& mapped) {
   mapped.resize(static_cast<size_t>(end - mapped.data()));
 }
 
+struct Merges {
+  MergeTable table;
+  MergeBorders borders;
+};
+
 class Bpe final : public Model {
  public:
-  Bpe(Vocabulary vocab, MergeTable merges, BpeOptions options)
-      : vocab_(std::move(vocab)), merges_(std::move(merges)), options_(std::move(options)) {
+  Bpe(Vocabulary vocab, Merges merges, BpeOptions options)
+      : vocab_(std::move(vocab)),
+        merges_(std::move(merges.table)),
+        borders_(std::move(merges.borders)),
+        options_(std::move(options)),
+        // Marks depend on the place in the piece; ignore_merges is about whole pieces.
+        may_cut_(options_.prefix.empty() && options_.suffix.empty() && !options_.ignore_merges) {
     for (unsigned char c = 0; c < ascii_.size(); ++c) {
       ascii_[c] = vocab_.Id(std::string(1, static_cast<char>(c))).value_or(-1);
     }
@@ -216,8 +230,14 @@ class Bpe final : public Model {
   int32_t max_id() const override { return vocab_.max_id(); }
 
  private:
-  // A raw piece is known by its bytes; ByteLevel's characters are written only for a new one.
   void TokenizeCached(std::string_view piece, ModelOutput& out) const {
+    if (out.raw_bytes || !may_cut_ || piece.size() <= kMaxWholeBytes)
+      return TokenizeWord(piece, out);
+    borders_.Cut(piece, [&](std::string_view word) { TokenizeWord(word, out); });
+  }
+
+  // A raw piece is known by its bytes; ByteLevel's characters are written only for a new one.
+  void TokenizeWord(std::string_view piece, ModelOutput& out) const {
     const uint32_t number = out.raw_bytes ? raw_model_number_ : model_number_;
     WordCache::Slot slot;
     const auto known = out.scratch.words.Find(number, piece, slot);
@@ -251,6 +271,12 @@ class Bpe final : public Model {
     if (options_.ignore_merges) {
       if (const auto id = vocab_.Id(piece)) return add(*id, piece.size());
     }
+    if (!may_cut_ || piece.size() <= kMaxWholeBytes) return MergePiece(piece, scratch, add);
+    borders_.Cut(piece, [&](std::string_view part) { MergePiece(part, scratch, add); });
+  }
+
+  template <typename Add>
+  void MergePiece(std::string_view piece, ModelScratch& scratch, Add add) const {
     const size_t capacity = MaxSymbols(piece);
     std::array<uint32_t, Symbols::kArrays * kShortPiece> memory;
     if (capacity <= kShortPiece) {
@@ -336,7 +362,9 @@ class Bpe final : public Model {
 
   Vocabulary vocab_;
   MergeTable merges_;
+  MergeBorders borders_;
   BpeOptions options_;
+  bool may_cut_;                       // Pieces, at borders_.
   std::array<int32_t, 128> ascii_;     // Ids of single characters, -1: none,
   std::array<int32_t, 256> byte_ids_;  // and of <0x00> to <0xFF>.
   uint32_t model_number_ = WordCache::NewModelNumber();
@@ -380,10 +408,17 @@ Result<uint32_t> MergedPiece(const JsonValue& merge, std::string_view piece, uin
   return MergePart(merge, piece, vocab);
 }
 
-Result<MergeTable> LoadMerges(const JsonValue& json, const Vocabulary& vocab, size_t prefix_bytes) {
+Result<Merges> LoadMerges(const JsonValue& json, const Vocabulary& vocab, size_t prefix_bytes) {
   AKIN_TRY_ASSIGN(const auto values, json.AsArray());
   std::vector<MergeTable::Merge> merges;
   merges.reserve(json.size());
+  MergeBorders borders;
+  for (size_t i = 0; i < vocab.size(); ++i) {
+    const std::string_view piece = vocab.PieceAt(i);
+    if (!piece.empty() && piece.size() == Utf8Length(piece[0])) {
+      borders.AddCharacter(DecodeUtf8(piece.data()));
+    }
+  }
   std::string merged;
   uint32_t last = 0;  // The piece merged before.
   const bool pairs = json.size() > 0 && (*values.begin()).is_array();
@@ -401,8 +436,9 @@ Result<MergeTable> LoadMerges(const JsonValue& json, const Vocabulary& vocab, si
     AKIN_TRY_ASSIGN(merge.merged, MergedPiece(value, merged, last, vocab));
     last = merge.merged;
     merges.push_back(merge);
+    borders.AddMerge(left, right);
   }
-  return MergeTable(merges);
+  return Merges{MergeTable(merges), std::move(borders)};
 }
 
 // A member that may be null or missing.
@@ -458,7 +494,7 @@ Result<std::unique_ptr<const Model>> LoadBpe(const JsonValue& json) {
   AKIN_TRY_ASSIGN(Vocabulary vocab, Vocabulary::Load(vocab_json));
   AKIN_TRY_ASSIGN(BpeOptions options, LoadOptions(json, vocab));
   AKIN_TRY_ASSIGN(const JsonValue merges_json, json.Get("merges"));
-  AKIN_TRY_ASSIGN(MergeTable merges, LoadMerges(merges_json, vocab, options.prefix.size()));
+  AKIN_TRY_ASSIGN(Merges merges, LoadMerges(merges_json, vocab, options.prefix.size()));
   return MakeStage<Model, Bpe>(std::move(vocab), std::move(merges), std::move(options));
 }
 

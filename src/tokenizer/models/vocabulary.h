@@ -24,6 +24,8 @@ class Vocabulary {
   int32_t max_id() const { return by_id_.empty() ? -1 : by_id_.back().id; }
   std::optional<int32_t> Id(std::string_view piece) const;
   std::optional<std::string_view> Piece(int32_t id) const;
+  // The pieces in the order of their ids; `index` is less than size().
+  std::string_view PieceAt(size_t index) const { return Text(by_id_[index]); }
   // Piece -> id, for those who walk byte by byte.
   DoubleArrayTrie MakeTrie() const;
   size_t longest_piece_bytes() const;

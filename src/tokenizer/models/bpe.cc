@@ -394,18 +394,59 @@ Result<std::pair<std::string_view, std::string_view>> ReadMerge(const JsonValue&
   return std::pair(text.substr(0, space), text.substr(space + 1));
 }
 
-Result<uint32_t> MergePart(const JsonValue& merge, std::string_view part, const Vocabulary& vocab) {
-  if (const auto id = vocab.Id(part)) return static_cast<uint32_t>(*id);
-  return InvalidModel(merge.Where(), ": ", part.substr(0, 40), " is not in the vocabulary");
-}
+// Some merges that are looked up together.
+class MergeBlock {
+ public:
+  static constexpr size_t kSize = 32;
 
-// The same for a merged piece: training gives them ids in the order of the merges, so that the one
-// after the last is tried before the table.
-Result<uint32_t> MergedPiece(const JsonValue& merge, std::string_view piece, uint32_t last,
-                             const Vocabulary& vocab) {
-  const auto next = static_cast<int32_t>(last + 1);
-  if (vocab.Piece(next) == piece) return static_cast<uint32_t>(next);
-  return MergePart(merge, piece, vocab);
+  bool is_full() const { return count_ == kSize; }
+
+  // Views of the document, and the merged piece.
+  void Add(const JsonValue& merge, std::string_view left, std::string_view right,
+           size_t prefix_bytes) {
+    merged_[count_].assign(left).append(right.substr(prefix_bytes));
+    const auto pieces = std::span(pieces_).subspan(3 * count_);
+    pieces[0] = left;
+    pieces[1] = right;
+    pieces[2] = merged_[count_];
+    places_[count_++] = merge;
+  }
+
+  // Appends them to `merges` and is empty again. Error: a piece is not in the vocabulary.
+  Status Flush(const Vocabulary& vocab, std::vector<MergeTable::Merge>& merges) {
+    const auto pieces = std::span<const std::string_view>(pieces_).first(3 * count_);
+    std::array<int32_t, 3 * kSize> ids;
+    vocab.FindIds(pieces, ids);
+    for (size_t i = 0; i < pieces.size(); ++i) {
+      if (ids[i] >= 0) continue;
+      return InvalidModel(places_[i / 3]->Where(), ": ", pieces[i].substr(0, 40),
+                          " is not in the vocabulary");
+    }
+    for (size_t i = 0; i < pieces.size(); i += 3) {
+      merges.push_back({.left = static_cast<uint32_t>(ids[i]),
+                        .right = static_cast<uint32_t>(ids[i + 1]),
+                        .rank = static_cast<uint32_t>(merges.size()),
+                        .merged = static_cast<uint32_t>(ids[i + 2])});
+    }
+    count_ = 0;
+    return {};
+  }
+
+ private:
+  size_t count_ = 0;
+  std::array<std::optional<JsonValue>, kSize> places_;  // Of each merge in the file.
+  std::array<std::string_view, 3 * kSize> pieces_;      // Left, right and merged, in turn.
+  std::array<std::string, kSize> merged_;
+};
+
+// Single characters of the vocabulary: what a piece begins with.
+void AddCharacters(const Vocabulary& vocab, MergeBorders& borders) {
+  for (size_t i = 0; i < vocab.size(); ++i) {
+    const std::string_view piece = vocab.PieceAt(i);
+    if (!piece.empty() && piece.size() == Utf8Length(piece[0])) {
+      borders.AddCharacter(DecodeUtf8(piece.data()));
+    }
+  }
 }
 
 Result<Merges> LoadMerges(const JsonValue& json, const Vocabulary& vocab, size_t prefix_bytes) {
@@ -413,14 +454,8 @@ Result<Merges> LoadMerges(const JsonValue& json, const Vocabulary& vocab, size_t
   std::vector<MergeTable::Merge> merges;
   merges.reserve(json.size());
   MergeBorders borders;
-  for (size_t i = 0; i < vocab.size(); ++i) {
-    const std::string_view piece = vocab.PieceAt(i);
-    if (!piece.empty() && piece.size() == Utf8Length(piece[0])) {
-      borders.AddCharacter(DecodeUtf8(piece.data()));
-    }
-  }
-  std::string merged;
-  uint32_t last = 0;  // The piece merged before.
+  AddCharacters(vocab, borders);
+  MergeBlock block;
   const bool pairs = json.size() > 0 && (*values.begin()).is_array();
   for (const JsonValue value : values) {
     if (!pairs && value.is_string() && value.AsString()->starts_with("#version")) continue;
@@ -429,15 +464,11 @@ Result<Merges> LoadMerges(const JsonValue& json, const Vocabulary& vocab, size_t
     if (right.size() < prefix_bytes) {
       return InvalidModel(value.Where(), " is shorter than continuing_subword_prefix");
     }
-    merged.assign(left).append(right.substr(prefix_bytes));
-    MergeTable::Merge merge = {.rank = static_cast<uint32_t>(merges.size())};
-    AKIN_TRY_ASSIGN(merge.left, MergePart(value, left, vocab));
-    AKIN_TRY_ASSIGN(merge.right, MergePart(value, right, vocab));
-    AKIN_TRY_ASSIGN(merge.merged, MergedPiece(value, merged, last, vocab));
-    last = merge.merged;
-    merges.push_back(merge);
+    block.Add(value, left, right, prefix_bytes);
     borders.AddMerge(left, right);
+    if (block.is_full()) AKIN_TRY(block.Flush(vocab, merges));
   }
+  AKIN_TRY(block.Flush(vocab, merges));
   return Merges{MergeTable(merges), std::move(borders)};
 }
 

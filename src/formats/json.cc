@@ -386,8 +386,6 @@ Result<JsonDocument> JsonDocument::Parse(std::string_view text, std::string name
   if (error != simdjson::SUCCESS) {
     return InvalidModel(tree->name, ": is not valid JSON: ", simdjson::error_message(error));
   }
-  // Room for what most files have, so that large ones are not moved; untouched pages cost nothing.
-  tree->nodes.reserve(text.size() / 16 + 1);
   TreeBuilder builder(tree->text.get(), text.size(), limits.max_depth, &tree->nodes);
   if (!builder.AddRoot(document)) {
     const char* place = nullptr;

@@ -43,12 +43,11 @@ def run(*command, **options):
     return subprocess.run([str(c) for c in command], check=True, **options)
 
 
-def make_environment():
-    requirements = HERE / "requirements-ort.txt"
+def make_environment(requirements=HERE / "requirements-ort.txt"):
     stamp = WORK / ("installed-" + hashlib.sha256(requirements.read_bytes()).hexdigest()[:16])
     if stamp.exists() and PYTHON.exists():
         return
-    say("installing the peers into build/peers/venv (a minute)")
+    say(f"installing the peers into {WORK.relative_to(ROOT)}/venv (a minute)")
     WORK.mkdir(parents=True, exist_ok=True)
     run(sys.executable, "-m", "venv", WORK / "venv")
     run(PYTHON, "-m", "pip", "install", "-q", "--disable-pip-version-check", "-r", requirements)

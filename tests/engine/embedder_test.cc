@@ -78,29 +78,66 @@ void ExpectBatchEqualsAlone(const std::string& model, LoadOptions options,
         for (size_t i = 0; i < batch.size(); ++i) {
           ASSERT_TRUE(SameBits(e[i], expected[chosen[i]]))
               << "text " << i << " of " << batch.size() << " on " << num_threads
-              << " threads, budget " << batch_tokens << ", " << IsaName(options.isa);
+              << " threads, budget " << batch_tokens << ", " << IsaName(options.isa) << ' '
+              << PrecisionName(options.precision);
         }
       }
     }
   }
 }
 
-class EmbedderOnEveryTier : public testing::TestWithParam<Isa> {};
+constexpr Precision kPrecisions[] = {Precision::kF32, Precision::kBf16x3, Precision::kBf16,
+                                     Precision::kW8, Precision::kInt8};
 
-TEST_P(EmbedderOnEveryTier, ATextHasTheSameBitsAloneAndInAnyBatchOnAnyNumberOfThreads) {
-  ExpectBatchEqualsAlone(kTinyModel, {.isa = GetParam()}, MixedTexts(60, 80, 2), 25);
+// Loading options with one tier and one precision.
+std::vector<LoadOptions> EveryTierAndPrecision() {
+  std::vector<LoadOptions> all;
+  for (const Isa isa : UsableIsas()) {
+    for (const Precision precision : kPrecisions)
+      all.push_back({.precision = precision, .isa = isa});
+  }
+  return all;
 }
 
-TEST_P(EmbedderOnEveryTier, TheRealModelGivesTheSameBitsAloneAndInAnyBatch) {
+// The real model: the best tier in every precision, and every other vector tier in f32.
+std::vector<LoadOptions> TiersForARealModel() {
+  std::vector<LoadOptions> all;
+  for (const LoadOptions& options : EveryTierAndPrecision()) {
+    if (options.isa == Isa::kScalar) continue;  // Takes minutes.
+    if (options.isa == UsableIsas().back() || options.precision == Precision::kF32)
+      all.push_back(options);
+  }
+  return all;
+}
+
+std::string OptionsTestName(const testing::TestParamInfo<LoadOptions>& info) {
+  std::string name(IsaName(info.param.isa));
+  std::ranges::replace(name, '-', '_');  // A test's name takes no hyphen.
+  return name + '_' + std::string(PrecisionName(info.param.precision));
+}
+
+class BatchInvariance : public testing::TestWithParam<LoadOptions> {};
+
+TEST_P(BatchInvariance, ATextHasTheSameBitsAloneAndInAnyBatchOnAnyNumberOfThreads) {
+  ExpectBatchEqualsAlone(kTinyModel, GetParam(), MixedTexts(60, 80, 2), 25);
+}
+
+INSTANTIATE_TEST_SUITE_P(Tiers, BatchInvariance, testing::ValuesIn(EveryTierAndPrecision()),
+                         OptionsTestName);
+
+class BatchInvarianceOfARealModel : public testing::TestWithParam<LoadOptions> {};
+
+TEST_P(BatchInvarianceOfARealModel, ATextHasTheSameBitsAloneAndInAnyBatch) {
   const char* model = std::getenv("AKIN_TEST_MODEL");
   if (model == nullptr)
     GTEST_SKIP() << "AKIN_TEST_MODEL does not name the folder of all-MiniLM-L6-v2";
-  if (GetParam() == Isa::kScalar) GTEST_SKIP() << "the scalar tier takes minutes on a real model";
-  ExpectBatchEqualsAlone(model, {.isa = GetParam()}, MixedTexts(16, 300, 3), 2);
+  ExpectBatchEqualsAlone(model, GetParam(), MixedTexts(16, 300, 3), 2);
 }
 
-INSTANTIATE_TEST_SUITE_P(Tiers, EmbedderOnEveryTier, testing::ValuesIn(UsableIsas()),
-                         [](const auto& tier) { return std::string(IsaName(tier.param)); });
+// None on a machine without vector tiers.
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(BatchInvarianceOfARealModel);
+INSTANTIATE_TEST_SUITE_P(Tiers, BatchInvarianceOfARealModel,
+                         testing::ValuesIn(TiersForARealModel()), OptionsTestName);
 
 TEST(Embedder, ManyThreadsGetTheirOwnVectors) {
   const Embedder embedder = Embedder::Load(kTinyModel, {.num_threads = 3}).value();

@@ -1,5 +1,10 @@
+#include <algorithm>
 #include <map>
 #include <random>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
 
 #include "tokenizer/models/double_array_trie.h"
 #include "tokenizer/models/model.h"
@@ -120,6 +125,68 @@ TEST(Bpe, LongPiecesMergeLikeShortOnes) {
   }
   // Linear, or nearly: a quadratic way would take minutes.
   EXPECT_EQ(Encode(*pipeline, std::string(1 << 20, 'a')).ids, Ids(1 << 18, 8));
+}
+
+// What the definition says: of the pairs with a merge the lowest rank, the leftmost, until none is
+// left. A symbol is its text; "?" is what is unknown.
+std::vector<std::string> MergeByDefinition(
+    std::vector<std::string> symbols,
+    const std::vector<std::pair<std::string, std::string>>& merges) {
+  for (;;) {
+    size_t best_rank = merges.size(), best = 0;
+    for (size_t i = 0; i + 1 < symbols.size(); ++i) {
+      const std::pair pair(symbols[i], symbols[i + 1]);
+      const auto found = std::ranges::find(merges, pair);
+      const auto rank = static_cast<size_t>(found - merges.begin());
+      if (rank < best_rank) std::tie(best_rank, best) = std::pair(rank, i);
+    }
+    if (best_rank == merges.size()) return symbols;
+    symbols[best] += symbols[best + 1];
+    symbols.erase(symbols.begin() + static_cast<std::ptrdiff_t>(best) + 1);
+  }
+}
+
+// Letters a to e and é, some of their pairs, and some pairs of these: few enough that many texts
+// have places where nothing can be merged.
+TEST(Bpe, LongTextsAreCutOnlyWhereNothingCanBeMerged) {
+  std::mt19937 random(7);
+  const auto below = [&random](size_t n) { return random() % n; };
+  for (int round = 0; round < 50; ++round) {
+    std::vector<std::string> symbols = {"a", "b", "c", "d", "e", "é"};
+    std::vector<std::pair<std::string, std::string>> merges;
+    while (symbols.size() < 14) {
+      const std::pair pair(symbols[below(symbols.size())], symbols[below(symbols.size())]);
+      const std::string merged = pair.first + pair.second;
+      if (std::ranges::find(symbols, merged) != symbols.end()) continue;
+      merges.push_back(pair);
+      symbols.push_back(merged);
+    }
+    std::map<std::string, int32_t> ids = {{"?", 0}};
+    std::string vocab = R"("?":0)", list;
+    for (const std::string& symbol : symbols) {
+      const auto id = static_cast<int32_t>(ids.size());
+      ids[symbol] = id;
+      vocab += ",\"" + symbol + "\":" + std::to_string(id);
+    }
+    for (const auto& [left, right] : merges) {
+      list += (list.empty() ? "[\"" : ",[\"") + left + "\",\"" + right + "\"]";
+    }
+    const auto pipeline = LoadTiny({.model = R"({"type":"BPE","unk_token":"?","vocab":{)" + vocab +
+                                             R"(},"merges":[)" + list + "]}"});
+    std::string text;
+    std::vector<std::string> characters;
+    for (int i = 0; i < 200; ++i) {
+      const size_t character = below(50);
+      text += character == 0 ? "z" : symbols[character % 6];
+      characters.push_back(character == 0 ? "?" : symbols[character % 6]);
+    }
+    Ids expected;
+    for (const std::string& symbol : MergeByDefinition(characters, merges)) {
+      expected.push_back(ids.at(symbol));
+    }
+    EXPECT_EQ(Encode(*pipeline, text).ids, expected) << vocab << ' ' << list << ' ' << text;
+    EXPECT_EQ(Encode(*pipeline, text, {}).ids, expected) << vocab << ' ' << list << ' ' << text;
+  }
 }
 
 TEST(Bpe, RawBytesAreReadAsByteLevelWritesThem) {

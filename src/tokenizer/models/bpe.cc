@@ -5,7 +5,8 @@
 //
 // Short pieces keep the rank of every pair in an array and look for the lowest by a linear scan;
 // long ones (a megabyte of one letter) take the pairs from a heap, so that they cost n log n.
-// Before either, the word cache is asked.
+// Before either, the word cache is asked. A model without a pre-tokenizer gives whole texts as one
+// piece: they are cut where no merge can join (MergeBorders), so that the cache has words to know.
 //
 // (Sennrich, Haddow, Birch: Neural Machine Translation of Rare Words with Subword Units, 2016.)
 #include <algorithm>
@@ -18,6 +19,7 @@
 #include "base/strings.h"
 #include "base/utf8.h"
 #include "tokenizer/byte_characters.h"
+#include "tokenizer/models/merge_borders.h"
 #include "tokenizer/models/merge_table.h"
 #include "tokenizer/models/model.h"
 #include "tokenizer/models/vocabulary.h"
@@ -29,6 +31,8 @@ using formats::JsonValue;
 
 constexpr uint32_t kNone = ~uint32_t{0};
 constexpr size_t kShortPiece = 64;  // Symbols; above, the heap is faster.
+
+constexpr size_t kMaxWholeBytes = 24;  // A longer piece is looked at for borders first.
 
 constexpr size_t kMaxMarkBytes = 16;  // "##", "</w>": every character may carry them.
 
@@ -169,10 +173,20 @@ void MapBytes(std::string_view bytes, std::string& mapped) {
   mapped.resize(static_cast<size_t>(end - mapped.data()));
 }
 
+struct Merges {
+  MergeTable table;
+  MergeBorders borders;
+};
+
 class Bpe final : public Model {
  public:
-  Bpe(Vocabulary vocab, MergeTable merges, BpeOptions options)
-      : vocab_(std::move(vocab)), merges_(std::move(merges)), options_(std::move(options)) {
+  Bpe(Vocabulary vocab, Merges merges, BpeOptions options)
+      : vocab_(std::move(vocab)),
+        merges_(std::move(merges.table)),
+        borders_(std::move(merges.borders)),
+        options_(std::move(options)),
+        // Marks depend on the place in the piece; ignore_merges is about whole pieces.
+        may_cut_(options_.prefix.empty() && options_.suffix.empty() && !options_.ignore_merges) {
     for (unsigned char c = 0; c < ascii_.size(); ++c) {
       ascii_[c] = vocab_.Id(std::string(1, static_cast<char>(c))).value_or(-1);
     }
@@ -205,8 +219,14 @@ class Bpe final : public Model {
   int32_t max_id() const override { return vocab_.max_id(); }
 
  private:
-  // A raw piece is known by its bytes; ByteLevel's characters are written only for a new one.
   void TokenizeCached(std::string_view piece, ModelOutput& out) const {
+    if (out.raw_bytes || !may_cut_ || piece.size() <= kMaxWholeBytes)
+      return TokenizeWord(piece, out);
+    borders_.Cut(piece, [&](std::string_view word) { TokenizeWord(word, out); });
+  }
+
+  // A raw piece is known by its bytes; ByteLevel's characters are written only for a new one.
+  void TokenizeWord(std::string_view piece, ModelOutput& out) const {
     const uint32_t number = out.raw_bytes ? raw_model_number_ : model_number_;
     WordCache::Slot slot;
     const auto known = out.scratch.words.Find(number, piece, slot);
@@ -240,6 +260,12 @@ class Bpe final : public Model {
     if (options_.ignore_merges) {
       if (const auto id = vocab_.Id(piece)) return add(*id, piece.size());
     }
+    if (!may_cut_ || piece.size() <= kMaxWholeBytes) return MergePiece(piece, scratch, add);
+    borders_.Cut(piece, [&](std::string_view part) { MergePiece(part, scratch, add); });
+  }
+
+  template <typename Add>
+  void MergePiece(std::string_view piece, ModelScratch& scratch, Add add) const {
     const size_t capacity = MaxSymbols(piece);
     std::array<uint32_t, Symbols::kArrays * kShortPiece> memory;
     if (capacity <= kShortPiece) {
@@ -325,7 +351,9 @@ class Bpe final : public Model {
 
   Vocabulary vocab_;
   MergeTable merges_;
+  MergeBorders borders_;
   BpeOptions options_;
+  bool may_cut_;                       // Pieces, at borders_.
   std::array<int32_t, 128> ascii_;     // Ids of single characters, -1: none,
   std::array<int32_t, 256> byte_ids_;  // and of <0x00> to <0xFF>.
   uint32_t model_number_ = WordCache::NewModelNumber();
@@ -355,26 +383,68 @@ Result<std::pair<std::string_view, std::string_view>> ReadMerge(const JsonValue&
   return std::pair(text.substr(0, space), text.substr(space + 1));
 }
 
-Result<uint32_t> MergePart(const JsonValue& merge, std::string_view part, const Vocabulary& vocab) {
-  if (const auto id = vocab.Id(part)) return static_cast<uint32_t>(*id);
-  return InvalidModel(merge.Where(), ": ", part.substr(0, 40), " is not in the vocabulary");
+// Some merges that are looked up together.
+class MergeBlock {
+ public:
+  static constexpr size_t kSize = 32;
+
+  bool is_full() const { return count_ == kSize; }
+
+  // Views of the document, and the merged piece.
+  void Add(const JsonValue& merge, std::string_view left, std::string_view right,
+           size_t prefix_bytes) {
+    merged_[count_].assign(left).append(right.substr(prefix_bytes));
+    const auto pieces = std::span(pieces_).subspan(3 * count_);
+    pieces[0] = left;
+    pieces[1] = right;
+    pieces[2] = merged_[count_];
+    places_[count_++] = merge;
+  }
+
+  // Appends them to `merges` and is empty again. Error: a piece is not in the vocabulary.
+  Status Flush(const Vocabulary& vocab, std::vector<MergeTable::Merge>& merges) {
+    const auto pieces = std::span<const std::string_view>(pieces_).first(3 * count_);
+    std::array<int32_t, 3 * kSize> ids;
+    vocab.FindIds(pieces, ids);
+    for (size_t i = 0; i < pieces.size(); ++i) {
+      if (ids[i] >= 0) continue;
+      return InvalidModel(places_[i / 3]->Where(), ": ", pieces[i].substr(0, 40),
+                          " is not in the vocabulary");
+    }
+    for (size_t i = 0; i < pieces.size(); i += 3) {
+      merges.push_back({.left = static_cast<uint32_t>(ids[i]),
+                        .right = static_cast<uint32_t>(ids[i + 1]),
+                        .rank = static_cast<uint32_t>(merges.size()),
+                        .merged = static_cast<uint32_t>(ids[i + 2])});
+    }
+    count_ = 0;
+    return {};
+  }
+
+ private:
+  size_t count_ = 0;
+  std::array<std::optional<JsonValue>, kSize> places_;  // Of each merge in the file.
+  std::array<std::string_view, 3 * kSize> pieces_;      // Left, right and merged, in turn.
+  std::array<std::string, kSize> merged_;
+};
+
+// Single characters of the vocabulary: what a piece begins with.
+void AddCharacters(const Vocabulary& vocab, MergeBorders& borders) {
+  for (size_t i = 0; i < vocab.size(); ++i) {
+    const std::string_view piece = vocab.PieceAt(i);
+    if (!piece.empty() && piece.size() == Utf8Length(piece[0])) {
+      borders.AddCharacter(DecodeUtf8(piece.data()));
+    }
+  }
 }
 
-// The same for a merged piece: training gives them ids in the order of the merges, so that the one
-// after the last is tried before the table.
-Result<uint32_t> MergedPiece(const JsonValue& merge, std::string_view piece, uint32_t last,
-                             const Vocabulary& vocab) {
-  const auto next = static_cast<int32_t>(last + 1);
-  if (vocab.Piece(next) == piece) return static_cast<uint32_t>(next);
-  return MergePart(merge, piece, vocab);
-}
-
-Result<MergeTable> LoadMerges(const JsonValue& json, const Vocabulary& vocab, size_t prefix_bytes) {
+Result<Merges> LoadMerges(const JsonValue& json, const Vocabulary& vocab, size_t prefix_bytes) {
   AKIN_TRY_ASSIGN(const auto values, json.AsArray());
   std::vector<MergeTable::Merge> merges;
   merges.reserve(json.size());
-  std::string merged;
-  uint32_t last = 0;  // The piece merged before.
+  MergeBorders borders;
+  AddCharacters(vocab, borders);
+  MergeBlock block;
   const bool pairs = json.size() > 0 && (*values.begin()).is_array();
   for (const JsonValue value : values) {
     if (!pairs && value.is_string() && value.AsString()->starts_with("#version")) continue;
@@ -383,15 +453,12 @@ Result<MergeTable> LoadMerges(const JsonValue& json, const Vocabulary& vocab, si
     if (right.size() < prefix_bytes) {
       return InvalidModel(value.Where(), " is shorter than continuing_subword_prefix");
     }
-    merged.assign(left).append(right.substr(prefix_bytes));
-    MergeTable::Merge merge = {.rank = static_cast<uint32_t>(merges.size())};
-    AKIN_TRY_ASSIGN(merge.left, MergePart(value, left, vocab));
-    AKIN_TRY_ASSIGN(merge.right, MergePart(value, right, vocab));
-    AKIN_TRY_ASSIGN(merge.merged, MergedPiece(value, merged, last, vocab));
-    last = merge.merged;
-    merges.push_back(merge);
+    block.Add(value, left, right, prefix_bytes);
+    borders.AddMerge(left, right);
+    if (block.is_full()) AKIN_TRY(block.Flush(vocab, merges));
   }
-  return MergeTable(merges);
+  AKIN_TRY(block.Flush(vocab, merges));
+  return Merges{MergeTable(merges), std::move(borders)};
 }
 
 // A member that may be null or missing.
@@ -447,7 +514,7 @@ Result<std::unique_ptr<const Model>> LoadBpe(const JsonValue& json) {
   AKIN_TRY_ASSIGN(Vocabulary vocab, Vocabulary::Load(vocab_json));
   AKIN_TRY_ASSIGN(BpeOptions options, LoadOptions(json, vocab));
   AKIN_TRY_ASSIGN(const JsonValue merges_json, json.Get("merges"));
-  AKIN_TRY_ASSIGN(MergeTable merges, LoadMerges(merges_json, vocab, options.prefix.size()));
+  AKIN_TRY_ASSIGN(Merges merges, LoadMerges(merges_json, vocab, options.prefix.size()));
   return MakeStage<Model, Bpe>(std::move(vocab), std::move(merges), std::move(options));
 }
 

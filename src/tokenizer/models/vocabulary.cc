@@ -1,6 +1,7 @@
 #include "tokenizer/models/vocabulary.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <limits>
 #include <utility>
@@ -12,17 +13,28 @@ namespace akin::tokenizer {
 namespace {
 
 constexpr size_t kMinSlots = 16;
+constexpr size_t kAhead = 32;         // Lookups whose memory is asked for before the first is read.
+constexpr int32_t kOverwritten = -1;  // The id of an entry whose piece comes again.
+
+// Where the search for a hash begins.
+template <typename Slot>
+size_t Home(const std::vector<Slot>& slots, uint64_t hash) {
+  return hash & (slots.size() - 1);
+}
 
 }  // namespace
 
 Result<Vocabulary> Vocabulary::Load(const formats::JsonValue& json) {
   AKIN_TRY_ASSIGN(const auto values, json.AsObject());
   Vocabulary vocab;
-  vocab.Reserve(json.size());
+  vocab.seed_ = HashSeed();
+  vocab.by_id_.reserve(json.size());
   for (const formats::JsonValue value : values) {
     AKIN_TRY_ASSIGN(const int64_t id, value.AsIntIn(0, std::numeric_limits<int32_t>::max()));
     vocab.Add(value.key(), static_cast<int32_t>(id));
   }
+  vocab.FillSlots();
+  vocab.DropOverwritten();
   vocab.SortById();
   const auto twice = std::ranges::adjacent_find(vocab.by_id_, {}, &Entry::id);
   if (twice != vocab.by_id_.end()) {
@@ -32,42 +44,55 @@ Result<Vocabulary> Vocabulary::Load(const formats::JsonValue& json) {
   return vocab;
 }
 
-void Vocabulary::Reserve(size_t num_pieces) {
-  seed_ = HashSeed();
-  by_id_.reserve(num_pieces);
-  slots_.assign(std::bit_ceil(std::max(2 * num_pieces, kMinSlots)), Slot{0, 0});
-}
-
-// The slot of `piece`, or the free one where it belongs.
-Vocabulary::Slot& Vocabulary::FindSlot(std::string_view piece) {
-  const uint64_t hash = HashBytes(piece, seed_);
+template <typename Slots>
+auto& Vocabulary::FindSlot(Slots& slots, std::string_view piece, uint64_t hash) const {
   const auto tag = static_cast<uint32_t>(hash >> 32);
-  const size_t mask = slots_.size() - 1;
-  for (size_t i = hash & mask;; i = (i + 1) & mask) {
-    Slot& slot = slots_[i];
-    if (slot.entry == 0) slot.tag = tag;
+  const size_t mask = slots.size() - 1;
+  for (size_t i = Home(slots, hash);; i = (i + 1) & mask) {
+    auto& slot = slots[i];
     if (slot.entry == 0) return slot;
     if (slot.tag == tag && Text(by_id_[slot.entry - 1]) == piece) return slot;
   }
 }
 
-// Of a piece that occurs twice the last id counts.
 void Vocabulary::Add(std::string_view piece, int32_t id) {
-  Slot& slot = FindSlot(piece);
-  if (slot.entry != 0) {
-    by_id_[slot.entry - 1].id = id;
-    return;
-  }
   by_id_.push_back({id, static_cast<uint32_t>(text_.size()), static_cast<uint32_t>(piece.size())});
-  slot.entry = static_cast<uint32_t>(by_id_.size());
   text_ += piece;
+}
+
+// Of a piece that occurs twice the last id counts.
+void Vocabulary::FillSlots() {
+  slots_.assign(std::bit_ceil(std::max(2 * by_id_.size(), kMinSlots)), Slot{0, 0});
+  std::array<uint64_t, kAhead> hashes;
+  const auto prepare = [&](size_t i) {
+    if (i >= by_id_.size()) return;
+    hashes[i % kAhead] = HashBytes(Text(by_id_[i]), seed_);
+    __builtin_prefetch(&slots_[Home(slots_, hashes[i % kAhead])]);
+  };
+  for (size_t i = 0; i < kAhead; ++i) prepare(i);
+  for (size_t i = 0; i < by_id_.size(); ++i) {
+    const uint64_t hash = hashes[i % kAhead];
+    Slot& slot = FindSlot(slots_, Text(by_id_[i]), hash);
+    if (slot.entry != 0) {
+      by_id_[slot.entry - 1].id = by_id_[i].id;
+      by_id_[i].id = kOverwritten;
+    } else {
+      slot = {static_cast<uint32_t>(hash >> 32), static_cast<uint32_t>(i + 1)};
+    }
+    prepare(i + kAhead);
+  }
+}
+
+void Vocabulary::DropOverwritten() {
+  if (std::erase_if(by_id_, [](const Entry& entry) { return entry.id == kOverwritten; }) > 0) {
+    FillSlots();
+  }
 }
 
 void Vocabulary::SortById() {
   if (std::ranges::is_sorted(by_id_, {}, &Entry::id)) return;
   std::ranges::sort(by_id_, {}, &Entry::id);
-  std::ranges::fill(slots_, Slot{0, 0});
-  for (uint32_t i = 0; i < by_id_.size(); ++i) FindSlot(Text(by_id_[i])).entry = i + 1;
+  FillSlots();
 }
 
 DoubleArrayTrie Vocabulary::MakeTrie() const {
@@ -84,15 +109,32 @@ size_t Vocabulary::longest_piece_bytes() const {
 }
 
 std::optional<int32_t> Vocabulary::Id(std::string_view piece) const {
-  const uint64_t hash = HashBytes(piece, seed_);
-  const auto tag = static_cast<uint32_t>(hash >> 32);
-  const size_t mask = slots_.size() - 1;
-  for (size_t i = hash & mask; slots_[i].entry != 0; i = (i + 1) & mask) {
-    if (slots_[i].tag != tag) continue;
-    const Entry& entry = by_id_[slots_[i].entry - 1];
-    if (Text(entry) == piece) return entry.id;
+  const Slot& slot = FindSlot(slots_, piece, HashBytes(piece, seed_));
+  if (slot.entry == 0) return std::nullopt;
+  return by_id_[slot.entry - 1].id;
+}
+
+void Vocabulary::FindIds(std::span<const std::string_view> pieces, std::span<int32_t> ids) const {
+  std::array<uint64_t, kAhead> hashes;
+  for (size_t first = 0; first < pieces.size(); first += kAhead) {
+    const auto block = pieces.subspan(first, std::min(kAhead, pieces.size() - first));
+    for (size_t i = 0; i < block.size(); ++i) {
+      hashes[i] = HashBytes(block[i], seed_);
+      __builtin_prefetch(&slots_[Home(slots_, hashes[i])]);
+    }
+    for (size_t i = 0; i < block.size(); ++i) {
+      const uint32_t entry = slots_[Home(slots_, hashes[i])].entry;
+      if (entry != 0) __builtin_prefetch(&by_id_[entry - 1]);
+    }
+    for (size_t i = 0; i < block.size(); ++i) {
+      const uint32_t entry = slots_[Home(slots_, hashes[i])].entry;
+      if (entry != 0) __builtin_prefetch(text_.data() + by_id_[entry - 1].begin);
+    }
+    for (size_t i = 0; i < block.size(); ++i) {
+      const Slot& slot = FindSlot(slots_, block[i], hashes[i]);
+      ids[first + i] = slot.entry == 0 ? -1 : by_id_[slot.entry - 1].id;
+    }
   }
-  return std::nullopt;
 }
 
 std::optional<std::string_view> Vocabulary::Piece(int32_t id) const {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,7 +24,12 @@ class Vocabulary {
   size_t size() const { return by_id_.size(); }
   int32_t max_id() const { return by_id_.empty() ? -1 : by_id_.back().id; }
   std::optional<int32_t> Id(std::string_view piece) const;
+  // ids[i] of pieces[i], -1 for what is no piece. The tables are larger than the caches: many
+  // lookups at once wait for memory together.
+  void FindIds(std::span<const std::string_view> pieces, std::span<int32_t> ids) const;
   std::optional<std::string_view> Piece(int32_t id) const;
+  // The pieces in the order of their ids; `index` is less than size().
+  std::string_view PieceAt(size_t index) const { return Text(by_id_[index]); }
   // Piece -> id, for those who walk byte by byte.
   DoubleArrayTrie MakeTrie() const;
   size_t longest_piece_bytes() const;
@@ -40,9 +46,12 @@ class Vocabulary {
   std::string_view Text(const Entry& entry) const {
     return std::string_view(text_).substr(entry.begin, entry.size);
   }
-  void Reserve(size_t num_pieces);
-  Slot& FindSlot(std::string_view piece);
+  // The slot of `piece`, or the free one where it belongs.
+  template <typename Slots>
+  auto& FindSlot(Slots& slots, std::string_view piece, uint64_t hash) const;
   void Add(std::string_view piece, int32_t id);
+  void FillSlots();
+  void DropOverwritten();
   void SortById();
 
   std::string text_;          // All pieces end to end.

@@ -25,6 +25,13 @@ float LargestMagnitude(std::span<const float> values) {
   return std::bit_cast<float>(largest);
 }
 
+void RotateWeights(std::span<const float> weights, size_t rotation, float* rotated) {
+  std::ranges::copy(weights, rotated);
+  Rotate({rotated, weights.size()}, rotation);
+  // H H^T = rotation * I
+  for (size_t i = 0; i < weights.size(); ++i) rotated[i] /= static_cast<float>(rotation);
+}
+
 float WeightScale(std::span<const float> weights) { return LargestMagnitude(weights) / 127.0f; }
 
 void QuantizeWeights(std::span<const float> weights, float scale, int8_t* quantized) {
@@ -33,6 +40,25 @@ void QuantizeWeights(std::span<const float> weights, float scale, int8_t* quanti
     const float q = std::nearbyint(weights[i] * inverse);
     quantized[i] = std::abs(q) <= 127.0f ? static_cast<int8_t>(q) : int8_t{0};
   }
+}
+
+float RotatedWeightScale(std::span<const float> weights, size_t rotation) {
+  float rotated[kMaxRotation];
+  float scales[2] = {};  // Of what has been seen, of the next block.
+  for (size_t first = 0; first < weights.size(); first += kMaxRotation) {
+    const size_t count = std::min(kMaxRotation, weights.size() - first);
+    RotateWeights(weights.subspan(first, count), rotation, rotated);
+    scales[1] = WeightScale({rotated, count});
+    scales[0] = LargestMagnitude(scales);  // NaN stays.
+  }
+  return scales[0];
+}
+
+void QuantizeRotatedWeights(std::span<const float> weights, size_t rotation, float scale,
+                            int8_t* quantized) {
+  float rotated[kMaxRotation];
+  RotateWeights(weights, rotation, rotated);
+  QuantizeWeights({rotated, weights.size()}, scale, quantized);
 }
 
 }  // namespace akin::kernels

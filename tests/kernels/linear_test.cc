@@ -32,6 +32,151 @@ double ExactEpilogue(Epilogue epilogue, double x, double y) {
 // share of the sum of magnitudes |x| |w|: the operands' own roundings.
 double OperandError(const Kernels& kernels) {
   constexpr double kBf16 = 1.0 / 256;  // Half a unit of eight significant bits.
+  const bool rows_rounded = kernels.linear.operand != OperandKind::kF32;
+  switch (kernels.precision) {
+    case Precision::kAuto:
+    case Precision::kF32: return 0.0;
+    case Precision::kBf16x3: return 4.0 * kBf16 * kBf16;
+    case Precision::kBf16: return rows_rounded ? kBf16 * (2.0 + kBf16) : kBf16;
+    case Precision::kW8:
+    case Precision::kInt8: return 0.0;  // Bounded by their scales instead.
+  }
+  return 0.0;
+}
+
+double LargestOf(std::span<const float> values) {
+  double largest = 0.0;
+  for (const float x : values) largest = std::max(largest, std::abs(double{x}));
+  return largest;
+}
+
+class Linear : public testing::TestWithParam<TierPrecision> {
+ protected:
+  Kernels kernels_ = SelectKernels(GetParam().isa, GetParam().precision).value();
+  std::mt19937 generator_{7};
+
+  LinearArgs Args(const TestOperand& input, const TestLinear& linear, MatrixView<float> output,
+                  Epilogue epilogue = Epilogue::kStore) const {
+    return {.input = input.operand(),
+            .linear = linear.packed(),
+            .output = {.f32 = output, .bf16 = {}},
+            .epilogue = epilogue,
+            .first_panel = 0,
+            .last_panel = NumPanels(kernels_, linear.packed().n)};
+  }
+
+  // Half a step of int8 for every rotated weight and, in int8, every rotated input (of bf16, in
+  // w8). A rotation of size b makes the largest value at most sqrt(b) times as large.
+  double ScaleError(MatrixView<const float> input, size_t i, MatrixView<const float> weight,
+                    size_t j) const {
+    const double k = static_cast<double>(weight.cols());
+    const double x = LargestOf(input.row(i)), w = LargestOf(weight.row(j));
+    double x_norm = 0.0, w_norm = 0.0;
+    for (const float v : input.row(i)) x_norm += double{v} * v;
+    for (const float v : weight.row(j)) w_norm += double{v} * v;
+    x_norm = std::sqrt(x_norm), w_norm = std::sqrt(w_norm);
+    // |x| |dw| + |dx| |w| + |dx| |dw| by Cauchy and Schwarz, in the rotated space.
+    const double step = std::sqrt(static_cast<double>(RotationOf(weight.cols()))) / 254.0 * 1.001;
+    const double dw = step * w * std::sqrt(k);
+    if (kernels_.precision == Precision::kW8) {
+      const double dx = x_norm / 256.0;
+      return x_norm * dw + dx * w_norm + dx * dw;
+    }
+    if (kernels_.precision == Precision::kInt8) {
+      const double dx = step * x * std::sqrt(k);
+      return x_norm * dw + dx * w_norm + dx * dw;
+    }
+    return 0.0;
+  }
+
+  // Largest error over the bound that sums of k products allow, over all cells; the worst cell is
+  // printed on failure.
+  void ExpectMatchesExact(size_t m, size_t n, size_t k, Epilogue epilogue) {
+    SCOPED_TRACE(testing::Message() << "m " << m << " n " << n << " k " << k << " epilogue "
+                                    << static_cast<int>(epilogue));
+    TestMatrix weight = TestMatrix(n, k, k).Fill(generator_, 0.5f);
+    TestMatrix bias = TestMatrix(1, n, n).Fill(generator_);
+    TestMatrix input = TestMatrix(m, k, k + 3).Fill(generator_);
+    TestMatrix output = TestMatrix(m, n, n + 5).Fill(generator_);
+    std::vector<float> before(m * n);
+    for (size_t i = 0; i < m; ++i)
+      std::ranges::copy(output.view().row(i), before.begin() + static_cast<long>(i * n));
+    const TestLinear linear(kernels_, weight.view(), bias.view().row(0));
+    const TestOperand operand(kernels_, input.view());
+
+    kernels_.linear.linear(Args(operand, linear, output.view(), epilogue));
+
+    EXPECT_TRUE(output.GuardsIntact());
+    constexpr double kEpsilon = std::numeric_limits<float>::epsilon() / 2;
+    double worst = 0.0;
+    size_t worst_row = 0, worst_col = 0;
+    for (size_t i = 0; i < m; ++i) {
+      for (size_t j = 0; j < n; ++j) {
+        double sum = bias.view()(0, j), magnitude = 0.0;
+        for (size_t kk = 0; kk < k; ++kk) {
+          const double product = double{input.view()(i, kk)} * weight.view()(j, kk);
+          sum += product;
+          magnitude += std::abs(product);
+        }
+        const double old = before[i * n + j];
+        // k + 2 roundings (scalar: two a step), each of at most epsilon of what has been summed,
+        // the operands' and the epilogue's own. GELU's slope is at most 1.13.
+        const double operands =
+            OperandError(kernels_) * magnitude + ScaleError(input.view(), i, weight.view(), j);
+        const double bound = (2.0 * static_cast<double>(k) + 4.0) * kEpsilon *
+                                 (magnitude + std::abs(double{bias.view()(0, j)}) + std::abs(old)) +
+                             1.13 * operands +
+                             (epilogue == Epilogue::kGelu || epilogue == Epilogue::kGeluTanh
+                                  ? 5e-7 + 4e-7 * std::abs(sum)
+                                  : 0.0);
+        const double error =
+            std::abs(output.view()(i, j) - ExactEpilogue(epilogue, sum, old)) / bound;
+        if (!(error <= worst)) worst = error, worst_row = i, worst_col = j;
+      }
+    }
+    EXPECT_LE(worst, 1.0) << "row " << worst_row << " column " << worst_col << ": "
+                          << output.view()(worst_row, worst_col);
+  }
+};
+
+// Tiers that read their rows as the reference does; others keep more of them.
+class LinearOfRoundedRows : public Linear {};
+// Tiers that write states in bf16.
+class LinearIntoBf16 : public Linear {};
+class LinearInF32 : public Linear {};
+
+TEST_P(Linear, MatchesExactSumsOnEveryRowCount) {
+  for (size_t m = 1; m <= 31; ++m) ExpectMatchesExact(m, 33, 40, Epilogue::kStore);
+}
+
+TEST_P(Linear, MatchesExactSumsOnEveryColumnCount) {
+  for (size_t n = 1; n <= 67; ++n) ExpectMatchesExact(5, n, 24, Epilogue::kStore);
+}
+
+TEST_P(Linear, MatchesExactSumsOnEveryDepth) {
+  for (size_t k = 1; k <= 35; ++k) ExpectMatchesExact(3, 34, k, Epilogue::kStore);
+  for (const size_t k : {63, 64, 65, 127, 128, 130, 192, 312, 384, 511, 512, 513, 700, 768, 1536})
+    ExpectMatchesExact(15, 40, k, Epilogue::kStore);
+}
+
+TEST_P(Linear, MatchesExactSumsWithEveryEpilogue) {
+  for (const Epilogue epilogue :
+       {Epilogue::kStore, Epilogue::kGelu, Epilogue::kGeluTanh, Epilogue::kRelu, Epilogue::kAdd}) {
+    for (const size_t m : {1, 7, 14, 15}) {
+      for (const size_t n : {1, 16, 31, 48, 65}) ExpectMatchesExact(m, n, 19, epilogue);
+    }
+  }
+}
+
+// Panels that together exceed the block kept in the L2 cache.
+TEST_P(Linear, MatchesExactSumsOnMoreThanOneBlockOfPanels) {
+  ExpectMatchesExact(20, 700, 384, Epilogue::kGelu);
+}
+
+// The same operands give the same sums, up to the roundings of sums: what is packed and quantized
+// here is what the reference packs and quantizes.
+TEST_P(LinearOfRoundedRows, MatchTheScalarTier) {
+  const Kernels scalar = SelectKernels(Isa::kScalar, kernels_.precision).value();
   for (const size_t k : {1, 7, 40, 129, 384, 1536}) {
     const size_t m = 9, n = 37;
     TestMatrix weight = TestMatrix(n, k, k).Fill(generator_, 0.5f);

@@ -1,0 +1,308 @@
+#include "kernel_cases.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <random>
+#include <sstream>
+
+#include "base/aligned_buffer.h"
+#include "encoder/activations.h"
+
+namespace akin::bench {
+namespace {
+
+using encoder::Activations;
+using kernels::Epilogue;
+using kernels::Kernels;
+
+constexpr size_t kHidden = 384, kHeadDim = 32, kIntermediate = 1536;
+
+// The same values in every run and on every machine.
+void Fill(MatrixView<float> matrix, unsigned seed, float scale) {
+  std::mt19937 generator(seed);
+  for (size_t r = 0; r < matrix.rows(); ++r) {
+    for (float& x : matrix.row(r))
+      x = scale * (static_cast<float>(generator() >> 8) * 0x1p-23f - 1.0f);
+  }
+}
+
+class OwnedMatrix {
+ public:
+  OwnedMatrix(size_t rows, size_t cols, unsigned seed, float scale = 1.0f)
+      : values_(rows * cols), view_(values_.data(), rows, cols) {
+    Fill(view_, seed, scale);
+  }
+  MatrixView<float> view() const { return view_; }
+
+ private:
+  std::vector<float> values_;
+  MatrixView<float> view_;
+};
+
+// `weight` [n, k] and `bias` [1, n] in the table's layout.
+class PackedWeights {
+ public:
+  PackedWeights(const Kernels& kernels, const OwnedMatrix& weight, const OwnedMatrix& bias)
+      : n_(weight.view().rows()),
+        k_(weight.view().cols()),
+        memory_(kernels::PackedBytes(kernels, n_, k_)) {
+    const size_t width = kernels.linear.panel_width, panels = kernels::NumPanels(kernels, n_);
+    std::byte* panel = memory_.As<std::byte>().data();
+    for (size_t p = 0; p < panels; ++p, panel += kernels.linear.panel_bytes(k_)) {
+      std::vector<float> rows(width * k_, 0.0f), panel_bias(width, 0.0f);
+      const size_t first = p * width, count = std::min(width, n_ - first);
+      for (size_t j = 0; j < count; ++j) {
+        std::ranges::copy(weight.view().row(first + j),
+                          rows.begin() + static_cast<ptrdiff_t>(j * k_));
+      }
+      std::copy_n(bias.view().data() + first, count, panel_bias.begin());
+      kernels.linear.pack_panel({rows.data(), width, k_}, panel_bias, panel);
+    }
+  }
+  kernels::PackedLinear packed() const {
+    return {.panels = memory_.As<std::byte>().data(), .n = n_, .k = k_};
+  }
+
+ private:
+  size_t n_, k_;
+  AlignedBuffer memory_;
+};
+
+// Activations with memory of their own.
+class OwnedActivations {
+ public:
+  OwnedActivations(size_t rows, size_t cols, Activations::Written written, const Kernels& kernels)
+      : activations_(rows, cols, written, kernels), memory_(activations_.bytes()) {
+    std::ranges::fill(memory_.As<std::byte>(), std::byte{});
+    activations_.Place(memory_.As<std::byte>().data());
+  }
+  const Activations& get() const { return activations_; }
+
+ private:
+  Activations activations_;
+  AlignedBuffer memory_;
+};
+
+std::string Difference(double error, double bound, size_t row, size_t column) {
+  if (error <= bound) return {};  // A NaN is not.
+  std::ostringstream out;
+  out << "row " << row << ", column " << column << " is " << error
+      << " away from the scalar table, "
+      << "allowed are " << bound;
+  return out.str();
+}
+
+// How far two tiers may be apart, as a share of the sum of magnitudes: where one of them rounds its
+// operands to bf16 and the other does not, by that; two ways to quantize differ by a step at ties.
+double OperandTolerance(Precision precision) {
+  switch (precision) {
+    case Precision::kAuto:
+    case Precision::kF32: return 0;
+    case Precision::kBf16x3: return 1.0 / (1 << 14);
+    case Precision::kBf16:
+    case Precision::kW8: return 1.0 / 128;
+    case Precision::kInt8: return 1.0 / 64;
+  }
+  return 0;
+}
+
+struct LinearShape {
+  const char* name;
+  size_t n, k;
+  Epilogue epilogue;
+};
+constexpr LinearShape kShapes[] = {{"qkv", 3 * kHidden, kHidden, Epilogue::kStore},
+                                   {"attention_out", kHidden, kHidden, Epilogue::kAdd},
+                                   {"ffn_up_gelu", kIntermediate, kHidden, Epilogue::kGelu},
+                                   {"ffn_up_no_gelu", kIntermediate, kHidden, Epilogue::kStore},
+                                   {"ffn_down", kHidden, kIntermediate, Epilogue::kAdd}};
+
+class LinearWork : public KernelWork {
+ public:
+  LinearWork(const Kernels& kernels, const LinearShape& shape, size_t m)
+      : kernels_(kernels),
+        shape_(shape),
+        m_(m),
+        rows_(m, shape.k, 1),
+        weight_(shape.n, shape.k, 2, 0.1f),
+        bias_(1, shape.n, 3),
+        packed_(kernels, weight_, bias_),
+        input_(m, shape.k, Activations::Written::kF32, kernels),
+        output_(m, shape.n, 0, 0.0f) {
+    for (size_t r = 0; r < m; ++r)
+      std::ranges::copy(rows_.view().row(r), input_.get().f32(m).row(r).begin());
+    if (input_.get().needs_preparing()) input_.get().Prepare(kernels, 0, m);
+  }
+
+  void Run() override {
+    kernels_.linear.linear({.input = input_.get().operand(m_),
+                            .linear = packed_.packed(),
+                            .output = {.f32 = output_.view(), .bf16 = {}},
+                            .epilogue = shape_.epilogue,
+                            .first_panel = 0,
+                            .last_panel = kernels::NumPanels(kernels_, shape_.n)});
+  }
+
+  std::string Check() override {
+    LinearWork scalar(kernels::ScalarKernels(kernels_.requested), shape_, m_);
+    scalar.Run();
+    Fill(output_.view(), 0, 0.0f);
+    Run();
+    for (size_t r = 0; r < m_; ++r) {
+      for (size_t c = 0; c < shape_.n; ++c) {
+        const double error = std::abs(double{output_.view()(r, c)} - scalar.output_.view()(r, c));
+        std::string difference = Difference(error, Bound(r, c), r, c);
+        if (!difference.empty()) return difference;
+      }
+    }
+    return {};
+  }
+
+ private:
+  // Two sums of k products in any order, and the epilogue's own rounding.
+  double Bound(size_t row, size_t column) const {
+    double magnitude = std::abs(bias_.view()(0, column));
+    for (size_t i = 0; i < shape_.k; ++i)
+      magnitude += std::abs(double{rows_.view()(row, i)} * weight_.view()(column, i));
+    constexpr double kEpsilon = std::numeric_limits<float>::epsilon();
+    const double sums = (2.0 * static_cast<double>(shape_.k) + 8.0) * kEpsilon;
+    return (sums + OperandTolerance(kernels_.requested)) * magnitude + 2e-6;
+  }
+
+  const Kernels kernels_;
+  const LinearShape shape_;
+  const size_t m_;
+  OwnedMatrix rows_, weight_, bias_;
+  PackedWeights packed_;
+  OwnedActivations input_;
+  OwnedMatrix output_;
+};
+
+// One head of one sequence, its query, key and value side by side as the encoder has them.
+template <typename T>
+class AttentionWork : public KernelWork {
+ public:
+  AttentionWork(const Kernels& kernels, const kernels::AttentionKernels<T>& attention,
+                size_t length)
+      : kernels_(kernels),
+        attention_(attention),
+        length_(length),
+        rows_(length, 3 * kHeadDim, 4),
+        typed_(length * 3 * kHeadDim),
+        context_(length, kHeadDim, 0, 0.0f),
+        scratch_(attention.scratch_floats(length, kHeadDim) * sizeof(float)) {
+    if constexpr (std::is_same_v<T, float>) {
+      std::copy_n(rows_.view().data(), typed_.size(), typed_.begin());
+    } else {
+      kernels.to_bf16(rows_.view(), {typed_.data(), length, 3 * kHeadDim});
+    }
+  }
+
+  void Run() override {
+    const MatrixView<const T> qkv(typed_.data(), length_, 3 * kHeadDim);
+    attention_.attention({.query = qkv.Columns(0, kHeadDim),
+                          .key = qkv.Columns(kHeadDim, kHeadDim),
+                          .value = qkv.Columns(2 * kHeadDim, kHeadDim),
+                          .context = {.f32 = context_.view(), .bf16 = {}},
+                          .scale = 1.0f / std::sqrt(static_cast<float>(kHeadDim)),
+                          .scratch = scratch_.As<float>()});
+  }
+
+  std::string Check() override {
+    const Kernels table = kernels::ScalarKernels(Precision::kF32);
+    AttentionWork<float> scalar(table, table.attention, length_);
+    scalar.Run();
+    Run();
+    const double bound = std::is_same_v<T, float> ? 1e-5 : 2e-2;  // Of values up to 1.
+    for (size_t r = 0; r < length_; ++r) {
+      for (size_t c = 0; c < kHeadDim; ++c) {
+        const double error = std::abs(double{context_.view()(r, c)} - scalar.context()(r, c));
+        std::string difference = Difference(error, bound, r, c);
+        if (!difference.empty()) return difference;
+      }
+    }
+    return {};
+  }
+
+  MatrixView<float> context() const { return context_.view(); }
+
+ private:
+  const Kernels kernels_;
+  const kernels::AttentionKernels<T> attention_;
+  const size_t length_;
+  OwnedMatrix rows_;
+  std::vector<T> typed_;
+  OwnedMatrix context_;
+  AlignedBuffer scratch_;
+};
+
+class LayerNormWork : public KernelWork {
+ public:
+  LayerNormWork(const Kernels& kernels, size_t m)
+      : kernels_(kernels), hidden_(m, kHidden, 5), weight_(1, kHidden, 6), bias_(1, kHidden, 7) {}
+
+  // In place: later runs normalize what is normalized already, which takes the same steps.
+  void Run() override {
+    kernels_.layer_norm({.hidden = hidden_.view(),
+                         .weight = weight_.view().data(),
+                         .bias = bias_.view().data(),
+                         .eps = 1e-12f});
+  }
+
+  std::string Check() override {
+    Fill(hidden_.view(), 5, 1.0f);
+    LayerNormWork scalar(kernels::ScalarKernels(Precision::kF32), hidden_.view().rows());
+    scalar.Run();
+    Run();
+    for (size_t r = 0; r < hidden_.view().rows(); ++r) {
+      for (size_t c = 0; c < kHidden; ++c) {
+        const double error = std::abs(double{hidden_.view()(r, c)} - scalar.hidden_.view()(r, c));
+        std::string difference = Difference(error, 2e-5, r, c);
+        if (!difference.empty()) return difference;
+      }
+    }
+    return {};
+  }
+
+ private:
+  const Kernels kernels_;
+  OwnedMatrix hidden_, weight_, bias_;
+};
+
+std::unique_ptr<KernelWork> MakeAttention(const Kernels& kernels, size_t length) {
+  if (kernels.attention_bf16.attention != nullptr)
+    return std::make_unique<AttentionWork<Bf16>>(kernels, kernels.attention_bf16, length);
+  return std::make_unique<AttentionWork<float>>(kernels, kernels.attention, length);
+}
+
+}  // namespace
+
+std::vector<KernelCase> KernelCases() {
+  constexpr size_t kRows[] = {1, 5, 14, 64, 512};
+  std::vector<KernelCase> cases;
+  for (const LinearShape& shape : kShapes) {
+    for (const size_t m : kRows) {
+      cases.push_back({.name = std::string("linear/") + shape.name + "/m:" + std::to_string(m),
+                       .operations = 2.0 * static_cast<double>(m * shape.n * shape.k),
+                       .is_product = true,
+                       .make = [shape, m](const Kernels& kernels) -> std::unique_ptr<KernelWork> {
+                         return std::make_unique<LinearWork>(kernels, shape, m);
+                       }});
+    }
+  }
+  for (const size_t length : {5, 14, 64, 128, 512}) {
+    cases.push_back({.name = "attention/length:" + std::to_string(length),
+                     .operations = 4.0 * static_cast<double>(length * length * kHeadDim),
+                     .make = [length](const Kernels& k) { return MakeAttention(k, length); }});
+  }
+  for (const size_t m : {14, 512}) {
+    cases.push_back({.name = "layer_norm/m:" + std::to_string(m),
+                     .make = [m](const Kernels& kernels) -> std::unique_ptr<KernelWork> {
+                       return std::make_unique<LayerNormWork>(kernels, m);
+                     }});
+  }
+  return cases;
+}
+
+}  // namespace akin::bench

@@ -1,0 +1,91 @@
+#!/usr/bin/env python3
+"""tools/count_instructions.py: the record, the table of changes, and a count under callgrind.
+
+    count_instructions_test.py [--program build/release/bench/count_kernels]
+"""
+import argparse
+import contextlib
+import io
+import pathlib
+import shutil
+import sys
+import tempfile
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tools"))
+import count_instructions as tool  # noqa: E402
+
+PROGRAM = None
+
+
+class Record(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.path = pathlib.Path(folder.name) / "counts.txt"
+
+    def test_it_reads_what_it_wrote(self):
+        counts = {("avx2", "linear/qkv/m:1"): 7, ("scalar", "layer_norm/m:14"): 9}
+        tool.write_record(self.path, "GCC 12", counts)
+        self.assertEqual(tool.read_record(self.path), ("GCC 12", counts))
+
+    def test_without_a_record_everything_is_new(self):
+        self.assertEqual(tool.read_record(self.path), ("", {}))
+        self.assertTrue(tool.table({}, {("avx2", "a"): 5})[0].endswith("new"))
+
+    def test_a_damaged_line_is_named(self):
+        self.path.write_text("avx2 linear/qkv/m:1 many\n", encoding="utf-8")
+        with self.assertRaisesRegex(tool.CountError, "line 1.*many"):
+            tool.read_record(self.path)
+
+    def test_changes_are_shown(self):
+        lines = tool.table({("avx2", "a"): 100, ("avx2", "b"): 100, ("avx2", "c"): 1},
+                           {("avx2", "a"): 100, ("avx2", "b"): 150})
+        self.assertEqual(len(lines[0].split()), 4)
+        self.assertIn("+50.00%", lines[1])
+        self.assertIn("gone", lines[2])
+
+    def test_the_record_of_the_repository_is_whole(self):
+        compiler, counts = tool.read_record(tool.RECORD)
+        self.assertTrue(compiler)
+        self.assertEqual({tier for tier, _ in counts}, set(tool.TIERS))
+        for tier, case in counts:
+            self.assertTrue(tool.CASES.fullmatch(case), case)
+
+
+class Count(unittest.TestCase):
+    def setUp(self):
+        if PROGRAM is None or not PROGRAM.exists():
+            self.skipTest("count_kernels is not built")
+        if not shutil.which("valgrind"):
+            self.skipTest("valgrind is not installed")
+
+    def test_the_same_kernel_has_the_same_count_and_more_rows_have_more(self):
+        one = tool.count(PROGRAM, "linear/qkv/m:1", "scalar")
+        self.assertEqual(tool.count(PROGRAM, "linear/qkv/m:1", "scalar"), one)
+        self.assertGreater(tool.count(PROGRAM, "linear/qkv/m:5", "scalar"), 4 * one)
+        self.assertGreater(one, 1152 * 384 / 4)  # The products were computed, and more than once a lane.
+
+    def test_a_case_or_tier_that_is_none_is_an_error(self):
+        for case, tier in (("linear/nothing/m:1", "scalar"), ("linear/qkv/m:1", "mmx")):
+            with self.assertRaises(tool.CountError):
+                tool.count(PROGRAM, case, tier)
+
+    def test_update_writes_the_record_and_a_second_run_finds_no_change(self):
+        with tempfile.TemporaryDirectory() as folder:
+            args = ["--program", str(PROGRAM), "--record", f"{folder}/r.txt", "--only", "layer_norm"]
+            with contextlib.redirect_stdout(io.StringIO()):
+                tool.main([*args, "--update"])
+            out = io.StringIO()
+            with contextlib.redirect_stdout(out):
+                tool.main(args)
+            self.assertEqual(len(out.getvalue().splitlines()), len(tool.TIERS))
+            self.assertNotIn("%", out.getvalue())
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--program", type=pathlib.Path)
+    known, rest = parser.parse_known_args()
+    PROGRAM = known.program
+    unittest.main(argv=[sys.argv[0], *rest])

@@ -141,6 +141,7 @@ Application MakeApplication() {
   AddInfoCommand(app, application.verbs);
   AddDoctorCommand(app, application.verbs);
   AddBenchCommand(app, application.verbs);
+  AddTuneCommand(app, application.verbs);
   AddCompletionCommand(app, application.verbs);
   AddHelpCommand(app, application.verbs);
   for (CLI::App* verb : app.get_subcommands({})) UnmarkValuesOf(*verb);

@@ -3,21 +3,23 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
-#include <cstring>
+#include <set>
 
 #include "akin/system.h"
 
+#include "cli/bench_compare.h"
+#include "cli/bench_html.h"
+#include "cli/bench_measure.h"
+#include "cli/bench_report.h"
 #include "cli/bench_texts.h"
 #include "cli/command.h"
 #include "cli/exit_status.h"
-#include "cli/json_writer.h"
 #include "cli/model_access.h"
+#include "cli/output_file.h"
 #include "cli/process_clock.h"
+#include "cli/progress.h"
 #include "cli/strings.h"
 #include "cli/terminal.h"
-#include "cli/utf8.h"
-#include "cli/version.h"
 
 namespace akin::cli {
 namespace {
@@ -25,215 +27,288 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr size_t kMostTexts = 1'000'000;
-constexpr size_t kCheckedTexts = 32;
-constexpr double kUnitTolerance = 1e-5;
+// Nearest neighbours are looked for by comparing all pairs.
+constexpr size_t kMostQualityTexts = 1'000;
 // A built-in set of 32 texts is repeated until a run has some thousand tokens.
 constexpr int kBuiltInRepeats = 8;
+constexpr std::string_view kBuiltIn = "built-in sentences";
+const BenchPlan kFullPlan{.rounds = 7, .calls = 2000, .seconds_per_length = 2};
 
 struct BenchArguments {
   ModelArguments model;
   TextArguments text;
   std::string input;
   std::string field = "text";
-  int queries = 200;
-  int warmup = 20;
-  int runs = 3;
-  bool json = false;
-  bool peer = false;
+  int queries = 0, warmup = 20, runs = 0;  // 0: the plan's own.
+  bool full = false, quiet = false, peer = false;
+  std::vector<std::string> precisions;
+  std::vector<int> thread_counts;
+  std::optional<std::string> json;
+  std::string html, compare;
+  double fail_below = 0;
 };
 
-struct BenchReport {
-  double first_vector_ms = 0;     // Load and one text.
-  std::optional<double> cold_ms;  // The same from the start of the process.
-  double p50_ms = 0, p95_ms = 0, p99_ms = 0;
-  double texts_per_second = 0;  // The median run.
-  double tokens_per_second = 0;
-  int64_t texts = 0, tokens = 0, truncated = 0;
-  double worst_length_error = 0;
-  size_t checked_texts = 0;
-};
-
-double MillisecondsSince(Clock::time_point start) {
-  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+BenchPlan PlanOf(const BenchArguments& arguments) {
+  BenchPlan plan = arguments.full ? kFullPlan : BenchPlan{};
+  if (arguments.queries > 0) plan.calls = arguments.queries;
+  if (arguments.runs > 0) plan.rounds = arguments.runs;
+  plan.warmup = arguments.warmup;
+  return plan;
 }
 
-Result<std::vector<std::string>> ReadTexts(const BenchArguments& arguments) {
+// --- The texts -----------------------------------------------------------------------------------
+
+struct Corpus {
+  std::string name;
   std::vector<std::string> texts;
+  std::vector<std::string> quality_texts;  // All different.
+};
+
+// The sentences, and each together with the one behind it: near neighbours to tell apart.
+std::vector<std::string> BuiltInQualityTexts() {
+  std::vector<std::string> texts;
+  const auto sentences = BuiltInTexts();
+  for (size_t i = 0; i < sentences.size(); ++i) {
+    const std::string_view next = sentences[(i + 1) % sentences.size()];
+    texts.emplace_back(sentences[i]);
+    texts.push_back(StrCat(sentences[i], ' ', next));
+    texts.push_back(StrCat(sentences[i].substr(0, sentences[i].rfind(' ')), ' ', next));
+  }
+  return texts;
+}
+
+std::vector<std::string> Different(std::span<const std::string> texts) {
+  std::set<std::string_view> seen;
+  std::vector<std::string> out;
+  for (const std::string& text : texts) {
+    if (out.size() == kMostQualityTexts) break;
+    if (seen.insert(text).second) out.push_back(text);
+  }
+  return out;
+}
+
+Result<Corpus> ReadCorpus(const BenchArguments& arguments) {
+  Corpus corpus;
   if (arguments.input.empty()) {
+    corpus.name = kBuiltIn;
     for (int i = 0; i < kBuiltInRepeats; ++i) {
-      texts.insert(texts.end(), BuiltInTexts().begin(), BuiltInTexts().end());
+      corpus.texts.insert(corpus.texts.end(), BuiltInTexts().begin(), BuiltInTexts().end());
     }
-    return texts;
+    corpus.quality_texts = BuiltInQualityTexts();
+    return corpus;
   }
   SourceOptions options;
-  options.input = arguments.input;
+  options.input = corpus.name = arguments.input;
   options.field = arguments.field;
   const bool plain = arguments.input.ends_with(".txt");
   options.format = plain ? LineFormat::kPlain : LineFormat::kJson;
   AKIN_TRY_ASSIGN(auto source, OpenTextSource(options, nullptr));
   AKIN_TRY_ASSIGN(TextChunk all, ReadAllTexts(*source, kMostTexts));
   if (all.texts.empty()) return InvalidInput(arguments.input, ": holds no text");
-  return std::move(all.texts);
+  corpus.texts = std::move(all.texts);
+  corpus.quality_texts = Different(corpus.texts);
+  return corpus;
 }
 
-Error Wrong(std::string_view what) {
-  return MakeError(ErrorCode::kInternal, "the check before timing failed: ", what);
+// --- The settings --------------------------------------------------------------------------------
+
+std::vector<std::string> PrecisionsOf(const BenchArguments& arguments) {
+  if (!arguments.precisions.empty()) return arguments.precisions;
+  if (!arguments.full || arguments.model.precision != "auto") return {arguments.model.precision};
+  std::vector<std::string> names = PrecisionNames();
+  std::erase(names, "auto");
+  return names;
 }
 
-bool SameBits(std::span<const float> a, std::span<const float> b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size_bytes()) == 0;
+// 1, 2, 4, ... and all of them for --full; 0 is the model's own choice.
+std::vector<int> ThreadCountsOf(const BenchArguments& arguments) {
+  if (!arguments.thread_counts.empty()) return arguments.thread_counts;
+  if (!arguments.full || arguments.model.threads > 0) return {arguments.model.threads};
+  const int most = DescribeSystem().threads.count;
+  std::vector<int> counts;
+  for (int n = 1; n < most; n *= 2) counts.push_back(n);
+  counts.push_back(most);
+  return counts;
 }
 
-// What is timed is right: finite, of length 1 where that is promised, the same alone as in a batch.
-Status CheckVectors(const Embedder& embedder, std::span<const std::string> texts,
-                    const EmbedOptions& options, BenchReport& report) {
-  const auto checked = texts.first(std::min(texts.size(), kCheckedTexts));
-  AKIN_TRY_ASSIGN(const Embeddings together, embedder.Embed(checked, options));
-  const bool unit = options.normalize.value_or(embedder.Info().normalize);
-  for (size_t i = 0; i < checked.size(); ++i) {
-    double squares = 0;
-    for (float x : together[i]) squares += static_cast<double>(x) * x;
-    if (!std::isfinite(squares)) return Wrong("a value is not finite");
-    const double error = std::abs(std::sqrt(squares) - 1);
-    if (unit && error > kUnitTolerance) return Wrong("a vector does not have length 1");
-    if (unit) report.worst_length_error = std::max(report.worst_length_error, error);
-    AKIN_TRY_ASSIGN(const Embeddings alone, embedder.Embed(checked.subspan(i, 1), options));
-    if (embedder.Info().batch_invariant && !SameBits(alone[0], together[i])) {
-      return Wrong("a text has other bits alone than in a batch");
+bool RunsAlready(const ModelInfo& info, std::span<const Embedder> embedders) {
+  return std::ranges::any_of(embedders, [&info](const Embedder& e) {
+    return e.Info().precision == info.precision && e.Info().num_threads == info.num_threads;
+  });
+}
+
+// Every precision with every number of threads. What was not asked for by name and cannot run here
+// is left out and said.
+Result<std::vector<Embedder>> LoadSettings(const BenchArguments& arguments, BenchReport& report) {
+  std::vector<Embedder> embedders;
+  for (const std::string& precision : PrecisionsOf(arguments)) {
+    for (const int threads : ThreadCountsOf(arguments)) {
+      ModelArguments model = arguments.model;
+      model.precision = precision;
+      model.threads = threads;
+      auto embedder = LoadEmbedder(model);
+      if (embedder && RunsAlready(embedder->Info(), embedders)) {
+        report.left_out.push_back(StrCat(precision, ": runs as ", embedder->Info().precision,
+                                         " here, which is measured already"));
+        break;
+      }
+      if (embedder) {
+        embedders.push_back(*std::move(embedder));
+      } else if (embedders.empty() || !arguments.precisions.empty()) {
+        return Unexpected(std::move(embedder).error());
+      } else {
+        report.left_out.push_back(StrCat(precision, ": ", embedder.error().message()));
+        break;
+      }
     }
   }
-  report.checked_texts = checked.size();
-  return {};
+  return embedders;
 }
 
-Status MeasureQueries(const Embedder& embedder, const BenchArguments& arguments,
+// The vectors that all others are measured against.
+Result<Embeddings> ReferenceVectors(const BenchArguments& arguments,
+                                    std::span<const Embedder> embedders,
+                                    std::span<const std::string> texts,
+                                    const EmbedOptions& options) {
+  for (const Embedder& embedder : embedders) {
+    if (embedder.Info().precision == PrecisionName(Precision::kF32))
+      return embedder.Embed(texts, options);
+  }
+  ModelArguments model = arguments.model;
+  model.precision = PrecisionName(Precision::kF32);
+  AKIN_TRY_ASSIGN(const Embedder embedder, LoadEmbedder(model));
+  return embedder.Embed(texts, options);
+}
+
+Status MeasureQuality(const BenchArguments& arguments, std::span<const Embedder> embedders,
                       std::span<const std::string> texts, const EmbedOptions& options,
                       BenchReport& report) {
-  std::vector<double> ms;
-  for (int i = -arguments.warmup; i < arguments.queries; ++i) {
-    const size_t at = static_cast<size_t>(i + arguments.warmup) % texts.size();
-    const auto start = Clock::now();
-    AKIN_TRY(embedder.Embed(texts.subspan(at, 1), options));
-    if (i >= 0) ms.push_back(MillisecondsSince(start));
-  }
-  report.p50_ms = Quantile(ms, 0.50);
-  report.p95_ms = Quantile(ms, 0.95);
-  report.p99_ms = Quantile(ms, 0.99);
-  return {};
-}
-
-Status MeasureThroughput(const Embedder& embedder, const BenchArguments& arguments,
-                         std::span<const std::string> texts, const EmbedOptions& options,
-                         BenchReport& report) {
-  std::vector<double> seconds;
-  for (int run = 0; run < arguments.runs; ++run) {
-    const auto start = Clock::now();
-    AKIN_TRY_ASSIGN(const Embeddings embeddings, embedder.Embed(texts, options));
-    seconds.push_back(MillisecondsSince(start) / 1e3);
-    report.tokens = embeddings.usage().total_tokens;
-    report.truncated = embeddings.usage().truncated_texts;
-  }
-  const double median = Quantile(seconds, 0.5);
-  report.texts = static_cast<int64_t>(texts.size());
-  report.texts_per_second = static_cast<double>(report.texts) / median;
-  report.tokens_per_second = static_cast<double>(report.tokens) / median;
-  return {};
-}
-
-std::string ReportText(const BenchReport& report, const ModelInfo& info,
-                       const BenchArguments& arguments) {
-  const SystemInfo system = DescribeSystem();
-  std::string out;
-  const auto line = [&out](std::string_view name, const std::string& value) {
-    out += StrCat(PadToWidth(name, 14), value, '\n');
+  const auto is_f32 = [](const SettingReport& s) {
+    return s.precision == PrecisionName(Precision::kF32);
   };
-  line("machine", StrCat(system.cpu, ", ", info.isa, ", ", Counted(info.num_threads, "thread")));
-  line("program", VersionText());
-  line("model", StrCat(info.model, ", ", info.backend, ", ", info.precision));
-  line("checked", StrCat(Counted(static_cast<int64_t>(report.checked_texts), "text"), ": finite, ",
-                         info.normalize ? "length 1, " : "",
-                         info.batch_invariant ? "same bits alone and in a batch" : "right"));
-  line("load", StrCat(Fixed(info.load_ms, 1), " ms; first vector after ",
-                      Fixed(report.first_vector_ms, 1), " ms",
-                      report.cold_ms ? StrCat(", ", Fixed(*report.cold_ms, 0),
-                                              " ms from process start (to 10 ms)")
-                                     : ""));
-  line("one query",
-       StrCat("P50 ", Fixed(report.p50_ms, 3), " ms  P95 ", Fixed(report.p95_ms, 3), " ms  P99 ",
-              Fixed(report.p99_ms, 3), " ms  (", Counted(arguments.queries, "call"), ')'));
-  line("many texts", StrCat(Grouped(std::llround(report.texts_per_second)), " texts/s  ",
-                            Grouped(std::llround(report.tokens_per_second)), " tokens/s  (",
-                            Counted(report.texts, "text"), ", ", Counted(report.tokens, "token"),
-                            ", median of ", Counted(arguments.runs, "run"), ')'));
-  if (report.truncated > 0) line("cut", Counted(report.truncated, "text"));
-  line("memory", StrCat(Grouped(PeakMemoryBytes() >> 20), " MiB at most"));
-  return out;
+  if (std::ranges::all_of(report.settings, is_f32)) return {};
+  AKIN_TRY_ASSIGN(const Embeddings f32, ReferenceVectors(arguments, embedders, texts, options));
+  for (size_t s = 0; s < embedders.size(); ++s) {
+    if (is_f32(report.settings[s])) continue;
+    AKIN_TRY_ASSIGN(const Embeddings vectors, embedders[s].Embed(texts, options));
+    AKIN_TRY_ASSIGN(report.settings[s].quality, CompareVectors(f32, vectors));
+  }
+  return {};
 }
 
-std::string ReportJson(const BenchReport& report, const ModelInfo& info) {
-  const SystemInfo system = DescribeSystem();
-  JsonObject out;
-  out.Add("cpu", system.cpu)
-      .Add("isa", info.isa)
-      .Add("threads", info.num_threads)
-      .Add("compiler", system.compiler)
-      .Add("version", system.version)
-      .Add("revision", Revision())
-      .Add("model", info.model)
-      .Add("backend", info.backend)
-      .Add("precision", info.precision)
-      .Add("checked_texts", static_cast<int64_t>(report.checked_texts))
-      .Add("worst_length_error", report.worst_length_error)
-      .Add("load_ms", info.load_ms)
-      .Add("first_vector_ms", report.first_vector_ms);
-  if (report.cold_ms) out.Add("process_start_to_first_vector_ms", *report.cold_ms);
-  return out.Add("query_p50_ms", report.p50_ms)
-             .Add("query_p95_ms", report.p95_ms)
-             .Add("query_p99_ms", report.p99_ms)
-             .Add("texts", report.texts)
-             .Add("tokens", report.tokens)
-             .Add("truncated_texts", report.truncated)
-             .Add("texts_per_second", report.texts_per_second)
-             .Add("tokens_per_second", report.tokens_per_second)
-             .Add("peak_memory_bytes", PeakMemoryBytes())
-             .str() +
-         '\n';
+// --- The report ----------------------------------------------------------------------------------
+
+Status WriteFile(const std::string& path, std::string_view text) {
+  AKIN_TRY_ASSIGN(OutputFile file, OutputFile::Create(path));
+  AKIN_TRY(file.Write(text));
+  return file.Commit();
+}
+
+bool IsStdout(const std::string& path) { return path.empty() || path == "-"; }
+
+Status WriteReport(const BenchArguments& arguments, const BenchReport& report) {
+  if (!arguments.html.empty()) AKIN_TRY(WriteFile(arguments.html, ReportHtml(report)));
+  if (arguments.json) {
+    if (IsStdout(*arguments.json)) return WriteToStdout(ReportJson(report));
+    AKIN_TRY(WriteFile(*arguments.json, ReportJson(report)));
+  }
+  return arguments.html == "-" ? Status() : WriteToStdout(ReportText(report));
+}
+
+// Whether some figure is slower than --fail-below allows, by more than the noise; says which.
+bool TooSlow(const BenchArguments& arguments, const BenchReport& report) {
+  bool slow = false;
+  for (const BenchChange& change : report.changes) {
+    if (!change.beyond_noise || change.speedup >= arguments.fail_below) continue;
+    SayOnStderr(StrCat(change.what, " runs at ", Fixed(change.speedup, 2), " x of ",
+                       report.compared_with, ", allowed are ", Fixed(arguments.fail_below, 2)));
+    slow = true;
+  }
+  return slow;
 }
 
 VerbResult Bench(const BenchArguments& arguments) {
   const auto start = Clock::now();
-  AKIN_TRY_ASSIGN(const Embedder embedder, LoadEmbedder(arguments.model));
+  const auto since_start = [start] {
+    return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+  };
   if (arguments.peer) {
-    AKIN_TRY(ServePeer(embedder, MillisecondsSince(start) / 1e3));
+    AKIN_TRY_ASSIGN(const Embedder embedder, LoadEmbedder(arguments.model));
+    AKIN_TRY(ServePeer(embedder, since_start() / 1e3));
     return kSuccess;
   }
+  if (arguments.fail_below > 0 && arguments.compare.empty()) {
+    return InvalidInput("--fail-below needs a report to compare with: --compare FILE");
+  }
   const EmbedOptions options = arguments.text.ToEmbedOptions();
-  BenchReport report;
-  AKIN_TRY(embedder.Embed({BuiltInTexts().front()}, options));
-  report.first_vector_ms = MillisecondsSince(start);
-  report.cold_ms = MillisecondsSinceProcessStart();
-  AKIN_TRY_ASSIGN(const std::vector<std::string> texts, ReadTexts(arguments));
-  AKIN_TRY(CheckVectors(embedder, texts, options, report));
-  AKIN_TRY(MeasureQueries(embedder, arguments, texts, options, report));
-  AKIN_TRY(MeasureThroughput(embedder, arguments, texts, options, report));
-  const ModelInfo& info = embedder.Info();
-  AKIN_TRY(WriteToStdout(arguments.json ? ReportJson(report, info)
-                                        : ReportText(report, info, arguments)));
-  return kSuccess;
+  BenchReport report{.machine = DescribeMachine(), .date = UtcNow()};
+  StatusLine status(arguments.quiet);
+  const auto say = [&status](std::string_view text) { status.Show(text); };
+  AKIN_TRY_ASSIGN(const std::vector<Embedder> embedders, LoadSettings(arguments, report));
+  AKIN_TRY(embedders.front().Embed({BuiltInTexts().front()}, options));
+  if (embedders.size() == 1) report.cold_ms = MillisecondsSinceProcessStart();
+  report.first_vector_ms = since_start();
+  report.model = embedders.front().Info();
+  AKIN_TRY_ASSIGN(const Corpus corpus, ReadCorpus(arguments));
+  report.corpus = corpus.name;
+  for (const Embedder& embedder : embedders) {
+    AKIN_TRY(CheckVectors(embedder, corpus.texts, options, report));
+  }
+  AKIN_TRY(MeasureSettings(embedders, corpus.texts, options, PlanOf(arguments), say, report));
+  AKIN_TRY(MeasureQuality(arguments, embedders, corpus.quality_texts, options, report));
+  report.peak_memory_bytes = PeakMemoryBytes();
+  if (!arguments.compare.empty()) AKIN_TRY(CompareWithReport(arguments.compare, report));
+  status.Erase();
+  AKIN_TRY(WriteReport(arguments, report));
+  return TooSlow(arguments, report) ? kSlower : kSuccess;
 }
 
 constexpr char kExamples[] =
     "  akin bench\n"
     "  akin bench --input texts.jsonl --threads 1 --json\n"
-    "  akin bench --model path/to/model --queries 1000\n";
+    "  akin bench --full --json new.json --html new.html\n"
+    "  akin bench --compare old.json --fail-below 0.9\n";
+
+void AddMeasureOptions(CLI::App& verb, BenchArguments& arguments) {
+  const CLI::Validator counts = Between(1, 1'000'000);
+  verb.add_flag("--full", arguments.full,
+                "Every precision and several numbers of threads, for minutes instead of seconds");
+  verb.add_option("--precisions", arguments.precisions, "Precisions to measure side by side")
+      ->type_name("A,B")
+      ->delimiter(',')
+      ->check(CLI::IsMember(PrecisionNames()).description(""));
+  verb.add_option("--thread-counts", arguments.thread_counts, "Numbers of threads, side by side")
+      ->type_name("N,M")
+      ->delimiter(',')
+      ->check(Between(1, 1024));
+  verb.add_option("--queries", arguments.queries, "Calls with one text, for each length")
+      ->type_name("N")
+      ->check(counts);
+  verb.add_option("--warmup", arguments.warmup, "Calls before them")
+      ->type_name("N")
+      ->check(Between(0, 1'000'000));
+  verb.add_option("--runs", arguments.runs, "Rounds over everything")
+      ->type_name("N")
+      ->check(counts);
+}
+
+void AddReportOptions(CLI::App& verb, BenchArguments& arguments) {
+  verb.add_option_function<std::string>(
+          "--json", [&arguments](const std::string& path) { arguments.json = path; },
+          "Write one object; without a file, to standard output")
+      ->type_name("[FILE]")
+      ->expected(0, 1);
+  verb.add_option("--html", arguments.html, "Write a page with plots")->type_name("FILE");
+  verb.add_option("--compare", arguments.compare, "A report of --json to set this run beside")
+      ->type_name("FILE");
+  verb.add_option("--fail-below", arguments.fail_below,
+                  "Exit with 1 if a figure's speed falls below this share of the other report's")
+      ->type_name("RATIO")
+      ->check(CLI::Range(0.001, 100.0).description(""));
+  verb.add_flag("--quiet", arguments.quiet, "No progress on the terminal");
+}
 
 }  // namespace
-
-double Quantile(std::vector<double> values, double q) {
-  std::ranges::sort(values);
-  const auto at = static_cast<size_t>(q * static_cast<double>(values.size()));
-  return values[std::min(values.size() - 1, at)];
-}
 
 void AddBenchCommand(CLI::App& app, Verbs& verbs) {
   CLI::App& verb = AddVerb(app, "bench", "Measure the speed of a model here", kExamples);
@@ -245,15 +320,8 @@ void AddBenchCommand(CLI::App& app, Verbs& verbs) {
       ->type_name("NAME");
   arguments->model.AddTo(verb);
   arguments->text.AddTo(verb);
-  const CLI::Validator counts = Between(1, 1'000'000);
-  verb.add_option("--queries", arguments->queries, "Calls with one text that are timed")
-      ->type_name("N")
-      ->check(counts);
-  verb.add_option("--warmup", arguments->warmup, "Calls before them")
-      ->type_name("N")
-      ->check(Between(0, 1'000'000));
-  verb.add_option("--runs", arguments->runs, "Runs over all texts")->type_name("N")->check(counts);
-  verb.add_flag("--json", arguments->json, "Print one object");
+  AddMeasureOptions(verb, *arguments);
+  AddReportOptions(verb, *arguments);
   verb.add_flag("--peer", arguments->peer,
                 "Serve the benchmark harness: JSON lines on standard input and output");
   verbs[&verb] = [arguments] { return Bench(*arguments); };

@@ -1,10 +1,6 @@
 // Parts of `akin bench` that stand apart.
 #pragma once
 
-#include <span>
-#include <string>
-#include <vector>
-
 #include "akin/embedder.h"
 #include "akin/result.h"
 
@@ -22,8 +18,5 @@ namespace akin::cli {
 // {"unsupported":"..."}. `pad_to` is answered without padding: vectors do not depend on it, and
 // Akin has none.
 Status ServePeer(const Embedder& embedder, double load_seconds);
-
-// The value below which the share `q` of `values` lies; `values` is not empty.
-double Quantile(std::vector<double> values, double q);
 
 }  // namespace akin::cli

@@ -28,6 +28,7 @@ void AddTokenizeCommand(CLI::App& app, Verbs& verbs);
 void AddInfoCommand(CLI::App& app, Verbs& verbs);
 void AddDoctorCommand(CLI::App& app, Verbs& verbs);
 void AddBenchCommand(CLI::App& app, Verbs& verbs);
+void AddTuneCommand(CLI::App& app, Verbs& verbs);
 void AddCompletionCommand(CLI::App& app, Verbs& verbs);
 void AddHelpCommand(CLI::App& app, Verbs& verbs);
 

@@ -28,6 +28,7 @@ struct ModelCheck {
   std::string folder;             // Empty: not found.
   std::optional<ModelInfo> info;  // None: not loaded.
   std::optional<Error> error;
+  std::optional<Tuning> tuning;  // What of akin tune is used.
 };
 
 ModelCheck CheckModel(const ModelArguments& arguments) {
@@ -40,7 +41,7 @@ ModelCheck CheckModel(const ModelArguments& arguments) {
   const auto folder = FindModel(check.name);
   if (!folder) return fail(folder.error());
   check.folder = *folder;
-  const auto embedder = LoadEmbedder(arguments);
+  const auto embedder = LoadEmbedder(arguments, &check.tuning);
   if (!embedder) return fail(embedder.error());
   check.info = embedder->Info();
   if (const Status health = embedder->Health(); !health) return fail(health.error());
@@ -90,6 +91,7 @@ std::string LocationsJson(const std::vector<ModelLocation>& locations) {
 std::string ModelJson(const ModelCheck& check) {
   JsonObject out;
   out.Add("name", check.name).Add("folder", check.folder).Add("ok", !check.error);
+  out.Add("tuned", check.tuning.has_value());
   if (check.info) out.Add("isa", check.info->isa).Add("load_ms", check.info->load_ms);
   if (check.error) {
     out.AddRaw("error", JsonObject()
@@ -180,6 +182,8 @@ void AddModel(Page& page, const ModelCheck& check) {
                StrCat("loaded in ", Fixed(check.info->load_ms, 1), " ms, runs on ",
                       check.info->backend, ", ", check.info->precision, ", ", check.info->isa));
   }
+  page.Note(check.tuning ? StrCat("tuned: ", Described(*check.tuning))
+                         : "not tuned for this machine (akin tune)");
   if (check.error) {
     page.Check(false, check.error->message());
   } else {

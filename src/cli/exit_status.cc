@@ -47,6 +47,7 @@ int ExitStatusOf(ErrorCode code) { return RowOf(code).status; }
 std::string ExitStatusHelp() {
   std::string out = "Exit statuses, the same for every command:\n";
   AppendRow(out, kSuccess, "", "everything asked for was done");
+  AppendRow(out, kSlower, "", "akin bench: a figure is slower than --fail-below allows");
   for (const ExitRow& row : kTable) {
     if (row.status < kSignalBase) AppendRow(out, row.status, row.category, row.meaning);
   }

@@ -16,7 +16,7 @@ struct InfoArguments {
 };
 
 // The field names are those of the library, also for other languages' providers.
-std::string InfoJson(const ModelInfo& info) {
+std::string InfoJson(const ModelInfo& info, bool tuned) {
   return JsonObject()
       .Add("model", info.model)
       .Add("path", info.path)
@@ -37,12 +37,13 @@ std::string InfoJson(const ModelInfo& info) {
       .Add("isa", info.isa)
       .Add("num_threads", info.num_threads)
       .Add("batch_tokens", info.batch_tokens)
+      .Add("tuned", tuned)
       .Add("batch_invariant", info.batch_invariant)
       .Add("load_ms", info.load_ms)
       .str();
 }
 
-std::string InfoText(const ModelInfo& info) {
+std::string InfoText(const ModelInfo& info, const std::optional<Tuning>& tuning) {
   std::string out;
   const auto line = [&out](std::string_view name, const std::string& value) {
     out += StrCat(PadToWidth(name, 14), value, '\n');
@@ -60,15 +61,18 @@ std::string InfoText(const ModelInfo& info) {
                          Counted(info.num_threads, "thread"), ", batches of ",
                          Grouped(info.batch_tokens), " tokens"));
   line("precision", StrCat(info.precision, " (", info.precision_reason, ")"));
+  if (tuning) line("tuned", StrCat(Described(*tuning), ", found by akin tune on ", tuning->date));
   line("same bits", info.batch_invariant ? "alone and in any batch" : "not promised over batches");
   line("loaded in", StrCat(Fixed(info.load_ms, 1), " ms"));
   return out;
 }
 
 VerbResult Info(const InfoArguments& arguments) {
-  AKIN_TRY_ASSIGN(const Embedder embedder, LoadEmbedder(arguments.model));
+  std::optional<Tuning> tuning;
+  AKIN_TRY_ASSIGN(const Embedder embedder, LoadEmbedder(arguments.model, &tuning));
   const ModelInfo& info = embedder.Info();
-  AKIN_TRY(WriteToStdout(arguments.json ? InfoJson(info) + '\n' : InfoText(info)));
+  AKIN_TRY(WriteToStdout(arguments.json ? InfoJson(info, tuning.has_value()) + '\n'
+                                        : InfoText(info, tuning)));
   return kSuccess;
 }
 

@@ -30,7 +30,12 @@ std::string_view ModelNameOf(const ModelArguments& arguments) {
   return arguments.model.empty() ? kDefaultModel : std::string_view(arguments.model);
 }
 
-Result<Embedder> LoadEmbedder(const ModelArguments& arguments) {
+Result<Embedder> LoadEmbedder(const ModelArguments& arguments, std::optional<Tuning>* tuning) {
+  AKIN_TRY(arguments.ToLoadOptions());  // A wrong option is said before anything is looked up.
+  return LoadUntuned(WithTuning(arguments, tuning));
+}
+
+Result<Embedder> LoadUntuned(const ModelArguments& arguments) {
   AKIN_TRY_ASSIGN(const LoadOptions options, arguments.ToLoadOptions());
   return Embedder::Load(ModelNameOf(arguments), options);
 }

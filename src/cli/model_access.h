@@ -1,6 +1,7 @@
 // The engine as the verbs use it.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -8,12 +9,18 @@
 
 #include "cli/command.h"
 #include "cli/text_source.h"
+#include "cli/tune_store.h"
 
 namespace akin::cli {
 
 // The model named by the arguments, or the default one.
 std::string_view ModelNameOf(const ModelArguments& arguments);
-Result<Embedder> LoadEmbedder(const ModelArguments& arguments);
+// As `akin tune` has found to be best, where no option says otherwise; `tuning`, if it is not null,
+// gets what was used of that.
+Result<Embedder> LoadEmbedder(const ModelArguments& arguments,
+                              std::optional<Tuning>* tuning = nullptr);
+// By the options alone.
+Result<Embedder> LoadUntuned(const ModelArguments& arguments);
 
 // Embeds a chunk. An error that names a text by its place in the chunk, "text 3", names it by its
 // place in the input instead: "texts.jsonl, line 4100".

@@ -42,4 +42,12 @@ int64_t PeakMemoryBytes() {
 #endif
 }
 
+std::string UtcNow() {
+  const time_t now = time(nullptr);
+  tm utc = {};
+  char text[32] = "";
+  if (gmtime_r(&now, &utc) != nullptr) strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc);
+  return text;
+}
+
 }  // namespace akin::cli

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 
 namespace akin::cli {
 
@@ -11,5 +12,7 @@ namespace akin::cli {
 std::optional<double> MillisecondsSinceProcessStart();
 
 int64_t PeakMemoryBytes();
+
+std::string UtcNow();  // "2026-11-23T16:44:19Z"
 
 }  // namespace akin::cli

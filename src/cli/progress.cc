@@ -45,15 +45,29 @@ std::string ProgressLine(const ProgressState& state) {
                 ClockTime(state.seconds * (1 - done) / done), " left");
 }
 
+StatusLine::StatusLine(bool quiet) : enabled_(!quiet && IsTerminal(STDERR_FILENO)) {}
+
+void StatusLine::Show(std::string_view text) {
+  if (!enabled_) return;
+  drawn_ = true;
+  EraseLineOnSignal(true);
+  WriteToTerminal(StrCat("\r", FitToWidth(text, TerminalWidth(STDERR_FILENO) - 1), "\x1b[K"));
+}
+
+void StatusLine::Erase() {
+  if (!drawn_) return;
+  drawn_ = false;
+  WriteToTerminal("\r\x1b[K");
+  EraseLineOnSignal(false);
+}
+
 Progress::Progress(bool quiet, std::optional<int64_t> total_bytes)
-    : enabled_(!quiet && IsTerminal(STDERR_FILENO)), start_(Clock::now()) {
+    : line_(quiet), start_(Clock::now()) {
   state_.total_bytes = total_bytes;
 }
 
-Progress::~Progress() { Erase(); }
-
 void Progress::Add(int64_t texts, int64_t tokens, int64_t bytes_consumed) {
-  if (!enabled_) return;
+  if (!line_.enabled()) return;
   const auto now = Clock::now();
   state_.texts += texts;
   state_.tokens += tokens;
@@ -61,16 +75,12 @@ void Progress::Add(int64_t texts, int64_t tokens, int64_t bytes_consumed) {
   state_.seconds = std::chrono::duration<double>(now - start_).count();
   if (drawn_ && now - *drawn_ < kRedraw) return;
   drawn_ = now;
-  EraseLineOnSignal(true);
-  WriteToTerminal(
-      StrCat("\r", FitToWidth(ProgressLine(state_), TerminalWidth(STDERR_FILENO) - 1), "\x1b[K"));
+  line_.Show(ProgressLine(state_));
 }
 
 void Progress::Erase() {
-  if (!drawn_) return;
   drawn_.reset();
-  WriteToTerminal("\r\x1b[K");
-  EraseLineOnSignal(false);
+  line_.Erase();
 }
 
 }  // namespace akin::cli

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 
 namespace akin::cli {
 
@@ -23,18 +24,35 @@ std::string ProgressLine(const ProgressState& state);
 // 7 -> "0:07", 3723 -> "1:02:03".
 std::string ClockTime(double seconds);
 
+// One line on standard error that is drawn over, only if that is a terminal; erased at the end and
+// when a signal ends the process.
+class StatusLine {
+ public:
+  explicit StatusLine(bool quiet);
+  ~StatusLine() { Erase(); }
+  StatusLine(const StatusLine&) = delete;
+  StatusLine& operator=(const StatusLine&) = delete;
+
+  bool enabled() const { return enabled_; }
+  void Show(std::string_view text);
+  void Erase();
+
+ private:
+  const bool enabled_;
+  bool drawn_ = false;
+};
+
 // Draws on standard error, ten times a second at most, and only if that is a terminal and `quiet`
 // is false. The line is erased at the end.
 class Progress {
  public:
   Progress(bool quiet, std::optional<int64_t> total_bytes);
-  ~Progress();
   void Add(int64_t texts, int64_t tokens, int64_t bytes_consumed);
   void Erase();
 
  private:
   using Clock = std::chrono::steady_clock;
-  const bool enabled_;
+  StatusLine line_;
   const Clock::time_point start_;
   std::optional<Clock::time_point> drawn_;
   ProgressState state_;

@@ -8,6 +8,8 @@ Needs only Python's standard library.
 import argparse
 import array
 import ast
+import collections
+import html.parser
 import json
 import math
 import os
@@ -25,6 +27,7 @@ import time
 import unittest
 
 AKIN = MODEL = ""
+BENCH = []  # A short run of akin bench.
 SECONDS = 120  # No call takes longer; a hang is a failure.
 
 
@@ -37,6 +40,12 @@ def run(*args, stdin=b"", env=None, **kw):
     p = subprocess.run([AKIN, *args], capture_output="stdout" not in kw, timeout=SECONDS,
                        env={**os.environ, **(env or {})}, **source, **kw)
     return p.returncode, p.stdout, p.stderr
+
+
+def bench(*args):
+    code, out, err = run(*BENCH, *args)
+    assert (code, err) == (0, b""), (code, err)
+    return json.loads(out)
 
 
 def embed(*args, **kw):
@@ -73,6 +82,31 @@ def read_npy(path):
 def cosine(a, b):
     return sum(x * y for x, y in zip(a, b)) / math.sqrt(
         sum(x * x for x in a) * sum(y * y for y in b))
+
+
+def tuned(info):
+    return info["num_threads"], info["batch_tokens"], info["tuned"]
+
+
+class PageChecker(html.parser.HTMLParser):
+    """Counts elements, keeps those left open, and everything that a browser would fetch."""
+
+    VOID = {"meta", "line", "rect", "circle", "polyline"}
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.outside, self.count = [], [], collections.Counter()
+
+    def handle_starttag(self, tag, attributes):
+        self.count[tag] += 1
+        if tag not in self.VOID:
+            self.open.append(tag)
+        if tag in ("script", "link", "img", "iframe") or {"src", "href"} & {k for k, _ in attributes}:
+            self.outside.append(tag)
+
+    def handle_endtag(self, tag):
+        if tag not in self.VOID:
+            assert self.open.pop() == tag, tag
 
 
 class Case(unittest.TestCase):
@@ -599,17 +633,98 @@ class OtherVerbs(Case):
         self.assertEqual((code, json.loads(out)["model"]["error"]["category"]), (3, "ModelNotFound"))
 
     def test_bench_measures_after_a_check(self):
-        args = ["bench", "--model", MODEL, "--queries", "20", "--warmup", "2", "--runs", "2"]
-        report = json.loads(run(*args, "--json")[1])
-        for key in ("load_ms", "first_vector_ms", "query_p50_ms", "query_p99_ms", "texts_per_second",
-                    "tokens_per_second", "checked_texts", "peak_memory_bytes"):
+        report = bench("--json")
+        for key in ("first_vector_ms", "checked_texts", "peak_memory_bytes", "texts", "tokens"):
             self.assertGreater(report[key], 0, key)
-        self.assertLessEqual(report["query_p50_ms"], report["query_p99_ms"])
+        self.assertTrue(report["machine"]["cpu"] and report["machine"]["kernel"] and report["compiler"])
+        setting, = report["settings"]
+        lengths = [length["tokens"] for length in setting["latency"]]
+        self.assertEqual(lengths, [n for n in (5, 16, 32, 64, 128, 256, 512) if n <= max(lengths)])
+        for length in setting["latency"]:
+            p50 = length["p50_ms"]
+            self.assertTrue(0 < p50["least"] <= p50["median"] <= p50["most"])
+            self.assertLessEqual(p50["least"], length["p99_ms"])
+            self.assertLessEqual(length["p95_ms"], length["p99_ms"])
+            self.assertGreaterEqual(length["calls"], 6)
+        for key in ("tokens_per_second", "gflops", "load_ms", "threads", "batch_tokens"):
+            self.assertGreater(setting[key], 0, key)
+        self.assertTrue(0 < setting["tokenize_share"] < 1)
+        self.assertNotIn("quality", setting)  # f32 is what the others are measured against.
         file = self.write("t.jsonl", '{"text":"one"}\n{"text":"two"}\n')
-        out = run(*args, "--input", file)[1].decode()
-        for word in ("machine", "load", "P95", "texts/s", "2 texts"):
+        out = run(*BENCH, "--input", file)[1].decode()
+        for word in ("machine", "load", "P95", "texts/s", "2 texts", "t.jsonl"):
             self.assertIn(word, out)
-        self.fails(run(*args, "--input", self.write("e.jsonl", "")), 2, "e.jsonl")
+        self.fails(run(*BENCH, "--input", self.write("e.jsonl", "")), 2, "e.jsonl")
+
+    def test_bench_measures_settings_side_by_side(self):
+        report = bench("--precisions", "f32", "--thread-counts", "1,2", "--json=-")
+        self.assertEqual([(s["precision"], s["threads"]) for s in report["settings"]], [("f32", 1), ("f32", 2)])
+        self.fails(run(*BENCH, "--precisions", "f31"), 2, "--precisions", "f31")
+
+    def test_bench_writes_pages_that_need_nothing_from_elsewhere(self):
+        file = self.write("<b>&.jsonl", '{"text":"one"}\n')
+        code, out, err = run(*BENCH, "--input", file, "--html", self.path("r.html"), "--json", self.path("r.json"))
+        self.assertEqual((code, err), (0, b""))
+        self.assertIn(b"machine", out)
+        page = contents(self.path("r.html")).decode()
+        checker = PageChecker()
+        checker.feed(page)
+        self.assertEqual(checker.open, [])
+        self.assertEqual(checker.outside, [])
+        self.assertEqual(checker.count["svg"], 2)
+        self.assertIn("prefers-color-scheme: dark", page)
+        self.assertIn("&lt;b&gt;&amp;.jsonl", page)
+        self.assertNotIn("<b>", page)
+        self.nothing_left("<b>&.jsonl", "r.html", "r.json")
+        self.fails(run(*BENCH, "--html", self.path("none/r.html")), 73, "none")
+
+    def test_bench_compares_with_an_older_report(self):
+        old = self.path("old.json")
+        self.assertEqual(run(*BENCH, "--json", old)[0], 0)
+        def compare(scale, *args):
+            with open(old, encoding="utf-8") as f:
+                report = json.load(f)
+            setting = report["settings"][0]
+            for length in setting["latency"]:
+                length["p50_ms"] = {k: v * scale for k, v in length["p50_ms"].items()}
+            rate = setting["texts_per_second"]
+            setting["texts_per_second"] = {k: v / scale for k, v in rate.items()}
+            return run(*BENCH, "--compare", self.write("scaled.json", json.dumps(report)), *args)
+        # An older report that was a thousand times as slow, or as fast: far outside of any noise.
+        code, out, err = compare(1000, "--json", "--fail-below", "1")
+        self.assertEqual((code, err), (0, b""))
+        report = json.loads(out)
+        self.assertGreater(len(report["changes"]), 3)
+        for change in report["changes"]:
+            self.assertTrue(change["speedup"] > 10 and change["beyond_noise"], change)
+        code, out, err = compare(0.001, "--fail-below", "0.5")
+        self.assertEqual(code, 1)
+        self.assertIn(b"slower", out)
+        self.assertIn(b"allowed are 0.5", err)
+        self.assertEqual(compare(0.001)[0], 0)  # Only --fail-below makes it a failure.
+        self.fails(run(*BENCH, "--fail-below", "0.5"), 2, "--compare")
+
+    def test_bench_refuses_what_is_no_report(self):
+        wide = {"median": 2, "least": 1, "most": 3}
+        def report(**changes):
+            setting = {"precision": "f32", "threads": 1, "latency": [], "texts_per_second": wide, **changes}
+            return json.dumps({"akin_bench": 1, "corpus": "built-in sentences", "settings": [setting]})
+        for name, text, words in (
+                ("empty", "", ["no report"]), ("list", "[1]", ["no report"]), ("other", "{}", ["no report"]),
+                ("newer", '{"akin_bench": 2}', ["format 2", "expected 1"]),
+                ("deep", "[" * 100000, ["no report"]),
+                ("none", '{"akin_bench": 1, "settings": 7}', ["none of the settings"]),
+                ("threads", report(threads=7), ["none of the settings"]),
+                ("negative", report(texts_per_second={**wide, "least": -1}), ["texts_per_second"]),
+                ("text", report(texts_per_second="fast"), ["texts_per_second"]),
+                ("missing", report(latency=[{"tokens": 5}]), ["p50_ms"])):
+            path = self.write(name, text)
+            self.fails(run(*BENCH, "--threads", "1", "--compare", path), 2, name, *words)
+        self.fails(run(*BENCH, "--compare", self.path("nowhere")), 66, "nowhere")
+        self.fails(run(*BENCH, "--compare", self.dir), 66)
+        with open(self.path("huge"), "wb") as f:
+            f.truncate(1 << 30)
+        self.fails(run(*BENCH, "--compare", self.path("huge")), 2, "huge", "larger")
 
     def test_peer_speaks_the_harness_protocol(self):
         file = self.write("t.jsonl", '{"text":"a b c"}\n{"text":"d"}\n{"text":"e f"}\n')
@@ -644,7 +759,7 @@ class OtherVerbs(Case):
         top = run("--help")[1].decode()
         verbs = re.findall(r"(?m)^  (\w+)  +\S", top.split("Subcommands:")[1].split("Examples:")[0])
         self.assertEqual(set(verbs), {"embed", "similarity", "tokenize", "info", "doctor", "bench",
-                                      "completion", "help"})
+                                      "tune", "completion", "help"})
         for verb in verbs:
             code, out, err = run(verb, "--help")
             self.assertEqual((code, err), (0, b""))
@@ -683,6 +798,121 @@ class OtherVerbs(Case):
         self.assertEqual(complete("akin", "embed", "--format", "n"), ["npy"])
 
 
+class Tune(Case):
+    """akin tune in a cache of its own."""
+
+    def tune(self, *args):
+        return run("tune", "--model", MODEL, "--runs", "1", *args, env={"AKIN_CACHE": self.dir})
+
+    def info(self, *args, **env):
+        code, out, err = run("info", "--model", MODEL, "--json", *args, env={"AKIN_CACHE": self.dir, **env})
+        self.assertEqual(code, 0, err)
+        return json.loads(out), err
+
+    def stored(self):
+        folder = self.path("tuning")
+        file, = os.listdir(folder)
+        return os.path.join(folder, file)
+
+    def store(self, **changes):
+        """Another setting, as if it had been found to be best."""
+        path = self.stored()
+        with open(path, encoding="utf-8") as f:
+            tuning = json.load(f)
+        with open(path, "w", encoding="utf-8") as f:
+            json.dump({**tuning, **changes}, f)
+
+    def test_what_it_finds_is_used_until_it_is_reset(self):
+        usual, _ = self.info()
+        self.assertFalse(usual["tuned"])
+        code, out, err = self.tune()
+        self.assertEqual((code, err), (0, b""))
+        for word in (b"best: ", b"x the default", self.stored().encode()):
+            self.assertIn(word, out)
+        self.store(threads=1, batch_tokens=77)
+        self.assertEqual(tuned(self.info()[0]), (1, 77, True))
+        text = run("info", "--model", MODEL, env={"AKIN_CACHE": self.dir})[1]
+        self.assertIn(b"1 thread, batches of 77 tokens, found by akin tune", text)
+        text = run("doctor", "--model", MODEL, env={"AKIN_CACHE": self.dir})[1]
+        self.assertIn(b"tuned: 1 thread, batches of 77 tokens", text)
+        self.assertIn(b"removed", self.tune("--reset")[1])
+        self.assertEqual(self.info()[0]["batch_tokens"], usual["batch_tokens"])
+        self.assertEqual(self.tune("--reset"), (0, b"nothing was stored\n", b""))
+
+    def test_options_win(self):
+        self.tune()
+        self.store(threads=1, batch_tokens=77)
+        self.assertEqual(tuned(self.info("--batch-tokens", "99")[0]), (1, 99, True))
+        self.assertEqual(tuned(self.info("--threads", "2")[0]), (2, 77, True))
+        self.assertFalse(self.info("--threads", "2", "--batch-tokens", "99")[0]["tuned"])
+        self.assertFalse(self.info(AKIN_THREADS="2")[0]["tuned"])
+        self.assertFalse(self.info("--precision", "f32")[0]["tuned"])  # Tuned was another.
+
+    def test_a_vector_is_the_same_with_it(self):
+        want = embed("A text.", "another")[1]
+        self.tune()
+        self.store(threads=1, batch_tokens=3)
+        self.assertEqual(run("embed", "--model", MODEL, "A text.", "another", env={"AKIN_CACHE": self.dir})[1], want)
+
+    def test_a_dry_run_stores_nothing(self):
+        code, out, _ = self.tune("--dry-run", "--json")
+        report = json.loads(out)
+        self.assertEqual((code, report["stored"]), (0, False))
+        self.assertGreater(report["texts_per_second"], 0)
+        self.assertFalse(os.path.exists(self.path("tuning")))
+
+    def test_what_does_not_fit_is_ignored_aloud(self):
+        self.tune()
+        path = self.stored()
+        good = contents(path)
+        for changes, word in (({"cpu": "another"}, b"another"), ({"files": "0"}, b"files"),
+                              ({"version": "9"}, b"version"), ({"threads": 0}, b"threads"),
+                              ({"threads": 1 << 40}, b"threads"), ({"batch_tokens": -5}, b"batch_tokens"),
+                              ({"batch_tokens": "x"}, b"batch_tokens"), ({"akin_tuning": 2}, b"no tuning")):
+            with open(path, "wb") as f:
+                f.write(good)
+            self.store(**changes)
+            info, err = self.info()
+            self.assertFalse(info["tuned"], changes)
+            self.assertIn(b"tuning ignored", err)
+            self.assertIn(word, err)
+            self.assertEqual(err.count(b"\n"), 1)
+        for damage in (b"", good[:40], b"[" * 60000, b"\0" * 100, b"1", b"x" * (1 << 20)):
+            with open(path, "wb") as f:
+                f.write(damage)
+            info, err = self.info()
+            self.assertFalse(info["tuned"])
+            self.assertIn(b"tuning ignored", err)
+        os.remove(path)
+        os.mkdir(path)
+        self.assertIn(b"tuning ignored", self.info()[1])
+
+    def test_a_model_that_was_replaced_is_another_model(self):
+        model = self.path("model")
+        shutil.copytree(MODEL, model)
+        for name in os.listdir(model):
+            os.chmod(os.path.join(model, name), 0o755 if os.path.isdir(os.path.join(model, name)) else 0o644)
+        env = {"AKIN_CACHE": self.path("cache")}
+        self.assertEqual(run("tune", "--model", model, "--runs", "1", env=env)[0], 0)
+        self.assertTrue(json.loads(run("info", "--model", model, "--json", env=env)[1])["tuned"])
+        os.utime(os.path.join(model, "config.json"), (1, 1))
+        code, out, err = run("info", "--model", model, "--json", env=env)
+        self.assertEqual((code, json.loads(out)["tuned"]), (0, False))
+        self.assertIn(b"files", err)
+
+    def test_many_writers_leave_one_whole_file(self):
+        writers = [subprocess.Popen([AKIN, "tune", "--model", MODEL, "--runs", "1"], stdout=subprocess.DEVNULL,
+                                    env={**os.environ, "AKIN_CACHE": self.dir}) for _ in range(4)]
+        self.assertEqual([w.wait(SECONDS) for w in writers], [0] * 4)
+        self.assertEqual(self.info()[0]["tuned"], True)
+        self.stored()  # One file and nothing beside it.
+
+    def test_a_cache_that_cannot_be_written_is_an_error(self):
+        self.fails(run("tune", "--model", MODEL, "--runs", "1", env={"AKIN_CACHE": self.write("file", "")}),
+                   73, "file")
+        self.fails(self.tune("--input", self.write("e.jsonl", "")), 2, "e.jsonl")
+
+
 DOCS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "docs", "cli.md")
 
 
@@ -715,4 +945,5 @@ if __name__ == "__main__":
     parser.add_argument("--model", required=True)
     known, rest = parser.parse_known_args()
     AKIN, MODEL = os.path.abspath(known.akin), os.path.abspath(known.model)
+    BENCH = ["bench", "--model", MODEL, "--queries", "20", "--warmup", "2", "--runs", "2"]
     unittest.main(argv=[sys.argv[0], *rest])

@@ -1,0 +1,16 @@
+// `akin bench --compare OLD.json`: this run beside an older one.
+#pragma once
+
+#include <string>
+
+#include "akin/result.h"
+
+#include "cli/bench_report.h"
+
+namespace akin::cli {
+
+// Fills in the changes of all figures that both reports have. Errors: kInputUnreadable,
+// InvalidInput (no report of `akin bench --json`, or none of its figures is here).
+Status CompareWithReport(const std::string& path, BenchReport& report);
+
+}  // namespace akin::cli

@@ -1,0 +1,236 @@
+// `akin tune`: which number of threads and which token budget are fastest for a model here.
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <filesystem>
+#include <vector>
+
+#include "akin/system.h"
+#include "akin/tokenizer.h"
+
+#include "cli/bench_measure.h"
+#include "cli/bench_texts.h"
+#include "cli/command.h"
+#include "cli/exit_status.h"
+#include "cli/json_writer.h"
+#include "cli/model_access.h"
+#include "cli/process_clock.h"
+#include "cli/progress.h"
+#include "cli/strings.h"
+#include "cli/terminal.h"
+#include "cli/tune_store.h"
+#include "cli/utf8.h"
+
+namespace akin::cli {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr size_t kMostTexts = 100'000;
+constexpr int kBudgets[] = {128, 256, 512, 1024, 2048};
+// Something else than the default has to be faster by this, and in most rounds, to be worth a file.
+constexpr double kWorthwhile = 1.02;
+constexpr double kMostRounds = 0.75;
+
+struct TuneArguments {
+  ModelArguments model;
+  std::string input;
+  std::string field = "text";
+  int runs = 5;
+  bool dry_run = false, reset = false, json = false, quiet = false;
+};
+
+struct Candidate {
+  int threads = 0, batch_tokens = 0;
+  std::vector<double> texts_per_second;  // One a round.
+  double Median() const { return SpreadOf(texts_per_second).median; }
+};
+
+// Short sentences and passages in about equal numbers of tokens, as real work has both.
+Result<std::vector<std::string>> BuiltInMix(const Embedder& embedder) {
+  constexpr int kRepeats = 4;
+  const ModelInfo& info = embedder.Info();
+  std::vector<std::string> texts;
+  for (int i = 0; i < kRepeats; ++i)
+    texts.insert(texts.end(), BuiltInTexts().begin(), BuiltInTexts().end());
+  AKIN_TRY_ASSIGN(const Tokenizer tokenizer, Tokenizer::Load(info.path));
+  for (const int tokens : {64, 128, 256}) {
+    AKIN_TRY_ASSIGN(const auto some, TextsOfLength(tokenizer, std::min(tokens, info.max_tokens),
+                                                   static_cast<size_t>(768 / tokens)));
+    texts.insert(texts.end(), some.begin(), some.end());
+  }
+  return texts;
+}
+
+Result<std::vector<std::string>> TextsFor(const TuneArguments& arguments,
+                                          const Embedder& embedder) {
+  if (arguments.input.empty()) return BuiltInMix(embedder);
+  SourceOptions options;
+  options.input = arguments.input;
+  options.field = arguments.field;
+  options.format = arguments.input.ends_with(".txt") ? LineFormat::kPlain : LineFormat::kJson;
+  AKIN_TRY_ASSIGN(auto source, OpenTextSource(options, nullptr));
+  AKIN_TRY_ASSIGN(TextChunk all, ReadAllTexts(*source, kMostTexts));
+  if (all.texts.empty()) return InvalidInput(arguments.input, ": holds no text");
+  return std::move(all.texts);
+}
+
+std::string NameOf(const Candidate& c) {
+  return StrCat(Counted(c.threads, "thread"), ", batches of ", Grouped(c.batch_tokens), " tokens");
+}
+
+// Every candidate once a round, so that a slow second of the machine hits all of them.
+Status Measure(const TuneArguments& arguments, std::span<const std::string> texts,
+               StatusLine& status, std::vector<Candidate>& candidates) {
+  std::vector<Embedder> embedders;
+  for (const Candidate& c : candidates) {
+    ModelArguments model = arguments.model;
+    model.threads = c.threads;
+    model.batch_tokens = c.batch_tokens;
+    AKIN_TRY_ASSIGN(Embedder embedder, LoadUntuned(model));
+    embedders.push_back(std::move(embedder));
+  }
+  for (int round = 0; round < arguments.runs; ++round) {
+    for (size_t i = 0; i < candidates.size(); ++i) {
+      status.Show(StrCat("round ", round + 1, " of ", arguments.runs, ": ", NameOf(candidates[i])));
+      const auto start = Clock::now();
+      AKIN_TRY(embedders[i].Embed(texts));
+      const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
+      candidates[i].texts_per_second.push_back(static_cast<double>(texts.size()) / seconds);
+    }
+  }
+  return {};
+}
+
+// The fastest of the candidates, unless the first one, the default, is as good.
+const Candidate& Best(const std::vector<Candidate>& candidates) {
+  const Candidate& usual = candidates.front();
+  const Candidate& best = *std::ranges::max_element(candidates, {}, &Candidate::Median);
+  size_t wins = 0;
+  for (size_t r = 0; r < best.texts_per_second.size(); ++r)
+    wins += best.texts_per_second[r] > usual.texts_per_second[r] ? 1 : 0;
+  const auto rounds = static_cast<double>(best.texts_per_second.size());
+  const bool clear = best.Median() >= kWorthwhile * usual.Median() &&
+                     static_cast<double>(wins) >= kMostRounds * rounds;
+  return clear ? best : usual;
+}
+
+std::vector<Candidate> BudgetsFor(const ModelInfo& usual, bool given) {
+  std::vector<Candidate> out = {{usual.num_threads, usual.batch_tokens, {}}};
+  for (const int budget : kBudgets) {
+    if (!given && budget != usual.batch_tokens) out.push_back({usual.num_threads, budget, {}});
+  }
+  return out;
+}
+
+std::vector<Candidate> ThreadsFor(const Candidate& best, bool given) {
+  std::vector<Candidate> out = {{best.threads, best.batch_tokens, {}}};
+  if (given) return out;
+  for (int threads = 1; threads < best.threads; threads *= 2)
+    out.push_back({threads, best.batch_tokens, {}});
+  return out;
+}
+
+std::string TableOf(const std::vector<Candidate>& candidates) {
+  std::string out;
+  for (const Candidate& c : candidates) {
+    const Spread rate = SpreadOf(c.texts_per_second);
+    out +=
+        StrCat("  ", PadToWidth(NameOf(c), 36), Grouped(std::llround(rate.median)), " texts/s  [",
+               Grouped(std::llround(rate.least)), "..", Grouped(std::llround(rate.most)), "]\n");
+  }
+  return out;
+}
+
+std::string TuningJson(const Tuning& tuning, const std::string& file, bool stored) {
+  return JsonObject()
+             .Add("threads", tuning.threads)
+             .Add("batch_tokens", tuning.batch_tokens)
+             .Add("texts_per_second", tuning.texts_per_second)
+             .Add("default_texts_per_second", tuning.default_texts_per_second)
+             .Add("file", file)
+             .Add("stored", stored)
+             .str() +
+         '\n';
+}
+
+// What was measured, in two steps: budgets with all threads, then threads with the best budget.
+struct TuneResult {
+  Tuning tuning;
+  std::string table;
+};
+
+Result<TuneResult> FindBest(const TuneArguments& arguments) {
+  AKIN_TRY_ASSIGN(const Embedder usual, LoadUntuned(arguments.model));
+  AKIN_TRY_ASSIGN(const std::vector<std::string> texts, TextsFor(arguments, usual));
+  StatusLine status(arguments.quiet);
+  auto budgets = BudgetsFor(usual.Info(), arguments.model.batch_tokens > 0);
+  AKIN_TRY(Measure(arguments, texts, status, budgets));
+  auto threads = ThreadsFor(Best(budgets), arguments.model.threads > 0);
+  AKIN_TRY(Measure(arguments, texts, status, threads));
+  const Candidate& best = Best(threads);
+  // The second step may have met a faster or slower machine: the gain is that of both steps.
+  const double gain =
+      Best(budgets).Median() / budgets.front().Median() * best.Median() / threads.front().Median();
+  return TuneResult{.tuning = {.threads = best.threads,
+                               .batch_tokens = best.batch_tokens,
+                               .texts_per_second = best.Median(),
+                               .default_texts_per_second = best.Median() / gain,
+                               .date = UtcNow()},
+                    .table = TableOf(budgets) + TableOf({threads.begin() + 1, threads.end()})};
+}
+
+VerbResult Reset(const TuneArguments& arguments) {
+  AKIN_TRY_ASSIGN(const std::string path, TuningFile(arguments.model));
+  std::error_code error;
+  const bool removed = !path.empty() && std::filesystem::remove(path, error);
+  if (error) return MakeError(kWriteFailed, path, ": cannot be removed: ", error.message());
+  AKIN_TRY(WriteToStdout(removed ? StrCat("removed ", path, '\n') : "nothing was stored\n"));
+  return kSuccess;
+}
+
+VerbResult Tune(const TuneArguments& arguments) {
+  AKIN_TRY(arguments.model.ToLoadOptions());
+  if (arguments.reset) return Reset(arguments);
+  AKIN_TRY_ASSIGN(const TuneResult found, FindBest(arguments));
+  AKIN_TRY_ASSIGN(const std::string file, TuningFile(arguments.model));
+  if (!arguments.dry_run) AKIN_TRY(StoreTuning(arguments.model, found.tuning));
+  if (arguments.json) {
+    AKIN_TRY(WriteToStdout(TuningJson(found.tuning, file, !arguments.dry_run)));
+    return kSuccess;
+  }
+  const double gain = found.tuning.texts_per_second / found.tuning.default_texts_per_second;
+  AKIN_TRY(WriteToStdout(StrCat(
+      found.table, "best: ", Described(found.tuning), ", ", Fixed(gain, 2), " x the default\n",
+      arguments.dry_run ? "not stored (--dry-run)\n" : StrCat("stored in ", file, '\n'))));
+  return kSuccess;
+}
+
+constexpr char kExamples[] =
+    "  akin tune\n"
+    "  akin tune --input texts.jsonl --precision f32\n"
+    "  akin tune --reset\n";
+
+}  // namespace
+
+void AddTuneCommand(CLI::App& app, Verbs& verbs) {
+  CLI::App& verb =
+      AddVerb(app, "tune", "Find and store the fastest settings for a model here", kExamples);
+  auto arguments = std::make_shared<TuneArguments>();
+  verb.add_option("-i,--input", arguments->input,
+                  "Texts: JSON lines, or plain lines in a .txt (default: some of our own)")
+      ->type_name("FILE");
+  verb.add_option("--field", arguments->field, "Field of a JSON line that holds the text")
+      ->type_name("NAME");
+  arguments->model.AddTo(verb);
+  verb.add_option("--runs", arguments->runs, "Rounds over all candidates")
+      ->type_name("N")
+      ->check(Between(1, 1000));
+  verb.add_flag("--dry-run", arguments->dry_run, "Measure and say, but store nothing");
+  verb.add_flag("--reset", arguments->reset, "Forget what was stored for this model");
+  verb.add_flag("--json", arguments->json, "Print one object");
+  verb.add_flag("--quiet", arguments->quiet, "No progress on the terminal");
+  verbs[&verb] = [arguments] { return Tune(*arguments); };
+}
+
+}  // namespace akin::cli

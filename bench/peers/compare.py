@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
-"""Measures Akin beside onnxruntime in one interleaved run and writes the tables of the documents.
+"""Measures Akin beside the best known engines in one interleaved run and writes the tables of the documents.
 
-    ./dev bench --peers [--rounds N] [--workloads W1,W4] [--dry-run]
+    ./dev bench --peers [LIST] [--akin-precisions LIST] [--rounds N] [--workloads W1,W4] [--quick] [--dry-run]
 
 Makes what is missing below build/peers: an environment with the pinned peers, the texts, the
-converted models. Then run.py measures, the vectors are compared, and the numbers go between the
-markers `<!-- generated: peers -->` and `<!-- end -->` of README.md and docs/performance.md.
-Needs the standard library only; the peers live in the environment.
+converted models, the peers' best settings on this CPU. A peer that cannot be had here is left out
+aloud. Then run.py measures, the vectors are compared, and the numbers go between the markers
+`<!-- generated: peers -->` and `<!-- end -->`: a summary into README.md, all of it into
+docs/performance.md. Needs the standard library only; the peers live in the environment.
 """
 import argparse
 import datetime
-import hashlib
 import json
 import os
 import pathlib
@@ -21,83 +21,150 @@ import statistics
 import subprocess
 import sys
 
-HERE = pathlib.Path(__file__).resolve().parent
+import peer_settings
+from peer_families import HERE, Environment, chosen, say
+
 ROOT = HERE.parent.parent
 WORK = ROOT / "build" / "peers"
-PYTHON = WORK / "venv" / "bin" / "python"
-DOCUMENTS = [ROOT / "README.md", ROOT / "docs" / "performance.md"]
 BEGIN, END = "<!-- generated: peers -->", "<!-- end -->"
-PEER = "ort-fp32"
-MIN_COSINE = 0.99999
-TITLES = {"W1": "one short query, P50 / P95 / P99 ms", "W2": "one passage of 128 tokens, P50 / P95 / P99 ms",
-          "W3": "one text of 512 tokens, P50 / P95 / P99 ms", "W4": "10,000 short texts, texts/s",
-          "W5": "2,000 passages, texts/s", "W6": "five tokens padded to 512, P50 / P95 / P99 ms"}
+REFERENCE = "ort-fp32"
+# An f32 engine differs from another by rounding; below this it computes in something else.
+F32_COSINE = 0.99999
+# Akin's precisions by the least cosine that still says "works"; below it the run is an error.
+LEAST_COSINE = {"f32": 0.99999, "bf16x3": 0.99999, "bf16": 0.9999, "auto": 0.9995, "w8": 0.999, "int8": 0.99}
+# Below this a peer's vectors are those of another model, and its times say nothing.
+WRONG_COSINE = 0.95
+TITLES = {"W1": "one short query, ms", "W2": "one passage of 128 tokens, ms", "W3": "one text of 512 tokens, ms",
+          "W4": "10,000 short texts, texts/s", "W5": "2,000 passages, texts/s",
+          "W6": "five tokens (peers: padded to 512), ms"}
+FILES = {"W1": "w1_query", "W2": "w2_passage128", "W3": "w3_long512", "W4": "w4_short_corpus",
+         "W5": "w5_passages", "W6": "w6_seed"}
 THROUGHPUT = {"W4", "W5"}
+QUICK_LIMIT = "W4=2000,W5=200"
 
 
-def say(message):
-    print(f"== {message}", file=sys.stderr, flush=True)
-
-
-def run(*command, **options):
-    return subprocess.run([str(c) for c in command], check=True, **options)
-
-
-def make_environment(requirements=HERE / "requirements-ort.txt"):
-    stamp = WORK / ("installed-" + hashlib.sha256(requirements.read_bytes()).hexdigest()[:16])
-    if stamp.exists() and PYTHON.exists():
-        return
-    say(f"installing the peers into {WORK.relative_to(ROOT)}/venv (a minute)")
-    WORK.mkdir(parents=True, exist_ok=True)
-    run(sys.executable, "-m", "venv", WORK / "venv")
-    run(PYTHON, "-m", "pip", "install", "-q", "--disable-pip-version-check", "-r", requirements)
-    stamp.touch()
-
-
-def make_workloads(model):
-    if not (WORK / "workloads" / "meta.json").exists():
-        say("making the workloads from Debian's package descriptions")
-        run(PYTHON, HERE / "make_workloads.py", "--model", model, "--out", WORK / "workloads",
-            stdout=subprocess.DEVNULL)
-
-
-def convert_models(model):
-    done = WORK / "converted" / "done"
-    if not done.exists():
-        say("converting the model for onnxruntime")
-        run(PYTHON, HERE / "prepare_models.py", "--model", model, "--out", WORK / "converted",
-            "--workloads", WORK / "workloads", "--steps", "onnx,ort")
-        done.touch()
-
-
-def measure(args):
-    akin = shlex.join([str(ROOT / "build/release/akin"), "bench", "--peer", "--model", str(args.model)])
-    command = [PYTHON, HERE / "run.py", "--model", args.model, "--converted", WORK / "converted",
-               "--workload-dir", WORK / "workloads", "--out", WORK / "raw", "--peers", PEER,
-               "--command", f"akin={akin}", "--reference", PEER, "--workloads", args.workloads,
-               "--rounds", args.rounds, "--threads", len(os.sched_getaffinity(0))]
+def measure(args, arguments, out):
+    environment = Environment(WORK)
+    command = [environment.python, HERE / "run.py", "--model", args.model, "--converted", WORK / "converted",
+               "--workload-dir", WORK / "workloads", "--out", out,
+               "--threads", len(os.sched_getaffinity(0)), *arguments]
     if os.geteuid() == 0:
         command.append("--priority")
     say("measuring: " + shlex.join(str(c) for c in command))
-    run(*command)
-    return json.loads((WORK / "raw" / "raw.json").read_text())
+    subprocess.run([str(c) for c in command], stdout=subprocess.DEVNULL, check=True)
+    return json.loads((out / "raw.json").read_text(encoding="utf-8"))
+
+
+def akin_peers(args):
+    """--command arguments, one for each of Akin's precisions."""
+    out = []
+    for precision in args.akin_precisions.split(","):
+        command = [str(args.akin), "bench", "--peer", "--model", str(args.model), "--precision", precision]
+        out += ["--command", f"akin-{precision}={shlex.join(command)}"]
+    return out
 
 
 def quantile(values, p):
     return sorted(values)[min(len(values) - 1, int(p * len(values)))]
 
 
-def summary(workload, rounds, texts):
-    """-> (the figure to compare, its cell)"""
-    if workload in THROUGHPUT:
-        rate = texts / statistics.median(seconds for r in rounds for seconds in r)
-        return rate, f"{rate:,.0f}"
-    p50, p95, p99 = (statistics.median(quantile(r, p) for r in rounds) / 1e6 for p in (.5, .95, .99))
-    return p50, f"{p50:.2f} / {p95:.2f} / {p99:.2f}"
+class Results:
+    """What run.py measured, by peer and workload."""
+
+    def __init__(self, raw, sets):
+        self.raw, self.sets, self.peers = raw, sets, raw["peers"]
+
+    def rounds(self, peer, workload):
+        return self.peers.get(peer, {}).get(workload, {}).get("rounds")
+
+    def texts(self, workload):
+        return min(self.sets[FILES[workload]]["texts"], self.raw["limits"].get(workload) or 10**9)
+
+    def figure(self, peer, workload):
+        """Median P50 in ms, or median texts/s; None when it was not measured."""
+        rounds = self.rounds(peer, workload)
+        if not rounds:
+            return None
+        if workload in THROUGHPUT:
+            return self.texts(workload) / statistics.median(s for r in rounds for s in r)
+        return statistics.median(quantile(r, .5) for r in rounds) / 1e6
+
+    def cell(self, peer, workload):
+        value, rounds = self.figure(peer, workload), self.rounds(peer, workload)
+        if value is None:
+            return "-"
+        if workload in THROUGHPUT:
+            rates = [self.texts(workload) / s for r in rounds for s in r]
+            return f"{value:,.0f} [{min(rates):,.0f}..{max(rates):,.0f}]"
+        p50 = [quantile(r, .5) / 1e6 for r in rounds]
+        p99 = statistics.median(quantile(r, .99) for r in rounds) / 1e6
+        return f"{value:.2f} [{min(p50):.2f}..{max(p50):.2f}], P99 {p99:.2f}"
+
+    def cosine(self, peer):
+        """(least, mean) to the reference."""
+        return self.peers.get(peer, {}).get("cos") or (0, 0)
+
+    def right(self, peer):
+        return self.cosine(peer)[0] >= WRONG_COSINE
+
+    def ours(self):
+        return [p for p in self.peers if p.startswith("akin-")]
+
+    def best(self, workload, least_cosine):
+        """The fastest other peer whose vectors have at least this cosine."""
+        able = [p for p in self.peers if not p.startswith("akin-") and self.figure(p, workload)
+                and self.cosine(p)[0] >= least_cosine]
+        sign = -1 if workload in THROUGHPUT else 1
+        return min(able, key=lambda p: sign * self.figure(p, workload), default=None)
+
+    def foreign(self):
+        """Cores that other processes took, over all measures: (median, most)."""
+        values = [x for p in self.peers.values() for w in FILES if w in p for x in p[w]["foreign"]]
+        return (statistics.median(values), max(values)) if values else (0, 0)
+
+
+def short(results, peer, workload):
+    value = results.figure(peer, workload)
+    return "-" if value is None else f"{value:,.0f}" if workload in THROUGHPUT else f"{value:.2f}"
+
+
+def summary_lines(results, workloads):
+    """One row a workload: Akin, the best f32 peer, the best peer of all, and the ratios to them."""
+    ours = results.ours()
+    lines = ["| | " + " | ".join(f"{p.replace('-', ' ')} | : f32 | : any" for p in ours)
+             + " | best f32 peer | best peer of all |", "|---" * (3 * len(ours) + 3) + "|"]
+    for w in workloads:
+        best = [results.best(w, F32_COSINE), results.best(w, WRONG_COSINE)]
+        row = [TITLES[w]]
+        for p in ours:
+            row.append(short(results, p, w))
+            for other in best:
+                known = other and results.figure(p, w)
+                row.append(f"{results.figure(p, w) / results.figure(other, w):.2f} x" if known else "-")
+        for other in best:
+            row.append(f"{short(results, other, w)} {other}" if other else "-")
+        lines.append("| " + " | ".join(row) + " |")
+    return lines
+
+
+def full_lines(results, workloads):
+    """One row a peer: every workload with its spread over rounds, the vectors' quality, memory."""
+    lines = ["| peer | " + " | ".join(f"{w}: {TITLES[w]}" for w in workloads)
+             + " | cosine, least / mean | MiB |", "|---" * (len(workloads) + 3) + "|"]
+    for p, record in results.peers.items():
+        low, mean = results.cosine(p)
+        row = [p, *(results.cell(p, w) for w in workloads),
+               f"{low:.7f} / {mean:.7f}" if results.right(p) else "wrong vectors",
+               f"{record['rss_mib']:.0f}" if record.get("rss_mib") else "-"]
+        lines.append("| " + " | ".join(row) + " |")
+    return lines
 
 
 def cpu_name():
-    found = re.search(r"model name\s*:\s*(.*)", pathlib.Path("/proc/cpuinfo").read_text())
+    try:
+        found = re.search(r"model name\s*:\s*(.*)", pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8"))
+    except OSError:
+        found = None
     return found[1] if found else platform.machine()
 
 
@@ -107,35 +174,37 @@ def revision():
     return found or "unknown revision"
 
 
-def table(raw, workloads, sets):
-    peers = raw["peers"]
-    versions = {name: peers[name]["info"].get("version", name) for name in ("akin", PEER)}
-    lines = [f"| | {versions['akin']} | {versions[PEER]} | Akin : onnxruntime |", "|---|---|---|---|"]
-    for w in workloads:
-        rounds = {name: peers[name].get(w, {}).get("rounds") for name in ("akin", PEER)}
-        if not all(rounds.values()):
-            continue
-        file = {"W1": "w1_query", "W2": "w2_passage128", "W3": "w3_long512", "W4": "w4_short_corpus",
-                "W5": "w5_passages", "W6": "w6_seed"}[w]
-        (ours, our_cell), (theirs, their_cell) = (
-            summary(w, rounds[name], sets[file]["texts"]) for name in ("akin", PEER))
-        lines.append(f"| {TITLES[w]} | {our_cell} | {their_cell} | {ours / theirs:.2f} x |")
-    lines.append(f"| peak memory, MiB | {peers['akin']['rss_mib']:.0f} | {peers[PEER]['rss_mib']:.0f} | |")
-    return lines
+def conditions(results, args):
+    median, most = results.foreign()
+    ours = results.peers[results.ours()[0]]["info"].get("version", "akin")
+    limit = results.raw["limits"]
+    part = "".join(f", {w} cut to {n:,} texts" for w, n in limit.items())
+    return (f"{ours}; {results.raw['threads']} threads on {cpu_name()}, {datetime.date.today()}, revision "
+            f"{revision()}. Medians of {args.rounds} interleaved rounds{part}; every peer at the settings that were "
+            f"best here; vectors checked on 200 texts against {REFERENCE}. Other processes took {median:.2f} of a "
+            f"core in the median measure, {most:.2f} in the worst. Single texts: P50. \": f32\" and \": any\" are Akin "
+            f"over the best peer with cosine >= {F32_COSINE} and over the best of all; below 1 is less time, above 1 "
+            f"more texts.")
 
 
-def report(raw, args):
-    sets = json.loads((WORK / "workloads" / "meta.json").read_text())["sets"]
-    low, mean = raw["peers"]["akin"]["cos"]
-    return "\n".join([
-        BEGIN, "",
-        *table(raw, args.workloads.split(","), sets), "",
-        f"Float32, {raw['threads']} threads on {cpu_name()}, {datetime.date.today()}, revision {revision()}. "
-        f"Medians of {args.rounds} interleaved rounds; "
-        f"cosine between the two engines' vectors on 200 texts: least {low:.7f}, mean {mean:.7f}. "
-        "onnxruntime with its transformer optimizer's fused graph, texts sorted by length, no padding "
-        "beyond the batch. Command: `./dev bench --peers`.",
-        "", END])
+def versions(results):
+    named = {}
+    for p, record in results.peers.items():
+        named.setdefault(record["info"].get("version", p), []).append(p)
+    return "; ".join(f"{', '.join(peers)}: {version}" for version, peers in named.items())
+
+
+def pages(raw, args, workloads):
+    """-> {document: what stands between its markers}."""
+    sets = json.loads((WORK / "workloads" / "meta.json").read_text(encoding="utf-8"))["sets"]
+    results = Results(raw, sets)
+    summary = ["", *summary_lines(results, workloads), "", conditions(results, args)]
+    full = ["", *full_lines(results, workloads), "", f"[least..most] is over rounds. {versions(results)}. "
+            "Command: `./dev bench --peers`.", ""]
+    more = ["All peers and their spread: [docs/performance.md](docs/performance.md). "
+            "Command: `./dev bench --peers`.", ""]
+    return {ROOT / "README.md": "\n".join([BEGIN, *summary, *more, END]),
+            ROOT / "docs" / "performance.md": "\n".join([BEGIN, *summary, *full, END])}
 
 
 def write_into(document, text):
@@ -144,30 +213,75 @@ def write_into(document, text):
     document.write_text(old[:begin] + text + old[end:], encoding="utf-8")
 
 
-def main():
+def check_vectors(raw):
+    """Times of wrong vectors say nothing: ends the run when Akin's or the reference's are."""
+    peers = raw["peers"]
+    for name in [REFERENCE, *(p for p in peers if p.startswith("akin-"))]:
+        cosine = peers.get(name, {}).get("cos")
+        if not cosine:
+            sys.exit(f"bench: {name} gave no vectors; see build/peers/raw/{name}.log")
+        least = LEAST_COSINE.get(name.removeprefix("akin-"), F32_COSINE)
+        if cosine[0] < least:
+            sys.exit(f"bench: the vectors of {name} have a least cosine of {cosine[0]:.7f} to those of {REFERENCE}; "
+                     f"expected {least}")
+
+
+def prepare(args):
+    """Installs and converts; -> the presets that can run, in order."""
+    names, presets = chosen(args.peers)
+    environment = Environment(WORK)
+    usable = []
+    for name in names:
+        if not environment.install(name):
+            if name == "ort":
+                sys.exit("bench: without onnxruntime there are neither texts nor reference vectors")
+            continue
+        environment.make_workloads(args.model)
+        if environment.convert(name, args.model):
+            usable.append(name)
+    ours = chosen(",".join(usable))[1]
+    return [p for p in presets if p in ours]
+
+
+def arguments_of(argv):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("peers", nargs="?", default="", metavar="LIST",
+                        help="families or single peers, as ort,openvino,ct2-int8 (default: all that can be had)")
     parser.add_argument("--model", type=pathlib.Path, required=True)
-    parser.add_argument("--workloads", default="W1,W2,W4,W5")
+    parser.add_argument("--akin", type=pathlib.Path, default=ROOT / "build/release/akin", help="the program")
+    parser.add_argument("--akin-precisions", default="f32", metavar="LIST", help="as f32,bf16,auto")
+    parser.add_argument("--workloads", default="W1,W2,W3,W4,W5,W6")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--dry-run", action="store_true", help="print the table, write no document")
-    args = parser.parse_args()
+    parser.add_argument("--quick", action="store_true", help=f"parts of the corpora only ({QUICK_LIMIT})")
+    parser.add_argument("--retune", action="store_true", help="look for the peers' best settings again")
+    parser.add_argument("--dry-run", action="store_true", help="print the tables, write no document")
+    args = parser.parse_args(argv)
+    unknown = [w for w in args.workloads.split(",") if w not in TITLES]
+    if unknown:
+        parser.error(f"there is no workload {unknown[0]}; there are {', '.join(TITLES)}")
     try:
-        make_environment()
-        make_workloads(args.model)
-        convert_models(args.model)
-        raw = measure(args)
+        chosen(args.peers)
+    except ValueError as error:
+        parser.error(str(error))
+    return args
+
+
+def main():
+    args = arguments_of(sys.argv[1:])
+    workloads = args.workloads.split(",")
+    try:
+        presets = prepare(args)
+        settings = peer_settings.tuned(presets, cpu_name(), WORK,
+                                       lambda more: measure(args, more, WORK / "raw-settings"), args.retune)
+        limit = ["--limit", QUICK_LIMIT] if args.quick else []
+        raw = measure(args, [*akin_peers(args), "--peers", ",".join(presets), *settings, "--reference", REFERENCE,
+                             "--workloads", args.workloads, "--rounds", args.rounds, *limit], WORK / "raw")
     except subprocess.CalledProcessError as error:
         sys.exit(f"bench: this step failed with status {error.returncode}: {shlex.join(error.cmd)}")
-    for name in ("akin", PEER):
-        if not raw["peers"].get(name, {}).get("cos"):
-            sys.exit(f"bench: {name} gave no vectors; see build/peers/raw/{name}.log")
-    low = raw["peers"]["akin"]["cos"][0]
-    if low < MIN_COSINE:
-        sys.exit(f"bench: the vectors differ (least cosine {low}, expected {MIN_COSINE}); times of wrong "
-                 "vectors say nothing")
-    text = report(raw, args)
-    print(text)
-    for document in [] if args.dry_run else DOCUMENTS:
+    check_vectors(raw)
+    documents = pages(raw, args, workloads)
+    print(list(documents.values())[-1])
+    for document, text in {} if args.dry_run else documents.items():
         write_into(document, text)
         say(f"written into {document.relative_to(ROOT)}")
 

@@ -205,10 +205,53 @@ def make_openvino(model_dir, out, calib):
 
 
 def make_ct2(model_dir, out):
-    import ctranslate2
-    for t in ("float32", "int8", "bfloat16"):
-        ctranslate2.converters.TransformersConverter(model_dir).convert(
-            os.path.join(out, "ct2", t), quantization=t, force=True)
+    """The model's weights in CTranslate2's own format, filled in here because its converter wants torch."""
+    from ctranslate2.specs import common_spec, transformer_spec
+    from safetensors.numpy import load_file
+    cfg = json.load(open(os.path.join(model_dir, "config.json")))
+    vocab = json.load(open(os.path.join(model_dir, "tokenizer.json")))["model"]["vocab"]
+    w = {k.removeprefix("bert."): v.astype(np.float32) for k, v in
+         load_file(os.path.join(model_dir, "model.safetensors")).items()}
+
+    def linear(spec, *names):        # several are laid one below the other
+        spec.weight = np.concatenate([w[n + ".weight"] for n in names])
+        spec.bias = np.concatenate([w[n + ".bias"] for n in names])
+
+    def norm(spec, name):
+        spec.gamma, spec.beta = w[name + ".weight"], w[name + ".bias"]
+
+    def build():
+        spec = transformer_spec.TransformerEncoderModelSpec(transformer_spec.TransformerEncoderSpec(
+            cfg["num_hidden_layers"], cfg["num_attention_heads"], pre_norm=False,
+            activation=common_spec.Activation.GELU, layernorm_embedding=True,
+            num_source_embeddings=2, embeddings_merge=common_spec.EmbeddingsMerge.ADD))
+        encoder = spec.encoder
+        encoder.scale_embeddings = False
+        encoder.embeddings[0].weight = w["embeddings.word_embeddings.weight"]
+        encoder.embeddings[1].weight = w["embeddings.token_type_embeddings.weight"]
+        encoder.position_encodings.encodings = w["embeddings.position_embeddings.weight"]
+        norm(encoder.layernorm_embedding, "embeddings.LayerNorm")
+        for i, layer in enumerate(encoder.layer):
+            p = f"encoder.layer.{i}."
+            attention = layer.self_attention
+            linear(attention.linear[0], *(p + "attention.self." + n for n in ("query", "key", "value")))
+            linear(attention.linear[1], p + "attention.output.dense")
+            norm(attention.layer_norm, p + "attention.output.LayerNorm")
+            linear(layer.ffn.linear_0, p + "intermediate.dense")
+            linear(layer.ffn.linear_1, p + "output.dense")
+            norm(layer.ffn.layer_norm, p + "output.LayerNorm")
+        spec.register_vocabulary([t for t, _ in sorted(vocab.items(), key=lambda kv: kv[1])])
+        spec.config.unk_token = "[UNK]"
+        spec.config.layer_norm_epsilon = cfg["layer_norm_eps"]
+        return spec
+
+    for kind in ("float32", "int8", "bfloat16"):
+        spec = build()
+        spec.validate()
+        spec.optimize(quantization=kind)
+        folder = os.path.join(out, "ct2", kind)
+        os.makedirs(folder, exist_ok=True)
+        spec.save(folder)
 
 
 def make_gguf(model_dir, out):
@@ -280,23 +323,27 @@ def make_gguf(model_dir, out):
         w.close()
 
 
+def calibration(workloads):
+    if workloads is None:
+        raise SystemExit("openvino's int8 wants --workloads")
+    held_out = set(texts_of(os.path.join(workloads, "check200.jsonl")))
+    return [t for name in ("w4_short_corpus", "w5_passages")
+            for t in texts_of(os.path.join(workloads, name + ".jsonl"))[-150:]
+            if t not in held_out]
+
+
 def main():
     ap = argparse.ArgumentParser(description=__doc__,
                                  formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--model", required=True)
     ap.add_argument("--out", required=True)
-    ap.add_argument("--workloads", required=True,
-                    help="calibration texts for static int8 come from here")
+    ap.add_argument("--workloads", help="calibration texts for static int8 (openvino) come from here")
     ap.add_argument("--steps", default="onnx,ort,openvino,ct2,gguf")
     args = ap.parse_args()
     os.makedirs(args.out, exist_ok=True)
-    held_out = set(texts_of(os.path.join(args.workloads, "check200.jsonl")))
-    calib = [t for name in ("w4_short_corpus", "w5_passages")
-             for t in texts_of(os.path.join(args.workloads, name + ".jsonl"))[-150:]
-             if t not in held_out]
     steps = {"onnx": lambda: make_onnx(args.model, args.out),
              "ort": lambda: make_ort_variants(args.model, args.out),
-             "openvino": lambda: make_openvino(args.model, args.out, calib),
+             "openvino": lambda: make_openvino(args.model, args.out, calibration(args.workloads)),
              "ct2": lambda: make_ct2(args.model, args.out),
              "gguf": lambda: make_gguf(args.model, args.out)}
     bad = 0
@@ -304,7 +351,7 @@ def main():
         try:
             steps[s]()
             print("done:", s, flush=True)
-        except Exception:
+        except (Exception, SystemExit):
             traceback.print_exc()
             print("FAILED:", s, flush=True)
             bad += 1

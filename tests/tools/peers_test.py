@@ -1,0 +1,187 @@
+#!/usr/bin/env python3
+"""bench/peers: the choice of peers, their settings, and the tables, on figures made up here."""
+import json
+import pathlib
+import sys
+import tempfile
+import types
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "bench/peers"))
+import check_ratio  # noqa: E402
+import compare  # noqa: E402
+import peer_families  # noqa: E402
+import peer_settings  # noqa: E402
+
+MS = 1_000_000
+
+
+def peer(ms=None, seconds=None, cosine=(1.0, 1.0), version="x 1"):
+    record = {"info": {"version": version}, "cos": cosine, "rss_mib": 100}
+    if ms:
+        record["W1"] = {"rounds": [[int(m * MS)] * 10 for m in ms], "foreign": [0.1]}
+    if seconds:
+        record["W4"] = {"rounds": [[s] for s in seconds], "foreign": [0.3]}
+    return record
+
+
+RAW = {"threads": 2, "limits": {}, "peers": {
+    "ort-fp32": peer([2, 4, 3], [20, 20, 20]),
+    "ort-int8": peer([1, 1, 1], [5, 5, 5], cosine=(0.98, 0.99)),
+    "broken": peer([0.1, 0.1, 0.1], [1, 1, 1], cosine=(0.2, 0.3)),
+    "ct2-fp32": peer(None, [25, 25, 25]),
+    "akin-f32": peer([1.5, 1.5, 1.5], [10, 10, 10]),
+    "akin-bf16": peer([0.5, 0.5, 0.5], [2, 2, 2], cosine=(0.99995, 0.99999))}}
+SETS = {"w1_query": {"texts": 2000}, "w4_short_corpus": {"texts": 10000}}
+
+
+def cells(line):
+    return [c.strip() for c in line.strip("|").split("|")]
+
+
+class Tables(unittest.TestCase):
+    def setUp(self):
+        self.results = compare.Results(RAW, SETS)
+
+    def test_figures_are_medians_of_rounds(self):
+        self.assertEqual(self.results.figure("ort-fp32", "W1"), 3)
+        self.assertEqual(self.results.figure("akin-f32", "W4"), 1000)
+        self.assertIsNone(self.results.figure("ct2-fp32", "W1"))
+
+    def test_a_limit_counts_the_texts_that_were_computed(self):
+        limited = compare.Results({**RAW, "limits": {"W4": 100}}, SETS)
+        self.assertEqual(limited.figure("akin-f32", "W4"), 10)
+
+    def test_wrong_vectors_never_win_and_f32_is_compared_with_f32(self):
+        self.assertEqual(self.results.best("W1", compare.WRONG_COSINE), "ort-int8")
+        self.assertEqual(self.results.best("W1", compare.F32_COSINE), "ort-fp32")
+        self.assertEqual(self.results.best("W4", compare.F32_COSINE), "ort-fp32")
+
+    def test_the_summary_has_the_ratio_to_the_best_f32_and_the_best_of_all(self):
+        rows = [cells(line) for line in compare.summary_lines(self.results, ["W1", "W4"])]
+        self.assertEqual(len({len(r) for r in rows}), 1)
+        self.assertEqual(rows[2][1:], ["1.50", "0.50 x", "1.50 x", "0.50", "0.17 x", "0.50 x",
+                                       "3.00 ort-fp32", "1.00 ort-int8"])
+        self.assertEqual(rows[3][1:], ["1,000", "2.00 x", "0.50 x", "5,000", "10.00 x", "2.50 x",
+                                       "500 ort-fp32", "2,000 ort-int8"])
+
+    def test_the_full_table_has_every_peer_and_says_which_is_wrong(self):
+        rows = [cells(line) for line in compare.full_lines(self.results, ["W1", "W4"])]
+        self.assertEqual(len({len(r) for r in rows}), 1)
+        self.assertEqual([r[0] for r in rows[2:]], list(RAW["peers"]))
+        self.assertEqual(rows[2][1], "3.00 [2.00..4.00], P99 3.00")
+        self.assertEqual(rows[4][3], "wrong vectors")
+        self.assertEqual(rows[5][1], "-")
+
+    def test_foreign_load_is_said(self):
+        self.assertEqual(self.results.foreign()[1], 0.3)
+
+    def test_wrong_vectors_of_ours_end_the_run(self):
+        compare.check_vectors(RAW)
+        for name, cosine in (("akin-f32", (0.9999, 1)), ("akin-bf16", (0.999, 1)), ("ort-fp32", None)):
+            with self.assertRaises(SystemExit, msg=name):
+                compare.check_vectors({"peers": {**RAW["peers"], name: peer([1], cosine=cosine)}})
+
+    def test_only_what_stands_between_the_markers_is_written_over(self):
+        with tempfile.TemporaryDirectory() as folder:
+            page = pathlib.Path(folder) / "page.md"
+            page.write_text(f"before\n{compare.BEGIN}\nold\n{compare.END}\nafter\n", encoding="utf-8")
+            compare.write_into(page, f"{compare.BEGIN}\nnew\n{compare.END}")
+            self.assertEqual(page.read_text(encoding="utf-8"),
+                             f"before\n{compare.BEGIN}\nnew\n{compare.END}\nafter\n")
+
+
+class Families(unittest.TestCase):
+    def test_families_and_single_peers_can_be_chosen(self):
+        self.assertEqual(peer_families.chosen("ct2-int8"), (["ort", "ct2"], ["ort-fp32", "ct2-int8"]))
+        self.assertEqual(peer_families.chosen("ort"), (["ort"], ["ort-fp32", "ort-int8"]))
+        self.assertEqual(peer_families.chosen("")[0], list(peer_families.FAMILIES))
+        with self.assertRaisesRegex(ValueError, "torchserve.*openvino"):
+            peer_families.chosen("ort,torchserve")
+
+    def test_every_family_has_its_requirements_and_presets(self):
+        presets = (ROOT / "bench/peers/backends.py").read_text(encoding="utf-8")
+        for name, family in peer_families.FAMILIES.items():
+            self.assertTrue((ROOT / f"bench/peers/requirements-{name}.txt").exists(), name)
+            for preset in family.peers:
+                self.assertIn(f'"{preset}":', presets)
+
+    def test_a_family_without_disk_space_is_left_out(self):
+        with tempfile.TemporaryDirectory() as folder:
+            full = types.SimpleNamespace(free=2**30)
+            real, peer_families.shutil.disk_usage = peer_families.shutil.disk_usage, lambda _: full
+            try:
+                self.assertFalse(peer_families.Environment(folder).install("st"))
+            finally:
+                peer_families.shutil.disk_usage = real
+
+    def test_a_family_whose_environment_cannot_be_made_is_left_out(self):
+        with tempfile.TemporaryDirectory() as folder:
+            (pathlib.Path(folder) / "venv").write_text("in the way")
+            self.assertFalse(peer_families.Environment(folder).install("ct2"))
+
+
+class Settings(unittest.TestCase):
+    def test_short_and_long_texts_choose_their_own_batch(self):
+        rounds = {"a": {"W4": 3, "W5": 1}, "b": {"W4": 2, "W5": 2}, "c": {"W4": 1, "W5": 3}}
+        self.assertEqual(peer_settings.best("ov-fp32", rounds), {"batch": 64, "batch_long": 4})
+        self.assertEqual(peer_settings.best("llama-f16", rounds), {"pack": 64})
+
+    def test_they_are_measured_once_for_a_cpu(self):
+        asked = []
+
+        def measure(arguments):
+            asked.append(arguments)
+            return {"peers": {f"ov-fp32@{v}": {w: {"rounds": [[s]]} for w in ("W4", "W5")}
+                              for v, s in (("a", 3), ("b", 1), ("c", 2))}}
+
+        with tempfile.TemporaryDirectory() as folder:
+            first = peer_settings.tuned(["ov-fp32"], "a CPU", folder, measure)
+            self.assertEqual(first, ["--set", "ov-fp32.batch=32", "--set", "ov-fp32.batch_long=8"])
+            self.assertEqual(peer_settings.tuned(["ov-fp32"], "a CPU", folder, measure), first)
+            self.assertEqual(len(asked), 1)
+            peer_settings.tuned(["ov-fp32"], "another CPU", folder, measure)
+            self.assertEqual(len(asked), 2)
+            (pathlib.Path(folder) / "settings.json").write_text("{", encoding="utf-8")
+            self.assertEqual(peer_settings.tuned(["ov-fp32"], "a CPU", folder, measure), first)
+            json.loads((pathlib.Path(folder) / "settings.json").read_text(encoding="utf-8"))
+
+
+class Ratio(unittest.TestCase):
+    RECORDED = {"latency": 2.0, "passages": 1.4}
+
+    def judge(self, *measured):
+        queue, said = list(measured), []
+        passed = check_ratio.judge(lambda: queue.pop(0), self.RECORDED, said.append)
+        return passed, len(measured) - len(queue), said
+
+    def test_a_ratio_a_little_below_the_recorded_one_passes_at_once(self):
+        self.assertEqual(self.judge({"latency": 1.1, "passages": 0.8})[:2], (True, 1))
+
+    def test_a_slow_minute_is_measured_again(self):
+        slow = {"latency": 0.9, "passages": 1.4}
+        self.assertEqual(self.judge(slow, slow, {"latency": 1.9, "passages": 1.4})[:2], (True, 3))
+
+    def test_three_slow_tries_are_a_failure_that_names_the_measure(self):
+        slow = {"latency": 2.1, "passages": 0.6}
+        passed, tries, said = self.judge(slow, slow, slow)
+        self.assertEqual((passed, tries), (False, 3))
+        self.assertIn("passages", said[-1])
+        self.assertNotIn("latency", said[-1])
+
+    def test_the_recorded_ratios_are_those_that_are_measured(self):
+        with open(check_ratio.RECORD, encoding="utf-8") as f:
+            recorded = json.load(f)
+        self.assertEqual(set(recorded["ratios"]), set(check_ratio.MEASURES))
+        self.assertTrue(all(r > 0 for r in recorded["ratios"].values()) and recorded["cpu"])
+
+    def test_a_record_is_the_least_of_several_runs(self):
+        self.assertEqual(check_ratio.least([{"a": 3.0, "b": 1.234}, {"a": 2.0, "b": 1.5}]), {"a": 2.0, "b": 1.23})
+
+    def test_different_vectors_have_a_low_cosine(self):
+        self.assertAlmostEqual(check_ratio.least_cosine([[1, 0], [3, 4]], [[2, 0], [4, 3]]), 24 / 25)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -153,7 +153,7 @@ class Embed(Case):
         with open(path, encoding="utf-8") as f:
             case = json.load(f)["cases"][0]
         lines = "".join(json.dumps({"text": t}) + "\n" for t in case["texts"])
-        code, out, err = embed("--input", "-", stdin=lines.encode())
+        code, out, err = embed("--input", "-", "--precision", "f32", stdin=lines.encode())
         self.assertEqual(code, 0, err)
         for got, want in zip(vectors_of(out), case["vectors"], strict=True):
             self.assertGreaterEqual(cosine(got["embedding"], want), 0.99999)
@@ -608,7 +608,7 @@ class OtherVerbs(Case):
         self.assertEqual(p.wait(SECONDS), 0)
 
     def test_info_describes_the_model(self):
-        info = json.loads(run("info", "--model", MODEL, "--json")[1])
+        info = json.loads(run("info", "--model", MODEL, "--json", "--precision", "f32")[1])
         with open(os.path.join(MODEL, "config.json"), encoding="utf-8") as f:
             config = json.load(f)
         self.assertEqual(info["dimension"], config["hidden_size"])
@@ -945,5 +945,5 @@ if __name__ == "__main__":
     parser.add_argument("--model", required=True)
     known, rest = parser.parse_known_args()
     AKIN, MODEL = os.path.abspath(known.akin), os.path.abspath(known.model)
-    BENCH = ["bench", "--model", MODEL, "--queries", "20", "--warmup", "2", "--runs", "2"]
+    BENCH = ["bench", "--model", MODEL, "--precision", "f32", "--queries", "20", "--warmup", "2", "--runs", "2"]
     unittest.main(argv=[sys.argv[0], *rest])

@@ -13,6 +13,8 @@
 #include <cstdint>
 #include <span>
 
+#include "akin/matrix_view.h"
+
 namespace akin::kernels {
 
 struct Int8Shape {
@@ -21,7 +23,8 @@ struct Int8Shape {
   static constexpr size_t kMaxGroup = 512;
   static constexpr uint8_t kZero = 128;  // The byte that stands for 0 in a row.
 
-  explicit Int8Shape(size_t depth) : k(depth) {
+  explicit Int8Shape(size_t depth, size_t bytes_a_value = 1)
+      : k(depth), value_bytes(bytes_a_value) {
     while (rotation < kMaxRotation && k % (2 * rotation) == 0) rotation *= 2;
     groups = (k + kMaxGroup - 1) / kMaxGroup;
     // Groups begin on cache lines and between rotations.
@@ -33,12 +36,13 @@ struct Int8Shape {
   // Values of group g: fewer than `group` in the last one.
   size_t length(size_t g) const { return k - g * group < group ? k - g * group : group; }
 
-  // A row of input: the groups' bytes, kZero past k, then their scales [groups] in f32, to whole
+  // A row of input: the groups' values, zeros past k, then their scales [groups] in f32, to whole
   // lines.
   size_t row_bytes() const { return scales_offset() + (groups * sizeof(float) + 63) / 64 * 64; }
-  size_t scales_offset() const { return groups * group; }
+  size_t scales_offset() const { return groups * group * value_bytes; }
 
   size_t k;
+  size_t value_bytes;   // Of a row; the tier's Int8Row tells.
   size_t rotation = 1;  // Size of the Walsh-Hadamard blocks.
   size_t group = 0;     // Values of k to a scale.
   size_t groups = 0;
@@ -55,5 +59,17 @@ float LargestMagnitude(std::span<const float> values);
 // or an infinity among the weights makes the scale one too, so that it is seen in what comes out.
 float WeightScale(std::span<const float> weights);
 void QuantizeWeights(std::span<const float> weights, float scale, int8_t* quantized);
+
+// Panels of the tiers that multiply signed values: the bias of each column, then for each group a
+// scale for each column and [steps][width][depth] weights, a step being `depth` values of k.
+struct Int8PanelLayout {
+  size_t width;
+  size_t depth;
+
+  size_t group_bytes(size_t length) const;
+  size_t panel_bytes(size_t k) const;  // To whole lines.
+  // Rotates and quantizes `rows` [width, k].
+  void Pack(MatrixView<const float> rows, std::span<const float> bias, std::byte* panel) const;
+};
 
 }  // namespace akin::kernels

@@ -26,6 +26,13 @@ float LargestMagnitude(std::span<const float> values) {
   return std::bit_cast<float>(largest);
 }
 
+void RotateWeights(std::span<const float> weights, size_t rotation, float* rotated) {
+  std::ranges::copy(weights, rotated);
+  Rotate({rotated, weights.size()}, rotation);
+  // H H^T = rotation * I
+  for (size_t i = 0; i < weights.size(); ++i) rotated[i] /= static_cast<float>(rotation);
+}
+
 float WeightScale(std::span<const float> weights) { return LargestMagnitude(weights) / 127.0f; }
 
 void QuantizeWeights(std::span<const float> weights, float scale, int8_t* quantized) {
@@ -34,6 +41,25 @@ void QuantizeWeights(std::span<const float> weights, float scale, int8_t* quanti
     const float q = std::nearbyint(weights[i] * inverse);
     quantized[i] = std::abs(q) <= 127.0f ? static_cast<int8_t>(q) : int8_t{0};
   }
+}
+
+float RotatedWeightScale(std::span<const float> weights, size_t rotation) {
+  float rotated[kMaxRotation];
+  float scales[2] = {};  // Of what has been seen, of the next block.
+  for (size_t first = 0; first < weights.size(); first += kMaxRotation) {
+    const size_t count = std::min(kMaxRotation, weights.size() - first);
+    RotateWeights(weights.subspan(first, count), rotation, rotated);
+    scales[1] = WeightScale({rotated, count});
+    scales[0] = LargestMagnitude(scales);  // NaN stays.
+  }
+  return scales[0];
+}
+
+void QuantizeRotatedWeights(std::span<const float> weights, size_t rotation, float scale,
+                            int8_t* quantized) {
+  float rotated[kMaxRotation];
+  RotateWeights(weights, rotation, rotated);
+  QuantizeWeights({rotated, weights.size()}, scale, quantized);
 }
 
 size_t Int8PanelLayout::group_bytes(size_t length) const {
@@ -56,9 +82,7 @@ void Int8PanelLayout::Pack(MatrixView<const float> rows, std::span<const float> 
   std::vector<float> column(shape.k);
   std::vector<int8_t> quantized(shape.group);
   for (size_t j = 0; j < width; ++j) {
-    std::copy_n(rows.row(j).data(), shape.k, column.data());
-    Rotate(column, shape.rotation);
-    for (float& w : column) w /= static_cast<float>(shape.rotation);  // H H^T = rotation * I
+    RotateWeights(rows.row(j), shape.rotation, column.data());
     std::byte* group = panel + width * sizeof(float);
     for (size_t g = 0; g < shape.groups; ++g) {
       const size_t length = shape.length(g);

@@ -1,4 +1,4 @@
-// How int8 products cut and turn a row of k values.
+// How products with int8 weights turn a row of k values, and how int8 products cut it.
 //
 // After LayerNorm a few fixed columns are ten times as large as the others, and one scale for a
 // token's row then leaves the others a handful of steps. A rotation spreads them: x H is quantized
@@ -17,15 +17,22 @@
 
 namespace akin::kernels {
 
+constexpr size_t kMaxRotation = 128;
+
+// The largest power of two, up to kMaxRotation, that divides k: the size of the blocks of H.
+inline size_t RotationOf(size_t k) {
+  size_t rotation = 1;
+  while (rotation < kMaxRotation && k % (2 * rotation) == 0) rotation *= 2;
+  return rotation;
+}
+
 struct Int8Shape {
-  static constexpr size_t kMaxRotation = 128;
   // 255 * 127 * 512 < 2^31: the sum of a group's products fits.
   static constexpr size_t kMaxGroup = 512;
   static constexpr uint8_t kZero = 128;  // The byte that stands for 0 in a row.
 
   explicit Int8Shape(size_t depth, size_t bytes_a_value = 1)
-      : k(depth), value_bytes(bytes_a_value) {
-    while (rotation < kMaxRotation && k % (2 * rotation) == 0) rotation *= 2;
+      : k(depth), value_bytes(bytes_a_value), rotation(RotationOf(depth)) {
     groups = (k + kMaxGroup - 1) / kMaxGroup;
     // Groups begin on cache lines and between rotations.
     const size_t align = rotation < 64 ? 64 : rotation;
@@ -42,9 +49,9 @@ struct Int8Shape {
   size_t scales_offset() const { return groups * group * value_bytes; }
 
   size_t k;
-  size_t value_bytes;   // Of a row; the tier's Int8Row tells.
-  size_t rotation = 1;  // Size of the Walsh-Hadamard blocks.
-  size_t group = 0;     // Values of k to a scale.
+  size_t value_bytes;  // Of a row; the tier's Int8Row tells.
+  size_t rotation;     // Size of the Walsh-Hadamard blocks.
+  size_t group = 0;    // Values of k to a scale.
   size_t groups = 0;
 };
 
@@ -55,10 +62,19 @@ void Rotate(std::span<float> x, size_t rotation);
 // The largest magnitude; NaN if there is one.
 float LargestMagnitude(std::span<const float> values);
 
+// The weights of one output as they stand beside rotated rows: W H / rotation.
+void RotateWeights(std::span<const float> weights, size_t rotation, float* rotated);
+
 // What int8 weights of one output are multiplied with to turn them back: the largest is 127. A NaN
 // or an infinity among the weights makes the scale one too, so that it is seen in what comes out.
 float WeightScale(std::span<const float> weights);
 void QuantizeWeights(std::span<const float> weights, float scale, int8_t* quantized);
+
+// The same for weights that are still to be rotated: the scale of all of them, and the quantized
+// ones of at most kMaxRotation, whole blocks.
+float RotatedWeightScale(std::span<const float> weights, size_t rotation);
+void QuantizeRotatedWeights(std::span<const float> weights, size_t rotation, float scale,
+                            int8_t* quantized);
 
 // Panels of the tiers that multiply signed values: the bias of each column, then for each group a
 // scale for each column and [steps][width][depth] weights, a step being `depth` values of k.

@@ -127,8 +127,9 @@ TEST_P(Attention, NanInOneKeyIsSeenByEveryQuery) {
   }
 }
 
-TEST_P(Attention, ContextInBf16IsTheRoundedOne) {
-  if (!in_bf16_) GTEST_SKIP() << "this tier attends in f32";
+class AttentionInBf16 : public Attention {};
+
+TEST_P(AttentionInBf16, ContextInBf16IsTheRoundedOne) {
   const size_t length = 37, head_dim = 40;
   TestMatrix qkv = TestMatrix(length, 3 * head_dim, 3 * head_dim).Fill(generator_);
   std::vector<Bf16> in(length * 3 * head_dim), out(length * head_dim);
@@ -151,16 +152,17 @@ TEST_P(Attention, ContextInBf16IsTheRoundedOne) {
   }
 }
 
-std::vector<TierPrecision> AttentionTiers() {
-  std::vector<TierPrecision> tiers;
-  for (const Isa isa : UsableIsas()) {
-    for (const Precision precision : {Precision::kF32, Precision::kBf16})
-      tiers.push_back({isa, precision});
-  }
-  return tiers;
-}
-
-INSTANTIATE_TEST_SUITE_P(Tiers, Attention, testing::ValuesIn(AttentionTiers()),
+INSTANTIATE_TEST_SUITE_P(Tiers, Attention,
+                         testing::ValuesIn(TierPrecisionsWhere([](const Kernels& kernels) {
+                           return kernels.requested == Precision::kF32 ||
+                                  kernels.requested == Precision::kBf16;
+                         })),
+                         TierPrecisionTestName);
+INSTANTIATE_TEST_SUITE_P(Tiers, AttentionInBf16,
+                         testing::ValuesIn(TierPrecisionsWhere([](const Kernels& kernels) {
+                           return kernels.requested == Precision::kBf16 &&
+                                  kernels.attention_bf16.attention != nullptr;
+                         })),
                          TierPrecisionTestName);
 
 }  // namespace

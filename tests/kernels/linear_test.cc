@@ -65,8 +65,8 @@ class Linear : public testing::TestWithParam<TierPrecision> {
             .last_panel = NumPanels(kernels_, linear.packed().n)};
   }
 
-  // Half a step of int8 for every weight and, in int8, every rotated input; a rotation of size b
-  // can make the largest value sqrt(b) times as large, never more.
+  // Half a step of int8 for every rotated weight and, in int8, every rotated input (of bf16, in
+  // w8). A rotation of size b makes the largest value at most sqrt(b) times as large.
   double ScaleError(MatrixView<const float> input, size_t i, MatrixView<const float> weight,
                     size_t j) const {
     const double k = static_cast<double>(weight.cols());
@@ -75,16 +75,15 @@ class Linear : public testing::TestWithParam<TierPrecision> {
     for (const float v : input.row(i)) x_norm += double{v} * v;
     for (const float v : weight.row(j)) w_norm += double{v} * v;
     x_norm = std::sqrt(x_norm), w_norm = std::sqrt(w_norm);
+    // |x| |dw| + |dx| |w| + |dx| |dw| by Cauchy and Schwarz, in the rotated space.
+    const double step = std::sqrt(static_cast<double>(RotationOf(weight.cols()))) / 254.0 * 1.001;
+    const double dw = step * w * std::sqrt(k);
     if (kernels_.precision == Precision::kW8) {
-      double sum = 0.0;
-      for (const float v : input.row(i)) sum += std::abs(double{v});
-      return sum * (w / 254.0 * 1.001 + w / 256.0);
+      const double dx = x_norm / 256.0;
+      return x_norm * dw + dx * w_norm + dx * dw;
     }
     if (kernels_.precision == Precision::kInt8) {
-      const double b = static_cast<double>(Int8Shape(weight.cols()).rotation);
-      const double step = std::sqrt(b) / 254.0 * 1.001;
-      // |x| |dw| + |dx| |w| + |dx| |dw| by Cauchy and Schwarz, in the rotated space.
-      const double dx = step * x * std::sqrt(k), dw = step * w * std::sqrt(k);
+      const double dx = step * x * std::sqrt(k);
       return x_norm * dw + dx * w_norm + dx * dw;
     }
     return 0.0;
@@ -140,6 +139,12 @@ class Linear : public testing::TestWithParam<TierPrecision> {
   }
 };
 
+// Tiers that read their rows as the reference does; others keep more of them.
+class LinearOfRoundedRows : public Linear {};
+// Tiers that write states in bf16.
+class LinearIntoBf16 : public Linear {};
+class LinearInF32 : public Linear {};
+
 TEST_P(Linear, MatchesExactSumsOnEveryRowCount) {
   for (size_t m = 1; m <= 31; ++m) ExpectMatchesExact(m, 33, 40, Epilogue::kStore);
 }
@@ -170,10 +175,8 @@ TEST_P(Linear, MatchesExactSumsOnMoreThanOneBlockOfPanels) {
 
 // The same operands give the same sums, up to the roundings of sums: what is packed and quantized
 // here is what the reference packs and quantizes.
-TEST_P(Linear, MatchesTheScalarTierOnTheSameInput) {
+TEST_P(LinearOfRoundedRows, MatchTheScalarTier) {
   const Kernels scalar = SelectKernels(Isa::kScalar, kernels_.precision).value();
-  if (scalar.linear.operand != kernels_.linear.operand)
-    GTEST_SKIP() << "this tier reads its rows in f32, the reference rounds them";
   for (const size_t k : {1, 7, 40, 129, 384, 1536}) {
     const size_t m = 9, n = 37;
     TestMatrix weight = TestMatrix(n, k, k).Fill(generator_, 0.5f);
@@ -201,15 +204,13 @@ TEST_P(Linear, MatchesTheScalarTierOnTheSameInput) {
   }
 }
 
-TEST_P(Linear, OutputsInBf16AreTheRoundedOnes) {
+TEST_P(LinearIntoBf16, StoresTheRoundedValues) {
   const size_t m = 17, n = 45, k = 64;
   TestMatrix weight = TestMatrix(n, k, k).Fill(generator_, 0.5f);
   TestMatrix bias = TestMatrix(1, n, n).Fill(generator_);
   TestMatrix input = TestMatrix(m, k, k).Fill(generator_);
   const TestLinear linear(kernels_, weight.view(), bias.view().row(0));
   const TestOperand operand(kernels_, input.view());
-  if (kernels_.linear.operand != OperandKind::kBf16 && kernels_.attention_bf16.attention == nullptr)
-    GTEST_SKIP() << "nothing is written in bf16 on this tier in this precision";
   for (const Epilogue epilogue :
        {Epilogue::kStore, Epilogue::kGelu, Epilogue::kGeluTanh, Epilogue::kRelu}) {
     TestMatrix exact(m, n, n);
@@ -274,9 +275,7 @@ TEST_P(Linear, APartOfThePanelsWritesItsColumnsOnly) {
     EXPECT_TRUE(std::ranges::equal(parts.view().row(i), whole.view().row(i)));
 }
 
-TEST_P(Linear, GeluStaysWithinItsErrorBoundOverTheWholeRange) {
-  if (kernels_.precision != Precision::kF32)
-    GTEST_SKIP() << "the input is rounded before it gets to GELU";
+TEST_P(LinearInF32, GeluStaysWithinItsErrorBoundOverTheWholeRange) {
   // One input column of weight 1 makes the product the identity.
   TestMatrix one(1, 1, 1), zero(1, 1, 1);
   one.view()(0, 0) = 1.0f;
@@ -335,6 +334,28 @@ TEST_P(Linear, ARowOfZerosGivesTheBias) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Tiers, Linear, testing::ValuesIn(UsableTierPrecisions()),
+                         TierPrecisionTestName);
+
+size_t RowBytes(const Kernels& kernels) {
+  return TestOperand(kernels, TestMatrix(1, 64, 64).view()).operand().row_bytes;
+}
+INSTANTIATE_TEST_SUITE_P(Tiers, LinearOfRoundedRows,
+                         testing::ValuesIn(TierPrecisionsWhere([](const Kernels& kernels) {
+                           const Kernels scalar =
+                               SelectKernels(Isa::kScalar, kernels.precision).value();
+                           return RowBytes(kernels) == RowBytes(scalar);
+                         })),
+                         TierPrecisionTestName);
+INSTANTIATE_TEST_SUITE_P(Tiers, LinearIntoBf16,
+                         testing::ValuesIn(TierPrecisionsWhere([](const Kernels& kernels) {
+                           return kernels.linear.operand == OperandKind::kBf16 ||
+                                  kernels.attention_bf16.attention != nullptr;
+                         })),
+                         TierPrecisionTestName);
+INSTANTIATE_TEST_SUITE_P(Tiers, LinearInF32,
+                         testing::ValuesIn(TierPrecisionsWhere([](const Kernels& kernels) {
+                           return kernels.requested == Precision::kF32;
+                         })),
                          TierPrecisionTestName);
 
 }  // namespace

@@ -55,6 +55,16 @@ inline std::vector<TierPrecision> UsableTierPrecisions() {
   return tiers;
 }
 
+// Those whose table has a property.
+template <typename Predicate>
+std::vector<TierPrecision> TierPrecisionsWhere(Predicate holds) {
+  std::vector<TierPrecision> tiers;
+  for (const TierPrecision& tier : UsableTierPrecisions()) {
+    if (holds(SelectKernels(tier.isa, tier.precision).value())) tiers.push_back(tier);
+  }
+  return tiers;
+}
+
 inline std::string TierPrecisionTestName(const testing::TestParamInfo<TierPrecision>& info) {
   std::string name(IsaName(info.param.isa));
   std::ranges::replace(name, '-', '_');

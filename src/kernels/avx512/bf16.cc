@@ -59,9 +59,11 @@ struct Bf16Product {
   }
 };
 
-// Weights in int8, widened to bf16, which holds every one of them exactly.
+// Rotated bf16 times rotated weights in int8, widened to bf16, which holds every one of them
+// exactly.
 struct Int8WidenedProduct : Bf16Product {
   using Panel = int8_t;
+  static constexpr OperandKind kOperand = OperandKind::kQuantized;
   static constexpr bool kScaled = true;
 
   static AKIN_INLINE Vec Load(const Panel* p) {

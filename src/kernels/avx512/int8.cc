@@ -149,9 +149,7 @@ void PackInt8Panel(MatrixView<const float> rows, std::span<const float> bias, st
   std::vector<float> column(shape.k);
   int8_t quantized[Int8Shape::kMaxGroup];
   for (size_t j = 0; j < kPanelWidth; ++j) {
-    std::copy_n(rows.row(j).data(), shape.k, column.data());
-    Rotate(column, shape.rotation);
-    for (float& w : column) w /= static_cast<float>(shape.rotation);  // H H^T = rotation * I
+    RotateWeights(rows.row(j), shape.rotation, column.data());
     std::byte* at = panel + kColumnBytes;
     for (size_t g = 0; g < shape.groups; ++g) {
       const size_t length = shape.length(g);

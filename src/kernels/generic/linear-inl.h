@@ -28,7 +28,8 @@ struct F32Product {
   using Sum = V;
   static constexpr size_t kDepth = 1;  // Elements of k in a step.
   static constexpr OperandKind kOperand = OperandKind::kF32;
-  static constexpr bool kScaled = false;  // A panel has a scale for each column.
+  // Weights in int8: rotated, and a panel has a scale for each column.
+  static constexpr bool kScaled = false;
 
   static AKIN_INLINE Vec Broadcast(const Row* p) { return V::Broadcast(p); }
   static AKIN_INLINE Vec Load(const Panel* p) { return V::Load(p); }
@@ -50,9 +51,10 @@ struct Bf16WeightsProduct : F32Product {
   static Panel Encode(float w) { return Bf16::From(w); }
 };
 
-// f32 times weights kept in int8.
+// Rotated f32 times rotated weights kept in int8 (int8.h).
 struct Int8WeightsProduct : F32Product {
   using Panel = int8_t;
+  static constexpr OperandKind kOperand = OperandKind::kQuantized;
   static constexpr bool kScaled = true;
   static AKIN_INLINE Vec Load(const Panel* p) { return LoadInt8(p); }
 };
@@ -87,12 +89,13 @@ size_t PanelIndex(size_t k, size_t j) {
 // No container or algorithm of the standard library in here: see target.h.
 template <typename Product>
 void PackPanel(MatrixView<const float> rows, std::span<const float> bias, std::byte* panel) {
-  constexpr size_t kBlock =
-      64;  // Several cache lines of each row are read before they are evicted.
+  // Several cache lines of each row are read before they are evicted; whole rotations.
+  constexpr size_t kBlock = kMaxRotation;
   for (size_t j = 0; j < kPanelWidth; ++j) reinterpret_cast<float*>(panel)[j] = bias[j];
   float* scales = reinterpret_cast<float*>(panel + kColumnBytes);
   if constexpr (Product::kScaled) {
-    for (size_t j = 0; j < kPanelWidth; ++j) scales[j] = WeightScale(rows.row(j));
+    for (size_t j = 0; j < kPanelWidth; ++j)
+      scales[j] = RotatedWeightScale(rows.row(j), RotationOf(rows.cols()));
   }
   auto* out = reinterpret_cast<typename Product::Panel*>(panel + kHeadBytes<Product>);
   const size_t cols = rows.cols(), k_end = Steps<Product>(cols) * Product::kDepth;
@@ -103,11 +106,35 @@ void PackPanel(MatrixView<const float> rows, std::span<const float> bias, std::b
       const float* row = rows.data() + j * rows.stride() + k0;
       typename Product::Panel encoded[kBlock] = {};
       if constexpr (Product::kScaled) {
-        QuantizeWeights({row, count}, scales[j], encoded);
+        QuantizeRotatedWeights({row, count}, RotationOf(cols), scales[j], encoded);
       } else {
         for (size_t i = 0; i < count; ++i) encoded[i] = Product::Encode(row[i]);
       }
       for (size_t k = k0; k < k1; ++k) out[PanelIndex<Product>(k, j)] = encoded[k - k0];
+    }
+  }
+}
+
+// Rows of input, rotated, in the type that the product reads; whole cache lines.
+template <typename Product>
+size_t RotatedRowBytes(size_t k) {
+  return RoundUp(k * sizeof(typename Product::Row), 64);
+}
+
+template <typename Product>
+void RotateRows(MatrixView<const float> rows, std::byte* operand) {
+  using Row = typename Product::Row;
+  const size_t cols = rows.cols(), rotation = RotationOf(cols);
+  alignas(64) float block[kMaxRotation];
+  for (size_t i = 0; i < rows.rows(); ++i) {
+    const float* x = rows.data() + i * rows.stride();
+    Row* out = reinterpret_cast<Row*>(operand + i * RotatedRowBytes<Product>(cols));
+    for (size_t first = 0; first < cols; first += kMaxRotation) {
+      const size_t count = cols - first < kMaxRotation ? cols - first : kMaxRotation;
+      for (size_t j = 0; j < count; ++j) block[j] = x[first + j];
+      for (size_t j = count; j < kMaxRotation; ++j) block[j] = 0.0f;
+      Rotate({block, count}, rotation);
+      for (size_t j = 0; j < count; j += V::kLanes) Store(V::Load(block + j), out + first + j);
     }
   }
 }
@@ -273,12 +300,17 @@ void LinearF32(const LinearArgs& args) {
   LinearPanels<Tile>(args, SelectFinish<float>(args.epilogue), args.output.f32);
 }
 
-// The table's entries for products that read rows as they are.
+// The table's entries for a product.
 template <typename Product>
 LinearKernels LinearKernelsFor() {
-  return {.operand = Product::kOperand,
-          .panel_width = kPanelWidth,
-          .panel_bytes = PackedPanelBytes<Product>,
-          .pack_panel = PackPanel<Product>,
-          .linear = LinearF32<LinearTile<Product>>};
+  LinearKernels kernels{.operand = Product::kOperand,
+                        .panel_width = kPanelWidth,
+                        .panel_bytes = PackedPanelBytes<Product>,
+                        .pack_panel = PackPanel<Product>,
+                        .linear = LinearF32<LinearTile<Product>>};
+  if constexpr (Product::kScaled) {
+    kernels.operand_bytes = RotatedRowBytes<Product>;
+    kernels.quantize_rows = RotateRows<Product>;
+  }
+  return kernels;
 }

@@ -30,8 +30,8 @@ namespace {
 
 Kernels WithNeon(Kernels below) {
   below.isa = Isa::kNeon;
-  // Without SDOT, products of bytes are no faster than those of floats: int8 keeps its weights in
-  // int8, and its rows, more exactly, in f32.
+  // Without SDOT, products of bytes are no faster than those of floats: int8 is w8 then, which
+  // keeps the rows more exactly.
   const Precision requested = below.requested;
   if (requested == Precision::kInt8) below.requested = below.precision = Precision::kW8;
   UseF32Rows(below);

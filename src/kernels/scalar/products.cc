@@ -147,7 +147,22 @@ void W8Product::PackPanel(MatrixView<const float> rows, std::span<const float> b
   CopyBias(bias, panel);
   float* scales = At<float>(panel, kColumnBytes);
   int8_t* out = At<int8_t>(panel, 2 * kColumnBytes);
-  for (size_t j = 0; j < kPanelWidth; ++j) scales[j] = QuantizeColumn(rows.row(j), out + j);
+  std::vector<float> column(rows.cols());
+  for (size_t j = 0; j < kPanelWidth; ++j) {
+    RotateWeights(rows.row(j), RotationOf(rows.cols()), column.data());
+    scales[j] = QuantizeColumn(column, out + j);
+  }
+}
+
+size_t W8Product::RowBytes(size_t k) { return WholeLines(k * sizeof(Bf16)); }
+
+void W8Product::QuantizeRows(MatrixView<const float> rows, std::byte* operand) {
+  std::vector<float> x(rows.cols());
+  for (size_t i = 0; i < rows.rows(); ++i) {
+    std::ranges::copy(rows.row(i), x.begin());
+    Rotate(x, RotationOf(rows.cols()));
+    std::ranges::transform(x, At<Bf16>(operand, i * RowBytes(rows.cols())), Bf16::From);
+  }
 }
 
 PanelSums W8Product::Multiply(const std::byte* row, const std::byte* panel, size_t k) {
@@ -175,9 +190,7 @@ void Int8Product::PackPanel(MatrixView<const float> rows, std::span<const float>
   CopyBias(bias, panel);
   std::vector<float> column(shape.k);
   for (size_t j = 0; j < kPanelWidth; ++j) {
-    std::ranges::copy(rows.row(j), column.begin());
-    Rotate(column, shape.rotation);
-    for (float& w : column) w /= static_cast<float>(shape.rotation);  // H H^T = rotation * I
+    RotateWeights(rows.row(j), shape.rotation, column.data());
     std::byte* at = panel + kColumnBytes;
     for (size_t g = 0; g < shape.groups; ++g) {
       At<float>(at)[j] = QuantizeColumn(std::span(column).subspan(g * shape.group, shape.length(g)),

@@ -47,12 +47,14 @@ struct Bf16x3Product {
   static PanelSums Multiply(const std::byte* row, const std::byte* panel, size_t k);
 };
 
-// Panel: bias, a scale for each column, then [k] rows of int8.
+// Rotated rows in bf16. Panel: bias, a scale for each column, then [k] rows of int8.
 struct W8Product {
-  static constexpr OperandKind kOperand = OperandKind::kBf16;
+  static constexpr OperandKind kOperand = OperandKind::kQuantized;
   static size_t PanelBytes(size_t k);
   static void PackPanel(MatrixView<const float> rows, std::span<const float> bias,
                         std::byte* panel);
+  static size_t RowBytes(size_t k);
+  static void QuantizeRows(MatrixView<const float> rows, std::byte* operand);
   static PanelSums Multiply(const std::byte* row, const std::byte* panel, size_t k);
 };
 

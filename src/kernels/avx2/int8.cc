@@ -48,7 +48,13 @@ struct Int8Product {
     return _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
   }
   static AKIN_INLINE Sum MulAddTo(Sum sum, Vec x, Vec w) {
-    return {_mm256_add_epi32(sum.v, _mm256_madd_epi16(x, w))};
+    // 12 sums, 2 vectors of weights, 1 of the row and this product are all 16 registers; from
+    // intrinsics GCC 12 makes all products of a step first, and has no registers for the sums.
+    __m256i product;
+    asm("vpmaddwd %3, %2, %1\n\tvpaddd %1, %0, %0"
+        : "+x"(sum.v), "=&x"(product)
+        : "x"(x), "x"(w));
+    return sum;
   }
   static AKIN_INLINE V ToFloat(Sum sum) { return {_mm256_cvtepi32_ps(sum.v)}; }
   // Rounded; what NaN and infinity become does not matter, because their scale is one too.

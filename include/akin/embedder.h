@@ -74,6 +74,8 @@ struct ModelInfo {
   bool normalize = false;  // The model's own modules end with a normalization.
   std::string backend;     // "native"
   std::string precision;   // "f32"
+  // Why: "requested", or what the gate of Precision::kAuto measured.
+  std::string precision_reason;
   std::string isa;         // "avx512"
   int num_threads = 0;
   int batch_tokens = 0;

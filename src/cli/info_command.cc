@@ -33,6 +33,7 @@ std::string InfoJson(const ModelInfo& info) {
       .Add("normalize", info.normalize)
       .Add("backend", info.backend)
       .Add("precision", info.precision)
+      .Add("precision_reason", info.precision_reason)
       .Add("isa", info.isa)
       .Add("num_threads", info.num_threads)
       .Add("batch_tokens", info.batch_tokens)
@@ -58,6 +59,7 @@ std::string InfoText(const ModelInfo& info) {
   line("runs on", StrCat(info.backend, ", ", info.precision, ", ", info.isa, ", ",
                          Counted(info.num_threads, "thread"), ", batches of ",
                          Grouped(info.batch_tokens), " tokens"));
+  line("precision", StrCat(info.precision, " (", info.precision_reason, ")"));
   line("same bits", info.batch_invariant ? "alone and in any batch" : "not promised over batches");
   line("loaded in", StrCat(Fixed(info.load_ms, 1), " ms"));
   return out;

@@ -9,6 +9,7 @@
 #include "backends/native/native_backend.h"
 #include "base/strings.h"
 #include "base/thread_count.h"
+#include "engine/precision_gate.h"
 #include "kernels/kernels.h"
 #include "model/model_config.h"
 #include "model/model_directory.h"
@@ -41,11 +42,6 @@ Result<int> BatchTokens(const LoadOptions& options) {
   return options.batch_tokens > 0 ? options.batch_tokens : kDefaultBatchTokens;
 }
 
-// kAuto is f32 until a quality gate can choose (issue 5).
-Precision PrecisionOf(const LoadOptions& options) {
-  return options.precision == Precision::kAuto ? Precision::kF32 : options.precision;
-}
-
 // Every id that the tokenizer can give must have a row in the model's tables: they are read without
 // a check per text.
 Status CheckIdsFitTables(const tokenizer::Pipeline& tokenizer, const model::ModelConfig& config) {
@@ -74,7 +70,7 @@ std::string JoinNames(std::span<const model::PoolingMode> modes) {
 Result<LoadedModel> LoadModel(std::string_view model, const LoadOptions& options) {
   AKIN_TRY_ASSIGN(const int num_threads, NumThreads(options));
   AKIN_TRY_ASSIGN(const int batch_tokens, BatchTokens(options));
-  AKIN_TRY_ASSIGN(const kernels::Kernels kernels, kernels::SelectKernels(options.isa, PrecisionOf(options)));
+  AKIN_TRY_ASSIGN(const kernels::IsaChoice isa, kernels::ChooseIsa(options.isa));
   AKIN_TRY_ASSIGN(const std::string path, FindModel(model));
   AKIN_TRY_ASSIGN(const model::ModelDirectory directory, model::ModelDirectory::Open(path));
   AKIN_TRY_ASSIGN(const model::ModelConfig config, model::LoadModelConfig(directory));
@@ -91,7 +87,22 @@ Result<LoadedModel> LoadModel(std::string_view model, const LoadOptions& options
                         loaded.tokenizer->num_special_tokens(),
                         " special tokens that tokenizer.json adds to every text");
   }
-  AKIN_TRY_ASSIGN(loaded.backend, backends::LoadNativeBackend(directory, config, modules, kernels));
+  const auto load = [&](Precision precision) -> Result<std::unique_ptr<backends::Backend>> {
+    AKIN_TRY_ASSIGN(const kernels::Kernels kernels, kernels::SelectKernels(isa.isa, precision));
+    return backends::LoadNativeBackend(directory, config, modules, kernels);
+  };
+  std::string precision_reason = "requested";
+  if (options.precision == Precision::kAuto) {
+    AKIN_TRY_ASSIGN(GateResult gate, LoadWithinGate({.directory = directory,
+                                                     .tokenizer = *loaded.tokenizer,
+                                                     .max_tokens = modules.max_tokens,
+                                                     .isa = isa.isa,
+                                                     .load = load}));
+    loaded.backend = std::move(gate.backend);
+    precision_reason = std::move(gate.reason);
+  } else {
+    AKIN_TRY_ASSIGN(loaded.backend, load(options.precision));
+  }
 
   const backends::BackendInfo backend = loaded.backend->Info();
   loaded.prompt = modules.default_prompt;
@@ -111,6 +122,7 @@ Result<LoadedModel> LoadModel(std::string_view model, const LoadOptions& options
                  .normalize = modules.normalize,
                  .backend = backend.name,
                  .precision = backend.precision,
+                 .precision_reason = precision_reason,
                  .isa = backend.isa,
                  .num_threads = num_threads,
                  .batch_tokens = batch_tokens,

@@ -12,6 +12,7 @@
 
 #include "akin/system.h"
 
+#include "base/cache_folder.h"
 #include "base/door.h"
 #include "base/strings.h"
 
@@ -30,13 +31,8 @@ std::vector<fs::path> Locations() {
   std::vector<fs::path> locations;
   if (const std::string models = Environment("AKIN_MODELS_DIR"); !models.empty())
     locations.emplace_back(models);
-  if (const std::string cache = Environment("AKIN_CACHE"); !cache.empty()) {
+  if (const std::string cache = CacheFolder(); !cache.empty())
     locations.push_back(fs::path(cache) / "models");
-  } else if (const std::string xdg = Environment("XDG_CACHE_HOME"); !xdg.empty()) {
-    locations.push_back(fs::path(xdg) / "akin" / "models");
-  } else if (const std::string home = Environment("HOME"); !home.empty()) {
-    locations.push_back(fs::path(home) / ".cache" / "akin" / "models");
-  }
   return locations;
 }
 

@@ -61,6 +61,15 @@ Result<IsaChoice> ChooseIsa(Isa isa) {
   return InvalidInput("instruction set '", IsaName(isa), "' is not in this build");
 }
 
+std::vector<Precision> FasterThanF32(Isa isa) {
+  switch (isa) {
+    case Isa::kAvx512Vnni:
+    case Isa::kNeonDot: return {Precision::kInt8};
+    case Isa::kAvx512Bf16: return {Precision::kInt8, Precision::kBf16};
+    default: return {};
+  }
+}
+
 Result<Kernels> SelectKernels(Isa isa, Precision precision) {
   AKIN_TRY_ASSIGN(const IsaChoice choice, ChooseIsa(isa));
   Kernels kernels = ScalarKernels(precision);

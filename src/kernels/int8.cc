@@ -9,11 +9,14 @@ namespace akin::kernels {
 
 void Rotate(std::span<float> x, size_t rotation) {
   for (size_t half = 1; half < rotation; half *= 2) {
-    for (size_t i = 0; i < x.size(); ++i) {
-      if (i & half) continue;
-      const float a = x[i], b = x[i + half];
-      x[i] = a + b;
-      x[i + half] = a - b;
+    for (size_t block = 0; block < x.size(); block += 2 * half) {
+      float* const low = x.data() + block;
+      float* const high = low + half;
+      for (size_t i = 0; i < half; ++i) {
+        const float a = low[i], b = high[i];
+        low[i] = a + b;
+        high[i] = a - b;
+      }
     }
   }
 }

@@ -183,6 +183,9 @@ struct IsaChoice {
 // the CPU or the build lacks it.
 Result<IsaChoice> ChooseIsa(Isa isa);
 
+// The precisions whose products are faster than f32's on a tier, fastest first.
+std::vector<Precision> FasterThanF32(Isa isa);
+
 // The table of that tier for `precision`, which is not kAuto.
 Result<Kernels> SelectKernels(Isa isa, Precision precision = Precision::kF32);
 

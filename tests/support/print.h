@@ -9,4 +9,8 @@ namespace akin {
 
 inline void PrintTo(Isa isa, std::ostream* out) { *out << IsaName(isa); }
 
+inline void PrintTo(const LoadOptions& options, std::ostream* out) {
+  *out << IsaName(options.isa) << ' ' << PrecisionName(options.precision);
+}
+
 }  // namespace akin

@@ -51,9 +51,7 @@ struct Int8Product {
     // 12 sums, 2 vectors of weights, 1 of the row and this product are all 16 registers; from
     // intrinsics GCC 12 makes all products of a step first, and has no registers for the sums.
     __m256i product;
-    asm("vpmaddwd %3, %2, %1\n\tvpaddd %1, %0, %0"
-        : "+x"(sum.v), "=&x"(product)
-        : "x"(x), "x"(w));
+    asm("vpmaddwd %3, %2, %1\n\tvpaddd %1, %0, %0" : "+x"(sum.v), "=&x"(product) : "x"(x), "x"(w));
     return sum;
   }
   static AKIN_INLINE V ToFloat(Sum sum) { return {_mm256_cvtepi32_ps(sum.v)}; }

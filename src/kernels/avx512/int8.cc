@@ -28,17 +28,18 @@ AKIN_TARGET_BEGIN("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma")
 // clang-format on
 
 // A step of the transform between lanes that differ in one bit: a + b where it is clear, a - b
-// where it is set. `neighbour` has the lanes swapped.
-AKIN_INLINE V Butterfly(V x, V neighbour, __mmask16 set) {
-  return {_mm512_mask_sub_ps(_mm512_add_ps(neighbour.v, x.v), set, neighbour.v, x.v)};
+// where `set` has it. `neighbour` has the lanes swapped; the product with 1 or -1 is exact.
+AKIN_INLINE V Butterfly(V x, __m512 neighbour, __mmask16 set) {
+  const __m512 sign = _mm512_mask_blend_ps(set, _mm512_set1_ps(1.0f), _mm512_set1_ps(-1.0f));
+  return {_mm512_fmadd_ps(sign, x.v, neighbour)};
 }
 
 // The steps within a vector, for blocks of `rotation` lanes at most.
 AKIN_INLINE V RotateLanes(V x, size_t rotation) {
-  if (rotation > 1) x = Butterfly(x, {_mm512_permute_ps(x.v, 0b10'11'00'01)}, 0xaaaa);
-  if (rotation > 2) x = Butterfly(x, {_mm512_permute_ps(x.v, 0b01'00'11'10)}, 0xcccc);
-  if (rotation > 4) x = Butterfly(x, {_mm512_shuffle_f32x4(x.v, x.v, 0b10'11'00'01)}, 0xf0f0);
-  if (rotation > 8) x = Butterfly(x, {_mm512_shuffle_f32x4(x.v, x.v, 0b01'00'11'10)}, 0xff00);
+  if (rotation > 1) x = Butterfly(x, _mm512_permute_ps(x.v, 0b10'11'00'01), 0xaaaa);
+  if (rotation > 2) x = Butterfly(x, _mm512_permute_ps(x.v, 0b01'00'11'10), 0xcccc);
+  if (rotation > 4) x = Butterfly(x, _mm512_shuffle_f32x4(x.v, x.v, 0b10'11'00'01), 0xf0f0);
+  if (rotation > 8) x = Butterfly(x, _mm512_shuffle_f32x4(x.v, x.v, 0b01'00'11'10), 0xff00);
   return x;
 }
 
@@ -109,12 +110,13 @@ float RotateToBuffer(const float* x, size_t length, size_t rotation, float* out)
 
 // `length` values -> bytes around Int8Shape::kZero. From NaN and infinity no byte wraps around.
 void StoreBytes(const float* x, size_t length, float inverse_scale, std::byte* out) {
+  static_assert(Int8Shape::kZero == 0x80, "adding it is flipping the sign bit");
   const V inverse = V::Set(inverse_scale);
-  const __m512i zero = _mm512_set1_epi32(Int8Shape::kZero);
+  const __m128i zero = _mm_set1_epi8(static_cast<char>(Int8Shape::kZero));
   for (size_t j = 0; j < length; j += V::kLanes) {
-    const __m512i q = _mm512_add_epi32(_mm512_cvtps_epi32((V::Load(x + j) * inverse).v), zero);
+    const __m512i q = _mm512_cvtps_epi32((V::Load(x + j) * inverse).v);
     _mm_store_si128(reinterpret_cast<__m128i*>(out + j),
-                    _mm512_cvtusepi32_epi8(_mm512_max_epi32(q, _mm512_setzero_si512())));
+                    _mm_xor_si128(_mm512_cvtsepi32_epi8(q), zero));
   }
 }
 

@@ -1,0 +1,42 @@
+// What Precision::kAuto takes: the fastest precision of the tier whose vectors stay within a stated
+// cosine of f32's.
+//
+// The gate embeds some texts in f32 and in each candidate, fastest first, and takes the first one
+// whose worst cosine is at least kLeastCosine. That costs a second or less, once: the cosines are
+// kept in the cache folder, under the model's files and the tier that they were measured with.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "akin/options.h"
+#include "akin/result.h"
+
+#include "backends/backend.h"
+#include "model/model_directory.h"
+#include "tokenizer/pipeline.h"
+
+namespace akin::engine {
+
+// The loss that kAuto may bring on any of the gate's texts.
+inline constexpr double kLeastCosine = 0.9995;
+
+struct GateInput {
+  const model::ModelDirectory& directory;
+  const tokenizer::Pipeline& tokenizer;
+  int max_tokens = 0;
+  Isa isa = Isa::kScalar;  // Chosen already, not kAuto.
+  // Loads the model in a precision.
+  std::function<Result<std::unique_ptr<backends::Backend>>(Precision precision)> load;
+};
+
+struct GateResult {
+  std::unique_ptr<backends::Backend> backend;
+  std::string reason;  // "int8 0.99891 is below 0.9995, bf16 0.99996 is not"
+};
+
+// Errors: those of input.load.
+Result<GateResult> LoadWithinGate(const GateInput& input);
+
+}  // namespace akin::engine

@@ -1,0 +1,163 @@
+#include "engine/precision_gate.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <memory>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "engine/gate_record.h"
+#include "support/temporary_folder.h"
+
+namespace akin::engine {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Gives each text a vector near (1, 0), as far from it as its precision is bad.
+class FakeBackend : public backends::Backend {
+ public:
+  explicit FakeBackend(double cosine) : cosine_(cosine) {}
+  backends::BackendInfo Info() const override { return {.dimension = 2, .max_positions = 64}; }
+  std::unique_ptr<backends::Session> NewSession(size_t, size_t) const override {
+    return std::make_unique<backends::Session>();
+  }
+  double cosine() const { return cosine_; }
+  Status Embed(const RaggedBatch& batch, const backends::EmbedParams&, const TeamMember&,
+               backends::Session&, MatrixView<float> vectors) const override {
+    for (size_t i = 0; i < batch.num_sequences(); ++i) {
+      // One text is worse than the others: it decides.
+      const double cosine = i == 5 ? cosine_ : 1.0;
+      vectors(i, 0) = static_cast<float>(cosine);
+      vectors(i, 1) = static_cast<float>(std::sqrt(1.0 - cosine * cosine));
+    }
+    return {};
+  }
+
+ private:
+  double cosine_;
+};
+
+class PrecisionGate : public testing::Test {
+ protected:
+  void SetUp() override {
+    setenv("AKIN_CACHE", cache_.path().c_str(), 1);
+    fs::copy(std::string(AKIN_TEST_DATA) + "/models/bert-mean", model_.path(),
+             fs::copy_options::recursive | fs::copy_options::overwrite_existing);
+  }
+  void TearDown() override { unsetenv("AKIN_CACHE"); }
+
+  // What the gate takes when int8 and bf16 have these cosines; counts the loads.
+  std::string Take(double int8, double bf16, Isa isa = Isa::kAvx512Bf16) {
+    loads_.clear();
+    const auto directory = model::ModelDirectory::Open(model_.path()).value();
+    const auto tokenizer =
+        tokenizer::Pipeline::Load(ReadAll(model_ / "tokenizer.json"), "t").value();
+    const auto load = [&](Precision precision) -> Result<std::unique_ptr<backends::Backend>> {
+      ++loads_[precision];
+      const double cosine = precision == Precision::kInt8   ? int8
+                            : precision == Precision::kBf16 ? bf16
+                                                            : 1.0;
+      return std::unique_ptr<backends::Backend>(std::make_unique<FakeBackend>(cosine));
+    };
+    GateResult result = LoadWithinGate({.directory = directory,
+                                        .tokenizer = *tokenizer,
+                                        .max_tokens = 64,
+                                        .isa = isa,
+                                        .load = load})
+                            .value();
+    reason_ = result.reason;
+    // f32 is loaded first, as the reference; it is what is taken when no candidate was.
+    const auto* taken = static_cast<const FakeBackend*>(result.backend.get());
+    for (const auto& [precision, cosine] :
+         std::map<Precision, double>{{Precision::kInt8, int8}, {Precision::kBf16, bf16}}) {
+      if (taken->cosine() == cosine) return std::string(PrecisionName(precision));
+    }
+    return "f32";
+  }
+
+  static std::string ReadAll(const fs::path& path) {
+    std::ostringstream content;
+    content << std::ifstream(path).rdbuf();
+    return content.str();
+  }
+  std::vector<fs::path> Records() const {
+    std::vector<fs::path> files;
+    if (!fs::exists(cache_ / "precision")) return files;
+    for (const auto& entry : fs::directory_iterator(cache_ / "precision"))
+      files.push_back(entry.path());
+    return files;
+  }
+
+  TemporaryFolder cache_, model_;
+  std::map<Precision, int> loads_;
+  std::string reason_;
+};
+
+TEST_F(PrecisionGate, TakesTheFastestThatIsCloseEnough) {
+  EXPECT_EQ(Take(0.9996, 0.9999), "int8");
+  EXPECT_EQ(loads_.count(Precision::kBf16), 0u) << "int8 passed: no need to look further";
+}
+
+TEST_F(PrecisionGate, PassesOverWhatIsNotCloseEnough) {
+  EXPECT_EQ(Take(0.9994, 0.9998), "bf16");
+  EXPECT_NE(reason_.find("int8 0.99940 (below 0.9995)"), std::string::npos) << reason_;
+  EXPECT_NE(reason_.find("bf16 0.99980"), std::string::npos) << reason_;
+}
+
+TEST_F(PrecisionGate, FallsBackToF32) { EXPECT_EQ(Take(0.9, 0.99), "f32"); }
+
+TEST_F(PrecisionGate, NotANumberIsNotCloseEnough) { EXPECT_EQ(Take(std::nan(""), 0.9999), "bf16"); }
+
+TEST_F(PrecisionGate, ATierWithoutFasterProductsMeasuresNothing) {
+  EXPECT_EQ(Take(0.9999, 0.99999, Isa::kAvx2), "f32");
+  EXPECT_EQ(loads_.size(), 1u);
+  EXPECT_TRUE(Records().empty());
+}
+
+TEST_F(PrecisionGate, MeasuresOnceAndRemembers) {
+  EXPECT_EQ(Take(0.9994, 0.9998), "bf16");
+  EXPECT_EQ(loads_[Precision::kF32], 1);
+  EXPECT_EQ(Take(0.9994, 0.9998), "bf16");
+  EXPECT_EQ(loads_.count(Precision::kF32), 0u);
+  EXPECT_EQ(loads_.count(Precision::kInt8), 0u);
+  EXPECT_EQ(Records().size(), 1u);
+}
+
+TEST_F(PrecisionGate, AChangedModelIsMeasuredAgain) {
+  EXPECT_EQ(Take(0.9994, 0.9998), "bf16");
+  std::ofstream(model_ / "model.safetensors", std::ios::app) << ' ';
+  EXPECT_EQ(Take(0.9999, 0.9998), "int8");
+}
+
+TEST_F(PrecisionGate, ADamagedRecordIsMeasuredAgain) {
+  for (const std::string& damage :
+       {std::string(), std::string("rubbish"), std::string(100000, 'x'), std::string("\0", 1)}) {
+    EXPECT_EQ(Take(0.9994, 0.9998), "bf16");
+    ASSERT_EQ(Records().size(), 1u);
+    std::ofstream(Records()[0], std::ios::trunc) << damage;
+    EXPECT_EQ(Take(0.9994, 0.9998), "bf16");
+    EXPECT_EQ(loads_[Precision::kF32], 1) << "measured again";
+  }
+  const std::string whole = ReadAll(Records()[0]);
+  for (size_t cut = 0; cut < whole.size(); ++cut) {
+    std::ofstream(Records()[0], std::ios::trunc) << whole.substr(0, cut);
+    EXPECT_EQ(Take(0.9994, 0.9998), "bf16") << "cut to " << cut << " bytes";
+  }
+}
+
+TEST_F(PrecisionGate, ACacheThatCannotBeWrittenCostsTimeOnly) {
+  std::ofstream(cache_ / "precision") << "a file where the folder should be";
+  EXPECT_EQ(Take(0.9994, 0.9998), "bf16");
+  EXPECT_EQ(Take(0.9994, 0.9998), "bf16");
+  EXPECT_EQ(loads_[Precision::kF32], 1);
+}
+
+}  // namespace
+}  // namespace akin::engine

@@ -81,19 +81,18 @@ void SetNotArm(CpuInfo& info) {
 
 // Bits of AT_HWCAP (Linux, arch/arm64/include/uapi/asm/hwcap.h).
 constexpr unsigned long kHwcapAsimd = 1ul << 1;
-constexpr unsigned long kHwcapCpuid = 1ul << 11;
 
 struct ArmFeature {
   const char* name;
   unsigned long ArmLeaves::* leaf;
-  int bit;
+  unsigned long mask;
 };
 
 // Names as /proc/cpuinfo spells them.
 constexpr ArmFeature kArmFeatures[] = {
-    {"asimd", &ArmLeaves::hwcap, 1},    {"asimdhp", &ArmLeaves::hwcap, 10},
-    {"asimddp", &ArmLeaves::hwcap, 20}, {"sve", &ArmLeaves::hwcap, 22},
-    {"i8mm", &ArmLeaves::hwcap2, 13},   {"bf16", &ArmLeaves::hwcap2, 14},
+    {"asimd", &ArmLeaves::hwcap, kHwcapAsimd}, {"asimdhp", &ArmLeaves::hwcap, 1ul << 10},
+    {"asimddp", &ArmLeaves::hwcap, 1ul << 20}, {"sve", &ArmLeaves::hwcap, 1ul << 22},
+    {"i8mm", &ArmLeaves::hwcap2, 1ul << 13},   {"bf16", &ArmLeaves::hwcap2, 1ul << 14},
 };
 
 struct ArmCore {
@@ -167,6 +166,7 @@ CpuInfo ReadCpu() { return DecodeCpuid(ReadLeaves(), ReadName()); }
 CpuInfo ReadCpu() {
   ArmLeaves leaves{.hwcap = kHwcapAsimd};  // Where nothing tells more.
 #if defined(__linux__)
+  constexpr unsigned long kHwcapCpuid = 1ul << 11;
   leaves.hwcap = getauxval(AT_HWCAP);
   leaves.hwcap2 = getauxval(AT_HWCAP2);
   // The kernel answers for programs, which must not read the register by themselves.
@@ -219,7 +219,7 @@ CpuInfo DecodeArm(const ArmLeaves& leaves) {
   CpuInfo info;
   info.name = ArmName(leaves.midr);
   for (const ArmFeature& feature : kArmFeatures) {
-    if (leaves.*feature.leaf >> feature.bit & 1u) info.features.emplace_back(feature.name);
+    if (leaves.*feature.leaf & feature.mask) info.features.emplace_back(feature.name);
   }
   const auto require = [&](std::string_view name) {
     return info.Has(name) ? CpuSupport{true, ""}

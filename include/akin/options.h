@@ -34,10 +34,12 @@ enum class Isa {
   kAuto,  // The best that the CPU and the operating system support; AKIN_ISA in the environment
           // overrides it.
   kScalar,
-  kAvx2,    // AVX2 and FMA.
+  kAvx2,        // AVX2 and FMA.
   kAvx512,      // AVX-512 F, BW, DQ and VL.
   kAvx512Vnni,  // And VNNI: int8 products.
   kAvx512Bf16,  // And BF16: bf16 products.
+  kNeon,        // Advanced SIMD, which every aarch64 CPU has.
+  kNeonDot,     // And dot products: int8 products.
 };
 
 // The names used on the command line and in JSON: "native", "f32", "avx512-bf16".

@@ -4,8 +4,12 @@
 #include <cstring>
 #include <span>
 
+#include "base/strings.h"
+
 #if defined(__x86_64__)
 #include <cpuid.h>
+#elif defined(__aarch64__) && defined(__linux__)
+#include <sys/auxv.h>
 #endif
 
 namespace akin {
@@ -65,6 +69,56 @@ CpuSupport RequireAll(const CpuidLeaves& leaves, std::span<const std::string_vie
   return {true, ""};
 }
 
+void SetNotX86(CpuInfo& info) {
+  for (CpuSupport* tier : {&info.avx2_fma, &info.avx512, &info.avx512_vnni, &info.avx512_bf16})
+    *tier = {.usable = false, .reason = "not an x86-64 CPU"};
+}
+
+void SetNotArm(CpuInfo& info) {
+  for (CpuSupport* tier : {&info.neon, &info.neon_dot})
+    *tier = {.usable = false, .reason = "not an aarch64 CPU"};
+}
+
+// Bits of AT_HWCAP (Linux, arch/arm64/include/uapi/asm/hwcap.h).
+constexpr unsigned long kHwcapAsimd = 1ul << 1;
+
+struct ArmFeature {
+  const char* name;
+  unsigned long ArmLeaves::* leaf;
+  unsigned long mask;
+};
+
+// Names as /proc/cpuinfo spells them.
+constexpr ArmFeature kArmFeatures[] = {
+    {"asimd", &ArmLeaves::hwcap, kHwcapAsimd}, {"asimdhp", &ArmLeaves::hwcap, 1ul << 10},
+    {"asimddp", &ArmLeaves::hwcap, 1ul << 20}, {"sve", &ArmLeaves::hwcap, 1ul << 22},
+    {"i8mm", &ArmLeaves::hwcap2, 1ul << 13},   {"bf16", &ArmLeaves::hwcap2, 1ul << 14},
+};
+
+struct ArmCore {
+  unsigned long maker, part;
+  const char* name;
+};
+
+// Cores that servers and small boards have; the others go by their numbers.
+constexpr ArmCore kArmCores[] = {
+    {0x41, 0xd03, "Arm Cortex-A53"},   {0x41, 0xd05, "Arm Cortex-A55"},
+    {0x41, 0xd07, "Arm Cortex-A57"},   {0x41, 0xd08, "Arm Cortex-A72"},
+    {0x41, 0xd0b, "Arm Cortex-A76"},   {0x41, 0xd0c, "Arm Neoverse N1"},
+    {0x41, 0xd40, "Arm Neoverse V1"},  {0x41, 0xd41, "Arm Cortex-A78"},
+    {0x41, 0xd49, "Arm Neoverse N2"},  {0x41, 0xd4f, "Arm Neoverse V2"},
+    {0xc0, 0xac3, "Ampere AmpereOne"},
+};
+
+std::string ArmName(unsigned long midr) {
+  if (midr == 0) return "unknown CPU";
+  const unsigned long maker = midr >> 24 & 0xff, part = midr >> 4 & 0xfff;
+  for (const ArmCore& core : kArmCores) {
+    if (core.maker == maker && core.part == part) return core.name;
+  }
+  return StrCat("aarch64 CPU, implementer ", maker, ", part ", part);
+}
+
 #if defined(__x86_64__)
 
 unsigned ReadXcr0() {
@@ -107,13 +161,27 @@ std::string ReadName() {
 
 CpuInfo ReadCpu() { return DecodeCpuid(ReadLeaves(), ReadName()); }
 
+#elif defined(__aarch64__)
+
+CpuInfo ReadCpu() {
+  ArmLeaves leaves{.hwcap = kHwcapAsimd};  // Where nothing tells more.
+#if defined(__linux__)
+  constexpr unsigned long kHwcapCpuid = 1ul << 11;
+  leaves.hwcap = getauxval(AT_HWCAP);
+  leaves.hwcap2 = getauxval(AT_HWCAP2);
+  // The kernel answers for programs, which must not read the register by themselves.
+  if (leaves.hwcap & kHwcapCpuid) __asm__("mrs %0, MIDR_EL1" : "=r"(leaves.midr));
+#endif
+  return DecodeArm(leaves);
+}
+
 #else
 
 CpuInfo ReadCpu() {
   CpuInfo info;
   info.name = "unknown CPU";
-  info.avx2_fma.reason = info.avx512.reason = info.avx512_vnni.reason = info.avx512_bf16.reason =
-      "not an x86-64 CPU";
+  SetNotX86(info);
+  SetNotArm(info);
   return info;
 }
 
@@ -128,9 +196,9 @@ bool CpuInfo::Has(std::string_view feature) const {
 CpuInfo DecodeCpuid(const CpuidLeaves& leaves, std::string name) {
   static constexpr std::string_view kAvx2Fma[] = {"avx", "avx2", "fma"};
   // Each with all that the one before it has.
-  static constexpr std::string_view kAvx512Bf16[] = {"avx",         "avx2",       "fma",
-                                                     "avx512f",     "avx512bw",   "avx512dq",
-                                                     "avx512vl",    "avx512_vnni", "avx512_bf16"};
+  static constexpr std::string_view kAvx512Bf16[] = {"avx",      "avx2",        "fma",
+                                                     "avx512f",  "avx512bw",    "avx512dq",
+                                                     "avx512vl", "avx512_vnni", "avx512_bf16"};
   const std::span<const std::string_view> bf16(kAvx512Bf16);
   CpuInfo info;
   info.name = std::move(name);
@@ -143,6 +211,23 @@ CpuInfo DecodeCpuid(const CpuidLeaves& leaves, std::string name) {
   info.avx512 = RequireAll(leaves, bf16.first(7));
   info.avx512_vnni = RequireAll(leaves, bf16.first(8));
   info.avx512_bf16 = RequireAll(leaves, bf16);
+  SetNotArm(info);
+  return info;
+}
+
+CpuInfo DecodeArm(const ArmLeaves& leaves) {
+  CpuInfo info;
+  info.name = ArmName(leaves.midr);
+  for (const ArmFeature& feature : kArmFeatures) {
+    if (leaves.*feature.leaf & feature.mask) info.features.emplace_back(feature.name);
+  }
+  const auto require = [&](std::string_view name) {
+    return info.Has(name) ? CpuSupport{true, ""}
+                          : CpuSupport{false, "CPU lacks " + std::string(name)};
+  };
+  info.neon = require("asimd");
+  info.neon_dot = info.neon.usable ? require("asimddp") : info.neon;
+  SetNotX86(info);
   return info;
 }
 

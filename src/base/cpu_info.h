@@ -1,7 +1,8 @@
 // What the CPU can compute and the operating system lets programs use.
 //
-// A vector instruction is usable when CPUID lists it *and* the system saves its registers on a task
-// switch, which XGETBV tells (Intel SDM volume 1, 13.3 and 14.3). A hypervisor may hide either one.
+// On x86-64 a vector instruction is usable when CPUID lists it *and* the system saves its registers
+// on a task switch, which XGETBV tells (Intel SDM volume 1, 13.3 and 14.3). A hypervisor may hide
+// either one.
 #pragma once
 
 #include <string>
@@ -23,6 +24,8 @@ struct CpuInfo {
   CpuSupport avx512;                  // AVX-512 F, BW, DQ and VL, and avx2_fma.
   CpuSupport avx512_vnni;             // AVX-512 VNNI, and avx512.
   CpuSupport avx512_bf16;             // AVX-512 BF16, and avx512_vnni.
+  CpuSupport neon;                    // Advanced SIMD.
+  CpuSupport neon_dot;                // FEAT_DotProd, and neon.
 
   bool Has(std::string_view feature) const;
 };
@@ -41,5 +44,14 @@ struct CpuidLeaves {
   unsigned xcr0 = 0;
 };
 CpuInfo DecodeCpuid(const CpuidLeaves& leaves, std::string name);
+
+// What Linux on aarch64 tells of the CPU: the kernel lists what it lets programs use, so that there
+// is no second question. MIDR_EL1 names the maker (bits 31 to 24) and the part (bits 15 to 4).
+struct ArmLeaves {
+  unsigned long hwcap = 0;   // getauxval(AT_HWCAP)
+  unsigned long hwcap2 = 0;  // getauxval(AT_HWCAP2)
+  unsigned long midr = 0;    // 0 where programs may not read it.
+};
+CpuInfo DecodeArm(const ArmLeaves& leaves);
 
 }  // namespace akin

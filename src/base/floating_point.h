@@ -22,6 +22,16 @@ class ScopedFlushDenormals {
 
  private:
   unsigned saved_;
+#elif defined(__aarch64__)
+  ScopedFlushDenormals() {
+    constexpr unsigned long kFlushToZero = 1ul << 24;  // FPCR.FZ: of inputs and results.
+    __asm__ volatile("mrs %0, FPCR" : "=r"(saved_));
+    __asm__ volatile("msr FPCR, %0" : : "r"(kFlushToZero));
+  }
+  ~ScopedFlushDenormals() { __asm__ volatile("msr FPCR, %0" : : "r"(saved_)); }
+
+ private:
+  unsigned long saved_;
 #else
   ScopedFlushDenormals() {}
   ~ScopedFlushDenormals() {}

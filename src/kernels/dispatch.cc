@@ -7,12 +7,6 @@
 namespace akin::kernels {
 namespace {
 
-#if defined(__x86_64__)
-constexpr bool kBuiltForX86 = true;
-#else
-constexpr bool kBuiltForX86 = false;
-#endif
-
 // The tiers from the lowest to the highest; each is stacked on the ones below it.
 struct Tier {
   Isa isa;
@@ -22,14 +16,13 @@ struct Tier {
 
 std::vector<Tier> Tiers() {
   const CpuInfo& cpu = GetCpuInfo();
-  const auto x86 = [](const CpuSupport& support) {
-    return kBuiltForX86 ? support : CpuSupport{.usable = false, .reason = "not an x86-64 CPU"};
-  };
   return {{Isa::kScalar, {.usable = true, .reason = ""}, [](Kernels below) { return below; }},
-          {Isa::kAvx2, x86(cpu.avx2_fma), WithAvx2},
-          {Isa::kAvx512, x86(cpu.avx512), WithAvx512},
-          {Isa::kAvx512Vnni, x86(cpu.avx512_vnni), WithAvx512Vnni},
-          {Isa::kAvx512Bf16, x86(cpu.avx512_bf16), WithAvx512Bf16}};
+          {Isa::kAvx2, cpu.avx2_fma, WithAvx2},
+          {Isa::kAvx512, cpu.avx512, WithAvx512},
+          {Isa::kAvx512Vnni, cpu.avx512_vnni, WithAvx512Vnni},
+          {Isa::kAvx512Bf16, cpu.avx512_bf16, WithAvx512Bf16},
+          {Isa::kNeon, cpu.neon, WithNeon},
+          {Isa::kNeonDot, cpu.neon_dot, WithNeonDot}};
 }
 
 }  // namespace
@@ -70,7 +63,8 @@ Result<IsaChoice> ChooseIsa(Isa isa) {
 
 std::vector<Precision> FasterThanF32(Isa isa) {
   switch (isa) {
-    case Isa::kAvx512Vnni: return {Precision::kInt8};
+    case Isa::kAvx512Vnni:
+    case Isa::kNeonDot: return {Precision::kInt8};
     case Isa::kAvx512Bf16: return {Precision::kInt8, Precision::kBf16};
     default: return {};
   }

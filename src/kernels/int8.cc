@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <vector>
 
 namespace akin::kernels {
 
@@ -62,6 +63,41 @@ void QuantizeRotatedWeights(std::span<const float> weights, size_t rotation, flo
   float rotated[kMaxRotation];
   RotateWeights(weights, rotation, rotated);
   QuantizeWeights({rotated, weights.size()}, scale, quantized);
+}
+
+size_t Int8PanelLayout::group_bytes(size_t length) const {
+  const size_t steps = (length + depth - 1) / depth;
+  return width * sizeof(float) + steps * width * depth;
+}
+
+size_t Int8PanelLayout::panel_bytes(size_t k) const {
+  const Int8Shape shape(k);
+  size_t bytes = width * sizeof(float);
+  for (size_t g = 0; g < shape.groups; ++g) bytes += group_bytes(shape.length(g));
+  return (bytes + 63) / 64 * 64;
+}
+
+void Int8PanelLayout::Pack(MatrixView<const float> rows, std::span<const float> bias,
+                           std::byte* panel) const {
+  const Int8Shape shape(rows.cols());
+  std::fill_n(panel, panel_bytes(shape.k), std::byte{});
+  std::copy_n(bias.data(), width, reinterpret_cast<float*>(panel));
+  std::vector<float> column(shape.k);
+  std::vector<int8_t> quantized(shape.group);
+  for (size_t j = 0; j < width; ++j) {
+    RotateWeights(rows.row(j), shape.rotation, column.data());
+    std::byte* group = panel + width * sizeof(float);
+    for (size_t g = 0; g < shape.groups; ++g) {
+      const size_t length = shape.length(g);
+      const std::span<const float> values = std::span(column).subspan(g * shape.group, length);
+      const float scale = reinterpret_cast<float*>(group)[j] = WeightScale(values);
+      QuantizeWeights(values, scale, quantized.data());
+      int8_t* weights = reinterpret_cast<int8_t*>(group + width * sizeof(float));
+      for (size_t i = 0; i < length; ++i)
+        weights[(i / depth * width + j) * depth + i % depth] = quantized[i];
+      group += group_bytes(length);
+    }
+  }
 }
 
 }  // namespace akin::kernels

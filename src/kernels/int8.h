@@ -13,6 +13,8 @@
 #include <cstdint>
 #include <span>
 
+#include "akin/matrix_view.h"
+
 namespace akin::kernels {
 
 constexpr size_t kMaxRotation = 128;
@@ -29,7 +31,8 @@ struct Int8Shape {
   static constexpr size_t kMaxGroup = 512;
   static constexpr uint8_t kZero = 128;  // The byte that stands for 0 in a row.
 
-  explicit Int8Shape(size_t depth) : k(depth), rotation(RotationOf(depth)) {
+  explicit Int8Shape(size_t depth, size_t bytes_a_value = 1)
+      : k(depth), value_bytes(bytes_a_value), rotation(RotationOf(depth)) {
     groups = (k + kMaxGroup - 1) / kMaxGroup;
     // Groups begin on cache lines and between rotations.
     const size_t align = rotation < 64 ? 64 : rotation;
@@ -40,14 +43,15 @@ struct Int8Shape {
   // Values of group g: fewer than `group` in the last one.
   size_t length(size_t g) const { return k - g * group < group ? k - g * group : group; }
 
-  // A row of input: the groups' bytes, kZero past k, then their scales [groups] in f32, to whole
+  // A row of input: the groups' values, zeros past k, then their scales [groups] in f32, to whole
   // lines.
   size_t row_bytes() const { return scales_offset() + (groups * sizeof(float) + 63) / 64 * 64; }
-  size_t scales_offset() const { return groups * group; }
+  size_t scales_offset() const { return groups * group * value_bytes; }
 
   size_t k;
-  size_t rotation;   // Size of the Walsh-Hadamard blocks.
-  size_t group = 0;  // Values of k to a scale.
+  size_t value_bytes;  // Of a row; the tier's Int8Row tells.
+  size_t rotation;     // Size of the Walsh-Hadamard blocks.
+  size_t group = 0;    // Values of k to a scale.
   size_t groups = 0;
 };
 
@@ -71,5 +75,17 @@ void QuantizeWeights(std::span<const float> weights, float scale, int8_t* quanti
 float RotatedWeightScale(std::span<const float> weights, size_t rotation);
 void QuantizeRotatedWeights(std::span<const float> weights, size_t rotation, float scale,
                             int8_t* quantized);
+
+// Panels of the tiers that multiply signed values: the bias of each column, then for each group a
+// scale for each column and [steps][width][depth] weights, a step being `depth` values of k.
+struct Int8PanelLayout {
+  size_t width;
+  size_t depth;
+
+  size_t group_bytes(size_t length) const;
+  size_t panel_bytes(size_t k) const;  // To whole lines.
+  // Rotates and quantizes `rows` [width, k].
+  void Pack(MatrixView<const float> rows, std::span<const float> bias, std::byte* panel) const;
+};
 
 }  // namespace akin::kernels

@@ -40,6 +40,13 @@ enum class OperandKind {
   kQuantized,  // Rows that quantize_rows makes, of operand_bytes(k).
 };
 
+// How int8 rows (int8.h) keep their values, which are -127 to 127: as the tier multiplies them.
+enum class Int8Row {
+  kUnsigned,  // A byte each, Int8Shape::kZero above the value.
+  kSigned,    // A byte each.
+  kWide,      // Two bytes each.
+};
+
 // Rows of input in the operand format. Rows past the last one, up to a multiple of 16, are readable
 // and finite (their products are thrown away).
 struct Operand {
@@ -87,6 +94,8 @@ struct LinearKernels {
   // n), `bias` [panel_width] likewise.
   void (*pack_panel)(MatrixView<const float> rows, std::span<const float> bias,
                      std::byte* panel) = nullptr;
+
+  Int8Row int8_row = Int8Row::kUnsigned;  // Of int8 rows.
 
   // kQuantized only: rows [m, k] -> m rows of operand_bytes(k).
   size_t (*operand_bytes)(size_t k) = nullptr;
@@ -157,6 +166,8 @@ Kernels WithAvx2(Kernels below);
 Kernels WithAvx512(Kernels below);
 Kernels WithAvx512Vnni(Kernels below);
 Kernels WithAvx512Bf16(Kernels below);
+Kernels WithNeon(Kernels below);
+Kernels WithNeonDot(Kernels below);
 
 // Every tier, lowest first, and whether it can run here.
 std::vector<IsaStatus> ListIsas();

@@ -22,6 +22,7 @@ TEST(CpuInfo, FullCpuCanUseEveryTier) {
   EXPECT_TRUE(info.avx512.usable);
   EXPECT_EQ(info.avx512.reason, "");
   EXPECT_TRUE(info.Has("amx_bf16"));
+  EXPECT_EQ(info.neon.reason, "not an aarch64 CPU");
 }
 
 TEST(CpuInfo, MissingInstructionIsNamed) {
@@ -61,6 +62,22 @@ TEST(CpuInfo, CpuWithoutAnyFeatureIsScalar) {
   EXPECT_EQ(info.avx2_fma.reason, "CPU lacks avx");
 }
 
+TEST(CpuInfo, ArmTiersFollowWhatTheKernelLists) {
+  CpuInfo info = DecodeArm({.hwcap = 1u << 1 | 1u << 20, .hwcap2 = 1u << 14, .midr = 0x413fd0c1});
+  EXPECT_EQ(info.name, "Arm Neoverse N1");
+  EXPECT_TRUE(info.neon.usable);
+  EXPECT_TRUE(info.neon_dot.usable);
+  EXPECT_TRUE(info.Has("bf16"));
+  EXPECT_FALSE(info.Has("i8mm"));
+  EXPECT_EQ(info.avx2_fma.reason, "not an x86-64 CPU");
+
+  info = DecodeArm({.hwcap = 1u << 1, .hwcap2 = 0, .midr = 0x610f0220});
+  EXPECT_EQ(info.name, "aarch64 CPU, implementer 97, part 34");
+  EXPECT_TRUE(info.neon.usable);
+  EXPECT_EQ(info.neon_dot.reason, "CPU lacks asimddp");
+  EXPECT_EQ(DecodeArm({}).neon_dot.reason, "CPU lacks asimd");
+}
+
 TEST(CpuInfo, ThisMachineAgreesWithTheCompilersOwnLookup) {
 #if defined(__x86_64__)
   const CpuInfo& info = GetCpuInfo();
@@ -71,6 +88,9 @@ TEST(CpuInfo, ThisMachineAgreesWithTheCompilersOwnLookup) {
   EXPECT_EQ(info.Has("avx512vl"), __builtin_cpu_supports("avx512vl") != 0);
 #else
   EXPECT_FALSE(GetCpuInfo().avx2_fma.usable);
+#endif
+#if defined(__aarch64__)
+  EXPECT_TRUE(GetCpuInfo().neon.usable);
 #endif
 }
 

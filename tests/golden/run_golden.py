@@ -25,7 +25,7 @@ import fetch_model  # noqa: E402
 
 SKIP = 77
 # What Load says of a tier that this machine does not have.
-NOT_HERE = ("CPU lacks", "operating system does not save", "not an x86-64 CPU")
+NOT_HERE = ("CPU lacks", "operating system does not save", "not an x86-64 CPU", "not an aarch64 CPU")
 
 
 # What a precision promises on the real model; golden files ask for less. Tiny random models have no

@@ -96,33 +96,54 @@ class QuantizeInt8 : public testing::TestWithParam<Isa> {
   std::mt19937 generator_{9};
 };
 
-TEST_P(QuantizeInt8, HasTheReferencesBytes) {
+// Value i of a row.
+int ValueAt(Int8Row kind, const std::byte* row, size_t i) {
+  switch (kind) {
+    case Int8Row::kUnsigned: return std::to_integer<int>(row[i]) - int{Int8Shape::kZero};
+    case Int8Row::kSigned: return reinterpret_cast<const int8_t*>(row)[i];
+    case Int8Row::kWide: return reinterpret_cast<const int16_t*>(row)[i];
+  }
+  return 0;
+}
+
+TEST_P(QuantizeInt8, HasTheReferencesValuesAndScales) {
   for (const size_t k : {1, 5, 8, 24, 40, 64, 96, 128, 200, 312, 384, 513, 768, 1536}) {
     TestMatrix rows = TestMatrix(5, k, k + 2).Fill(generator_, 2.0f);
     std::ranges::fill(rows.view().row(4), 0.0f);
     rows.view()(1, k / 2) = 50.0f;
-    const size_t row_bytes = kernels_.linear.operand_bytes(k);
-    ASSERT_EQ(row_bytes, scalar_.linear.operand_bytes(k));
-    AlignedBuffer mine(5 * row_bytes), reference(5 * row_bytes);
+    const Int8Row kind = kernels_.linear.int8_row;
+    const Int8Shape shape(k, kind == Int8Row::kWide ? 2 : 1), scalar_shape(k);
+    ASSERT_EQ(kernels_.linear.operand_bytes(k), shape.row_bytes());
+    AlignedBuffer mine(5 * shape.row_bytes()), reference(5 * scalar_shape.row_bytes());
     std::ranges::fill(mine.As<std::byte>(), std::byte{0x55});
     kernels_.linear.quantize_rows(rows.view(), mine.As<std::byte>().data());
     scalar_.linear.quantize_rows(rows.view(), reference.As<std::byte>().data());
-    const Int8Shape shape(k);
     for (size_t i = 0; i < 5; ++i) {
-      const auto bytes = [&](const AlignedBuffer& b) {
-        return b.As<std::byte>().data() + i * row_bytes;
-      };
-      EXPECT_EQ(std::memcmp(bytes(mine), bytes(reference), shape.scales_offset()), 0)
-          << "k " << k << " row " << i;
-      EXPECT_EQ(std::memcmp(bytes(mine) + shape.scales_offset(),
-                            bytes(reference) + shape.scales_offset(), shape.groups * sizeof(float)),
+      const std::byte* row = mine.As<std::byte>().data() + i * shape.row_bytes();
+      const std::byte* expected = reference.As<std::byte>().data() + i * scalar_shape.row_bytes();
+      // With the zeros past k.
+      for (size_t d = 0; d < shape.groups * shape.group; ++d)
+        ASSERT_EQ(ValueAt(kind, row, d), ValueAt(Int8Row::kUnsigned, expected, d))
+            << "k " << k << " row " << i << " value " << d;
+      EXPECT_EQ(std::memcmp(row + shape.scales_offset(), expected + scalar_shape.scales_offset(),
+                            shape.groups * sizeof(float)),
                 0)
           << "scales, k " << k << " row " << i;
     }
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Tiers, QuantizeInt8, testing::ValuesIn(UsableIsas()), IsaTestName);
+// Those that quantize: int8 may run in another precision.
+std::vector<Isa> Int8Isas() {
+  std::vector<Isa> isas;
+  for (const Isa isa : UsableIsas()) {
+    if (SelectKernels(isa, Precision::kInt8).value().precision == Precision::kInt8)
+      isas.push_back(isa);
+  }
+  return isas;
+}
+
+INSTANTIATE_TEST_SUITE_P(Tiers, QuantizeInt8, testing::ValuesIn(Int8Isas()), IsaTestName);
 
 }  // namespace
 }  // namespace akin::kernels

@@ -6,6 +6,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "kernels/avx2/int8.h"
 #include "kernels/int8.h"
 #include "kernels/target.h"
 
@@ -31,6 +32,7 @@ AKIN_TARGET_END
 Kernels WithAvx2(Kernels below) {
   below.isa = Isa::kAvx2;
   UseF32Rows(below);
+  if (below.requested == Precision::kInt8) below.linear = Avx2Int8Linear();
   below.layer_norm = LayerNorm;
   return below;
 }

@@ -1,6 +1,7 @@
 // Eight floats in an AVX register. Included inside the tier's target region and anonymous
 // namespace.
 
+constexpr size_t kPanelVecs = 2;
 constexpr size_t kMaxRows =
     6;  // 6 x 2 accumulators + 2 of the panel + 1 broadcast = 15 of 16 registers.
 
@@ -15,6 +16,8 @@ struct V {
   }
   static AKIN_INLINE V Set(float x) { return {_mm256_set1_ps(x)}; }
   static AKIN_INLINE V Load(const float* p) { return {_mm256_loadu_ps(p)}; }
+  // A factor of MulAddBroadcast.
+  static AKIN_INLINE V Broadcast(const float* p) { return Set(*p); }
   // The first `count` elements, zeros after them.
   static AKIN_INLINE V LoadPartial(const float* p, size_t count) {
     return {_mm256_maskload_ps(p, Mask(count))};
@@ -30,6 +33,7 @@ AKIN_INLINE V operator-(V a, V b) { return {_mm256_sub_ps(a.v, b.v)}; }
 AKIN_INLINE V operator*(V a, V b) { return {_mm256_mul_ps(a.v, b.v)}; }
 AKIN_INLINE V operator/(V a, V b) { return {_mm256_div_ps(a.v, b.v)}; }
 AKIN_INLINE V MulAdd(V a, V b, V c) { return {_mm256_fmadd_ps(a.v, b.v, c.v)}; }
+AKIN_INLINE V MulAddBroadcast(V x, V b, V c) { return MulAdd(x, b, c); }
 // Min and Max give the second operand when one of them is NaN.
 AKIN_INLINE V Min(V a, V b) { return {_mm256_min_ps(a.v, b.v)}; }
 AKIN_INLINE V Max(V a, V b) { return {_mm256_max_ps(a.v, b.v)}; }

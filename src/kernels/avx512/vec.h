@@ -1,6 +1,7 @@
 // Sixteen floats in an AVX-512 register. Included inside the tier's target region and anonymous
 // namespace.
 
+constexpr size_t kPanelVecs = 2;
 constexpr size_t kMaxRows =
     14;  // 14 x 2 accumulators + 2 of the panel + 1 broadcast = 31 of 32 registers.
 
@@ -10,6 +11,8 @@ struct V {
 
   static AKIN_INLINE V Set(float x) { return {_mm512_set1_ps(x)}; }
   static AKIN_INLINE V Load(const float* p) { return {_mm512_loadu_ps(p)}; }
+  // A factor of MulAddBroadcast.
+  static AKIN_INLINE V Broadcast(const float* p) { return Set(*p); }
   // The first `count` elements, zeros after them.
   static AKIN_INLINE V LoadPartial(const float* p, size_t count) {
     return {_mm512_maskz_loadu_ps(_cvtu32_mask16((1u << count) - 1), p)};
@@ -25,6 +28,7 @@ AKIN_INLINE V operator-(V a, V b) { return {_mm512_sub_ps(a.v, b.v)}; }
 AKIN_INLINE V operator*(V a, V b) { return {_mm512_mul_ps(a.v, b.v)}; }
 AKIN_INLINE V operator/(V a, V b) { return {_mm512_div_ps(a.v, b.v)}; }
 AKIN_INLINE V MulAdd(V a, V b, V c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
+AKIN_INLINE V MulAddBroadcast(V x, V b, V c) { return MulAdd(x, b, c); }
 // Min and Max give the second operand when one of them is NaN.
 AKIN_INLINE V Min(V a, V b) { return {_mm512_min_ps(a.v, b.v)}; }
 AKIN_INLINE V Max(V a, V b) { return {_mm512_max_ps(a.v, b.v)}; }

@@ -67,7 +67,7 @@ void TransposeKeys(MatrixView<const typename Product::Row> key, typename Product
       }
     }
   }
-  // The last panel's other half.
+  // The rest of the last panel.
   for (size_t j = RoundUp(length, kLanes); j < RoundUp(length, kPanelWidth); ++j) {
     Panel* panel =
         panels + j / kPanelWidth * kPanelWidth * steps * kDepth + j % kPanelWidth * kDepth;
@@ -150,7 +150,7 @@ struct AttendBlock {
                                  key_steps, sum);
 #pragma GCC unroll 16
       for (size_t r = 0; r < kRows; ++r) {
-#pragma GCC unroll 2
+#pragma GCC unroll 4
         for (size_t v = 0; v < kPanelVecs; ++v)
           Store(sum[r][v], scores + r * stride + j + v * V::kLanes);
       }
@@ -168,7 +168,7 @@ struct AttendBlock {
                                  value_steps, sum);
 #pragma GCC unroll 16
       for (size_t r = 0; r < kRows; ++r) {
-#pragma GCC unroll 2
+#pragma GCC unroll 4
         for (size_t v = 0; v < kPanelVecs; ++v) {
           const size_t first = d + v * V::kLanes;
           if (first >= head_dim) break;

@@ -6,12 +6,11 @@
 // while k runs from first to last; each step multiplies what it broadcasts of a row with the
 // panel's next row. What an element of a row and of a panel is, and how many of them a step takes,
 // is a Product. Included once by each tier, inside its target region and anonymous namespace, after
-// vec.h, which defines V and kMaxRows.
+// vec.h, which defines V, kMaxRows and kPanelVecs.
 #pragma once
 
 #include "kernels/generic/math-inl.h"
 
-constexpr size_t kPanelVecs = 2;
 constexpr size_t kPanelWidth = kPanelVecs * V::kLanes;
 // Panels whose sum of bytes stays in this much of the L2 cache are reused for all rows before the
 // next ones are read.
@@ -32,9 +31,9 @@ struct F32Product {
   // Weights in int8: rotated, and a panel has a scale for each column.
   static constexpr bool kScaled = false;
 
-  static AKIN_INLINE Vec Broadcast(const Row* p) { return V::Set(*p); }
+  static AKIN_INLINE Vec Broadcast(const Row* p) { return V::Broadcast(p); }
   static AKIN_INLINE Vec Load(const Panel* p) { return V::Load(p); }
-  static AKIN_INLINE V MulAddTo(V sum, Vec x, Vec w) { return MulAdd(x, w, sum); }
+  static AKIN_INLINE V MulAddTo(V sum, Vec x, Vec w) { return MulAddBroadcast(x, w, sum); }
   static Panel Encode(float w) { return w; }
   // Of the softmax whose weights are rows.
   static AKIN_INLINE V SoftmaxExp2(V x) { return Exp2(x); }
@@ -168,7 +167,7 @@ constexpr size_t kTileFloats = kMaxRows * kPanelWidth;
 
 template <size_t kRows>
 AKIN_INLINE void StoreSums(const V (&sum)[kRows][kPanelVecs], const float* bias, float* out) {
-#pragma GCC unroll 2
+#pragma GCC unroll 4
   for (size_t v = 0; v < kPanelVecs; ++v) {
     const V b = V::Load(bias + v * V::kLanes);
 #pragma GCC unroll 16
@@ -197,12 +196,12 @@ AKIN_INLINE void Accumulate(const typename Product::Row* a, size_t lda,
   constexpr size_t kVec = V::kLanes * Product::kDepth;
   for (size_t step = 0; step < steps; ++step) {
     typename Product::Vec panel[kPanelVecs];
-#pragma GCC unroll 2
+#pragma GCC unroll 4
     for (size_t v = 0; v < kPanelVecs; ++v) panel[v] = Product::Load(b + v * kVec);
 #pragma GCC unroll 16
     for (size_t r = 0; r < kRows; ++r) {
       const typename Product::Vec x = Product::Broadcast(a + r * lda + step * Product::kDepth);
-#pragma GCC unroll 2
+#pragma GCC unroll 4
       for (size_t v = 0; v < kPanelVecs; ++v) sum[r][v] = Product::MulAddTo(sum[r][v], x, panel[v]);
     }
     b += kPanelVecs * kVec;
@@ -225,7 +224,7 @@ struct LinearTile {
       const float* scales = reinterpret_cast<const float*>(panel + kColumnBytes);
 #pragma GCC unroll 16
       for (size_t r = 0; r < kRows; ++r) {
-#pragma GCC unroll 2
+#pragma GCC unroll 4
         for (size_t v = 0; v < kPanelVecs; ++v)
           sum[r][v] = sum[r][v] * V::Load(scales + v * V::kLanes);
       }

@@ -94,6 +94,14 @@ def two_stage_arrays(ctype, name, values):
     return [array("uint8_t", name + "Index", index), array(ctype, name + "Data", data)]
 
 
+def not_settled(maps):
+    """What NFC changes, or what may change or join what stands before it (its quick check, UAX 15)."""
+    nfd, ccc = maps["nfd"], maps["ccc"]
+    joins = {second for _, second, _ in compositions(maps)} | set(range(0x1161, 0x1176)) | set(range(0x11A8, 0x11C3))
+    behind = joins | {c for c in ccc if ccc[c]}
+    return set(maps["nfc"]) | behind | {c for c, d in nfd.items() if ord(d[0]) in behind}
+
+
 def class_tables(classes, maps):
     flags = [0] * SIZE
     for bit, (_, name) in enumerate(CLASSES):
@@ -108,6 +116,8 @@ def class_tables(classes, maps):
     reordered = {c for c in ccc if c not in marks}
     for c in list(reordered) + [c for c, d in maps["nfd"].items() if any(ord(x) in reordered for x in d)]:
         flags[c] |= 1 << derived + 2  # kBertReordered
+    for c in not_settled(maps):
+        flags[c] |= 1 << derived + 3  # kNotSettled
     write("class_tables.cc", two_stage_arrays("uint16_t", "kClass", flags) + two_stage_arrays(
         "uint8_t", "kCombiningClass", [ccc.get(c, 0) for c in range(SIZE)]))
 
@@ -127,7 +137,7 @@ def map_arrays(name, mapping):
         array("uint16_t", name + "Starts", starts), array("char32_t", name + "Chars", chars)]
 
 
-def composition_array(maps):
+def compositions(maps):
     """Primary composites: (first, second, composite), sorted by the first two."""
     nfd, not_composed = maps["nfd"], maps["nfc"]
     composed = {d: c for c, d in nfd.items() if c not in not_composed}
@@ -137,7 +147,11 @@ def composition_array(maps):
             continue
         first = d[:-1] if len(d) == 2 else chr(composed[d[:-1]])
         triples.append((ord(first), ord(d[-1]), c))
-    triples.sort()
+    return sorted(triples)
+
+
+def composition_array(maps):
+    triples = compositions(maps)
     return [array("Composition", "kCompositions", [f"{{0x{a:X}, 0x{b:X}, 0x{c:X}}}" for a, b, c in triples]),
             f"const size_t kNumCompositions = {len(triples)};\n"]
 

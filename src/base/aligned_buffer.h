@@ -33,4 +33,8 @@ class AlignedBuffer {
   size_t bytes_ = 0;
 };
 
+// Asks for huge pages where `bytes` of memory hold some: for large arrays that are read at random,
+// or written once. Call it before the first byte is written. Only advice.
+void AdviseHugePages(const void* memory, size_t bytes);
+
 }  // namespace akin

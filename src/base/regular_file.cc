@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/aligned_buffer.h"
 #include "base/strings.h"
 
 namespace akin {
@@ -32,7 +33,10 @@ Result<std::string> ReadFile(const UniqueFd& file, std::string_view name, size_t
   if (size > max_bytes) {
     return InvalidModel(name, " has ", size, " bytes, at most ", max_bytes, " are read");
   }
-  std::string text(size, '\0');
+  std::string text;
+  text.reserve(size);
+  AdviseHugePages(text.data(), size);
+  text.resize(size);
   for (size_t done = 0; done < size;) {
     const ssize_t count = read(file.get(), text.data() + done, size - done);
     if (count < 0 && errno == EINTR) continue;

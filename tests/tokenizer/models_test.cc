@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <deque>
 #include <map>
 #include <random>
 #include <string>
@@ -7,6 +8,7 @@
 #include <vector>
 
 #include "tokenizer/models/double_array_trie.h"
+#include "tokenizer/models/merge_table.h"
 #include "tokenizer/models/model.h"
 #include "tokenizer/models/score.h"
 #include "tokenizer/models/word_cache.h"
@@ -270,6 +272,18 @@ TEST(Score, IsReadAsTheReferenceDoes) {
   EXPECT_EQ(ReadScore("1e400"), std::nullopt);
 }
 
+TEST(MergeTable, FindsItsMergesAndEndsOnOthersAtEverySize) {
+  for (uint32_t size = 0; size < 70; ++size) {
+    std::vector<MergeTable::Merge> merges;
+    for (uint32_t i = 0; i < size; ++i) merges.push_back({i, i * i, i, i + 1});
+    const MergeTable table(merges);
+    for (uint32_t i = 0; i < size; ++i) EXPECT_EQ(table.Find(i, i * i).merged, i + 1);
+    for (uint32_t i = 0; i < 500; ++i) {
+      EXPECT_EQ(table.Find(i, i * i + 1).rank, MergeTable::kNoRank);
+    }
+  }
+}
+
 TEST(WordCache, AnswersAreOfTheRightModelAndSurviveBeingForgotten) {
   WordCache cache;
   for (uint32_t model = 1; model <= 2; ++model) {
@@ -300,13 +314,16 @@ TEST(WordPiece, AHostileLengthIsRefused) {
 TEST(DoubleArrayTrie, FindsWhatAMapFinds) {
   std::mt19937 random(7);
   std::map<std::string, int32_t> keys;
+  std::deque<std::string> texts;
+  std::vector<DoubleArrayTrie::Entry> entries;  // In any order; of equal keys the last counts.
   for (int32_t i = 0; i < 20000; ++i) {
-    std::string key(random() % 6, '\0');
+    std::string& key = texts.emplace_back(random() % 6, '\0');
     // Few letters make deep, shared branches; a part of the keys uses all bytes.
     for (char& c : key) c = static_cast<char>(i % 4 == 0 ? random() % 256 : 'a' + random() % 3);
     keys[key] = i;
+    entries.emplace_back(key, i);
   }
-  std::vector<DoubleArrayTrie::Entry> entries(keys.begin(), keys.end());
+  ASSERT_LT(keys.size(), entries.size());
   const DoubleArrayTrie trie(entries);
   for (const auto& [key, value] : keys) ASSERT_EQ(trie.Find(key), value);
   for (int i = 0; i < 20000; ++i) {

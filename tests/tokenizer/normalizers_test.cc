@@ -55,6 +55,15 @@ TEST(UnicodeForms, MarksAreOrderedByCombiningClass) {
   EXPECT_EQ(Normalize(R"({"type":"NFC"})", "a\u0301\u0323"), "ạ\u0301");
 }
 
+TEST(UnicodeForms, WhatIsSettledStaysBetweenWhatIsComposed) {
+  EXPECT_EQ(Normalize(R"({"type":"NFC"})", "日本é\u0323語"), "日本ẹ\u0301語");
+  EXPECT_EQ(Normalize(R"({"type":"NFC"})", "\u0301日가\u11A8\u11A8ก\u0E49\u0928\u093C\u0438\u0306"),
+            "\u0301日\uAC01\u11A8ก\u0E49\u0929\u0439");
+  EXPECT_EQ(Normalize(R"({"type":"NFC"})", "日\u2126\u0345"), "日\u1FFC");
+  const std::string settled = "日本語 ёж ελληνικά 각 ไทย";
+  EXPECT_EQ(Normalize(R"({"type":"NFC"})", settled), settled);
+}
+
 TEST(UnicodeForms, AMillionMarksTakeLinearTime) {
   std::string text = "a";
   for (int i = 0; i < 500000; ++i) text += "\u0301\u0323";

@@ -11,6 +11,7 @@
 // (Sennrich, Haddow, Birch: Neural Machine Translation of Rare Words with Subword Units, 2016.)
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <functional>
 #include <limits>
 #include <string>
@@ -30,9 +31,11 @@ namespace {
 using formats::JsonValue;
 
 constexpr uint32_t kNone = ~uint32_t{0};
-constexpr size_t kShortPiece = 64;  // Symbols; above, the heap is faster.
+constexpr size_t kShortPiece = 64;  // Symbols, the bits of a mask; above, the heap is faster.
 
 constexpr size_t kMaxWholeBytes = 24;  // A longer piece is looked at for borders first.
+
+constexpr size_t kAhead = 8;  // Pieces that are looked for in the cache at once.
 
 constexpr size_t kMaxMarkBytes = 16;  // "##", "</w>": every character may carry them.
 
@@ -66,31 +69,76 @@ struct Symbols {
   }
 };
 
-// The lowest rank first, pair after pair, by scans over the ranks.
-void MergeShort(const MergeTable& merges, Symbols& symbols) {
-  std::array<uint32_t, kShortPiece> ranks;
-  uint32_t* const ids = symbols.ids;
-  uint32_t* const sizes = symbols.sizes;
-  size_t count = symbols.count;
-  const auto rank = [&](size_t i) { return merges.Find(ids[i], ids[i + 1]).rank; };
-  for (size_t i = 0; i + 1 < count; ++i) ranks[i] = rank(i);
-  while (count > 1) {
-    size_t best = 0;
-    for (size_t i = 1; i + 1 < count; ++i) best = ranks[i] < ranks[best] ? i : best;
-    if (ranks[best] == MergeTable::kNoRank) break;
-    ids[best] = merges.Find(ids[best], ids[best + 1]).merged;
-    sizes[best] += sizes[best + 1];
-    --count;
-    for (size_t i = best + 1; i < count; ++i) {
-      ids[i] = ids[i + 1];
-      sizes[i] = sizes[i + 1];
-      ranks[i - 1] = ranks[i];
-    }
-    if (best > 0) ranks[best - 1] = rank(best - 1);
-    if (best + 1 < count) ranks[best] = rank(best);
+// The lowest rank first, pair after pair, by scans over the ranks. Symbols that were merged away
+// stay in the arrays, without a rank, until the end: what is left is a bit each of `live_`.
+class ShortMerger {
+ public:
+  ShortMerger(const MergeTable& merges, Symbols& symbols)
+      : merges_(merges), ids_(symbols.ids), symbols_(symbols) {
+    const size_t count = symbols.count;
+    num_ranks_ = (count + kStep - 1) / kStep * kStep;
+    live_ = count == kShortPiece ? ~uint64_t{0} : (uint64_t{1} << count) - 1;
+    // The table is larger than the caches: all pairs wait for memory together.
+    for (size_t i = 0; i + 1 < count; ++i) merges.Prefetch(ids_[i], ids_[i + 1]);
+    for (size_t i = 0; i + 1 < count; ++i) Look(i, i + 1);
+    std::fill(ranks_.data() + (count == 0 ? 0 : count - 1), ranks_.data() + num_ranks_, kNoRank);
   }
-  symbols.count = count;
-}
+
+  void Run() {
+    while (true) {
+      // Two loops: each is a few vector operations, one that keeps the place is not.
+      uint32_t lowest = kNoRank;
+      for (size_t i = 0; i < num_ranks_; ++i) lowest = std::min(lowest, ranks_[i]);
+      if (lowest == kNoRank) break;
+      Merge(static_cast<size_t>(std::find(ranks_.data(), ranks_.data() + num_ranks_, lowest) -
+                                ranks_.data()));
+    }
+    Compact();
+  }
+
+ private:
+  static constexpr uint32_t kNoRank = MergeTable::kNoRank;
+  static constexpr size_t kStep = 8;
+
+  // Of the pair of the symbols at i and `next`.
+  void Look(size_t i, size_t next) {
+    const MergeTable::Merge& merge = merges_.Find(ids_[i], ids_[next]);
+    ranks_[i] = merge.rank;
+    merged_[i] = merge.merged;
+  }
+
+  void Merge(size_t i) {
+    const uint64_t behind = live_ & (~uint64_t{1} << i);
+    const auto right = static_cast<size_t>(std::countr_zero(behind));
+    const uint64_t rest = behind & (behind - 1);
+    ids_[i] = merged_[i];
+    symbols_.sizes[i] += symbols_.sizes[right];
+    ranks_[i] = ranks_[right] = kNoRank;
+    live_ &= ~(uint64_t{1} << right);
+    const uint64_t before = live_ & ((uint64_t{1} << i) - 1);
+    if (rest != 0) Look(i, static_cast<size_t>(std::countr_zero(rest)));
+    if (before != 0) Look(static_cast<size_t>(std::bit_width(before) - 1), i);
+  }
+
+  void Compact() {
+    size_t kept = 0;
+    for (uint64_t bits = live_; bits != 0; bits &= bits - 1) {
+      const auto i = static_cast<size_t>(std::countr_zero(bits));
+      ids_[kept] = ids_[i];
+      symbols_.sizes[kept++] = symbols_.sizes[i];
+    }
+    symbols_.count = kept;
+  }
+
+  const MergeTable& merges_;
+  uint32_t* const ids_;
+  Symbols& symbols_;
+  uint64_t live_;
+  size_t num_ranks_;
+  // Of the pair that begins at a symbol, and what it becomes.
+  std::array<uint32_t, kShortPiece> ranks_;
+  std::array<uint32_t, kShortPiece> merged_;
+};
 
 // The same from a heap of (rank, place). A pair that has changed since it was put there has another
 // rank now, or none, and is passed over.
@@ -194,19 +242,33 @@ class Bpe final : public Model {
     for (size_t byte = 0; byte < byte_ids_.size(); ++byte) {
       const std::string token = {'<', '0', 'x', kHex[byte / 16], kHex[byte % 16], '>'};
       byte_ids_[byte] = vocab_.Id(token).value_or(-1);
+      char character[kMaxUtf8Bytes];
+      const size_t size = EncodeUtf8(kByteCharacters[byte], character);
+      raw_ids_[byte] = vocab_.Id({character, size}).value_or(-1);
     }
+    has_all_bytes_ = options_.prefix.empty() && options_.suffix.empty() &&
+                     std::ranges::all_of(raw_ids_, [](int32_t id) { return id >= 0; });
   }
 
   void Tokenize(std::string_view text, std::span<const ByteRange> pieces,
                 ModelOutput out) const override {
-    for (size_t i = 0; i < pieces.size(); ++i) {
-      const ByteRange range = pieces[i];
-      const std::string_view piece = text.substr(range.begin, range.end - range.begin);
-      if (out.places != nullptr) {
-        TokenizeWithPlaces(piece, range, i, out);
-      } else {
-        TokenizeCached(piece, out);
+    const auto piece = [&](size_t i) {
+      return text.substr(pieces[i].begin, pieces[i].end - pieces[i].begin);
+    };
+    if (out.places != nullptr) {
+      for (size_t i = 0; i < pieces.size(); ++i) TokenizeWithPlaces(piece(i), pieces[i], i, out);
+      return;
+    }
+    // The cache is larger than those of a core: some pieces wait for memory together.
+    const uint32_t number = out.raw_bytes ? raw_model_number_ : model_number_;
+    std::array<uint64_t, kAhead> hashes;
+    for (size_t first = 0; first < pieces.size(); first += kAhead) {
+      const size_t last = std::min(first + kAhead, pieces.size());
+      for (size_t i = first; i < last; ++i) {
+        hashes[i - first] = out.scratch.words.Hash(number, piece(i));
+        out.scratch.words.Prefetch(hashes[i - first]);
       }
+      for (size_t i = first; i < last; ++i) TokenizeCached(piece(i), hashes[i - first], out);
     }
   }
 
@@ -219,25 +281,34 @@ class Bpe final : public Model {
   int32_t max_id() const override { return vocab_.max_id(); }
 
  private:
-  void TokenizeCached(std::string_view piece, ModelOutput& out) const {
-    if (out.raw_bytes || !may_cut_ || piece.size() <= kMaxWholeBytes)
-      return TokenizeWord(piece, out);
-    borders_.Cut(piece, [&](std::string_view word) { TokenizeWord(word, out); });
+  void TokenizeCached(std::string_view piece, uint64_t hash, ModelOutput& out) const {
+    if (out.raw_bytes || !may_cut_ || piece.size() <= kMaxWholeBytes) {
+      return TokenizeWord(piece, hash, out);
+    }
+    borders_.Cut(piece, [&](std::string_view word) {
+      TokenizeWord(word, out.scratch.words.Hash(model_number_, word), out);
+    });
   }
 
   // A raw piece is known by its bytes; ByteLevel's characters are written only for a new one.
-  void TokenizeWord(std::string_view piece, ModelOutput& out) const {
+  void TokenizeWord(std::string_view piece, uint64_t hash, ModelOutput& out) const {
     const uint32_t number = out.raw_bytes ? raw_model_number_ : model_number_;
     WordCache::Slot slot;
-    const auto known = out.scratch.words.Find(number, piece, slot);
+    const auto known = out.scratch.words.Find(number, piece, hash, slot);
     if (known.data() != nullptr) {
       out.ids.insert(out.ids.end(), known.begin(), known.end());
       return;
     }
     const size_t first = out.ids.size();
-    if (out.raw_bytes) MapBytes(piece, out.scratch.mapped);
-    TokenizePiece(out.raw_bytes ? std::string_view(out.scratch.mapped) : piece, out.scratch,
-                  [&](int32_t id, size_t) { out.ids.push_back(id); });
+    const auto add = [&](int32_t id, size_t) { out.ids.push_back(id); };
+    if (!out.raw_bytes) {
+      TokenizePiece(piece, out.scratch, add);
+    } else if (has_all_bytes_ && !options_.ignore_merges) {
+      MergePiece<true>(piece, out.scratch, add);
+    } else {
+      MapBytes(piece, out.scratch.mapped);
+      TokenizeMapped(piece, out.scratch, add);
+    }
     out.scratch.words.Insert(number, piece, slot, std::span(out.ids).subspan(first));
   }
 
@@ -254,24 +325,41 @@ class Bpe final : public Model {
     });
   }
 
+  // A raw piece, whose characters are in scratch.mapped.
+  template <typename Add>
+  void TokenizeMapped(std::string_view piece, ModelScratch& scratch, Add add) const {
+    const std::string_view mapped = scratch.mapped;
+    if (!has_all_bytes_) return TokenizePiece(mapped, scratch, add);
+    if (const auto id = vocab_.Id(mapped)) return add(*id, mapped.size());
+    MergePiece<true>(piece, scratch, add);
+  }
+
   // Calls add(id, bytes) for every token.
   template <typename Add>
   void TokenizePiece(std::string_view piece, ModelScratch& scratch, Add add) const {
     if (options_.ignore_merges) {
       if (const auto id = vocab_.Id(piece)) return add(*id, piece.size());
     }
-    if (!may_cut_ || piece.size() <= kMaxWholeBytes) return MergePiece(piece, scratch, add);
-    borders_.Cut(piece, [&](std::string_view part) { MergePiece(part, scratch, add); });
+    if (!may_cut_ || piece.size() <= kMaxWholeBytes) return MergePiece<false>(piece, scratch, add);
+    borders_.Cut(piece, [&](std::string_view part) { MergePiece<false>(part, scratch, add); });
   }
 
-  template <typename Add>
+  // The symbols of a raw piece are its bytes.
+  template <bool raw_bytes, typename Add>
   void MergePiece(std::string_view piece, ModelScratch& scratch, Add add) const {
-    const size_t capacity = MaxSymbols(piece);
+    const size_t capacity = raw_bytes ? piece.size() : MaxSymbols(piece);
+    const auto add_symbols = [&](Symbols& symbols) {
+      if constexpr (raw_bytes) {
+        for (const char c : piece) symbols.Add(raw_ids_[static_cast<unsigned char>(c)], 1);
+      } else {
+        AddSymbols(piece, symbols);
+      }
+    };
     std::array<uint32_t, Symbols::kArrays * kShortPiece> memory;
     if (capacity <= kShortPiece) {
       Symbols symbols(memory.data(), capacity);
-      AddSymbols(piece, symbols);
-      MergeShort(merges_, symbols);
+      add_symbols(symbols);
+      ShortMerger(merges_, symbols).Run();
       for (size_t i = 0; i < symbols.count; ++i) {
         add(static_cast<int32_t>(symbols.ids[i]), symbols.sizes[i]);
       }
@@ -281,7 +369,7 @@ class Bpe final : public Model {
       scratch.symbols.resize(Symbols::kArrays * capacity);
     }
     Symbols symbols(scratch.symbols.data(), capacity);
-    AddSymbols(piece, symbols);
+    add_symbols(symbols);
     HeapMerger(merges_, symbols, scratch.queue).Run();
     for (size_t i = 0; i < symbols.count; ++i) {
       add(static_cast<int32_t>(symbols.ids[i]), symbols.sizes[i]);
@@ -290,7 +378,10 @@ class Bpe final : public Model {
 
   // No piece begins with more symbols. Only bytes that fall back are more than the characters.
   size_t MaxSymbols(std::string_view piece) const {
-    if (!options_.byte_fallback) return piece.size();
+    if (!options_.byte_fallback) {
+      if (piece.size() <= kShortPiece) return piece.size();
+      return piece.size() - static_cast<size_t>(std::ranges::count_if(piece, IsUtf8Continuation));
+    }
     return piece.size() * (1 + options_.prefix.size()) + options_.suffix.size();
   }
 
@@ -355,7 +446,9 @@ class Bpe final : public Model {
   BpeOptions options_;
   bool may_cut_;                       // Pieces, at borders_.
   std::array<int32_t, 128> ascii_;     // Ids of single characters, -1: none,
-  std::array<int32_t, 256> byte_ids_;  // and of <0x00> to <0xFF>.
+  std::array<int32_t, 256> byte_ids_;  // and of <0x00> to <0xFF>,
+  std::array<int32_t, 256> raw_ids_;   // and of ByteLevel's characters of all bytes.
+  bool has_all_bytes_;                 // None of those is missing, and symbols have no marks.
   uint32_t model_number_ = WordCache::NewModelNumber();
   uint32_t raw_model_number_ = WordCache::NewModelNumber();  // Of raw pieces.
 };
@@ -383,49 +476,88 @@ Result<std::pair<std::string_view, std::string_view>> ReadMerge(const JsonValue&
   return std::pair(text.substr(0, space), text.substr(space + 1));
 }
 
-// Some merges that are looked up together.
+// Some merges that are looked up together. What a merge makes is nearly always the piece that the
+// merge before made, or the next one: that is looked at first, and the merged text never written.
 class MergeBlock {
  public:
   static constexpr size_t kSize = 32;
 
+  explicit MergeBlock(const Vocabulary& vocab) : vocab_(vocab) {}
+
   bool is_full() const { return count_ == kSize; }
 
-  // Views of the document, and the merged piece.
+  // Views of the document; `right` stands in the merged piece without `prefix_bytes`.
   void Add(const JsonValue& merge, std::string_view left, std::string_view right,
            size_t prefix_bytes) {
-    merged_[count_].assign(left).append(right.substr(prefix_bytes));
-    const auto pieces = std::span(pieces_).subspan(3 * count_);
-    pieces[0] = left;
-    pieces[1] = right;
-    pieces[2] = merged_[count_];
-    places_[count_++] = merge;
+    places_[count_] = merge;
+    pieces_[2 * count_] = left;
+    pieces_[2 * count_ + 1] = right;
+    right.remove_prefix(prefix_bytes);
+    merged_ids_[count_] = GuessMerged(left, right);
+    if (merged_ids_[count_] < 0) merged_[count_].assign(left).append(right);
+    ++count_;
   }
 
   // Appends them to `merges` and is empty again. Error: a piece is not in the vocabulary.
-  Status Flush(const Vocabulary& vocab, std::vector<MergeTable::Merge>& merges) {
-    const auto pieces = std::span<const std::string_view>(pieces_).first(3 * count_);
-    std::array<int32_t, 3 * kSize> ids;
-    vocab.FindIds(pieces, ids);
-    for (size_t i = 0; i < pieces.size(); ++i) {
-      if (ids[i] >= 0) continue;
-      return InvalidModel(places_[i / 3]->Where(), ": ", pieces[i].substr(0, 40),
-                          " is not in the vocabulary");
-    }
-    for (size_t i = 0; i < pieces.size(); i += 3) {
-      merges.push_back({.left = static_cast<uint32_t>(ids[i]),
-                        .right = static_cast<uint32_t>(ids[i + 1]),
+  Status Flush(std::vector<MergeTable::Merge>& merges) {
+    std::array<int32_t, 2 * kSize> ids;
+    vocab_.FindIds(std::span<const std::string_view>(pieces_).first(2 * count_), ids);
+    FindMerged();
+    for (size_t i = 0; i < count_; ++i) {
+      const int32_t left = ids[2 * i], right = ids[2 * i + 1], merged = merged_ids_[i];
+      if (left < 0) return Missing(i, pieces_[2 * i]);
+      if (right < 0) return Missing(i, pieces_[2 * i + 1]);
+      if (merged < 0) return Missing(i, merged_[i]);
+      merges.push_back({.left = static_cast<uint32_t>(left),
+                        .right = static_cast<uint32_t>(right),
                         .rank = static_cast<uint32_t>(merges.size()),
-                        .merged = static_cast<uint32_t>(ids[i + 2])});
+                        .merged = static_cast<uint32_t>(merged)});
     }
     count_ = 0;
     return {};
   }
 
  private:
+  int32_t GuessMerged(std::string_view left, std::string_view right) {
+    for (const int32_t step : {0, 1}) {
+      if (last_merged_ > std::numeric_limits<int32_t>::max() - step) break;
+      const int32_t id = last_merged_ + step;
+      const std::optional<std::string_view> piece = vocab_.Piece(id);
+      if (!piece || piece->size() != left.size() + right.size()) continue;
+      if (piece->starts_with(left) && piece->ends_with(right)) return last_merged_ = id;
+    }
+    return -1;
+  }
+
+  // Looks up what was not guessed.
+  void FindMerged() {
+    std::array<std::string_view, kSize> pieces;
+    std::array<size_t, kSize> owners;
+    size_t missing = 0;
+    for (size_t i = 0; i < count_; ++i) {
+      if (merged_ids_[i] >= 0) continue;
+      owners[missing] = i;
+      pieces[missing++] = merged_[i];
+    }
+    if (missing == 0) return;
+    std::array<int32_t, kSize> ids;
+    vocab_.FindIds(std::span<const std::string_view>(pieces).first(missing), ids);
+    for (size_t i = 0; i < missing; ++i) merged_ids_[owners[i]] = ids[i];
+    last_merged_ = std::max(0, merged_ids_[count_ - 1]);
+  }
+
+  Error Missing(size_t i, std::string_view piece) const {
+    return InvalidModel(places_[i]->Where(), ": ", piece.substr(0, 40),
+                        " is not in the vocabulary");
+  }
+
+  const Vocabulary& vocab_;
   size_t count_ = 0;
+  int32_t last_merged_ = 0;
   std::array<std::optional<JsonValue>, kSize> places_;  // Of each merge in the file.
-  std::array<std::string_view, 3 * kSize> pieces_;      // Left, right and merged, in turn.
-  std::array<std::string, kSize> merged_;
+  std::array<std::string_view, 2 * kSize> pieces_;      // Left and right, in turn.
+  std::array<int32_t, kSize> merged_ids_;               // -1: not guessed, then
+  std::array<std::string, kSize> merged_;               // this is its text.
 };
 
 // Single characters of the vocabulary: what a piece begins with.
@@ -444,7 +576,7 @@ Result<Merges> LoadMerges(const JsonValue& json, const Vocabulary& vocab, size_t
   merges.reserve(json.size());
   MergeBorders borders;
   AddCharacters(vocab, borders);
-  MergeBlock block;
+  MergeBlock block(vocab);
   const bool pairs = json.size() > 0 && (*values.begin()).is_array();
   for (const JsonValue value : values) {
     if (!pairs && value.is_string() && value.AsString()->starts_with("#version")) continue;
@@ -455,9 +587,9 @@ Result<Merges> LoadMerges(const JsonValue& json, const Vocabulary& vocab, size_t
     }
     block.Add(value, left, right, prefix_bytes);
     borders.AddMerge(left, right);
-    if (block.is_full()) AKIN_TRY(block.Flush(vocab, merges));
+    if (block.is_full()) AKIN_TRY(block.Flush(merges));
   }
-  AKIN_TRY(block.Flush(vocab, merges));
+  AKIN_TRY(block.Flush(merges));
   return Merges{MergeTable(merges), std::move(borders)};
 }
 

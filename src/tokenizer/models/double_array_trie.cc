@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <utility>
 
 namespace akin::tokenizer {
 namespace {
@@ -11,31 +12,26 @@ constexpr uint32_t kBlock = 256;
 // Blocks in which a place is looked for; older ones are nearly full and are left alone, so that
 // building takes time in proportion to the keys.
 constexpr uint32_t kOpenBlocks = 24;
-
-// The first eight bytes, in an order that compares as the text does.
-uint64_t FirstBytes(std::string_view text) {
-  uint64_t bytes = 0;
-  for (size_t i = 0; i < 8; ++i) {
-    bytes = bytes << 8 | (i < text.size() ? static_cast<unsigned char>(text[i]) : 0u);
-  }
-  return bytes;
-}
+constexpr uint32_t kFewKeys = 24;  // Sorted by insertion; more by counting.
 
 }  // namespace
 
 // Places the children of one node after the other, depth first: what waits is never more than the
-// keys, and the nodes of one key lie together.
+// keys, and the nodes of one key lie together. The keys of a node come in any order; they are
+// sorted by the one byte that tells its children apart (a radix sort), so that no two keys are ever
+// compared.
 class DoubleArrayBuilder {
  public:
-  DoubleArrayBuilder(std::span<const DoubleArrayTrie::Entry> entries,
+  DoubleArrayBuilder(std::vector<DoubleArrayTrie::Entry> entries,
                      std::vector<DoubleArrayTrie::Unit>& units)
-      : entries_(entries), units_(units) {}
+      : entries_(std::move(entries)), sorted_(entries_.size()), units_(units) {}
 
   void Build() {
     AddBlock();
     Occupy(DoubleArrayTrie::kRoot);
     std::vector<Subtree> pending = {
         {DoubleArrayTrie::kRoot, 0, 0, static_cast<uint32_t>(entries_.size())}};
+    if (entries_.empty()) pending.clear();
     while (!pending.empty()) {
       const Subtree next = pending.back();
       pending.pop_back();
@@ -45,21 +41,51 @@ class DoubleArrayBuilder {
   }
 
  private:
-  // The keys entries_[first, last) share their first `depth` bytes, which lead to `node`.
+  // The keys entries_[first, last), more than none, share their first `depth` bytes, which lead to
+  // `node`. Equal keys keep their order.
   struct Subtree {
     uint32_t node;
     uint32_t depth, first, last;
   };
 
   void Expand(Subtree subtree, std::vector<Subtree>& pending) {
-    auto [node, depth, first, last] = subtree;
-    if (first < last && entries_[first].first.size() == depth) {
-      units_[node].value = entries_[first].second;
-      ++first;
-    }
-    if (first == last) return;
-    num_labels_ = 0;
     const size_t first_child = pending.size();
+    num_labels_ = 0;
+    if (subtree.last - subtree.first == 1) {
+      AddOnlyChild(subtree, pending);
+    } else {
+      AddChildren(subtree, pending);
+    }
+    if (num_labels_ == 0) return;
+    const uint32_t base = FindBase();
+    units_[subtree.node].base = base;
+    for (size_t i = first_child; i < pending.size(); ++i) {
+      pending[i].node ^= base;  // It was the label.
+      Occupy(pending[i].node);
+      units_[pending[i].node].parent = subtree.node;
+    }
+  }
+
+  // Most nodes are of one key.
+  void AddOnlyChild(Subtree subtree, std::vector<Subtree>& pending) {
+    const auto [node, depth, first, last] = subtree;
+    const auto& [key, value] = entries_[first];
+    if (key.size() == depth) {
+      units_[node].value = value;
+      return;
+    }
+    const auto label = static_cast<unsigned char>(key[depth]);
+    labels_[num_labels_++] = label;
+    pending.push_back({label, depth + 1, first, last});
+  }
+
+  void AddChildren(Subtree subtree, std::vector<Subtree>& pending) {
+    auto [node, depth, first, last] = subtree;
+    Sort(subtree);
+    // Of equal keys the last one counts.
+    for (; first < last && entries_[first].first.size() == depth; ++first) {
+      units_[node].value = entries_[first].second;
+    }
     for (uint32_t i = first; i < last; ++i) {
       const auto label = static_cast<unsigned char>(entries_[i].first[depth]);
       if (num_labels_ == 0 || labels_[num_labels_ - 1] != label) {
@@ -68,20 +94,40 @@ class DoubleArrayBuilder {
       }
       pending.back().last = i + 1;
     }
-    const uint32_t base = FindBase();
-    units_[node].base = base;
-    for (size_t i = first_child; i < pending.size(); ++i) {
-      pending[i].node ^= base;  // It was the label.
-      Occupy(pending[i].node);
-      units_[pending[i].node].parent = node;
+  }
+
+  // By the byte at `depth`; keys that end there come first.
+  void Sort(const Subtree& subtree) {
+    const auto [node, depth, first, last] = subtree;
+    const auto rank = [depth](const DoubleArrayTrie::Entry& entry) -> size_t {
+      const std::string_view key = entry.first;
+      return key.size() == depth ? 0 : size_t{1} + static_cast<unsigned char>(key[depth]);
+    };
+    if (last - first <= kFewKeys) {
+      for (uint32_t i = first + 1; i < last; ++i) {
+        const DoubleArrayTrie::Entry entry = entries_[i];
+        const size_t own = rank(entry);
+        uint32_t place = i;
+        for (; place > first && rank(entries_[place - 1]) > own; --place) {
+          entries_[place] = entries_[place - 1];
+        }
+        entries_[place] = entry;
+      }
+      return;
     }
+    std::array<uint32_t, 257> places{};
+    for (uint32_t i = first; i < last; ++i) ++places[rank(entries_[i])];
+    uint32_t begin = first;
+    for (uint32_t& place : places) place = std::exchange(begin, begin + place);
+    for (uint32_t i = first; i < last; ++i) sorted_[places[rank(entries_[i])]++] = entries_[i];
+    std::copy(sorted_.begin() + first, sorted_.begin() + last, entries_.begin() + first);
   }
 
   // A base at which the places of all labels_ are free.
   uint32_t FindBase() {
     const auto num_blocks = static_cast<uint32_t>(free_.size());
-    const uint32_t oldest = num_blocks > kOpenBlocks ? num_blocks - kOpenBlocks : 0;
-    for (uint32_t block = oldest; block < num_blocks; ++block) {
+    while (num_open() > kOpenBlocks || (num_open() > 0 && num_free_[oldest_] == 0)) ++oldest_;
+    for (uint32_t block = oldest_; block < num_blocks; ++block) {
       if (num_free_[block] < num_labels_) continue;
       for (uint32_t word = 0; word < kBlock / 64; ++word) {
         for (uint64_t bits = free_[block][word]; bits != 0; bits &= bits - 1) {
@@ -95,6 +141,8 @@ class DoubleArrayBuilder {
     AddBlock();
     return num_blocks * kBlock;
   }
+
+  size_t num_open() const { return free_.size() - oldest_; }
 
   bool Fits(uint32_t base) const {
     for (size_t i = 1; i < num_labels_; ++i) {
@@ -115,39 +163,18 @@ class DoubleArrayBuilder {
     --num_free_[place / kBlock];
   }
 
-  std::span<const DoubleArrayTrie::Entry> entries_;
+  std::vector<DoubleArrayTrie::Entry> entries_;
+  std::vector<DoubleArrayTrie::Entry> sorted_;  // Of one node at a time, in the same places.
   std::vector<DoubleArrayTrie::Unit>& units_;
   std::vector<std::array<uint64_t, kBlock / 64>> free_;  // A bit for each place of a block.
   std::vector<uint32_t> num_free_;                       // Set bits in each of them.
   std::array<unsigned char, kBlock> labels_;
   size_t num_labels_ = 0;
+  uint32_t oldest_ = 0;  // The first block in which places are looked for.
 };
 
-DoubleArrayTrie::DoubleArrayTrie(std::span<const Entry> entries) {
-  DoubleArrayBuilder(entries, units_).Build();
-}
-
-DoubleArrayTrie DoubleArrayTrie::FromUnsorted(std::vector<Entry> entries) {
-  // The first eight bytes as a number decide nearly always, without a look at the text.
-  struct Key {
-    uint64_t begin;
-    uint32_t index;
-  };
-  std::vector<Key> keys(entries.size());
-  for (uint32_t i = 0; i < keys.size(); ++i) keys[i] = {FirstBytes(entries[i].first), i};
-  std::ranges::sort(keys, [&](const Key& a, const Key& b) {
-    if (a.begin != b.begin) return a.begin < b.begin;
-    const int order = entries[a.index].first.compare(entries[b.index].first);
-    return order != 0 ? order < 0 : a.index < b.index;
-  });
-  std::vector<Entry> sorted;
-  sorted.reserve(entries.size());
-  for (const Key& key : keys) {
-    const Entry& entry = entries[key.index];
-    if (!sorted.empty() && sorted.back().first == entry.first) sorted.pop_back();
-    sorted.push_back(entry);
-  }
-  return DoubleArrayTrie(sorted);
+DoubleArrayTrie::DoubleArrayTrie(std::vector<Entry> entries) {
+  DoubleArrayBuilder(std::move(entries), units_).Build();
 }
 
 }  // namespace akin::tokenizer

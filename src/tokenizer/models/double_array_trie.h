@@ -6,7 +6,6 @@
 #pragma once
 
 #include <cstdint>
-#include <span>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -21,10 +20,8 @@ class DoubleArrayTrie {
   static constexpr int32_t kNoValue = -1;
 
   using Entry = std::pair<std::string_view, int32_t>;
-  // `entries` are sorted by key, without duplicates; values are not negative.
-  explicit DoubleArrayTrie(std::span<const Entry> entries);
-  // In any order; of equal keys the last one counts.
-  static DoubleArrayTrie FromUnsorted(std::vector<Entry> entries);
+  // In any order; of equal keys the last one counts. Values are not negative.
+  explicit DoubleArrayTrie(std::vector<Entry> entries);
 
   Node Child(Node node, char byte) const {
     const uint32_t child = units_[node].base ^ static_cast<unsigned char>(byte);

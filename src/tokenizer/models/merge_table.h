@@ -9,7 +9,9 @@
 
 namespace akin::tokenizer {
 
-// One open-addressing table keyed by both ids.
+// One open-addressing table keyed by both ids. It is larger than the caches of a core, and most
+// pairs that are asked for have no merge: a bit for each hash, in a set that stays in the second
+// level cache, answers nearly all of those.
 class MergeTable {
  public:
   static constexpr uint32_t kNoRank = ~uint32_t{0};
@@ -25,18 +27,33 @@ class MergeTable {
   // The merge of the pair, or one whose rank is kNoRank.
   const Merge& Find(uint32_t left, uint32_t right) const {
     const uint64_t key = Key(left, right);
-    for (size_t i = Home(key);; i = (i + 1) & mask_) {
+    const uint64_t hash = Hash(key);
+    if (!MayHave(hash)) return kNone;
+    for (size_t i = hash & mask_;; i = (i + 1) & mask_) {
       const Merge& merge = merges_[i];
       if (merge.rank == kNoRank || Key(merge.left, merge.right) == key) return merge;
     }
   }
 
+  // Asks for the memory that Find reads.
+  void Prefetch(uint32_t left, uint32_t right) const {
+    __builtin_prefetch(&merges_[Hash(Key(left, right)) & mask_]);
+  }
+
  private:
   static uint64_t Key(uint32_t left, uint32_t right) { return uint64_t{left} << 32 | right; }
-  size_t Home(uint64_t key) const { return MixBits(key ^ seed_, seed_ | 1) & mask_; }
+  uint64_t Hash(uint64_t key) const { return MixBits(key ^ seed_, seed_ | 1); }
+  // The upper bits of a hash are the place in has_.
+  bool MayHave(uint64_t hash) const {
+    const uint64_t bit = hash >> has_shift_;
+    return (has_[bit / 64] >> bit % 64 & 1) != 0;
+  }
 
-  std::vector<Merge> merges_;  // At most half full.
+  static constexpr Merge kNone = {0, 0, kNoRank, 0};
+  std::vector<Merge> merges_;  // At most four fifths full.
   size_t mask_;
+  std::vector<uint64_t> has_;  // Bits, of which at most an eighth is set.
+  int has_shift_;
   uint64_t seed_ = HashSeed();
 };
 

@@ -67,7 +67,9 @@ class NumberReader {
 
   bool AddDigit() {
     const auto digit = static_cast<uint64_t>(text_[at_] - '0');
-    if (significand_ > (std::numeric_limits<uint64_t>::max() - digit) / 10) return false;
+    constexpr uint64_t kMax = std::numeric_limits<uint64_t>::max();
+    // Only the last digit that could fit asks exactly.
+    if (significand_ >= kMax / 10 && significand_ > (kMax - digit) / 10) return false;
     significand_ = significand_ * 10 + digit;
     ++at_;
     return true;

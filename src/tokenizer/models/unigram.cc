@@ -47,7 +47,7 @@ struct ScoredPieces {
     for (size_t id = 0; id < ends.size(); ++id) {
       keys.emplace_back(Piece(id), static_cast<int32_t>(id));
     }
-    return DoubleArrayTrie::FromUnsorted(std::move(keys));
+    return DoubleArrayTrie(std::move(keys));
   }
 };
 

@@ -99,7 +99,7 @@ DoubleArrayTrie Vocabulary::MakeTrie() const {
   std::vector<DoubleArrayTrie::Entry> keys;
   keys.reserve(by_id_.size());
   for (const Entry& entry : by_id_) keys.emplace_back(Text(entry), entry.id);
-  return DoubleArrayTrie::FromUnsorted(std::move(keys));
+  return DoubleArrayTrie(std::move(keys));
 }
 
 size_t Vocabulary::longest_piece_bytes() const {

@@ -15,13 +15,17 @@ uint32_t WordCache::NewModelNumber() {
 
 WordCache::WordCache() : seed_(HashSeed()) {}
 
-std::span<const int32_t> WordCache::Find(uint32_t model, std::string_view key, Slot& slot) {
+uint64_t WordCache::Hash(uint32_t model, std::string_view key) const {
+  return key.size() > kMaxKeyBytes ? 0 : HashBytes(key, seed_ + model);
+}
+
+std::span<const int32_t> WordCache::Find(uint32_t model, std::string_view key, uint64_t hash,
+                                         Slot& slot) {
   if (key.size() > kMaxKeyBytes) return {};
-  slot.hash = HashBytes(key, seed_ + model);
-  slot.index = static_cast<uint32_t>(slot.hash) % kNumEntries;
+  slot.hash = hash;
   if (entries_.empty()) return {};
   const auto tag = static_cast<uint32_t>(slot.hash >> 32);
-  for (;; slot.index = (slot.index + 1) % kNumEntries) {
+  for (slot.index = tag & mask_;; slot.index = (slot.index + 1) & mask_) {
     const Entry& entry = entries_[slot.index];
     if (entry.model == 0) return {};
     if (entry.tag != tag || entry.model != model || entry.key_bytes != key.size()) continue;
@@ -34,15 +38,13 @@ void WordCache::Insert(uint32_t model, std::string_view key, Slot slot,
                        std::span<const int32_t> ids) {
   if (key.size() > kMaxKeyBytes || ids.size() > kMaxKeyBytes) return;
   const size_t words = ids.size() + (key.size() + 3) / 4;
-  if (entries_.empty()) arena_.reserve(kArenaWords);
-  if (entries_.empty() || num_used_ == kMaxUsed || arena_.size() + words > kArenaWords) {
-    entries_.assign(kNumEntries, Entry());
-    arena_.clear();
-    num_used_ = 0;
-    slot.index = static_cast<uint32_t>(slot.hash) % kNumEntries;
+  const auto tag = static_cast<uint32_t>(slot.hash >> 32);
+  if (num_used_ * 2 >= entries_.size() || arena_.size() + words > kArenaWords) {
+    MakeRoom(words);
+    slot.index = FreeIndex(tag);
   }
   const size_t begin = arena_.size();
-  entries_[slot.index] = {.tag = static_cast<uint32_t>(slot.hash >> 32),
+  entries_[slot.index] = {.tag = tag,
                           .model = model,
                           .begin = static_cast<uint32_t>(begin),
                           .num_ids = static_cast<uint16_t>(ids.size()),
@@ -51,6 +53,28 @@ void WordCache::Insert(uint32_t model, std::string_view key, Slot slot,
   arena_.resize(begin + words);
   std::ranges::copy(ids, arena_.begin() + static_cast<std::ptrdiff_t>(begin));
   std::memcpy(arena_.data() + begin + ids.size(), key.data(), key.size());
+}
+
+void WordCache::MakeRoom(size_t words) {
+  if (entries_.size() == kMaxEntries || arena_.size() + words > kArenaWords) {
+    std::ranges::fill(entries_, Entry());
+    arena_.clear();
+    num_used_ = 0;
+    return;
+  }
+  if (entries_.empty()) arena_.reserve(kArenaWords);
+  std::vector<Entry> old(std::max<size_t>(kMinEntries, 4 * entries_.size()));
+  old.swap(entries_);
+  mask_ = static_cast<uint32_t>(entries_.size()) - 1;
+  for (const Entry& entry : old) {
+    if (entry.model != 0) entries_[FreeIndex(entry.tag)] = entry;
+  }
+}
+
+uint32_t WordCache::FreeIndex(uint32_t tag) const {
+  uint32_t index = tag & mask_;
+  while (entries_[index].model != 0) index = (index + 1) & mask_;
+  return index;
 }
 
 }  // namespace akin::tokenizer

@@ -1,9 +1,9 @@
 // Pieces that were tokenized before, and their ids.
 //
 // Words repeat: nearly all pieces of a text were seen already, and finding one here costs a hash
-// and a comparison. Keys and ids lie end to end in one arena; when that or the table is full,
-// everything is forgotten. One cache belongs to one thread (a Scratch) and serves several models,
-// whose entries carry the model's number.
+// and a comparison. Keys and ids lie end to end in one arena. The table grows with the words, up to
+// a bound; when that is reached, or the arena is full, everything is forgotten. One cache belongs
+// to one thread (a Scratch) and serves several models, whose entries carry the model's number.
 #pragma once
 
 #include <cstdint>
@@ -27,7 +27,16 @@ class WordCache {
 
   // The ids of `key` under `model`; nothing, with data() null, when it is not known. `slot` is for
   // Insert.
-  std::span<const int32_t> Find(uint32_t model, std::string_view key, Slot& slot);
+  std::span<const int32_t> Find(uint32_t model, std::string_view key, Slot& slot) {
+    return Find(model, key, Hash(model, key), slot);
+  }
+  // In two steps, so that several keys can wait for memory together.
+  uint64_t Hash(uint32_t model, std::string_view key) const;
+  void Prefetch(uint64_t hash) const {
+    if (!entries_.empty()) __builtin_prefetch(&entries_[hash >> 32 & mask_]);
+  }
+  std::span<const int32_t> Find(uint32_t model, std::string_view key, uint64_t hash, Slot& slot);
+
   // Remembers what Find did not find; long keys are not kept.
   void Insert(uint32_t model, std::string_view key, Slot slot, std::span<const int32_t> ids);
 
@@ -41,11 +50,18 @@ class WordCache {
     uint32_t begin;      // In arena_: the ids, then the key's bytes.
     uint16_t num_ids, key_bytes;
   };
-  static constexpr uint32_t kNumEntries = 1 << 16, kMaxUsed = kNumEntries / 2;
-  static constexpr size_t kArenaWords = size_t{1} << 19;
+  // Texts in many languages have some 100,000 words that come again: at an eighth of these bounds,
+  // a third of the words of such a text were new ones.
+  static constexpr size_t kMinEntries = size_t{1} << 12, kMaxEntries = size_t{1} << 18;
+  static constexpr size_t kArenaWords = size_t{1} << 20;
+
+  // Room for one more, whose key and ids have so many words: a larger table, or an empty one.
+  void MakeRoom(size_t words);
+  uint32_t FreeIndex(uint32_t tag) const;
 
   uint64_t seed_;
-  std::vector<Entry> entries_;  // Empty before the first Insert.
+  std::vector<Entry> entries_;  // Empty before the first Insert; at most half full.
+  uint32_t mask_ = 0;           // Their number less one.
   std::vector<int32_t> arena_;
   uint32_t num_used_ = 0;
 };

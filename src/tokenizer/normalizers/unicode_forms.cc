@@ -8,6 +8,7 @@
 #include <optional>
 #include <vector>
 
+#include "base/utf8.h"
 #include "tokenizer/normalizers/normalizer.h"
 #include "tokenizer/unicode/unicode.h"
 
@@ -113,12 +114,43 @@ bool IsNormalized(std::string_view text, bool compatibility, bool composed) {
                               [=](char c) { return static_cast<unsigned char>(c) >= first_lead; });
 }
 
-void ComposeText(bool compatibility, NormalizedText& text) {
-  if (IsNormalized(text.text(), compatibility, true)) return;
-  Rewriter out(text, "Unicode form");
+// The begin of the first character of `text`, from `i` on, that NFC leaves alone wherever it
+// stands, if `settled`, or of the first other one.
+size_t Find(std::string_view text, size_t i, bool settled) {
+  while (i < text.size() && unicode::Is(DecodeUtf8(&text[i]), unicode::kNotSettled) == settled) {
+    i += Utf8Length(text[i]);
+  }
+  return i;
+}
+
+// NFC. What is not settled is composed together with the one character before it.
+void ComposeUnsettled(std::string_view text, Rewriter& out) {
   Composer composer(out);
-  ForEachPart(text.text(), compatibility, [&](Part part) { composer.Add(part); });
-  composer.Flush();
+  for (size_t i = 0; i < text.size();) {
+    const size_t unsettled = Find(text, i, false);
+    size_t begin = unsettled;
+    if (begin > i && begin < text.size()) {
+      while (IsUtf8Continuation(text[--begin])) continue;
+    }
+    out.Copy(begin - i);
+    i = Find(text, unsettled, true);
+    ForEachPart(text.substr(begin, i - begin), false, [&](Part part) { composer.Add(part); });
+    composer.Flush();
+  }
+}
+
+void ComposeText(bool compatibility, NormalizedText& text) {
+  const std::string_view source = text.text();
+  if (IsNormalized(source, compatibility, true)) return;
+  if (!compatibility && Find(source, 0, false) == source.size()) return;
+  Rewriter out(text, "Unicode form");
+  if (!compatibility) {
+    ComposeUnsettled(source, out);
+  } else {
+    Composer composer(out);
+    ForEachPart(source, true, [&](Part part) { composer.Add(part); });
+    composer.Flush();
+  }
   out.Finish();
 }
 

@@ -27,6 +27,7 @@ enum CharClass : uint16_t {
   kHasNfd = 1 << 10,         // NFD: the character decomposes.
   kBertReordered = 1 << 11,  // A mark that NFD may move and kBertMark does not take away, or a
                              // character that decomposes to one.
+  kNotSettled = 1 << 12,     // NFC: the character changes, or may with what stands before it.
 };
 
 inline uint16_t Classes(char32_t c) {

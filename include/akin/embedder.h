@@ -76,7 +76,7 @@ struct ModelInfo {
   std::string precision;   // "f32"
   // Why: "requested", or what the gate of Precision::kAuto measured.
   std::string precision_reason;
-  std::string isa;         // "avx512"
+  std::string isa;  // "avx512"
   int num_threads = 0;
   int batch_tokens = 0;
   bool batch_invariant = false;  // A text's vector has the same bits alone and in any batch.

@@ -921,6 +921,8 @@ class Docs(Case):
         with open(DOCS, encoding="utf-8") as f:
             examples = re.findall(r"(?ms)^```sh\n(.*?)^```$", f.read())
         self.assertGreater(len(examples), 10)
+        # No test depends on a speed: on a busy machine any figure may be a hundredth of the last one.
+        examples = [re.sub(r" --fail-below \S+", "", example) for example in examples]
         # The default model is replaced, so that the test says something without the download.
         script = """set -eo pipefail
             akin() { case "$1" in completion) "$AKIN" "$@" ;; *) "$AKIN" "$@" --model "$MODEL" ;; esac; }

@@ -180,9 +180,9 @@ def conditions(results, args):
     limit = results.raw["limits"]
     part = "".join(f", {w} cut to {n:,} texts" for w, n in limit.items())
     return (f"{ours}; {results.raw['threads']} threads on {cpu_name()}, {datetime.date.today()}, revision "
-            f"{revision()}. Medians of {args.rounds} interleaved rounds{part}; every peer at the settings that were "
-            f"best here; vectors checked on 200 texts against {REFERENCE}. Other processes took {median:.2f} of a "
-            f"core in the median measure, {most:.2f} in the worst. Single texts: P50. \": f32\" and \": any\" are Akin "
+            f"{revision()}. Medians of {args.rounds} interleaved rounds{part}; every peer at the batch settings "
+            f"that did best in an earlier sweep on this machine; vectors checked on 200 texts against {REFERENCE}. "
+            f"Other processes took {median:.2f} of a core in the median measure, {most:.2f} in the worst. Single texts: P50. \": f32\" and \": any\" are Akin "
             f"over the best peer with cosine >= {F32_COSINE} and over the best of all; below 1 is less time, above 1 "
             f"more texts.")
 

@@ -47,8 +47,7 @@ enum class Int8Row {
   kWide,      // Two bytes each.
 };
 
-// Rows of input in the operand format. Rows past the last one, up to a multiple of 16, are readable
-// and finite (their products are thrown away).
+// Rows of input in the operand format. No kernel reads past the last one.
 struct Operand {
   const std::byte* data = nullptr;
   size_t rows = 0;

@@ -129,17 +129,17 @@ class TestLinear {
   PackedLinear packed_;
 };
 
-// `rows` as input of a product. The rows that a tier may read past the last one are there.
+// `rows` as input of a product, with nothing readable behind the last one.
 class TestOperand {
  public:
   TestOperand(const Kernels& kernels, MatrixView<const float> rows) : rows_(rows.rows()) {
-    const size_t cols = rows.cols(), padded_rows = (rows_ + 15) / 16 * 16;
+    const size_t cols = rows.cols();
     switch (kernels.linear.operand) {
       case OperandKind::kF32: row_bytes_ = cols * sizeof(float); break;
       case OperandKind::kBf16: row_bytes_ = (cols + 1) / 2 * 2 * sizeof(Bf16); break;
       case OperandKind::kQuantized: row_bytes_ = kernels.linear.operand_bytes(cols); break;
     }
-    memory_ = AlignedBuffer(padded_rows * row_bytes_);
+    memory_ = AlignedBuffer(rows_ * row_bytes_);
     std::byte* data = memory_.As<std::byte>().data();
     std::ranges::fill(memory_.As<std::byte>(), std::byte{});
     switch (kernels.linear.operand) {

@@ -10,7 +10,7 @@
 
 namespace akin::backends {
 
-// Akin's own encoder in f32 on the kernels of one tier.
+// Akin's own encoder on the kernels of one tier and precision.
 Result<std::unique_ptr<Backend>> LoadNativeBackend(const model::ModelDirectory& directory,
                                                    const model::ModelConfig& config,
                                                    const model::SentenceModules& modules,

@@ -136,6 +136,10 @@ Application MakeApplication() {
   app.require_subcommand(0, 1);  // A text that is the name of a command is a text.
   app.footer(kFooter);
   AddEmbedCommand(app, application.verbs);
+  AddRerankCommand(app, application.verbs);
+  AddClassifyCommand(app, application.verbs);
+  AddSparseCommand(app, application.verbs);
+  AddMultivectorCommand(app, application.verbs);
   AddSimilarityCommand(app, application.verbs);
   AddTokenizeCommand(app, application.verbs);
   AddInfoCommand(app, application.verbs);

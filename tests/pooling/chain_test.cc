@@ -1,10 +1,9 @@
-#include "pooling/pipeline.h"
-
 #include <gtest/gtest.h>
 
 #include <string>
 #include <vector>
 
+#include "pooling/pipeline.h"
 #include "support/expect_error.h"
 
 namespace akin::pooling {

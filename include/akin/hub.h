@@ -66,7 +66,7 @@ struct CachedRevision {
 };
 
 struct CachedModel {
-  std::string name;  // "org/name"
+  std::string name;   // "org/name"
   int64_t bytes = 0;  // On the disk, files that revisions share counted once.
   std::vector<CachedRevision> revisions;
 };

@@ -79,7 +79,8 @@ VerbResult List(const ModelsArguments& arguments) {
   std::vector<std::string> json;
   size_t width = 0;
   for (const CachedModel& model : models) width = std::max(width, model.name.size());
-  std::string text = models.empty() ? "no models in the hub's cache; akin pull ORG/NAME fetches one\n" : "";
+  std::string text =
+      models.empty() ? "no models in the hub's cache; akin pull ORG/NAME fetches one\n" : "";
   for (const CachedModel& model : models) {
     json.push_back(ModelJson(model));
     text += ModelText(model, width);
@@ -106,7 +107,8 @@ VerbResult Verify(const ModelsArguments& arguments) {
 }
 
 VerbResult Remove(const ModelsArguments& arguments) {
-  if (arguments.models.empty()) return InvalidInput("akin models --remove: which? expected ORG/NAME");
+  if (arguments.models.empty())
+    return InvalidInput("akin models --remove: which? expected ORG/NAME");
   AKIN_TRY(Chosen(arguments.models));  // One that is not there: nothing is removed.
   std::vector<std::string> json;
   std::string text;
@@ -132,8 +134,7 @@ void AddModelsCommand(CLI::App& app, Verbs& verbs) {
       AddVerb(app, "models", "List, verify and remove models of the hub's cache", kExamples);
   auto arguments = std::make_shared<ModelsArguments>();
   verb.add_option("MODEL", arguments->models, "Only these (default: all)")->type_name("");
-  auto* verify =
-      verb.add_flag("--verify", arguments->verify, "Compare every file with its hash");
+  auto* verify = verb.add_flag("--verify", arguments->verify, "Compare every file with its hash");
   auto* remove = verb.add_flag("--remove", arguments->remove, "Remove the models given");
   verify->excludes(remove);
   verb.add_flag("--json", arguments->json, "Print one array");

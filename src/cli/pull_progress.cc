@@ -56,14 +56,15 @@ std::string BytesText(int64_t bytes) {
 }
 
 std::string PullLine(const PullProgress& progress, int64_t received_bytes, double seconds) {
-  const double share =
-      progress.bytes > 0 ? std::clamp(static_cast<double>(progress.bytes_done) /
-                                          static_cast<double>(progress.bytes), 0.0, 1.0)
-                         : 1.0;
+  const double share = progress.bytes > 0 ? std::clamp(static_cast<double>(progress.bytes_done) /
+                                                           static_cast<double>(progress.bytes),
+                                                       0.0, 1.0)
+                                          : 1.0;
   const std::string files =
       StrCat("  ", progress.files_done, " of ", Counted(progress.files, "file"));
-  const std::string amount = StrCat(Bar(share), "  ", static_cast<int>(share * 100), "%  ",
-                                    BytesText(progress.bytes_done), " of ", BytesText(progress.bytes));
+  const std::string amount =
+      StrCat(Bar(share), "  ", static_cast<int>(share * 100), "%  ", BytesText(progress.bytes_done),
+             " of ", BytesText(progress.bytes));
   if (progress.waiting) return StrCat(amount, files, "  waiting: another process fetches the rest");
   if (seconds <= 0 || received_bytes <= 0) return amount + files;
   const double rate = static_cast<double>(received_bytes) / seconds;
@@ -76,10 +77,11 @@ Result<PulledModel> PullShowingProgress(const std::string& model,
                                         const std::vector<std::string>& include, bool quiet) {
   PullDisplay display(quiet);
   const auto start = std::chrono::steady_clock::now();
-  Result<PulledModel> pulled = PullModel(model, {.include = include, .on_progress = [&](const PullProgress& progress) {
-                                                   display.Show(progress);
-                                                   return true;
-                                                 }});
+  Result<PulledModel> pulled =
+      PullModel(model, {.include = include, .on_progress = [&](const PullProgress& progress) {
+                          display.Show(progress);
+                          return true;
+                        }});
   display.Erase();
   if (pulled && pulled->received_bytes > 0 && !quiet) {
     const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;

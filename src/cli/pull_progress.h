@@ -11,8 +11,8 @@
 
 namespace akin::cli {
 
-// "[######......]  41%  37.4 of 90.9 MB  12.3 MB/s  0:04 left  7 of 11 files"; `received_bytes` came in the
-// last `seconds`.
+// "[######......]  41%  37.4 of 90.9 MB  12.3 MB/s  0:04 left  7 of 11 files"; `received_bytes`
+// came in the last `seconds`.
 std::string PullLine(const PullProgress& progress, int64_t received_bytes, double seconds);
 
 // 90900000 -> "90.9 MB".

@@ -108,8 +108,9 @@ Status RemoveFolder(const std::string& path, const std::string& spare) {
 
 Result<int64_t> RemoveAll(const hub::RepositoryPaths& paths) {
   const int64_t bytes = BytesIn(paths.blobs);
-  const std::string spare = StrCat(paths.folder.substr(0, paths.folder.rfind('/')), "/.akin-removed-",
-                                   paths.folder.substr(paths.folder.rfind('/') + 1));
+  const std::string spare =
+      StrCat(paths.folder.substr(0, paths.folder.rfind('/')), "/.akin-removed-",
+             paths.folder.substr(paths.folder.rfind('/') + 1));
   AKIN_TRY(RemoveFolder(spare, spare + "-before"));  // Of a run that was killed.
   AKIN_TRY(RemoveFolder(paths.folder, spare));
   std::error_code ignored;  // Empty files; one that is locked meanwhile is made again.

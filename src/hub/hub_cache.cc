@@ -83,8 +83,9 @@ std::string Environment(const char* name) {
 
 bool IsTrue(const std::string& value) {
   std::string upper = value;
-  std::ranges::transform(upper, upper.begin(),
-                         [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; });
+  std::ranges::transform(upper, upper.begin(), [](char c) {
+    return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c;
+  });
   return upper == "1" || upper == "ON" || upper == "YES" || upper == "TRUE";
 }
 
@@ -107,8 +108,9 @@ std::string HubCacheFolder() {
 Result<std::string> RequiredHubCacheFolder() {
   std::string cache = HubCacheFolder();
   if (cache.empty()) {
-    return InvalidInput("there is no place for the hub's cache: none of HF_HUB_CACHE, HF_HOME, "
-                        "XDG_CACHE_HOME and HOME is set");
+    return InvalidInput(
+        "there is no place for the hub's cache: none of HF_HUB_CACHE, HF_HOME, "
+        "XDG_CACHE_HOME and HOME is set");
   }
   return cache;
 }

@@ -42,7 +42,9 @@ struct RepositoryPaths {
   std::string refs;       // <folder>/refs
   std::string no_exist;   // <folder>/.no_exist
   std::string locks;      // <cache>/.locks/models--org--name
-  std::string Snapshot(std::string_view commit) const { return snapshots + '/' + std::string(commit); }
+  std::string Snapshot(std::string_view commit) const {
+    return snapshots + '/' + std::string(commit);
+  }
 };
 
 // The commit that `revision` stands for, as far as the cache knows.

@@ -1,4 +1,6 @@
 // Where models are on this machine: FindModel and ListModelLocations of akin/system.h.
+#include "hub/model_store.h"
+
 #include <dirent.h>
 
 #include <algorithm>
@@ -17,7 +19,6 @@
 #include "base/strings.h"
 #include "hub/hub_cache.h"
 #include "hub/hub_name.h"
-#include "hub/model_store.h"
 
 namespace akin {
 namespace {
@@ -81,10 +82,11 @@ Result<std::string> Find(std::string_view model) {
     if (IsModelFolder(location / path)) return (location / path).string();
     places += StrCat(places.empty() ? "" : ", ", location.string());
   }
-  return ModelNotFound("model '", model, "' is not in ",
-                       places.empty() ? "any folder (HOME is not set)" : places,
-                       "; give a folder by its path or a model of the hub as ORG/NAME, or fetch the "
-                       "default model, ", kDefaultModel, ", with ./dev demo");
+  return ModelNotFound(
+      "model '", model, "' is not in ", places.empty() ? "any folder (HOME is not set)" : places,
+      "; give a folder by its path or a model of the hub as ORG/NAME, or fetch the "
+      "default model, ",
+      kDefaultModel, ", with ./dev demo");
 }
 
 ModelLocation HubLocation() {

@@ -8,8 +8,10 @@ namespace akin {
 namespace {
 
 Error NoClient(std::string_view model) {
-  return UnsupportedModel("'", model, "': this build of Akin has no hub client (AKIN_HUB=OFF); what "
-                          "other programs have put into ", hub::HubCacheFolder(), " can be loaded");
+  return UnsupportedModel("'", model,
+                          "': this build of Akin has no hub client (AKIN_HUB=OFF); what "
+                          "other programs have put into ",
+                          hub::HubCacheFolder(), " can be loaded");
 }
 
 }  // namespace

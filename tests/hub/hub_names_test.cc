@@ -21,9 +21,10 @@ TEST(HubName, RepositoryAndRevisionAreSplitAtTheAt) {
 }
 
 TEST(HubName, WhatCouldLeaveTheCacheIsNoName) {
-  for (const char* name : {"", "name", "/name", "org/", "a/b/c", "../name", "org/..", "org/.name", "org/name.",
-                           "-org/name", "org--x/name", "org/na me", "org/na\tme", "org/n@", "org/n@..",
-                           "org/n@/x", "org/n@x/", "org/n@x//y", "org/n@x\ny"}) {
+  for (const char* name :
+       {"", "name", "/name", "org/", "a/b/c", "../name", "org/..", "org/.name", "org/name.",
+        "-org/name", "org--x/name", "org/na me", "org/na\tme", "org/n@", "org/n@..", "org/n@/x",
+        "org/n@x/", "org/n@x//y", "org/n@x\ny"}) {
     ExpectError(ParseHubName(name), ErrorCode::kInvalidInput);
     EXPECT_FALSE(IsHubName(name)) << name;
   }
@@ -31,9 +32,11 @@ TEST(HubName, WhatCouldLeaveTheCacheIsNoName) {
 }
 
 TEST(SafeRelativePath, PartsAreNames) {
-  for (const char* path : {"a", "a/b.json", "1_Pooling/config.json", "a b", "\xC3\xA9", "a\\b", "..a", "a.."})
+  for (const char* path :
+       {"a", "a/b.json", "1_Pooling/config.json", "a b", "\xC3\xA9", "a\\b", "..a", "a.."})
     EXPECT_TRUE(IsSafeRelativePath(path)) << path;
-  for (const char* path : {"", "/", "/a", "a/", "a//b", ".", "..", "a/..", "./a", "a/./b", "a\x01", "\x7F"})
+  for (const char* path :
+       {"", "/", "/a", "a/", "a//b", ".", "..", "a/..", "./a", "a/./b", "a\x01", "\x7F"})
     EXPECT_FALSE(IsSafeRelativePath(path)) << path;
   EXPECT_FALSE(IsSafeRelativePath(std::string_view("a\0b", 3)));
   EXPECT_TRUE(IsSafeRelativePath(std::string(255, 'a')));

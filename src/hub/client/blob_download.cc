@@ -92,7 +92,8 @@ Result<BlobDownload::StartResult> BlobDownload::Start() {
     return StartResult::kThere;
   }
   const std::string unique = lock_->works() ? "" : "." + UniqueSuffix();
-  AKIN_TRY_ASSIGN(partial_, PartialFile::Open(StrCat(blob_path_, unique, ".akin-part"), file_.size));
+  AKIN_TRY_ASSIGN(partial_,
+                  PartialFile::Open(StrCat(blob_path_, unique, ".akin-part"), file_.size));
   resumed_ = partial_->DoneInAll() > 0;
   taken_.assign(std::max<size_t>(partial_->num_segments(), 1), false);
   AKIN_TRY_ASSIGN(hash_, ContentHash::Start(file_.hash, file_.size));
@@ -145,12 +146,12 @@ Status BlobDownload::Fetch(size_t segment, HttpClient& client) {
         return RefusedByHub(settings_, response, StrCat(repository_, ": ", file_.path));
       if (success && answer.at == answer.end) return {};
       outcome.failure = HttpFailure{
-          .error = success ? MakeError(ErrorCode::kServiceUnavailable, repository_, ": ",
-                                       file_.path, " ended ", answer.end - answer.at,
-                                       " bytes too early")
-                           : MakeError(ErrorCode::kServiceUnavailable, repository_, ": ",
-                                       file_.path, ": the server of its content answers with status ",
-                                       response.status),
+          .error =
+              success
+                  ? MakeError(ErrorCode::kServiceUnavailable, repository_, ": ", file_.path,
+                              " ended ", answer.end - answer.at, " bytes too early")
+                  : MakeError(ErrorCode::kServiceUnavailable, repository_, ": ", file_.path,
+                              ": the server of its content answers with status ", response.status),
           .retryable = true};
     }
     if (answer.at - first >= kProgressBytes) retries.Progressed();
@@ -184,8 +185,8 @@ Status BlobDownload::JudgePart(const HttpResponse& response, Answer& answer) {
   if (!range || range->range.first != answer.wanted.first ||
       range->range.last != answer.wanted.last) {
     return MakeError(ErrorCode::kServiceUnavailable, repository_, ": ", file_.path, ": bytes ",
-                     answer.wanted.first, '-', answer.wanted.last, " were asked for, the answer is '",
-                     response.Header("content-range"), "'");
+                     answer.wanted.first, '-', answer.wanted.last,
+                     " were asked for, the answer is '", response.Header("content-range"), "'");
   }
   answer.at = answer.wanted.first;
   answer.end = answer.wanted.last + 1;
@@ -253,8 +254,8 @@ Status BlobDownload::HashUpTo(int64_t end) {
   buffer_.resize(kReadBytes);
   while (hashed_bytes_ < end) {
     const auto count = std::min<int64_t>(end - hashed_bytes_, kReadBytes);
-    AKIN_TRY_ASSIGN(const size_t got, partial_->Read(hashed_bytes_, buffer_.data(),
-                                                     static_cast<size_t>(count)));
+    AKIN_TRY_ASSIGN(const size_t got,
+                    partial_->Read(hashed_bytes_, buffer_.data(), static_cast<size_t>(count)));
     hash_->Update({buffer_.data(), got});
     hashed_bytes_ += static_cast<int64_t>(got);
   }
@@ -267,8 +268,9 @@ Result<bool> BlobDownload::Finish() {
   const std::string found = hash_->Finish();
   if (found != file_.hash) {
     if (resumed_) return false;
-    return InvalidModel(repository_, ": ", file_.path, " has the ", ContentHashName(file_.hash), ' ',
-                        found, ", the hub says ", file_.hash, "; what was received is removed");
+    return InvalidModel(repository_, ": ", file_.path, " has the ", ContentHashName(file_.hash),
+                        ' ', found, ", the hub says ", file_.hash,
+                        "; what was received is removed");
   }
   AKIN_TRY(partial_->Complete());
   if (rename(partial_->path().c_str(), blob_path_.c_str()) != 0)

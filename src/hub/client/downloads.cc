@@ -16,8 +16,8 @@
 namespace akin::hub {
 namespace {
 
-constexpr std::chrono::milliseconds kReport{100};     // Also how often busy files are looked at.
-constexpr size_t kMaxActiveFiles = 64;                // Open files at once.
+constexpr std::chrono::milliseconds kReport{100};  // Also how often busy files are looked at.
+constexpr size_t kMaxActiveFiles = 64;             // Open files at once.
 
 enum class FileState { kPending, kActive, kDone };
 
@@ -26,9 +26,8 @@ class Downloads {
   explicit Downloads(const DownloadRequest& request)
       : request_(request), cancelled_([this] { return stop_.load(); }) {
     for (const HubFile& file : request.files) {
-      files_.push_back({std::make_unique<BlobDownload>(request.settings, cancelled_,
-                                                       request.repository, request.commit, file,
-                                                       request.paths)});
+      files_.push_back({std::make_unique<BlobDownload>(
+          request.settings, cancelled_, request.repository, request.commit, file, request.paths)});
       bytes_ += file.size;
     }
   }
@@ -70,8 +69,7 @@ class Downloads {
     size_t segments = 0;
     for (const HubFile& file : request_.files)
       segments += 1 + static_cast<size_t>(file.size / PartialFile::kSegmentBytes);
-    const size_t count =
-        std::min(segments, static_cast<size_t>(request_.settings.connections));
+    const size_t count = std::min(segments, static_cast<size_t>(request_.settings.connections));
     try {
       while (workers.size() < count) workers.emplace_back([this] { Work(); });
     } catch (...) {
@@ -98,8 +96,8 @@ class Downloads {
       finish = download.Release(job.segment) && fetched && job.file->state == FileState::kActive;
     }
     if (!fetched) {
-      return Fail(fetched.error(), !download.network_failed() &&
-                                       fetched.error().code() != ErrorCode::kCancelled);
+      return Fail(fetched.error(),
+                  !download.network_failed() && fetched.error().code() != ErrorCode::kCancelled);
     }
     if (finish) {
       Result<bool> finished = download.Finish();
@@ -129,7 +127,8 @@ class Downloads {
 
   // False when the pull has failed by it. The mutex is held.
   bool Start(File& file) {
-    const size_t active = static_cast<size_t>(std::ranges::count(files_, FileState::kActive, &File::state));
+    const size_t active =
+        static_cast<size_t>(std::ranges::count(files_, FileState::kActive, &File::state));
     if (active >= kMaxActiveFiles) return true;
     const auto started = file.download->Start();
     if (!started) {
@@ -145,7 +144,8 @@ class Downloads {
   }
 
   bool AllDone() const {
-    return std::ranges::all_of(files_, [](const File& file) { return file.state == FileState::kDone; });
+    return std::ranges::all_of(files_,
+                               [](const File& file) { return file.state == FileState::kDone; });
   }
 
   void Fail(Error error, bool of_no_use) {

@@ -12,8 +12,8 @@ namespace akin::hub {
 namespace {
 
 constexpr std::string_view kOptionalFiles[] = {
-    "added_tokens.json",   "config_sentence_transformers.json", "modules.json",
-    "sentence_bert_config.json", "special_tokens_map.json",     "tokenizer_config.json"};
+    "added_tokens.json",         "config_sentence_transformers.json", "modules.json",
+    "sentence_bert_config.json", "special_tokens_map.json",           "tokenizer_config.json"};
 
 std::string_view FolderOf(std::string_view path) {
   const size_t slash = path.rfind('/');
@@ -79,8 +79,8 @@ std::vector<HubFile> OnnxGraph(std::span<const HubFile> files) {
     if (std::ranges::find(files, graph, &HubFile::path) == files.end()) continue;
     return Where(files, [&](const HubFile& file) {
       const bool beside = FolderOf(file.path) == folder;
-      return beside && (file.path.starts_with(graph) ||
-                        (!folder.empty() && file.path.ends_with(".json")));
+      return beside &&
+             (file.path.starts_with(graph) || (!folder.empty() && file.path.ends_with(".json")));
     });
   }
   return {};
@@ -95,7 +95,8 @@ Result<std::vector<HubFile>> SelectNeeded(std::span<const HubFile> files, std::s
   if (weights.empty()) weights = OnnxGraph(files);
   if (weights.empty()) {
     const bool pickles = std::ranges::any_of(files, [](const HubFile& file) {
-      return file.path.ends_with(".bin") || file.path.ends_with(".pt") || file.path.ends_with(".ckpt");
+      return file.path.ends_with(".bin") || file.path.ends_with(".pt") ||
+             file.path.ends_with(".ckpt");
     });
     return UnsupportedModel(model, " has neither safetensors nor an ONNX graph",
                             pickles ? ", only pickled weights, which could run code: they are not "
@@ -120,8 +121,8 @@ Result<std::vector<HubFile>> SelectIncluded(std::span<const HubFile> files,
   };
   for (const std::string& pattern : patterns) {
     if (std::ranges::none_of(files, [&](const HubFile& file) { return fits(pattern, file); }))
-      return InvalidInput("--include '", pattern, "' fits none of the ", files.size(),
-                          " files of ", model);
+      return InvalidInput("--include '", pattern, "' fits none of the ", files.size(), " files of ",
+                          model);
   }
   return Where(files, [&](const HubFile& file) {
     return std::ranges::any_of(patterns,

@@ -57,8 +57,9 @@ std::string Shown(const std::string& text) {
 
 std::string LowerCase(std::string_view text) {
   std::string lower(text);
-  std::ranges::transform(lower, lower.begin(),
-                         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  std::ranges::transform(lower, lower.begin(), [](char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+  });
   return lower;
 }
 
@@ -136,8 +137,8 @@ struct HttpClient::Transfer {
   bool TakeHeader(std::string_view line) {
     header_bytes += line.size();
     if (header_bytes > kMaxHeaderBytes)
-      return Stop(MakeError(ErrorCode::kServiceUnavailable, Shown(request.url), ": the headers are longer than ",
-                            kMaxHeaderBytes, " bytes"));
+      return Stop(MakeError(ErrorCode::kServiceUnavailable, Shown(request.url),
+                            ": the headers are longer than ", kMaxHeaderBytes, " bytes"));
     if (line.starts_with("HTTP/")) {
       response.headers.clear();  // Of "100 Continue" before.
       return true;
@@ -176,7 +177,8 @@ struct HttpClient::Transfer {
   static size_t OnHeader(char* data, size_t size, size_t count, void* self) noexcept {
     auto& transfer = *static_cast<Transfer*>(self);
     return transfer.Guarded([&] { return transfer.TakeHeader({data, size * count}); })
-               ? size * count : 0;
+               ? size * count
+               : 0;
   }
   // libcurl hands over the transfer; the handle is asked through it.
   struct Sink {
@@ -187,15 +189,17 @@ struct HttpClient::Transfer {
     auto& sink = *static_cast<Sink*>(self);
     return sink.transfer.Guarded(
                [&] { return sink.transfer.TakeBody(sink.curl, {data, size * count}); })
-               ? size * count : 0;
+               ? size * count
+               : 0;
   }
   static int OnProgress(void* self, curl_off_t, curl_off_t, curl_off_t, curl_off_t) noexcept {
     auto& transfer = *static_cast<Transfer*>(self);
     return transfer.Guarded([&] {
-             return !transfer.cancelled() ||
-                    transfer.Stop(MakeError(ErrorCode::kCancelled, "the download was given up"));
-           })
-               ? 0 : 1;
+      return !transfer.cancelled() ||
+             transfer.Stop(MakeError(ErrorCode::kCancelled, "the download was given up"));
+    })
+               ? 0
+               : 1;
   }
 
   // No exception passes through libcurl.
@@ -249,9 +253,11 @@ HttpOutcome HttpClient::GetOnce(const HttpRequest& request, const std::string& u
   curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
   curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
   curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);  // Get judges redirects itself.
-  curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, static_cast<long>(settings_.connect_timeout.count()));
+  curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT,
+                   static_cast<long>(settings_.connect_timeout.count()));
   curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
-  curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, static_cast<long>(settings_.stall_timeout.count()));
+  curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME,
+                   static_cast<long>(settings_.stall_timeout.count()));
   curl_easy_setopt(curl, CURLOPT_BUFFERSIZE, kBufferBytes);
   if (!settings_.ca_file.empty()) curl_easy_setopt(curl, CURLOPT_CAINFO, settings_.ca_file.c_str());
   std::string range;
@@ -305,7 +311,8 @@ HttpOutcome HttpClient::Get(const HttpRequest& request) {
     const Url next = ParseUrl(url);
     const std::string location = outcome.response.Header("location");
     const auto refuse = [&](const auto&... why) {
-      outcome.failure = Refused(MakeError(ErrorCode::kServiceUnavailable, Shown(request.url), why...));
+      outcome.failure =
+          Refused(MakeError(ErrorCode::kServiceUnavailable, Shown(request.url), why...));
       return outcome;
     };
     if (redirects == settings_.max_redirects)

@@ -53,19 +53,19 @@ Error RefusedByHub(const HubSettings& settings, const HttpResponse& response,
 
 Result<HttpResponse> HubApi::GetJson(const HubName& name, const std::string& url,
                                      std::string& body) {
-  const HttpRequest request{
-      .url = url,
-      .on_headers = [&](const HttpResponse&) -> Status {
-        body.clear();
-        return {};
-      },
-      .on_body = [&](std::string_view piece) -> Status {
-        if (body.size() + piece.size() > kMaxAnswerBytes)
-          return InvalidModel(Described(name), ": the hub's answer does not end within ",
-                              kMaxAnswerBytes, " bytes");
-        body += piece;
-        return {};
-      }};
+  const HttpRequest request{.url = url,
+                            .on_headers = [&](const HttpResponse&) -> Status {
+                              body.clear();
+                              return {};
+                            },
+                            .on_body = [&](std::string_view piece) -> Status {
+                              if (body.size() + piece.size() > kMaxAnswerBytes)
+                                return InvalidModel(Described(name),
+                                                    ": the hub's answer does not end within ",
+                                                    kMaxAnswerBytes, " bytes");
+                              body += piece;
+                              return {};
+                            }};
   Retries retries(settings_, cancelled_);
   while (true) {
     HttpOutcome outcome = client_.Get(request);
@@ -88,8 +88,9 @@ Result<HttpResponse> HubApi::GetJson(const HubName& name, const std::string& url
 
 Result<std::string> HubApi::Commit(const HubName& name) {
   std::string body;
-  AKIN_TRY(GetJson(name, StrCat(settings_.endpoint, "/api/models/", name.repository, "/revision/",
-                                Quoted(name.revision, false)),
+  AKIN_TRY(GetJson(name,
+                   StrCat(settings_.endpoint, "/api/models/", name.repository, "/revision/",
+                          Quoted(name.revision, false)),
                    body));
   AKIN_TRY_ASSIGN(std::string commit, ParseCommit(body, Described(name)));
   if (IsCommitHash(name.revision) && commit != name.revision) {

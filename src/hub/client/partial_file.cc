@@ -65,12 +65,11 @@ Status PartialFile::ReadCounts(int64_t file_bytes) {
   }
   char magic[sizeof kMagic];
   std::vector<int64_t> found(num_segments_);
-  const bool fits =
-      file_bytes == counts + static_cast<int64_t>(sizeof kMagic) + counts_bytes &&
-      pread(file_.get(), magic, sizeof magic, counts) == sizeof magic &&
-      memcmp(magic, kMagic, sizeof magic) == 0 &&
-      pread(file_.get(), found.data(), static_cast<size_t>(counts_bytes),
-            counts + static_cast<int64_t>(sizeof kMagic)) == counts_bytes;
+  const bool fits = file_bytes == counts + static_cast<int64_t>(sizeof kMagic) + counts_bytes &&
+                    pread(file_.get(), magic, sizeof magic, counts) == sizeof magic &&
+                    memcmp(magic, kMagic, sizeof magic) == 0 &&
+                    pread(file_.get(), found.data(), static_cast<size_t>(counts_bytes),
+                          counts + static_cast<int64_t>(sizeof kMagic)) == counts_bytes;
   if (!fits) return StartAnew();
   for (size_t s = 0; s < num_segments_; ++s)
     done_[s] = found[s] < 0 || found[s] > End(s) - Begin(s) ? 0 : found[s];
@@ -106,9 +105,9 @@ int64_t PartialFile::ContiguousEnd(int64_t from) const {
 
 Status PartialFile::WriteCount(size_t segment) {
   const int64_t count = Done(segment);
-  const int error = WriteFully(
-      file_.get(), reinterpret_cast<const char*>(&count), sizeof count,
-      CountsOffset() + static_cast<int64_t>(sizeof kMagic + segment * sizeof count));
+  const int error =
+      WriteFully(file_.get(), reinterpret_cast<const char*>(&count), sizeof count,
+                 CountsOffset() + static_cast<int64_t>(sizeof kMagic + segment * sizeof count));
   if (error != 0) return DiskError(path_, error);
   return {};
 }

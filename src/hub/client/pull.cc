@@ -178,7 +178,8 @@ std::string Fault(const hub::RepositoryPaths& paths, const std::string& hash) {
   const Result<std::string> found = hub::HashOfFile(StrCat(paths.blobs, '/', hash), hash);
   if (!found) return StrCat("blobs/", hash, ": ", found.error().message());
   if (*found == hash) return "";
-  return StrCat("blobs/", hash, ": the ", hub::ContentHashName(hash), " of its content is ", *found);
+  return StrCat("blobs/", hash, ": the ", hub::ContentHashName(hash), " of its content is ",
+                *found);
 }
 
 Result<std::vector<std::string>> Verify(std::string_view model) {

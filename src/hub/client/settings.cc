@@ -18,10 +18,13 @@ Result<std::string> Endpoint() {
   std::string endpoint = Environment("HF_ENDPOINT");
   if (endpoint.empty()) return std::string(kDefaultEndpoint);
   while (endpoint.ends_with('/')) endpoint.pop_back();
-  const auto unprintable = [](char c) { return static_cast<unsigned char>(c) <= 0x20 || c == 0x7F; };
+  const auto unprintable = [](char c) {
+    return static_cast<unsigned char>(c) <= 0x20 || c == 0x7F;
+  };
   if ((!endpoint.starts_with("https://") && !endpoint.starts_with("http://")) ||
       std::ranges::any_of(endpoint, unprintable)) {
-    return InvalidInput("HF_ENDPOINT is '", endpoint, "', expected an address that begins with "
+    return InvalidInput("HF_ENDPOINT is '", endpoint,
+                        "', expected an address that begins with "
                         "https:// or http://");
   }
   return endpoint;
@@ -50,7 +53,9 @@ Result<std::string> Token() {
   if (token.empty()) token = Environment("HUGGING_FACE_HUB_TOKEN");
   if (token.empty() && !IsTrue(Environment("HF_HUB_DISABLE_IMPLICIT_TOKEN"))) token = StoredToken();
   token = StripSpace(std::move(token));
-  const auto unprintable = [](char c) { return static_cast<unsigned char>(c) <= 0x20 || static_cast<unsigned char>(c) >= 0x7F; };
+  const auto unprintable = [](char c) {
+    return static_cast<unsigned char>(c) <= 0x20 || static_cast<unsigned char>(c) >= 0x7F;
+  };
   if (token.size() >= kMaxTokenBytes || std::ranges::any_of(token, unprintable))
     return InvalidInput("the hub's token (HF_TOKEN) is not one: it is long or holds blanks");
   return token;

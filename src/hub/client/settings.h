@@ -14,7 +14,7 @@ struct HubSettings {
   std::string ca_file;   // SSL_CERT_FILE, CURL_CA_BUNDLE or REQUESTS_CA_BUNDLE; may be empty.
   bool offline = false;  // HF_HUB_OFFLINE
   std::chrono::seconds connect_timeout{10};
-  std::chrono::seconds stall_timeout{30};         // HF_HUB_DOWNLOAD_TIMEOUT
+  std::chrono::seconds stall_timeout{30};           // HF_HUB_DOWNLOAD_TIMEOUT
   std::chrono::milliseconds first_retry_wait{500};  // AKIN_HUB_RETRY_MS; doubled each time.
   int max_retries = 5;
   int max_redirects = 5;

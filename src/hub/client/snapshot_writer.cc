@@ -39,7 +39,8 @@ Result<FileLock> LockNames(const RepositoryPaths& paths) {
     if (lock) return *std::move(lock);
     std::this_thread::sleep_for(kLockCheck);
   }
-  return MakeError(ErrorCode::kServiceUnavailable, path, " is held by another process for too long");
+  return MakeError(ErrorCode::kServiceUnavailable, path,
+                   " is held by another process for too long");
 }
 
 // "../../blobs/<hash>" for a file in the snapshot, "../../../blobs/<hash>" one folder below.

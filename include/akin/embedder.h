@@ -20,6 +20,8 @@
 
 namespace akin {
 
+struct StageProfile;
+
 // What a call cost.
 struct Usage {
   int64_t total_tokens = 0;      // Tokens computed, special tokens included, after truncation.
@@ -108,6 +110,9 @@ class Embedder {
   Status Health() const;
 
  private:
+  friend Result<StageProfile> ProfileStages(const Embedder& embedder,
+                                            std::span<const std::string> texts,
+                                            const EmbedOptions& options);  // akin/profile.h
   class Impl;
   explicit Embedder(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
   std::shared_ptr<const Impl> impl_;

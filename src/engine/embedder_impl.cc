@@ -48,6 +48,11 @@ MatrixView<float> SlotVectors(BatchSlot& slot, size_t dimension) {
   return {slot.vectors.data(), slot.vectors.size() / dimension, dimension};
 }
 
+// That of the thread which is this member, if there are any.
+StageClock* ClockOf(const TeamMember& member, std::span<StageClock> clocks) {
+  return clocks.empty() ? nullptr : &clocks[static_cast<size_t>(member.rank)];
+}
+
 // Copies the batch's vectors to the rows of their texts. A vector is right or it is an error.
 Status ScatterVectors(const Batch& batch, MatrixView<const float> from, MatrixView<float> to) {
   for (size_t i = 0; i < batch.size(); ++i) {
@@ -76,7 +81,8 @@ Embedder::Impl::Impl(engine::LoadedModel loaded)
       pool_(info_.num_threads) {}
 
 Result<Embeddings> Embedder::Impl::Embed(std::span<const std::string_view> texts,
-                                         const EmbedOptions& options) const {
+                                         const EmbedOptions& options,
+                                         std::span<StageClock> clocks) const {
   const auto start = std::chrono::steady_clock::now();
   AKIN_TRY_ASSIGN(const TokenizedTexts tokenized, Tokenize(texts, options));
   Usage usage;
@@ -84,7 +90,7 @@ Result<Embeddings> Embedder::Impl::Embed(std::span<const std::string_view> texts
 
   const size_t dimension = static_cast<size_t>(info_.dimension);
   std::vector<float> values(texts.size() * dimension);
-  AKIN_TRY(Compute(tokenized, options.normalize.value_or(info_.normalize),
+  AKIN_TRY(Compute(tokenized, options.normalize.value_or(info_.normalize), clocks,
                    {values.data(), texts.size(), dimension}));
 
   for (size_t i = 0; i < tokenized.size(); ++i) {
@@ -122,7 +128,7 @@ Result<TokenizedTexts> Embedder::Impl::Tokenize(std::span<const std::string_view
 }
 
 Status Embedder::Impl::Compute(const TokenizedTexts& texts, bool normalize,
-                               MatrixView<float> vectors) const {
+                               std::span<StageClock> clocks, MatrixView<float> vectors) const {
   const size_t num_threads = static_cast<size_t>(info_.num_threads);
   const std::vector<Batch> plan = batching::PlanBatches(
       texts.lengths(),
@@ -130,29 +136,35 @@ Status Embedder::Impl::Compute(const TokenizedTexts& texts, bool normalize,
   if (plan.empty()) return {};  // No texts, or none with a token: vectors of zeros.
   const EmbedParams params{.normalize = normalize};
   if (num_threads > 1 && 2 * plan.size() <= num_threads)
-    return ComputeTogether(texts, plan, params, vectors);
-  return ComputeApart(texts, plan, params, vectors);
+    return ComputeTogether(texts, plan, params, clocks, vectors);
+  return ComputeApart(texts, plan, params, clocks, vectors);
 }
 
 Status Embedder::Impl::ComputeApart(const TokenizedTexts& texts, std::span<const Batch> plan,
-                                    const EmbedParams& params, MatrixView<float> vectors) const {
+                                    const EmbedParams& params, std::span<StageClock> clocks,
+                                    MatrixView<float> vectors) const {
   std::atomic<size_t> next{0};
   std::mutex mutex;
   Status first_error;  // Guarded by mutex.
-  const auto compute = [&](const Batch& batch, BatchSlot& slot) -> Status {
+  const auto compute = [&](const Batch& batch, const TeamMember& alone, BatchSlot& slot) -> Status {
+    if (alone.clock != nullptr) alone.clock->Start();
     FillSlot(texts, batch, vectors.cols(), slot);
+    alone.Lap(Stage::kCopy);
     const MatrixView<float> batch_vectors = SlotVectors(slot, vectors.cols());
-    AKIN_TRY(backend_->Embed(slot.batch(), params, TeamMember{}, *slot.session, batch_vectors));
-    return ScatterVectors(batch, batch_vectors, vectors);
+    AKIN_TRY(backend_->Embed(slot.batch(), params, alone, *slot.session, batch_vectors));
+    const Status status = ScatterVectors(batch, batch_vectors, vectors);
+    alone.Lap(Stage::kCopy);
+    return status;
   };
-  const auto work = [&](const TeamMember&) {
+  const auto work = [&](const TeamMember& member) {
     const ScopedFlushDenormals flush_denormals;
+    const TeamMember alone{.clock = ClockOf(member, clocks)};
     std::optional<engine::SessionPool::Lease> slot;
     for (size_t i; (i = next.fetch_add(1)) < plan.size();) {
       Status status;
       try {
         if (!slot) slot.emplace(sessions_);
-        status = compute(plan[i], **slot);
+        status = compute(plan[i], alone, **slot);
       } catch (const std::bad_alloc&) {
         status = OutOfMemory();
       }
@@ -168,7 +180,8 @@ Status Embedder::Impl::ComputeApart(const TokenizedTexts& texts, std::span<const
 }
 
 Status Embedder::Impl::ComputeTogether(const TokenizedTexts& texts, std::span<const Batch> plan,
-                                       const EmbedParams& params, MatrixView<float> vectors) const {
+                                       const EmbedParams& params, std::span<StageClock> clocks,
+                                       MatrixView<float> vectors) const {
   std::optional<engine::SessionPool::Lease> slot;
   // Both written by the member of rank 0: `prepared` before the team meets, `status` after it has
   // parted.
@@ -193,16 +206,20 @@ Status Embedder::Impl::ComputeTogether(const TokenizedTexts& texts, std::span<co
       status = OutOfMemory();
     }
   };
-  const auto work = [&](const TeamMember& member) {
+  const auto work = [&](TeamMember member) {
     const ScopedFlushDenormals flush_denormals;
+    member.clock = ClockOf(member, clocks);
+    if (member.clock != nullptr) member.clock->Start();
     for (const Batch& batch : plan) {
       if (member.rank == 0) prepare(batch);
+      member.Lap(Stage::kCopy);
       member.Meet();
       if (!prepared) break;
       Status computed = backend_->Embed((*slot)->batch(), params, member, *(*slot)->session,
                                         SlotVectors(**slot, vectors.cols()));
       member.Meet();
       if (member.rank == 0 && status) finish(batch, std::move(computed));
+      member.Lap(Stage::kCopy);
     }
     if (member.rank == 0) slot.reset();  // While this thread still holds its turn.
   };

@@ -10,6 +10,7 @@
 #include "akin/embedder.h"
 
 #include "backends/backend.h"
+#include "base/stage_clock.h"
 #include "batching/batch_plan.h"
 #include "engine/load_model.h"
 #include "engine/session_pool.h"
@@ -23,8 +24,9 @@ class Embedder::Impl {
  public:
   explicit Impl(engine::LoadedModel loaded);
 
-  Result<Embeddings> Embed(std::span<const std::string_view> texts,
-                           const EmbedOptions& options) const;
+  // `clocks`: empty, or one for each thread.
+  Result<Embeddings> Embed(std::span<const std::string_view> texts, const EmbedOptions& options,
+                           std::span<StageClock> clocks = {}) const;
   Status Health() const;
   const ModelInfo& info() const { return info_; }
   void set_load_ms(double load_ms) { info_.load_ms = load_ms; }
@@ -32,14 +34,16 @@ class Embedder::Impl {
  private:
   Result<engine::TokenizedTexts> Tokenize(std::span<const std::string_view> texts,
                                           const EmbedOptions& options) const;
-  Status Compute(const engine::TokenizedTexts& texts, bool normalize,
+  Status Compute(const engine::TokenizedTexts& texts, bool normalize, std::span<StageClock> clocks,
                  MatrixView<float> vectors) const;
   // Throughput: every thread takes batches of its own.
   Status ComputeApart(const engine::TokenizedTexts& texts, std::span<const batching::Batch> plan,
-                      const backends::EmbedParams& params, MatrixView<float> vectors) const;
+                      const backends::EmbedParams& params, std::span<StageClock> clocks,
+                      MatrixView<float> vectors) const;
   // Latency: all threads share each batch.
   Status ComputeTogether(const engine::TokenizedTexts& texts, std::span<const batching::Batch> plan,
-                         const backends::EmbedParams& params, MatrixView<float> vectors) const;
+                         const backends::EmbedParams& params, std::span<StageClock> clocks,
+                         MatrixView<float> vectors) const;
 
   ModelInfo info_;
   std::string prompt_;  // Put in front of every text.

@@ -53,6 +53,7 @@ class NativeBackend : public Backend {
       pooling::Pool(pooling_, states.Rows(batch.begin(s), batch.length(s)), vectors.row(s));
       if (params.normalize) pooling::Normalize(vectors.row(s));
     }
+    member.Lap(Stage::kPooling);
     member.Meet();
     return {};
   }

@@ -19,7 +19,9 @@
 #include "akin/result.h"
 
 namespace akin {
-
+namespace engine {
+struct EmbedderAccess;
+}
 struct StageProfile;
 
 // What a call cost.
@@ -30,6 +32,7 @@ struct Usage {
   double duration_ms = 0;        // Wall time of the whole call.
   double tokenize_ms = 0;        // Wall time of its stages: text to ids,
   double compute_ms = 0;         // ids to vectors.
+  double queue_ms = 0;           // Waiting for its turn, in a Scheduler.
 };
 
 // The vectors of one call, in the order of the texts, in one contiguous row-major matrix.
@@ -110,6 +113,7 @@ class Embedder {
   Status Health() const;
 
  private:
+  friend struct engine::EmbedderAccess;
   friend Result<StageProfile> ProfileStages(const Embedder& embedder,
                                             std::span<const std::string> texts,
                                             const EmbedOptions& options);  // akin/profile.h

@@ -90,8 +90,8 @@ Result<Embeddings> Embedder::Impl::Embed(std::span<const std::string_view> texts
 
   const size_t dimension = static_cast<size_t>(info_.dimension);
   std::vector<float> values(texts.size() * dimension);
-  AKIN_TRY(Compute(tokenized, options.normalize.value_or(info_.normalize), clocks,
-                   {values.data(), texts.size(), dimension}));
+  AKIN_TRY(Compute(tokenized, options.normalize.value_or(info_.normalize), info_.num_threads,
+                   {values.data(), texts.size(), dimension}, clocks));
 
   for (size_t i = 0; i < tokenized.size(); ++i) {
     usage.total_tokens += tokenized.lengths()[i];
@@ -127,9 +127,9 @@ Result<TokenizedTexts> Embedder::Impl::Tokenize(std::span<const std::string_view
   return tokenized;
 }
 
-Status Embedder::Impl::Compute(const TokenizedTexts& texts, bool normalize,
-                               std::span<StageClock> clocks, MatrixView<float> vectors) const {
-  const size_t num_threads = static_cast<size_t>(info_.num_threads);
+Status Embedder::Impl::Compute(const TokenizedTexts& texts, bool normalize, int max_threads,
+                               MatrixView<float> vectors, std::span<StageClock> clocks) const {
+  const size_t num_threads = static_cast<size_t>(std::min(max_threads, info_.num_threads));
   const std::vector<Batch> plan = batching::PlanBatches(
       texts.lengths(),
       {.token_budget = static_cast<size_t>(info_.batch_tokens), .num_workers = num_threads});

@@ -32,10 +32,13 @@ class Embedder::Impl {
   void set_load_ms(double load_ms) { info_.load_ms = load_ms; }
 
  private:
+  friend struct engine::EmbedderAccess;
+
   Result<engine::TokenizedTexts> Tokenize(std::span<const std::string_view> texts,
                                           const EmbedOptions& options) const;
-  Status Compute(const engine::TokenizedTexts& texts, bool normalize, std::span<StageClock> clocks,
-                 MatrixView<float> vectors) const;
+  // On at most `max_threads` threads. `clocks`: as above.
+  Status Compute(const engine::TokenizedTexts& texts, bool normalize, int max_threads,
+                 MatrixView<float> vectors, std::span<StageClock> clocks = {}) const;
   // Throughput: every thread takes batches of its own.
   Status ComputeApart(const engine::TokenizedTexts& texts, std::span<const batching::Batch> plan,
                       const backends::EmbedParams& params, std::span<StageClock> clocks,

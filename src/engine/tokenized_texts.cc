@@ -116,4 +116,20 @@ Result<TokenizedTexts> TokenizedTexts::Make(const tokenizer::Pipeline& pipeline,
   return result;
 }
 
+TokenizedTexts TokenizedTexts::Join(std::span<const Source> sources) {
+  TokenizedTexts result;
+  Chunk& chunk = result.chunks_.emplace_back();
+  chunk.last_text = sources.size();
+  for (const Source& source : sources) {
+    result.places_.push_back({.chunk = 0, .first_token = chunk.input_ids.size()});
+    const auto ids = source.texts->input_ids(source.text);
+    const auto types = source.texts->token_type_ids(source.text);
+    chunk.input_ids.insert(chunk.input_ids.end(), ids.begin(), ids.end());
+    chunk.token_type_ids.insert(chunk.token_type_ids.end(), types.begin(), types.end());
+    result.lengths_.push_back(source.texts->lengths()[source.text]);
+    result.truncated_.push_back(source.texts->truncated()[source.text]);
+  }
+  return result;
+}
+
 }  // namespace akin::engine

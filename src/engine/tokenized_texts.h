@@ -23,6 +23,13 @@ class TokenizedTexts {
                                      std::string_view prompt, const EncodeOptions& options,
                                      const WorkerPool& pool);
 
+  // Texts of several calls as one, copied in their order.
+  struct Source {
+    const TokenizedTexts* texts = nullptr;
+    uint32_t text = 0;
+  };
+  static TokenizedTexts Join(std::span<const Source> sources);
+
   size_t size() const { return lengths_.size(); }
   // Tokens of each text after truncation, and tokens cut from it.
   std::span<const int32_t> lengths() const { return lengths_; }

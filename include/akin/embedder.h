@@ -22,7 +22,6 @@ namespace akin {
 namespace engine {
 struct EmbedderAccess;
 }
-struct StageProfile;
 
 // What a call cost.
 struct Usage {
@@ -114,9 +113,6 @@ class Embedder {
 
  private:
   friend struct engine::EmbedderAccess;
-  friend Result<StageProfile> ProfileStages(const Embedder& embedder,
-                                            std::span<const std::string> texts,
-                                            const EmbedOptions& options);  // akin/profile.h
   class Impl;
   explicit Embedder(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
   std::shared_ptr<const Impl> impl_;

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "akin/options.h"
 
@@ -24,7 +25,7 @@ enum class Stage {
   kNorm,             // Norms, and the rounding or quantizing of what they give.
   kPrepare,          // Rounding or quantizing elsewhere, for the next product.
   kPooling,          // Token states to one vector.
-  kHead,             // What the model's modules do to it besides.
+  kModule,           // What the model's other modules do (Dense, a head, ...).
   kWait,             // For the rest of the team.
   kCount,
 };
@@ -66,6 +67,25 @@ class StageClock {
   using Clock = std::chrono::steady_clock;
   Clock::time_point last_{};
   std::array<Entry, static_cast<size_t>(Stage::kCount)> entries_{};
+};
+
+// While it lives, what this thread has computed by the engine's threads is timed: the member of
+// rank r of its teams uses clocks[r]. There are at least as many as the engine has threads.
+class ScopedStageClocks {
+ public:
+  explicit ScopedStageClocks(std::span<StageClock> clocks) : before_(current_) {
+    current_ = clocks;
+  }
+  ~ScopedStageClocks() { current_ = before_; }
+  ScopedStageClocks(const ScopedStageClocks&) = delete;
+  ScopedStageClocks& operator=(const ScopedStageClocks&) = delete;
+
+  // Those of the calling thread; usually none.
+  static std::span<StageClock> Current() { return current_; }
+
+ private:
+  static inline thread_local std::span<StageClock> current_;
+  std::span<StageClock> before_;
 };
 
 }  // namespace akin

@@ -42,6 +42,7 @@ struct TeamMember {
   akin::Barrier* barrier = nullptr;
   StageClock* clock = nullptr;  // This thread's, where somebody wants to know.
 
+  // The time since the last lap counts as waiting.
   void Meet() const {
     if (size == 1) return;
     barrier->Wait();

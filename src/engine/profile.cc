@@ -11,7 +11,6 @@
 #include "base/door.h"
 #include "base/function_ref.h"
 #include "base/stage_clock.h"
-#include "engine/embedder_impl.h"
 #include "kernels/machine_peak.h"
 
 namespace akin {
@@ -34,7 +33,7 @@ constexpr StageName kStages[] = {
     {Stage::kNorm, "norms", "layer_norm"},
     {Stage::kPrepare, "rounding, quantizing", "prepare"},
     {Stage::kPooling, "pooling", "pooling"},
-    {Stage::kHead, "modules behind it", "linear"},
+    {Stage::kModule, "other modules", "modules"},
     {Stage::kWait, "waiting for the team", ""},
 };
 static_assert(std::size(kStages) == static_cast<size_t>(Stage::kCount));
@@ -135,8 +134,8 @@ Result<StageProfile> ProfileStages(const Embedder& embedder, std::span<const std
                                    const EmbedOptions& options) {
   return AtTheDoor("cannot embed", {}, [&]() -> Result<StageProfile> {
     std::vector<StageClock> clocks(static_cast<size_t>(embedder.Info().num_threads));
-    const std::vector<std::string_view> views(texts.begin(), texts.end());
-    AKIN_TRY_ASSIGN(const Embeddings embeddings, embedder.impl_->Embed(views, options, clocks));
+    const ScopedStageClocks watched(clocks);
+    AKIN_TRY_ASSIGN(const Embeddings embeddings, embedder.Embed(texts, options));
     const Usage& usage = embeddings.usage();
     return StageProfile{.num_threads = embedder.Info().num_threads,
                         .wall_ms = usage.duration_ms,

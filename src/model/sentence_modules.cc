@@ -255,7 +255,7 @@ std::string_view PoolingModeName(PoolingMode mode) {
 Result<SentenceModules> LoadSentenceModules(const ModelDirectory& directory,
                                             const ModelConfig& config) {
   SentenceModules result{.pooling = {PoolingMode::kMean}};
-  AKIN_TRY(ReadTransformerConfig(directory, config.max_position_embeddings, result));
+  AKIN_TRY(ReadTransformerConfig(directory, config.max_positions, result));
   AKIN_TRY_ASSIGN(result.default_prompt, ReadDefaultPrompt(directory));
   // A bare transformers folder: sentence-transformers gives it mean pooling and no normalization.
   if (!directory.Exists("modules.json")) return result;

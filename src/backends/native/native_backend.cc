@@ -6,7 +6,9 @@
 #include <mutex>
 #include <utility>
 
+#include "base/aligned_buffer.h"
 #include "base/function_ref.h"
+#include "base/packed_cache.h"
 #include "base/regular_file.h"
 #include "base/strings.h"
 #include "base/thread_count.h"
@@ -17,8 +19,9 @@
 namespace akin::backends {
 namespace {
 
-// Of packed weights: a change of what kernels pack, or of the order of products, changes it.
-constexpr int kPackedLayout = 1;
+// The order of an encoder's products and of the rows in them. How the kernels lay out a panel is in
+// the key by itself.
+constexpr int kWeightOrder = 1;
 // Reading and packing keep no more threads busy than this.
 constexpr int kMostPackingThreads = 8;
 
@@ -73,6 +76,20 @@ class NativeBackend : public Backend {
   Precision precision_;
 };
 
+// Tells two layouts of panels apart, so that weights which an older or newer program has kept are
+// not taken for ours: the checksum of a packed panel of numbers that are all different.
+uint64_t LayoutOf(const kernels::Kernels& kernels) {
+  constexpr size_t kInputs = 256;
+  const size_t width = kernels.linear.panel_width;
+  std::vector<float> rows(width * kInputs), bias(width);
+  for (size_t i = 0; i < rows.size(); ++i) rows[i] = 1.0f + 0.37f * static_cast<float>(i);
+  for (size_t i = 0; i < width; ++i) bias[i] = -1.0f - static_cast<float>(i);
+  const AlignedBuffer panel(kernels.linear.panel_bytes(kInputs));
+  std::ranges::fill(panel.As<std::byte>(), std::byte{});
+  kernels.linear.pack_panel({rows.data(), width, kInputs}, bias, panel.As<std::byte>().data());
+  return Checksum(panel.As<std::byte>());
+}
+
 // What an encoder's weights depend on; empty when that is not known. Any change of a file changes
 // it.
 std::string KeyOf(const model::ModelDirectory& directory, const model::ModelWeights& weights,
@@ -81,8 +98,9 @@ std::string KeyOf(const model::ModelDirectory& directory, const model::ModelWeig
   const std::string files = weights.files != nullptr ? weights.files->identity() : std::string();
   const std::string config_file = config ? FileIdentity(*config) : std::string();
   if (files.empty() || config_file.empty()) return {};
-  return StrCat("layout ", kPackedLayout, ", ", IsaName(kernels.isa), ' ',
-                PrecisionName(kernels.precision), ", config ", config_file, ", weights ", files);
+  return StrCat("order ", kWeightOrder, ", layout ", LayoutOf(kernels), ", ", IsaName(kernels.isa),
+                ' ', PrecisionName(kernels.precision), ", config ", config_file, ", weights ",
+                files);
 }
 
 // f32 is only put into another order, which takes no longer than reading what was kept.

@@ -38,9 +38,10 @@ std::vector<float> Project(const kernels::Kernels& kernels, const model::Linear&
     std::ranges::copy(rows.row(i), input.f32(rows.rows()).row(i).begin());
   input.Prepare(kernels, 0, rows.rows());
   std::vector<float> output(rows.rows() * source.shape().n);
-  Multiply(kernels, source.Pack(kernels, packed.As<std::byte>().data()), kernels::Epilogue::kStore,
-           TeamMember(), input.operand(rows.rows()),
-           {.f32 = {output.data(), rows.rows(), source.shape().n}, .bf16 = {}});
+  Multiply(kernels, Stage::kEmbeddings, TeamMember(),
+           {.input = input.operand(rows.rows()),
+            .linear = source.Pack(kernels, packed.As<std::byte>().data()),
+            .output = {.f32 = {output.data(), rows.rows(), source.shape().n}, .bf16 = {}}});
   return output;
 }
 
@@ -108,14 +109,18 @@ void Attention::Forward(const RaggedBatch& batch, const TeamMember& member,
                         Workspace& workspace) const {
   const size_t num_tokens = batch.num_tokens();
   const Activations& input = reads_hidden_ ? workspace.hidden() : workspace.attention_input();
-  Multiply(kernels_, query_key_value_, kernels::Epilogue::kStore, member, input.operand(num_tokens),
-           workspace.qkv().output(num_tokens));
-  if (rotary_ != nullptr || query_norm_) TurnPositions(batch, member, workspace);
+  Multiply(kernels_, Stage::kQueryKeyValue, member,
+           {.input = input.operand(num_tokens),
+            .linear = query_key_value_,
+            .output = workspace.qkv().output(num_tokens)});
+  if (turns_positions()) TurnPositions(batch, member, workspace);
   Attend(batch, member, workspace);
   Prepare(kernels_, workspace.context(), num_tokens, member);
-  Multiply(kernels_, output_, has_branch_ ? kernels::Epilogue::kStore : kernels::Epilogue::kAdd,
-           member, workspace.context().operand(num_tokens),
-           (has_branch_ ? workspace.branch() : workspace.hidden()).output(num_tokens));
+  Multiply(kernels_, Stage::kAttentionOutput, member,
+           {.input = workspace.context().operand(num_tokens),
+            .linear = output_,
+            .output = (has_branch_ ? workspace.branch() : workspace.hidden()).output(num_tokens),
+            .epilogue = has_branch_ ? kernels::Epilogue::kStore : kernels::Epilogue::kAdd});
 }
 
 void Attention::TurnPositions(const RaggedBatch& batch, const TeamMember& member,
@@ -137,6 +142,7 @@ void Attention::TurnPositions(const RaggedBatch& batch, const TeamMember& member
       if (in_bf16) kernels_.to_bf16(rows, workspace.turned().bf16(num_tokens).Rows(first, count));
     }
   }
+  member.Lap(Stage::kPositions, WorkOnRows(share.end - share.begin, qkv.cols()));
   member.Meet();
 }
 
@@ -160,8 +166,7 @@ void Attention::Attend(const RaggedBatch& batch, const TeamMember& member,
                        Workspace& workspace) const {
   const size_t num_tokens = batch.num_tokens();
   if (kernels_.attention_bf16.attention != nullptr) {
-    const Activations& qkv =
-        rotary_ != nullptr || query_norm_ ? workspace.turned() : workspace.qkv();
+    const Activations& qkv = turns_positions() ? workspace.turned() : workspace.qkv();
     AttendIn<Bf16>(qkv.bf16(num_tokens), batch, member, workspace);
   } else {
     AttendIn<float>(workspace.qkv().f32(num_tokens), batch, member, workspace);
@@ -219,6 +224,7 @@ void Attention::AttendIn(MatrixView<const T> qkv, const RaggedBatch& batch,
   // Every head of every sequence is a piece of work of its own; they go round the team, because
   // sequences differ in length.
   const size_t pieces = batch.num_sequences() * num_heads_;
+  StageWork work;
   for (size_t piece = static_cast<size_t>(member.rank); piece < pieces;
        piece += static_cast<size_t>(member.size)) {
     const size_t sequence = piece / num_heads_, head = piece % num_heads_;
@@ -243,7 +249,9 @@ void Attention::AttendIn(MatrixView<const T> qkv, const RaggedBatch& batch,
     } else {
       patterned.attention(args, Pattern<T>(head));
     }
+    work += WorkOf(args);
   }
+  member.Lap(Stage::kAttention, work);
 }
 
 }  // namespace akin::encoder

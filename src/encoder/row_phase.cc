@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "encoder/stage_work.h"
+
 namespace akin::encoder {
 
 void RowPhase::Forward(const kernels::Kernels& kernels, size_t num_tokens, const TeamMember& member,
@@ -25,6 +27,7 @@ void RowPhase::Forward(const kernels::Kernels& kernels, size_t num_tokens, const
     make_input(feed_forward_input, workspace.feed_forward_input());
     if (read_hidden) workspace.hidden().Prepare(kernels, first, last);
   }
+  member.Lap(Stage::kNorm, WorkOnRows(share.end - share.begin, hidden.cols()));
   member.Meet();
 }
 

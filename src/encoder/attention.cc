@@ -38,9 +38,10 @@ std::vector<float> Project(const kernels::Kernels& kernels, const model::Linear&
     std::ranges::copy(rows.row(i), input.f32(rows.rows()).row(i).begin());
   input.Prepare(kernels, 0, rows.rows());
   std::vector<float> output(rows.rows() * source.shape().n);
-  Multiply(Stage::kModule, kernels, source.Pack(kernels, packed.As<std::byte>().data()),
-           kernels::Epilogue::kStore, TeamMember(), input.operand(rows.rows()),
-           {.f32 = {output.data(), rows.rows(), source.shape().n}, .bf16 = {}});
+  Multiply(kernels, Stage::kEmbeddings, TeamMember(),
+           {.input = input.operand(rows.rows()),
+            .linear = source.Pack(kernels, packed.As<std::byte>().data()),
+            .output = {.f32 = {output.data(), rows.rows(), source.shape().n}, .bf16 = {}}});
   return output;
 }
 
@@ -106,15 +107,18 @@ void Attention::Forward(const RaggedBatch& batch, const TeamMember& member,
                         Workspace& workspace) const {
   const size_t num_tokens = batch.num_tokens();
   const Activations& input = reads_hidden_ ? workspace.hidden() : workspace.attention_input();
-  Multiply(Stage::kQueryKeyValue, kernels_, query_key_value_, kernels::Epilogue::kStore, member,
-           input.operand(num_tokens), workspace.qkv().output(num_tokens));
-  if (rotary_ != nullptr || query_norm_) TurnPositions(batch, member, workspace);
+  Multiply(kernels_, Stage::kQueryKeyValue, member,
+           {.input = input.operand(num_tokens),
+            .linear = query_key_value_,
+            .output = workspace.qkv().output(num_tokens)});
+  if (turns_positions()) TurnPositions(batch, member, workspace);
   Attend(batch, member, workspace);
   Prepare(kernels_, workspace.context(), num_tokens, member);
-  Multiply(Stage::kAttentionOutput, kernels_, output_,
-           has_branch_ ? kernels::Epilogue::kStore : kernels::Epilogue::kAdd, member,
-           workspace.context().operand(num_tokens),
-           (has_branch_ ? workspace.branch() : workspace.hidden()).output(num_tokens));
+  Multiply(kernels_, Stage::kAttentionOutput, member,
+           {.input = workspace.context().operand(num_tokens),
+            .linear = output_,
+            .output = (has_branch_ ? workspace.branch() : workspace.hidden()).output(num_tokens),
+            .epilogue = has_branch_ ? kernels::Epilogue::kStore : kernels::Epilogue::kAdd});
 }
 
 void Attention::TurnPositions(const RaggedBatch& batch, const TeamMember& member,
@@ -160,8 +164,7 @@ void Attention::Attend(const RaggedBatch& batch, const TeamMember& member,
                        Workspace& workspace) const {
   const size_t num_tokens = batch.num_tokens();
   if (kernels_.attention_bf16.attention != nullptr) {
-    const Activations& qkv =
-        rotary_ != nullptr || query_norm_ ? workspace.turned() : workspace.qkv();
+    const Activations& qkv = turns_positions() ? workspace.turned() : workspace.qkv();
     AttendIn<Bf16>(qkv.bf16(num_tokens), batch, member, workspace);
   } else {
     AttendIn<float>(workspace.qkv().f32(num_tokens), batch, member, workspace);
@@ -244,7 +247,7 @@ void Attention::AttendIn(MatrixView<const T> qkv, const RaggedBatch& batch,
     } else {
       patterned.attention(args, Pattern<T>(head));
     }
-    if (member.clock != nullptr) work += WorkOf(args);
+    work += WorkOf(args);
   }
   member.Lap(Stage::kAttention, work);
 }

@@ -53,6 +53,7 @@ class Attention {
     std::vector<T> keys, queries;
   };
 
+  bool turns_positions() const { return rotary_ != nullptr || query_norm_.has_value(); }
   // Norms and turns the queries and keys of this member's rows.
   void TurnPositions(const RaggedBatch& batch, const TeamMember& member,
                      const Workspace& workspace) const;

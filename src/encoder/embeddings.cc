@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "encoder/stage_work.h"
-
 namespace akin::encoder {
 namespace {
 
@@ -77,7 +75,6 @@ void Embeddings::Forward(const RaggedBatch& batch, const TeamMember& member,
     AddTable(task_type_, 0, row);
   }
   if (norm_) norm_->Forward(rows.Rows(share.begin, share.end - share.begin));
-  member.Lap(Stage::kEmbeddings, WorkOnRows(share.end - share.begin, size));
 }
 
 }  // namespace akin::encoder

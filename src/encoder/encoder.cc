@@ -4,6 +4,7 @@
 
 #include "encoder/packed_weights.h"
 #include "encoder/product.h"
+#include "encoder/stage_work.h"
 
 namespace akin::encoder {
 namespace {
@@ -122,16 +123,22 @@ void Encoder::MakeSteps() {
 void Encoder::Forward(const RaggedBatch& batch, const TeamMember& member,
                       Workspace& workspace) const {
   const size_t num_tokens = batch.num_tokens();
+  const auto rows = member.Share(num_tokens);
+  const StageWork work =
+      WorkOnRows(rows.end - rows.begin, static_cast<size_t>(config_.embedding_size));
   if (config_.embedding_projection) {
     const Activations& embedded = workspace.embedded();
     embeddings_.Forward(batch, member, embedded.f32(num_tokens));
-    const auto rows = member.Share(num_tokens);
     embedded.Prepare(kernels_, rows.begin, rows.end);
+    member.Lap(Stage::kEmbeddings, work);
     member.Meet();
-    Multiply(Stage::kEmbeddings, kernels_, projection_, kernels::Epilogue::kStore, member,
-             embedded.operand(num_tokens), workspace.hidden().output(num_tokens));
+    Multiply(kernels_, Stage::kEmbeddings, member,
+             {.input = embedded.operand(num_tokens),
+              .linear = projection_,
+              .output = workspace.hidden().output(num_tokens)});
   } else {
     embeddings_.Forward(batch, member, workspace.hidden().f32(num_tokens));
+    member.Lap(Stage::kEmbeddings, work);
   }
   after_embeddings_.Forward(kernels_, num_tokens, member, workspace);
   for (const Step& step : steps_) {

@@ -46,13 +46,17 @@ void FeedForward::Forward(size_t num_tokens, const TeamMember& member,
                           const Workspace& workspace) const {
   const Activations& input = reads_hidden_ ? workspace.hidden() : workspace.feed_forward_input();
   const Activations& intermediate = workspace.intermediate();
-  Multiply(Stage::kIntermediate, kernels_, intermediate_, activation_, member,
-           input.operand(num_tokens), intermediate.output(num_tokens));
+  Multiply(kernels_, Stage::kIntermediate, member,
+           {.input = input.operand(num_tokens),
+            .linear = intermediate_,
+            .output = intermediate.output(num_tokens),
+            .epilogue = activation_});
   Prepare(kernels_, intermediate, num_tokens, member);
-  Multiply(Stage::kOutput, kernels_, output_,
-           has_branch_ ? kernels::Epilogue::kStore : kernels::Epilogue::kAdd, member,
-           intermediate.operand(num_tokens),
-           (has_branch_ ? workspace.branch() : workspace.hidden()).output(num_tokens));
+  Multiply(kernels_, Stage::kOutput, member,
+           {.input = intermediate.operand(num_tokens),
+            .linear = output_,
+            .output = (has_branch_ ? workspace.branch() : workspace.hidden()).output(num_tokens),
+            .epilogue = has_branch_ ? kernels::Epilogue::kStore : kernels::Epilogue::kAdd});
 }
 
 }  // namespace akin::encoder

@@ -1,8 +1,6 @@
 // What the sublayers share: a team's products, and getting ready what the next one reads.
 #pragma once
 
-#include <algorithm>
-
 #include "base/team.h"
 #include "encoder/activations.h"
 #include "encoder/stage_work.h"
@@ -10,21 +8,14 @@
 
 namespace akin::encoder {
 
-// Each member computes its panels; the output is there when this returns. `stage` is the product's
-// name for the stage clock.
-inline void Multiply(Stage stage, const kernels::Kernels& kernels,
-                     const kernels::PackedLinear& linear, kernels::Epilogue epilogue,
-                     const TeamMember& member, const kernels::Operand& input,
-                     const kernels::Output& output) {
-  const auto panels = member.Share(kernels::NumPanels(kernels, linear));
-  const kernels::LinearArgs args{.input = input,
-                                 .linear = linear,
-                                 .output = output,
-                                 .epilogue = epilogue,
-                                 .first_panel = panels.begin,
-                                 .last_panel = panels.end};
+// Each member computes its panels of `args`; the output is there when this returns.
+inline void Multiply(const kernels::Kernels& kernels, Stage stage, const TeamMember& member,
+                     kernels::LinearArgs args) {
+  const auto panels = member.Share(kernels::NumPanels(kernels, args.linear));
+  args.first_panel = panels.begin;
+  args.last_panel = panels.end;
   kernels.linear.linear(args);
-  if (member.clock != nullptr) member.Lap(stage, WorkOf(kernels, args));
+  member.Lap(stage, WorkOf(kernels, args));
   member.Meet();
 }
 

@@ -18,7 +18,8 @@ inline StageWork WorkOf(const kernels::Kernels& kernels, const kernels::LinearAr
   const double columns = args.linear.gated ? 2 * outputs : outputs;
   const double output_bytes = args.output.f32.rows() > 0 ? sizeof(float) : sizeof(Bf16);
   const double touches = args.epilogue == kernels::Epilogue::kAdd ? 2 : 1;
-  return {.operations = 2 * rows * columns * k,
+  const double weights = (args.linear.gated ? 2 : 1) * columns * k;
+  return {.operations = 2 * rows * weights,
           .bytes = panels * static_cast<double>(kernels.linear.panel_bytes(args.linear.k)) +
                    rows * static_cast<double>(args.input.row_bytes) +
                    touches * rows * outputs * output_bytes,

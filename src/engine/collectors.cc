@@ -5,6 +5,7 @@
 #include <numeric>
 #include <utility>
 
+#include "base/floating_point.h"
 #include "base/strings.h"
 #include "pooling/pooling.h"
 
@@ -134,6 +135,7 @@ Status CollectorGroup::Take(const Batch& batch, const BatchSlot& slot) {
 }
 
 std::vector<float> AverageWindows(const ReadTexts& read, MatrixView<float> rows, bool normalize) {
+  const ScopedFlushDenormals as_the_workers;
   std::vector<float> values(read.num_texts * rows.cols());
   const MatrixView<float> means(values.data(), read.num_texts, rows.cols());
   std::vector<float> sums(read.num_texts);
@@ -156,6 +158,7 @@ std::vector<float> AverageWindows(const ReadTexts& read, MatrixView<float> rows,
 
 size_t ShapeVectors(const VectorShape& shape, size_t dimension, std::vector<float>& values) {
   if (values.empty()) return std::min(shape.cut.value_or(dimension), dimension);
+  const ScopedFlushDenormals as_the_workers;  // The caller may round in another way.
   const size_t rows = values.size() / dimension;
   const size_t kept = std::min(shape.cut.value_or(dimension), dimension);
   for (size_t i = 0; i < rows; ++i) {

@@ -63,21 +63,25 @@ Status Computer::ComputeApart(const TokenizedTexts& texts, std::span<const Batch
   std::atomic<size_t> next{0};
   std::mutex mutex;
   Status first_error;  // Guarded by mutex.
-  const auto compute = [&](const Batch& batch, BatchSlot& slot) -> Status {
+  const auto compute = [&](const Batch& batch, const TeamMember& alone, BatchSlot& slot) -> Status {
     slot.Fill(texts, batch, network_, wanted);
+    alone.Lap(Stage::kCopy);
     const RaggedBatch tokens = slot.batch();
-    AKIN_TRY(network_.Compute({tokens, slot.segments}, TeamMember{}, *slot.session,
+    AKIN_TRY(network_.Compute({tokens, slot.segments}, alone, *slot.session,
                               slot.Views(network_, wanted)));
-    return sink.Take(batch, slot);
+    const Status status = sink.Take(batch, slot);
+    alone.Lap(Stage::kCopy);
+    return status;
   };
-  const auto work = [&](const TeamMember&) {
+  const auto work = [&](const TeamMember& member) {
     const ScopedFlushDenormals flush_denormals;
+    const TeamMember alone{.clock = member.clock};
     std::optional<SessionPool::Lease> slot;
     for (size_t i; (i = next.fetch_add(1)) < plan.size();) {
       Status status;
       try {
         if (!slot) slot.emplace(sessions_);
-        status = compute(plan[i], **slot);
+        status = compute(plan[i], alone, **slot);
       } catch (const std::bad_alloc&) {
         status = OutOfMemory();
       }
@@ -121,6 +125,7 @@ Status Computer::ComputeTogether(const TokenizedTexts& texts, std::span<const Ba
     const ScopedFlushDenormals flush_denormals;
     for (const Batch& batch : plan) {
       if (member.rank == 0) prepare(batch);
+      member.Lap(Stage::kCopy);
       member.Meet();
       if (!prepared) break;
       const RaggedBatch tokens = (*slot)->batch();
@@ -128,6 +133,7 @@ Status Computer::ComputeTogether(const TokenizedTexts& texts, std::span<const Ba
                                          (*slot)->Views(network_, wanted));
       member.Meet();
       if (member.rank == 0 && status) finish(batch, std::move(computed));
+      member.Lap(Stage::kCopy);
     }
     if (member.rank == 0) slot.reset();  // While this thread still holds its turn.
   };

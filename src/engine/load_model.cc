@@ -6,13 +6,12 @@
 #include <utility>
 #include <variant>
 
-#include "akin/system.h"
-
 #include "backends/native/native_backend.h"
 #include "backends/native/static_backend.h"
 #include "base/strings.h"
 #include "base/thread_count.h"
 #include "engine/precision_gate.h"
+#include "hub/model_store.h"
 #include "kernels/kernels.h"
 #include "model/model_config.h"
 #include "model/model_directory.h"
@@ -200,7 +199,7 @@ Result<BackendLoader> MakeNativeLoader(const model::ModelDirectory& directory, I
   loader.shape.num_layers = config.num_hidden_layers;
   loader.shape.hidden_size = config.hidden_size;
   loader.shape.num_heads = config.num_attention_heads;
-  loader.max_positions = config.max_position_embeddings;
+  loader.max_positions = config.max_positions;
   loader.load = [&directory, config = std::move(config),
                  isa](Precision precision) -> Result<std::unique_ptr<backends::Backend>> {
     AKIN_TRY_ASSIGN(const kernels::Kernels kernels, kernels::SelectKernels(isa, precision));
@@ -265,7 +264,7 @@ Result<LoadedModel> LoadModel(std::string_view model, const LoadOptions& options
   AKIN_TRY_ASSIGN(const int num_threads, NumThreads(options));
   AKIN_TRY_ASSIGN(const int batch_tokens, BatchTokens(options));
   AKIN_TRY_ASSIGN(const kernels::IsaChoice isa, kernels::ChooseIsa(options.isa));
-  AKIN_TRY_ASSIGN(const std::string path, FindModel(model));
+  AKIN_TRY_ASSIGN(const std::string path, hub::FindOrPull(model));
   AKIN_TRY_ASSIGN(const model::ModelDirectory directory, model::ModelDirectory::Open(path));
   AKIN_TRY_ASSIGN(const model::SentenceModules modules,
                   model::LoadSentenceModules(directory, options.pooling));

@@ -73,6 +73,7 @@ void Chain::Forward(const BatchView& batch, MatrixView<const float> rows, const 
              : MatrixView<float>(scratch.rows[i % 2].data(), batch.num_rows(per_token),
                                  step.out_width());
     step.Forward({batch, rows, step_out, member, scratch.step.As<std::byte>()});
+    member.Lap(step.pools() ? Stage::kPooling : Stage::kModule);
     if (!last) member.Meet();
     rows = step_out;
   }

@@ -31,8 +31,9 @@ class Embedder {
  public:
   // `model` is the path of a sentence-transformers folder, the name of a model in Akin's cache, as
   // "all-MiniLM-L6-v2", or of one on the hub, as "org/name" or "org/name@revision", which is pulled
-  // if it is not in the hub's cache (akin/hub.h). On return the model is warm: the first Embed is as fast as the others.
-  // Errors: ModelNotFound, InvalidModel, UnsupportedModel, InvalidInput (an option).
+  // if it is not in the hub's cache (akin/hub.h). On return the model is warm: the first Embed is
+  // as fast as the others. Errors: ModelNotFound, InvalidModel, UnsupportedModel, InvalidInput (an
+  // option).
   static Result<Embedder> Load(std::string_view model, const LoadOptions& options = {});
 
   // Embeds `texts` (UTF-8). An empty text is a text of special tokens only; no text at all gives no

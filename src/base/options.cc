@@ -23,7 +23,7 @@ constexpr NamedValue<Precision> kPrecisions[] = {
 constexpr NamedValue<Isa> kIsas[] = {
     {Isa::kAuto, "auto"},     {Isa::kScalar, "scalar"},          {Isa::kAvx2, "avx2"},
     {Isa::kAvx512, "avx512"}, {Isa::kAvx512Vnni, "avx512-vnni"}, {Isa::kAvx512Bf16, "avx512-bf16"},
-    {Isa::kNeon, "neon"},     {Isa::kNeonDot, "neon-dot"}};
+    {Isa::kAmx, "amx"},       {Isa::kNeon, "neon"},              {Isa::kNeonDot, "neon-dot"}};
 
 template <typename Enum, size_t kSize>
 std::string_view NameOf(const NamedValue<Enum> (&table)[kSize], Enum value) {

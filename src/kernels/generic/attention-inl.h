@@ -77,13 +77,14 @@ void TransposeKeys(MatrixView<const typename Product::Row> key, typename Product
   }
 }
 
-// value [length, head_dim] -> panels of kPanelWidth columns, each [steps of length][kPanelWidth]
-// [kDepth], zero past the last column and the last value.
+// value [length, head_dim] -> panels of kPanelWidth columns, each [steps][kPanelWidth][kDepth], zero
+// past the last column and the last value; `steps` are Steps(length) or more.
 template <typename Product>
-void CopyValues(MatrixView<const typename Product::Row> value, typename Product::Panel* panels) {
+void CopyValues(MatrixView<const typename Product::Row> value, size_t steps,
+                typename Product::Panel* panels) {
   constexpr size_t kDepth = Product::kDepth;
   using Panel = typename Product::Panel;
-  const size_t length = value.rows(), head_dim = value.cols(), steps = Steps<Product>(length);
+  const size_t length = value.rows(), head_dim = value.cols();
   for (size_t first = 0; first < head_dim; first += kPanelWidth) {
     Panel* panel = panels + first * steps * kDepth;
     const size_t width = head_dim - first < kPanelWidth ? head_dim - first : kPanelWidth;
@@ -198,7 +199,7 @@ void AttendTo(const AttentionArgs<typename Product::Row>& args, MatrixView<T> co
   Panel* values = reinterpret_cast<Panel*>(args.scratch.data() + sizes.key_floats);
   float* scores = args.scratch.data() + sizes.key_floats + sizes.value_floats;
   TransposeKeys<Product>(args.key, keys);
-  CopyValues<Product>(args.value, values);
+  CopyValues<Product>(args.value, Steps<Product>(length), values);
   const RowTiles row_tiles(length);
   size_t query = 0;
   for (size_t t = 0; t < row_tiles.tiles; ++t) {

@@ -411,6 +411,7 @@ void MultiplyBlock(const LinearArgs& args, size_t first_row, size_t rows, size_t
                    Prefetcher& prefetcher, FinishFunction<T> finish, MatrixView<T> output) {
   alignas(64) float sums[2][kBlockFloats];
   const size_t panel_bytes = Product::PanelBytes(args.linear.k);
+  const size_t columns = args.linear.gated ? kPanelWidth / 2 : kPanelWidth;  // Of a panel's output.
   TileArgs block{.rows = {args.input.data + first_row * args.input.row_bytes, args.input.row_bytes},
                  .num_rows = rows,
                  .panels = {},
@@ -429,8 +430,8 @@ void MultiplyBlock(const LinearArgs& args, size_t first_row, size_t rows, size_t
       Product::template Run<TileBlock::kHalf>(block);
     }
     for (size_t i = 0; i < panels; ++i) {
-      const size_t column = (p + i) * kPanelWidth;
-      const size_t width = args.linear.n - column < kPanelWidth ? args.linear.n - column : kPanelWidth;
+      const size_t column = (p + i) * columns;
+      const size_t width = args.linear.n - column < columns ? args.linear.n - column : columns;
       finish(sums[i], rows, output.data() + first_row * output.stride() + column, output.stride(),
              width);
     }
@@ -443,7 +444,7 @@ void TileLinear(const LinearArgs& args, MatrixView<T> output) {
   const size_t panel_bytes = Product::PanelBytes(args.linear.k);
   const size_t depth = Product::Depth(args.linear.k).depth;
   const size_t panels = kPanelBlockBytes / panel_bytes + 1;
-  const FinishFunction<T> finish = SelectFinish<T>(args.epilogue);
+  const FinishFunction<T> finish = SelectFinish<T>(args);
   Tiles tiles;
   for (size_t p0 = args.first_panel; p0 < args.last_panel; p0 += panels) {
     const size_t p1 = p0 + panels < args.last_panel ? p0 + panels : args.last_panel;

@@ -83,8 +83,8 @@ CpuSupport RequireAll(const CpuidLeaves& leaves, std::span<const std::string_vie
 }
 
 void SetNotX86(CpuInfo& info) {
-  for (CpuSupport* tier : {&info.avx2_fma, &info.avx512, &info.avx512_vnni, &info.avx512_bf16,
-                           &info.amx})
+  for (CpuSupport* tier :
+       {&info.avx2_fma, &info.avx512, &info.avx512_vnni, &info.avx512_bf16, &info.amx})
     *tier = {.usable = false, .reason = "not an x86-64 CPU"};
 }
 
@@ -178,9 +178,9 @@ bool CpuInfo::Has(std::string_view feature) const {
 CpuInfo DecodeCpuid(const CpuidLeaves& leaves, std::string name) {
   static constexpr std::string_view kAvx2Fma[] = {"avx", "avx2", "fma"};
   // Each with all that the one before it has.
-  static constexpr std::string_view kAll[] = {
-      "avx",      "avx2",        "fma",         "avx512f",  "avx512bw", "avx512dq",
-      "avx512vl", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_bf16", "amx_int8"};
+  static constexpr std::string_view kAll[] = {"avx",         "avx2",     "fma",      "avx512f",
+                                              "avx512bw",    "avx512dq", "avx512vl", "avx512_vnni",
+                                              "avx512_bf16", "amx_tile", "amx_bf16", "amx_int8"};
   const std::span<const std::string_view> all(kAll);
   CpuInfo info;
   info.name = std::move(name);

@@ -101,9 +101,7 @@ std::vector<LoadOptions> EveryTierAndPrecision() {
 }
 
 // Whether a tier takes seconds where others take milliseconds.
-bool IsSlow(Isa isa) {
-  return isa == Isa::kScalar || (isa == Isa::kAmx && amx_emulator::Active());
-}
+bool IsSlow(Isa isa) { return isa == Isa::kScalar || (isa == Isa::kAmx && amx_emulator::Active()); }
 
 // The best tier of the CPU itself.
 Isa BestIsa() {

@@ -137,13 +137,15 @@ TEST_F(AmxEmulator, ZeroClearsOneTile) {
 }
 
 // tmm2 += tmm4 x tmm7, loaded from and stored to the fixture's memory.
-#define AKIN_RUN_PRODUCT(instruction)                                                       \
-  asm volatile("tileloadd (%0,%3,1), %%tmm4\n\ttileloadd (%1,%3,1), %%tmm7\n\t"             \
-               "tileloadd (%2,%3,1), %%tmm2\n\t" instruction " %%tmm7, %%tmm4, %%tmm2\n\t" \
-               "tilestored %%tmm2, (%2,%3,1)"                                               \
-               :                                                                            \
-               : "r"(a_.data()), "r"(b_.data()), "r"(sum_.data()), "r"(kRowBytes)           \
-               : "memory")
+#define AKIN_RUN_PRODUCT(instruction)                                    \
+  asm volatile(                                                          \
+      "tileloadd (%0,%3,1), %%tmm4\n\ttileloadd (%1,%3,1), %%tmm7\n\t"   \
+      "tileloadd (%2,%3,1), %%tmm2\n\t" instruction                      \
+      " %%tmm7, %%tmm4, %%tmm2\n\t"                                      \
+      "tilestored %%tmm2, (%2,%3,1)"                                     \
+      :                                                                  \
+      : "r"(a_.data()), "r"(b_.data()), "r"(sum_.data()), "r"(kRowBytes) \
+      : "memory")
 
 // Shapes in which nothing is full: 7 rows, depth 5, 9 columns.
 Config OddShapes() {
@@ -182,7 +184,8 @@ TEST_F(AmxEmulator, ProductsOfBytesWrapAroundAndMindTheSigns) {
       for (size_t n = 0; n < 9; ++n) {
         int64_t total = ReadAt<int32_t>(before, m, n);
         for (size_t i = 0; i < 20; ++i) {
-          const uint8_t x = ReadAt<uint8_t>(a_, m, i), w = ReadAt<uint8_t>(b_, i / 4, 4 * n + i % 4);
+          const uint8_t x = ReadAt<uint8_t>(a_, m, i),
+                        w = ReadAt<uint8_t>(b_, i / 4, 4 * n + i % 4);
           total += int64_t{a_signed ? int{static_cast<int8_t>(x)} : int{x}} *
                    int64_t{b_signed ? int{static_cast<int8_t>(w)} : int{w}};
         }

@@ -71,7 +71,8 @@ class TileAttention {
         ComputeScores<TileBlock::kFlat>(first);
       }
       float inverse[kMaxBlockRows];
-      for (size_t r = 0; r < rows; ++r) inverse[r] = 1.0f / Softmax(scores_ + r * sizes_.score_stride);
+      for (size_t r = 0; r < rows; ++r)
+        inverse[r] = 1.0f / Softmax(scores_ + r * sizes_.score_stride);
       tiles_.Configure(rows, kMaxDepth);
       if (rows > kTileRows) {
         ComputeContext<TileBlock::kTall>(first, rows, inverse);

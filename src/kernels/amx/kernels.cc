@@ -2,6 +2,8 @@
 //
 // Nobody has timed this tier: it was written on a machine without AMX, from measurements of another
 // program, and is tested there by an emulator of the instructions (tests/support/amx_emulator.h).
+#include "kernels/kernels.h"
+
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -11,7 +13,6 @@
 #include <utility>
 
 #include "kernels/int8.h"
-#include "kernels/kernels.h"
 #include "kernels/target.h"
 
 #if defined(__x86_64__)

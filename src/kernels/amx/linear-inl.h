@@ -256,8 +256,7 @@ struct W8TileProduct {
         for (size_t i = first; i < first + count; ++i) {
           const size_t step = i / 2 / depth.depth, row = i / 2 % depth.depth;
           const size_t tile_row = (2 * step + j / kTileColumns) * depth.depth + row;
-          weights[(tile_row * kTileColumns + j % kTileColumns) * 2 + i % 2] =
-              quantized[i - first];
+          weights[(tile_row * kTileColumns + j % kTileColumns) * 2 + i % 2] = quantized[i - first];
         }
       }
     }

@@ -26,7 +26,10 @@ AKIN_INLINE void TileZero() {
 }
 template <int kTile>
 AKIN_INLINE void TileLoad(const std::byte* rows, size_t row_bytes) {
-  asm volatile("tileloadd (%0,%1,1), %%tmm%c2" : : "r"(rows), "r"(row_bytes), "i"(kTile) : "memory");
+  asm volatile("tileloadd (%0,%1,1), %%tmm%c2"
+               :
+               : "r"(rows), "r"(row_bytes), "i"(kTile)
+               : "memory");
 }
 template <int kTile>
 AKIN_INLINE void TileStream(const std::byte* rows, size_t row_bytes) {
@@ -124,8 +127,8 @@ AKIN_INLINE void StoreSums(void* first, void* second, size_t row_bytes) {
   TileStore<0>(left, row_bytes);
   TileStore<1>(left + kTileRowBytes, row_bytes);
   if constexpr (kBlock == TileBlock::kHalf) return;
-  std::byte* const right = kBlock == TileBlock::kTall ? left + kTileRows * row_bytes
-                                                      : static_cast<std::byte*>(second);
+  std::byte* const right =
+      kBlock == TileBlock::kTall ? left + kTileRows * row_bytes : static_cast<std::byte*>(second);
   TileStore<2>(right, row_bytes);
   TileStore<3>(right + kTileRowBytes, row_bytes);
 }
@@ -136,8 +139,8 @@ struct TileRows {
   size_t row_bytes;
 };
 
-// Two columns of B tiles of one panel, and of a second one in a flat block, at the first k. A tile's
-// rows are row_bytes apart, its right neighbour begins `right` after it.
+// Two columns of B tiles of one panel, and of a second one in a flat block, at the first k. A
+// tile's rows are row_bytes apart, its right neighbour begins `right` after it.
 struct TileColumns {
   const std::byte* panel;
   const std::byte* second_panel;

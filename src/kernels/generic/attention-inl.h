@@ -77,8 +77,8 @@ void TransposeKeys(MatrixView<const typename Product::Row> key, typename Product
   }
 }
 
-// value [length, head_dim] -> panels of kPanelWidth columns, each [steps][kPanelWidth][kDepth], zero
-// past the last column and the last value; `steps` are Steps(length) or more.
+// value [length, head_dim] -> panels of kPanelWidth columns, each [steps][kPanelWidth][kDepth],
+// zero past the last column and the last value; `steps` are Steps(length) or more.
 template <typename Product>
 void CopyValues(MatrixView<const typename Product::Row> value, size_t steps,
                 typename Product::Panel* panels) {

@@ -113,7 +113,8 @@ class TileAttention {
   // Scores of a query become weights in bf16, zeros up to the last key of a tile.
   float Softmax(float* scores) const {
     const size_t length = args_.key.rows();
-    const float sum = SoftmaxRow<TileAttentionProduct>(scores, length, args_.scale * 1.44269504f);
+    const float sum = SoftmaxRow<TileAttentionProduct>(scores, length, LargestScore(scores, length),
+                                                       args_.scale * 1.44269504f);
     Bf16* const weights = reinterpret_cast<Bf16*>(scores);
     for (size_t j = RoundUp(length, 2); j < sizes_.keys; ++j) weights[j] = Bf16{};
     return sum;

@@ -12,9 +12,6 @@ struct RaggedBatch {
   std::span<const int32_t> token_type_ids;  // [num_tokens], or empty: all 0.
   std::span<const int32_t>
       cu_seqlens;  // [num_sequences + 1]; sequence s is tokens [cu_seqlens[s], cu_seqlens[s + 1]).
-  // [num_sequences], or empty: all. Tokens of sequence s attend to its first attended[s] tokens
-  // only (ColBERT's mask tokens, which nobody sees, themselves included).
-  std::span<const int32_t> attended;
 
   size_t num_tokens() const { return input_ids.size(); }
   size_t num_sequences() const { return cu_seqlens.empty() ? 0 : cu_seqlens.size() - 1; }

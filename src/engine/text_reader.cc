@@ -77,6 +77,12 @@ Status TextReader::PlanLateInteraction(const EmbedOptions& options, Plan& plan) 
   const bool query = ReadsQueries(options);
   std::optional<int> length = query ? late.query_length : late.document_length;
   if (query && late.expansion) {
+    if (!late.expansion->attend) {
+      return UnsupportedModel("model '", info_.model,
+                              "' fills its queries up with mask tokens that the others do not "
+                              "attend to (attend_to_expansion_tokens is false), which is not "
+                              "supported; documents are");
+    }
     length = late.expansion->length;
     plan.pad_to = *length;
     for (const std::string_view mask : {"[MASK]", "<mask>"}) {
@@ -112,7 +118,6 @@ Status TextReader::ReadText(std::string_view text, const Plan& plan,
   if (static_cast<size_t>(plan.pad_to) > length) {
     sequence.input_ids.resize(first + static_cast<size_t>(plan.pad_to), plan.pad_id);
     sequence.token_type_ids.resize(first + static_cast<size_t>(plan.pad_to), 0);
-    if (!settings_.late->expansion->attend) sequence.attended = static_cast<int32_t>(length);
   }
   return {};
 }

@@ -169,11 +169,13 @@ Result<TensorIndex> TensorIndex::OpenFile(const ModelDirectory& directory,
                        .file = file,
                        .dtype = type->dtype,
                        .shape = std::move(from.shape),
-                       .bytes = from.bytes});
+                       .bytes = from.bytes,
+                       .source = located.file});
   }
-  return TensorIndex(std::move(tensors),
-                     std::make_shared<const std::vector<MappedFile>>(std::move(opened.files)),
-                     file);
+  auto files = std::make_shared<const TensorFiles>(std::move(opened.files));
+  TensorIndex index(std::move(tensors), files, file);
+  index.files_ = std::move(files);
+  return index;
 }
 
 TensorIndex::TensorIndex(std::vector<Tensor> tensors, std::shared_ptr<const void> owner,

@@ -66,30 +66,14 @@ def real_model():
     return pathlib.Path(folder)
 
 
-def without_unsupported_cases(folder, work):
-    """The golden file of `folder` with the cases that `akin embed` has options for; what is left out
-    is said."""
-    golden = json.loads((folder / "golden.json").read_text(encoding="utf-8"))
-    cases = golden.get("cases", [])
-    kept = [c for c in cases if not c.get("prompt_name") and not c.get("truncate_dim")]
-    if len(kept) < len(cases):
-        print(f"     {folder.name}: {len(cases) - len(kept)} cases with a prompt or a cut vector left out")
+def copy_of_golden(folder, work):
     path = work / f"{folder.name}.json"
-    path.write_text(json.dumps(golden | {"cases": kept}), encoding="utf-8")
+    path.write_bytes((folder / "golden.json").read_bytes())
     return path
 
 
-def shorten(golden, texts):
-    """Keeps the first `texts` texts of every case in the golden file."""
-    content = json.loads(golden.read_text(encoding="utf-8"))
-    for case in content["cases"]:
-        for per_text in ("texts", "ids", "vectors"):
-            case[per_text] = case[per_text][:texts]
-    golden.write_text(json.dumps(content), encoding="utf-8")
-
-
 def compare(akin, folder, golden, precision):
-    command = (f"{shlex.quote(akin)} embed --model {{model}} --input {{input}} --output {{output}} "
+    command = (f"{shlex.quote(akin)} {{task}} --model {{model}} --input {{input}} --output {{output}} "
                "--precision {precision}")
     arguments = argparse.Namespace(cmd=command, precision=precision, golden=golden, ids=False, onnx=False,
                                    timeout=120 * float(os.environ.get("AKIN_TEST_SLOW", "1")))
@@ -120,7 +104,7 @@ def main():
             pairs = [(real_model(), golden)]
         else:
             models = sorted(p.parent for p in args.path.glob("*/golden.json"))
-            pairs = [(m, without_unsupported_cases(m, work)) for m in models]
+            pairs = [(m, copy_of_golden(m, work)) for m in models]
         if not pairs:
             sys.exit(f"{args.path}: no model folder with a golden.json")
         require_tier(args.akin, pairs[0][0])

@@ -12,11 +12,11 @@
 
 #include "base/floating_point.h"
 #include "base/strings.h"
+#include "pooling/pooling.h"
 
 namespace akin {
 namespace {
 
-using backends::EmbedParams;
 using batching::Batch;
 using engine::BatchSlot;
 using engine::TokenizedTexts;
@@ -35,8 +35,13 @@ void FillSlot(const TokenizedTexts& texts, const Batch& batch, size_t dimension,
   slot.input_ids.clear();
   slot.token_type_ids.clear();
   slot.cu_seqlens.assign(1, 0);
+  slot.segments.clear();
   for (const uint32_t text : batch) {
     const auto ids = texts.input_ids(text), types = texts.token_type_ids(text);
+    const size_t excluded = static_cast<size_t>(texts.excluded()[text]);
+    slot.segments.push_back({.begin = slot.input_ids.size() + excluded,
+                             .length = ids.size() - excluded,
+                             .first_position = excluded});
     slot.input_ids.insert(slot.input_ids.end(), ids.begin(), ids.end());
     slot.token_type_ids.insert(slot.token_type_ids.end(), types.begin(), types.end());
     slot.cu_seqlens.push_back(static_cast<int32_t>(slot.input_ids.size()));
@@ -68,9 +73,8 @@ Embedder::Impl::Impl(engine::LoadedModel loaded)
       prompt_(std::move(loaded.prompt)),
       truncation_side_(loaded.truncation_side),
       tokenizer_(std::move(loaded.tokenizer)),
-      backend_(std::move(loaded.backend)),
-      flops_per_token_(backend_->Info().flops_per_token),
-      sessions_(*backend_, static_cast<size_t>(info_.num_threads),
+      network_(std::move(loaded.network)),
+      sessions_(network_, static_cast<size_t>(info_.num_threads),
                 static_cast<size_t>(std::max(info_.batch_tokens, info_.max_positions)),
                 static_cast<size_t>(info_.num_threads)),
       pool_(info_.num_threads) {}
@@ -84,8 +88,11 @@ Result<Embeddings> Embedder::Impl::Embed(std::span<const std::string_view> texts
 
   const size_t dimension = static_cast<size_t>(info_.dimension);
   std::vector<float> values(texts.size() * dimension);
-  AKIN_TRY(Compute(tokenized, options.normalize.value_or(info_.normalize), info_.num_threads,
-                   {values.data(), texts.size(), dimension}));
+  const MatrixView<float> vectors(values.data(), texts.size(), dimension);
+  AKIN_TRY(Compute(tokenized, info_.num_threads, vectors));
+  if (options.normalize.value_or(info_.normalize)) {
+    for (size_t i = 0; i < vectors.rows(); ++i) pooling::Normalize(vectors.row(i));
+  }
 
   for (size_t i = 0; i < tokenized.size(); ++i) {
     usage.total_tokens += tokenized.lengths()[i];
@@ -106,10 +113,11 @@ Result<TokenizedTexts> Embedder::Impl::Tokenize(std::span<const std::string_view
     return InvalidInput("max_tokens is ", max_tokens, ", expected 1 to ", info_.max_positions,
                         ", the number of positions of model '", info_.model, "'");
   }
-  AKIN_TRY_ASSIGN(
-      TokenizedTexts tokenized,
-      TokenizedTexts::Make(*tokenizer_, texts, prompt_,
-                           {.max_tokens = max_tokens, .truncation_side = truncation_side_}, pool_));
+  AKIN_TRY_ASSIGN(const int32_t excluded_tokens, ExcludedTokens(prompt_));
+  AKIN_TRY_ASSIGN(TokenizedTexts tokenized,
+                  TokenizedTexts::Make(
+                      *tokenizer_, texts, {.text = prompt_, .excluded_tokens = excluded_tokens},
+                      {.max_tokens = max_tokens, .truncation_side = truncation_side_}, pool_));
   if (!options.truncate) {
     for (size_t i = 0; i < tokenized.size(); ++i) {
       if (const int cut = tokenized.truncated()[i]; cut > 0) {
@@ -121,28 +129,28 @@ Result<TokenizedTexts> Embedder::Impl::Tokenize(std::span<const std::string_view
   return tokenized;
 }
 
-Status Embedder::Impl::Compute(const TokenizedTexts& texts, bool normalize, int max_threads,
+Status Embedder::Impl::Compute(const TokenizedTexts& texts, int max_threads,
                                MatrixView<float> vectors) const {
   const size_t num_threads = static_cast<size_t>(std::min(max_threads, info_.num_threads));
   const std::vector<Batch> plan = batching::PlanBatches(
       texts.lengths(),
       {.token_budget = static_cast<size_t>(info_.batch_tokens), .num_workers = num_threads});
   if (plan.empty()) return {};  // No texts, or none with a token: vectors of zeros.
-  const EmbedParams params{.normalize = normalize};
   if (num_threads > 1 && 2 * plan.size() <= num_threads)
-    return ComputeTogether(texts, plan, params, vectors);
-  return ComputeApart(texts, plan, params, vectors);
+    return ComputeTogether(texts, plan, vectors);
+  return ComputeApart(texts, plan, vectors);
 }
 
 Status Embedder::Impl::ComputeApart(const TokenizedTexts& texts, std::span<const Batch> plan,
-                                    const EmbedParams& params, MatrixView<float> vectors) const {
+                                    MatrixView<float> vectors) const {
   std::atomic<size_t> next{0};
   std::mutex mutex;
   Status first_error;  // Guarded by mutex.
   const auto compute = [&](const Batch& batch, BatchSlot& slot) -> Status {
     FillSlot(texts, batch, vectors.cols(), slot);
     const MatrixView<float> batch_vectors = SlotVectors(slot, vectors.cols());
-    AKIN_TRY(backend_->Embed(slot.batch(), params, TeamMember{}, *slot.session, batch_vectors));
+    const RaggedBatch tokens = slot.batch();
+    AKIN_TRY(network_.Compute({tokens, slot.segments}, TeamMember{}, *slot.session, batch_vectors));
     return ScatterVectors(batch, batch_vectors, vectors);
   };
   const auto work = [&](const TeamMember&) {
@@ -168,7 +176,7 @@ Status Embedder::Impl::ComputeApart(const TokenizedTexts& texts, std::span<const
 }
 
 Status Embedder::Impl::ComputeTogether(const TokenizedTexts& texts, std::span<const Batch> plan,
-                                       const EmbedParams& params, MatrixView<float> vectors) const {
+                                       MatrixView<float> vectors) const {
   std::optional<engine::SessionPool::Lease> slot;
   // Both written by the member of rank 0: `prepared` before the team meets, `status` after it has
   // parted.
@@ -199,8 +207,9 @@ Status Embedder::Impl::ComputeTogether(const TokenizedTexts& texts, std::span<co
       if (member.rank == 0) prepare(batch);
       member.Meet();
       if (!prepared) break;
-      Status computed = backend_->Embed((*slot)->batch(), params, member, *(*slot)->session,
-                                        SlotVectors(**slot, vectors.cols()));
+      const RaggedBatch tokens = (*slot)->batch();
+      Status computed = network_.Compute({tokens, (*slot)->segments}, member, *(*slot)->session,
+                                         SlotVectors(**slot, vectors.cols()));
       member.Meet();
       if (member.rank == 0 && status) finish(batch, std::move(computed));
     }
@@ -208,9 +217,21 @@ Status Embedder::Impl::ComputeTogether(const TokenizedTexts& texts, std::span<co
   };
   const size_t num_tokens = static_cast<size_t>(
       std::accumulate(texts.lengths().begin(), texts.lengths().end(), int64_t{0}));
-  const bool worth_a_team = static_cast<double>(num_tokens) * flops_per_token_ >= kLeastTeamFlops;
+  const bool worth_a_team =
+      static_cast<double>(num_tokens) * network_.info().flops_per_token >= kLeastTeamFlops;
   pool_.Run(worth_a_team ? info_.num_threads : 1, work);
   return status;
+}
+
+Result<int32_t> Embedder::Impl::ExcludedTokens(std::string_view prompt) const {
+  if (prompt.empty() || !network_.pipeline().excludes_prompt()) return 0;
+  tokenizer::Scratch scratch;
+  AKIN_TRY_ASSIGN(const Encoding encoding,
+                  tokenizer_->Encode(
+                      prompt, {.max_tokens = info_.max_positions, .with_offsets = true}, scratch));
+  // An end token that the tokenizer adds stands behind the text, not behind the prompt.
+  const bool ends = !encoding.ids.empty() && encoding.special_tokens_mask.back() != 0;
+  return static_cast<int32_t>(encoding.ids.size()) - (ends ? 1 : 0);
 }
 
 Status Embedder::Impl::Health() const {

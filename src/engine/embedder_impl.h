@@ -1,4 +1,4 @@
-// Embedder = tokenizer + batching + one backend, and the threads on which they meet.
+// Embedder = tokenizer + batching + one network, and the threads on which they meet.
 #pragma once
 
 #include <memory>
@@ -9,9 +9,9 @@
 
 #include "akin/embedder.h"
 
-#include "backends/backend.h"
 #include "batching/batch_plan.h"
 #include "engine/load_model.h"
+#include "engine/network.h"
 #include "engine/session_pool.h"
 #include "engine/tokenized_texts.h"
 #include "engine/worker_pool.h"
@@ -34,22 +34,23 @@ class Embedder::Impl {
 
   Result<engine::TokenizedTexts> Tokenize(std::span<const std::string_view> texts,
                                           const EmbedOptions& options) const;
-  // On at most `max_threads` threads.
-  Status Compute(const engine::TokenizedTexts& texts, bool normalize, int max_threads,
+  // Computes `vectors`, not normalized, on at most `max_threads` threads.
+  Status Compute(const engine::TokenizedTexts& texts, int max_threads,
                  MatrixView<float> vectors) const;
+  // How many of a text's first tokens take no part in its vector, when `prompt` is put in front.
+  Result<int32_t> ExcludedTokens(std::string_view prompt) const;
   // Throughput: every thread takes batches of its own.
   Status ComputeApart(const engine::TokenizedTexts& texts, std::span<const batching::Batch> plan,
-                      const backends::EmbedParams& params, MatrixView<float> vectors) const;
+                      MatrixView<float> vectors) const;
   // Latency: all threads share each batch.
   Status ComputeTogether(const engine::TokenizedTexts& texts, std::span<const batching::Batch> plan,
-                         const backends::EmbedParams& params, MatrixView<float> vectors) const;
+                         MatrixView<float> vectors) const;
 
   ModelInfo info_;
   std::string prompt_;  // Put in front of every text.
   std::optional<TruncationSide> truncation_side_;
   std::unique_ptr<const tokenizer::Pipeline> tokenizer_;
-  std::unique_ptr<const backends::Backend> backend_;
-  double flops_per_token_;
+  engine::Network network_;
   engine::SessionPool sessions_;
   engine::WorkerPool pool_;
 };

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "engine/embedder_impl.h"
+#include "pooling/pooling.h"
 
 namespace akin::engine {
 
@@ -15,8 +16,7 @@ struct EmbedderAccess {
     PreparedTexts prepared;
     AKIN_TRY_ASSIGN(prepared.texts, impl.Tokenize(texts, options));
     prepared.normalize = options.normalize.value_or(impl.info().normalize);
-    // An address of something larger than a byte has a bit to spare.
-    prepared.group = reinterpret_cast<uintptr_t>(&impl) | (prepared.normalize ? 1u : 0u);
+    prepared.group = reinterpret_cast<uintptr_t>(&impl);
     return prepared;
   }
 
@@ -24,8 +24,11 @@ struct EmbedderAccess {
                         int num_threads, MatrixView<float> vectors) {
     std::vector<TokenizedTexts::Source> sources;
     for (const JoinedText& text : joined) sources.push_back({&text.call->texts, text.text});
-    return impl.Compute(TokenizedTexts::Join(sources), joined[0].call->normalize, num_threads,
-                        vectors);
+    AKIN_TRY(impl.Compute(TokenizedTexts::Join(sources), num_threads, vectors));
+    for (size_t i = 0; i < joined.size(); ++i) {
+      if (joined[i].call->normalize) pooling::Normalize(vectors.row(i));
+    }
+    return {};
   }
 };
 

@@ -17,7 +17,7 @@ namespace akin::engine {
 struct PreparedTexts {
   TokenizedTexts texts;
   bool normalize = false;
-  // Texts may be computed together when this is equal: the same model, the same kind of vector.
+  // Texts may be computed together when this is equal: the same model.
   uint64_t group = 0;
 };
 

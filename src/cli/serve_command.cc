@@ -28,7 +28,7 @@ struct ServeArguments {
   int max_loaded_models = 0, model_idle = 0;
 
   std::string host = "127.0.0.1";
-  int port = 8080;
+  int port = 8080, grpc_port = -1;
   std::string unix_socket, tls_cert, tls_key;
   int max_connections = 4096, header_timeout = 10, idle_timeout = 75, write_timeout = 30;
   int payload_limit = 2'000'000;
@@ -128,6 +128,10 @@ void AddNetworkOptions(OptionList& options, ServeArguments& a) {
   options.Text("--host", a.host, "Address to listen on; 0.0.0.0 is all", "ADDRESS")
       ->capture_default_str();
   options.Number("-p,--port", a.port, 0, 65535, "Port; 0 takes a free one");
+  options
+      .Number("--grpc-port", a.grpc_port, 0, 65535,
+              "Port for gRPC; 0 takes a free one (default: no gRPC)")
+      ->default_str("");
   options.Text("--unix-socket", a.unix_socket, "Listen on a Unix socket, too", "PATH");
   options.Text("--tls-cert", a.tls_cert, "Certificate chain (PEM): serve https", "FILE");
   options.Text("--tls-key", a.tls_key, "Its key (PEM)", "FILE");
@@ -278,6 +282,7 @@ Result<server::ServeOptions> ToServeOptions(const ServeArguments& a) {
                   .header_timeout = seconds(a.header_timeout),
                   .idle_timeout = seconds(a.idle_timeout),
                   .write_timeout = seconds(a.write_timeout)};
+  if (a.grpc_port >= 0) options.grpc_port = static_cast<uint16_t>(a.grpc_port);
   AKIN_TRY_ASSIGN(options.app.api_keys, ReadKeys(a));
   options.app.cors_origins = a.cors_origins;
   options.app.max_client_batch_size = static_cast<size_t>(a.max_client_batch_size);

@@ -140,9 +140,8 @@ Dialect App::DialectOf(const HttpRequest& request) const {
   return request.path.starts_with("/v1/") ? Dialect::kOpenAi : Dialect::kPlain;
 }
 
-bool App::HasKey(const HttpRequest& request) const {
+bool App::IsKey(std::string_view given) const {
   if (options_.api_keys.empty()) return true;
-  const std::string_view given = GivenKey(request);
   bool found = false;
   for (const std::string& key : options_.api_keys) found |= EqualInConstantTime(given, key);
   return found;
@@ -155,7 +154,7 @@ std::optional<HttpResponse> App::Screen(const HttpRequest& request) {
   std::optional<HttpResponse> refused;
   if (auto preflight = Preflight(request)) {
     refused = std::move(preflight);
-  } else if (!(route != nullptr && route->open) && !HasKey(request)) {
+  } else if (!(route != nullptr && route->open) && !IsKey(GivenKey(request))) {
     refused = FailureResponse(DialectOf(request), {Problem::kNoKey, "a valid API key is needed"});
   } else if (route == nullptr && path_exists) {
     refused = FailureResponse(DialectOf(request),
@@ -373,7 +372,7 @@ void App::Submit(const ExchangePtr& exchange, const ServedModelPtr& model, Embed
     if (failure.problem == Problem::kOverloaded) failure.message = "Model is overloaded";
     return Fail(exchange, std::move(failure));
   }
-  exchange->OnLeave([this, id = *ticket] { scheduler_.Cancel(id); });
+  exchange->departure.OnLeave([this, id = *ticket] { scheduler_.Cancel(id); });
 }
 
 void App::FinishEmbed(const ExchangePtr& exchange, const ServedModel& model,
@@ -388,15 +387,20 @@ void App::FinishEmbed(const ExchangePtr& exchange, const ServedModel& model,
   costs.queue_ms = usage.queue_ms;
   costs.compute_ms = usage.compute_ms;
   HttpResponse response = format(*result, model);
+  CountAnswer(usage, costs.texts, is_list, exchange->begin);
+  exchange->Respond(std::move(response));
+}
+
+void App::CountAnswer(const Usage& usage, int64_t texts, bool is_list,
+                      Exchange::Clock::time_point begin) {
   ++(is_list ? metrics_.batch_successes : metrics_.single_successes);
-  metrics_.texts_done += costs.texts;
-  metrics_.tokens += costs.tokens;
-  metrics_.truncated_tokens += costs.truncated_tokens;
+  metrics_.texts_done += texts;
+  metrics_.tokens += usage.total_tokens;
+  metrics_.truncated_tokens += usage.truncated_tokens;
   metrics_.tokenization.Observe(usage.tokenize_ms * 1e-3);
   metrics_.queue.Observe(usage.queue_ms * 1e-3);
   metrics_.inference.Observe(usage.compute_ms * 1e-3);
-  metrics_.request.Observe(MillisecondsSince(exchange->begin) * 1e-3);
-  exchange->Respond(std::move(response));
+  metrics_.request.Observe(MillisecondsSince(begin) * 1e-3);
 }
 
 std::string App::RenderMetrics() const {

@@ -77,6 +77,12 @@ class App : public HttpHandler {
     Fail(exchange, {problem, std::move(message), std::move(param)});
   }
 
+  // For other transports: whether a key opens (any does, when none is asked for), and what an
+  // answer to a request that came at `begin` adds to the metrics.
+  bool IsKey(std::string_view given) const;
+  void CountAnswer(const Usage& usage, int64_t texts, bool is_list,
+                   Exchange::Clock::time_point begin);
+
   const AppOptions& options() const { return options_; }
   ModelRegistry& registry() { return registry_; }
   Scheduler& scheduler() { return scheduler_; }
@@ -93,7 +99,6 @@ class App : public HttpHandler {
  private:
   const Route* FindRoute(std::string_view method, std::string_view path, bool& path_exists) const;
   Dialect DialectOf(const HttpRequest& request) const;
-  bool HasKey(const HttpRequest& request) const;
   std::optional<HttpResponse> Preflight(const HttpRequest& request) const;
   void AddCors(const HttpRequest& request, HttpResponse& response) const;
   void Finish(Exchange& exchange, const Route* route, HttpResponse& response);

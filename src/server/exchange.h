@@ -9,6 +9,7 @@
 #include <mutex>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "server/http/message.h"
 
@@ -31,6 +32,36 @@ struct TraceContext {
   std::string parent_id;  // The caller's span, 16 digits; empty: there is none.
   std::string span_id;    // Ours.
   bool sampled = false;
+};
+
+// A caller that may go away, and what is to be done then. Of any thread.
+class Departure {
+ public:
+  // `call` runs when the caller leaves; at once, if it has gone already.
+  void OnLeave(std::function<void()> call) {
+    {
+      const std::lock_guard lock(mutex_);
+      if (!left_) {
+        calls_.push_back(std::move(call));
+        return;
+      }
+    }
+    call();
+  }
+  void Leave() {
+    std::vector<std::function<void()>> calls;
+    {
+      const std::lock_guard lock(mutex_);
+      left_ = true;
+      calls.swap(calls_);
+    }
+    for (const auto& call : calls) call();
+  }
+
+ private:
+  std::mutex mutex_;
+  bool left_ = false;                         // Guarded by mutex_,
+  std::vector<std::function<void()>> calls_;  // likewise.
 };
 
 // Shared by the connection and whoever works on the answer. `Respond` may be called on any thread;
@@ -57,26 +88,8 @@ class Exchange {
     respondent_(std::move(response));
   }
 
-  // `leave` is called when the client goes away before its answer; at once, if it has gone already.
-  void OnLeave(std::function<void()> leave) {
-    {
-      const std::lock_guard lock(mutex_);
-      if (!left_) {
-        leave_ = std::move(leave);
-        return;
-      }
-    }
-    leave();
-  }
-  void ClientLeft() {
-    std::function<void()> leave;
-    {
-      const std::lock_guard lock(mutex_);
-      left_ = true;
-      leave = std::exchange(leave_, nullptr);
-    }
-    if (leave) leave();
-  }
+  // When the client goes away before its answer.
+  Departure departure;
 
   HttpRequest request;
   const std::string peer;  // The client's address.
@@ -91,9 +104,6 @@ class Exchange {
  private:
   const Respondent respondent_;
   std::atomic<bool> answered_{false};
-  std::mutex mutex_;
-  bool left_ = false;            // Guarded by mutex_.
-  std::function<void()> leave_;  // Guarded by mutex_.
 };
 
 using ExchangePtr = std::shared_ptr<Exchange>;

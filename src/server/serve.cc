@@ -3,10 +3,14 @@
 #include <unistd.h>
 
 #include <memory>
+#include <thread>
 #include <utility>
 
 #include "akin/system.h"
 
+#ifdef AKIN_HAS_GRPC
+#include "server/grpc/grpc_server.h"
+#endif
 #include "server/metrics/metrics.h"
 #include "server/text.h"
 
@@ -29,6 +33,7 @@ class Server {
     app_ = std::make_unique<App>(options_.app, *registry_, *scheduler_, metrics_, logger_);
     AKIN_TRY_ASSIGN(http_, HttpServer::Listen(options_.http, *app_));
     app_->set_http(http_.get());
+    AKIN_TRY(StartGrpc());
     http_->OnSignals([this](int signal) { OnSignal(signal); });
     LogListening();
     registry_->LoadAtStart([this](Status status) {
@@ -37,6 +42,8 @@ class Server {
     KeepHouse();
     http_->Run();
     // Whoever could still answer ends before the connections do.
+    DrainGrpc();
+    if (grpc_drain_.joinable()) grpc_drain_.join();
     scheduler_->Stop();
     registry_.reset();
     logger_.Log(LogLevel::kInfo, "stopped");
@@ -44,6 +51,35 @@ class Server {
   }
 
  private:
+#ifdef AKIN_HAS_GRPC
+  Status StartGrpc() {
+    if (!options_.grpc_port) return {};
+    AKIN_TRY_ASSIGN(grpc_, GrpcServer::Start({.host = options_.http.host,
+                                              .port = *options_.grpc_port,
+                                              .tls_cert = options_.http.tls_cert,
+                                              .tls_key = options_.http.tls_key},
+                                             *app_));
+    return {};
+  }
+  // Beside the event loop, which goes on answering meanwhile. Once.
+  void DrainGrpc() {
+    if (grpc_ == nullptr || grpc_drain_.joinable()) return;
+    grpc_drain_ = std::thread([this] { grpc_->Shutdown(options_.drain_deadline); });
+  }
+  void SetGrpcServing(bool serving) {
+    if (grpc_ != nullptr) grpc_->SetServing(serving);
+  }
+  int GrpcPort() const { return grpc_ == nullptr ? 0 : grpc_->port(); }
+#else
+  Status StartGrpc() {
+    if (!options_.grpc_port) return {};
+    return InvalidInput("--grpc-port: this akin was built without gRPC");
+  }
+  void DrainGrpc() {}
+  void SetGrpcServing(bool) {}
+  int GrpcPort() const { return 0; }
+#endif
+
   void LogListening() {
     std::string url = options_.http.tls_cert.empty() ? "http://" : "https://";
     url += options_.http.host.find(':') == std::string::npos ? options_.http.host
@@ -51,6 +87,7 @@ class Server {
     std::vector<LogField> fields;
     if (options_.http.port) fields.emplace_back("url", StrCat(url, ':', http_->port()));
     if (!options_.http.unix_socket.empty()) fields.emplace_back("unix", options_.http.unix_socket);
+    if (GrpcPort() != 0) fields.emplace_back("grpc_port", GrpcPort());
     fields.emplace_back("version", Version());
     logger_.Log(LogLevel::kInfo, "listening", std::move(fields));
   }
@@ -63,6 +100,7 @@ class Server {
     }
     if (signals_ > 0) return;
     app_->set_ready(true);
+    SetGrpcServing(true);
     logger_.Log(LogLevel::kInfo, "ready", {{"threads", scheduler_->num_threads()}});
   }
 
@@ -76,9 +114,13 @@ class Server {
   void OnSignal(int signal) {
     if (++signals_ > 1) _exit(128 + signal);
     app_->set_ready(false);
+    SetGrpcServing(false);
     logger_.Log(LogLevel::kInfo, "draining",
                 {{"requests", scheduler_->Load().requests}, {"signal", signal}});
-    http_->After(options_.drain_delay, [this] { http_->Drain(); });
+    http_->After(options_.drain_delay, [this] {
+      DrainGrpc();
+      http_->Drain();
+    });
     http_->After(options_.drain_delay + options_.drain_deadline, [this] {
       logger_.Log(LogLevel::kWarn, "the drain deadline has passed",
                   {{"requests", scheduler_->Load().requests}});
@@ -96,6 +138,10 @@ class Server {
   std::unique_ptr<ModelRegistry> registry_;
   std::unique_ptr<App> app_;
   std::unique_ptr<HttpServer> http_;
+#ifdef AKIN_HAS_GRPC
+  std::unique_ptr<GrpcServer> grpc_;
+#endif
+  std::thread grpc_drain_;
 };
 
 }  // namespace

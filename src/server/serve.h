@@ -2,6 +2,8 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
+#include <optional>
 #include <string>
 
 #include "akin/result.h"
@@ -16,6 +18,7 @@ namespace akin::server {
 
 struct ServeOptions {
   HttpOptions http;
+  std::optional<uint16_t> grpc_port;  // 0: one that is free. Unset: no gRPC.
   AppOptions app;
   RegistryOptions registry;
   SchedulerOptions scheduler;

@@ -39,7 +39,7 @@ class Ledger:
 class Load(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.server = Server("--max-concurrent-requests", "8", "--log-level", "warn")
+        cls.server = Server("--max-concurrent-requests", "8")
         cls.texts = texts(60)
         cls.expected = {t: cls.server.post("/embed", {"inputs": t})[2] for t in cls.texts}
 

@@ -31,7 +31,7 @@ def main():
 class Server:
     """Starts on a free port of the loopback and is ready when the constructor returns."""
 
-    def __init__(self, *options, models=None, wait=True, environment=None, key=None, env=None):
+    def __init__(self, *options, models=None, wait=True, environment=None, key=None):
         models = models or [ARGUMENTS.model]
         command = [ARGUMENTS.akin, "serve", "--port", "0", "--log-format", "json", "--threads", "2"]
         for model in models:
@@ -45,7 +45,12 @@ class Server:
         self._events = threading.Condition()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        self.await_event("ready" if wait else "listening")
+        try:
+            self.await_event("ready" if wait else "listening")
+        except BaseException:
+            self.process.kill()
+            self.process.wait()
+            raise
 
     def _read(self):
         for line in self.process.stderr:

@@ -22,8 +22,9 @@ TEST(Trace, BeginsOneWhenTheHeaderIsMissingOrMalformed) {
   const std::string good = kHeader;
   for (const std::string& header :
        {std::string(), std::string("00"), good + "x", "ff" + good.substr(2),
-        "00-00000000000000000000000000000000-00f067aa0ba902b7-01", good.substr(0, 54) + "g",
-        "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01"}) {
+        std::string("00-00000000000000000000000000000000-00f067aa0ba902b7-01"),
+        good.substr(0, 54) + "g",
+        std::string("00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01")}) {
     const TraceContext context = ContinueTrace(header);
     EXPECT_TRUE(context.parent_id.empty()) << header;
     EXPECT_EQ(context.trace_id.size(), 32u);

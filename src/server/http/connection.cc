@@ -236,7 +236,7 @@ void Connection::WatchForLeaving(const ExchangePtr& exchange) {
             recv(self->stream_->socket().native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
         if (got != 0 && !(got < 0 && errno != EAGAIN && errno != EWOULDBLOCK)) return;
         ++self->shared_.counts.left;
-        waiting->ClientLeft();
+        waiting->departure.Leave();
       });
 }
 

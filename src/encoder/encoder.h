@@ -1,14 +1,18 @@
 // Token ids -> token states: embeddings, then the layers, over a ragged batch. No padding anywhere.
+//
+// One encoder for every architecture: the phases of a layer are made once, of the ModelConfig, and
+// a pass runs them one after the other.
 #pragma once
 
 #include <memory>
 #include <vector>
 
+#include "base/aligned_buffer.h"
 #include "base/ragged_batch.h"
 #include "base/team.h"
 #include "encoder/embeddings.h"
 #include "encoder/layer.h"
-#include "encoder/packed_weights.h"
+#include "encoder/row_phase.h"
 #include "encoder/workspace.h"
 #include "kernels/kernels.h"
 #include "model/model_config.h"
@@ -33,12 +37,30 @@ class Encoder {
   double flops_per_token() const;
 
  private:
+  // One layer of the pass; shared layers have several.
+  struct Step {
+    const Layer* layer;
+    RowPhase after_attention, after_feed_forward;
+  };
+
+  void PackWeights(const model::ModelWeights& weights);
+  void SetRelativeEmbeddings(const model::ModelWeights& weights);
+  void MakeSteps();
+  // The layer of every step.
+  std::vector<const Layer*> Order() const;
+
   model::ModelConfig config_;
   kernels::Kernels kernels_;
   std::shared_ptr<const void> tensors_;  // The word embeddings live in the mapped file.
   Embeddings embeddings_;
-  AlignedBuffer packed_;  // The layers' weights, in the order of use.
+  PositionTables positions_;
+  std::optional<Norm> projected_norm_;  // Of embeddings after their projection.
+  std::optional<Norm> final_norm_;
+  AlignedBuffer packed_;  // The weights of all products, in the order of use.
+  kernels::PackedLinear projection_;
   std::vector<Layer> layers_;
+  RowPhase after_embeddings_;
+  std::vector<Step> steps_;
 };
 
 }  // namespace akin::encoder

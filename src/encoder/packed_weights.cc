@@ -2,41 +2,76 @@
 
 #include <algorithm>
 #include <span>
-#include <vector>
+#include <utility>
 
 namespace akin::encoder {
 
-kernels::PackedLinear PackLinear(const kernels::Kernels& kernels,
-                                 std::initializer_list<const model::Linear*> parts,
-                                 std::byte* memory) {
-  const size_t k = static_cast<size_t>((*parts.begin())->weight.shape[1]);
-  const size_t width = kernels.linear.panel_width;
-  std::vector<float> rows(width * k), bias(width);
-  size_t filled = 0, n = 0;
-  std::byte* panel = memory;
-  const auto flush = [&] {
-    std::fill(rows.begin() + static_cast<ptrdiff_t>(filled * k), rows.end(), 0.0f);
-    std::fill(bias.begin() + static_cast<ptrdiff_t>(filled), bias.end(), 0.0f);
-    kernels.linear.pack_panel({rows.data(), width, k}, bias, panel);
-    panel += kernels.linear.panel_bytes(k);
-    filled = 0;
-  };
+LinearSource LinearSource::SideBySide(std::vector<const model::Linear*> parts) {
+  LinearSource source;
   for (const model::Linear* part : parts) {
-    const size_t outputs = static_cast<size_t>(part->weight.shape[0]);
-    for (size_t row = 0; row < outputs;) {
-      const size_t count = std::min(width - filled, outputs - row);
-      model::ReadF32(part->weight, static_cast<int64_t>(row * k),
-                     std::span(rows).subspan(filled * k, count * k));
-      model::ReadF32(part->bias, static_cast<int64_t>(row), std::span(bias).subspan(filled, count));
-      row += count;
-      filled += count;
-      if (filled == width) flush();
-    }
-    n += outputs;
-    model::DropPages(part->weight);  // Packed: the mapped copy need not stay in memory.
+    source.shape_.n += static_cast<size_t>(part->outputs());
+    source.shape_.k = static_cast<size_t>(part->inputs());
   }
-  if (filled > 0) flush();
-  return {.panels = memory, .n = n, .k = k};
+  source.parts_ = std::move(parts);
+  return source;
+}
+
+LinearSource LinearSource::Gated(const model::Linear& gate, const model::Linear& values) {
+  LinearSource source;
+  source.parts_ = {&gate, &values};
+  source.shape_ = {.n = static_cast<size_t>(values.outputs()),
+                   .k = static_cast<size_t>(values.inputs()),
+                   .gated = true};
+  return source;
+}
+
+LinearSource::Row LinearSource::Find(size_t panel, size_t column, size_t panel_width) const {
+  Row found;
+  size_t output = panel * panel_width + column;
+  if (shape_.gated) {
+    const size_t half = panel_width / 2;
+    output = panel * half + column % half;
+    if (output < shape_.n) found = {parts_[column / half], output};
+  } else {
+    for (const model::Linear* part : parts_) {
+      const size_t outputs = static_cast<size_t>(part->outputs());
+      if (output < outputs) {
+        found = {part, output};
+        break;
+      }
+      output -= outputs;
+    }
+  }
+  if (found.part != nullptr && !found.part->rows.empty())
+    found.row = static_cast<size_t>(found.part->rows[found.row]);
+  return found;
+}
+
+kernels::PackedLinear LinearSource::Pack(const kernels::Kernels& kernels, std::byte* memory) const {
+  const size_t width = kernels.linear.panel_width, k = shape_.k;
+  const size_t panels = kernels::NumPanels(kernels, shape_);
+  std::vector<float> rows(width * k), bias(width);
+  for (size_t panel = 0; panel < panels; ++panel) {
+    std::ranges::fill(bias, 0.0f);
+    for (size_t column = 0; column < width; ++column) {
+      const std::span<float> out = std::span(rows).subspan(column * k, k);
+      const Row source = Find(panel, column, width);
+      if (source.part == nullptr) {
+        std::ranges::fill(out, 0.0f);
+        continue;
+      }
+      model::ReadF32(source.part->weight, static_cast<int64_t>(source.row * k), out);
+      if (!source.part->bias.empty())
+        model::ReadF32(source.part->bias, static_cast<int64_t>(source.row), {&bias[column], 1});
+    }
+    kernels.linear.pack_panel({rows.data(), width, k}, bias,
+                              memory + panel * kernels.linear.panel_bytes(k));
+  }
+  // Packed: the mapped copy need not stay in memory.
+  for (const model::Linear* part : parts_) model::DropPages(part->weight);
+  kernels::PackedLinear packed = shape_;
+  packed.panels = memory;
+  return packed;
 }
 
 }  // namespace akin::encoder

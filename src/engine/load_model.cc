@@ -53,7 +53,7 @@ Status CheckIdsFitTables(const tokenizer::Pipeline& tokenizer, const model::Mode
         "tokenizer.json: token '", tokenizer.IdToToken(tokenizer.max_id()).value_or("?"),
         "' has id ", tokenizer.max_id(), ", but config.json says vocab_size ", config.vocab_size);
   }
-  if (tokenizer.max_type_id() >= config.type_vocab_size) {
+  if (config.type_vocab_size > 0 && tokenizer.max_type_id() >= config.type_vocab_size) {
     return InvalidModel("tokenizer.json: the post-processor gives type id ",
                         tokenizer.max_type_id(), ", but config.json says type_vocab_size ",
                         config.type_vocab_size);

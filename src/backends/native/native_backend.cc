@@ -30,14 +30,14 @@ class NativeBackend : public Backend {
             .isa = std::string(IsaName(isa_)),
             .rows = RowKind::kTokenStates,
             .width = config.hidden_size,
-            .max_positions = config.max_position_embeddings,
+            .max_positions = config.max_positions,
             .num_parameters = num_parameters_,
             .batch_invariant = true,
             .flops_per_token = encoder_.flops_per_token()};
   }
 
   std::unique_ptr<Session> NewSession(size_t max_tokens, size_t team_size) const override {
-    const size_t max_length = static_cast<size_t>(encoder_.config().max_position_embeddings);
+    const size_t max_length = static_cast<size_t>(encoder_.config().max_positions);
     return std::make_unique<NativeSession>(
         encoder_.NewWorkspace(max_tokens, max_length, team_size));
   }

@@ -100,7 +100,6 @@ class Grpc(unittest.TestCase):
         self.fails("UNAUTHENTICATED", self.embed.Embed, self.tei.EmbedRequest(inputs="a"), metadata=None)
         self.fails("UNAUTHENTICATED", self.info.Info, self.tei.InfoRequest(), metadata=[("authorization", "Bearer x")])
         self.fails("UNIMPLEMENTED", self.rerank.Rerank, self.tei.RerankRequest(query="a", texts=["b"]))
-        self.fails("DEADLINE_EXCEEDED", self.embed.Embed, self.tei.EmbedRequest(inputs="a"), timeout=1e-6)
 
     def test_tokenize_decode_and_info(self):
         answer = self.call(self.tokenize.Tokenize, self.tei.EncodeRequest(inputs="the cat", add_special_tokens=True))

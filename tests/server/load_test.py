@@ -151,7 +151,7 @@ class Load(unittest.TestCase):
                 clients[-1].sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
                 clients[-1].recv(1000)
             grown = self.server.metric("process_resident_memory_bytes") - before
-            self.assertEqual(self.server.metric("akin_http_connections"), 801)
+            self.assertGreaterEqual(self.server.metric("akin_http_connections"), 801)
         finally:
             for client in clients:
                 client.close()

@@ -145,6 +145,8 @@ Application MakeApplication() {
   AddServeCommand(app, application.verbs);
 #endif
   AddInfoCommand(app, application.verbs);
+  AddPullCommand(app, application.verbs);
+  AddModelsCommand(app, application.verbs);
   AddDoctorCommand(app, application.verbs);
   AddBenchCommand(app, application.verbs);
   AddTuneCommand(app, application.verbs);

@@ -113,30 +113,25 @@ App::App(AppOptions options, ModelRegistry& registry, Scheduler& scheduler, Metr
 
 // --- Before the body -----------------------------------------------------------------------------
 
-const Route* App::FindRoute(std::string_view method, std::string_view path,
-                            bool& path_exists) const {
-  const auto find = [&](std::string_view key) -> const Route* {
-    const auto it = routes_.find(key);
-    if (it == routes_.end()) return nullptr;
-    path_exists = true;
-    const auto route = std::ranges::find(it->second, method, &Route::method);
-    return route == it->second.end() ? nullptr : &*route;
-  };
-  path_exists = false;
-  if (method == "HEAD") method = "GET";
-  if (const Route* route = find(path)) return route;
+const std::vector<Route>* App::FindPath(std::string_view path) const {
+  if (const auto it = routes_.find(path); it != routes_.end()) return &it->second;
   const size_t slash = path.rfind('/');
   const bool below = slash != std::string_view::npos && slash > 0 && slash + 1 < path.size();
-  return below && !path_exists ? find(path.substr(0, slash + 1)) : nullptr;
+  const auto it = below ? routes_.find(path.substr(0, slash + 1)) : routes_.end();
+  return it == routes_.end() ? nullptr : &it->second;
+}
+
+const Route* App::FindRoute(const HttpRequest& request) const {
+  const std::vector<Route>* routes = FindPath(request.path);
+  if (routes == nullptr) return nullptr;
+  const std::string_view method = request.method == "HEAD" ? "GET" : request.method;
+  const auto route = std::ranges::find(*routes, method, &Route::method);
+  return route == routes->end() ? nullptr : &*route;
 }
 
 Dialect App::DialectOf(const HttpRequest& request) const {
-  bool path_exists = false;
-  if (const Route* route = FindRoute(request.method, request.path, path_exists)) {
-    return route->dialect;
-  }
-  const auto it = routes_.find(request.path);
-  if (it != routes_.end()) return it->second.front().dialect;
+  if (const Route* route = FindRoute(request)) return route->dialect;
+  if (const auto* routes = FindPath(request.path)) return routes->front().dialect;
   return request.path.starts_with("/v1/") ? Dialect::kOpenAi : Dialect::kPlain;
 }
 
@@ -149,18 +144,18 @@ bool App::IsKey(std::string_view given) const {
 
 // The key first: without one nobody learns which paths there are.
 std::optional<HttpResponse> App::Screen(const HttpRequest& request) {
-  bool path_exists = false;
-  const Route* route = FindRoute(request.method, request.path, path_exists);
+  const std::vector<Route>* routes = FindPath(request.path);
+  const Route* route = FindRoute(request);
   std::optional<HttpResponse> refused;
   if (auto preflight = Preflight(request)) {
     refused = std::move(preflight);
   } else if (!(route != nullptr && route->open) && !IsKey(GivenKey(request))) {
     refused = FailureResponse(DialectOf(request), {Problem::kNoKey, "a valid API key is needed"});
-  } else if (route == nullptr && path_exists) {
+  } else if (route == nullptr && routes != nullptr) {
     refused = FailureResponse(DialectOf(request),
                               {Problem::kWrongMethod, "this path has no such method"});
     std::string allowed;
-    for (const Route& other : routes_.at(request.path)) {
+    for (const Route& other : *routes) {
       allowed += StrCat(allowed.empty() ? "" : ", ", other.method);
     }
     refused->headers.push_back({"allow", allowed});
@@ -217,8 +212,7 @@ void App::AddCors(const HttpRequest& request, HttpResponse& response) const {
 
 void App::Handle(ExchangePtr exchange) {
   const HttpRequest& request = exchange->request;
-  bool path_exists = false;
-  const Route* route = FindRoute(request.method, request.path, path_exists);
+  const Route* route = FindRoute(request);
   exchange->id = CleanId(request.header("x-request-id"));
   if (exchange->id.empty()) exchange->id = RandomHex(32);
   exchange->trace = ContinueTrace(request.header("traceparent"));

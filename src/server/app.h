@@ -97,7 +97,9 @@ class App : public HttpHandler {
   void set_http(const HttpServer* http) { http_ = http; }
 
  private:
-  const Route* FindRoute(std::string_view method, std::string_view path, bool& path_exists) const;
+  // The routes of a path, one for each method; null: there is no such path.
+  const std::vector<Route>* FindPath(std::string_view path) const;
+  const Route* FindRoute(const HttpRequest& request) const;
   Dialect DialectOf(const HttpRequest& request) const;
   std::optional<HttpResponse> Preflight(const HttpRequest& request) const;
   void AddCors(const HttpRequest& request, HttpResponse& response) const;

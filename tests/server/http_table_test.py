@@ -116,6 +116,7 @@ TABLE = [
     ("a path that climbs", post(LENGTH, line=b"POST /x/../embed HTTP/1.1\r\n"), 404, False),
     ("an escaped path", post(LENGTH, line=b"POST /%65mbed HTTP/1.1\r\n"), 404, False),
     ("another method", b"DELETE /embed HTTP/1.1\r\nHost: x\r\n\r\n", 405, True),
+    ("another method below a path", b"TRACE /v1/models/x HTTP/1.1\r\nHost: x\r\n\r\n", 405, True),
     ("no content type", b"POST /embed HTTP/1.1\r\nHost: x\r\n" + LENGTH + b"\r\n" + BODY, 415, False),
     ("text", b"POST /embed HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\n" + LENGTH + b"\r\n" + BODY, 415, False),
     ("a charset", b"POST /embed HTTP/1.1\r\nHost: x\r\nContent-Type: application/json; charset=utf-8\r\n" + LENGTH + b"\r\n" + BODY, 200, True),

@@ -83,8 +83,10 @@ def check(root):
             if name.startswith(PUBLIC + "/"):
                 continue
             there = owner(name, allowed)
-            # A generated header beside its source belongs to no folder and has no slash.
-            if there == here or (there is None and "/" not in name):
+            # A generated header beside its source belongs to no folder and has no slash; the messages of proto/
+            # belong to none either.
+            generated = there is None and ("/" not in name or name.endswith(".pb.h"))
+            if there == here or generated:
                 continue
             if there not in allowed[here]:
                 found.append(f'{path.relative_to(root)}:{number}: {here} may not include "{name}"')

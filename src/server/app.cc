@@ -124,7 +124,8 @@ const std::vector<Route>* App::FindPath(std::string_view path) const {
 const Route* App::FindRoute(const HttpRequest& request) const {
   const std::vector<Route>* routes = FindPath(request.path);
   if (routes == nullptr) return nullptr;
-  const std::string_view method = request.method == "HEAD" ? "GET" : request.method;
+  std::string_view method = request.method;
+  if (method == "HEAD") method = "GET";
   const auto route = std::ranges::find(*routes, method, &Route::method);
   return route == routes->end() ? nullptr : &*route;
 }

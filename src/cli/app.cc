@@ -3,6 +3,9 @@
 #include <algorithm>
 
 #include "cli/exit_status.h"
+#ifdef AKIN_HAS_SERVER
+#include "cli/serve_command.h"
+#endif
 #include "cli/strings.h"
 #include "cli/suggestion.h"
 #include "cli/terminal.h"
@@ -142,6 +145,9 @@ Application MakeApplication() {
   AddMultivectorCommand(app, application.verbs);
   AddSimilarityCommand(app, application.verbs);
   AddTokenizeCommand(app, application.verbs);
+#ifdef AKIN_HAS_SERVER
+  AddServeCommand(app, application.verbs);
+#endif
   AddInfoCommand(app, application.verbs);
   AddPullCommand(app, application.verbs);
   AddModelsCommand(app, application.verbs);

@@ -145,7 +145,7 @@ class ModuleReader {
 
  private:
   Status Add(Result<Module> module, Head& head) {
-    AKIN_TRY(std::move(module));
+    if (!module) return module.error();
     head.modules.push_back(std::move(*module));
     return {};
   }

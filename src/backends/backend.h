@@ -1,4 +1,5 @@
-// What runs a model: ragged batches of token ids in, sentence vectors out.
+// What runs a model: ragged batches of token ids in, rows out. What makes vectors or scores of the
+// rows is the model's own modules (pooling/pipeline.h), the same ones behind every backend.
 #pragma once
 
 #include <cstdint>
@@ -20,15 +21,20 @@ class Session {
   virtual ~Session() = default;
 };
 
-struct EmbedParams {
-  bool normalize = true;
+// How far a backend takes a batch; what is left is the modules' work.
+enum class RowKind {
+  kTokenStates,  // [num_tokens, hidden_size]: the last layer's states. All modules follow.
+  kPooled,       // [num_sequences, width]: the first pooling is done. The modules behind it follow.
+  kVectors,      // [num_sequences, dimension]: no module follows.
+  kLogits,       // [num_sequences, num_labels], before the activation.
 };
 
 struct BackendInfo {
   std::string name;       // "native"
   std::string precision;  // "f32"
   std::string isa;        // "avx512"
-  int dimension = 0;
+  RowKind rows = RowKind::kTokenStates;
+  int width = 0;          // Values in a row.
   int max_positions = 0;  // Longest sequence in tokens.
   int64_t num_parameters = 0;
   bool batch_invariant = false;
@@ -44,12 +50,13 @@ class Backend {
   // A session for batches of up to `max_tokens` tokens and teams of up to `team_size` threads.
   virtual std::unique_ptr<Session> NewSession(size_t max_tokens, size_t team_size) const = 0;
 
-  // Computes `vectors` [batch.num_sequences(), dimension]. All members of a team call it with the
-  // same arguments; the vectors are there when it has returned to every one of them. Does not
-  // throw.
-  virtual Status Embed(const RaggedBatch& batch, const EmbedParams& params,
-                       const TeamMember& member, Session& session,
-                       MatrixView<float> vectors) const = 0;
+  // Computes the batch's rows and leaves them in the session, where they stay until the next call
+  // with it. All members of a team call it with the same arguments, and the team meets when it has
+  // returned to all of them: only then the rows are read. What it returns to the member of rank 0
+  // counts; a backend with threads of its own lets the others return at once. Does not throw.
+  virtual Result<MatrixView<const float>> Compute(const RaggedBatch& batch,
+                                                  const TeamMember& member,
+                                                  Session& session) const = 0;
 };
 
 }  // namespace akin::backends

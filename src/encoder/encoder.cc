@@ -8,7 +8,7 @@ Encoder::Encoder(model::ModelConfig config, model::ModelWeights weights,
                  const kernels::Kernels& kernels)
     : config_(std::move(config)),
       kernels_(kernels),
-      files_(weights.files),
+      tensors_(weights.tensors),
       embeddings_(weights, config_.layer_norm_eps, kernels_) {
   const size_t layer_bytes = Layer::PackedBytes(config_, kernels_);
   packed_ = AlignedBuffer(layer_bytes * weights.layers.size());

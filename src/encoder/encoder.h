@@ -35,7 +35,7 @@ class Encoder {
  private:
   model::ModelConfig config_;
   kernels::Kernels kernels_;
-  std::shared_ptr<const void> files_;  // The word embeddings live in the mapped file.
+  std::shared_ptr<const void> tensors_;  // The word embeddings live in the mapped file.
   Embeddings embeddings_;
   AlignedBuffer packed_;  // The layers' weights, in the order of use.
   std::vector<Layer> layers_;

@@ -12,11 +12,11 @@
 
 #include "base/floating_point.h"
 #include "base/strings.h"
+#include "pooling/pooling.h"
 
 namespace akin {
 namespace {
 
-using backends::EmbedParams;
 using batching::Batch;
 using engine::BatchSlot;
 using engine::TokenizedTexts;
@@ -30,18 +30,30 @@ double MillisecondsSince(std::chrono::steady_clock::time_point start) {
       .count();
 }
 
-// Gathers the texts of `batch` end to end.
-void FillSlot(const TokenizedTexts& texts, const Batch& batch, size_t dimension, BatchSlot& slot) {
+// Gathers the texts of `batch` end to end; the first `excluded` tokens of each take no part in its
+// vector. Error: InvalidInput for a text that has no others.
+Status FillSlot(const TokenizedTexts& texts, const Batch& batch, size_t excluded, size_t dimension,
+                BatchSlot& slot) {
   slot.input_ids.clear();
   slot.token_type_ids.clear();
   slot.cu_seqlens.assign(1, 0);
+  slot.segments.clear();
   for (const uint32_t text : batch) {
     const auto ids = texts.input_ids(text), types = texts.token_type_ids(text);
+    if (ids.size() <= excluded) {
+      return InvalidInput("text ", text,
+                          ": its prompt, which this model leaves out of the vector, ", "fills all ",
+                          ids.size(), " tokens");
+    }
+    slot.segments.push_back({.begin = slot.input_ids.size() + excluded,
+                             .length = ids.size() - excluded,
+                             .first_position = excluded});
     slot.input_ids.insert(slot.input_ids.end(), ids.begin(), ids.end());
     slot.token_type_ids.insert(slot.token_type_ids.end(), types.begin(), types.end());
     slot.cu_seqlens.push_back(static_cast<int32_t>(slot.input_ids.size()));
   }
   slot.vectors.resize(batch.size() * dimension);
+  return {};
 }
 
 MatrixView<float> SlotVectors(BatchSlot& slot, size_t dimension) {
@@ -49,7 +61,8 @@ MatrixView<float> SlotVectors(BatchSlot& slot, size_t dimension) {
 }
 
 // Copies the batch's vectors to the rows of their texts. A vector is right or it is an error.
-Status ScatterVectors(const Batch& batch, MatrixView<const float> from, MatrixView<float> to) {
+Status ScatterVectors(const Batch& batch, MatrixView<const float> from, bool normalize,
+                      MatrixView<float> to) {
   for (size_t i = 0; i < batch.size(); ++i) {
     const std::span<const float> row = from.row(i);
     if (!std::ranges::all_of(row, [](float x) { return std::isfinite(x); })) {
@@ -57,6 +70,7 @@ Status ScatterVectors(const Batch& batch, MatrixView<const float> from, MatrixVi
                       " that is not finite (NaN or infinity); its weights may be damaged");
     }
     std::ranges::copy(row, to.row(batch[i]).begin());
+    if (normalize) pooling::Normalize(to.row(batch[i]));
   }
   return {};
 }
@@ -68,9 +82,8 @@ Embedder::Impl::Impl(engine::LoadedModel loaded)
       prompt_(std::move(loaded.prompt)),
       truncation_side_(loaded.truncation_side),
       tokenizer_(std::move(loaded.tokenizer)),
-      backend_(std::move(loaded.backend)),
-      flops_per_token_(backend_->Info().flops_per_token),
-      sessions_(*backend_, static_cast<size_t>(info_.num_threads),
+      network_(std::move(loaded.network)),
+      sessions_(network_, static_cast<size_t>(info_.num_threads),
                 static_cast<size_t>(std::max(info_.batch_tokens, info_.max_positions)),
                 static_cast<size_t>(info_.num_threads)),
       pool_(info_.num_threads) {}
@@ -84,8 +97,10 @@ Result<Embeddings> Embedder::Impl::Embed(std::span<const std::string_view> texts
 
   const size_t dimension = static_cast<size_t>(info_.dimension);
   std::vector<float> values(texts.size() * dimension);
-  AKIN_TRY(Compute(tokenized, options.normalize.value_or(info_.normalize),
-                   {values.data(), texts.size(), dimension}));
+  AKIN_TRY_ASSIGN(const size_t excluded_tokens, ExcludedTokens(prompt_));
+  const VectorParams params{.excluded_tokens = excluded_tokens,
+                            .normalize = options.normalize.value_or(info_.normalize)};
+  AKIN_TRY(Compute(tokenized, params, {values.data(), texts.size(), dimension}));
 
   for (size_t i = 0; i < tokenized.size(); ++i) {
     usage.total_tokens += tokenized.lengths()[i];
@@ -121,29 +136,29 @@ Result<TokenizedTexts> Embedder::Impl::Tokenize(std::span<const std::string_view
   return tokenized;
 }
 
-Status Embedder::Impl::Compute(const TokenizedTexts& texts, bool normalize,
+Status Embedder::Impl::Compute(const TokenizedTexts& texts, const VectorParams& params,
                                MatrixView<float> vectors) const {
   const size_t num_threads = static_cast<size_t>(info_.num_threads);
   const std::vector<Batch> plan = batching::PlanBatches(
       texts.lengths(),
       {.token_budget = static_cast<size_t>(info_.batch_tokens), .num_workers = num_threads});
   if (plan.empty()) return {};  // No texts, or none with a token: vectors of zeros.
-  const EmbedParams params{.normalize = normalize};
   if (num_threads > 1 && 2 * plan.size() <= num_threads)
     return ComputeTogether(texts, plan, params, vectors);
   return ComputeApart(texts, plan, params, vectors);
 }
 
 Status Embedder::Impl::ComputeApart(const TokenizedTexts& texts, std::span<const Batch> plan,
-                                    const EmbedParams& params, MatrixView<float> vectors) const {
+                                    const VectorParams& params, MatrixView<float> vectors) const {
   std::atomic<size_t> next{0};
   std::mutex mutex;
   Status first_error;  // Guarded by mutex.
   const auto compute = [&](const Batch& batch, BatchSlot& slot) -> Status {
-    FillSlot(texts, batch, vectors.cols(), slot);
+    AKIN_TRY(FillSlot(texts, batch, params.excluded_tokens, vectors.cols(), slot));
     const MatrixView<float> batch_vectors = SlotVectors(slot, vectors.cols());
-    AKIN_TRY(backend_->Embed(slot.batch(), params, TeamMember{}, *slot.session, batch_vectors));
-    return ScatterVectors(batch, batch_vectors, vectors);
+    const RaggedBatch tokens = slot.batch();
+    AKIN_TRY(network_.Compute({tokens, slot.segments}, TeamMember{}, *slot.session, batch_vectors));
+    return ScatterVectors(batch, batch_vectors, params.normalize, vectors);
   };
   const auto work = [&](const TeamMember&) {
     const ScopedFlushDenormals flush_denormals;
@@ -168,7 +183,8 @@ Status Embedder::Impl::ComputeApart(const TokenizedTexts& texts, std::span<const
 }
 
 Status Embedder::Impl::ComputeTogether(const TokenizedTexts& texts, std::span<const Batch> plan,
-                                       const EmbedParams& params, MatrixView<float> vectors) const {
+                                       const VectorParams& params,
+                                       MatrixView<float> vectors) const {
   std::optional<engine::SessionPool::Lease> slot;
   // Both written by the member of rank 0: `prepared` before the team meets, `status` after it has
   // parted.
@@ -178,8 +194,8 @@ Status Embedder::Impl::ComputeTogether(const TokenizedTexts& texts, std::span<co
   const auto prepare = [&](const Batch& batch) noexcept {
     try {
       if (!slot) slot.emplace(sessions_);
-      FillSlot(texts, batch, vectors.cols(), **slot);
-      prepared = true;
+      status = FillSlot(texts, batch, params.excluded_tokens, vectors.cols(), **slot);
+      prepared = status.has_value();
     } catch (const std::bad_alloc&) {
       prepared = false;
       status = OutOfMemory();
@@ -187,7 +203,8 @@ Status Embedder::Impl::ComputeTogether(const TokenizedTexts& texts, std::span<co
   };
   const auto finish = [&](const Batch& batch, Status computed) noexcept {
     try {
-      status = computed ? ScatterVectors(batch, SlotVectors(**slot, vectors.cols()), vectors)
+      status = computed ? ScatterVectors(batch, SlotVectors(**slot, vectors.cols()),
+                                         params.normalize, vectors)
                         : std::move(computed);
     } catch (const std::bad_alloc&) {
       status = OutOfMemory();
@@ -199,8 +216,9 @@ Status Embedder::Impl::ComputeTogether(const TokenizedTexts& texts, std::span<co
       if (member.rank == 0) prepare(batch);
       member.Meet();
       if (!prepared) break;
-      Status computed = backend_->Embed((*slot)->batch(), params, member, *(*slot)->session,
-                                        SlotVectors(**slot, vectors.cols()));
+      const RaggedBatch tokens = (*slot)->batch();
+      Status computed = network_.Compute({tokens, (*slot)->segments}, member, *(*slot)->session,
+                                         SlotVectors(**slot, vectors.cols()));
       member.Meet();
       if (member.rank == 0 && status) finish(batch, std::move(computed));
     }
@@ -208,9 +226,21 @@ Status Embedder::Impl::ComputeTogether(const TokenizedTexts& texts, std::span<co
   };
   const size_t num_tokens = static_cast<size_t>(
       std::accumulate(texts.lengths().begin(), texts.lengths().end(), int64_t{0}));
-  const bool worth_a_team = static_cast<double>(num_tokens) * flops_per_token_ >= kLeastTeamFlops;
+  const bool worth_a_team =
+      static_cast<double>(num_tokens) * network_.info().flops_per_token >= kLeastTeamFlops;
   pool_.Run(worth_a_team ? info_.num_threads : 1, work);
   return status;
+}
+
+Result<size_t> Embedder::Impl::ExcludedTokens(std::string_view prompt) const {
+  if (prompt.empty() || !network_.pipeline().excludes_prompt()) return size_t{0};
+  tokenizer::Scratch scratch;
+  AKIN_TRY_ASSIGN(const Encoding encoding,
+                  tokenizer_->Encode(
+                      prompt, {.max_tokens = info_.max_positions, .with_offsets = true}, scratch));
+  // An end token that the tokenizer adds stands behind the text, not behind the prompt.
+  const bool ends = !encoding.ids.empty() && encoding.special_tokens_mask.back() != 0;
+  return encoding.ids.size() - (ends ? 1 : 0);
 }
 
 Status Embedder::Impl::Health() const {

@@ -1,4 +1,4 @@
-// Embedder = tokenizer + batching + one backend, and the threads on which they meet.
+// Embedder = tokenizer + batching + one network, and the threads on which they meet.
 #pragma once
 
 #include <memory>
@@ -9,9 +9,9 @@
 
 #include "akin/embedder.h"
 
-#include "backends/backend.h"
 #include "batching/batch_plan.h"
 #include "engine/load_model.h"
+#include "engine/network.h"
 #include "engine/session_pool.h"
 #include "engine/tokenized_texts.h"
 #include "engine/worker_pool.h"
@@ -30,23 +30,30 @@ class Embedder::Impl {
   void set_load_ms(double load_ms) { info_.load_ms = load_ms; }
 
  private:
+  // How vectors are made, for all texts of a call.
+  struct VectorParams {
+    size_t excluded_tokens = 0;  // Of each sequence, from its start.
+    bool normalize = false;
+  };
+
   Result<engine::TokenizedTexts> Tokenize(std::span<const std::string_view> texts,
                                           const EmbedOptions& options) const;
-  Status Compute(const engine::TokenizedTexts& texts, bool normalize,
+  Status Compute(const engine::TokenizedTexts& texts, const VectorParams& params,
                  MatrixView<float> vectors) const;
+  // How many of a text's first tokens take no part in its vector, when `prompt` is put in front.
+  Result<size_t> ExcludedTokens(std::string_view prompt) const;
   // Throughput: every thread takes batches of its own.
   Status ComputeApart(const engine::TokenizedTexts& texts, std::span<const batching::Batch> plan,
-                      const backends::EmbedParams& params, MatrixView<float> vectors) const;
+                      const VectorParams& params, MatrixView<float> vectors) const;
   // Latency: all threads share each batch.
   Status ComputeTogether(const engine::TokenizedTexts& texts, std::span<const batching::Batch> plan,
-                         const backends::EmbedParams& params, MatrixView<float> vectors) const;
+                         const VectorParams& params, MatrixView<float> vectors) const;
 
   ModelInfo info_;
   std::string prompt_;  // Put in front of every text.
   std::optional<TruncationSide> truncation_side_;
   std::unique_ptr<const tokenizer::Pipeline> tokenizer_;
-  std::unique_ptr<const backends::Backend> backend_;
-  double flops_per_token_;
+  engine::Network network_;
   engine::SessionPool sessions_;
   engine::WorkerPool pool_;
 };

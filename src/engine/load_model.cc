@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <utility>
+#include <variant>
 
 #include "akin/system.h"
 
@@ -17,6 +18,8 @@
 
 namespace akin::engine {
 namespace {
+
+using backends::RowKind;
 
 // Large enough that reading the weights once a batch costs little beside the products, small enough
 // that a batch's states stay in the L2 and L3 caches (docs/performance.md has the measurement).
@@ -58,11 +61,62 @@ Status CheckIdsFitTables(const tokenizer::Pipeline& tokenizer, const model::Mode
   return {};
 }
 
-std::string JoinNames(std::span<const model::PoolingMode> modes) {
+// What is left to do of `modules` on a backend's rows.
+std::span<const model::Module> ModulesBehind(RowKind rows, std::span<const model::Module> modules) {
+  switch (rows) {
+    case RowKind::kTokenStates: return modules;
+    case RowKind::kPooled: {
+      const auto pooling = std::ranges::find_if(
+          modules, [](const auto& m) { return std::holds_alternative<model::Pooling>(m); });
+      return pooling == modules.end() ? modules : std::span(pooling + 1, modules.end());
+    }
+    case RowKind::kVectors:
+    case RowKind::kLogits: return {};
+  }
+  return modules;
+}
+
+// "cls+mean"; empty for a model that pools by itself or not at all.
+std::string PoolingNames(std::span<const model::Module> modules) {
   std::string names;
-  for (const model::PoolingMode mode : modes)
-    names += StrCat(names.empty() ? "" : "+", model::PoolingModeName(mode));
+  for (const model::Module& module : modules) {
+    const auto* pooling = std::get_if<model::Pooling>(&module);
+    if (pooling == nullptr) continue;
+    for (const model::PoolingMode mode : pooling->modes)
+      names += StrCat(names.empty() ? "" : "+", model::PoolingModeName(mode));
+  }
   return names;
+}
+
+// Backend and modules, joined.
+Result<Network> MakeNetwork(std::unique_ptr<backends::Backend> backend,
+                            std::span<const model::Module> modules) {
+  const backends::BackendInfo info = backend->Info();
+  AKIN_TRY_ASSIGN(pooling::Pipeline pipeline,
+                  pooling::Pipeline::Make(ModulesBehind(info.rows, modules),
+                                          {.width = static_cast<size_t>(info.width),
+                                           .per_token = info.rows == RowKind::kTokenStates}));
+  return Network(std::move(backend), std::move(pipeline));
+}
+
+// In the precision that was asked for, or in the fastest that the gate lets pass.
+Result<GateResult> LoadNetwork(const LoadOptions& options, const GateInput& input) {
+  if (options.precision == Precision::kAuto) return LoadWithinGate(input);
+  AKIN_TRY_ASSIGN(Network network, input.load(options.precision));
+  return GateResult{std::move(network), "requested"};
+}
+
+Result<std::unique_ptr<const tokenizer::Pipeline>> LoadTokenizer(
+    const model::ModelDirectory& directory, const model::ModelConfig& config, int max_tokens) {
+  AKIN_TRY_ASSIGN(const std::string json, directory.ReadFile("tokenizer.json", kMaxTokenizerBytes));
+  AKIN_TRY_ASSIGN(auto tokenizer, tokenizer::Pipeline::Load(json, "tokenizer.json"));
+  AKIN_TRY(CheckIdsFitTables(*tokenizer, config));
+  if (max_tokens < tokenizer->num_special_tokens()) {
+    return InvalidModel("max_seq_length is ", max_tokens, ", fewer than the ",
+                        tokenizer->num_special_tokens(),
+                        " special tokens that tokenizer.json adds to every text");
+  }
+  return tokenizer;
 }
 
 }  // namespace
@@ -76,41 +130,23 @@ Result<LoadedModel> LoadModel(std::string_view model, const LoadOptions& options
   AKIN_TRY_ASSIGN(const model::ModelConfig config, model::LoadModelConfig(directory));
   AKIN_TRY_ASSIGN(const model::SentenceModules modules,
                   model::LoadSentenceModules(directory, config));
-
-  LoadedModel loaded;
-  AKIN_TRY_ASSIGN(const std::string tokenizer_json,
-                  directory.ReadFile("tokenizer.json", kMaxTokenizerBytes));
-  AKIN_TRY_ASSIGN(loaded.tokenizer, tokenizer::Pipeline::Load(tokenizer_json, "tokenizer.json"));
-  AKIN_TRY(CheckIdsFitTables(*loaded.tokenizer, config));
-  if (modules.max_tokens < loaded.tokenizer->num_special_tokens()) {
-    return InvalidModel("max_seq_length is ", modules.max_tokens, ", fewer than the ",
-                        loaded.tokenizer->num_special_tokens(),
-                        " special tokens that tokenizer.json adds to every text");
-  }
-  const auto load = [&](Precision precision) -> Result<std::unique_ptr<backends::Backend>> {
+  AKIN_TRY_ASSIGN(auto tokenizer, LoadTokenizer(directory, config, modules.max_tokens));
+  const auto load = [&](Precision precision) -> Result<Network> {
     AKIN_TRY_ASSIGN(const kernels::Kernels kernels, kernels::SelectKernels(isa.isa, precision));
-    return backends::LoadNativeBackend(directory, config, modules, kernels);
+    AKIN_TRY_ASSIGN(auto backend, backends::LoadNativeBackend(directory, config, kernels));
+    return MakeNetwork(std::move(backend), modules.modules);
   };
-  std::string precision_reason = "requested";
-  if (options.precision == Precision::kAuto) {
-    AKIN_TRY_ASSIGN(GateResult gate, LoadWithinGate({.directory = directory,
-                                                     .tokenizer = *loaded.tokenizer,
-                                                     .max_tokens = modules.max_tokens,
-                                                     .isa = isa.isa,
-                                                     .load = load}));
-    loaded.backend = std::move(gate.backend);
-    precision_reason = std::move(gate.reason);
-  } else {
-    AKIN_TRY_ASSIGN(loaded.backend, load(options.precision));
-  }
-
-  const backends::BackendInfo backend = loaded.backend->Info();
-  loaded.prompt = modules.default_prompt;
-  loaded.truncation_side = modules.truncation_side;
-  loaded.info = {.model = directory.name(),
+  AKIN_TRY_ASSIGN(GateResult gate, LoadNetwork(options, {.directory = directory,
+                                                         .tokenizer = *tokenizer,
+                                                         .max_tokens = modules.max_tokens,
+                                                         .isa = isa.isa,
+                                                         .load = load}));
+  const backends::BackendInfo& backend = gate.network.info();
+  const pooling::Pipeline& pipeline = gate.network.pipeline();
+  ModelInfo info{.model = directory.name(),
                  .path = path,
                  .architecture = config.model_type,
-                 .dimension = backend.dimension,
+                 .dimension = static_cast<int>(pipeline.dimension()),
                  .max_tokens = modules.max_tokens,
                  .max_positions = backend.max_positions,
                  .num_layers = config.num_hidden_layers,
@@ -118,16 +154,20 @@ Result<LoadedModel> LoadModel(std::string_view model, const LoadOptions& options
                  .num_heads = config.num_attention_heads,
                  .vocab_size = config.vocab_size,
                  .num_parameters = backend.num_parameters,
-                 .pooling = JoinNames(modules.pooling),
-                 .normalize = modules.normalize,
+                 .pooling = PoolingNames(modules.modules),
+                 .normalize = pipeline.normalizes(),
                  .backend = backend.name,
                  .precision = backend.precision,
-                 .precision_reason = precision_reason,
+                 .precision_reason = std::move(gate.reason),
                  .isa = backend.isa,
                  .num_threads = num_threads,
                  .batch_tokens = batch_tokens,
                  .batch_invariant = backend.batch_invariant};
-  return loaded;
+  return LoadedModel{.info = std::move(info),
+                     .prompt = modules.default_prompt,
+                     .truncation_side = modules.truncation_side,
+                     .tokenizer = std::move(tokenizer),
+                     .network = std::move(gate.network)};
 }
 
 }  // namespace akin::engine

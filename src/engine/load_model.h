@@ -10,7 +10,7 @@
 #include "akin/options.h"
 #include "akin/result.h"
 
-#include "backends/backend.h"
+#include "engine/network.h"
 #include "tokenizer/pipeline.h"
 
 namespace akin::engine {
@@ -20,7 +20,7 @@ struct LoadedModel {
   std::string prompt;  // Put in front of every text.
   std::optional<TruncationSide> truncation_side;
   std::unique_ptr<const tokenizer::Pipeline> tokenizer;
-  std::unique_ptr<const backends::Backend> backend;
+  Network network;
 };
 
 // Errors: those of Embedder::Load.

@@ -12,6 +12,7 @@
 #include "base/strings.h"
 #include "engine/gate_record.h"
 #include "kernels/kernels.h"
+#include "pooling/pooling.h"
 
 namespace akin::engine {
 namespace {
@@ -50,26 +51,31 @@ constexpr std::string_view kTexts[] = {
 // The texts' vectors [texts, dimension].
 class GateVectors {
  public:
-  static Result<GateVectors> Compute(const GateInput& input, const backends::Backend& backend) {
+  static Result<GateVectors> Compute(const GateInput& input, const Network& network) {
     GateVectors vectors;
     std::vector<int32_t> ids, types, cu_seqlens{0};
+    std::vector<pooling::Segment> segments;
     tokenizer::Scratch scratch;
-    const int limit = std::min(input.max_tokens, backend.Info().max_positions);
+    const int limit = std::min(input.max_tokens, network.info().max_positions);
     for (const std::string_view text : kTexts) {
       int32_t truncated = 0;
       AKIN_TRY(
           input.tokenizer.Encode(text, {.max_tokens = limit}, scratch, ids, &types, truncated));
-      const int32_t end = static_cast<int32_t>(ids.size());
-      if (end > cu_seqlens.back()) cu_seqlens.push_back(end);  // A text may have no token.
+      const int32_t begin = cu_seqlens.back(), end = static_cast<int32_t>(ids.size());
+      if (begin == end) continue;  // A text may have no token.
+      segments.push_back(
+          {.begin = static_cast<size_t>(begin), .length = static_cast<size_t>(end - begin)});
+      cu_seqlens.push_back(end);
     }
     const RaggedBatch batch{ids, types, cu_seqlens};
-    vectors.dimension_ = static_cast<size_t>(backend.Info().dimension);
-    vectors.values_.resize(batch.num_sequences() * vectors.dimension_);
-    if (batch.num_tokens() == 0) return vectors;
-    const std::unique_ptr<backends::Session> session = backend.NewSession(batch.num_tokens(), 1);
+    vectors.dimension_ = network.pipeline().dimension();
+    vectors.values_.resize(segments.size() * vectors.dimension_);
+    if (segments.empty()) return vectors;
+    const auto session = network.NewSession(batch.num_tokens(), 1);
     const ScopedFlushDenormals flush_denormals;
-    AKIN_TRY(backend.Embed(batch, {.normalize = true}, {}, *session,
-                           {vectors.values_.data(), batch.num_sequences(), vectors.dimension_}));
+    const MatrixView<float> rows(vectors.values_.data(), segments.size(), vectors.dimension_);
+    AKIN_TRY(network.Compute({batch, segments}, {}, *session, rows));
+    for (size_t i = 0; i < rows.rows(); ++i) pooling::Normalize(rows.row(i));
     return vectors;
   }
 
@@ -121,26 +127,26 @@ std::optional<Precision> Decide(std::span<const Precision> candidates,
 Result<GateResult> LoadWithinGate(const GateInput& input) {
   const std::vector<Precision> candidates = kernels::FasterThanF32(input.isa);
   if (candidates.empty()) {
-    AKIN_TRY_ASSIGN(auto backend, input.load(Precision::kF32));
-    return GateResult{std::move(backend), "nothing is faster on this instruction set"};
+    AKIN_TRY_ASSIGN(Network network, input.load(Precision::kF32));
+    return GateResult{std::move(network), "nothing is faster on this instruction set"};
   }
   const GateRecord record(input.directory, input.isa);
   GateRecord::Cosines cosines = record.Read();
   if (const auto known = Decide(candidates, cosines)) {
-    AKIN_TRY_ASSIGN(auto backend, input.load(*known));
-    return GateResult{std::move(backend), Describe(cosines)};
+    AKIN_TRY_ASSIGN(Network network, input.load(*known));
+    return GateResult{std::move(network), Describe(cosines)};
   }
 
-  AKIN_TRY_ASSIGN(auto reference, input.load(Precision::kF32));
-  AKIN_TRY_ASSIGN(const GateVectors expected, GateVectors::Compute(input, *reference));
+  AKIN_TRY_ASSIGN(Network reference, input.load(Precision::kF32));
+  AKIN_TRY_ASSIGN(const GateVectors expected, GateVectors::Compute(input, reference));
   cosines.clear();
   for (const Precision candidate : candidates) {
-    AKIN_TRY_ASSIGN(auto backend, input.load(candidate));
-    AKIN_TRY_ASSIGN(const GateVectors vectors, GateVectors::Compute(input, *backend));
+    AKIN_TRY_ASSIGN(Network network, input.load(candidate));
+    AKIN_TRY_ASSIGN(const GateVectors vectors, GateVectors::Compute(input, network));
     cosines.push_back({candidate, vectors.LeastCosine(expected)});
     if (!WithinGate(cosines.back().cosine)) continue;
     record.Write(cosines);
-    return GateResult{std::move(backend), Describe(cosines)};
+    return GateResult{std::move(network), Describe(cosines)};
   }
   record.Write(cosines);
   return GateResult{std::move(reference), Describe(cosines)};

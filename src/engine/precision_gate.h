@@ -13,7 +13,7 @@
 #include "akin/options.h"
 #include "akin/result.h"
 
-#include "backends/backend.h"
+#include "engine/network.h"
 #include "model/model_directory.h"
 #include "tokenizer/pipeline.h"
 
@@ -28,11 +28,11 @@ struct GateInput {
   int max_tokens = 0;
   Isa isa = Isa::kScalar;  // Chosen already, not kAuto.
   // Loads the model in a precision.
-  std::function<Result<std::unique_ptr<backends::Backend>>(Precision precision)> load;
+  std::function<Result<Network>(Precision precision)> load;
 };
 
 struct GateResult {
-  std::unique_ptr<backends::Backend> backend;
+  Network network;
   std::string reason;  // "int8 0.99891 is below 0.9995, bf16 0.99996 is not"
 };
 

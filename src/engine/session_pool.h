@@ -7,18 +7,19 @@
 
 #include "akin/matrix_view.h"
 
-#include "backends/backend.h"
+#include "engine/network.h"
 
 namespace akin::engine {
 
-// What one team needs to compute a batch: the backend's session and the batch's own arrays, all
+// What one team needs to compute a batch: the network's session and the batch's own arrays, all
 // reused.
 struct BatchSlot {
-  std::unique_ptr<backends::Session> session;
+  std::unique_ptr<Network::Session> session;
   std::vector<int32_t> input_ids;
   std::vector<int32_t> token_type_ids;
   std::vector<int32_t> cu_seqlens;
-  std::vector<float> vectors;  // [num_sequences, dimension]
+  std::vector<pooling::Segment> segments;  // One a sequence.
+  std::vector<float> vectors;              // [num_segments, dimension]
 
   RaggedBatch batch() const { return {input_ids, token_type_ids, cu_seqlens}; }
 };
@@ -27,8 +28,8 @@ struct BatchSlot {
 class SessionPool {
  public:
   // Makes the first slot; the others are made when batches first meet.
-  SessionPool(const backends::Backend& backend, size_t count, size_t max_tokens, size_t team_size)
-      : backend_(backend), max_tokens_(max_tokens), team_size_(team_size) {
+  SessionPool(const Network& network, size_t count, size_t max_tokens, size_t team_size)
+      : network_(network), max_tokens_(max_tokens), team_size_(team_size) {
     slots_.reserve(count);
     slots_.push_back(NewSlot());
   }
@@ -52,7 +53,7 @@ class SessionPool {
  private:
   std::unique_ptr<BatchSlot> NewSlot() const {
     auto slot = std::make_unique<BatchSlot>();
-    slot->session = backend_.NewSession(max_tokens_, team_size_);
+    slot->session = network_.NewSession(max_tokens_, team_size_);
     return slot;
   }
   // The worker pool lets no more bodies run than there is room for slots.
@@ -72,7 +73,7 @@ class SessionPool {
     slots_.push_back(std::move(slot));  // Reserved for all of them: no allocation.
   }
 
-  const backends::Backend& backend_;
+  const Network& network_;
   const size_t max_tokens_;
   const size_t team_size_;
   mutable std::mutex mutex_;

@@ -34,7 +34,7 @@ constexpr std::string_view kOtherModules[] = {
     "SpladePooling", "MLMTransformer"};
 
 // One row of modules.json.
-struct Module {
+struct ModuleRow {
   std::string type;  // Without the package: "Pooling".
   std::string path;  // Folder, relative to the model folder; empty: the model folder itself.
 };
@@ -52,9 +52,9 @@ Result<std::string> ModuleType(JsonValue type) {
   return std::string(name);
 }
 
-Result<Module> ReadModule(JsonValue row, const ModelDirectory& directory) {
+Result<ModuleRow> ReadModule(JsonValue row, const ModelDirectory& directory) {
   AKIN_TRY(row.AsObject());
-  Module module;
+  ModuleRow module;
   AKIN_TRY_ASSIGN(const JsonValue type, row.Get("type"));
   AKIN_TRY_ASSIGN(module.type, ModuleType(type));
   AKIN_TRY_ASSIGN(const JsonValue path, row.Get("path"));
@@ -74,28 +74,23 @@ Result<Module> ReadModule(JsonValue row, const ModelDirectory& directory) {
   return module;
 }
 
-Result<std::vector<Module>> ReadModules(const ModelDirectory& directory) {
+Result<std::vector<ModuleRow>> ReadModules(const ModelDirectory& directory) {
   AKIN_TRY_ASSIGN(const formats::JsonDocument document, directory.ReadJson("modules.json"));
   AKIN_TRY_ASSIGN(const auto rows, document.root().AsArray());
-  std::vector<Module> modules;
+  std::vector<ModuleRow> modules;
   for (const JsonValue row : rows) {
-    AKIN_TRY_ASSIGN(Module module, ReadModule(row, directory));
+    AKIN_TRY_ASSIGN(ModuleRow module, ReadModule(row, directory));
     modules.push_back(std::move(module));
   }
   return modules;
 }
 
-// Transformer, Pooling and perhaps Normalize: what a BERT embedding model is made of.
-Status CheckOrder(std::span<const Module> modules) {
-  constexpr std::string_view kExpected[] = {"Transformer", "Pooling", "Normalize"};
-  const bool as_expected =
-      modules.size() >= 2 && modules.size() <= 3 &&
-      std::ranges::equal(modules, std::span(kExpected).first(modules.size()), {}, &Module::type);
-  if (!as_expected) {
-    std::string found;
-    for (const Module& module : modules) found += StrCat(found.empty() ? "" : ", ", module.type);
-    return UnsupportedModel("modules.json: the modules are [", found,
-                            "]; supported: Transformer, Pooling and optionally Normalize");
+// The transformer comes first and is the model folder's own.
+Status CheckTransformer(std::span<const ModuleRow> modules) {
+  if (modules.empty() || modules[0].type != "Transformer") {
+    return UnsupportedModel("modules.json: the first module is ",
+                            modules.empty() ? "missing" : modules[0].type,
+                            "; supported: Transformer");
   }
   if (!modules[0].path.empty()) {
     return UnsupportedModel("modules.json: the Transformer is in folder '", modules[0].path,
@@ -139,39 +134,35 @@ Result<std::vector<PoolingMode>> ReadPoolingFlags(JsonValue root) {
   return modes;
 }
 
-struct PoolingConfig {
-  PoolingMode mode;
-  bool include_prompt = true;
-};
-
-Result<PoolingConfig> ReadPooling(const ModelDirectory& directory, const std::string& folder,
-                                  int hidden_size) {
+Result<Pooling> ReadPooling(const ModelDirectory& directory, const std::string& folder) {
   AKIN_TRY_ASSIGN(const formats::JsonDocument document,
                   directory.ReadJson(folder + "/config.json"));
   const JsonValue root = document.root();
   AKIN_TRY(root.AsObject());
+  Pooling pooling{.folder = folder};
   for (const std::string_view key : {"word_embedding_dimension", "embedding_dimension"}) {
     const auto dimension = root.Find(key);
     if (!dimension) continue;
-    AKIN_TRY_ASSIGN(const int64_t size, dimension->AsInt());
-    if (size != hidden_size) {
-      return InvalidModel(dimension->Where(), " is ", size, ", config.json says hidden_size ",
-                          hidden_size);
-    }
+    AKIN_TRY_ASSIGN(const int64_t size, dimension->AsIntIn(1, INT32_MAX));
+    pooling.dimension = static_cast<int>(size);
   }
   const auto names = root.Find("pooling_mode");
-  AKIN_TRY_ASSIGN(const std::vector<PoolingMode> modes,
-                  names ? ReadPoolingNames(*names) : ReadPoolingFlags(root));
-  if (modes.empty()) return InvalidModel(root.Where(), ": no pooling mode is true");
-  if (modes.size() > 1) {
-    return UnsupportedModel(root.Where(), ": ", modes.size(),
-                            " pooling modes are to be joined; supported: one");
-  }
-  PoolingConfig pooling{.mode = modes.front()};
+  AKIN_TRY_ASSIGN(pooling.modes, names ? ReadPoolingNames(*names) : ReadPoolingFlags(root));
+  if (pooling.modes.empty()) return InvalidModel(root.Where(), ": no pooling mode is true");
   if (const auto include = root.Find("include_prompt")) {
     AKIN_TRY_ASSIGN(pooling.include_prompt, include->AsBool());
   }
   return pooling;
+}
+
+Result<Module> LoadModule(const ModelDirectory& directory, const ModuleRow& row) {
+  if (row.type == "Normalize") return Module(Normalize{row.path});
+  if (row.type == "Pooling") {
+    AKIN_TRY_ASSIGN(Pooling pooling, ReadPooling(directory, row.path));
+    return Module(std::move(pooling));
+  }
+  return UnsupportedModel("modules.json: a second ", row.type, " in folder '", row.path,
+                          "'; supported: one, the first module");
 }
 
 // The prompt that default_prompt_name names; empty for none.
@@ -254,24 +245,20 @@ std::string_view PoolingModeName(PoolingMode mode) {
 
 Result<SentenceModules> LoadSentenceModules(const ModelDirectory& directory,
                                             const ModelConfig& config) {
-  SentenceModules result{.pooling = {PoolingMode::kMean}};
+  SentenceModules result;
   AKIN_TRY(ReadTransformerConfig(directory, config.max_position_embeddings, result));
   AKIN_TRY_ASSIGN(result.default_prompt, ReadDefaultPrompt(directory));
-  // A bare transformers folder: sentence-transformers gives it mean pooling and no normalization.
-  if (!directory.Exists("modules.json")) return result;
-
-  AKIN_TRY_ASSIGN(const std::vector<Module> modules, ReadModules(directory));
-  AKIN_TRY(CheckOrder(modules));
-  AKIN_TRY_ASSIGN(const PoolingConfig pooling,
-                  ReadPooling(directory, modules[1].path, config.hidden_size));
-  if (!pooling.include_prompt && !result.default_prompt.empty()) {
-    return UnsupportedModel(
-        modules[1].path,
-        "/config.json: \"include_prompt\" is false and there is a default prompt, which is not "
-        "supported yet");
+  if (!directory.Exists("modules.json")) {
+    // A bare transformers folder: sentence-transformers gives it mean pooling and no normalization.
+    result.modules.push_back(Pooling{.modes = {PoolingMode::kMean}});
+    return result;
   }
-  result.pooling = {pooling.mode};
-  result.normalize = modules.size() == 3;
+  AKIN_TRY_ASSIGN(const std::vector<ModuleRow> rows, ReadModules(directory));
+  AKIN_TRY(CheckTransformer(rows));
+  for (const ModuleRow& row : std::span(rows).subspan(1)) {
+    AKIN_TRY_ASSIGN(Module module, LoadModule(directory, row));
+    result.modules.push_back(std::move(module));
+  }
   return result;
 }
 

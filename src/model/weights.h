@@ -4,33 +4,17 @@
 
 #include <cstdint>
 #include <memory>
-#include <span>
-#include <string>
 #include <vector>
 
 #include "akin/result.h"
 
 #include "model/model_config.h"
+#include "model/tensor.h"
 
 namespace akin::model {
 
 class ModelDirectory;
-
-enum class DataType { kF32, kF16, kBf16 };
-
-// A tensor in a mapped file, row-major; its bytes may be unaligned and are valid as long as
-// ModelWeights lives.
-struct Tensor {
-  std::string name;
-  DataType dtype = DataType::kF32;
-  std::vector<int64_t> shape;
-  std::span<const std::byte> bytes;
-
-  int64_t num_elements() const;
-};
-
-// Converts `count` elements from `first` on to f32 (exact for F16 and BF16).
-void ReadF32(const Tensor& tensor, int64_t first, std::span<float> out);
+class TensorIndex;
 
 struct Linear {
   Tensor weight;  // [out, in]
@@ -59,16 +43,15 @@ struct ModelWeights {
   std::vector<LayerWeights> layers;
   int64_t num_parameters = 0;
 
-  // Keeps the mapped files alive.
-  std::shared_ptr<const void> files;
+  // Keeps the bytes of the tensors alive.
+  std::shared_ptr<const void> tensors;
 };
 
-// Errors: ModelNotFound (no weights), InvalidModel (a tensor missing, of the wrong shape or type),
-// UnsupportedModel (only a pickle).
+// The tensors of the folder's files. Errors: as TensorIndex::Open's, and as below.
 Result<ModelWeights> LoadWeights(const ModelDirectory& directory, const ModelConfig& config);
 
-// Tells the system that the pages of `tensor` are not needed soon; reading them again works and
-// costs a page fault.
-void DropPages(const Tensor& tensor);
+// Errors: InvalidModel (a tensor missing or of the wrong shape), UnsupportedModel (of a type that
+// is not converted).
+Result<ModelWeights> LoadWeights(const TensorIndex& tensors, const ModelConfig& config);
 
 }  // namespace akin::model

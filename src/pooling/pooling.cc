@@ -23,12 +23,15 @@ void ScaledSum(MatrixView<const float> states, float factor, std::span<float> ve
   Scale(factor, vector);
 }
 
-// Weights grow with the position: 1, 2, 3, ... (Muennighoff, "SGPT", 2022).
-void WeightedMean(MatrixView<const float> states, std::span<float> vector) {
+// Weights grow with the position: 1, 2, 3, ... (Muennighoff, "SGPT", 2022). What is left out in
+// front keeps its places.
+void WeightedMean(MatrixView<const float> states, size_t first_position, std::span<float> vector) {
   std::fill(vector.begin(), vector.end(), 0.0f);
-  for (size_t i = 0; i < states.rows(); ++i) Add(states.row(i), static_cast<float>(i + 1), vector);
+  const float first = static_cast<float>(first_position);
+  for (size_t i = 0; i < states.rows(); ++i)
+    Add(states.row(i), first + static_cast<float>(i + 1), vector);
   const float rows = static_cast<float>(states.rows());
-  Scale(1.0f / (rows * (rows + 1.0f) / 2.0f), vector);
+  Scale(1.0f / (rows * first + rows * (rows + 1.0f) / 2.0f), vector);
 }
 
 void Max(MatrixView<const float> states, std::span<float> vector) {
@@ -41,14 +44,15 @@ void Max(MatrixView<const float> states, std::span<float> vector) {
   }
 }
 
-void PoolOne(PoolingMode mode, MatrixView<const float> states, std::span<float> vector) {
+void PoolOne(PoolingMode mode, MatrixView<const float> states, size_t first_position,
+             std::span<float> vector) {
   const float length = static_cast<float>(states.rows());
   switch (mode) {
     case PoolingMode::kCls: std::ranges::copy(states.row(0), vector.begin()); return;
     case PoolingMode::kMax: Max(states, vector); return;
     case PoolingMode::kMean: ScaledSum(states, 1.0f / length, vector); return;
     case PoolingMode::kMeanSqrtLen: ScaledSum(states, 1.0f / std::sqrt(length), vector); return;
-    case PoolingMode::kWeightedMean: WeightedMean(states, vector); return;
+    case PoolingMode::kWeightedMean: WeightedMean(states, first_position, vector); return;
     case PoolingMode::kLastToken:
       std::ranges::copy(states.row(states.rows() - 1), vector.begin());
       return;
@@ -57,10 +61,10 @@ void PoolOne(PoolingMode mode, MatrixView<const float> states, std::span<float> 
 
 }  // namespace
 
-void Pool(std::span<const PoolingMode> modes, MatrixView<const float> states,
+void Pool(std::span<const PoolingMode> modes, MatrixView<const float> states, size_t first_position,
           std::span<float> vector) {
   for (size_t i = 0; i < modes.size(); ++i) {
-    PoolOne(modes[i], states, vector.subspan(i * states.cols(), states.cols()));
+    PoolOne(modes[i], states, first_position, vector.subspan(i * states.cols(), states.cols()));
   }
 }
 

@@ -1,8 +1,8 @@
-// Token states -> sentence vector, as sentence-transformers' modules define it.
+// Token states -> sentence vector, as sentence-transformers' Pooling defines it.
 #pragma once
 
+#include <cstddef>
 #include <span>
-#include <vector>
 
 #include "akin/matrix_view.h"
 
@@ -10,10 +10,11 @@
 
 namespace akin::pooling {
 
-// Pools the states of one sequence, `states` [length, hidden_size], length >= 1, by each mode in
-// turn into `vector` [modes * hidden_size].
+// Pools the states of one segment, `states` [length, hidden_size], length >= 1, by each mode in
+// turn into `vector` [modes * hidden_size]. `first_position` is the first one's place in its text,
+// from 0: what weightedmean counts from.
 void Pool(std::span<const model::PoolingMode> modes, MatrixView<const float> states,
-          std::span<float> vector);
+          size_t first_position, std::span<float> vector);
 
 // Scales `vector` to length 1; its norm is floored at 1e-12, so that zeros stay zeros.
 void Normalize(std::span<float> vector);

@@ -23,26 +23,41 @@ namespace fs = std::filesystem;
 // Gives each text a vector near (1, 0), as far from it as its precision is bad.
 class FakeBackend : public backends::Backend {
  public:
+  struct FakeSession : backends::Session {
+    std::vector<float> rows;
+  };
+
   explicit FakeBackend(double cosine) : cosine_(cosine) {}
-  backends::BackendInfo Info() const override { return {.dimension = 2, .max_positions = 64}; }
-  std::unique_ptr<backends::Session> NewSession(size_t, size_t) const override {
-    return std::make_unique<backends::Session>();
+  backends::BackendInfo Info() const override {
+    return {.precision = std::to_string(cosine_),
+            .rows = backends::RowKind::kVectors,
+            .width = 2,
+            .max_positions = 64};
   }
-  double cosine() const { return cosine_; }
-  Status Embed(const RaggedBatch& batch, const backends::EmbedParams&, const TeamMember&,
-               backends::Session&, MatrixView<float> vectors) const override {
+  std::unique_ptr<backends::Session> NewSession(size_t, size_t) const override {
+    return std::make_unique<FakeSession>();
+  }
+  Result<MatrixView<const float>> Compute(const RaggedBatch& batch, const TeamMember&,
+                                          backends::Session& session) const override {
+    std::vector<float>& rows = static_cast<FakeSession&>(session).rows;
+    rows.clear();
     for (size_t i = 0; i < batch.num_sequences(); ++i) {
       // One text is worse than the others: it decides.
       const double cosine = i == 5 ? cosine_ : 1.0;
-      vectors(i, 0) = static_cast<float>(cosine);
-      vectors(i, 1) = static_cast<float>(std::sqrt(1.0 - cosine * cosine));
+      rows.push_back(static_cast<float>(cosine));
+      rows.push_back(static_cast<float>(std::sqrt(1.0 - cosine * cosine)));
     }
-    return {};
+    return MatrixView<const float>(rows.data(), batch.num_sequences(), 2);
   }
 
  private:
   double cosine_;
 };
+
+Network MakeFakeNetwork(double cosine) {
+  return Network(std::make_unique<FakeBackend>(cosine),
+                 pooling::Pipeline::Make({}, {.width = 2, .per_token = false}).value());
+}
 
 class PrecisionGate : public testing::Test {
  protected:
@@ -59,12 +74,12 @@ class PrecisionGate : public testing::Test {
     const auto directory = model::ModelDirectory::Open(model_.path()).value();
     const auto tokenizer =
         tokenizer::Pipeline::Load(ReadAll(model_ / "tokenizer.json"), "t").value();
-    const auto load = [&](Precision precision) -> Result<std::unique_ptr<backends::Backend>> {
+    const auto load = [&](Precision precision) -> Result<Network> {
       ++loads_[precision];
       const double cosine = precision == Precision::kInt8   ? int8
                             : precision == Precision::kBf16 ? bf16
                                                             : 1.0;
-      return std::unique_ptr<backends::Backend>(std::make_unique<FakeBackend>(cosine));
+      return MakeFakeNetwork(cosine);
     };
     GateResult result = LoadWithinGate({.directory = directory,
                                         .tokenizer = *tokenizer,
@@ -74,10 +89,10 @@ class PrecisionGate : public testing::Test {
                             .value();
     reason_ = result.reason;
     // f32 is loaded first, as the reference; it is what is taken when no candidate was.
-    const auto* taken = static_cast<const FakeBackend*>(result.backend.get());
     for (const auto& [precision, cosine] :
          std::map<Precision, double>{{Precision::kInt8, int8}, {Precision::kBf16, bf16}}) {
-      if (taken->cosine() == cosine) return std::string(PrecisionName(precision));
+      if (result.network.info().precision == std::to_string(cosine))
+        return std::string(PrecisionName(precision));
     }
     return "f32";
   }

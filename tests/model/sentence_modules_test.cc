@@ -17,6 +17,20 @@ constexpr std::string_view kPoolingFile = "1_Pooling/config.json";
 constexpr std::string_view kTransformerFile = "sentence_bert_config.json";
 constexpr std::string_view kPromptsFile = "config_sentence_transformers.json";
 
+// "Pooling Normalize".
+std::string TypesOf(const SentenceModules& modules) {
+  std::string types;
+  for (const Module& module : modules.modules) {
+    types += types.empty() ? "" : " ";
+    types += std::holds_alternative<Pooling>(module) ? "Pooling" : "Normalize";
+  }
+  return types;
+}
+
+std::vector<PoolingMode> ModesOf(const SentenceModules& modules) {
+  return std::get<Pooling>(modules.modules[0]).modes;
+}
+
 class SentenceModulesTest : public ::testing::Test {
  protected:
   SentenceModulesTest() {
@@ -58,14 +72,14 @@ class SentenceModulesTest : public ::testing::Test {
 TEST_F(SentenceModulesTest, PoolingAndNormalizeAreTheFiles) {
   const auto modules = Load();
   ASSERT_TRUE(modules) << modules.error().message();
-  EXPECT_EQ(modules->pooling, std::vector{PoolingMode::kCls});
-  EXPECT_TRUE(modules->normalize);
+  EXPECT_EQ(TypesOf(*modules), "Pooling Normalize");
+  EXPECT_EQ(ModesOf(*modules), std::vector{PoolingMode::kCls});
   EXPECT_EQ(modules->default_prompt, "");
 }
 
 TEST_F(SentenceModulesTest, WithoutNormalizeNothingIsNormalized) {
   WriteModules({"Transformer", "Pooling"});
-  EXPECT_FALSE(Load()->normalize);
+  EXPECT_EQ(TypesOf(*Load()), "Pooling");
 }
 
 TEST_F(SentenceModulesTest, NewTypeNamesAreTheOldOnes) {
@@ -75,15 +89,15 @@ TEST_F(SentenceModulesTest, NewTypeNamesAreTheOldOnes) {
     {"path": "2_Normalize", "type": "sentence_transformers.sentence_transformer.modules.normalize.Normalize"}])");
   const auto modules = Load();
   ASSERT_TRUE(modules) << modules.error().message();
-  EXPECT_TRUE(modules->normalize);
+  EXPECT_EQ(TypesOf(*modules), "Pooling Normalize");
 }
 
 TEST_F(SentenceModulesTest, BareTransformersFolderHasMeanPooling) {
   folder_.Remove("modules.json");
   const auto modules = Load();
   ASSERT_TRUE(modules);
-  EXPECT_EQ(modules->pooling, std::vector{PoolingMode::kMean});
-  EXPECT_FALSE(modules->normalize);
+  EXPECT_EQ(TypesOf(*modules), "Pooling");
+  EXPECT_EQ(ModesOf(*modules), std::vector{PoolingMode::kMean});
 }
 
 TEST_F(SentenceModulesTest, EveryPoolingModeHasItsOldFlagAndItsNewName) {
@@ -103,16 +117,16 @@ TEST_F(SentenceModulesTest, EveryPoolingModeHasItsOldFlagAndItsNewName) {
     const bool mean = row.mode == PoolingMode::kMean;
     Write(kPoolingFile, StrCat("{\"word_embedding_dimension\":4,\"", row.flag, "\":true",
                                mean ? "" : ",\"pooling_mode_mean_tokens\":false", "}"));
-    EXPECT_EQ(Load()->pooling, std::vector{row.mode});
+    EXPECT_EQ(ModesOf(*Load()), std::vector{row.mode});
     for (const std::string& value : {StrCat('"', row.name, '"'), StrCat("[\"", row.name, "\"]")}) {
       Write(kPoolingFile, StrCat("{\"embedding_dimension\":4,\"pooling_mode\":", value, "}"));
-      EXPECT_EQ(Load()->pooling, std::vector{row.mode});
+      EXPECT_EQ(ModesOf(*Load()), std::vector{row.mode});
     }
   }
 }
 
 TEST_F(SentenceModulesTest, MeanIsTheDefaultOfTheOldFlags) {
-  EXPECT_EQ(LoadWith(kPoolingFile, R"({"word_embedding_dimension": 4})")->pooling,
+  EXPECT_EQ(ModesOf(*LoadWith(kPoolingFile, R"({"word_embedding_dimension": 4})")),
             std::vector{PoolingMode::kMean});
 }
 
@@ -131,17 +145,24 @@ TEST_F(SentenceModulesTest, PoolingOfNoOrOfUnknownModesIsAnError) {
   ExpectError(LoadWith(kPoolingFile, "[]"), ErrorCode::kInvalidModel, kPoolingFile);
 }
 
-TEST_F(SentenceModulesTest, SeveralPoolingModesAreNeverTakenForOne) {
-  ExpectError(LoadWith(kPoolingFile, R"({"pooling_mode": ["cls", "mean"]})"),
-              ErrorCode::kUnsupportedModel, kPoolingFile);
-  ExpectError(LoadWith(kPoolingFile, R"({"pooling_mode_cls_token": true})"),
-              ErrorCode::kUnsupportedModel, kPoolingFile);
+TEST_F(SentenceModulesTest, OldFlagsAreJoinedInTheOrderOfTheModes) {
+  const std::vector clsMaxMean{PoolingMode::kCls, PoolingMode::kMax, PoolingMode::kMean};
+  EXPECT_EQ(ModesOf(*LoadWith(kPoolingFile, R"({"pooling_mode_max_tokens": true,)"
+                                            R"("pooling_mode_cls_token": true})")),
+            clsMaxMean);
 }
 
-TEST_F(SentenceModulesTest, PoolingsDimensionIsTheHiddenSize) {
+TEST_F(SentenceModulesTest, ModesOfAListAreJoinedInItsOrder) {
+  const std::vector meanCls{PoolingMode::kMean, PoolingMode::kCls};
+  EXPECT_EQ(ModesOf(*LoadWith(kPoolingFile, R"({"pooling_mode": ["mean", "cls"]})")), meanCls);
+}
+
+TEST_F(SentenceModulesTest, PoolingsDimensionIsAPositiveNumber) {
   for (const char* key : {"word_embedding_dimension", "embedding_dimension"}) {
-    ExpectError(LoadWith(kPoolingFile, StrCat("{\"", key, "\": 999, \"pooling_mode\": \"cls\"}")),
-                ErrorCode::kInvalidModel, kPoolingFile, key, "999", "4");
+    Write(kPoolingFile, StrCat("{\"", key, "\": 8, \"pooling_mode\": \"cls\"}"));
+    EXPECT_EQ(std::get<Pooling>(Load()->modules[0]).dimension, 8);
+    ExpectError(LoadWith(kPoolingFile, StrCat("{\"", key, "\": 0, \"pooling_mode\": \"cls\"}")),
+                ErrorCode::kInvalidModel, kPoolingFile, key);
   }
 }
 
@@ -157,17 +178,20 @@ TEST_F(SentenceModulesTest, OtherModulesAreRefusedByName) {
   ExpectError(Load(), ErrorCode::kUnsupportedModel, "Dense");
 }
 
-TEST_F(SentenceModulesTest, OrderIsTransformerPoolingNormalize) {
-  for (const std::vector<std::string>& types :
-       std::vector<std::vector<std::string>>{{"Transformer"},
-                                             {"Pooling"},
-                                             {"Pooling", "Transformer"},
-                                             {"Transformer", "Normalize", "Pooling"},
-                                             {"Transformer", "Pooling", "Pooling"}}) {
+TEST_F(SentenceModulesTest, TheTransformerComesFirstAndOnce) {
+  for (const std::vector<std::string>& types : std::vector<std::vector<std::string>>{
+           {"Pooling"}, {"Pooling", "Transformer"}, {"Transformer", "Transformer"}}) {
     WriteModules(types);
-    ExpectError(Load(), ErrorCode::kUnsupportedModel, "modules.json", types.back());
+    Write("0_Pooling/config.json", "{}");
+    ExpectError(Load(), ErrorCode::kUnsupportedModel, "modules.json", types[0]);
   }
   ExpectError(LoadWith("modules.json", "[]"), ErrorCode::kUnsupportedModel, "modules.json");
+}
+
+TEST_F(SentenceModulesTest, ModulesKeepTheirOrder) {
+  Write("2_Pooling/config.json", R"({"pooling_mode": "cls"})");
+  WriteModules({"Transformer", "Normalize", "Pooling", "Normalize"});
+  EXPECT_EQ(TypesOf(*Load()), "Normalize Pooling Normalize");
 }
 
 TEST_F(SentenceModulesTest, ModulesJsonIsAnArrayOfModules) {
@@ -252,11 +276,10 @@ TEST_F(SentenceModulesTest, DefaultPromptIsTheOneThatIsNamed) {
               ErrorCode::kInvalidModel, "prompts.q");
 }
 
-TEST_F(SentenceModulesTest, PromptThatPoolingLeavesOutIsUnsupported) {
+TEST_F(SentenceModulesTest, ThePromptMayBeLeftOut) {
+  EXPECT_TRUE(std::get<Pooling>(Load()->modules[0]).include_prompt);
   Write(kPoolingFile, R"({"pooling_mode": "mean", "include_prompt": false})");
-  EXPECT_TRUE(Load());
-  ExpectError(LoadWith(kPromptsFile, R"({"prompts": {"q": "q: "}, "default_prompt_name": "q"})"),
-              ErrorCode::kUnsupportedModel, "include_prompt");
+  EXPECT_FALSE(std::get<Pooling>(Load()->modules[0]).include_prompt);
 }
 
 }  // namespace

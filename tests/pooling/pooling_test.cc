@@ -17,9 +17,9 @@ class Pooling : public testing::Test {
   std::array<float, 6> values_ = {1.0f, -2.0f, 3.0f, 4.0f, 5.0f, -8.0f};
   MatrixView<const float> states_{values_.data(), 3, 2};
 
-  std::vector<float> Run(std::vector<PoolingMode> modes) {
+  std::vector<float> Run(std::vector<PoolingMode> modes, size_t first_position = 0) {
     std::vector<float> vector(modes.size() * 2, -99.0f);
-    Pool(modes, states_, vector);
+    Pool(modes, states_, first_position, vector);
     return vector;
   }
 };
@@ -50,6 +50,12 @@ TEST_F(Pooling, WeightedMeanWeighsByPosition) {
   const std::vector<float> vector = Run({PoolingMode::kWeightedMean});
   EXPECT_FLOAT_EQ(vector[0], (1.0f + 2.0f * 3.0f + 3.0f * 5.0f) / 6.0f);
   EXPECT_FLOAT_EQ(vector[1], (-2.0f + 2.0f * 4.0f - 3.0f * 8.0f) / 6.0f);
+}
+
+TEST_F(Pooling, WeightedMeanKeepsThePlacesOfWhatIsLeftOut) {
+  const std::vector<float> vector = Run({PoolingMode::kWeightedMean}, 4);
+  EXPECT_FLOAT_EQ(vector[0], (5.0f + 6.0f * 3.0f + 7.0f * 5.0f) / 18.0f);
+  EXPECT_FLOAT_EQ(vector[1], (5.0f * -2.0f + 6.0f * 4.0f - 7.0f * 8.0f) / 18.0f);
 }
 
 TEST_F(Pooling, SeveralModesAreJoined) {

@@ -4,7 +4,6 @@
 
 #include "encoder/encoder.h"
 #include "model/weights.h"
-#include "pooling/pooling.h"
 
 namespace akin::backends {
 namespace {
@@ -18,10 +17,9 @@ class NativeSession : public Session {
 class NativeBackend : public Backend {
  public:
   NativeBackend(const model::ModelConfig& config, model::ModelWeights weights,
-                const model::SentenceModules& modules, const kernels::Kernels& kernels)
+                const kernels::Kernels& kernels)
       : num_parameters_(weights.num_parameters),
         encoder_(config, std::move(weights), kernels),
-        pooling_(modules.pooling),
         isa_(kernels.isa),
         precision_(kernels.precision) {}
 
@@ -30,7 +28,8 @@ class NativeBackend : public Backend {
     return {.name = "native",
             .precision = std::string(PrecisionName(precision_)),
             .isa = std::string(IsaName(isa_)),
-            .dimension = config.hidden_size * static_cast<int>(pooling_.size()),
+            .rows = RowKind::kTokenStates,
+            .width = config.hidden_size,
             .max_positions = config.max_position_embeddings,
             .num_parameters = num_parameters_,
             .batch_invariant = true,
@@ -43,24 +42,16 @@ class NativeBackend : public Backend {
         encoder_.NewWorkspace(max_tokens, max_length, team_size));
   }
 
-  Status Embed(const RaggedBatch& batch, const EmbedParams& params, const TeamMember& member,
-               Session& session, MatrixView<float> vectors) const override {
+  Result<MatrixView<const float>> Compute(const RaggedBatch& batch, const TeamMember& member,
+                                          Session& session) const override {
     encoder::Workspace& workspace = static_cast<NativeSession&>(session).workspace;
     encoder_.Forward(batch, member, workspace);
-    const MatrixView<float> states = workspace.hidden().f32(batch.num_tokens());
-    const auto share = member.Share(batch.num_sequences());
-    for (size_t s = share.begin; s < share.end; ++s) {
-      pooling::Pool(pooling_, states.Rows(batch.begin(s), batch.length(s)), vectors.row(s));
-      if (params.normalize) pooling::Normalize(vectors.row(s));
-    }
-    member.Meet();
-    return {};
+    return MatrixView<const float>(workspace.hidden().f32(batch.num_tokens()));
   }
 
  private:
   int64_t num_parameters_;
   encoder::Encoder encoder_;
-  std::vector<model::PoolingMode> pooling_;
   Isa isa_;
   Precision precision_;
 };
@@ -69,11 +60,10 @@ class NativeBackend : public Backend {
 
 Result<std::unique_ptr<Backend>> LoadNativeBackend(const model::ModelDirectory& directory,
                                                    const model::ModelConfig& config,
-                                                   const model::SentenceModules& modules,
                                                    const kernels::Kernels& kernels) {
   AKIN_TRY_ASSIGN(model::ModelWeights weights, model::LoadWeights(directory, config));
   return std::unique_ptr<Backend>(
-      std::make_unique<NativeBackend>(config, std::move(weights), modules, kernels));
+      std::make_unique<NativeBackend>(config, std::move(weights), kernels));
 }
 
 }  // namespace akin::backends

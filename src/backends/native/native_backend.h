@@ -6,14 +6,12 @@
 #include "kernels/kernels.h"
 #include "model/model_config.h"
 #include "model/model_directory.h"
-#include "model/sentence_modules.h"
 
 namespace akin::backends {
 
 // Akin's own encoder on the kernels of one tier and precision.
 Result<std::unique_ptr<Backend>> LoadNativeBackend(const model::ModelDirectory& directory,
                                                    const model::ModelConfig& config,
-                                                   const model::SentenceModules& modules,
                                                    const kernels::Kernels& kernels);
 
 }  // namespace akin::backends

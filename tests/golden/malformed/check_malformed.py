@@ -52,6 +52,8 @@ def judge(c, probe, r, base_rss, kind):
         v = j["embedding"]
         if r["rc"] != 0: f.append(f"vector with status {r['rc']}")
         if not v or not all(isinstance(x, (int, float)) and math.isfinite(x) for x in v): f.append("vector empty or not finite")
+        elif "values" in c:
+            if len(v) != c["values"]: f.append(f"{len(v)} values, {c['values']} are due")
         elif kind == "probe" and c["outcome"] == "ok":
             w = probe["embedding"]; n = math.sqrt(sum(x * x for x in v)) * math.sqrt(sum(x * x for x in w))
             cos = sum(a * b for a, b in zip(v, w)) / n if len(v) == len(w) and n else 0

@@ -260,6 +260,7 @@ def case(id, outcome, category, why, ref="", mention=(), tiny=None, **edits):
     c.files.update(edits.get("outside", {}))
     c.path = edits.get("path", "model")
     c.texts, c.fail_texts = edits.get("texts", []), edits.get("fail_texts", [])
+    c.values = edits.get("values")  # Values in a vector, where it is not the probe's.
     CASES.append(c)
     return c
 
@@ -457,12 +458,12 @@ c_("positions-zero", IM, "max_position_embeddings 0", cfg(max_position_embedding
 
 # -- pooling and modules ----------------------------------------------------------
 PF = "1_Pooling/config.json"
-def p_(id, cat, why, files, mention=(), outcome=E):
-    case("pool-" + id, outcome, cat, why, mention=mention, files=files)
+def p_(id, cat, why, files, mention=(), outcome=E, values=None):
+    case("pool-" + id, outcome, cat, why, mention=mention, files=files, values=values)
 p_("none", IM, "no pooling mode is true", {PF: js({**T.pooling(), "pooling_mode_mean_tokens": False})}, [PF])
 p_("wrong-dim", IM, "word_embedding_dimension 999 against hidden_size 32", {PF: js({**T.pooling(), "word_embedding_dimension": 999})}, [PF, "word_embedding_dimension"])
-p_("two-modes", (UN, IM), "cls and mean together: concatenation is either refused or gives 64 values, never 32 silently",
-   {PF: js({**T.pooling(), "pooling_mode_cls_token": True})}, [PF])
+p_("two-modes", (), "cls and mean together: joined, 64 values, never 32 silently",
+   {PF: js({**T.pooling(), "pooling_mode_cls_token": True})}, outcome=OK, values=64)
 p_("bad-json", IM, "pooling config is not JSON", {PF: b"{pooling_mode_cls_token: true}"}, [PF])
 p_("modules-traversal", IM, "modules.json path ../../outside", {"modules.json": js([T.modules()[0], {**T.modules()[1], "path": "../../outside"}])}, ["modules.json"])
 p_("modules-no-folder", (NF, IM), "a Dense module whose folder is not there", {"modules.json": js(T.modules() + [
@@ -564,7 +565,8 @@ def main():
         write_tree(os.path.join(a.out, c.id), c.files)
         done.append({"id": c.id, "path": f"{c.id}/{c.path}" if c.path else f"{c.id}/model", "outcome": c.outcome,
                      "category": c.category, "mention": c.mention, "why": c.why, "ref": c.ref,
-                     **({"texts": c.texts} if c.texts else {}), **({"fail_texts": c.fail_texts} if c.fail_texts else {})})
+                     **({"texts": c.texts} if c.texts else {}), **({"fail_texts": c.fail_texts} if c.fail_texts else {}),
+                     **({"values": c.values} if c.values else {})})
     # Sockets, pipes and hard links cannot be committed anywhere: the folder is made afresh on each run.
     probe = {"text": PROBE, "ids": PROBE_IDS, "embedding": [round(float(x), 9) for x in T.forward(PROBE_IDS)],
              "min_cosine": 0.9999, "canary": SECRET.decode().split()[0], "max_seconds": 2.0, "max_rss_growth_mib": 96}

@@ -1,0 +1,70 @@
+// The tensors of a model by name, wherever they are stored: what the encoder, its heads and the
+// modules around it take their weights from.
+#pragma once
+
+#include <initializer_list>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "akin/result.h"
+
+#include "model/tensor.h"
+
+namespace akin::model {
+
+class ModelDirectory;
+
+// Cheap to copy; copies share the mapped files.
+class TensorIndex {
+ public:
+  // Opens model.safetensors, or the shards of model.safetensors.index.json, in `folder` of the
+  // model ("" is the model folder itself, "2_Dense" a module's). Errors: ModelNotFound (no
+  // weights), InvalidModel (a damaged file), UnsupportedModel (only a pickle).
+  static Result<TensorIndex> Open(const ModelDirectory& directory, std::string_view folder = "");
+
+  // Tensors from elsewhere, such as an ONNX graph; `owner` keeps their bytes alive, `name` stands
+  // for the file in messages.
+  TensorIndex(std::vector<Tensor> tensors, std::shared_ptr<const void> owner, std::string name);
+
+  bool Contains(std::string_view name) const;
+  // Whether a tensor's name begins with `prefix`.
+  bool ContainsPrefix(std::string_view prefix) const;
+
+  // The tensor of that name, [dims...]. Errors: InvalidModel (missing, of another shape),
+  // UnsupportedModel (a type that is not F32, F16 or BF16); they name the tensor and its file.
+  Result<Tensor> Get(std::string_view name, std::span<const Dim> dims) const;
+  Result<Tensor> Get(std::string_view name, std::initializer_list<Dim> dims) const {
+    return Get(name, std::span(dims.begin(), dims.size()));
+  }
+  // A tensor of integers (I64, I32) [dim].
+  Result<std::vector<int64_t>> GetIntegers(std::string_view name, Dim dim) const;
+  // The shape of a tensor of any type, for sizes that no config.json states.
+  std::optional<std::vector<int64_t>> Shape(std::string_view name) const;
+
+  // What stands for the place of the weights in messages: "model.safetensors".
+  const std::string& name() const { return name_; }
+  // Keeps the bytes of all tensors alive.
+  std::shared_ptr<const void> owner() const { return owner_; }
+
+ private:
+  struct Entry {
+    std::string dtype;  // As safetensors spells it.
+    Tensor tensor;      // Its dtype counts only when the above is one of DataType's.
+  };
+  using Entries = std::unordered_map<std::string, Entry>;
+
+  TensorIndex() = default;
+  const Entry* Find(std::string_view name) const;
+  Result<const Entry*> Require(std::string_view name) const;
+
+  std::shared_ptr<const Entries> entries_;
+  std::shared_ptr<const void> owner_;
+  std::string name_;
+};
+
+}  // namespace akin::model

@@ -11,6 +11,7 @@
 #include "akin/options.h"
 #include "akin/result.h"
 
+#include "cli/onnxruntime_arguments.h"
 #include "cli/text_source.h"
 
 namespace akin::cli {
@@ -39,7 +40,8 @@ CLI::App& AddVerb(CLI::App& app, const std::string& name, const std::string& des
 // Checks that an option's value is a whole number in [least, most].
 CLI::Validator Between(int least, int most);
 
-// The model and how it runs: --model --backend --precision --isa --threads --batch-tokens.
+// The model and how it runs: --model --backend --precision --isa --threads --batch-tokens, and the
+// options of backends.
 struct ModelArguments {
   std::string model;
   std::string backend = "auto";
@@ -47,6 +49,7 @@ struct ModelArguments {
   std::string isa = "auto";
   int threads = 0;
   int batch_tokens = 0;
+  OnnxRuntimeArguments onnxruntime;
 
   void AddTo(CLI::App& verb);
   // Error: InvalidInput, a name that is none.

@@ -12,6 +12,7 @@
 
 #include "base/floating_point.h"
 #include "base/strings.h"
+#include "batching/rectangle_plan.h"
 #include "pooling/pooling.h"
 
 namespace akin {
@@ -136,12 +137,24 @@ Result<TokenizedTexts> Embedder::Impl::Tokenize(std::span<const std::string_view
   return tokenized;
 }
 
+std::vector<Batch> Embedder::Impl::PlanFor(const TokenizedTexts& texts) const {
+  const size_t token_budget = static_cast<size_t>(info_.batch_tokens);
+  const size_t num_workers = static_cast<size_t>(info_.num_threads);
+  const auto& rectangles = network_.info().rectangles;
+  // Sequences that are computed one by one are padded to nothing.
+  if (!rectangles || rectangles->one_sequence) {
+    return batching::PlanBatches(texts.lengths(),
+                                 {.token_budget = token_budget, .num_workers = num_workers});
+  }
+  return batching::PlanRectangles(texts.lengths(), {.token_budget = token_budget,
+                                                    .num_workers = num_workers,
+                                                    .buckets = rectangles->length_buckets});
+}
+
 Status Embedder::Impl::Compute(const TokenizedTexts& texts, const VectorParams& params,
                                MatrixView<float> vectors) const {
   const size_t num_threads = static_cast<size_t>(info_.num_threads);
-  const std::vector<Batch> plan = batching::PlanBatches(
-      texts.lengths(),
-      {.token_budget = static_cast<size_t>(info_.batch_tokens), .num_workers = num_threads});
+  const std::vector<Batch> plan = PlanFor(texts);
   if (plan.empty()) return {};  // No texts, or none with a token: vectors of zeros.
   if (num_threads > 1 && 2 * plan.size() <= num_threads)
     return ComputeTogether(texts, plan, params, vectors);

@@ -244,7 +244,8 @@ class LayerNormWork : public KernelWork {
 
   // In place: later runs normalize what is normalized already, which takes the same steps.
   void Run() override {
-    kernels_.layer_norm({.hidden = hidden_.view(),
+    kernels_.layer_norm({.input = hidden_.view(),
+                         .output = hidden_.view(),
                          .weight = weight_.view().data(),
                          .bias = bias_.view().data(),
                          .eps = 1e-12f});

@@ -42,12 +42,12 @@ def fit_exp2(degree):
     return coefficients, np.abs(columns @ coefficients - 1).max()
 
 
-def fit_erf(limit, degree_p, degree_q):
-    """erf(x) / x = P(t) / Q(t), t = x^2, on |x| <= limit."""
+def fit_odd(function, limit, degree_p, degree_q):
+    """f(x) / x = P(t) / Q(t), t = x^2, on |x| <= limit; f is erf or tanh."""
     x = chebyshev_grid(0.0, limit)
     x = x[x > 1e-6]
     t = x * x / limit**2
-    value = np.array([float(mpmath.erf(mpmath.mpf(v))) for v in x]) / x
+    value = np.array([float(function(mpmath.mpf(v))) for v in x]) / x
     powers_p = np.vander(t, degree_p + 1, increasing=True)
     powers_q = np.vander(t, degree_q + 1, increasing=True)
     q = np.ones_like(t)
@@ -72,9 +72,15 @@ def main():
         print(f"exp2 on [-0.5, 0.5], degree {degree}: relative error {error:.1e} before rounding")
         show("  P", coefficients)
     limit = 3.9
-    p, q, error = fit_erf(limit, 5, 5)
+    p, q, error = fit_odd(mpmath.erf, limit, 5, 5)
     print(f"erf on |x| <= {limit}: relative error {error:.1e} before rounding, "
           f"1 - erf({limit}) = {math.erfc(limit):.1e}")
+    show("  P", p)
+    show("  Q", q)
+    limit = 8.7
+    p, q, error = fit_odd(mpmath.tanh, limit, 5, 5)
+    print(f"tanh on |x| <= {limit}: relative error {error:.1e} before rounding, "
+          f"1 - tanh({limit}) = {1 - math.tanh(limit):.1e}")
     show("  P", p)
     show("  Q", q)
 

@@ -19,6 +19,9 @@
 #include "akin/result.h"
 
 namespace akin {
+namespace engine {
+struct EmbedderAccess;
+}
 
 // What a call cost.
 struct Usage {
@@ -28,6 +31,7 @@ struct Usage {
   double duration_ms = 0;        // Wall time of the whole call.
   double tokenize_ms = 0;        // Wall time of its stages: text to ids,
   double compute_ms = 0;         // ids to vectors.
+  double queue_ms = 0;           // Waiting for its turn, in a Scheduler.
 };
 
 // The vectors of one call, in the order of the texts, in one contiguous row-major matrix.
@@ -118,6 +122,7 @@ class Embedder {
   Status Health() const;
 
  private:
+  friend struct engine::EmbedderAccess;
   class Impl;
   explicit Embedder(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
   std::shared_ptr<const Impl> impl_;

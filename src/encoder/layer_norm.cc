@@ -18,8 +18,11 @@ LayerNorm::LayerNorm(const model::LayerNorm& weights, float eps, const kernels::
       kernels_(kernels) {}
 
 void LayerNorm::Forward(MatrixView<float> hidden) const {
-  kernels_.layer_norm(
-      {.hidden = hidden, .weight = weight_.data(), .bias = bias_.data(), .eps = eps_});
+  kernels_.layer_norm({.input = hidden,
+                       .output = hidden,
+                       .weight = weight_.data(),
+                       .bias = bias_.data(),
+                       .eps = eps_});
 }
 
 }  // namespace akin::encoder

@@ -31,21 +31,15 @@ double MillisecondsSince(std::chrono::steady_clock::time_point start) {
       .count();
 }
 
-// Gathers the texts of `batch` end to end; the first `excluded` tokens of each take no part in its
-// vector. Error: InvalidInput for a text that has no others.
-Status FillSlot(const TokenizedTexts& texts, const Batch& batch, size_t excluded, size_t dimension,
-                BatchSlot& slot) {
+// Gathers the texts of `batch` end to end.
+void FillSlot(const TokenizedTexts& texts, const Batch& batch, size_t dimension, BatchSlot& slot) {
   slot.input_ids.clear();
   slot.token_type_ids.clear();
   slot.cu_seqlens.assign(1, 0);
   slot.segments.clear();
   for (const uint32_t text : batch) {
     const auto ids = texts.input_ids(text), types = texts.token_type_ids(text);
-    if (ids.size() <= excluded) {
-      return InvalidInput("text ", text,
-                          ": its prompt, which this model leaves out of the vector, ", "fills all ",
-                          ids.size(), " tokens");
-    }
+    const size_t excluded = static_cast<size_t>(texts.excluded()[text]);
     slot.segments.push_back({.begin = slot.input_ids.size() + excluded,
                              .length = ids.size() - excluded,
                              .first_position = excluded});
@@ -54,7 +48,6 @@ Status FillSlot(const TokenizedTexts& texts, const Batch& batch, size_t excluded
     slot.cu_seqlens.push_back(static_cast<int32_t>(slot.input_ids.size()));
   }
   slot.vectors.resize(batch.size() * dimension);
-  return {};
 }
 
 MatrixView<float> SlotVectors(BatchSlot& slot, size_t dimension) {
@@ -62,8 +55,7 @@ MatrixView<float> SlotVectors(BatchSlot& slot, size_t dimension) {
 }
 
 // Copies the batch's vectors to the rows of their texts. A vector is right or it is an error.
-Status ScatterVectors(const Batch& batch, MatrixView<const float> from, bool normalize,
-                      MatrixView<float> to) {
+Status ScatterVectors(const Batch& batch, MatrixView<const float> from, MatrixView<float> to) {
   for (size_t i = 0; i < batch.size(); ++i) {
     const std::span<const float> row = from.row(i);
     if (!std::ranges::all_of(row, [](float x) { return std::isfinite(x); })) {
@@ -71,7 +63,6 @@ Status ScatterVectors(const Batch& batch, MatrixView<const float> from, bool nor
                       " that is not finite (NaN or infinity); its weights may be damaged");
     }
     std::ranges::copy(row, to.row(batch[i]).begin());
-    if (normalize) pooling::Normalize(to.row(batch[i]));
   }
   return {};
 }
@@ -98,10 +89,11 @@ Result<Embeddings> Embedder::Impl::Embed(std::span<const std::string_view> texts
 
   const size_t dimension = static_cast<size_t>(info_.dimension);
   std::vector<float> values(texts.size() * dimension);
-  AKIN_TRY_ASSIGN(const size_t excluded_tokens, ExcludedTokens(prompt_));
-  const VectorParams params{.excluded_tokens = excluded_tokens,
-                            .normalize = options.normalize.value_or(info_.normalize)};
-  AKIN_TRY(Compute(tokenized, params, {values.data(), texts.size(), dimension}));
+  const MatrixView<float> vectors(values.data(), texts.size(), dimension);
+  AKIN_TRY(Compute(tokenized, info_.num_threads, vectors));
+  if (options.normalize.value_or(info_.normalize)) {
+    for (size_t i = 0; i < vectors.rows(); ++i) pooling::Normalize(vectors.row(i));
+  }
 
   for (size_t i = 0; i < tokenized.size(); ++i) {
     usage.total_tokens += tokenized.lengths()[i];
@@ -122,10 +114,11 @@ Result<TokenizedTexts> Embedder::Impl::Tokenize(std::span<const std::string_view
     return InvalidInput("max_tokens is ", max_tokens, ", expected 1 to ", info_.max_positions,
                         ", the number of positions of model '", info_.model, "'");
   }
-  AKIN_TRY_ASSIGN(
-      TokenizedTexts tokenized,
-      TokenizedTexts::Make(*tokenizer_, texts, prompt_,
-                           {.max_tokens = max_tokens, .truncation_side = truncation_side_}, pool_));
+  AKIN_TRY_ASSIGN(const int32_t excluded_tokens, ExcludedTokens(prompt_));
+  AKIN_TRY_ASSIGN(TokenizedTexts tokenized,
+                  TokenizedTexts::Make(
+                      *tokenizer_, texts, {.text = prompt_, .excluded_tokens = excluded_tokens},
+                      {.max_tokens = max_tokens, .truncation_side = truncation_side_}, pool_));
   if (!options.truncate) {
     for (size_t i = 0; i < tokenized.size(); ++i) {
       if (const int cut = tokenized.truncated()[i]; cut > 0) {
@@ -137,9 +130,8 @@ Result<TokenizedTexts> Embedder::Impl::Tokenize(std::span<const std::string_view
   return tokenized;
 }
 
-std::vector<Batch> Embedder::Impl::PlanFor(const TokenizedTexts& texts) const {
+std::vector<Batch> Embedder::Impl::PlanFor(const TokenizedTexts& texts, size_t num_workers) const {
   const size_t token_budget = static_cast<size_t>(info_.batch_tokens);
-  const size_t num_workers = static_cast<size_t>(info_.num_threads);
   const auto& rectangles = network_.info().rectangles;
   // Sequences that are computed one by one are padded to nothing.
   if (!rectangles || rectangles->one_sequence) {
@@ -151,27 +143,27 @@ std::vector<Batch> Embedder::Impl::PlanFor(const TokenizedTexts& texts) const {
                                                     .buckets = rectangles->length_buckets});
 }
 
-Status Embedder::Impl::Compute(const TokenizedTexts& texts, const VectorParams& params,
+Status Embedder::Impl::Compute(const TokenizedTexts& texts, int max_threads,
                                MatrixView<float> vectors) const {
-  const size_t num_threads = static_cast<size_t>(info_.num_threads);
-  const std::vector<Batch> plan = PlanFor(texts);
+  const size_t num_threads = static_cast<size_t>(std::min(max_threads, info_.num_threads));
+  const std::vector<Batch> plan = PlanFor(texts, num_threads);
   if (plan.empty()) return {};  // No texts, or none with a token: vectors of zeros.
   if (num_threads > 1 && 2 * plan.size() <= num_threads)
-    return ComputeTogether(texts, plan, params, vectors);
-  return ComputeApart(texts, plan, params, vectors);
+    return ComputeTogether(texts, plan, vectors);
+  return ComputeApart(texts, plan, vectors);
 }
 
 Status Embedder::Impl::ComputeApart(const TokenizedTexts& texts, std::span<const Batch> plan,
-                                    const VectorParams& params, MatrixView<float> vectors) const {
+                                    MatrixView<float> vectors) const {
   std::atomic<size_t> next{0};
   std::mutex mutex;
   Status first_error;  // Guarded by mutex.
   const auto compute = [&](const Batch& batch, BatchSlot& slot) -> Status {
-    AKIN_TRY(FillSlot(texts, batch, params.excluded_tokens, vectors.cols(), slot));
+    FillSlot(texts, batch, vectors.cols(), slot);
     const MatrixView<float> batch_vectors = SlotVectors(slot, vectors.cols());
     const RaggedBatch tokens = slot.batch();
     AKIN_TRY(network_.Compute({tokens, slot.segments}, TeamMember{}, *slot.session, batch_vectors));
-    return ScatterVectors(batch, batch_vectors, params.normalize, vectors);
+    return ScatterVectors(batch, batch_vectors, vectors);
   };
   const auto work = [&](const TeamMember&) {
     const ScopedFlushDenormals flush_denormals;
@@ -196,7 +188,6 @@ Status Embedder::Impl::ComputeApart(const TokenizedTexts& texts, std::span<const
 }
 
 Status Embedder::Impl::ComputeTogether(const TokenizedTexts& texts, std::span<const Batch> plan,
-                                       const VectorParams& params,
                                        MatrixView<float> vectors) const {
   std::optional<engine::SessionPool::Lease> slot;
   // Both written by the member of rank 0: `prepared` before the team meets, `status` after it has
@@ -207,8 +198,8 @@ Status Embedder::Impl::ComputeTogether(const TokenizedTexts& texts, std::span<co
   const auto prepare = [&](const Batch& batch) noexcept {
     try {
       if (!slot) slot.emplace(sessions_);
-      status = FillSlot(texts, batch, params.excluded_tokens, vectors.cols(), **slot);
-      prepared = status.has_value();
+      FillSlot(texts, batch, vectors.cols(), **slot);
+      prepared = true;
     } catch (const std::bad_alloc&) {
       prepared = false;
       status = OutOfMemory();
@@ -216,8 +207,7 @@ Status Embedder::Impl::ComputeTogether(const TokenizedTexts& texts, std::span<co
   };
   const auto finish = [&](const Batch& batch, Status computed) noexcept {
     try {
-      status = computed ? ScatterVectors(batch, SlotVectors(**slot, vectors.cols()),
-                                         params.normalize, vectors)
+      status = computed ? ScatterVectors(batch, SlotVectors(**slot, vectors.cols()), vectors)
                         : std::move(computed);
     } catch (const std::bad_alloc&) {
       status = OutOfMemory();
@@ -245,15 +235,15 @@ Status Embedder::Impl::ComputeTogether(const TokenizedTexts& texts, std::span<co
   return status;
 }
 
-Result<size_t> Embedder::Impl::ExcludedTokens(std::string_view prompt) const {
-  if (prompt.empty() || !network_.pipeline().excludes_prompt()) return size_t{0};
+Result<int32_t> Embedder::Impl::ExcludedTokens(std::string_view prompt) const {
+  if (prompt.empty() || !network_.pipeline().excludes_prompt()) return 0;
   tokenizer::Scratch scratch;
   AKIN_TRY_ASSIGN(const Encoding encoding,
                   tokenizer_->Encode(
                       prompt, {.max_tokens = info_.max_positions, .with_offsets = true}, scratch));
   // An end token that the tokenizer adds stands behind the text, not behind the prompt.
   const bool ends = !encoding.ids.empty() && encoding.special_tokens_mask.back() != 0;
-  return encoding.ids.size() - (ends ? 1 : 0);
+  return static_cast<int32_t>(encoding.ids.size()) - (ends ? 1 : 0);
 }
 
 Status Embedder::Impl::Health() const {

@@ -30,26 +30,24 @@ class Embedder::Impl {
   void set_load_ms(double load_ms) { info_.load_ms = load_ms; }
 
  private:
-  // How vectors are made, for all texts of a call.
-  struct VectorParams {
-    size_t excluded_tokens = 0;  // Of each sequence, from its start.
-    bool normalize = false;
-  };
+  friend struct engine::EmbedderAccess;
 
   Result<engine::TokenizedTexts> Tokenize(std::span<const std::string_view> texts,
                                           const EmbedOptions& options) const;
-  Status Compute(const engine::TokenizedTexts& texts, const VectorParams& params,
+  // Computes `vectors`, not normalized, on at most `max_threads` threads.
+  Status Compute(const engine::TokenizedTexts& texts, int max_threads,
                  MatrixView<float> vectors) const;
   // How many of a text's first tokens take no part in its vector, when `prompt` is put in front.
-  Result<size_t> ExcludedTokens(std::string_view prompt) const;
+  Result<int32_t> ExcludedTokens(std::string_view prompt) const;
   // What is computed together.
-  std::vector<batching::Batch> PlanFor(const engine::TokenizedTexts& texts) const;
+  std::vector<batching::Batch> PlanFor(const engine::TokenizedTexts& texts,
+                                       size_t num_workers) const;
   // Throughput: every thread takes batches of its own.
   Status ComputeApart(const engine::TokenizedTexts& texts, std::span<const batching::Batch> plan,
-                      const VectorParams& params, MatrixView<float> vectors) const;
+                      MatrixView<float> vectors) const;
   // Latency: all threads share each batch.
   Status ComputeTogether(const engine::TokenizedTexts& texts, std::span<const batching::Batch> plan,
-                         const VectorParams& params, MatrixView<float> vectors) const;
+                         MatrixView<float> vectors) const;
 
   ModelInfo info_;
   std::string prompt_;  // Put in front of every text.

@@ -58,12 +58,13 @@ void TokenizedTexts::PlanChunks(std::span<const std::string_view> texts) {
 
 Result<TokenizedTexts> TokenizedTexts::Make(const tokenizer::Pipeline& pipeline,
                                             std::span<const std::string_view> texts,
-                                            std::string_view prompt, const EncodeOptions& options,
+                                            const Prompt& prompt, const EncodeOptions& options,
                                             const WorkerPool& pool) {
   TokenizedTexts result;
   result.places_.resize(texts.size());
   result.lengths_.resize(texts.size());
   result.truncated_.resize(texts.size());
+  result.excluded_.assign(texts.size(), prompt.excluded_tokens);
   result.PlanChunks(texts);
 
   FirstError first_error;
@@ -71,8 +72,8 @@ Result<TokenizedTexts> TokenizedTexts::Make(const tokenizer::Pipeline& pipeline,
     thread_local tokenizer::Scratch scratch;
     thread_local std::string prompted;
     std::string_view text = texts[i];
-    if (!prompt.empty()) {
-      prompted.assign(prompt).append(text);
+    if (!prompt.text.empty()) {
+      prompted.assign(prompt.text).append(text);
       text = prompted;
     }
     const size_t first_token = chunk.input_ids.size();
@@ -85,6 +86,10 @@ Result<TokenizedTexts> TokenizedTexts::Make(const tokenizer::Pipeline& pipeline,
     if (options.max_tokens && length > static_cast<size_t>(*options.max_tokens)) {
       return InvalidModel("tokenizer.json: the post-processor makes ", length,
                           " tokens of a text that is cut to ", *options.max_tokens);
+    }
+    if (prompt.excluded_tokens > 0 && length <= static_cast<size_t>(prompt.excluded_tokens)) {
+      return InvalidInput("the prompt, which this model leaves out of the vector, fills all ",
+                          length, " tokens");
     }
     result.lengths_[i] = static_cast<int32_t>(length);
     return {};
@@ -113,6 +118,23 @@ Result<TokenizedTexts> TokenizedTexts::Make(const tokenizer::Pipeline& pipeline,
         work);
   }
   AKIN_TRY(first_error.ToStatus(texts.size()));
+  return result;
+}
+
+TokenizedTexts TokenizedTexts::Join(std::span<const Source> sources) {
+  TokenizedTexts result;
+  Chunk& chunk = result.chunks_.emplace_back();
+  chunk.last_text = sources.size();
+  for (const Source& source : sources) {
+    result.places_.push_back({.chunk = 0, .first_token = chunk.input_ids.size()});
+    const auto ids = source.texts->input_ids(source.text);
+    const auto types = source.texts->token_type_ids(source.text);
+    chunk.input_ids.insert(chunk.input_ids.end(), ids.begin(), ids.end());
+    chunk.token_type_ids.insert(chunk.token_type_ids.end(), types.begin(), types.end());
+    result.lengths_.push_back(source.texts->lengths()[source.text]);
+    result.truncated_.push_back(source.texts->truncated()[source.text]);
+    result.excluded_.push_back(source.texts->excluded()[source.text]);
+  }
   return result;
 }
 

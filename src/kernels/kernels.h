@@ -26,11 +26,13 @@ namespace akin::kernels {
 
 // What happens to an element of a matrix product, bias already added, before it is stored.
 enum class Epilogue {
-  kStore,     // y = x
-  kGelu,      // y = x * Phi(x), Phi the normal distribution function (the exact form, by erf)
-  kGeluTanh,  // y = x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3)))
-  kRelu,      // y = max(x, 0)
-  kAdd,       // y += x, f32 only
+  kStore,      // y = x
+  kGelu,       // y = x * Phi(x), Phi the normal distribution function (the exact form, by erf)
+  kGeluTanh,   // y = x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3)))
+  kRelu,       // y = max(x, 0)
+  kSilu,       // y = x / (1 + exp(-x))
+  kQuickGelu,  // y = x / (1 + exp(-1.702 x))
+  kAdd,        // y += x, f32 only
 };
 
 // What a product reads of its input; a precision has one kind on a tier.
@@ -67,10 +69,15 @@ struct Output {
 
 // A linear layer in the layout of tier and precision: panels of `panel_width` output columns, each
 // panel_bytes(k) long. Columns past n are zero, so products need no remainder branch.
+//
+// A gated one is two layers of n outputs, a gate and its values; the first half of a panel's
+// columns is the gate's, the other half the same columns of the values, so that both meet in one
+// tile.
 struct PackedLinear {
   const std::byte* panels = nullptr;  // 64-byte aligned.
   size_t n = 0;                       // Output columns.
   size_t k = 0;                       // Input columns.
+  bool gated = false;                 // output = epilogue(gate) * values; not with kAdd.
 };
 
 struct LinearArgs {
@@ -123,11 +130,55 @@ struct AttentionKernels {
   size_t (*scratch_floats)(size_t length, size_t head_dim) = nullptr;
 };
 
-struct LayerNormArgs {
-  MatrixView<float> hidden;  // [m, hidden_size], normalized in place.
-  const float* weight = nullptr;
-  const float* bias = nullptr;
+// Which keys a query sees, and what is done to a score, already scaled, before the softmax: first
+// the soft-cap, then the additions.
+template <typename T>
+struct AttentionPattern {
+  static constexpr size_t kAll = size_t{1} << 40;
+
+  // Query i sees keys i - left to i + right, both included. Others are left out, not computed with
+  // a large negative number.
+  size_t left = kAll;
+  size_t right = kAll;
+
+  float softcap = 0.0f;  // Above 0: score = softcap * tanh(score / softcap).
+
+  // Of this head, by distance (T5, ALiBi): distance_bias[j - i] is added for query i and key j.
+  const float* distance_bias = nullptr;
+
+  // Of this head, DeBERTa's disentangled positions (He et al., 2021): with r =
+  // position_rows[i - j], scale * (query_i . position_key_r + key_j . position_query_r) is added.
+  // Either may be empty, [0, head_dim].
+  MatrixView<const T> position_key;        // [rows, head_dim]
+  MatrixView<const T> position_query;      // [rows, head_dim]
+  const int32_t* position_rows = nullptr;  // Never falls from one distance to the next.
+};
+
+// Attention with a pattern; sums, bounds and rounding as without.
+template <typename T>
+struct PatternedAttentionKernels {
+  void (*attention)(const AttentionArgs<T>& args, const AttentionPattern<T>& pattern) = nullptr;
+  // `position_rows`: the most rows of position_key and position_query that are in use.
+  size_t (*scratch_floats)(size_t length, size_t head_dim, size_t position_rows) = nullptr;
+};
+
+struct NormArgs {
+  MatrixView<const float> input;  // [m, size]
+  MatrixView<float> output;       // [m, size]; may be the input.
+  const float* weight = nullptr;  // [size]
+  const float* bias = nullptr;    // [size], or none.
   float eps = 0.0f;
+  bool add = false;  // output += the result; not in place.
+};
+
+// Rotary positions (Su et al., 2021), in place, of rows that are heads side by side: with half =
+// rotary_dim / 2, elements d and d + half of a head turn by the angle of row and d; those from
+// rotary_dim on stay.
+struct RotaryArgs {
+  MatrixView<float> rows;           // [m, num_heads * head_dim]
+  MatrixView<const float> cos_sin;  // [m, rotary_dim]: the cosines of half angles, then the sines
+  size_t head_dim = 0;
+  size_t rotary_dim = 0;  // Even.
 };
 
 struct Kernels {
@@ -142,10 +193,17 @@ struct Kernels {
   // Products in bf16, the weights of the softmax rounded to it, exp within 8e-5. Not there
   // (nullptr) where the tier or the precision takes the one above.
   AttentionKernels<Bf16> attention_bf16;
+  // There wherever the ones above are.
+  PatternedAttentionKernels<float> patterned_attention;
+  PatternedAttentionKernels<Bf16> patterned_attention_bf16;
 
   // (x - mean) / sqrt(variance + eps) * weight + bias by row; variance as the mean of squared
   // differences.
-  void (*layer_norm)(const LayerNormArgs& args) = nullptr;
+  void (*layer_norm)(const NormArgs& args) = nullptr;
+  // x / sqrt(mean of squares + eps) * weight by row (Zhang and Sennrich, 2019).
+  void (*rms_norm)(const NormArgs& args) = nullptr;
+
+  void (*rotate)(const RotaryArgs& args) = nullptr;
 
   // Rounds to nearest even, row by row; a zero after an odd last column.
   void (*to_bf16)(MatrixView<const float> from, MatrixView<Bf16> to) = nullptr;
@@ -154,8 +212,16 @@ struct Kernels {
 inline size_t NumPanels(const Kernels& kernels, size_t n) {
   return (n + kernels.linear.panel_width - 1) / kernels.linear.panel_width;
 }
+inline size_t NumPanels(const Kernels& kernels, const PackedLinear& linear) {
+  const size_t half = kernels.linear.panel_width / 2;
+  return linear.gated ? (linear.n + half - 1) / half : NumPanels(kernels, linear.n);
+}
 inline size_t PackedBytes(const Kernels& kernels, size_t n, size_t k) {
   return NumPanels(kernels, n) * kernels.linear.panel_bytes(k);
+}
+// Of one that is still to be packed.
+inline size_t PackedBytes(const Kernels& kernels, const PackedLinear& linear) {
+  return NumPanels(kernels, linear) * kernels.linear.panel_bytes(linear.k);
 }
 
 // The reference for a precision other than kAuto.

@@ -78,11 +78,13 @@ TEST(RectanglePlan, WithBucketsLengthsCountAsPadded) {
   const std::vector<int32_t> buckets = {16, 64};
   const std::vector<int32_t> lengths = {10, 17, 60, 100};
   const auto plan = PlanRectangles(lengths, {.token_budget = 128, .buckets = buckets});
-  // 100 is longer than every bucket; 60 and 17 are both computed as 64.
+  // 100 is longer than every bucket; 60 and 17 are both computed as 64, so together.
   ASSERT_EQ(plan.size(), 3u);
   EXPECT_EQ(plan[0], (Batch{2, 1}));
   EXPECT_EQ(plan[1], (Batch{3}));
   EXPECT_EQ(plan[2], (Batch{0}));
+  // Without buckets 17 costs less beside 10 than beside 60.
+  EXPECT_EQ(PlanRectangles(lengths, {.token_budget = 128})[2], (Batch{1, 0}));
 }
 
 TEST(RectanglePlan, FewRectanglesAreEvenedOutOverTheWorkers) {

@@ -59,7 +59,12 @@ TEST(Dispatch, EveryTierFillsTheWholeTableForEveryPrecision) {
     EXPECT_TRUE(kernels.attention.attention && kernels.attention.scratch_floats);
     EXPECT_EQ(kernels.attention_bf16.attention == nullptr,
               kernels.attention_bf16.scratch_floats == nullptr);
-    EXPECT_TRUE(kernels.layer_norm && kernels.to_bf16);
+    EXPECT_TRUE(kernels.patterned_attention.attention &&
+                kernels.patterned_attention.scratch_floats);
+    EXPECT_EQ(kernels.patterned_attention_bf16.attention == nullptr,
+              kernels.attention_bf16.attention == nullptr);
+    EXPECT_TRUE(kernels.layer_norm && kernels.rms_norm && kernels.rotate && kernels.to_bf16);
+    EXPECT_EQ(linear.panel_width % 2, 0u);  // A gate and its values share a panel.
   }
 }
 

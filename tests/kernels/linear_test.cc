@@ -23,6 +23,8 @@ double ExactEpilogue(Epilogue epilogue, double x, double y) {
     case Epilogue::kGeluTanh:
       return 0.5 * x * (1.0 + std::tanh(std::sqrt(2.0 / M_PI) * (x + 0.044715 * x * x * x)));
     case Epilogue::kRelu: return std::max(x, 0.0);
+    case Epilogue::kSilu: return x / (1.0 + std::exp(-x));
+    case Epilogue::kQuickGelu: return x / (1.0 + std::exp(-1.702 * x));
     case Epilogue::kAdd: return y + x;
   }
   return 0.0;
@@ -120,13 +122,14 @@ class Linear : public testing::TestWithParam<TierPrecision> {
         }
         const double old = before[i * n + j];
         // k + 2 roundings (scalar: two a step), each of at most epsilon of what has been summed,
-        // the operands' and the epilogue's own. GELU's slope is at most 1.13.
+        // the operands' and the epilogue's own. GELU's and SiLU's slope is at most 1.13.
         const double operands =
             OperandError(kernels_) * magnitude + ScaleError(input.view(), i, weight.view(), j);
         const double bound = (2.0 * static_cast<double>(k) + 4.0) * kEpsilon *
                                  (magnitude + std::abs(double{bias.view()(0, j)}) + std::abs(old)) +
                              1.13 * operands +
-                             (epilogue == Epilogue::kGelu || epilogue == Epilogue::kGeluTanh
+                             (epilogue != Epilogue::kStore && epilogue != Epilogue::kAdd &&
+                                      epilogue != Epilogue::kRelu
                                   ? 5e-7 + 4e-7 * std::abs(sum)
                                   : 0.0);
         const double error =
@@ -161,7 +164,8 @@ TEST_P(Linear, MatchesExactSumsOnEveryDepth) {
 
 TEST_P(Linear, MatchesExactSumsWithEveryEpilogue) {
   for (const Epilogue epilogue :
-       {Epilogue::kStore, Epilogue::kGelu, Epilogue::kGeluTanh, Epilogue::kRelu, Epilogue::kAdd}) {
+       {Epilogue::kStore, Epilogue::kGelu, Epilogue::kGeluTanh, Epilogue::kRelu, Epilogue::kSilu,
+        Epilogue::kQuickGelu, Epilogue::kAdd}) {
     for (const size_t m : {1, 7, 14, 15}) {
       for (const size_t n : {1, 16, 31, 48, 65}) ExpectMatchesExact(m, n, 19, epilogue);
     }
@@ -211,8 +215,8 @@ TEST_P(LinearIntoBf16, StoresTheRoundedValues) {
   TestMatrix input = TestMatrix(m, k, k).Fill(generator_);
   const TestLinear linear(kernels_, weight.view(), bias.view().row(0));
   const TestOperand operand(kernels_, input.view());
-  for (const Epilogue epilogue :
-       {Epilogue::kStore, Epilogue::kGelu, Epilogue::kGeluTanh, Epilogue::kRelu}) {
+  for (const Epilogue epilogue : {Epilogue::kStore, Epilogue::kGelu, Epilogue::kGeluTanh,
+                                  Epilogue::kRelu, Epilogue::kSilu, Epilogue::kQuickGelu}) {
     TestMatrix exact(m, n, n);
     kernels_.linear.linear(Args(operand, linear, exact.view(), epilogue));
     const Bf16 guard{0x4242};
@@ -224,6 +228,39 @@ TEST_P(LinearIntoBf16, StoresTheRoundedValues) {
       for (size_t j = 0; j < n; ++j)
         ASSERT_EQ(rounded[i * (n + 3) + j].bits, Bf16::From(exact.view()(i, j)).bits);
       for (size_t j = n; j < n + 3; ++j) ASSERT_EQ(rounded[i * (n + 3) + j].bits, guard.bits);
+    }
+  }
+}
+
+// A column's sums do not depend on its place in a panel.
+TEST_P(Linear, AGatedProductIsTheProductOfTwo) {
+  const size_t m = 15, k = 40;
+  for (const size_t n : {1, 7, 8, 16, 33, 64}) {
+    TestMatrix weights = TestMatrix(2 * n, k, k).Fill(generator_, 0.5f);
+    TestMatrix biases = TestMatrix(1, 2 * n, 2 * n).Fill(generator_);
+    TestMatrix input = TestMatrix(m, k, k).Fill(generator_);
+    const MatrixView<const float> weight = weights.view(), bias = biases.view();
+    const TestLinear gate(kernels_, weight.Rows(0, n), bias.row(0).first(n));
+    const TestLinear values(kernels_, weight.Rows(n, n), bias.row(0).last(n));
+    const TestGated gated(kernels_, weight, bias.row(0));
+    const TestOperand operand(kernels_, input.view());
+    for (const Epilogue epilogue : {Epilogue::kStore, Epilogue::kGelu, Epilogue::kGeluTanh,
+                                    Epilogue::kRelu, Epilogue::kSilu}) {
+      SCOPED_TRACE(testing::Message() << "n " << n << " epilogue " << static_cast<int>(epilogue));
+      TestMatrix gates(m, n, n), plain(m, n, n), both(m, n, n + 3);
+      kernels_.linear.linear(Args(operand, gate, gates.view(), epilogue));
+      kernels_.linear.linear(Args(operand, values, plain.view()));
+      kernels_.linear.linear({.input = operand.operand(),
+                              .linear = gated.packed(),
+                              .output = {.f32 = both.view(), .bf16 = {}},
+                              .epilogue = epilogue,
+                              .first_panel = 0,
+                              .last_panel = NumPanels(kernels_, gated.packed())});
+      EXPECT_TRUE(both.GuardsIntact());
+      for (size_t i = 0; i < m; ++i) {
+        for (size_t j = 0; j < n; ++j)
+          ASSERT_EQ(both.view()(i, j), gates.view()(i, j) * plain.view()(i, j));
+      }
     }
   }
 }

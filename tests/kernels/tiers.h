@@ -129,6 +129,34 @@ class TestLinear {
   PackedLinear packed_;
 };
 
+// A gate and its values, `weight` [2 * n, k] and `bias` [2 * n], in the layout of the tier.
+class TestGated {
+ public:
+  TestGated(const Kernels& kernels, MatrixView<const float> weight, std::span<const float> bias)
+      : packed_{nullptr, weight.rows() / 2, weight.cols(), true},
+        memory_(PackedBytes(kernels, packed_)) {
+    packed_.panels = memory_.As<std::byte>().data();
+    const size_t width = kernels.linear.panel_width, k = weight.cols(), n = packed_.n;
+    for (size_t p = 0; p < NumPanels(kernels, packed_); ++p) {
+      std::vector<float> rows(width * k, 0.0f), panel_bias(width, 0.0f);
+      for (size_t j = 0; j < width; ++j) {
+        const size_t column = p * (width / 2) + j % (width / 2);
+        if (column >= n) continue;
+        const size_t from = j < width / 2 ? column : n + column;
+        std::copy_n(weight.row(from).data(), k, rows.data() + j * k);
+        panel_bias[j] = bias[from];
+      }
+      kernels.linear.pack_panel({rows.data(), width, k}, panel_bias,
+                                memory_.As<std::byte>().data() + p * kernels.linear.panel_bytes(k));
+    }
+  }
+  const PackedLinear& packed() const { return packed_; }
+
+ private:
+  PackedLinear packed_;
+  AlignedBuffer memory_;
+};
+
 // `rows` as input of a product, with nothing readable behind the last one.
 class TestOperand {
  public:

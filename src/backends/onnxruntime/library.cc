@@ -162,11 +162,14 @@ std::vector<std::string> Library::BuiltInProviders() const {
   return providers;
 }
 
-Status Library::RegisterPlugin(const std::string& name, const std::string& path) const {
+Status Library::RegisterPlugin(const std::string& name, const std::string& given_path) const {
   if (api_version_ < kPluginApiVersion) {
     return UnsupportedModel("ONNX Runtime ", version_, " has no providers by plug-in, 1.",
                             kPluginApiVersion, " or newer has");
   }
+  std::error_code error;
+  // ONNX Runtime looks for a relative one beside itself.
+  const std::string path = fs::absolute(given_path, error).string();
   {
     const std::lock_guard lock(mutex_);
     for (const auto& [known, known_path] : plugins_) {
@@ -175,7 +178,6 @@ Status Library::RegisterPlugin(const std::string& name, const std::string& path)
       return InvalidInput("the provider library '", name, "' is already loaded from ", known_path);
     }
   }
-  std::error_code error;
   if (!fs::is_regular_file(path, error))
     return InvalidInput("the provider library '", path, "' (", name, ") is not there");
   AKIN_TRY(Check(api_->RegisterExecutionProviderLibrary(env_, name.c_str(), path.c_str()),

@@ -21,8 +21,10 @@ AKIN_TARGET_BEGIN("avx2,fma")
 #include "kernels/avx2/vec.h"
 
 #include "kernels/generic/attention-inl.h"
-#include "kernels/generic/layer_norm-inl.h"
 #include "kernels/generic/linear-inl.h"
+#include "kernels/generic/norm-inl.h"
+#include "kernels/generic/patterned_attention-inl.h"
+#include "kernels/generic/rotary-inl.h"
 #include "kernels/generic/tables-inl.h"
 // clang-format on
 
@@ -33,7 +35,6 @@ Kernels WithAvx2(Kernels below) {
   below.isa = Isa::kAvx2;
   UseF32Rows(below);
   if (below.requested == Precision::kInt8) below.linear = Avx2Int8Linear();
-  below.layer_norm = LayerNorm;
   return below;
 }
 

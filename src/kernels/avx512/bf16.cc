@@ -26,6 +26,7 @@ AKIN_TARGET_BEGIN("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512bf16,avx2
 #include "kernels/avx512/int8_tile-inl.h"
 #include "kernels/generic/attention-inl.h"
 #include "kernels/generic/linear-inl.h"
+#include "kernels/generic/patterned_attention-inl.h"
 // clang-format on
 
 struct Bf16Product {
@@ -74,7 +75,7 @@ struct Int8WidenedProduct : Bf16Product {
 template <typename Tile>
 void LinearEither(const LinearArgs& args) {
   if (args.output.bf16.rows() == 0) return LinearF32<Tile>(args);
-  LinearPanels<Tile>(args, SelectFinish<Bf16>(args.epilogue), args.output.bf16);
+  LinearPanels<Tile>(args, SelectFinish<Bf16>(args), args.output.bf16);
 }
 
 void AttentionBf16(const AttentionArgs<Bf16>& args) {
@@ -82,6 +83,15 @@ void AttentionBf16(const AttentionArgs<Bf16>& args) {
     AttendTo<Bf16Product>(args, args.context.bf16);
   } else {
     AttendTo<Bf16Product>(args, args.context.f32);
+  }
+}
+
+void PatternedAttentionBf16(const AttentionArgs<Bf16>& args,
+                            const AttentionPattern<Bf16>& pattern) {
+  if (args.context.bf16.rows() > 0) {
+    AttendWithPattern<Bf16Product>(args, pattern, args.context.bf16);
+  } else {
+    AttendWithPattern<Bf16Product>(args, pattern, args.context.f32);
   }
 }
 
@@ -115,6 +125,8 @@ Kernels WithAvx512Bf16(Kernels below) {
   if (below.requested != Precision::kF32 && below.requested != Precision::kBf16x3) {
     below.attention_bf16 = {.attention = AttentionBf16,
                             .scratch_floats = AttentionScratchFloats<Bf16Product>};
+    below.patterned_attention_bf16 = {.attention = PatternedAttentionBf16,
+                                      .scratch_floats = PatternScratchFloats<Bf16Product>};
   }
   return below;
 }

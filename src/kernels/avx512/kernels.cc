@@ -20,8 +20,10 @@ AKIN_TARGET_BEGIN("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")
 #include "kernels/avx512/vec.h"
 
 #include "kernels/generic/attention-inl.h"
-#include "kernels/generic/layer_norm-inl.h"
 #include "kernels/generic/linear-inl.h"
+#include "kernels/generic/norm-inl.h"
+#include "kernels/generic/patterned_attention-inl.h"
+#include "kernels/generic/rotary-inl.h"
 #include "kernels/generic/tables-inl.h"
 // clang-format on
 
@@ -31,7 +33,6 @@ AKIN_TARGET_END
 Kernels WithAvx512(Kernels below) {
   below.isa = Isa::kAvx512;
   UseF32Rows(below);
-  below.layer_norm = LayerNorm;
   return below;
 }
 

@@ -144,6 +144,8 @@ AKIN_INLINE V Finish(V x) {
   if constexpr (kEpilogue == Epilogue::kGelu) return Gelu(x);
   if constexpr (kEpilogue == Epilogue::kGeluTanh) return GeluTanh(x);
   if constexpr (kEpilogue == Epilogue::kRelu) return Max(V::Set(0.0f), x);
+  if constexpr (kEpilogue == Epilogue::kSilu) return TimesSigmoid(x, 1.0f);
+  if constexpr (kEpilogue == Epilogue::kQuickGelu) return TimesSigmoid(x, 1.702f);
   return x;
 }
 
@@ -183,6 +185,21 @@ void FinishTile(const float* sums, size_t rows, T* c, size_t ldc, size_t width) 
       const size_t count = width - first < V::kLanes ? width - first : V::kLanes;
       FinishAndStore<kEpilogue>(V::Load(sums + r * kPanelWidth + first), c + r * ldc + first,
                                 count);
+    }
+  }
+}
+
+// The same of a gated panel, whose tile is [rows][gate | values], each half a panel wide; columns
+// [0, width) of the output.
+template <Epilogue kEpilogue, typename T>
+void FinishGatedTile(const float* sums, size_t rows, T* c, size_t ldc, size_t width) {
+  for (size_t r = 0; r < rows; ++r) {
+    const float* gate = sums + r * kPanelWidth;
+    for (size_t first = 0; first < width; first += V::kLanes) {
+      const size_t count = width - first < V::kLanes ? width - first : V::kLanes;
+      const V y =
+          Finish<kEpilogue>(V::Load(gate + first)) * V::Load(gate + kPanelWidth / 2 + first);
+      FinishAndStore<Epilogue::kStore>(y, c + r * ldc + first, count);
     }
   }
 }
@@ -262,6 +279,7 @@ void LinearPanels(const LinearArgs& args, FinishFunction<T> finish, MatrixView<T
   const size_t k = args.linear.k, panel_bytes = Tile::PanelBytes(k);
   const RowTiles row_tiles(args.input.rows);
   const size_t block = kPanelBlockBytes / panel_bytes + 1;
+  const size_t columns = args.linear.gated ? kPanelWidth / 2 : kPanelWidth;  // Of a panel's output.
   alignas(64) float sums[kTileFloats];
   for (size_t p0 = args.first_panel; p0 < args.last_panel; p0 += block) {
     const size_t p1 = p0 + block < args.last_panel ? p0 + block : args.last_panel;
@@ -270,9 +288,8 @@ void LinearPanels(const LinearArgs& args, FinishFunction<T> finish, MatrixView<T
       const size_t rows = row_tiles.Height(t);
       const TileFunction tile = SelectTile<Tile>(rows, std::make_index_sequence<kMaxRows>());
       for (size_t p = p0; p < p1; ++p) {
-        const size_t first = p * kPanelWidth;
-        const size_t width =
-            args.linear.n - first < kPanelWidth ? args.linear.n - first : kPanelWidth;
+        const size_t first = p * columns;
+        const size_t width = args.linear.n - first < columns ? args.linear.n - first : columns;
         tile(args.input.data + row * args.input.row_bytes, args.input.row_bytes,
              args.linear.panels + p * panel_bytes, k, sums);
         finish(sums, rows, output.data() + row * output.stride() + first, output.stride(), width);
@@ -282,13 +299,21 @@ void LinearPanels(const LinearArgs& args, FinishFunction<T> finish, MatrixView<T
   }
 }
 
+template <Epilogue kEpilogue, typename T>
+FinishFunction<T> SelectGated(bool gated) {
+  return gated ? FinishGatedTile<kEpilogue, T> : FinishTile<kEpilogue, T>;
+}
+
 template <typename T>
-FinishFunction<T> SelectFinish(Epilogue epilogue) {
-  switch (epilogue) {
-    case Epilogue::kStore: return FinishTile<Epilogue::kStore, T>;
-    case Epilogue::kGelu: return FinishTile<Epilogue::kGelu, T>;
-    case Epilogue::kGeluTanh: return FinishTile<Epilogue::kGeluTanh, T>;
-    case Epilogue::kRelu: return FinishTile<Epilogue::kRelu, T>;
+FinishFunction<T> SelectFinish(const LinearArgs& args) {
+  const bool gated = args.linear.gated;
+  switch (args.epilogue) {
+    case Epilogue::kStore: return SelectGated<Epilogue::kStore, T>(gated);
+    case Epilogue::kGelu: return SelectGated<Epilogue::kGelu, T>(gated);
+    case Epilogue::kGeluTanh: return SelectGated<Epilogue::kGeluTanh, T>(gated);
+    case Epilogue::kRelu: return SelectGated<Epilogue::kRelu, T>(gated);
+    case Epilogue::kSilu: return SelectGated<Epilogue::kSilu, T>(gated);
+    case Epilogue::kQuickGelu: return SelectGated<Epilogue::kQuickGelu, T>(gated);
     case Epilogue::kAdd:
       if constexpr (std::is_same_v<T, float>) return FinishTile<Epilogue::kAdd, T>;
   }
@@ -297,7 +322,7 @@ FinishFunction<T> SelectFinish(Epilogue epilogue) {
 
 template <typename Tile>
 void LinearF32(const LinearArgs& args) {
-  LinearPanels<Tile>(args, SelectFinish<float>(args.epilogue), args.output.f32);
+  LinearPanels<Tile>(args, SelectFinish<float>(args), args.output.f32);
 }
 
 // The table's entries for a product.

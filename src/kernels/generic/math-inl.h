@@ -66,3 +66,29 @@ AKIN_INLINE V GeluTanh(V x) {
   const V u = V::Set(0.79788456f) * MulAdd(V::Set(0.044715f) * x * x, x, x);
   return x / (V::Set(1.0f) + Exp2(u * V::Set(-2.885390082f)));
 }
+
+// x * sigmoid(slope x): SiLU, and GELU by a sigmoid.
+template <typename V>
+AKIN_INLINE V TimesSigmoid(V x, float slope) {
+  return x / (V::Set(1.0f) + Exp2(x * V::Set(-1.44269504f * slope)));
+}
+
+// tanh(x), relative error <= 5e-7: x P(x^2) / Q(x^2) on |x| <= 8.7, where tanh is 1 within 6e-8.
+template <typename V>
+AKIN_INLINE V Tanh(V x) {
+  const V c = Min(V::Set(8.7f), Max(V::Set(-8.7f), x));
+  const V t = c * c;
+  V p = V::Set(-8.070991124e-11f);
+  p = MulAdd(p, t, V::Set(-1.406232870e-7f));
+  p = MulAdd(p, t, V::Set(-8.982750065e-6f));
+  p = MulAdd(p, t, V::Set(2.295372676e-3f));
+  p = MulAdd(p, t, V::Set(1.246893776e-1f));
+  p = MulAdd(p, t, V::Set(9.999999688e-1f));
+  V q = V::Set(-5.288007031e-9f);
+  q = MulAdd(q, t, V::Set(-1.861233650e-6f));
+  q = MulAdd(q, t, V::Set(1.015377617e-4f));
+  q = MulAdd(q, t, V::Set(2.163658561e-2f));
+  q = MulAdd(q, t, V::Set(4.580224357e-1f));
+  q = MulAdd(q, t, V::Set(1.0f));
+  return c * p / q;
+}

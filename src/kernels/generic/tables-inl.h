@@ -3,9 +3,17 @@
 
 #include "kernels/generic/attention-inl.h"
 #include "kernels/generic/linear-inl.h"
+#include "kernels/generic/norm-inl.h"
+#include "kernels/generic/patterned_attention-inl.h"
+#include "kernels/generic/rotary-inl.h"
 
 void AttentionF32(const AttentionArgs<float>& args) {
   AttendTo<F32Product>(args, args.context.f32);
+}
+
+void PatternedAttentionF32(const AttentionArgs<float>& args,
+                           const AttentionPattern<float>& pattern) {
+  AttendWithPattern<F32Product>(args, pattern, args.context.f32);
 }
 
 // The products of kernels.requested. Weights in fewer bits save memory traffic where their
@@ -25,4 +33,10 @@ void UseF32Rows(Kernels& kernels) {
   kernels.attention = {.attention = AttentionF32,
                        .scratch_floats = AttentionScratchFloats<F32Product>};
   kernels.attention_bf16 = {};
+  kernels.patterned_attention = {.attention = PatternedAttentionF32,
+                                 .scratch_floats = PatternScratchFloats<F32Product>};
+  kernels.patterned_attention_bf16 = {};
+  kernels.layer_norm = LayerNorm;
+  kernels.rms_norm = RmsNorm;
+  kernels.rotate = Rotate;
 }

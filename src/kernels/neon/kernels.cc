@@ -21,8 +21,10 @@ namespace {
 #include "kernels/neon/vec.h"
 
 #include "kernels/generic/attention-inl.h"
-#include "kernels/generic/layer_norm-inl.h"
 #include "kernels/generic/linear-inl.h"
+#include "kernels/generic/norm-inl.h"
+#include "kernels/generic/patterned_attention-inl.h"
+#include "kernels/generic/rotary-inl.h"
 #include "kernels/generic/tables-inl.h"
 // clang-format on
 
@@ -36,7 +38,6 @@ Kernels WithNeon(Kernels below) {
   if (requested == Precision::kInt8) below.requested = below.precision = Precision::kW8;
   UseF32Rows(below);
   below.requested = requested;
-  below.layer_norm = LayerNorm;
   return below;
 }
 

@@ -1,0 +1,105 @@
+// Many callers, one machine: requests are queued, joined into ragged batches by a token budget, and
+// computed by threads of the scheduler's own. This is what a server needs in front of an Embedder;
+// a program with one caller is better served by Embedder::Embed, which computes where it is called.
+//
+//   AKIN_TRY_ASSIGN(auto scheduler, akin::Scheduler::Start({}));
+//   scheduler->Submit({.embedder = embedder, .texts = {"a text"}},
+//                     [](akin::Result<akin::Embeddings> answer) { ... });
+//
+// A text's vector has the same bits as from Embedder::Embed, whatever it was computed with.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "akin/embedder.h"
+#include "akin/options.h"
+#include "akin/result.h"
+
+namespace akin {
+
+enum class Priority {
+  kQuery,  // Somebody waits: goes first.
+  kBulk,   // Goes when no query waits, and at least once in eight batches.
+};
+
+struct SchedulerOptions {
+  int num_threads = 0;             // Workers. 0: as many as this machine allows.
+  int batch_tokens = 512;          // The most tokens in a batch; a longer text is one of its own.
+  int max_requests = 512;          // Waiting or under way; more are refused.
+  int64_t max_tokens = 64 * 4096;  // That wait. A larger request is taken by an empty queue only.
+};
+
+struct EmbedRequest {
+  Embedder embedder;
+  std::vector<std::string> texts;  // Equal ones are computed once.
+  EmbedOptions options;
+  Priority priority = Priority::kQuery;
+  std::string client;  // Tokens are shared out evenly among clients.
+  // What has not begun by then is dropped: DeadlineExceeded.
+  std::optional<std::chrono::steady_clock::time_point> deadline;
+};
+
+// Any other work on the same threads, in the same queue, one batch of its own.
+struct WorkRequest {
+  std::function<void()> work;  // Runs on a worker. Does not throw.
+  int64_t estimated_tokens = 1;
+  Priority priority = Priority::kQuery;
+  std::string client;
+  std::optional<std::chrono::steady_clock::time_point> deadline;
+};
+
+// A moment's view.
+struct SchedulerLoad {
+  int64_t requests = 0;  // Waiting or under way.
+  int64_t waiting_tokens = 0;
+  double tokens_per_second = 0;  // As computed lately; 0 before the first batch.
+  // When there will be room again: what waits at the present speed, at least 1.
+  int retry_after_seconds = 1;
+};
+
+// What has happened since the start.
+struct SchedulerCounts {
+  int64_t accepted = 0, refused = 0, completed = 0, failed = 0, expired = 0, cancelled = 0;
+  int64_t batches = 0, batch_sequences = 0, batch_tokens = 0;
+  int64_t duplicates = 0;  // Texts that were answered with another one's vector.
+};
+
+class Scheduler {
+ public:
+  // Called exactly once for each accepted request, on a worker or on the thread that cancels; it
+  // returns soon and does not throw. Usage::queue_ms tells how long the request waited.
+  using Done = std::function<void(Result<Embeddings>)>;
+  using Ticket = uint64_t;
+
+  // Error: InvalidInput (an option), Internal (no threads).
+  static Result<std::unique_ptr<Scheduler>> Start(const SchedulerOptions& options);
+  // Requests that wait get ServiceUnavailable; batches under way are finished first.
+  ~Scheduler();
+  Scheduler(const Scheduler&) = delete;
+  Scheduler& operator=(const Scheduler&) = delete;
+
+  // Returns at once. Errors: Overloaded; InvalidInput (no texts). Then `done` is never called.
+  Result<Ticket> Submit(EmbedRequest request, Done done);
+  // As above; `done` gets the error of a request that was dropped, or success after the work.
+  Result<Ticket> Submit(WorkRequest request, std::function<void(Status)> done);
+  // `done` is called with Cancelled, here, unless it was already. What has not begun never will; a
+  // batch under way goes on for the others in it.
+  void Cancel(Ticket ticket);
+
+  SchedulerLoad Load() const;
+  SchedulerCounts Counts() const;
+  int num_threads() const;
+
+ private:
+  class Impl;
+  explicit Scheduler(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace akin

@@ -1,0 +1,198 @@
+#include "batching/request_queue.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace akin::batching {
+namespace {
+
+// What a request gets before its neighbours are looked at again: long enough to keep the search for
+// the next one cheap, short beside a batch.
+constexpr size_t kTurnTokens = 256;
+// A batch is not made smaller than this for the sake of idle workers: below it, two batches take
+// longer than one.
+constexpr size_t kLeastShare = 64;
+
+}  // namespace
+
+bool RequestQueue::Admit(QueuedRequest info) {
+  const bool full = requests_.size() >= options_.max_requests ||
+                    waiting_tokens_ + info.estimated_tokens > options_.max_tokens;
+  if (full && !requests_.empty()) return false;
+  const RequestId id = info.id;
+  Request& request = requests_[id];
+  request.info = std::move(info);
+  SetWaitingTokens(request, request.info.estimated_tokens);
+  Lane& lane = LaneOf(request);
+  const auto [it, is_new] = lane.clients.try_emplace(request.info.client);
+  Client& client = it->second;
+  if (is_new) client.served = lane.served;
+  // Behind nobody and ahead of nobody: where the least served of its neighbours is.
+  const auto least = std::ranges::min_element(client.waiting, {}, &Request::served);
+  if (least != client.waiting.end()) request.served = (*least)->served;
+  client.waiting.push_back(&request);
+  return true;
+}
+
+void RequestQueue::SetLengths(RequestId id, uint64_t group, std::vector<int32_t> lengths) {
+  const auto it = requests_.find(id);
+  if (it == requests_.end()) return;
+  Request& request = it->second;
+  size_t tokens = 0;
+  for (const int32_t length : lengths) tokens += static_cast<size_t>(length);
+  request.state = State::kReady;
+  request.group = group;
+  request.lengths = std::move(lengths);
+  SetWaitingTokens(request, tokens);
+}
+
+Work RequestQueue::Next(size_t idle_workers) {
+  Lane& queries = lanes_[static_cast<size_t>(QueuePriority::kQuery)];
+  Lane& bulk = lanes_[static_cast<size_t>(QueuePriority::kBulk)];
+  const bool bulk_first = query_batches_ >= kQueryBatchesInARow;
+  for (Lane* lane : {bulk_first ? &bulk : &queries, bulk_first ? &queries : &bulk}) {
+    if (Request* request = NextToTokenize(*lane)) {
+      request->state = State::kTokenizing;
+      return {.kind = Work::Kind::kTokenize, .request = request->info.id};
+    }
+    std::vector<Pick> batch = TakeBatch(*lane, idle_workers);
+    if (batch.empty()) continue;
+    query_batches_ = lane == &queries && !bulk.clients.empty() ? query_batches_ + 1 : 0;
+    return {.kind = Work::Kind::kCompute, .batch = std::move(batch)};
+  }
+  return {};
+}
+
+// Only as far ahead as a batch needs: texts of a client that has a batch's worth of tokens ready
+// are tokenized later, so that a flood of one client does not keep the workers from the others.
+RequestQueue::Request* RequestQueue::NextToTokenize(Lane& lane) {
+  Request* next = nullptr;
+  const Client* next_client = nullptr;
+  for (const auto& [name, client] : lane.clients) {
+    size_t ready_tokens = 0;
+    Request* first = nullptr;
+    for (Request* request : client.waiting) {
+      if (request->state == State::kReady) ready_tokens += request->waiting_tokens;
+      if (request->state == State::kUntokenized && first == nullptr) first = request;
+    }
+    if (first == nullptr || ready_tokens >= options_.batch_tokens) continue;
+    if (next == nullptr || client.served < next_client->served) {
+      next = first;
+      next_client = &client;
+    }
+  }
+  return next;
+}
+
+// Tokens of a batch when what is ready is shared out among the idle workers.
+size_t RequestQueue::Share(const Lane& lane, size_t idle_workers) const {
+  size_t ready = 0;
+  for (const auto& [name, client] : lane.clients) {
+    for (const Request* request : client.waiting) {
+      if (request->state == State::kReady) ready += request->waiting_tokens;
+    }
+  }
+  const size_t even = (ready + idle_workers - 1) / std::max<size_t>(1, idle_workers);
+  return std::min(options_.batch_tokens, std::max(kLeastShare, even));
+}
+
+std::vector<Pick> RequestQueue::TakeBatch(Lane& lane, size_t idle_workers) {
+  const size_t budget = Share(lane, idle_workers);
+  std::vector<Pick> batch;
+  size_t used = 0;
+  uint64_t group = 0;
+  const auto fits = [&](const Request& request) {
+    if (request.state != State::kReady) return false;
+    if (batch.empty()) return true;
+    const size_t length = static_cast<size_t>(request.lengths[request.next]);
+    return request.group == group && used + length <= budget;
+  };
+  while (used < budget) {
+    Client* client = nullptr;
+    Request* request = nullptr;
+    for (auto& [name, candidate] : lane.clients) {
+      if (client != nullptr && candidate.served >= client->served) continue;
+      Request* least = nullptr;
+      for (Request* waiting : candidate.waiting) {
+        if (!fits(*waiting)) continue;
+        if (least == nullptr || waiting->served < least->served) least = waiting;
+      }
+      if (least == nullptr) continue;
+      client = &candidate;
+      request = least;
+    }
+    if (request == nullptr) break;
+    if (batch.empty()) group = request->group;
+    // The request stays valid: it leaves the queue with its last Finish. The client may leave the
+    // lane with the request's last sequence.
+    for (size_t turn = 0; request->waits() && turn < kTurnTokens && fits(*request);) {
+      const size_t length = static_cast<size_t>(request->lengths[request->next]);
+      Begin(lane, *client, *request, batch);
+      turn += std::max<size_t>(1, length);
+      used += length;
+      if (used >= budget) break;
+    }
+  }
+  return batch;
+}
+
+void RequestQueue::Begin(Lane& lane, Client& client, Request& request, std::vector<Pick>& batch) {
+  const size_t length = static_cast<size_t>(request.lengths[request.next]);
+  const uint64_t cost = std::max<uint64_t>(1, length);
+  batch.push_back({request.info.id, static_cast<uint32_t>(request.next)});
+  lane.served = std::max(lane.served, client.served);
+  client.served += cost;
+  request.served += cost;
+  ++request.next;
+  SetWaitingTokens(request, request.waiting_tokens - length);
+  if (!request.waits()) LeaveLane(request);
+}
+
+bool RequestQueue::Finish(RequestId id) {
+  const auto it = requests_.find(id);
+  if (it == requests_.end()) return false;
+  Request& request = it->second;
+  if (++request.finished < request.info.num_sequences) return false;
+  Erase(it);
+  return true;
+}
+
+bool RequestQueue::Remove(RequestId id) {
+  const auto it = requests_.find(id);
+  if (it == requests_.end()) return false;
+  Erase(it);
+  return true;
+}
+
+std::vector<RequestId> RequestQueue::TakeExpired(TimePoint now) {
+  std::vector<RequestId> expired;
+  for (const auto& [id, request] : requests_) {
+    if (request.info.deadline && *request.info.deadline <= now && request.waits()) {
+      expired.push_back(id);
+    }
+  }
+  for (const RequestId id : expired) Remove(id);
+  return expired;
+}
+
+void RequestQueue::SetWaitingTokens(Request& request, size_t tokens) {
+  waiting_tokens_ += tokens;
+  waiting_tokens_ -= request.waiting_tokens;
+  request.waiting_tokens = tokens;
+}
+
+void RequestQueue::LeaveLane(Request& request) {
+  Lane& lane = LaneOf(request);
+  const auto client = lane.clients.find(request.info.client);
+  if (client == lane.clients.end()) return;
+  std::erase(client->second.waiting, &request);
+  if (client->second.waiting.empty()) lane.clients.erase(client);
+}
+
+void RequestQueue::Erase(std::unordered_map<RequestId, Request>::iterator it) {
+  SetWaitingTokens(it->second, 0);
+  LeaveLane(it->second);
+  requests_.erase(it);
+}
+
+}  // namespace akin::batching

@@ -1,0 +1,132 @@
+// The requests of many callers, and which of their texts are computed together next. Pure logic: no
+// threads, the clock is handed in.
+//
+// A request waits for its texts to be tokenized, then for its sequences to be computed. Workers ask
+// `Next` what to do, whenever they have nothing to do: nobody waits for a batch to fill up, and
+// batches grow by themselves when requests come faster than they are computed.
+//
+// Who is next:
+// - Queries go before bulk, but after kQueryBatchesInARow batches of queries a waiting bulk request
+//   gets one, so that nothing waits for ever.
+// - Between the clients of one priority tokens are shared out evenly (start-time fair queueing: the
+//   client that has got the fewest tokens is next; one that comes back starts where the others
+//   are). Within a client its requests share in the same way, so that a request of 2,000 texts does
+//   not hold up a request of one.
+// - A batch holds sequences of one group only: what the engine can compute in one call.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <list>
+#include <map>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+namespace akin::batching {
+
+using TimePoint = std::chrono::steady_clock::time_point;
+using RequestId = uint64_t;
+
+// Batches of queries that are taken one after the other while bulk requests wait.
+inline constexpr int kQueryBatchesInARow = 7;
+
+enum class QueuePriority : uint8_t { kQuery, kBulk };
+
+struct QueueOptions {
+  size_t max_requests = 512;      // Waiting or under way.
+  size_t max_tokens = 64 * 4096;  // Not yet taken by a batch.
+  size_t batch_tokens = 4096;     // The token budget; a longer sequence is a batch of its own.
+};
+
+struct QueuedRequest {
+  RequestId id = 0;
+  QueuePriority priority = QueuePriority::kQuery;
+  std::string client;                 // Whom the request counts for.
+  std::optional<TimePoint> deadline;  // What has not begun by then is dropped.
+  size_t num_sequences = 0;           // At least 1.
+  size_t estimated_tokens = 0;        // Until SetLengths knows better.
+};
+
+// One sequence of a request.
+struct Pick {
+  RequestId request = 0;
+  uint32_t sequence = 0;
+  friend bool operator==(const Pick&, const Pick&) = default;
+};
+
+// What a worker does next.
+struct Work {
+  enum class Kind { kNothing, kTokenize, kCompute };
+  Kind kind = Kind::kNothing;
+  RequestId request = 0;    // kTokenize: SetLengths or Remove follows.
+  std::vector<Pick> batch;  // kCompute: Finish follows for each.
+};
+
+class RequestQueue {
+ public:
+  explicit RequestQueue(const QueueOptions& options) : options_(options) {}
+
+  // Takes a request, or refuses it: the queue is full. An empty queue takes any.
+  [[nodiscard]] bool Admit(QueuedRequest request);
+  // The request's sequences have these many tokens and are computed only with sequences of the same
+  // group. Requests that were removed meanwhile are passed over.
+  void SetLengths(RequestId id, uint64_t group, std::vector<int32_t> lengths);
+  // What the asking worker does now. `idle_workers`: workers that have nothing to do, the asking
+  // one included; what waits is shared out among them.
+  Work Next(size_t idle_workers);
+  // One of the request's sequences was computed. True with the last one: the request has left.
+  bool Finish(RequestId id);
+  // The request is not wanted any more: what has not begun never will. False if it has left.
+  bool Remove(RequestId id);
+  // Requests whose deadline has passed before all of their sequences had begun; they have left.
+  std::vector<RequestId> TakeExpired(TimePoint now);
+
+  size_t num_requests() const { return requests_.size(); }
+  // Tokens that wait, as far as they are known; estimates otherwise.
+  size_t waiting_tokens() const { return waiting_tokens_; }
+  bool Contains(RequestId id) const { return requests_.contains(id); }
+
+ private:
+  enum class State { kUntokenized, kTokenizing, kReady };
+  struct Request {
+    QueuedRequest info;
+    State state = State::kUntokenized;
+    uint64_t group = 0;
+    std::vector<int32_t> lengths;
+    size_t next = 0;            // The first sequence that has not begun.
+    size_t finished = 0;        // Sequences computed.
+    size_t waiting_tokens = 0;  // Of those that have not begun.
+    uint64_t served = 0;        // Tokens begun, counted from where the others were at its start.
+    bool waits() const { return state != State::kReady || next < lengths.size(); }
+  };
+  struct Client {
+    uint64_t served = 0;
+    std::list<Request*> waiting;  // In order of arrival.
+  };
+  struct Lane {
+    std::map<std::string, Client> clients;  // Those with a waiting request.
+    uint64_t served = 0;  // Where the client stood that was served last: newcomers start here.
+  };
+
+  Lane& LaneOf(const Request& request) {
+    return lanes_[static_cast<size_t>(request.info.priority)];
+  }
+  Request* NextToTokenize(Lane& lane);
+  std::vector<Pick> TakeBatch(Lane& lane, size_t idle_workers);
+  size_t Share(const Lane& lane, size_t idle_workers) const;
+  void Begin(Lane& lane, Client& client, Request& request, std::vector<Pick>& batch);
+  void SetWaitingTokens(Request& request, size_t tokens);
+  void LeaveLane(Request& request);
+  void Erase(std::unordered_map<RequestId, Request>::iterator it);
+
+  QueueOptions options_;
+  std::unordered_map<RequestId, Request> requests_;
+  Lane lanes_[2];
+  size_t waiting_tokens_ = 0;
+  int query_batches_ = 0;  // In a row, while bulk waited.
+};
+
+}  // namespace akin::batching

@@ -1,0 +1,62 @@
+// Normalization by row: LayerNorm (Ba et al., 2016), the variance from differences to the mean, as
+// PyTorch rounds it closest, and RMSNorm (Zhang and Sennrich, 2019).
+#pragma once
+
+#include "kernels/generic/partial-inl.h"
+
+// out = (in - mean) * scale * weight + bias, added to what is there if asked.
+AKIN_INLINE void ScaleRow(const float* in, float* out, V mean, V scale, const NormArgs& args) {
+  const size_t size = args.input.cols();
+  for (size_t j = 0; j < size; j += V::kLanes) {
+    const size_t count = size - j < V::kLanes ? size - j : V::kLanes;
+    const V x = (LoadFirst(in + j, count) - mean) * scale;
+    const V weight = LoadFirst(args.weight + j, count);
+    V y = args.bias != nullptr ? MulAdd(x, weight, LoadFirst(args.bias + j, count)) : x * weight;
+    if (args.add) y = LoadFirst(out + j, count) + y;
+    StoreFirst(y, out + j, count);
+  }
+}
+
+AKIN_INLINE V SumOfSquares(const float* row, size_t size, V mean) {
+  V squares = V::Set(0.0f);
+  for (size_t j = 0; j + V::kLanes <= size; j += V::kLanes) {
+    const V d = V::Load(row + j) - mean;
+    squares = MulAdd(d, d, squares);
+  }
+  if (const size_t tail = size % V::kLanes; tail != 0) {
+    const V d = ZeroFrom(tail, V::LoadPartial(row + size - tail, tail) - mean);
+    squares = MulAdd(d, d, squares);
+  }
+  return squares;
+}
+
+void LayerNormRow(const float* in, float* out, const NormArgs& args) {
+  const size_t size = args.input.cols(), tail = size % V::kLanes;
+  const float inverse_size = 1.0f / static_cast<float>(size);
+  V sum = V::Set(0.0f);
+  for (size_t j = 0; j + V::kLanes <= size; j += V::kLanes) sum = sum + V::Load(in + j);
+  if (tail != 0) sum = sum + V::LoadPartial(in + size - tail, tail);
+  const V mean = V::Set(ReduceSum(sum) * inverse_size);
+  const float variance = ReduceSum(SumOfSquares(in, size, mean)) * inverse_size;
+  ScaleRow(in, out, mean, V::Set(1.0f / std::sqrt(variance + args.eps)), args);
+}
+
+void RmsNormRow(const float* in, float* out, const NormArgs& args) {
+  const size_t size = args.input.cols();
+  const V zero = V::Set(0.0f);
+  const float mean_square =
+      ReduceSum(SumOfSquares(in, size, zero)) * (1.0f / static_cast<float>(size));
+  ScaleRow(in, out, zero, V::Set(1.0f / std::sqrt(mean_square + args.eps)), args);
+}
+
+void LayerNorm(const NormArgs& args) {
+  for (size_t i = 0; i < args.input.rows(); ++i)
+    LayerNormRow(args.input.data() + i * args.input.stride(),
+                 args.output.data() + i * args.output.stride(), args);
+}
+
+void RmsNorm(const NormArgs& args) {
+  for (size_t i = 0; i < args.input.rows(); ++i)
+    RmsNormRow(args.input.data() + i * args.input.stride(),
+               args.output.data() + i * args.output.stride(), args);
+}

@@ -1,0 +1,271 @@
+#include "batching/request_queue.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <map>
+#include <random>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace akin::batching {
+namespace {
+
+using std::chrono::seconds;
+
+constexpr uint64_t kGroup = 1;
+const TimePoint kStart{};
+
+struct Spec {
+  RequestId id = 0;
+  std::vector<int32_t> lengths;
+  std::string client = "a";
+  QueuePriority priority = QueuePriority::kQuery;
+  uint64_t group = kGroup;
+  std::optional<TimePoint> deadline;
+};
+
+size_t Sum(const std::vector<int32_t>& lengths) {
+  size_t sum = 0;
+  for (const int32_t length : lengths) sum += static_cast<size_t>(length);
+  return sum;
+}
+
+bool Admit(RequestQueue& queue, const Spec& spec) {
+  return queue.Admit({.id = spec.id,
+                      .priority = spec.priority,
+                      .client = spec.client,
+                      .deadline = spec.deadline,
+                      .num_sequences = spec.lengths.size(),
+                      .estimated_tokens = Sum(spec.lengths)});
+}
+
+void AdmitReady(RequestQueue& queue, const Spec& spec) {
+  ASSERT_TRUE(Admit(queue, spec));
+  queue.SetLengths(spec.id, spec.group, spec.lengths);
+}
+
+std::vector<Pick> TakeBatch(RequestQueue& queue, size_t idle_workers = 1) {
+  Work work = queue.Next(idle_workers);
+  EXPECT_NE(work.kind, Work::Kind::kTokenize);
+  return work.batch;
+}
+
+std::vector<RequestId> RequestsOf(const std::vector<Pick>& batch) {
+  std::vector<RequestId> ids;
+  for (const Pick& pick : batch) ids.push_back(pick.request);
+  return ids;
+}
+
+TEST(RequestQueue, AnEmptyQueueHasNothingToDo) {
+  RequestQueue queue({});
+  EXPECT_EQ(queue.Next(2).kind, Work::Kind::kNothing);
+}
+
+TEST(RequestQueue, ARequestIsTokenizedThenComputedAtOnceHoweverSmall) {
+  RequestQueue queue({});
+  ASSERT_TRUE(Admit(queue, {.id = 7, .lengths = {3, 4}}));
+  const Work tokenize = queue.Next(2);
+  EXPECT_EQ(tokenize.kind, Work::Kind::kTokenize);
+  EXPECT_EQ(tokenize.request, 7u);
+  EXPECT_EQ(queue.Next(1).kind, Work::Kind::kNothing) << "one worker tokenizes, no other does";
+  queue.SetLengths(7, kGroup, {3, 4});
+  EXPECT_EQ(TakeBatch(queue), (std::vector<Pick>{{7, 0}, {7, 1}}));
+  EXPECT_FALSE(queue.Finish(7));
+  EXPECT_TRUE(queue.Finish(7));
+  EXPECT_EQ(queue.num_requests(), 0u);
+}
+
+TEST(RequestQueue, ABatchJoinsRequestsUpToTheTokenBudget) {
+  RequestQueue queue({.batch_tokens = 100});
+  for (RequestId id = 1; id <= 4; ++id) AdmitReady(queue, {.id = id, .lengths = {40}});
+  EXPECT_EQ(RequestsOf(TakeBatch(queue)), (std::vector<RequestId>{1, 2}));
+  EXPECT_EQ(RequestsOf(TakeBatch(queue)), (std::vector<RequestId>{3, 4}));
+}
+
+TEST(RequestQueue, ASequenceLongerThanTheBudgetIsABatchOfItsOwn) {
+  RequestQueue queue({.batch_tokens = 100});
+  AdmitReady(queue, {.id = 1, .lengths = {500}});
+  AdmitReady(queue, {.id = 2, .lengths = {10}});
+  EXPECT_EQ(RequestsOf(TakeBatch(queue)), (std::vector<RequestId>{1}));
+  EXPECT_EQ(RequestsOf(TakeBatch(queue)), (std::vector<RequestId>{2}));
+}
+
+TEST(RequestQueue, SequencesWithoutTokensAreServedToo) {
+  RequestQueue queue({.batch_tokens = 100});
+  AdmitReady(queue, {.id = 1, .lengths = {0, 0}});
+  EXPECT_EQ(TakeBatch(queue).size(), 2u);
+  EXPECT_EQ(queue.Next(1).kind, Work::Kind::kNothing);
+}
+
+TEST(RequestQueue, WhatWaitsIsSharedOutAmongIdleWorkers) {
+  RequestQueue queue({.batch_tokens = 1000});
+  for (RequestId id = 1; id <= 20; ++id) AdmitReady(queue, {.id = id, .lengths = {10}});
+  EXPECT_EQ(TakeBatch(queue, 2).size(), 10u);
+  EXPECT_EQ(TakeBatch(queue, 1).size(), 10u);
+}
+
+TEST(RequestQueue, OnlySequencesOfOneGroupMeet) {
+  RequestQueue queue({.batch_tokens = 1000});
+  AdmitReady(queue, {.id = 1, .lengths = {10}, .group = 1});
+  AdmitReady(queue, {.id = 2, .lengths = {10}, .group = 2});
+  AdmitReady(queue, {.id = 3, .lengths = {10}, .group = 1});
+  EXPECT_EQ(RequestsOf(TakeBatch(queue)), (std::vector<RequestId>{1, 3}));
+  EXPECT_EQ(RequestsOf(TakeBatch(queue)), (std::vector<RequestId>{2}));
+}
+
+TEST(RequestQueue, QueriesGoBeforeBulk) {
+  RequestQueue queue({.batch_tokens = 100});
+  AdmitReady(queue, {.id = 1, .lengths = {100}, .priority = QueuePriority::kBulk});
+  AdmitReady(queue, {.id = 2, .lengths = {100}});
+  EXPECT_EQ(RequestsOf(TakeBatch(queue)), (std::vector<RequestId>{2}));
+  EXPECT_EQ(RequestsOf(TakeBatch(queue)), (std::vector<RequestId>{1}));
+}
+
+TEST(RequestQueue, BulkGetsOneBatchInEightBesideEndlessQueries) {
+  RequestQueue queue({.max_requests = 1000, .max_tokens = 1'000'000, .batch_tokens = 100});
+  AdmitReady(
+      queue,
+      {.id = 1000, .lengths = std::vector<int32_t>(100, 100), .priority = QueuePriority::kBulk});
+  for (RequestId id = 1; id <= 80; ++id) AdmitReady(queue, {.id = id, .lengths = {100}});
+  int bulk = 0;
+  for (int i = 0; i < 80; ++i) bulk += RequestsOf(TakeBatch(queue))[0] == 1000 ? 1 : 0;
+  EXPECT_EQ(bulk, 10);
+}
+
+TEST(RequestQueue, AClientWithAHugeRequestDelaysOthersByOneBatch) {
+  RequestQueue queue({.max_tokens = 1'000'000, .batch_tokens = 1000});
+  AdmitReady(queue, {.id = 1, .lengths = std::vector<int32_t>(2000, 100), .client = "huge"});
+  for (int i = 0; i < 5; ++i) TakeBatch(queue);  // It has begun.
+  AdmitReady(queue, {.id = 2, .lengths = {100}, .client = "small"});
+  const auto ids = RequestsOf(TakeBatch(queue));
+  EXPECT_EQ(std::ranges::count(ids, RequestId{2}), 1);
+}
+
+TEST(RequestQueue, ClientsShareTokensEvenlyWhateverTheirTextsLengths) {
+  RequestQueue queue({.max_tokens = 1'000'000, .batch_tokens = 1000});
+  AdmitReady(queue, {.id = 1, .lengths = std::vector<int32_t>(500, 200), .client = "long"});
+  AdmitReady(queue, {.id = 2, .lengths = std::vector<int32_t>(10000, 10), .client = "short"});
+  std::map<RequestId, size_t> tokens;
+  for (int i = 0; i < 50; ++i) {
+    for (const Pick& pick : TakeBatch(queue)) tokens[pick.request] += pick.request == 1 ? 200 : 10;
+  }
+  EXPECT_NEAR(static_cast<double>(tokens[1]) / static_cast<double>(tokens[2]), 1.0, 0.05);
+}
+
+TEST(RequestQueue, RequestsOfOneClientAreInterleaved) {
+  RequestQueue queue({.max_tokens = 1'000'000, .batch_tokens = 1000});
+  AdmitReady(queue, {.id = 1, .lengths = std::vector<int32_t>(1000, 100)});
+  TakeBatch(queue);
+  AdmitReady(queue, {.id = 2, .lengths = {100}});
+  const auto ids = RequestsOf(TakeBatch(queue));
+  EXPECT_EQ(std::ranges::count(ids, RequestId{2}), 1);
+}
+
+TEST(RequestQueue, TextsOfAFloodingClientAreTokenizedOnlyAsFarAsNeeded) {
+  RequestQueue queue({.max_requests = 1000, .max_tokens = 1'000'000, .batch_tokens = 100});
+  for (RequestId id = 1; id <= 50; ++id) {
+    ASSERT_TRUE(Admit(queue, {.id = id, .lengths = {100}, .client = "flood"}));
+  }
+  ASSERT_TRUE(Admit(queue, {.id = 99, .lengths = {100}, .client = "other"}));
+  std::set<RequestId> tokenized;
+  for (Work work = queue.Next(1); work.kind == Work::Kind::kTokenize; work = queue.Next(1)) {
+    tokenized.insert(work.request);
+    queue.SetLengths(work.request, kGroup, {100});
+  }
+  EXPECT_EQ(tokenized, (std::set<RequestId>{1, 99}));
+}
+
+TEST(RequestQueue, AFullQueueRefusesByRequestsAndByTokens) {
+  RequestQueue few({.max_requests = 2, .max_tokens = 1000});
+  EXPECT_TRUE(Admit(few, {.id = 1, .lengths = {1}}));
+  EXPECT_TRUE(Admit(few, {.id = 2, .lengths = {1}}));
+  EXPECT_FALSE(Admit(few, {.id = 3, .lengths = {1}}));
+  RequestQueue small({.max_requests = 100, .max_tokens = 100});
+  EXPECT_TRUE(Admit(small, {.id = 1, .lengths = {60}}));
+  EXPECT_FALSE(Admit(small, {.id = 2, .lengths = {60}}));
+  EXPECT_TRUE(Admit(small, {.id = 3, .lengths = {40}}));
+}
+
+TEST(RequestQueue, AnEmptyQueueTakesARequestThatIsLargerThanTheLimit) {
+  RequestQueue queue({.max_tokens = 100});
+  EXPECT_TRUE(Admit(queue, {.id = 1, .lengths = {5000}}));
+  EXPECT_FALSE(Admit(queue, {.id = 2, .lengths = {1}}));
+}
+
+TEST(RequestQueue, ExpiredRequestsLeaveBeforeTheyBegin) {
+  RequestQueue queue({.batch_tokens = 100});
+  AdmitReady(queue, {.id = 1, .lengths = {50}, .deadline = kStart + seconds(1)});
+  AdmitReady(queue, {.id = 2, .lengths = {50}, .deadline = kStart + seconds(3)});
+  EXPECT_TRUE(queue.TakeExpired(kStart).empty());
+  EXPECT_EQ(queue.TakeExpired(kStart + seconds(1)), (std::vector<RequestId>{1}));
+  EXPECT_EQ(RequestsOf(TakeBatch(queue)), (std::vector<RequestId>{2}));
+  EXPECT_TRUE(queue.TakeExpired(kStart + seconds(9)).empty()) << "its last sequence has begun";
+}
+
+TEST(RequestQueue, RemovedRequestsAreNeverComputed) {
+  RequestQueue queue({.batch_tokens = 100});
+  ASSERT_TRUE(Admit(queue, {.id = 1, .lengths = {10}}));
+  ASSERT_EQ(queue.Next(1).kind, Work::Kind::kTokenize);
+  EXPECT_TRUE(queue.Remove(1));
+  queue.SetLengths(1, kGroup, {10});  // The worker that tokenized it comes late.
+  EXPECT_EQ(queue.Next(1).kind, Work::Kind::kNothing);
+  EXPECT_FALSE(queue.Remove(1));
+  EXPECT_EQ(queue.waiting_tokens(), 0u);
+}
+
+// Random requests, cancellations and deadlines: each sequence is computed once or its request was
+// dropped, and the books balance.
+TEST(RequestQueue, EverySequenceIsTakenOnceOrItsRequestWasDropped) {
+  for (unsigned seed = 0; seed < 50; ++seed) {
+    std::mt19937 random(seed);
+    RequestQueue queue({.max_requests = 40, .max_tokens = 4000, .batch_tokens = 200});
+    std::map<RequestId, std::vector<int>> taken;  // How often each sequence was.
+    std::map<RequestId, std::vector<int32_t>> lengths;
+    std::set<RequestId> dropped, finished;
+    RequestId next_id = 1;
+    for (int step = 0; step < 3000; ++step) {
+      const TimePoint now = kStart + std::chrono::milliseconds(step);
+      if (random() % 3 == 0 && step < 2000) {
+        Spec spec{.id = next_id++,
+                  .lengths = std::vector<int32_t>(1 + random() % 8),
+                  .client = std::string(1, static_cast<char>('a' + random() % 4)),
+                  .priority = random() % 2 ? QueuePriority::kQuery : QueuePriority::kBulk,
+                  .deadline = now + std::chrono::milliseconds(random() % 400)};
+        for (int32_t& length : spec.lengths) length = static_cast<int32_t>(random() % 300);
+        if (Admit(queue, spec)) {
+          taken[spec.id].resize(spec.lengths.size());
+          lengths[spec.id] = spec.lengths;
+        }
+      }
+      if (random() % 20 == 0 && next_id > 1) {
+        const RequestId victim = 1 + random() % (next_id - 1);
+        if (queue.Remove(victim)) dropped.insert(victim);
+      }
+      for (const RequestId id : queue.TakeExpired(now)) dropped.insert(id);
+      const Work work = queue.Next(1 + random() % 3);
+      if (work.kind == Work::Kind::kTokenize) {
+        queue.SetLengths(work.request, 1 + work.request % 2, lengths[work.request]);
+      }
+      size_t tokens = 0;
+      for (const Pick& pick : work.batch) {
+        ASSERT_FALSE(dropped.contains(pick.request));
+        ASSERT_EQ(++taken[pick.request][pick.sequence], 1);
+        ASSERT_EQ(pick.request % 2, work.batch[0].request % 2) << "one group";
+        tokens += static_cast<size_t>(lengths[pick.request][pick.sequence]);
+        if (queue.Finish(pick.request)) finished.insert(pick.request);
+      }
+      ASSERT_TRUE(tokens <= 200 || work.batch.size() == 1) << tokens;
+    }
+    EXPECT_EQ(queue.num_requests(), 0u);
+    EXPECT_EQ(queue.waiting_tokens(), 0u);
+    EXPECT_EQ(finished.size() + dropped.size(), taken.size());
+    for (const RequestId id : finished) {
+      EXPECT_EQ(std::ranges::count(taken[id], 1), std::ssize(taken[id]));
+    }
+  }
+}
+
+}  // namespace
+}  // namespace akin::batching

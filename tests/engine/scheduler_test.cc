@@ -1,0 +1,267 @@
+#include "akin/scheduler.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <future>
+#include <random>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace akin {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr char kModel[] = AKIN_TEST_DATA "/models/bert-mean";
+
+Embedder Model() {
+  static const Embedder embedder = Embedder::Load(kModel, {.num_threads = 2}).value();
+  return embedder;
+}
+
+std::unique_ptr<Scheduler> Started(SchedulerOptions options = {}) {
+  if (options.num_threads == 0) options.num_threads = 2;
+  return std::move(Scheduler::Start(options)).value();
+}
+
+std::vector<float> Alone(const std::string& text) {
+  const auto embeddings = Model().Embed({text}).value();
+  return {embeddings[0].begin(), embeddings[0].end()};
+}
+
+std::string TextOf(unsigned i) {
+  std::string text;
+  for (unsigned k = 0; k <= i % 13; ++k) text += "word" + std::to_string(i * 7 + k) + ' ';
+  return text;
+}
+
+// A request, and a future for its answer.
+struct Asked {
+  Result<Scheduler::Ticket> ticket;
+  std::future<Result<Embeddings>> answer;
+};
+Asked Ask(Scheduler& scheduler, EmbedRequest request) {
+  auto promise = std::make_shared<std::promise<Result<Embeddings>>>();
+  auto answer = promise->get_future();
+  auto ticket = scheduler.Submit(std::move(request), [promise](Result<Embeddings> result) {
+    promise->set_value(std::move(result));
+  });
+  return {std::move(ticket), std::move(answer)};
+}
+
+// Keeps every worker of `scheduler` busy until it is destroyed.
+class Blockade {
+ public:
+  explicit Blockade(Scheduler& scheduler) {
+    for (int i = 0; i < scheduler.num_threads(); ++i) {
+      auto begun = std::make_shared<std::promise<void>>();
+      begun_.push_back(begun->get_future());
+      EXPECT_TRUE(scheduler.Submit({.work =
+                                        [begun, gate = gate_] {
+                                          begun->set_value();
+                                          gate.wait();
+                                        }},
+                                   [](const Status&) {}));
+      begun_.back().wait();
+    }
+  }
+  ~Blockade() { Lift(); }
+  void Lift() {
+    if (!std::exchange(lifted_, true)) open_.set_value();
+  }
+
+ private:
+  std::promise<void> open_;
+  std::shared_future<void> gate_ = open_.get_future().share();
+  bool lifted_ = false;
+  std::vector<std::future<void>> begun_;
+};
+
+TEST(Scheduler, AnswersWithTheBitsOfTheTextAlone) {
+  const auto scheduler = Started();
+  Asked asked =
+      Ask(*scheduler, {.embedder = Model(), .texts = {"one text", "another", "", "four"}});
+  const Embeddings answer = asked.answer.get().value();
+  ASSERT_EQ(answer.size(), 4u);
+  const std::vector<std::string> texts = {"one text", "another", "", "four"};
+  for (size_t i = 0; i < texts.size(); ++i) {
+    EXPECT_TRUE(std::ranges::equal(answer[i], Alone(texts[i]))) << texts[i];
+  }
+  EXPECT_GT(answer.usage().total_tokens, 8);
+  EXPECT_GE(answer.usage().queue_ms, 0);
+}
+
+TEST(Scheduler, ManyCallersEachGetTheirOwnVectors) {
+  const auto scheduler = Started({.batch_tokens = 64, .max_requests = 10'000});
+  constexpr unsigned kTexts = 40;
+  std::vector<std::vector<float>> expected;
+  for (unsigned i = 0; i < kTexts; ++i) expected.push_back(Alone(TextOf(i)));
+  std::atomic<int> wrong{0}, right{0};
+  std::vector<std::thread> callers;
+  for (unsigned c = 0; c < 8; ++c) {
+    callers.emplace_back([&, c] {
+      std::mt19937 random(c);
+      for (int round = 0; round < 30; ++round) {
+        std::vector<unsigned> which(1 + random() % 6);
+        EmbedRequest request{.embedder = Model(),
+                             .priority = random() % 2 ? Priority::kQuery : Priority::kBulk,
+                             .client = std::to_string(c % 3)};
+        for (unsigned& i : which) request.texts.push_back(TextOf(i = random() % kTexts));
+        const Embeddings answer = Ask(*scheduler, std::move(request)).answer.get().value();
+        for (size_t i = 0; i < which.size(); ++i) {
+          ++(std::ranges::equal(answer[i], expected[which[i]]) ? right : wrong);
+        }
+      }
+    });
+  }
+  for (std::thread& caller : callers) caller.join();
+  EXPECT_EQ(wrong, 0);
+  EXPECT_GT(right, 8 * 30);
+  EXPECT_EQ(scheduler->Counts().completed, 8 * 30);
+}
+
+TEST(Scheduler, EqualTextsOfARequestAreComputedOnce) {
+  const auto scheduler = Started();
+  const std::vector<std::string> texts(50, "the same text");
+  const Embeddings answer =
+      Ask(*scheduler, {.embedder = Model(), .texts = texts}).answer.get().value();
+  EXPECT_EQ(answer.size(), 50u);
+  for (size_t i = 1; i < 50; ++i) EXPECT_TRUE(std::ranges::equal(answer[i], answer[0]));
+  EXPECT_EQ(scheduler->Counts().batch_sequences, 1);
+  EXPECT_EQ(scheduler->Counts().duplicates, 49);
+  EXPECT_EQ(answer.usage().total_tokens, 50 * answer.num_tokens(0));
+}
+
+TEST(Scheduler, RequestsThatWaitAreJoinedIntoOneBatch) {
+  const auto scheduler = Started({.num_threads = 1});
+  Blockade blockade(*scheduler);
+  std::vector<Asked> asked;
+  for (unsigned i = 0; i < 20; ++i) {
+    asked.push_back(Ask(*scheduler, {.embedder = Model(), .texts = {TextOf(i)}}));
+  }
+  blockade.Lift();
+  for (unsigned i = 0; i < 20; ++i) {
+    EXPECT_TRUE(std::ranges::equal(asked[i].answer.get().value()[0], Alone(TextOf(i))));
+  }
+  EXPECT_LE(scheduler->Counts().batches, 2);
+}
+
+TEST(Scheduler, RefusesWhatItsQueueCannotHold) {
+  const auto scheduler = Started({.num_threads = 1, .max_requests = 3});
+  Blockade blockade(*scheduler);
+  Asked first = Ask(*scheduler, {.embedder = Model(), .texts = {"a"}});
+  Asked second = Ask(*scheduler, {.embedder = Model(), .texts = {"b"}});
+  Asked third = Ask(*scheduler, {.embedder = Model(), .texts = {"c"}});
+  EXPECT_TRUE(first.ticket && second.ticket);
+  ASSERT_FALSE(third.ticket);
+  EXPECT_EQ(third.ticket.error().code(), ErrorCode::kOverloaded);
+  EXPECT_EQ(scheduler->Load().requests, 3);
+  EXPECT_GE(scheduler->Load().retry_after_seconds, 1);
+  blockade.Lift();
+  EXPECT_TRUE(first.answer.get() && second.answer.get());
+}
+
+TEST(Scheduler, CancelledWorkIsDroppedBeforeItIsComputed) {
+  const auto scheduler = Started({.num_threads = 1});
+  Blockade blockade(*scheduler);
+  Asked asked = Ask(*scheduler, {.embedder = Model(), .texts = {"nobody wants this"}});
+  scheduler->Cancel(asked.ticket.value());
+  EXPECT_EQ(asked.answer.get().error().code(), ErrorCode::kCancelled);
+  scheduler->Cancel(asked.ticket.value());  // Once more, harmless.
+  blockade.Lift();
+  Ask(*scheduler, {.embedder = Model(), .texts = {"but this"}}).answer.get().value();
+  EXPECT_EQ(scheduler->Counts().batch_sequences, 1);
+}
+
+TEST(Scheduler, ExpiredRequestsAreDroppedBeforeTheyAreComputed) {
+  const auto scheduler = Started({.num_threads = 1});
+  Blockade blockade(*scheduler);
+  Asked asked = Ask(*scheduler, {.embedder = Model(),
+                                 .texts = {"too late"},
+                                 .deadline = std::chrono::steady_clock::now() + 1ms});
+  std::this_thread::sleep_for(5ms);
+  blockade.Lift();
+  EXPECT_EQ(asked.answer.get().error().code(), ErrorCode::kDeadlineExceeded);
+  EXPECT_EQ(scheduler->Counts().expired, 1);
+  EXPECT_EQ(scheduler->Counts().batch_sequences, 0);
+}
+
+TEST(Scheduler, ATextThatIsWrongNamesItsPlaceAmongEqualOnes) {
+  const auto scheduler = Started();
+  Asked asked = Ask(*scheduler, {.embedder = Model(), .texts = {"a", "a", "\xff"}});
+  const Error error = asked.answer.get().error();
+  EXPECT_EQ(error.code(), ErrorCode::kInvalidInput);
+  EXPECT_TRUE(error.message().starts_with("text 2:")) << error.message();
+}
+
+TEST(Scheduler, ARequestWithoutTextsIsRefused) {
+  const auto scheduler = Started();
+  EXPECT_EQ(Ask(*scheduler, {.embedder = Model()}).ticket.error().code(), ErrorCode::kInvalidInput);
+}
+
+TEST(Scheduler, StoppingAnswersWhatStillWaits) {
+  auto scheduler = Started({.num_threads = 1});
+  std::vector<Asked> asked;
+  {
+    Blockade blockade(*scheduler);
+    for (unsigned i = 0; i < 5; ++i) {
+      asked.push_back(Ask(*scheduler, {.embedder = Model(), .texts = {TextOf(i)}}));
+    }
+    std::thread stop([&] { scheduler.reset(); });
+    std::this_thread::sleep_for(10ms);
+    blockade.Lift();
+    stop.join();
+  }
+  for (Asked& one : asked) {
+    const auto answer = one.answer.get();
+    EXPECT_TRUE(answer || answer.error().code() == ErrorCode::kServiceUnavailable);
+  }
+}
+
+// Cancels, deadlines and stops meet batches under way: each accepted request is answered once, and
+// an answer is its own text's vector. Worth most under the thread sanitizer.
+TEST(Scheduler, EachAcceptedRequestIsAnsweredOnceWhateverMeets) {
+  constexpr unsigned kTexts = 20;
+  std::vector<std::vector<float>> expected;
+  for (unsigned i = 0; i < kTexts; ++i) expected.push_back(Alone(TextOf(i)));
+  std::atomic<int> accepted{0}, answered{0}, wrong{0};
+  {
+    const auto scheduler = Started({.batch_tokens = 32, .max_requests = 30});
+    std::vector<std::thread> callers;
+    for (unsigned c = 0; c < 6; ++c) {
+      callers.emplace_back([&, c] {
+        std::mt19937 random(c);
+        for (int own = 0; own < 50;) {
+          const unsigned which = random() % kTexts;
+          EmbedRequest request{.embedder = Model(), .texts = {TextOf(which), TextOf(which + 1)}};
+          if (random() % 4 == 0) {
+            request.deadline =
+                std::chrono::steady_clock::now() + std::chrono::microseconds(random() % 2000);
+          }
+          const auto ticket = scheduler->Submit(std::move(request), [&, which](auto answer) {
+            ++answered;
+            if (answer && !std::ranges::equal((*answer)[0], expected[which])) ++wrong;
+          });
+          if (!ticket) {  // Full: the workers need a moment.
+            std::this_thread::sleep_for(200us);
+            continue;
+          }
+          ++own;
+          ++accepted;
+          if (random() % 3 == 0) scheduler->Cancel(*ticket);
+        }
+      });
+    }
+    for (std::thread& caller : callers) caller.join();
+  }
+  EXPECT_EQ(answered, accepted);
+  EXPECT_EQ(accepted, 6 * 50);
+  EXPECT_EQ(wrong, 0);
+}
+
+}  // namespace
+}  // namespace akin

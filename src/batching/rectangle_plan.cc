@@ -76,7 +76,8 @@ std::vector<Batch> PlanRectangles(std::span<const int32_t> lengths,
   std::vector<Batch> plan = Cut(sorted, options.token_budget);
   const size_t total =
       std::accumulate(sorted.padded.begin(), sorted.padded.end(), size_t{0});
-  if (total > options.token_budget && plan.size() < kManyPerWorker * options.num_workers) {
+  if (options.num_workers > 1 && total > options.token_budget &&
+      plan.size() < kManyPerWorker * options.num_workers) {
     const size_t rounds = (plan.size() + options.num_workers - 1) / options.num_workers;
     const size_t share = total / (rounds * options.num_workers) + 1;
     if (share < options.token_budget) plan = Cut(sorted, share);

@@ -2,8 +2,8 @@
 // thread, each after its result was compared with the scalar table.
 //
 // GFLOP/s counts the operations of the exact shape; "peak" is their share of what registers alone
-// can do (machine_peak.h). Inputs and weights of one call stay in the caches between runs, where an
-// encoder walks through all its layers: these are upper bounds.
+// can do (src/kernels/machine_peak.h). Inputs and weights of one call stay in the caches between
+// runs, where an encoder walks through all its layers: these are upper bounds.
 #include <benchmark/benchmark.h>
 
 #include <cstdio>
@@ -11,7 +11,7 @@
 
 #include "base/floating_point.h"
 #include "kernel_cases.h"
-#include "machine_peak.h"
+#include "kernels/machine_peak.h"
 
 namespace akin::bench {
 namespace {
@@ -61,7 +61,7 @@ int Main(int argc, char** argv) {
       return 1;
     }
     if (kernels->precision != precision) continue;  // Runs as another one, which is here too.
-    const double peak = MeasuredPeak(kernels->isa, precision);
+    const double peak = kernels::MeasuredPeak(kernels->isa, precision);
     benchmark::AddCustomContext("peak " + std::string(PrecisionName(precision)) + " on " +
                                     std::string(IsaName(kernels->isa)),
                                 std::to_string(peak / 1e9) + " GFLOP/s");

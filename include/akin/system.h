@@ -24,6 +24,13 @@ struct ThreadCount {
   std::string source;  // Where the number came from: "cgroup quota 1.5 cores", "affinity mask", ...
 };
 
+// One level of the caches in front of the memory.
+struct DataCache {
+  std::string name;  // "L1d", "L2", "L3"
+  int64_t bytes = 0;
+  int num_cpus = 1;  // That share it.
+};
+
 struct SystemInfo {
   std::string cpu;  // "AMD EPYC 9354"
   std::vector<std::string>
@@ -31,9 +38,13 @@ struct SystemInfo {
   std::vector<IsaStatus> isas;  // Lowest first.
   Isa chosen_isa = Isa::kScalar;
   std::string chosen_isa_reason;
+  std::vector<DataCache> caches;  // Nearest first; empty where the system does not say.
   ThreadCount threads;
   int64_t memory_limit_bytes = 0;  // Of the cgroup or the machine, whichever is less; 0 if unknown.
-  std::string version;             // Akin's own.
+  // Where Akin keeps what it can make or fetch again: $AKIN_CACHE, or else akin in $XDG_CACHE_HOME
+  // or ~/.cache. Empty when none of these is set. It need not exist.
+  std::string cache_folder;
+  std::string version;  // Akin's own.
   std::string compiler;
 };
 

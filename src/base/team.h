@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "base/spin.h"
+#include "base/stage_clock.h"
 
 namespace akin {
 
@@ -39,9 +40,18 @@ struct TeamMember {
   int rank = 0;
   int size = 1;
   akin::Barrier* barrier = nullptr;
+  StageClock* clock = nullptr;  // This thread's, where somebody wants to know.
 
+  // The time since the last lap counts as waiting.
   void Meet() const {
-    if (size > 1) barrier->Wait();
+    if (size == 1) return;
+    barrier->Wait();
+    Lap(Stage::kWait);
+  }
+
+  // A stage ends here; `work` is what this member did of it.
+  void Lap(Stage stage, const StageWork& work = {}) const {
+    if (clock != nullptr) clock->Lap(stage, work);
   }
 
   struct Range {

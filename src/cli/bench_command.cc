@@ -10,7 +10,9 @@
 #include "cli/bench_compare.h"
 #include "cli/bench_html.h"
 #include "cli/bench_measure.h"
+#include "cli/bench_profile.h"
 #include "cli/bench_report.h"
+#include "cli/bench_retrieval.h"
 #include "cli/bench_texts.h"
 #include "cli/command.h"
 #include "cli/exit_status.h"
@@ -40,11 +42,11 @@ struct BenchArguments {
   std::string input;
   std::string field = "text";
   int queries = 0, warmup = 20, runs = 0;  // 0: the plan's own.
-  bool full = false, quiet = false, peer = false;
+  bool full = false, quiet = false, peer = false, quality_only = false;
   std::vector<std::string> precisions;
   std::vector<int> thread_counts;
   std::optional<std::string> json;
-  std::string html, compare;
+  std::string html, compare, retrieval;
   double fail_below = 0;
 };
 
@@ -196,6 +198,21 @@ Status MeasureQuality(const BenchArguments& arguments, std::span<const Embedder>
   return {};
 }
 
+// Once for every precision: threads do not change a vector.
+Status MeasureRetrievals(const BenchArguments& arguments, std::span<const Embedder> embedders,
+                         const EmbedOptions& options, const Say& say, BenchReport& report) {
+  if (arguments.retrieval.empty()) return {};
+  AKIN_TRY_ASSIGN(const RetrievalTask task, ReadRetrievalTask(arguments.retrieval));
+  std::set<std::string> done;
+  for (size_t s = 0; s < embedders.size(); ++s) {
+    SettingReport& setting = report.settings[s];
+    if (!done.insert(setting.precision).second) continue;
+    say(StrCat("retrieval: ", setting.Name()));
+    AKIN_TRY_ASSIGN(setting.retrieval, MeasureRetrieval(embedders[s], task, options));
+  }
+  return {};
+}
+
 // --- The report ----------------------------------------------------------------------------------
 
 Status WriteFile(const std::string& path, std::string_view text) {
@@ -240,6 +257,9 @@ VerbResult Bench(const BenchArguments& arguments) {
   if (arguments.fail_below > 0 && arguments.compare.empty()) {
     return InvalidInput("--fail-below needs a report to compare with: --compare FILE");
   }
+  if (arguments.quality_only && !arguments.compare.empty()) {
+    return InvalidInput("--quality-only measures no times, which --compare needs");
+  }
   const EmbedOptions options = arguments.text.ToEmbedOptions();
   BenchReport report{.machine = DescribeMachine(), .date = UtcNow()};
   StatusLine status(arguments.quiet);
@@ -254,8 +274,13 @@ VerbResult Bench(const BenchArguments& arguments) {
   for (const Embedder& embedder : embedders) {
     AKIN_TRY(CheckVectors(embedder, corpus.texts, options, report));
   }
-  AKIN_TRY(MeasureSettings(embedders, corpus.texts, options, PlanOf(arguments), say, report));
+  AddSettings(embedders, report);
+  if (!arguments.quality_only) {
+    AKIN_TRY(MeasureSettings(embedders, corpus.texts, options, PlanOf(arguments), say, report));
+    AKIN_TRY(MeasureBreakdowns(embedders, corpus.texts, options, say, report));
+  }
   AKIN_TRY(MeasureQuality(arguments, embedders, corpus.quality_texts, options, report));
+  AKIN_TRY(MeasureRetrievals(arguments, embedders, options, say, report));
   report.peak_memory_bytes = PeakMemoryBytes();
   if (!arguments.compare.empty()) AKIN_TRY(CompareWithReport(arguments.compare, report));
   status.Erase();
@@ -267,6 +292,7 @@ constexpr char kExamples[] =
     "  akin bench\n"
     "  akin bench --input texts.jsonl --threads 1 --json\n"
     "  akin bench --full --json new.json --html new.html\n"
+    "  akin bench --precisions f32,bf16 --retrieval scifact --quality-only\n"
     "  akin bench --compare old.json --fail-below 0.9\n";
 
 void AddMeasureOptions(CLI::App& verb, BenchArguments& arguments) {
@@ -281,6 +307,11 @@ void AddMeasureOptions(CLI::App& verb, BenchArguments& arguments) {
       ->type_name("N,M")
       ->delimiter(',')
       ->check(Between(1, 1024));
+  verb.add_option(
+          "--retrieval", arguments.retrieval,
+          "A retrieval task (corpus.jsonl, queries.jsonl, qrels.tsv) to score the vectors on")
+      ->type_name("FOLDER");
+  verb.add_flag("--quality-only", arguments.quality_only, "Measure no times");
   verb.add_option("--queries", arguments.queries, "Calls with one text, for each length")
       ->type_name("N")
       ->check(counts);

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "cli/bench_roofline.h"
+#include "cli/html_parts.h"
 #include "cli/strings.h"
 #include "cli/version.h"
 
@@ -29,78 +31,9 @@ svg { width: 100%; height: auto; } svg text { fill: var(--soft); font-size: 13px
 .faster { color: var(--c2); } .slower { color: var(--c1); }
 )css";
 
-std::string Escaped(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    switch (c) {
-      case '&': out += "&amp;"; break;
-      case '<': out += "&lt;"; break;
-      case '>': out += "&gt;"; break;
-      case '"': out += "&quot;"; break;
-      default: out += c;
-    }
-  }
-  return out;
-}
-
-std::string Color(size_t series) { return StrCat("var(--c", series % 6, ")"); }
-
-// 0.314 -> "0.31", 31.4 -> "31", 31400 -> "31,400".
-std::string Short(double value) {
-  return value >= 10 ? Grouped(std::llround(value)) : Fixed(value, value >= 1 ? 1 : 2);
-}
-
 using Rows = std::vector<std::vector<std::string>>;
 
-// The first row is the heading; cells are text.
-std::string Table(const Rows& rows) {
-  std::string out = "<div class=\"scroll\"><table>";
-  for (size_t r = 0; r < rows.size(); ++r) {
-    const std::string_view tag = r == 0 ? "th" : "td";
-    out += "<tr>";
-    for (const std::string& cell : rows[r])
-      out += StrCat('<', tag, '>', Escaped(cell), "</", tag, '>');
-    out += "</tr>\n";
-  }
-  return out + "</table></div>\n";
-}
-
-// A logarithmic axis from `least` to `most` on the pixels [begin, end].
-struct LogAxis {
-  double least, most, begin, end;
-  double At(double value) const {
-    const double range = std::log(most / least);
-    return begin + (end - begin) * (range > 0 ? std::log(value / least) / range : 0.5);
-  }
-};
-
-// 1, 2 and 5 times the powers of ten within the axis.
-std::vector<double> Ticks(const LogAxis& axis) {
-  std::vector<double> ticks;
-  for (double decade = std::pow(10, std::floor(std::log10(axis.least)));
-       decade <= axis.most && ticks.size() < 60; decade *= 10) {
-    for (const double step : {1.0, 2.0, 5.0}) {
-      const double tick = decade * step;
-      if (tick >= axis.least * 0.999 && tick <= axis.most * 1.001) ticks.push_back(tick);
-    }
-  }
-  return ticks;
-}
-
-std::string Line(double x1, double y1, double x2, double y2, std::string_view style) {
-  return StrCat("<line x1=\"", Fixed(x1, 1), "\" y1=\"", Fixed(y1, 1), "\" x2=\"", Fixed(x2, 1),
-                "\" y2=\"", Fixed(y2, 1), "\" ", style, "/>");
-}
-
-std::string Label(double x, double y, std::string_view anchor, std::string_view text) {
-  return StrCat("<text x=\"", Fixed(x, 1), "\" y=\"", Fixed(y, 1), "\" text-anchor=\"", anchor,
-                "\">", Escaped(text), "</text>");
-}
-
-std::string Swatch(double x, double y, size_t series) {
-  return StrCat("<rect x=\"", Fixed(x, 1), "\" y=\"", Fixed(y, 1),
-                "\" width=\"14\" height=\"4\" fill=\"", Color(series), "\"/>");
-}
+std::string Swatch(double x, double y, size_t series) { return Bar(x, y, 14, 4, series); }
 
 // The axes that hold every point from P50 to P99 of all settings.
 struct LatencyAxes {
@@ -128,10 +61,9 @@ std::string LatencyCurve(const SettingReport& setting, size_t series, const Late
     const double px = axes.x.At(l.tokens), py = axes.y.At(l.p50_ms.median);
     points += StrCat(Fixed(px, 1), ',', Fixed(py, 1), ' ');
     out += Line(px, py, px, axes.y.At(l.p99_ms), stroke);
-    out += StrCat("<circle cx=\"", Fixed(px, 1), "\" cy=\"", Fixed(py, 1), "\" r=\"3.5\" fill=\"",
-                  Color(series), "\"><title>", Escaped(setting.Name()), ": ", l.tokens,
-                  " tokens, P50 ", Fixed(l.p50_ms.median, 3), " ms, P99 ", Fixed(l.p99_ms, 3),
-                  " ms</title></circle>");
+    out += Dot(px, py, series,
+               StrCat(setting.Name(), ": ", l.tokens, " tokens, P50 ", Fixed(l.p50_ms.median, 3),
+                      " ms, P99 ", Fixed(l.p99_ms, 3), " ms"));
   }
   return StrCat("<polyline class=\"curve\" ", stroke, " points=\"", points, "\"/>", out);
 }
@@ -166,8 +98,7 @@ std::string ThroughputPlot(const BenchReport& report) {
     const Spread& rate = s.throughput.texts_per_second;
     const double y = 28 * static_cast<double>(i) + 4, scale = 480 / most;
     out += Label(140, y + 15, "end", s.Name());
-    out += StrCat("<rect x=\"150\" y=\"", Fixed(y, 0), "\" width=\"", Fixed(rate.median * scale, 1),
-                  "\" height=\"20\" fill=\"", Color(i), "\"/>");
+    out += Bar(150, y, rate.median * scale, 20, i);
     out += Line(150 + rate.least * scale, y + 10, 150 + rate.most * scale, y + 10,
                 "stroke=\"var(--ink)\" stroke-width=\"1.5\"");
     out += Label(158 + rate.most * scale, y + 15, "start", StrCat(Short(rate.median), " texts/s"));
@@ -185,11 +116,12 @@ std::string Latencies(const BenchReport& report) {
     }
   }
   return StrCat("<h2>One text</h2>\n<p>Points are P50; the thin lines reach to P99.</p>\n",
-                LatencyPlot(report), "<details><summary>Figures</summary>", Table(rows),
+                LatencyPlot(report), "<details><summary>Figures</summary>", HtmlTable(rows),
                 "</details>\n");
 }
 
 std::string Throughputs(const BenchReport& report) {
+  if (report.rounds == 0) return "";  // Only the quality was asked for.
   Rows rows = {{"", "texts/s", "least", "most", "tokens/s", "GFLOP/s", "tokenizing"}};
   for (const SettingReport& s : report.settings) {
     const Throughput& t = s.throughput;
@@ -200,7 +132,7 @@ std::string Throughputs(const BenchReport& report) {
   return StrCat("<h2>Many texts</h2>\n<p>", Counted(report.texts, "text"), ", ",
                 Counted(report.tokens, "token"), " (", Escaped(report.corpus), "); median of ",
                 Counted(report.rounds, "round"), ", the line across a bar is least to most.</p>\n",
-                ThroughputPlot(report), Table(rows));
+                ThroughputPlot(report), HtmlTable(rows));
 }
 
 std::string Qualities(const BenchReport& report) {
@@ -211,7 +143,19 @@ std::string Qualities(const BenchReport& report) {
                     StrCat(Fixed(s.quality->recall_at_10 * 100, 2), " %"),
                     Grouped(s.quality->texts)});
   }
-  return rows.size() > 1 ? StrCat("<h2>Nearness to f32</h2>\n", Table(rows)) : "";
+  return rows.size() > 1 ? StrCat("<h2>Nearness to f32</h2>\n", HtmlTable(rows)) : "";
+}
+
+std::string Retrieval(const BenchReport& report) {
+  Rows rows = {{"", "recall@1", "recall@10", "nDCG@10", "MRR@10", "queries", "documents"}};
+  for (const SettingReport& s : report.settings) {
+    if (!s.retrieval) continue;
+    rows.push_back({s.Name(), Fixed(s.retrieval->recall_at_1, 4),
+                    Fixed(s.retrieval->recall_at_10, 4), Fixed(s.retrieval->ndcg_at_10, 5),
+                    Fixed(s.retrieval->mrr_at_10, 5), Grouped(s.retrieval->queries),
+                    Grouped(s.retrieval->documents)});
+  }
+  return rows.size() > 1 ? StrCat("<h2>Retrieval</h2>\n", HtmlTable(rows)) : "";
 }
 
 std::string Changes(const BenchReport& report) {
@@ -265,7 +209,8 @@ std::string ReportHtml(const BenchReport& report) {
       "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>",
       title, "</title>\n<style>", kStyle, "</style></head>\n<body>\n<h1>", title, "</h1>\n<p>",
       report.date, "</p>\n", Facts(report), Latencies(report), Throughputs(report),
-      Qualities(report), Changes(report), "</body></html>\n");
+      Qualities(report), Retrieval(report), BreakdownHtml(report), Changes(report),
+      "</body></html>\n");
 }
 
 }  // namespace akin::cli

@@ -227,9 +227,7 @@ Result<std::vector<std::string>> TextsOfLength(const Tokenizer& tokenizer, int t
   return texts;
 }
 
-Status MeasureSettings(std::span<const Embedder> embedders, std::span<const std::string> texts,
-                       const EmbedOptions& options, const BenchPlan& plan, const Say& say,
-                       BenchReport& report) {
+void AddSettings(std::span<const Embedder> embedders, BenchReport& report) {
   for (const Embedder& embedder : embedders) {
     const ModelInfo& info = embedder.Info();
     report.settings.push_back({.precision = info.precision,
@@ -238,6 +236,11 @@ Status MeasureSettings(std::span<const Embedder> embedders, std::span<const std:
                                .batch_tokens = info.batch_tokens,
                                .load_ms = info.load_ms});
   }
+}
+
+Status MeasureSettings(std::span<const Embedder> embedders, std::span<const std::string> texts,
+                       const EmbedOptions& options, const BenchPlan& plan, const Say& say,
+                       BenchReport& report) {
   if (plan.latencies) AKIN_TRY(MeasureLatencies(embedders, options, plan, say, report));
   return MeasureThroughput(embedders, texts, options, plan, say, report);
 }

@@ -34,7 +34,10 @@ using Say = std::function<void(std::string_view)>;
 Result<std::vector<std::string>> TextsOfLength(const Tokenizer& tokenizer, int tokens,
                                                size_t count);
 
-// Fills in the latencies and the throughput of `settings`, one for each of `embedders`.
+// One of report.settings for each of `embedders`, without figures.
+void AddSettings(std::span<const Embedder> embedders, BenchReport& report);
+
+// Fills in the latencies and the throughput of report.settings, one for each of `embedders`.
 Status MeasureSettings(std::span<const Embedder> embedders, std::span<const std::string> texts,
                        const EmbedOptions& options, const BenchPlan& plan, const Say& say,
                        BenchReport& report);

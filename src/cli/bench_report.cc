@@ -4,56 +4,26 @@
 
 #include <algorithm>
 #include <cmath>
-#include <fstream>
 
 #include "akin/system.h"
 
+#include "cli/bench_profile.h"
+#include "cli/bench_retrieval.h"
 #include "cli/json_writer.h"
 #include "cli/strings.h"
+#include "cli/text_table.h"
 #include "cli/utf8.h"
 #include "cli/version.h"
 
 namespace akin::cli {
 namespace {
 
-std::string FirstLine(const std::string& path) {
-  std::ifstream file(path);
-  std::string line;
-  std::getline(file, line);
-  return line;
-}
-
-// "L1d 32K", "L2 1024K", "L3 32768K" of the first core, as Linux lists them.
-std::vector<std::string> Caches() {
-  constexpr int kMostCaches = 8;
-  std::vector<std::string> caches;
-  for (int i = 0; i < kMostCaches; ++i) {
-    const std::string folder = StrCat("/sys/devices/system/cpu/cpu0/cache/index", i, '/');
-    const std::string level = FirstLine(folder + "level"), type = FirstLine(folder + "type"),
-                      size = FirstLine(folder + "size");
-    if (level.empty() || size.empty() || type == "Instruction") continue;
-    caches.push_back(StrCat('L', level, type == "Data" ? "d " : " ", size));
-  }
-  return caches;
-}
-
-std::string Padded(const std::string& text, size_t width) {
-  return std::string(width - std::min(width, text.size()), ' ') + text;
-}
-
-// A table for the terminal: columns as wide as they need to be, aligned to the right but the first.
-std::string TextTable(const std::vector<std::vector<std::string>>& rows) {
-  std::vector<size_t> widths(rows.front().size(), 0);
-  for (const auto& row : rows) {
-    for (size_t c = 0; c < row.size(); ++c) widths[c] = std::max(widths[c], row[c].size());
-  }
-  std::string out;
-  for (const auto& row : rows) {
-    std::string line = StrCat("  ", PadToWidth(row[0], widths[0]));
-    for (size_t c = 1; c < row.size(); ++c) line += StrCat("  ", Padded(row[c], widths[c]));
-    out += line + '\n';
-  }
-  return out;
+// "L1d 48K", "L2 1024K", "L3 32768K"
+std::vector<std::string> CacheNames(const SystemInfo& system) {
+  std::vector<std::string> names;
+  for (const DataCache& cache : system.caches)
+    names.push_back(StrCat(cache.name, ' ', cache.bytes >> 10, 'K'));
+  return names;
 }
 
 std::string LatencyTable(const SettingReport& setting) {
@@ -150,11 +120,13 @@ std::string SettingJson(const SettingReport& setting) {
       .Add("threads", setting.threads)
       .Add("batch_tokens", setting.batch_tokens)
       .Add("load_ms", setting.load_ms)
-      .AddRaw("latency", JsonArray(latencies))
-      .AddRaw("texts_per_second", SpreadJson(setting.throughput.texts_per_second))
-      .Add("tokens_per_second", setting.throughput.tokens_per_second)
-      .Add("tokenize_share", setting.throughput.tokenize_share)
-      .Add("gflops", setting.throughput.gflops);
+      .AddRaw("latency", JsonArray(latencies));
+  if (setting.throughput.tokens_per_second > 0) {  // Times were measured.
+    out.AddRaw("texts_per_second", SpreadJson(setting.throughput.texts_per_second))
+        .Add("tokens_per_second", setting.throughput.tokens_per_second)
+        .Add("tokenize_share", setting.throughput.tokenize_share)
+        .Add("gflops", setting.throughput.gflops);
+  }
   if (setting.quality) {
     out.AddRaw("quality", JsonObject()
                               .Add("least_cosine", setting.quality->least_cosine)
@@ -162,6 +134,11 @@ std::string SettingJson(const SettingReport& setting) {
                               .Add("recall_at_10", setting.quality->recall_at_10)
                               .Add("texts", setting.quality->texts)
                               .str());
+  }
+  if (setting.retrieval) out.AddRaw("retrieval", RetrievalJson(*setting.retrieval));
+  if (!setting.breakdowns.empty()) {
+    out.AddRaw("machine_peak", PeakJson(setting.peak))
+        .AddRaw("breakdowns", BreakdownsJson(setting));
   }
   return out.str();
 }
@@ -215,7 +192,7 @@ MachineFacts DescribeMachine() {
   return {.cpu = system.cpu,
           .kernel = kernel,
           .threads_source = system.threads.source,
-          .caches = Caches(),
+          .caches = CacheNames(system),
           .threads = system.threads.count,
           .memory_bytes = system.memory_limit_bytes};
 }
@@ -242,10 +219,12 @@ std::string ReportText(const BenchReport& report) {
     if (setting.latencies.empty()) continue;
     out += StrCat("one text: ", setting.Name(), '\n', LatencyTable(setting));
   }
-  out += StrCat("many texts: ", Counted(report.texts, "text"), ", ",
-                Counted(report.tokens, "token"), " (", report.corpus, "), median of ",
-                Counted(report.rounds, "round"), '\n', ThroughputTable(report));
-  out += StrCat(QualityTable(report), ChangesTable(report));
+  if (report.rounds > 0)
+    out += StrCat("many texts: ", Counted(report.texts, "text"), ", ",
+                  Counted(report.tokens, "token"), " (", report.corpus, "), median of ",
+                  Counted(report.rounds, "round"), '\n', ThroughputTable(report));
+  out += StrCat(QualityTable(report), RetrievalTable(report), BreakdownText(report),
+                ChangesTable(report));
   if (report.truncated_texts > 0) line("cut", Counted(report.truncated_texts, "text"));
   for (const std::string& reason : report.left_out) line("left out", reason);
   line("memory", StrCat(Grouped(report.peak_memory_bytes >> 20), " MiB at most"));

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "akin/embedder.h"
+#include "akin/profile.h"
 
 namespace akin::cli {
 
@@ -40,6 +41,21 @@ struct Quality {
   int64_t texts = 0;
 };
 
+// How well the right documents are found by their vectors.
+struct RetrievalQuality {
+  std::string task;  // The folder.
+  int64_t queries = 0, documents = 0;
+  double recall_at_1 = 0, recall_at_10 = 0, ndcg_at_10 = 0, mrr_at_10 = 0;
+  std::vector<int64_t> ranks;  // Of each query's best relevant document, in the order of the file.
+};
+
+// Where the time of some calls goes.
+struct Breakdown {
+  std::string workload;
+  int64_t calls = 0;
+  StageProfile profile;  // Summed over the calls.
+};
+
 // One way to run the model.
 struct SettingReport {
   std::string precision, isa;
@@ -48,6 +64,9 @@ struct SettingReport {
   std::vector<LengthLatency> latencies;
   Throughput throughput;
   std::optional<Quality> quality;  // None for f32.
+  std::optional<RetrievalQuality> retrieval;
+  std::vector<Breakdown> breakdowns;
+  MachinePeak peak;  // Beside the breakdowns.
 
   std::string Name() const;  // "f32, 2 threads"
 };

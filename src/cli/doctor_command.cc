@@ -71,6 +71,7 @@ std::string SystemJson(const SystemInfo& system) {
       .Add("threads", system.threads.count)
       .Add("threads_source", system.threads.source)
       .Add("memory_limit_bytes", system.memory_limit_bytes)
+      .Add("cache_folder", system.cache_folder)
       .Add("version", system.version)
       .Add("compiler", system.compiler)
       .Add("revision", Revision())
@@ -167,6 +168,9 @@ void AddMachine(Page& page, const SystemInfo& system) {
   page.Line("memory", system.memory_limit_bytes > 0
                           ? StrCat(Grouped(system.memory_limit_bytes >> 20), " MiB")
                           : "limit unknown");
+  page.Line("cache", system.cache_folder.empty()
+                         ? "none: AKIN_CACHE, XDG_CACHE_HOME and HOME are not set"
+                         : system.cache_folder);
   page.Line("akin", VersionText());
 }
 

@@ -38,15 +38,10 @@ std::string IsaWord(const ModelArguments& arguments) {
   return arguments.isa == IsaName(Isa::kAuto) && !forced.empty() ? forced : arguments.isa;
 }
 
-// Beside the models: $AKIN_CACHE, $XDG_CACHE_HOME/akin, ~/.cache/akin.
+// Beside the models; empty when there is no cache folder.
 fs::path TuningFolder() {
-  if (const std::string cache = Environment("AKIN_CACHE"); !cache.empty())
-    return fs::path(cache) / "tuning";
-  if (const std::string xdg = Environment("XDG_CACHE_HOME"); !xdg.empty())
-    return fs::path(xdg) / "akin" / "tuning";
-  if (const std::string home = Environment("HOME"); !home.empty())
-    return fs::path(home) / ".cache" / "akin" / "tuning";
-  return {};
+  const std::string cache = DescribeSystem().cache_folder;
+  return cache.empty() ? fs::path() : fs::path(cache) / "tuning";
 }
 
 // FNV-1a, for names and for telling files apart; nothing hostile is kept out by it.

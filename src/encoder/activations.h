@@ -19,6 +19,7 @@ class Activations {
   Activations() = default;
   Activations(size_t max_tokens, size_t cols, Written written, const kernels::Kernels& kernels);
 
+  size_t cols() const { return cols_; }
   size_t bytes() const { return written_bytes_ + operand_bytes_; }
   // `memory` has bytes() bytes and is 64-byte aligned.
   void Place(std::byte* memory);

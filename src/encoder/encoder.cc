@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "encoder/stage_work.h"
+
 namespace akin::encoder {
 
 Encoder::Encoder(model::ModelConfig config, model::ModelWeights weights,
@@ -26,6 +28,8 @@ void Encoder::Forward(const RaggedBatch& batch, const TeamMember& member,
   embeddings_.Forward(batch, member, workspace.hidden().f32(num_tokens));
   const auto rows = member.Share(num_tokens);
   workspace.hidden().Prepare(kernels_, rows.begin, rows.end);
+  member.Lap(Stage::kEmbeddings,
+             WorkOnRows(rows.end - rows.begin, static_cast<size_t>(config_.hidden_size)));
   member.Meet();
   for (const Layer& layer : layers_) layer.Forward(batch, member, workspace);
 }

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "encoder/stage_work.h"
+
 namespace akin::encoder {
 namespace {
 
@@ -53,31 +55,33 @@ void Layer::Forward(const RaggedBatch& batch, const TeamMember& member,
   const Activations& context = workspace.context();
   const Activations& intermediate = workspace.intermediate();
 
-  Linear(query_key_value_, Epilogue::kStore, member, hidden.operand(num_tokens),
-         workspace.qkv().output(num_tokens));
+  Linear(Stage::kQueryKeyValue, query_key_value_, Epilogue::kStore, member,
+         hidden.operand(num_tokens), workspace.qkv().output(num_tokens));
   SelfAttention(batch, member, workspace);
   Prepare(context, num_tokens, member);
-  Linear(attention_output_, Epilogue::kAdd, member, context.operand(num_tokens),
-         hidden.output(num_tokens));
+  Linear(Stage::kAttentionOutput, attention_output_, Epilogue::kAdd, member,
+         context.operand(num_tokens), hidden.output(num_tokens));
   Normalize(attention_norm_, member, hidden, num_tokens);
-  Linear(intermediate_, activation_, member, hidden.operand(num_tokens),
+  Linear(Stage::kIntermediate, intermediate_, activation_, member, hidden.operand(num_tokens),
          intermediate.output(num_tokens));
   Prepare(intermediate, num_tokens, member);
-  Linear(output_, Epilogue::kAdd, member, intermediate.operand(num_tokens),
+  Linear(Stage::kOutput, output_, Epilogue::kAdd, member, intermediate.operand(num_tokens),
          hidden.output(num_tokens));
   Normalize(output_norm_, member, hidden, num_tokens);
 }
 
-void Layer::Linear(const kernels::PackedLinear& linear, kernels::Epilogue epilogue,
+void Layer::Linear(Stage stage, const kernels::PackedLinear& linear, kernels::Epilogue epilogue,
                    const TeamMember& member, const kernels::Operand& input,
                    const kernels::Output& output) const {
   const auto panels = member.Share(kernels::NumPanels(kernels_, linear.n));
-  kernels_.linear.linear({.input = input,
-                          .linear = linear,
-                          .output = output,
-                          .epilogue = epilogue,
-                          .first_panel = panels.begin,
-                          .last_panel = panels.end});
+  const kernels::LinearArgs args{.input = input,
+                                 .linear = linear,
+                                 .output = output,
+                                 .epilogue = epilogue,
+                                 .first_panel = panels.begin,
+                                 .last_panel = panels.end};
+  kernels_.linear.linear(args);
+  member.Lap(stage, WorkOf(kernels_, args));
   member.Meet();
 }
 
@@ -86,6 +90,7 @@ void Layer::Prepare(const Activations& activations, size_t num_tokens,
   if (!activations.needs_preparing()) return;
   const auto rows = member.Share(num_tokens);
   activations.Prepare(kernels_, rows.begin, rows.end);
+  member.Lap(Stage::kPrepare, WorkOnRows(rows.end - rows.begin, activations.cols()));
   member.Meet();
 }
 
@@ -98,6 +103,7 @@ void Layer::Normalize(const LayerNorm& norm, const TeamMember& member, const Act
     norm.Forward(hidden.f32(num_tokens).Rows(first, last - first));
     hidden.Prepare(kernels_, first, last);
   }
+  member.Lap(Stage::kNorm, WorkOnRows(rows.end - rows.begin, norm.size()));
   member.Meet();
 }
 
@@ -123,6 +129,7 @@ void Layer::AttendTo(const kernels::AttentionKernels<T>& attention, MatrixView<c
   // Every head of every sequence is a piece of work of its own; they go round the team, because
   // sequences differ in length.
   const size_t pieces = batch.num_sequences() * num_heads_;
+  StageWork work;
   for (size_t piece = static_cast<size_t>(member.rank); piece < pieces;
        piece += static_cast<size_t>(member.size)) {
     const size_t sequence = piece / num_heads_, column = piece % num_heads_ * head_dim_;
@@ -141,7 +148,9 @@ void Layer::AttendTo(const kernels::AttentionKernels<T>& attention, MatrixView<c
       args.context.f32 = context.f32.Rows(begin, length).Columns(column, head_dim_);
     }
     attention.attention(args);
+    work += WorkOf(args);
   }
+  member.Lap(Stage::kAttention, work);
 }
 
 }  // namespace akin::encoder

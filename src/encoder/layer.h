@@ -25,7 +25,7 @@ class Layer {
   void Forward(const RaggedBatch& batch, const TeamMember& member, Workspace& workspace) const;
 
  private:
-  void Linear(const kernels::PackedLinear& linear, kernels::Epilogue epilogue,
+  void Linear(Stage stage, const kernels::PackedLinear& linear, kernels::Epilogue epilogue,
               const TeamMember& member, const kernels::Operand& input,
               const kernels::Output& output) const;
   // Makes what the next product reads of what all members have written.

@@ -11,6 +11,7 @@ class LayerNorm {
  public:
   LayerNorm(const model::LayerNorm& weights, float eps, const kernels::Kernels& kernels);
 
+  size_t size() const { return weight_.size(); }  // hidden_size
   // Normalizes the rows of `hidden` in place.
   void Forward(MatrixView<float> hidden) const;
 

@@ -158,21 +158,25 @@ Status Embedder::Impl::ComputeApart(const TokenizedTexts& texts, std::span<const
   std::atomic<size_t> next{0};
   std::mutex mutex;
   Status first_error;  // Guarded by mutex.
-  const auto compute = [&](const Batch& batch, BatchSlot& slot) -> Status {
+  const auto compute = [&](const Batch& batch, const TeamMember& alone, BatchSlot& slot) -> Status {
     FillSlot(texts, batch, vectors.cols(), slot);
+    alone.Lap(Stage::kCopy);
     const MatrixView<float> batch_vectors = SlotVectors(slot, vectors.cols());
     const RaggedBatch tokens = slot.batch();
-    AKIN_TRY(network_.Compute({tokens, slot.segments}, TeamMember{}, *slot.session, batch_vectors));
-    return ScatterVectors(batch, batch_vectors, vectors);
+    AKIN_TRY(network_.Compute({tokens, slot.segments}, alone, *slot.session, batch_vectors));
+    const Status status = ScatterVectors(batch, batch_vectors, vectors);
+    alone.Lap(Stage::kCopy);
+    return status;
   };
-  const auto work = [&](const TeamMember&) {
+  const auto work = [&](const TeamMember& member) {
     const ScopedFlushDenormals flush_denormals;
+    const TeamMember alone{.clock = member.clock};
     std::optional<engine::SessionPool::Lease> slot;
     for (size_t i; (i = next.fetch_add(1)) < plan.size();) {
       Status status;
       try {
         if (!slot) slot.emplace(sessions_);
-        status = compute(plan[i], **slot);
+        status = compute(plan[i], alone, **slot);
       } catch (const std::bad_alloc&) {
         status = OutOfMemory();
       }
@@ -217,6 +221,7 @@ Status Embedder::Impl::ComputeTogether(const TokenizedTexts& texts, std::span<co
     const ScopedFlushDenormals flush_denormals;
     for (const Batch& batch : plan) {
       if (member.rank == 0) prepare(batch);
+      member.Lap(Stage::kCopy);
       member.Meet();
       if (!prepared) break;
       const RaggedBatch tokens = (*slot)->batch();
@@ -224,6 +229,7 @@ Status Embedder::Impl::ComputeTogether(const TokenizedTexts& texts, std::span<co
                                          SlotVectors(**slot, vectors.cols()));
       member.Meet();
       if (member.rank == 0 && status) finish(batch, std::move(computed));
+      member.Lap(Stage::kCopy);
     }
     if (member.rank == 0) slot.reset();  // While this thread still holds its turn.
   };

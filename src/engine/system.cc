@@ -2,7 +2,9 @@
 
 #include <exception>
 
+#include "base/cache_folder.h"
 #include "base/cpu_info.h"
+#include "base/data_caches.h"
 #include "base/strings.h"
 #include "base/thread_count.h"
 #include "kernels/kernels.h"
@@ -46,9 +48,11 @@ SystemInfo DescribeSystem() try {
   SystemInfo system;
   system.cpu = GetCpuInfo().name;
   system.features = GetCpuInfo().features;
+  system.caches = ListDataCaches();
   DescribeIsa(system);
   DescribeThreads(system);
   system.memory_limit_bytes = MemoryLimitBytes();
+  system.cache_folder = CacheFolder();
   system.version = Version();
   system.compiler = Compiler();
   return system;

@@ -17,7 +17,18 @@ struct WorkerPool::Job {
     running.store(size - 1, std::memory_order_relaxed);
   }
 
+  // What the member of `rank` is called with.
+  TeamMember Member(int rank) {
+    TeamMember member{.rank = rank, .size = team_size, .barrier = &barrier};
+    if (!clocks.empty()) {
+      member.clock = &clocks[static_cast<size_t>(rank)];
+      member.clock->Start();
+    }
+    return member;
+  }
+
   Body body;
+  const std::span<StageClock> clocks = ScopedStageClocks::Current();  // Of the caller.
   Barrier barrier{1};
   int team_size = 1;
   alignas(64) std::atomic<int> running{0};  // Workers that have not returned yet.
@@ -76,7 +87,7 @@ void WorkerPool::Run(int wanted_size, Body body) const {
     team[i]->job = job;
     team[i]->Send(Worker::Call::kJoin);
   }
-  body({.rank = 0, .size = job->team_size, .barrier = &job->barrier});
+  body(job->Member(0));
   ReleasePermit(nullptr);
   for (int running = job->running.load(std::memory_order_acquire); running != 0;) {
     running = WaitWhileEqual(job->running, running);
@@ -87,7 +98,7 @@ void WorkerPool::Work(Worker& worker) const {
   for (;;) {
     if (WaitWhileEqual(worker.call, Worker::Call::kNone) == Worker::Call::kStop) return;
     const std::shared_ptr<Job> job = std::move(worker.job);
-    job->body({.rank = worker.rank, .size = job->team_size, .barrier = &job->barrier});
+    job->body(job->Member(worker.rank));
     worker.call.store(Worker::Call::kNone, std::memory_order_relaxed);
     // Idle again before the caller hears of it: its next call, a microsecond later, finds this
     // worker.

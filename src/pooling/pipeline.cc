@@ -123,6 +123,7 @@ void Pipeline::Forward(const BatchView& batch, MatrixView<const float> rows,
                                : MatrixView<float>(scratch.rows[i % 2].data(),
                                                    batch.num_rows(per_token), step.out_width());
     step.Forward(batch, rows, member, out);
+    member.Lap(step.pools() ? Stage::kPooling : Stage::kModule);
     member.Meet();
     rows = out;
   }

@@ -656,6 +656,42 @@ class OtherVerbs(Case):
             self.assertIn(word, out)
         self.fails(run(*BENCH, "--input", self.write("e.jsonl", "")), 2, "e.jsonl")
 
+    def test_bench_says_where_the_time_goes(self):
+        setting, = bench("--json")["settings"]
+        peak = setting["machine_peak"]
+        self.assertGreater(peak["read_bytes_per_second"]["memory"], 0)
+        self.assertEqual(peak["threads"], setting["threads"])
+        self.assertEqual([b["workload"] for b in setting["breakdowns"]], ["all texts in one call", "single sentences"])
+        for breakdown in setting["breakdowns"]:
+            stages = {stage["name"]: stage for stage in breakdown["stages"]}
+            self.assertAlmostEqual(sum(stage["share"] for stage in breakdown["stages"]), 1, delta=0.02)
+            self.assertGreater(stages["attention"]["operations_per_second"], 0)
+            self.assertGreater(stages["feed-forward up"]["bytes_per_second"], 0)
+            self.assertIn("linear", [kernel["name"] for kernel in breakdown["kernels"]])
+            shares = [kernel["share"] for kernel in breakdown["kernels"]]
+            self.assertEqual(shares, sorted(shares, reverse=True))
+        out = run(*BENCH)[1].decode()
+        for word in ("where the time goes", "feed-forward down", "of peak", "GB/s", "hand-over"):
+            self.assertIn(word, out)
+
+    def test_bench_scores_a_retrieval_task(self):
+        self.write("corpus.jsonl", "".join(json.dumps({"id": f"d{i}", "text": f"text {i}"}) + "\n" for i in range(30)))
+        self.write("queries.jsonl", '{"id":"q","text":"text 7"}\n{"id":"r","text":"text 8"}\n')
+        self.write("qrels.tsv", "q\td7\nr\td8\n")
+        report = bench("--retrieval", self.path(""), "--quality-only", "--json")
+        setting, = report["settings"]
+        self.assertEqual(setting["latency"], [])
+        self.assertNotIn("texts_per_second", setting)
+        retrieval = setting["retrieval"]
+        self.assertEqual((retrieval["queries"], retrieval["documents"], retrieval["ranks"]), (2, 30, [1, 1]))
+        self.assertEqual((retrieval["recall_at_1"], retrieval["ndcg_at_10"]), (1, 1))
+        out = run(*BENCH, "--retrieval", self.path(""), "--quality-only")[1].decode()
+        self.assertIn("nDCG@10", out)
+        self.write("qrels.tsv", "q\td99\n")
+        self.fails(run(*BENCH, "--retrieval", self.path("")), 2, "qrels.tsv, line 1", "d99")
+        self.fails(run(*BENCH, "--retrieval", self.path("none")), 66, "corpus.jsonl")
+        self.fails(run(*BENCH, "--quality-only", "--compare", "x.json"), 2, "--quality-only")
+
     def test_bench_measures_settings_side_by_side(self):
         report = bench("--precisions", "f32", "--thread-counts", "1,2", "--json=-")
         self.assertEqual([(s["precision"], s["threads"]) for s in report["settings"]], [("f32", 1), ("f32", 2)])
@@ -671,7 +707,7 @@ class OtherVerbs(Case):
         checker.feed(page)
         self.assertEqual(checker.open, [])
         self.assertEqual(checker.outside, [])
-        self.assertEqual(checker.count["svg"], 2)
+        self.assertEqual(checker.count["svg"], 5)  # Latency, throughput, two breakdowns, the roofline.
         self.assertIn("prefers-color-scheme: dark", page)
         self.assertIn("&lt;b&gt;&amp;.jsonl", page)
         self.assertNotIn("<b>", page)

@@ -1,8 +1,9 @@
-#include "machine_peak.h"
+#include "kernels/machine_peak.h"
 
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 
 #include "kernels/target.h"
 
@@ -10,12 +11,27 @@
 #include <immintrin.h>
 #endif
 
-namespace akin::bench {
+namespace akin::kernels {
 namespace {
 
 constexpr int kSteps = 20'000;  // Of a loop; a trial takes well under a millisecond.
 constexpr int kTrials = 200;
+constexpr int kReadTrials = 12;
+constexpr size_t kLeastTrialBytes = size_t{16} << 20;
 constexpr int kChains = 12;  // Two a cycle with a latency of four or five, and some to spare.
+
+// Cache lines are read by the unit of four, so that one loop step is worth its branch.
+constexpr size_t kLineBytes = 64, kLinesAtOnce = 4;
+using ReadLines = void (*)(const std::byte* memory, size_t lines);
+
+// The sums are there so that no load can be left out.
+void ReadAnywhere(const std::byte* memory, size_t lines) {
+  uint64_t sums[8] = {};
+  for (size_t word = 0; word < lines * 8; word += 8, memory += kLineBytes) {
+    for (size_t i = 0; i < 8; ++i) sums[i] += reinterpret_cast<const uint64_t*>(memory)[i];
+  }
+  for (auto& sum : sums) asm volatile("" : : "r"(sum));
+}
 
 #if defined(__x86_64__)
 
@@ -71,6 +87,30 @@ void DotInt8() {
 }
 AKIN_TARGET_END
 
+AKIN_TARGET_BEGIN("avx2")
+void ReadAvx2(const std::byte* memory, size_t lines) {
+  __m256i sums[2] = {_mm256_setzero_si256(), _mm256_setzero_si256()};
+  for (size_t line = 0; line < lines; ++line, memory += kLineBytes) {
+    const auto* half = reinterpret_cast<const __m256i*>(memory);
+    sums[0] = _mm256_add_epi64(sums[0], _mm256_load_si256(half));
+    sums[1] = _mm256_add_epi64(sums[1], _mm256_load_si256(half + 1));
+  }
+  for (auto& sum : sums) asm volatile("" : : "x"(sum));
+}
+AKIN_TARGET_END
+
+AKIN_TARGET_BEGIN("avx512f")
+void ReadAvx512(const std::byte* memory, size_t lines) {
+  __m512i sums[4] = {_mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512(),
+                     _mm512_setzero_si512()};
+  for (size_t line = 0; line < lines; line += kLinesAtOnce) {
+    for (size_t i = 0; i < kLinesAtOnce; ++i, memory += kLineBytes)
+      sums[i] = _mm512_add_epi64(sums[i], _mm512_load_si512(memory));
+  }
+  for (auto& sum : sums) asm volatile("" : : "v"(sum));
+}
+AKIN_TARGET_END
+
 struct Loop {
   void (*run)() = nullptr;
   double operations = 0;  // Of one instruction.
@@ -105,6 +145,18 @@ double BestRate(const Loop& loop) {
   return best;
 }
 
+ReadLines ReaderFor(Isa isa) {
+  switch (isa) {
+    case Isa::kScalar: return ReadAnywhere;
+    case Isa::kAvx2: return ReadAvx2;
+    default: return ReadAvx512;
+  }
+}
+
+#else
+
+ReadLines ReaderFor(Isa) { return ReadAnywhere; }
+
 #endif
 
 }  // namespace
@@ -119,4 +171,21 @@ double MeasuredPeak(Isa isa, Precision precision) {
 #endif
 }
 
-}  // namespace akin::bench
+double MeasuredReadRate(Isa isa, std::span<const std::byte> memory) {
+  using Clock = std::chrono::steady_clock;
+  const ReadLines read = ReaderFor(isa);
+  const size_t lines = memory.size() / kLineBytes / kLinesAtOnce * kLinesAtOnce;
+  const size_t bytes = lines * kLineBytes;
+  // A trial reads some megabytes, so that the clock costs nothing.
+  const size_t passes = std::max<size_t>(1, kLeastTrialBytes / std::max<size_t>(1, bytes));
+  double best = 0;
+  for (int trial = 0; trial < kReadTrials; ++trial) {
+    const auto start = Clock::now();
+    for (size_t pass = 0; pass < passes; ++pass) read(memory.data(), lines);
+    const std::chrono::duration<double> took = Clock::now() - start;
+    best = std::max(best, static_cast<double>(passes * bytes) / took.count());
+  }
+  return best;
+}
+
+}  // namespace akin::kernels

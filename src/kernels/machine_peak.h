@@ -1,0 +1,21 @@
+// What this machine can do at most, measured: the two sides of a roofline (Williams et al., 2009).
+#pragma once
+
+#include <cstddef>
+#include <span>
+
+#include "akin/options.h"
+
+namespace akin::kernels {
+
+// The most operations a second that one thread does: independent multiply-adds on registers,
+// nothing read from memory, with the instruction by which that tier multiplies in that precision:
+// FMA, VDPBF16PS or VPDPBUSD. 0 where no loop is written for the tier. A multiplication and an
+// addition are two operations.
+double MeasuredPeak(Isa isa, Precision precision);
+
+// Bytes a second at which this thread reads `memory`, again and again, with the widest loads of the
+// tier: the bandwidth of the cache that holds it, or of the memory behind all caches.
+double MeasuredReadRate(Isa isa, std::span<const std::byte> memory);
+
+}  // namespace akin::kernels

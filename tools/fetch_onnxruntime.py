@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Fetches ONNX Runtime's shared library, or the OpenVINO provider's plug-in, into a folder.
+"""Fetches ONNX Runtime's shared library, one with the OpenVINO provider built in, or that provider's plug-in.
 
-    fetch_onnxruntime.py library|openvino FOLDER
+    fetch_onnxruntime.py library|with-openvino|openvino FOLDER
 
-Both come out of Python packages, pinned by version and SHA-256 (onnxruntime.sha256); Python is not
+All come out of Python packages, pinned by version and SHA-256 (onnxruntime.sha256); Python is not
 needed to use them. FOLDER appears complete or not at all. Needs the standard library and pip.
 """
 import argparse
@@ -23,6 +23,7 @@ PIP_PLATFORM = {"x86_64": ["manylinux_2_28_x86_64", "manylinux_2_27_x86_64"],
                 "aarch64": ["manylinux_2_28_aarch64", "manylinux_2_27_aarch64"]}
 # What of the wheel is unpacked.
 PARTS = {"library": ("onnxruntime==1.32.0", "onnxruntime/capi/", "libonnxruntime.so."),
+         "with-openvino": ("onnxruntime-openvino==1.24.1", "onnxruntime/capi/", "lib"),
          "openvino": ("onnxruntime-ep-openvino==1.8.1", "onnxruntime_ep_openvino/", "lib")}
 
 

@@ -1,10 +1,12 @@
 #include "formats/onnx_order.h"
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <span>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -121,11 +123,20 @@ class GraphOrder {
     return {};
   }
 
+  // What a node reads, its subgraphs included: of these not what they define themselves.
   template <typename Visit>
   static void ForEachRead(const OnnxNode& node, const Visit& visit) {
     for (const std::string_view input : node.inputs) visit(input);
     ForEachSubgraph(node, [&](const OnnxGraph& graph) {
-      for (const OnnxNode& inner : graph.nodes) ForEachRead(inner, visit);
+      std::unordered_set<std::string_view> own;
+      for (const OnnxValueInfo& input : graph.inputs) own.insert(input.name);
+      for (const OnnxTensor& tensor : graph.initializers) own.insert(tensor.name);
+      for (const OnnxNode& inner : graph.nodes) own.insert(inner.outputs.begin(), inner.outputs.end());
+      const auto visit_outer = [&](std::string_view name) {
+        if (!own.contains(name)) visit(name);
+      };
+      for (const OnnxNode& inner : graph.nodes)
+        ForEachRead(inner, std::function<void(std::string_view)>(visit_outer));
     });
   }
 

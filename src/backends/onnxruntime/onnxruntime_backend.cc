@@ -36,7 +36,7 @@ using onnxruntime::Shape;
 using onnxruntime::SharedWeights;
 using onnxruntime::Signature;
 
-// What padding shows: this many texts of each length are run when a model is loaded.
+// Tokens of the sequence that is run when a model is loaded.
 constexpr int64_t kWarmUpLength = 16;
 
 class OnnxRuntimeSession : public Session {
@@ -82,7 +82,8 @@ class OnnxRuntimeBackend : public Backend {
     if (member.rank != 0) return MatrixView<const float>();
     auto& own = static_cast<OnnxRuntimeSession&>(session);
     if (own.error) return *own.error;
-    Rectangle& rectangle = member.size > 1 || !own.alone ? *own.together : *own.alone;
+    const bool on_all_threads = own.alone == nullptr || (member.size > 1 && own.together != nullptr);
+    Rectangle& rectangle = on_all_threads ? *own.together : *own.alone;
 
     const size_t width = static_cast<size_t>(info_.width);
     const size_t num_rows = per_token() ? batch.num_tokens() : batch.num_sequences();

@@ -71,49 +71,70 @@ TEST_F(ProvidersTest, APluginThatIsNoneIsRefused) {
   ExpectError(folder_.Load(params), ErrorCode::kInvalidInput, "x.so", "cannot load");
 }
 
-// A second provider for real: OpenVINO's, from its plug-in.
+// A second provider for real: OpenVINO's, computing the same rows as the CPU.
 class OpenVinoTest : public ProvidersTest {
  protected:
+  void ExpectOpenVinoRuns(const OnnxRuntimeParams& params) {
+    const auto backend = folder_.Load(params);
+    ASSERT_TRUE(backend) << backend.error().message();
+    const BackendInfo info = (*backend)->Info();
+    EXPECT_EQ(info.isa, "openvino+cpu");
+    ASSERT_FALSE(info.execution_providers.empty());
+    EXPECT_EQ(info.execution_providers[0].name, "OpenVINOExecutionProvider");
+
+    const std::array<int32_t, 3> ids = {1, 2, 3}, borders = {0, 1, 3};
+    const auto session = (*backend)->NewSession(16, 1);
+    const auto rows = (*backend)->Compute({ids, {}, borders}, TeamMember{}, *session);
+    ASSERT_TRUE(rows) << rows.error().message();
+    for (size_t r = 0; r < 3; ++r) {
+      for (int64_t c = 0; c < kTableWidth; ++c) {
+        EXPECT_NEAR(rows->row(r)[static_cast<size_t>(c)], TableValue(ids[r], c), 1e-3);
+      }
+    }
+  }
+};
+
+// Built into the library of the package onnxruntime-openvino.
+class BuiltInOpenVinoTest : public OpenVinoTest {
+ protected:
   void SetUp() override {
-    ProvidersTest::SetUp();
+    OpenVinoTest::SetUp();
+    if (!std::filesystem::exists(AKIN_TEST_ORT_OPENVINO))
+      GTEST_SKIP() << AKIN_TEST_ORT_OPENVINO " is not there (./dev test fetches it)";
+    params_ = With("openvino:required:device_type=CPU");
+    params_.options.library = AKIN_TEST_ORT_OPENVINO;
+  }
+  OnnxRuntimeParams params_;
+};
+
+TEST_F(BuiltInOpenVinoTest, ItRunsTheGraphAndSaysSo) { ExpectOpenVinoRuns(params_); }
+
+TEST_F(BuiltInOpenVinoTest, AWrongOptionIsAnErrorThoughTheProviderIsOptional) {
+  params_.options.providers = {*ParseExecutionProvider("openvino:no_such_option=1")};
+  ExpectError(folder_.Load(params_), ErrorCode::kInvalidInput, "OpenVINO");
+}
+
+// From a plug-in. It offers itself only on CPUs of its maker.
+class PluginOpenVinoTest : public OpenVinoTest {
+ protected:
+  void SetUp() override {
+    OpenVinoTest::SetUp();
     const std::string path = AKIN_TEST_OPENVINO "/libonnxruntime_providers_openvino_plugin.so";
     if (!std::filesystem::exists(path))
       GTEST_SKIP() << "OpenVINO's plug-in is not at " << path << " (./dev test fetches it)";
     params_ = With("openvino:required");
     params_.options.provider_libraries = {{"openvino", path}};
+    const auto info = DescribeOnnxRuntime(params_.options);
+    ASSERT_TRUE(info) << info.error().message();  // It loads, wherever it is.
+    if (info->plugin_devices.empty())
+      GTEST_SKIP() << "OpenVINO's plug-in is loaded and offers no device on this CPU";
   }
   OnnxRuntimeParams params_;
 };
 
-TEST_F(OpenVinoTest, ItRunsTheGraphAndSaysSo) {
-  const auto backend = folder_.Load(params_);
-  ASSERT_TRUE(backend) << backend.error().message();
-  const BackendInfo info = (*backend)->Info();
-  EXPECT_EQ(info.isa, "openvino+cpu");
-  ASSERT_FALSE(info.execution_providers.empty());
-  EXPECT_EQ(info.execution_providers[0].name, "OpenVINOExecutionProvider");
+TEST_F(PluginOpenVinoTest, ItRunsTheGraphAndSaysSo) { ExpectOpenVinoRuns(params_); }
 
-  const std::array<int32_t, 3> ids = {1, 2, 3}, borders = {0, 1, 3};
-  const auto session = (*backend)->NewSession(16, 1);
-  const auto rows = (*backend)->Compute({ids, {}, borders}, TeamMember{}, *session);
-  ASSERT_TRUE(rows) << rows.error().message();
-  for (size_t r = 0; r < 3; ++r) {
-    for (int64_t c = 0; c < kTableWidth; ++c) {
-      EXPECT_NEAR(rows->row(r)[static_cast<size_t>(c)], TableValue(ids[r], c), 1e-3);
-    }
-  }
-}
-
-TEST_F(OpenVinoTest, ItsDevicesAreListed) {
-  const auto info = DescribeOnnxRuntime(params_.options);
-  ASSERT_TRUE(info) << info.error().message();
-  const auto is_cpu = [](const auto& device) {
-    return device.first == "OpenVINOExecutionProvider" && device.second == "cpu";
-  };
-  EXPECT_TRUE(std::ranges::any_of(info->plugin_devices, is_cpu));
-}
-
-TEST_F(OpenVinoTest, ADeviceThatIsNotHereIsRefused) {
+TEST_F(PluginOpenVinoTest, ADeviceThatIsNotHereIsRefused) {
   params_.options.providers = {*ParseExecutionProvider("openvino:required:device=tpu")};
   ExpectError(folder_.Load(params_), ErrorCode::kInvalidInput, "no device 'tpu'", "cpu");
 }

@@ -18,6 +18,7 @@ enum class Stage {
   kCopy,             // Ids of the texts into the batch, vectors out of it.
   kEmbeddings,       // Rows of the tables, added and normalized.
   kQueryKeyValue,    // The product in front of attention.
+  kPositions,        // Queries and keys normed and turned by their positions.
   kAttention,        // Scores, softmax, context.
   kAttentionOutput,  // The product behind it, added to the residual stream.
   kIntermediate,     // The first product of the feed-forward part, activation included.

@@ -6,41 +6,75 @@ namespace akin::encoder {
 namespace {
 
 std::vector<float> ReadTable(const model::Tensor& tensor) {
-  std::vector<float> values(static_cast<size_t>(tensor.num_elements()));
-  model::ReadF32(tensor, 0, values);
-  model::DropPages(tensor);
-  return values;
+  return tensor.empty() ? std::vector<float>() : model::ReadAll(tensor);
 }
 
 }  // namespace
 
-Embeddings::Embeddings(const model::ModelWeights& weights, float layer_norm_eps,
+// Positions count up from 0; or, as RoBERTa has it, from padding_id + 1 and only over tokens that
+// are no padding, which themselves have padding_id.
+class Embeddings::PositionCounter {
+ public:
+  explicit PositionCounter(std::optional<int32_t> padding_id) : padding_id_(padding_id) {}
+
+  size_t Next(int32_t id) {
+    if (!padding_id_) return count_++;
+    if (id == *padding_id_) return static_cast<size_t>(id);
+    return static_cast<size_t>(*padding_id_) + ++count_;
+  }
+
+ private:
+  std::optional<int32_t> padding_id_;
+  size_t count_ = 0;
+};
+
+Embeddings::Embeddings(const model::ModelWeights& weights, const model::ModelConfig& config,
                        const kernels::Kernels& kernels)
     : word_(weights.word_embeddings),
       position_(ReadTable(weights.position_embeddings)),
       token_type_(ReadTable(weights.token_type_embeddings)),
-      norm_(weights.embedding_norm, layer_norm_eps, kernels) {}
+      scale_(config.embedding_scale) {
+  if (!weights.task_type_embeddings.empty())
+    task_type_ = model::ReadAll(weights.task_type_embeddings.Rows(0, 1));
+  if (config.positions_after_padding) padding_id_ = config.pad_token_id;
+  if (!config.projection_before_norm) norm_ = Norm::Make(weights.embedding_norm, config, kernels);
+}
+
+void Embeddings::AddTable(const std::vector<float>& table, size_t row, std::span<float> to) const {
+  if (table.empty()) return;
+  const float* from = &table[row * to.size()];
+  for (size_t j = 0; j < to.size(); ++j) to[j] += from[j];
+}
 
 void Embeddings::Forward(const RaggedBatch& batch, const TeamMember& member,
-                         MatrixView<float> hidden) const {
-  const size_t hidden_size = hidden.cols();
-  const auto rows = member.Share(batch.num_tokens());
+                         MatrixView<float> rows) const {
+  const size_t size = rows.cols();
+  const auto share = member.Share(batch.num_tokens());
   // The sequence that holds the first row of this member's share.
   const auto next = std::upper_bound(batch.cu_seqlens.begin(), batch.cu_seqlens.end(),
-                                     static_cast<int32_t>(rows.begin));
+                                     static_cast<int32_t>(share.begin));
   size_t sequence = static_cast<size_t>(next - batch.cu_seqlens.begin()) - 1;
-  for (size_t token = rows.begin; token < rows.end; ++token) {
-    while (token >= static_cast<size_t>(batch.cu_seqlens[sequence + 1])) ++sequence;
-    const size_t position = token - batch.begin(sequence);
+  PositionCounter positions(padding_id_);
+  for (size_t t = batch.begin(sequence); t < share.begin; ++t) positions.Next(batch.input_ids[t]);
+  for (size_t token = share.begin; token < share.end; ++token) {
+    while (token >= static_cast<size_t>(batch.cu_seqlens[sequence + 1])) {
+      ++sequence;
+      positions = PositionCounter(padding_id_);
+    }
+    const int32_t id = batch.input_ids[token];
+    const size_t position = positions.Next(id);
     const size_t type =
         batch.token_type_ids.empty() ? 0 : static_cast<size_t>(batch.token_type_ids[token]);
-    const std::span<float> row = hidden.row(token);
-    model::ReadF32(word_, int64_t{batch.input_ids[token]} * static_cast<int64_t>(hidden_size), row);
-    const float* type_row = &token_type_[type * hidden_size];
-    const float* position_row = &position_[position * hidden_size];
-    for (size_t j = 0; j < hidden_size; ++j) row[j] = row[j] + type_row[j] + position_row[j];
+    const std::span<float> row = rows.row(token);
+    model::ReadF32(word_, int64_t{id} * static_cast<int64_t>(size), row);
+    if (scale_ != 1.0f) {
+      for (float& x : row) x *= scale_;
+    }
+    AddTable(token_type_, type, row);
+    AddTable(position_, position, row);
+    AddTable(task_type_, 0, row);
   }
-  norm_.Forward(hidden.Rows(rows.begin, rows.end - rows.begin));
+  if (norm_) norm_->Forward(rows.Rows(share.begin, share.end - share.begin));
 }
 
 }  // namespace akin::encoder

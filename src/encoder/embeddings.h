@@ -1,30 +1,40 @@
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "base/ragged_batch.h"
 #include "base/team.h"
-#include "encoder/layer_norm.h"
+#include "encoder/norm.h"
+#include "model/model_config.h"
 #include "model/weights.h"
 
 namespace akin::encoder {
 
-// The bottom of BERT: LayerNorm(word + token type + position), Devlin et al., 2018.
+// The bottom of a transformer: the sum of what a token's id, position and type are embedded in,
+// then perhaps a norm.
 class Embeddings {
  public:
-  Embeddings(const model::ModelWeights& weights, float layer_norm_eps,
+  Embeddings(const model::ModelWeights& weights, const model::ModelConfig& config,
              const kernels::Kernels& kernels);
 
-  // Fills this member's rows of `hidden` [num_tokens, hidden_size]. Every id is below its table's
-  // rows; a sequence is at most max_position_embeddings long.
-  void Forward(const RaggedBatch& batch, const TeamMember& member, MatrixView<float> hidden) const;
+  // Fills this member's rows of `rows` [num_tokens, embedding_size]. Every id is below its table's
+  // rows; a sequence is at most max_positions long.
+  void Forward(const RaggedBatch& batch, const TeamMember& member, MatrixView<float> rows) const;
 
  private:
-  // Stays in the mapped file: a text touches a few rows of a table that is half of a small model.
+  // Row of the table of positions for every token of a sequence, one after the other.
+  class PositionCounter;
+  void AddTable(const std::vector<float>& table, size_t row, std::span<float> to) const;
+
+  // Stays in the file: a text touches a few rows of a table that is half of a small model.
   model::Tensor word_;
-  std::vector<float> position_;    // [max_position_embeddings, hidden_size]
-  std::vector<float> token_type_;  // [type_vocab_size, hidden_size]
-  LayerNorm norm_;
+  std::vector<float> position_;    // [max_position_embeddings, embedding_size]
+  std::vector<float> token_type_;  // [type_vocab_size, embedding_size]
+  std::vector<float> task_type_;   // [embedding_size]: of task 0.
+  float scale_;
+  std::optional<int32_t> padding_id_;  // Positions count from behind it, without it.
+  std::optional<Norm> norm_;
 };
 
 }  // namespace akin::encoder

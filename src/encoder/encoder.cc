@@ -2,41 +2,161 @@
 
 #include <utility>
 
+#include "encoder/packed_weights.h"
+#include "encoder/product.h"
 #include "encoder/stage_work.h"
 
 namespace akin::encoder {
+namespace {
+
+using model::NormPlacement;
+
+const Norm* Pointer(const std::optional<Norm>& norm) { return norm ? &*norm : nullptr; }
+
+}  // namespace
 
 Encoder::Encoder(model::ModelConfig config, model::ModelWeights weights,
-                 const kernels::Kernels& kernels)
+                 const kernels::Kernels& kernels, Packing packing)
     : config_(std::move(config)),
       kernels_(kernels),
       tensors_(weights.tensors),
-      embeddings_(weights, config_.layer_norm_eps, kernels_) {
-  const size_t layer_bytes = Layer::PackedBytes(config_, kernels_);
-  packed_ = AlignedBuffer(layer_bytes * weights.layers.size());
-  std::byte* memory = packed_.As<std::byte>().data();
+      embeddings_(weights, config_, kernels_),
+      positions_(weights, config_),
+      final_norm_(Norm::Make(weights.final_norm, config_, kernels_)) {
+  if (config_.projection_before_norm)
+    projected_norm_ = Norm::Make(weights.embedding_norm, config_, kernels_);
+  PackWeights(weights, std::move(packing));
+  SetRelativeEmbeddings(weights);
+  MakeSteps();
+}
+
+void Encoder::PackWeights(const model::ModelWeights& weights, Packing packing) {
+  size_t bytes = 0;
+  const bool projects = config_.embedding_projection;
+  if (projects)
+    bytes += LinearSource::SideBySide({&weights.embedding_projection}).PackedBytes(kernels_);
+  for (const model::LayerWeights& layer : weights.layers)
+    bytes += Attention::PackedBytes(layer, kernels_) + FeedForward::PackedBytes(layer, kernels_);
+  arena_ = std::make_unique<WeightArena>(kernels_, bytes, std::move(packing.cache_key));
+  if (projects)
+    projection_ = arena_->Add(LinearSource::SideBySide({&weights.embedding_projection}));
   layers_.reserve(weights.layers.size());
-  for (const model::LayerWeights& layer : weights.layers) {
-    layers_.emplace_back(layer, config_, kernels_, memory);
-    memory += layer_bytes;
+  const auto norm = [&](const model::Norm& n) { return Norm::Make(n, config_, kernels_); };
+  for (size_t i = 0; i < weights.layers.size(); ++i) {
+    const model::LayerWeights& layer = weights.layers[i];
+    // In the order of use: attention's weights come first.
+    Attention attention(layer, config_, config_.layers[config_.num_hidden_groups > 0 ? 0 : i],
+                        positions_, kernels_, *arena_);
+    FeedForward feed_forward(layer, config_, kernels_, *arena_);
+    layers_.push_back({.attention = std::move(attention),
+                       .feed_forward = feed_forward,
+                       .attention_norm = norm(layer.attention_norm),
+                       .attention_branch_norm = norm(layer.attention_branch_norm),
+                       .feed_forward_norm = norm(layer.feed_forward_norm),
+                       .feed_forward_branch_norm = norm(layer.feed_forward_branch_norm)});
+  }
+  arena_->Fill(packing.num_threads);
+}
+
+void Encoder::SetRelativeEmbeddings(const model::ModelWeights& weights) {
+  if (!config_.disentangled) return;
+  std::vector<float> values = model::ReadAll(weights.relative_embeddings);
+  const MatrixView<float> rows(values.data(),
+                               static_cast<size_t>(weights.relative_embeddings.shape[0]),
+                               static_cast<size_t>(config_.hidden_size));
+  if (const auto norm = Norm::Make(weights.relative_norm, config_, kernels_)) norm->Forward(rows);
+  for (size_t i = 0; i < layers_.size(); ++i)
+    layers_[i].attention.SetRelativeEmbeddings(rows, weights.layers[i], *config_.disentangled);
+}
+
+std::vector<const Layer*> Encoder::Order() const {
+  std::vector<const Layer*> order;
+  const size_t num_layers = static_cast<size_t>(config_.num_hidden_layers);
+  if (config_.num_hidden_groups == 0) {
+    for (const Layer& layer : layers_) order.push_back(&layer);
+    return order;
+  }
+  const size_t groups = static_cast<size_t>(config_.num_hidden_groups);
+  const size_t inner = static_cast<size_t>(config_.inner_group_num);
+  for (size_t i = 0; i < num_layers; ++i) {
+    for (size_t j = 0; j < inner; ++j)
+      order.push_back(&layers_[i * groups / num_layers * inner + j]);
+  }
+  return order;
+}
+
+void Encoder::MakeSteps() {
+  const NormPlacement placement = config_.norm_placement;
+  const bool post = placement == NormPlacement::kPost;
+  const std::vector<const Layer*> order = Order();
+  // What stands before the attention of a layer; before nothing, the model's last norm.
+  const auto enter = [&](const Layer* layer, RowPhase& phase) {
+    if (layer == nullptr) {
+      if (!post) phase.output = Pointer(final_norm_);
+      return;
+    }
+    const Norm* norm = post ? nullptr : Pointer(layer->attention_norm);
+    phase.attention_input = norm;
+    phase.read_hidden = norm == nullptr;
+    if (placement == NormPlacement::kParallel)
+      phase.feed_forward_input = Pointer(layer->feed_forward_norm);
+  };
+  after_embeddings_.output = Pointer(projected_norm_);
+  enter(order.empty() ? nullptr : order.front(), after_embeddings_);
+  for (size_t i = 0; i < order.size(); ++i) {
+    const Layer& layer = *order[i];
+    Step step{.layer = &layer, .after_attention = {}, .after_feed_forward = {}};
+    step.after_attention.branch = Pointer(layer.attention_branch_norm);
+    step.after_feed_forward.branch = Pointer(layer.feed_forward_branch_norm);
+    if (post) {
+      step.after_attention.output = Pointer(layer.attention_norm);
+      step.after_attention.read_hidden = true;
+      step.after_feed_forward.output = Pointer(layer.feed_forward_norm);
+    } else if (placement != NormPlacement::kParallel) {
+      step.after_attention.feed_forward_input = Pointer(layer.feed_forward_norm);
+    }
+    enter(i + 1 < order.size() ? order[i + 1] : nullptr, step.after_feed_forward);
+    steps_.push_back(step);
   }
 }
 
 void Encoder::Forward(const RaggedBatch& batch, const TeamMember& member,
                       Workspace& workspace) const {
   const size_t num_tokens = batch.num_tokens();
-  embeddings_.Forward(batch, member, workspace.hidden().f32(num_tokens));
   const auto rows = member.Share(num_tokens);
-  workspace.hidden().Prepare(kernels_, rows.begin, rows.end);
-  member.Lap(Stage::kEmbeddings,
-             WorkOnRows(rows.end - rows.begin, static_cast<size_t>(config_.hidden_size)));
-  member.Meet();
-  for (const Layer& layer : layers_) layer.Forward(batch, member, workspace);
+  const StageWork work =
+      WorkOnRows(rows.end - rows.begin, static_cast<size_t>(config_.embedding_size));
+  if (config_.embedding_projection) {
+    const Activations& embedded = workspace.embedded();
+    embeddings_.Forward(batch, member, embedded.f32(num_tokens));
+    embedded.Prepare(kernels_, rows.begin, rows.end);
+    member.Lap(Stage::kEmbeddings, work);
+    member.Meet();
+    Multiply(kernels_, Stage::kEmbeddings, member,
+             {.input = embedded.operand(num_tokens),
+              .linear = projection_,
+              .output = workspace.hidden().output(num_tokens)});
+  } else {
+    embeddings_.Forward(batch, member, workspace.hidden().f32(num_tokens));
+    member.Lap(Stage::kEmbeddings, work);
+  }
+  after_embeddings_.Forward(kernels_, num_tokens, member, workspace);
+  for (const Step& step : steps_) {
+    step.layer->attention.Forward(batch, member, workspace);
+    step.after_attention.Forward(kernels_, num_tokens, member, workspace);
+    step.layer->feed_forward.Forward(num_tokens, member, workspace);
+    step.after_feed_forward.Forward(kernels_, num_tokens, member, workspace);
+  }
 }
 
 double Encoder::flops_per_token() const {
-  const double hidden = config_.hidden_size, intermediate = config_.intermediate_size;
-  return 2.0 * config_.num_hidden_layers * hidden * (4.0 * hidden + 2.0 * intermediate);
+  const double hidden = config_.hidden_size, head_dim = config_.head_dim;
+  const double queries = config_.num_attention_heads * head_dim;
+  const double keys = config_.num_key_value_heads * head_dim;
+  const double feed_forward = (config_.gated ? 3.0 : 2.0) * config_.intermediate_size;
+  const double inner = config_.num_hidden_groups > 0 ? config_.inner_group_num : 1;
+  return 2.0 * config_.num_hidden_layers * inner * hidden *
+         (2.0 * queries + 2.0 * keys + feed_forward);
 }
 
 Workspace Encoder::NewWorkspace(size_t max_tokens, size_t max_length, size_t team_size) const {

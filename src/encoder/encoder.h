@@ -1,7 +1,11 @@
 // Token ids -> token states: embeddings, then the layers, over a ragged batch. No padding anywhere.
+//
+// One encoder for every architecture: the phases of a layer are made once, of the ModelConfig, and
+// a pass runs them one after the other.
 #pragma once
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "base/ragged_batch.h"
@@ -9,6 +13,7 @@
 #include "encoder/embeddings.h"
 #include "encoder/layer.h"
 #include "encoder/packed_weights.h"
+#include "encoder/row_phase.h"
 #include "encoder/workspace.h"
 #include "kernels/kernels.h"
 #include "model/model_config.h"
@@ -16,10 +21,17 @@
 
 namespace akin::encoder {
 
+// How the weights get into the layout of the kernels.
+struct Packing {
+  int num_threads = 1;
+  std::string cache_key;  // As WeightArena's.
+};
+
 // Immutable once made; any number of threads may run it, each team with a workspace of its own.
 class Encoder {
  public:
-  Encoder(model::ModelConfig config, model::ModelWeights weights, const kernels::Kernels& kernels);
+  Encoder(model::ModelConfig config, model::ModelWeights weights, const kernels::Kernels& kernels,
+          Packing packing = {});
   Encoder(const Encoder&) = delete;  // Its parts point to its kernels and its weights.
   Encoder& operator=(const Encoder&) = delete;
 
@@ -33,12 +45,30 @@ class Encoder {
   double flops_per_token() const;
 
  private:
+  // One layer of the pass; shared layers have several.
+  struct Step {
+    const Layer* layer;
+    RowPhase after_attention, after_feed_forward;
+  };
+
+  void PackWeights(const model::ModelWeights& weights, Packing packing);
+  void SetRelativeEmbeddings(const model::ModelWeights& weights);
+  void MakeSteps();
+  // The layer of every step.
+  std::vector<const Layer*> Order() const;
+
   model::ModelConfig config_;
   kernels::Kernels kernels_;
   std::shared_ptr<const void> tensors_;  // The word embeddings live in the mapped file.
   Embeddings embeddings_;
-  AlignedBuffer packed_;  // The layers' weights, in the order of use.
+  PositionTables positions_;
+  std::optional<Norm> projected_norm_;  // Of embeddings after their projection.
+  std::optional<Norm> final_norm_;
+  std::unique_ptr<WeightArena> arena_;  // The weights of all products.
+  kernels::PackedLinear projection_;
   std::vector<Layer> layers_;
+  RowPhase after_embeddings_;
+  std::vector<Step> steps_;
 };
 
 }  // namespace akin::encoder

@@ -19,9 +19,21 @@ class Workspace {
             size_t max_length, size_t team_size);
 
   const Activations& hidden() const { return hidden_; }  // [max_tokens, hidden_size], in f32
-  // query | key | value [max_tokens, 3 * hidden_size], in the type that attention reads
+  // What a sublayer reads where a norm stands before it: the norm's output; that of the
+  // feed-forward has its own where both branches are read from one state.
+  const Activations& attention_input() const { return attention_input_; }
+  const Activations& feed_forward_input() const {
+    return feed_forward_input_.bytes() > 0 ? feed_forward_input_ : attention_input_;
+  }
+  // What a sublayer gives, where a norm stands between it and the sum. [max_tokens, hidden_size]
+  const Activations& branch() const { return branch_; }
+  const Activations& embedded() const { return embedded_; }  // [max_tokens, embedding_size]
+  // query | key | value [max_tokens, (num_attention_heads + 2 num_key_value_heads) head_dim] as the
+  // product writes them, and as attention reads them, once their positions are turned.
   const Activations& qkv() const { return qkv_; }
-  const Activations& context() const { return context_; }            // [max_tokens, hidden_size]
+  const Activations& turned() const { return turned_; }
+  // [max_tokens, num_attention_heads head_dim]
+  const Activations& context() const { return context_; }
   const Activations& intermediate() const { return intermediate_; }  // [.., intermediate_size]
   // Of one member of the team.
   std::span<float> attention_scratch(size_t rank) const {
@@ -29,7 +41,8 @@ class Workspace {
   }
 
  private:
-  Activations hidden_, qkv_, context_, intermediate_;
+  Activations hidden_, attention_input_, feed_forward_input_, branch_, embedded_, qkv_, turned_,
+      context_, intermediate_;
   size_t scratch_floats_;
   AlignedBuffer memory_;
   std::span<float> attention_scratch_;

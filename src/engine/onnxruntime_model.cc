@@ -9,13 +9,11 @@
 #include "base/strings.h"
 #include "formats/json.h"
 #include "model/onnx_file.h"
+#include "model/onnx_weights.h"
+#include "model/tensor_index.h"
 
 namespace akin::engine {
 namespace {
-
-bool HasSafetensors(const model::ModelDirectory& directory) {
-  return directory.Exists("model.safetensors") || directory.Exists("model.safetensors.index.json");
-}
 
 bool AsksForOnnxRuntime(const OnnxRuntimeOptions& options) {
   return !options.onnx_file.empty() || !options.output.empty() || !options.providers.empty() ||
@@ -42,7 +40,7 @@ model::ModelConfig LooseConfig(const formats::JsonValue& root) {
   config.hidden_size = SizeIn(root, {"hidden_size", "d_model", "dim", "n_embd"});
   config.num_hidden_layers = SizeIn(root, {"num_hidden_layers", "num_layers", "n_layers", "n_layer"});
   config.num_attention_heads = SizeIn(root, {"num_attention_heads", "num_heads", "n_heads", "n_head"});
-  config.max_position_embeddings =
+  config.max_positions =
       SizeIn(root, {"max_position_embeddings", "n_positions", "max_trained_positions"});
   return config;
 }
@@ -53,10 +51,12 @@ BackendKind ChooseBackend(const model::ModelDirectory& directory, const LoadOpti
                           const Result<model::ModelConfig>& config, std::string& why) {
   if (options.backend != BackendKind::kAuto) return options.backend;
   if (AsksForOnnxRuntime(options.onnxruntime)) return BackendKind::kOnnxRuntime;
-  if (config && HasSafetensors(directory)) return BackendKind::kNative;
+  if (config && model::HasSafetensors(directory)) return BackendKind::kNative;
   if (model::ListOnnxFiles(directory).empty()) return BackendKind::kNative;  // It says what lacks.
-  why = StrCat("backend native was not taken: ",
-               config ? "there is no model.safetensors" : config.error().message());
+  const Status encoder =
+      config ? model::CheckOnnxEncoder(directory, *config) : Status(config.error());
+  if (encoder) return BackendKind::kNative;
+  why = StrCat("backend native was not taken: ", encoder.error().message());
   return BackendKind::kOnnxRuntime;
 }
 
@@ -71,11 +71,11 @@ Result<OnnxRuntimeModel> LoadOnnxRuntimeModel(const model::ModelDirectory& direc
   if (document) {
     model.config = config ? *config : LooseConfig(document->root());
     params.pad_token_id = SizeIn(document->root(), {"pad_token_id"});
-    params.max_positions = model.config.max_position_embeddings;
+    params.max_positions = model.config.max_positions;
   }
   AKIN_TRY_ASSIGN(model.backend, backends::LoadOnnxRuntimeBackend(directory, params));
   const backends::BackendInfo info = model.backend->Info();
-  model.config.max_position_embeddings = info.max_positions;
+  model.config.max_positions = info.max_positions;
   if (info.vocab_size > 0) model.config.vocab_size = info.vocab_size;
   if (info.rows == backends::RowKind::kTokenStates) model.config.hidden_size = info.width;
   return model;

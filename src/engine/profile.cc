@@ -26,6 +26,7 @@ constexpr StageName kStages[] = {
     {Stage::kCopy, "copy in and out", ""},
     {Stage::kEmbeddings, "embeddings", "embeddings"},
     {Stage::kQueryKeyValue, "query, key, value", "linear"},
+    {Stage::kPositions, "positions", "positions"},
     {Stage::kAttention, "attention", "attention"},
     {Stage::kAttentionOutput, "attention output", "linear"},
     {Stage::kIntermediate, "feed-forward up", "linear"},

@@ -98,6 +98,15 @@ const OnnxTensor* OnnxFile::FindInitializer(std::string_view name) const {
   return found == initializers_.end() ? nullptr : found->second;
 }
 
+Result<std::string> DefaultOnnxFile(const ModelDirectory& directory) {
+  const std::vector<std::string> files = ListOnnxFiles(directory);
+  for (const std::string_view usual : {"onnx/model.onnx", "model.onnx"}) {
+    if (std::ranges::find(files, usual) != files.end()) return std::string(usual);
+  }
+  if (files.size() == 1) return files[0];
+  return ModelNotFound("there is no model.onnx in the model folder '", directory.path(), "'");
+}
+
 std::vector<std::string> ListOnnxFiles(const ModelDirectory& directory) {
   std::vector<std::string> files;
   for (const char* folder : {"", "onnx/"}) {

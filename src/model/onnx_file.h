@@ -52,6 +52,10 @@ class OnnxFile {
   std::map<std::string_view, const formats::OnnxTensor*> initializers_;
 };
 
+// The file of a folder that is meant when none is named: onnx/model.onnx, model.onnx, or the only
+// one. Error: ModelNotFound.
+Result<std::string> DefaultOnnxFile(const ModelDirectory& directory);
+
 // The ONNX files of a folder, in its root and in "onnx/", sorted; paths in the folder.
 std::vector<std::string> ListOnnxFiles(const ModelDirectory& directory);
 

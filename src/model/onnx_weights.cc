@@ -14,6 +14,7 @@
 
 #include "base/shared_memory.h"
 #include "base/strings.h"
+#include "model/model_directory.h"
 
 namespace akin::model {
 namespace {
@@ -227,15 +228,13 @@ class Materializer {
  public:
   Materializer(const OnnxFile& file, const NamedWeight& weight) : file_(file), weight_(weight) {}
 
-  // Whether the bytes of the file do not do as they are.
-  static bool IsNeeded(const NamedWeight& weight) {
-    return weight.transposed || weight.quantization.has_value();
-  }
+  // Whether the file's bytes are the values as they are to be.
+  bool is_plain() const { return !weight_.transposed && !weight_.quantization; }
 
   Status Check() const {
     const OnnxTensor& tensor = *weight_.tensor;
     if (!weight_.quantization) {
-      if (tensor.type == OnnxType::kFloat) return {};
+      if (tensor.type == OnnxType::kFloat || is_plain()) return {};
       return Unsupported("is a transposed matrix of ", formats::OnnxTypeName(tensor.type));
     }
     const OnnxTensor& scale = *weight_.quantization->scale;
@@ -252,8 +251,15 @@ class Materializer {
     return {};
   }
 
+  // Values of what is not plain are f32.
+  size_t num_bytes() const {
+    return is_plain() ? file_.ValuesOf(*weight_.tensor).size()
+                      : static_cast<size_t>(weight_.tensor->num_elements()) * sizeof(float);
+  }
+
   void Write(std::span<std::byte> out) const {
     const OnnxTensor& tensor = *weight_.tensor;
+    if (is_plain()) return CopyPlain(out);
     const size_t count = static_cast<size_t>(tensor.num_elements());
     const size_t columns = tensor.dims.empty() ? 1 : static_cast<size_t>(tensor.dims.back());
     const size_t rows = columns == 0 ? 0 : count / columns;
@@ -274,6 +280,10 @@ class Materializer {
   }
 
  private:
+  void CopyPlain(std::span<std::byte> out) const {
+    if (!out.empty()) std::memcpy(out.data(), file_.ValuesOf(*weight_.tensor).data(), out.size());
+  }
+
   float ValueAt(std::span<const std::byte> values, size_t i, size_t column) const {
     if (!weight_.quantization) return FloatAt(values, i);
     const OnnxTensor& scale = *weight_.quantization->scale;
@@ -307,12 +317,6 @@ std::optional<DataType> DataTypeOf(OnnxType type) {
   }
 }
 
-// What the index keeps alive.
-struct Owner {
-  std::shared_ptr<const OnnxFile> file;
-  std::vector<SharedMemory> made;
-};
-
 // --- What a graph is made of ---
 
 // Everything that the exports of a plain encoder have: products, sums, norms, GELU, softmax, and
@@ -333,6 +337,7 @@ class EncoderCheck {
       : file_(file), config_(config), finder_(file) {}
 
   Status Run() {
+    AKIN_TRY(CheckKind());
     for (const OnnxNode& node : file_.graph().nodes) {
       const bool plain = node.domain.empty() || node.domain == "ai.onnx";
       if (!plain || std::ranges::find(kOperators, node.op_type) == std::end(kOperators))
@@ -354,6 +359,20 @@ class EncoderCheck {
                             pieces...);
   }
 
+  // What is looked for below is the encoder of BERT and its like.
+  Status CheckKind() const {
+    const bool plain =
+        config_.norm == NormKind::kLayerNorm && config_.norm_placement == NormPlacement::kPost &&
+        config_.norm_bias && config_.embedding_norm && !config_.embedding_projection &&
+        config_.embedding_scale == 1.0f && config_.rotary.empty() && !config_.alibi &&
+        !config_.relative_bias && !config_.disentangled && !config_.gated && config_.qkv_bias &&
+        config_.attention_output_bias && config_.intermediate_bias && config_.output_bias &&
+        config_.num_hidden_groups == 0 && config_.task_type_vocab_size == 0 &&
+        config_.attn_logit_softcapping == 0.0f;
+    if (!plain) return Doubt("graphs of model_type ", config_.model_type, " are not looked into");
+    return {};
+  }
+
   int Count(std::string_view op_type) const {
     const auto found = counts_.find(op_type);
     return found == counts_.end() ? 0 : found->second;
@@ -364,7 +383,7 @@ class EncoderCheck {
     int matrices = 0;
     std::set<std::string_view> names;
     for (const NamedWeight& weight : finder_.weights()) {
-      if (Materializer::IsNeeded(weight)) AKIN_TRY(Materializer(file_, weight).Check());
+      AKIN_TRY(Materializer(file_, weight).Check());
       if (weight.tensor->dims.size() != 2) continue;
       if (!names.insert(weight.name).second)
         return Doubt("has the weight '", weight.name, "' twice");
@@ -459,38 +478,57 @@ class EncoderCheck {
 
 }  // namespace
 
-Result<TensorIndex> OnnxTensors(std::shared_ptr<const OnnxFile> file) {
-  const WeightFinder finder(*file);
-  auto owner = std::make_shared<Owner>();
-  owner->file = file;
+Result<TensorIndex> OnnxTensors(const OnnxFile& file, OnnxValues values) {
+  const WeightFinder finder(file);
+  auto made = std::make_shared<std::vector<SharedMemory>>();
   std::vector<Tensor> tensors;
   for (const NamedWeight& weight : finder.weights()) {
-    Tensor tensor{.name = weight.name,
-                  .file = file->name(),
-                  .shape = weight.tensor->dims,
-                  .bytes = file->ValuesOf(*weight.tensor)};
-    if (Materializer::IsNeeded(weight)) {
-      const Materializer materializer(*file, weight);
-      AKIN_TRY(materializer.Check());
-      AKIN_TRY_ASSIGN(SharedMemory memory,
-                      SharedMemory::Create(static_cast<size_t>(weight.tensor->num_elements()) *
-                                           sizeof(float)));
+    const Materializer materializer(file, weight);
+    AKIN_TRY(materializer.Check());
+    const std::optional<DataType> type =
+        materializer.is_plain() ? DataTypeOf(weight.tensor->type) : DataType::kF32;
+    if (!type) continue;
+    Tensor tensor{
+        .name = weight.name, .file = file.name(), .dtype = *type, .shape = weight.tensor->dims};
+    if (weight.transposed) std::ranges::reverse(tensor.shape);
+    if (values == OnnxValues::kCopied) {
+      AKIN_TRY_ASSIGN(SharedMemory memory, SharedMemory::Create(materializer.num_bytes()));
       materializer.Write(memory.bytes());
-      if (weight.transposed) std::ranges::reverse(tensor.shape);
       tensor.bytes = memory.bytes();
-      owner->made.push_back(std::move(memory));
-    } else {
-      const std::optional<DataType> type = DataTypeOf(weight.tensor->type);
-      if (!type) continue;
-      tensor.dtype = *type;
+      made->push_back(std::move(memory));
     }
     tensors.push_back(std::move(tensor));
   }
-  return TensorIndex(std::move(tensors), owner, file->name());
+  return TensorIndex(std::move(tensors), made, file.name());
 }
 
 Status CheckIsEncoder(const OnnxFile& file, const ModelConfig& config) {
   return EncoderCheck(file, config).Run();
+}
+
+namespace {
+
+Result<OnnxFile> OpenEncoder(const ModelDirectory& directory, const ModelConfig& config) {
+  AKIN_TRY_ASSIGN(const std::string name, DefaultOnnxFile(directory));
+  AKIN_TRY_ASSIGN(OnnxFile file, OnnxFile::Open(directory, name));
+  AKIN_TRY(CheckIsEncoder(file, config));
+  // By their names and shapes, before their values are copied.
+  AKIN_TRY_ASSIGN(const TensorIndex names, OnnxTensors(file, OnnxValues::kNone));
+  AKIN_TRY(LoadWeights(names, config));
+  return file;
+}
+
+}  // namespace
+
+Status CheckOnnxEncoder(const ModelDirectory& directory, const ModelConfig& config) {
+  AKIN_TRY(OpenEncoder(directory, config));
+  return {};
+}
+
+Result<ModelWeights> LoadOnnxWeights(const ModelDirectory& directory, const ModelConfig& config) {
+  AKIN_TRY_ASSIGN(const OnnxFile file, OpenEncoder(directory, config));
+  AKIN_TRY_ASSIGN(const TensorIndex tensors, OnnxTensors(file, OnnxValues::kCopied));
+  return LoadWeights(tensors, config);
 }
 
 }  // namespace akin::model

@@ -14,22 +14,28 @@
 // to a runtime that executes graphs.
 #pragma once
 
-#include <memory>
-#include <string>
-
 #include "akin/result.h"
 
 #include "model/model_config.h"
 #include "model/onnx_file.h"
 #include "model/tensor_index.h"
+#include "model/weights.h"
 
 namespace akin::model {
 
-// The tensors of `file`, which the index keeps open. Errors: InvalidModel.
-Result<TensorIndex> OnnxTensors(std::shared_ptr<const OnnxFile> file);
+// Whether the folder's ONNX file computes nothing but the encoder of `config`, and has all of its
+// weights. Errors: UnsupportedModel, which says what is not accounted for; those of OnnxFile::Open.
+Status CheckOnnxEncoder(const ModelDirectory& directory, const ModelConfig& config);
 
-// Whether `file` computes nothing but the encoder of `config`. Error: UnsupportedModel, which says
-// what is not accounted for.
+// The encoder's weights from the folder's ONNX file, which is closed again. Errors: as
+// CheckOnnxEncoder's, and those of LoadWeights.
+Result<ModelWeights> LoadOnnxWeights(const ModelDirectory& directory, const ModelConfig& config);
+
+// The parts of the above. The tensors of a graph by the names that they have in safetensors;
+// without values they have shapes only, to be looked up.
+enum class OnnxValues { kNone, kCopied };
+Result<TensorIndex> OnnxTensors(const OnnxFile& file, OnnxValues values);
+// Error: UnsupportedModel.
 Status CheckIsEncoder(const OnnxFile& file, const ModelConfig& config);
 
 }  // namespace akin::model

@@ -246,7 +246,7 @@ std::string_view PoolingModeName(PoolingMode mode) {
 Result<SentenceModules> LoadSentenceModules(const ModelDirectory& directory,
                                             const ModelConfig& config) {
   SentenceModules result;
-  AKIN_TRY(ReadTransformerConfig(directory, config.max_position_embeddings, result));
+  AKIN_TRY(ReadTransformerConfig(directory, config.max_positions, result));
   AKIN_TRY_ASSIGN(result.default_prompt, ReadDefaultPrompt(directory));
   if (!directory.Exists("modules.json")) {
     // A bare transformers folder: sentence-transformers gives it mean pooling and no normalization.

@@ -29,7 +29,7 @@ TEST(ModelConfig, FieldsAreTheFiles) {
   EXPECT_EQ(config.hidden_size, 4);
   EXPECT_EQ(config.num_hidden_layers, 1);
   EXPECT_EQ(config.num_attention_heads, 2);
-  EXPECT_EQ(config.head_dim(), 2);
+  EXPECT_EQ(config.head_dim, 2);
   EXPECT_EQ(config.intermediate_size, 6);
   EXPECT_EQ(config.max_position_embeddings, 8);
   EXPECT_EQ(config.type_vocab_size, 2);

@@ -38,7 +38,7 @@ class SentenceModulesTest : public ::testing::Test {
     Write(kPoolingFile, R"({"word_embedding_dimension": 4, "pooling_mode_cls_token": true,)"
                         R"("pooling_mode_mean_tokens": false})");
     config_.hidden_size = 4;
-    config_.max_position_embeddings = 64;
+    config_.max_positions = 64;
   }
 
   void Write(std::string_view file, std::string_view content) { folder_.Write(file, content); }

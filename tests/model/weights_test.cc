@@ -69,8 +69,8 @@ void ExpectTinyWeights(const ModelWeights& weights) {
   EXPECT_EQ(First(layer.intermediate.bias), 16000);
   EXPECT_EQ(First(layer.output.weight), 17000);
   EXPECT_EQ(First(layer.output.bias), 18000);
-  EXPECT_EQ(First(layer.output_norm.weight), 19000);
-  EXPECT_EQ(First(layer.output_norm.bias), 20000);
+  EXPECT_EQ(First(layer.feed_forward_norm.weight), 19000);
+  EXPECT_EQ(First(layer.feed_forward_norm.bias), 20000);
 }
 
 // The tensors under other names.

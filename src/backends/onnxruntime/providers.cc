@@ -52,8 +52,7 @@ Status AppendWithObject(const Library& library, const ExecutionProvider& provide
   return Appended(library, provider, append(options, object));
 }
 
-// nullptr: the function is not in this library's version of the table... which has all of these from
-// kLeastApiVersion on.
+// The library has a provider of that name.
 Status AppendBuiltIn(const Library& library, const ExecutionProvider& provider,
                      OrtSessionOptions* options) {
   const OrtApi& api = library.api();
@@ -131,6 +130,23 @@ Result<std::vector<std::string>> AvailableProviders(const Library& library) {
   return names;
 }
 
+namespace {
+
+// A provider that is there refuses: because of its options, if it takes none of them willingly.
+Status OptionsToBlame(const Library& library, const ExecutionProvider& provider, Status refused) {
+  if (refused || provider.options.empty()) return refused;
+  OrtSessionOptions* made = nullptr;
+  AKIN_TRY(library.Check(library.api().CreateSessionOptions(&made), ErrorCode::kInternal,
+                         "ONNX Runtime's session options"));
+  const Handle<OrtSessionOptions> options(made, library.api().ReleaseSessionOptions);
+  ExecutionProvider bare = provider;
+  bare.options.clear();
+  if (!AppendBuiltIn(library, bare, options.get())) return refused;
+  return InvalidInput(refused.error().message(), "; without its options it can be had");
+}
+
+}  // namespace
+
 Status AppendProvider(const Library& library, const ExecutionProvider& provider,
                       OrtSessionOptions* options) {
   if (provider.name == kCpu) {
@@ -140,7 +156,7 @@ Status AppendProvider(const Library& library, const ExecutionProvider& provider,
   }
   const std::vector<std::string> built_in = library.BuiltInProviders();
   if (std::ranges::find(built_in, provider.name) != built_in.end())
-    return AppendBuiltIn(library, provider, options);
+    return OptionsToBlame(library, provider, AppendBuiltIn(library, provider, options));
   AKIN_TRY_ASSIGN(const std::vector<EpDevice> devices, library.EpDevices());
   if (std::ranges::find(devices, provider.name, &EpDevice::provider) != devices.end())
     return AppendPlugin(library, provider, devices, options);

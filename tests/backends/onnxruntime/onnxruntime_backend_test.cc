@@ -211,7 +211,7 @@ std::string EndlessModel() {
   };
   using namespace std::string_literals;
   const std::string body =
-      GraphNode(Node("Identity", {"go"}, {"go_on"})) +
+      protobuf::Bytes(2, "body") + GraphNode(Node("Identity", {"go"}, {"go_on"})) +
       GraphNode(Node("Add", {"sum", "one"}, {"next"})) + GraphInput("round", kInt64Type, {}) +
       GraphInput("go", 9, {}) + GraphInput("sum", kFloatType, {}) + GraphOutput("go_on", 9, {}) +
       GraphOutput("next", kFloatType, {});

@@ -1,0 +1,32 @@
+// What the sublayers share: a team's products, and getting ready what the next one reads.
+#pragma once
+
+#include "base/team.h"
+#include "encoder/activations.h"
+#include "encoder/stage_work.h"
+#include "kernels/kernels.h"
+
+namespace akin::encoder {
+
+// Each member computes its panels of `args`; the output is there when this returns.
+inline void Multiply(const kernels::Kernels& kernels, Stage stage, const TeamMember& member,
+                     kernels::LinearArgs args) {
+  const auto panels = member.Share(kernels::NumPanels(kernels, args.linear));
+  args.first_panel = panels.begin;
+  args.last_panel = panels.end;
+  kernels.linear.linear(args);
+  member.Lap(stage, WorkOf(kernels, args));
+  member.Meet();
+}
+
+// Makes what the next product reads of what all members have written.
+inline void Prepare(const kernels::Kernels& kernels, const Activations& activations,
+                    size_t num_tokens, const TeamMember& member) {
+  if (!activations.needs_preparing()) return;
+  const auto rows = member.Share(num_tokens);
+  activations.Prepare(kernels, rows.begin, rows.end);
+  member.Lap(Stage::kPrepare, WorkOnRows(rows.end - rows.begin, activations.cols()));
+  member.Meet();
+}
+
+}  // namespace akin::encoder

@@ -151,6 +151,10 @@ class WeightFinder {
   void VisitDequantizeLinear(const OnnxNode& node) {
     if (node.inputs.size() < 2 || node.outputs.empty()) return;
     const OnnxTensor* matrix = file_.FindInitializer(node.inputs[0]);
+    // Of a table the rows are looked up first and only they are dequantized.
+    const OnnxNode* lookup = matrix != nullptr ? nullptr : values_.MakerOf(node.inputs[0]);
+    if (lookup != nullptr && lookup->op_type == "Gather" && !lookup->inputs.empty())
+      matrix = file_.FindInitializer(lookup->inputs[0]);
     const OnnxTensor* scale = file_.FindInitializer(node.inputs[1]);
     if (matrix == nullptr || scale == nullptr) return;
     Quantization quantization{.scale = scale};

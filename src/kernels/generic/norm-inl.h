@@ -4,17 +4,29 @@
 
 #include "kernels/generic/partial-inl.h"
 
-// out = (in - mean) * scale * weight + bias, added to what is there if asked.
-AKIN_INLINE void ScaleRow(const float* in, float* out, V mean, V scale, const NormArgs& args) {
-  const size_t size = args.input.cols();
-  for (size_t j = 0; j < size; j += V::kLanes) {
-    const size_t count = size - j < V::kLanes ? size - j : V::kLanes;
+// out = (in - mean) * scale * weight + bias, added to what is there if asked. What a norm does not
+// have is left out of the loop.
+template <bool kHasBias, bool kAdds>
+AKIN_INLINE void ScaleRowAs(const float* in, float* out, V mean, V scale, const NormArgs& args) {
+  const auto scale_first = [&](size_t j, size_t count) __attribute__((always_inline)) {
     const V x = (LoadFirst(in + j, count) - mean) * scale;
     const V weight = LoadFirst(args.weight + j, count);
-    V y = args.bias != nullptr ? MulAdd(x, weight, LoadFirst(args.bias + j, count)) : x * weight;
-    if (args.add) y = LoadFirst(out + j, count) + y;
+    V y = x * weight;
+    if constexpr (kHasBias) y = MulAdd(x, weight, LoadFirst(args.bias + j, count));
+    if constexpr (kAdds) y = LoadFirst(out + j, count) + y;
     StoreFirst(y, out + j, count);
-  }
+  };
+  const size_t size = args.input.cols(), tail = size % V::kLanes;
+  for (size_t j = 0; j + V::kLanes <= size; j += V::kLanes) scale_first(j, V::kLanes);
+  if (tail != 0) scale_first(size - tail, tail);
+}
+
+AKIN_INLINE void ScaleRow(const float* in, float* out, V mean, V scale, const NormArgs& args) {
+  const bool has_bias = args.bias != nullptr;
+  if (has_bias && args.add) return ScaleRowAs<true, true>(in, out, mean, scale, args);
+  if (has_bias) return ScaleRowAs<true, false>(in, out, mean, scale, args);
+  if (args.add) return ScaleRowAs<false, true>(in, out, mean, scale, args);
+  ScaleRowAs<false, false>(in, out, mean, scale, args);
 }
 
 AKIN_INLINE V SumOfSquares(const float* row, size_t size, V mean) {

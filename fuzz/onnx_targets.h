@@ -1,5 +1,5 @@
-// What the fuzzer of ONNX files runs. Apart from its main function, so that a plain test replays the
-// corpus with any compiler.
+// What the fuzzer of ONNX files runs. Apart from its main function, so that a plain test replays
+// the corpus with any compiler.
 #pragma once
 
 #include <cstddef>

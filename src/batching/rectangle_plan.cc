@@ -1,6 +1,6 @@
-// Dynamic programming over the sorted sequences: the cheapest way to cut the first j is the cheapest
-// way to cut the first i and one rectangle of the rest, over all i. Sorted from long to short, a
-// rectangle [i, j) is as long as its first sequence.
+// Dynamic programming over the sorted sequences: the cheapest way to cut the first j is the
+// cheapest way to cut the first i and one rectangle of the rest, over all i. Sorted from long to
+// short, a rectangle [i, j) is as long as its first sequence.
 //
 //   lengths 100 12 11 10, budget 512   one rectangle: 4 x 100 = 400 (+ 16)
 //                                      two: 1 x 100 + 3 x 12 = 136 (+ 32)   <-
@@ -74,8 +74,7 @@ std::vector<Batch> PlanRectangles(std::span<const int32_t> lengths,
                                   const RectangleOptions& options) {
   const Sorted sorted = SortByLength(lengths, options.buckets);
   std::vector<Batch> plan = Cut(sorted, options.token_budget);
-  const size_t total =
-      std::accumulate(sorted.padded.begin(), sorted.padded.end(), size_t{0});
+  const size_t total = std::accumulate(sorted.padded.begin(), sorted.padded.end(), size_t{0});
   if (options.num_workers > 1 && total > options.token_budget &&
       plan.size() < kManyPerWorker * options.num_workers) {
     const size_t rounds = (plan.size() + options.num_workers - 1) / options.num_workers;
@@ -83,8 +82,7 @@ std::vector<Batch> PlanRectangles(std::span<const int32_t> lengths,
     if (share < options.token_budget) plan = Cut(sorted, share);
   }
   const auto size_of = [&](const Batch& batch) {
-    return batch.size() *
-           Padded(static_cast<size_t>(lengths[batch.front()]), options.buckets);
+    return batch.size() * Padded(static_cast<size_t>(lengths[batch.front()]), options.buckets);
   };
   std::ranges::stable_sort(plan,
                            [&](const Batch& a, const Batch& b) { return size_of(a) > size_of(b); });

@@ -10,9 +10,9 @@
 namespace akin::batching {
 
 struct RectangleOptions {
-  size_t token_budget = 0;          // Most tokens in a rectangle, padding included; a longer
-                                    // sequence is a rectangle of its own.
-  size_t num_workers = 1;           // Threads that take rectangles from the plan.
+  size_t token_budget = 0;           // Most tokens in a rectangle, padding included; a longer
+                                     // sequence is a rectangle of its own.
+  size_t num_workers = 1;            // Threads that take rectangles from the plan.
   std::span<const int32_t> buckets;  // Lengths that are padded to, rising; empty: any. Longer
                                      // sequences are padded to nothing.
 };

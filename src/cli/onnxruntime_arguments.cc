@@ -11,7 +11,8 @@ constexpr double kMostSeconds = 86'400;
 
 using KeyValue = std::pair<std::string, std::string>;
 
-Result<KeyValue> ParsePair(std::string_view option, std::string_view form, const std::string& text) {
+Result<KeyValue> ParsePair(std::string_view option, std::string_view form,
+                           const std::string& text) {
   const size_t equals = text.find('=');
   if (equals == 0 || equals == text.npos || equals + 1 == text.size())
     return InvalidInput(option, " '", text, "' is not of the form ", form);

@@ -36,9 +36,8 @@ Result<OnnxRuntimeModel> LoadOnnxRuntimeModel(const model::ModelDirectory& direc
                                               const LoadOptions& options, int num_threads,
                                               const Result<model::ModelConfig>& config) {
   OnnxRuntimeModel model;
-  backends::OnnxRuntimeParams params{.options = options.onnxruntime,
-                                     .precision = options.precision,
-                                     .num_threads = num_threads};
+  backends::OnnxRuntimeParams params{
+      .options = options.onnxruntime, .precision = options.precision, .num_threads = num_threads};
   AKIN_TRY_ASSIGN(model.config, model::LoadLooseConfig(directory));
   params.pad_token_id = model.config.pad_token_id;
   if (config) model.config = *config;

@@ -14,8 +14,9 @@
 namespace akin::engine {
 
 // What runs the folder's model: as the options say; for kAuto the native encoder where it knows the
-// architecture and finds its weights, in safetensors or in an ONNX graph, else ONNX Runtime where there is an ONNX file. An option that only
-// ONNX Runtime has asks for it. `why` gets a note on what was not taken and why, or stays empty.
+// architecture and finds its weights, in safetensors or in an ONNX graph, else ONNX Runtime where
+// there is an ONNX file. An option that only ONNX Runtime has asks for it. `why` gets a note on
+// what was not taken and why, or stays empty.
 BackendKind ChooseBackend(const model::ModelDirectory& directory, const LoadOptions& options,
                           const Result<model::ModelConfig>& config, std::string& why);
 

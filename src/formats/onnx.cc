@@ -113,8 +113,7 @@ class Parser {
     AKIN_TRY(CheckNumObjects());
     name = field.as_string();
     if (name.size() > kMaxNameBytes) {
-      return Damaged("a name has ", name.size(), " bytes, at most ", kMaxNameBytes,
-                     " are allowed");
+      return Damaged("a name has ", name.size(), " bytes, at most ", kMaxNameBytes, " are allowed");
     }
     if (name.find('\0') != name.npos) return Damaged("a name holds a NUL character");
     return {};
@@ -137,20 +136,13 @@ class Parser {
     AKIN_TRY(Fields(bytes, "a graph", [&](const ProtobufField& field) -> Status {
       if (field.type != WireType::kBytes) return {};
       switch (field.number) {
-        case 1:
-          return Node(field.bytes, depth, Append(graph.nodes));
-        case 2:
-          return Name(field, graph.name);
-        case 5:
-          return Tensor(field.bytes, Append(graph.initializers));
-        case 11:
-          return ValueInfo(field.bytes, Append(graph.inputs));
-        case 12:
-          return ValueInfo(field.bytes, Append(graph.outputs));
-        case 15:
-          return UnsupportedModel(file_, ": has sparse_initializer, which is not supported");
-        default:
-          return {};
+        case 1: return Node(field.bytes, depth, Append(graph.nodes));
+        case 2: return Name(field, graph.name);
+        case 5: return Tensor(field.bytes, Append(graph.initializers));
+        case 11: return ValueInfo(field.bytes, Append(graph.inputs));
+        case 12: return ValueInfo(field.bytes, Append(graph.outputs));
+        case 15: return UnsupportedModel(file_, ": has sparse_initializer, which is not supported");
+        default: return {};
       }
     }));
     return CheckNumObjects();
@@ -170,20 +162,13 @@ class Parser {
     return Fields(bytes, "a node", [&](const ProtobufField& field) -> Status {
       if (field.type != WireType::kBytes) return {};
       switch (field.number) {
-        case 1:
-          return Name(field, node.inputs);
-        case 2:
-          return Name(field, node.outputs);
-        case 3:
-          return Name(field, node.name);
-        case 4:
-          return Name(field, node.op_type);
-        case 5:
-          return Attribute(field.bytes, depth, Append(node.attributes));
-        case 7:
-          return Name(field, node.domain);
-        default:
-          return {};
+        case 1: return Name(field, node.inputs);
+        case 2: return Name(field, node.outputs);
+        case 3: return Name(field, node.name);
+        case 4: return Name(field, node.op_type);
+        case 5: return Attribute(field.bytes, depth, Append(node.attributes));
+        case 7: return Name(field, node.domain);
+        default: return {};
       }
     });
   }
@@ -191,8 +176,7 @@ class Parser {
   Status Attribute(std::span<const std::byte> bytes, int depth, OnnxAttribute& attribute) {
     return Fields(bytes, "an attribute", [&](const ProtobufField& field) -> Status {
       switch (field.number) {
-        case 1:
-          return field.type == WireType::kBytes ? Name(field, attribute.name) : Status();
+        case 1: return field.type == WireType::kBytes ? Name(field, attribute.name) : Status();
         case 2:
           if (field.type == WireType::kFixed32)
             attribute.f = std::bit_cast<float>(static_cast<uint32_t>(field.value));
@@ -203,8 +187,7 @@ class Parser {
         case 4:
           if (field.type == WireType::kBytes) attribute.s = field.as_string();
           return {};
-        case 8:
-          return Ints(field, attribute.ints, "an attribute");
+        case 8: return Ints(field, attribute.ints, "an attribute");
         case 5:
         case 10:
           if (field.type != WireType::kBytes) return {};
@@ -215,10 +198,8 @@ class Parser {
           Append(attribute.graphs) = std::make_unique<OnnxGraph>();
           return Graph(field.bytes, depth + 1, *attribute.graphs.back());
         case 22:
-        case 23:
-          return UnsupportedModel(file_, ": has a sparse tensor, which is not supported");
-        default:
-          return {};
+        case 23: return UnsupportedModel(file_, ": has a sparse tensor, which is not supported");
+        default: return {};
       }
     });
   }
@@ -289,8 +270,7 @@ class Parser {
     StoredValues stored;
     AKIN_TRY(Fields(bytes, "a tensor", [&](const ProtobufField& field) -> Status {
       switch (field.number) {
-        case 1:
-          return Ints(field, tensor.dims, "a tensor's dims");
+        case 1: return Ints(field, tensor.dims, "a tensor's dims");
         case 2:
           if (field.type == WireType::kVarint)
             tensor.type = static_cast<OnnxType>(static_cast<int32_t>(field.value));
@@ -305,11 +285,8 @@ class Parser {
           ++num_objects_;
           stored.typed.push_back(field);
           return CheckNumObjects();
-        case 6:
-          stored.strings = true;
-          return {};
-        case 8:
-          return field.type == WireType::kBytes ? Name(field, tensor.name) : Status();
+        case 6: stored.strings = true; return {};
+        case 8: return field.type == WireType::kBytes ? Name(field, tensor.name) : Status();
         case 9:
           if (field.type == WireType::kBytes) stored.raw = field.bytes;
           return {};
@@ -319,8 +296,7 @@ class Parser {
         case 14:
           if (field.type == WireType::kVarint) stored.external = field.value == 1;
           return {};
-        default:
-          return {};
+        default: return {};
       }
     }));
     AKIN_TRY(CheckDims(tensor));
@@ -329,8 +305,8 @@ class Parser {
 
   Status CheckDims(const OnnxTensor& tensor) {
     if (tensor.dims.size() > kMaxRank) {
-      return Damaged("tensor '", tensor.name, "' has ", tensor.dims.size(),
-                     " dimensions, at most ", kMaxRank, " are allowed");
+      return Damaged("tensor '", tensor.name, "' has ", tensor.dims.size(), " dimensions, at most ",
+                     kMaxRank, " are allowed");
     }
     for (const int64_t dim : tensor.dims) {
       if (dim < 0) return Damaged("tensor '", tensor.name, "' has a dimension of ", dim);
@@ -377,8 +353,8 @@ class Parser {
         return Damaged("tensor '", tensor.name, "' is external and has no location");
       tensor.external = stored.external_data;
       if (bits && tensor.external->length && *tensor.external->length != expected) {
-        return Damaged("tensor '", tensor.name, "': external_data holds ",
-                       *tensor.external->length, " bytes, shape and type ask for ", expected);
+        return Damaged("tensor '", tensor.name, "': external_data holds ", *tensor.external->length,
+                       " bytes, shape and type ask for ", expected);
       }
       return {};
     }
@@ -390,8 +366,7 @@ class Parser {
     }
     if (tensor.bytes.size() != expected) {
       return Damaged("tensor '", tensor.name, "' holds ", tensor.bytes.size(),
-                     " bytes, shape and type (", OnnxTypeName(tensor.type), ") ask for ",
-                     expected);
+                     " bytes, shape and type (", OnnxTypeName(tensor.type), ") ask for ", expected);
     }
     return {};
   }

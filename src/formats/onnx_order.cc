@@ -131,7 +131,8 @@ class GraphOrder {
       std::unordered_set<std::string_view> own;
       for (const OnnxValueInfo& input : graph.inputs) own.insert(input.name);
       for (const OnnxTensor& tensor : graph.initializers) own.insert(tensor.name);
-      for (const OnnxNode& inner : graph.nodes) own.insert(inner.outputs.begin(), inner.outputs.end());
+      for (const OnnxNode& inner : graph.nodes)
+        own.insert(inner.outputs.begin(), inner.outputs.end());
       const auto visit_outer = [&](std::string_view name) {
         if (!own.contains(name)) visit(name);
       };
@@ -163,8 +164,7 @@ Status CheckFunctions(const OnnxModel& model, const std::string& file) {
   FunctionCounter counter(model, file);
   AKIN_TRY(counter.Count(model.graph.nodes, 0));
   // Those that nobody calls too: other readers look at all.
-  for (const OnnxFunction& function : model.functions)
-    AKIN_TRY(counter.Count(function.nodes, 1));
+  for (const OnnxFunction& function : model.functions) AKIN_TRY(counter.Count(function.nodes, 1));
   return {};
 }
 

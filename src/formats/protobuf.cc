@@ -43,18 +43,11 @@ std::optional<ProtobufField> ProtobufReader::Next() {
 
   std::optional<uint64_t> value;
   switch (field.type) {
-    case WireType::kFixed64:
-      value = NextFixed(8);
-      break;
-    case WireType::kFixed32:
-      value = NextFixed(4);
-      break;
+    case WireType::kFixed64: value = NextFixed(8); break;
+    case WireType::kFixed32: value = NextFixed(4); break;
     case WireType::kVarint:
-    case WireType::kBytes:
-      value = NextVarint();
-      break;
-    default:
-      return Fail("a field of an unknown wire type");
+    case WireType::kBytes: value = NextVarint(); break;
+    default: return Fail("a field of an unknown wire type");
   }
   if (!value) return problem_ != nullptr ? std::nullopt : Fail("a field that is cut off");
   field.value = *value;

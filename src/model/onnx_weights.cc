@@ -120,8 +120,9 @@ class WeightFinder {
     Quantization quantization;
     if (node.inputs.size() > 3) quantization.zero_point = file_.FindInitializer(node.inputs[3]);
     const OnnxNode* cast = values_.OnlyReaderOf(node.outputs[0]);
-    const OnnxNode* scaled =
-        cast == nullptr || cast->op_type != "Cast" ? nullptr : values_.OnlyReaderOf(cast->outputs[0]);
+    const OnnxNode* scaled = cast == nullptr || cast->op_type != "Cast"
+                                 ? nullptr
+                                 : values_.OnlyReaderOf(cast->outputs[0]);
     if (scaled != nullptr && scaled->op_type == "Mul")
       quantization.scale = ScaleOf(*scaled, cast->outputs[0]);
     if (quantization.scale == nullptr) {
@@ -310,14 +311,10 @@ class Materializer {
 
 std::optional<DataType> DataTypeOf(OnnxType type) {
   switch (type) {
-    case OnnxType::kFloat:
-      return DataType::kF32;
-    case OnnxType::kFloat16:
-      return DataType::kF16;
-    case OnnxType::kBfloat16:
-      return DataType::kBf16;
-    default:
-      return std::nullopt;
+    case OnnxType::kFloat: return DataType::kF32;
+    case OnnxType::kFloat16: return DataType::kF16;
+    case OnnxType::kBfloat16: return DataType::kBf16;
+    default: return std::nullopt;
   }
 }
 
@@ -326,13 +323,13 @@ std::optional<DataType> DataTypeOf(OnnxType type) {
 // Everything that the exports of a plain encoder have: products, sums, norms, GELU, softmax, and
 // the arithmetic on shapes and masks around them.
 constexpr std::string_view kOperators[] = {
-    "Add",       "And",     "Cast",         "Concat",    "Constant",         "ConstantOfShape",
-    "Div",       "Equal",   "Erf",          "Expand",    "Gather",           "GatherND",
-    "Gelu",      "Greater", "IsNaN",        "Identity",  "GreaterOrEqual",   "LayerNormalization",
-    "MatMul",    "Max",     "Mul",          "Not",       "DequantizeLinear", "DynamicQuantizeLinear",
-    "Pow",       "Range",   "ReduceMean",   "Relu",      "MatMulInteger",    "Reshape",
-    "Shape",     "Slice",   "Softmax",      "Sqrt",      "Squeeze",          "Sub",
-    "Tanh",      "Where",   "Transpose",    "Unsqueeze"};
+    "Add",    "And",     "Cast",       "Concat",   "Constant",         "ConstantOfShape",
+    "Div",    "Equal",   "Erf",        "Expand",   "Gather",           "GatherND",
+    "Gelu",   "Greater", "IsNaN",      "Identity", "GreaterOrEqual",   "LayerNormalization",
+    "MatMul", "Max",     "Mul",        "Not",      "DequantizeLinear", "DynamicQuantizeLinear",
+    "Pow",    "Range",   "ReduceMean", "Relu",     "MatMulInteger",    "Reshape",
+    "Shape",  "Slice",   "Softmax",    "Sqrt",     "Squeeze",          "Sub",
+    "Tanh",   "Where",   "Transpose",  "Unsqueeze"};
 
 // Counts of operators, against what the layers of the configuration ask for.
 class EncoderCheck {
@@ -359,8 +356,8 @@ class EncoderCheck {
  private:
   template <typename... Pieces>
   Error Doubt(const Pieces&... pieces) const {
-    return UnsupportedModel(file_.name(), ": is not known to be the encoder of config.json alone: ",
-                            pieces...);
+    return UnsupportedModel(file_.name(),
+                            ": is not known to be the encoder of config.json alone: ", pieces...);
   }
 
   // What is looked for below is the encoder of BERT and its like.

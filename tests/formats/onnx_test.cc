@@ -38,12 +38,12 @@ std::string WithNode(std::string_view node, std::string_view rest = Opset(17)) {
 
 TEST(Onnx, AGraphHasItsPartsInOrder) {
   const std::string axis = Bytes(5, Bytes(1, "axis") + Number(3, -1) + Number(20, 2));
-  const std::string file = Model(
-      Bytes(2, "g") + Bytes(1, Node("Add", {"x", "w"}, {"y"})) +
-          Bytes(1, Node("Softmax", {"y"}, {"z"}, axis, "ai.onnx")) +
-          Bytes(5, FloatTensor("w", {2}, {1.0f, 2.0f})) +
-          Bytes(11, ValueInfo("x", 7, {-1, 2})) + Bytes(12, ValueInfo("z", 1, {-1, 2})),
-      Opset(17) + Opset(1, "com.microsoft"));
+  const std::string file =
+      Model(Bytes(2, "g") + Bytes(1, Node("Add", {"x", "w"}, {"y"})) +
+                Bytes(1, Node("Softmax", {"y"}, {"z"}, axis, "ai.onnx")) +
+                Bytes(5, FloatTensor("w", {2}, {1.0f, 2.0f})) +
+                Bytes(11, ValueInfo("x", 7, {-1, 2})) + Bytes(12, ValueInfo("z", 1, {-1, 2})),
+            Opset(17) + Opset(1, "com.microsoft"));
   const auto model = Parse(file);
   ASSERT_TRUE(model) << model.error().message();
   EXPECT_EQ(model->ir_version, 8);
@@ -106,9 +106,9 @@ TEST(Onnx, SizesThatContradictEachOtherAreRefused) {
 
 TEST(Onnx, ExternalValuesStayNamesAndRanges) {
   const std::string external = Number(14, 1);
-  const std::string file = WithInitializer(
-      TensorHead("w", 1, {4}) + external + ExternalEntry("location", "w.bin") +
-      ExternalEntry("offset", "64") + ExternalEntry("length", "16"));
+  const std::string file =
+      WithInitializer(TensorHead("w", 1, {4}) + external + ExternalEntry("location", "w.bin") +
+                      ExternalEntry("offset", "64") + ExternalEntry("length", "16"));
   const auto model = Parse(file);
   ASSERT_TRUE(model) << model.error().message();
   const OnnxTensor& tensor = model->graph.initializers[0];
@@ -183,13 +183,15 @@ TEST(Onnx, ChainsOfFunctionsAreBounded) {
 }
 
 TEST(Onnx, CyclesAndDoubleValuesAreRefused) {
-  ExpectInvalid(Model(Bytes(1, Node("Add", {"x", "b"}, {"a"})) + Bytes(1, Node("Neg", {"a"}, {"b"}))),
-                "cycle");
+  ExpectInvalid(
+      Model(Bytes(1, Node("Add", {"x", "b"}, {"a"})) + Bytes(1, Node("Neg", {"a"}, {"b"}))),
+      "cycle");
   ExpectInvalid(WithNode(Node("Neg", {"a"}, {"a"})), "cycle");
   ExpectInvalid(Model(Bytes(1, Node("Neg", {"x"}, {"a"})) + Bytes(1, Node("Abs", {"x"}, {"a"}))),
                 "'a'");
   // Any order will do as long as there is one.
-  EXPECT_TRUE(Parse(Model(Bytes(1, Node("Neg", {"a"}, {"b"})) + Bytes(1, Node("Abs", {"x"}, {"a"})))));
+  EXPECT_TRUE(
+      Parse(Model(Bytes(1, Node("Neg", {"a"}, {"b"})) + Bytes(1, Node("Abs", {"x"}, {"a"})))));
 }
 
 TEST(Onnx, ManySmallThingsInALargeFileAreRefusedBeforeTheyFillMemory) {

@@ -41,9 +41,9 @@ Difference Compare(const ModelWeights& a, const ModelWeights& b) {
   compare(a.embedding_norm.weight, b.embedding_norm.weight);
   for (size_t i = 0; i < a.layers.size(); ++i) {
     const LayerWeights &x = a.layers[i], &y = b.layers[i];
-    for (const auto part : {&LayerWeights::query, &LayerWeights::key, &LayerWeights::value,
-                            &LayerWeights::attention_output, &LayerWeights::intermediate,
-                            &LayerWeights::output}) {
+    for (const auto part :
+         {&LayerWeights::query, &LayerWeights::key, &LayerWeights::value,
+          &LayerWeights::attention_output, &LayerWeights::intermediate, &LayerWeights::output}) {
       compare((x.*part).weight, (y.*part).weight);
       compare((x.*part).bias, (y.*part).bias);
     }

@@ -13,19 +13,15 @@ namespace {
 constexpr std::string_view kF32[] = {"model.onnx"};
 constexpr std::string_view kBf16[] = {"model_bf16.onnx"};
 constexpr std::string_view kInt8[] = {
-    "model_quantized.onnx",         "model_int8.onnx",
-    "model_qint8_avx512_vnni.onnx", "model_qint8_avx512.onnx",
-    "model_quint8_avx2.onnx",       "model_qint8_arm64.onnx",
-    "model_uint8.onnx",             "model-quantized.onnx"};
+    "model_quantized.onnx",    "model_int8.onnx",        "model_qint8_avx512_vnni.onnx",
+    "model_qint8_avx512.onnx", "model_quint8_avx2.onnx", "model_qint8_arm64.onnx",
+    "model_uint8.onnx",        "model-quantized.onnx"};
 
 std::span<const std::string_view> NamesFor(Precision precision) {
   switch (precision) {
-    case Precision::kBf16:
-      return kBf16;
-    case Precision::kInt8:
-      return kInt8;
-    default:
-      return kF32;
+    case Precision::kBf16: return kBf16;
+    case Precision::kInt8: return kInt8;
+    default: return kF32;
   }
 }
 
@@ -64,8 +60,8 @@ Result<std::string> ChooseOnnxFile(const model::ModelDirectory& directory,
                          "' (model.onnx, onnx/model.onnx)");
   }
   return ModelNotFound("there is no ONNX file for precision ", PrecisionName(precision),
-                       " in the model folder '", directory.path(), "'; --onnx-file chooses from: ",
-                       Joined(files));
+                       " in the model folder '", directory.path(),
+                       "'; --onnx-file chooses from: ", Joined(files));
 }
 
 }  // namespace akin::backends

@@ -26,8 +26,10 @@ constexpr const char* kSystemNames[] = {"libonnxruntime.so.1", "libonnxruntime.s
 #endif
 constexpr size_t kMaxWarnings = 16;
 constexpr char kHowToGetIt[] =
-    "; it comes with the Python package `onnxruntime` (onnxruntime/capi/libonnxruntime.so.*) and as "
-    "`libonnxruntime` of newer systems. Name it with --ort-library PATH or AKIN_ORT_LIBRARY, or put "
+    "; it comes with the Python package `onnxruntime` (onnxruntime/capi/libonnxruntime.so.*) and "
+    "as "
+    "`libonnxruntime` of newer systems. Name it with --ort-library PATH or AKIN_ORT_LIBRARY, or "
+    "put "
     "it beside the program (docs/execution-providers.md)";
 
 // The library in `folder`, whatever version its name has; of several the last by name.
@@ -62,12 +64,9 @@ std::string LoaderError() {
 
 std::string DeviceTypeName(OrtHardwareDeviceType type) {
   switch (type) {
-    case OrtHardwareDeviceType_GPU:
-      return "gpu";
-    case OrtHardwareDeviceType_NPU:
-      return "npu";
-    default:
-      return "cpu";
+    case OrtHardwareDeviceType_GPU: return "gpu";
+    case OrtHardwareDeviceType_NPU: return "npu";
+    default: return "cpu";
   }
 }
 
@@ -94,20 +93,22 @@ Result<std::unique_ptr<Library>> Library::Open(const std::string& path) {
       library->version_.starts_with("1.") ? std::atoi(library->version_.c_str() + 2) : 0;
   const uint32_t version = std::min<uint32_t>(ORT_API_VERSION, static_cast<uint32_t>(minor));
   if (version < kLeastApiVersion) {
-    return UnsupportedModel("'", path, "' is ONNX Runtime ", library->version_,
-                            ", expected 1.", kLeastApiVersion, " or newer");
+    return UnsupportedModel("'", path, "' is ONNX Runtime ", library->version_, ", expected 1.",
+                            kLeastApiVersion, " or newer");
   }
   library->api_version_ = version;
   library->api_ = base->GetApi(version);
   if (library->api_ == nullptr)
-    return UnsupportedModel("'", path, "' (ONNX Runtime ", library->version_, ") lacks API ", version);
+    return UnsupportedModel("'", path, "' (ONNX Runtime ", library->version_, ") lacks API ",
+                            version);
   AKIN_TRY(library->CreateEnv());
   return library;
 }
 
 Status Library::CreateEnv() {
-  return Check(api_->CreateEnvWithCustomLogger(&Log, this, ORT_LOGGING_LEVEL_WARNING, "akin", &env_),
-               ErrorCode::kInternal, "cannot start ONNX Runtime");
+  return Check(
+      api_->CreateEnvWithCustomLogger(&Log, this, ORT_LOGGING_LEVEL_WARNING, "akin", &env_),
+      ErrorCode::kInternal, "cannot start ONNX Runtime");
 }
 
 Result<const Library*> Library::Load(const std::string& path) {
@@ -181,7 +182,8 @@ Status Library::RegisterPlugin(const std::string& name, const std::string& given
   if (!fs::is_regular_file(path, error))
     return InvalidInput("the provider library '", path, "' (", name, ") is not there");
   AKIN_TRY(Check(api_->RegisterExecutionProviderLibrary(env_, name.c_str(), path.c_str()),
-                 ErrorCode::kInvalidInput, StrCat("cannot load the provider library '", path, "'")));
+                 ErrorCode::kInvalidInput,
+                 StrCat("cannot load the provider library '", path, "'")));
   const std::lock_guard lock(mutex_);
   plugins_.emplace_back(name, path);
   return {};
@@ -195,10 +197,10 @@ Result<std::vector<EpDevice>> Library::EpDevices() const {
   AKIN_TRY(Check(api_->GetEpDevices(env_, &list, &count), ErrorCode::kInternal,
                  "cannot list the devices of ONNX Runtime"));
   for (size_t i = 0; i < count; ++i) {
-    devices.push_back({.device = list[i],
-                       .provider = api_->EpDevice_EpName(list[i]),
-                       .type = DeviceTypeName(
-                           api_->HardwareDevice_Type(api_->EpDevice_Device(list[i])))});
+    devices.push_back(
+        {.device = list[i],
+         .provider = api_->EpDevice_EpName(list[i]),
+         .type = DeviceTypeName(api_->HardwareDevice_Type(api_->EpDevice_Device(list[i])))});
   }
   return devices;
 }

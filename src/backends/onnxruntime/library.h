@@ -1,8 +1,8 @@
 // ONNX Runtime's shared library, found and loaded while the program runs: nothing is linked, and
 // without it everything but this backend works.
 //
-// Only this folder knows ONNX Runtime's header. A library may be older or newer than the header: its
-// C interface only ever grows, and what a version lacks is asked for by api_version().
+// Only this folder knows ONNX Runtime's header. A library may be older or newer than the header:
+// its C interface only ever grows, and what a version lacks is asked for by api_version().
 #pragma once
 
 #include <onnxruntime_c_api.h>

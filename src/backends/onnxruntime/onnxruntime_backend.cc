@@ -82,7 +82,8 @@ class OnnxRuntimeBackend : public Backend {
     if (member.rank != 0) return MatrixView<const float>();
     auto& own = static_cast<OnnxRuntimeSession&>(session);
     if (own.error) return *own.error;
-    const bool on_all_threads = own.alone == nullptr || (member.size > 1 && own.together != nullptr);
+    const bool on_all_threads =
+        own.alone == nullptr || (member.size > 1 && own.together != nullptr);
     Rectangle& rectangle = on_all_threads ? *own.together : *own.alone;
 
     const size_t width = static_cast<size_t>(info_.width);
@@ -92,9 +93,9 @@ class OnnxRuntimeBackend : public Backend {
     for (size_t first = 0; first < batch.num_sequences();) {
       const size_t last = EndOfRun(batch, first);
       AKIN_TRY_ASSIGN(const Shape shape, ShapeOf(batch, first, last));
-      const size_t count = per_token() ? batch.begin(last - 1) + batch.length(last - 1) -
-                                             batch.begin(first)
-                                       : last - first;
+      const size_t count = per_token()
+                               ? batch.begin(last - 1) + batch.length(last - 1) - batch.begin(first)
+                               : last - first;
       AKIN_TRY(rectangle.Run(batch, first, last, shape, rows.first(count * width)));
       rows = rows.subspan(count * width);
       first = last;
@@ -164,11 +165,13 @@ class OnnxRuntimeBackend : public Backend {
     AKIN_TRY(ReadWidth(shape, dims));
     if (profile_) {
       AKIN_TRY_ASSIGN(const auto counts, (alone_ ? *alone_ : *together_).EndProfiling());
-      for (const auto& [provider, nodes] : counts) info_.execution_providers.push_back({provider, nodes});
+      for (const auto& [provider, nodes] : counts)
+        info_.execution_providers.push_back({provider, nodes});
     }
     AKIN_TRY(DescribeSelf());
     for (const int32_t bucket : params_.options.shape_buckets) {
-      AKIN_TRY(rectangle->Probe({signature_.batch.value_or(1), std::min<int64_t>(bucket, info_.max_positions)}));
+      AKIN_TRY(rectangle->Probe(
+          {signature_.batch.value_or(1), std::min<int64_t>(bucket, info_.max_positions)}));
     }
     if (together_ && alone_) {
       AKIN_TRY_ASSIGN(auto other, Rectangle::Create(*together_, run_));
@@ -178,9 +181,9 @@ class OnnxRuntimeBackend : public Backend {
   }
 
   Status ReadWidth(Shape shape, const std::vector<int64_t>& dims) {
-    const bool fits = per_token() ? dims.size() == 3 && dims[0] == shape.batch &&
-                                        dims[1] == shape.length
-                                  : dims.size() == 2 && dims[0] == shape.batch;
+    const bool fits = per_token()
+                          ? dims.size() == 3 && dims[0] == shape.batch && dims[1] == shape.length
+                          : dims.size() == 2 && dims[0] == shape.batch;
     if (!fits || dims.back() < 1) {
       std::string found;
       for (const int64_t dim : dims) found += StrCat(found.empty() ? "" : ", ", dim);
@@ -213,17 +216,20 @@ class OnnxRuntimeBackend : public Backend {
     return ReadLimit();
   }
 
-  // The longest sequence: fixed by the graph, or as the model's files or its table of positions say.
+  // The longest sequence: fixed by the graph, or as the model's files or its table of positions
+  // say.
   Status ReadLimit() {
     int64_t limit = params_.max_positions;
     if (limit == 0) limit = traits_.num_positions.value_or(0);
-    if (signature_.length) limit = limit == 0 ? *signature_.length : std::min(limit, *signature_.length);
+    if (signature_.length)
+      limit = limit == 0 ? *signature_.length : std::min(limit, *signature_.length);
     if (!params_.options.shape_buckets.empty()) {
       const int64_t longest = params_.options.shape_buckets.back();
       limit = limit == 0 ? longest : std::min(limit, longest);
     }
     if (limit < 1) {
-      return UnsupportedModel(file_->name(), ": how long a sequence may be is said neither by the "
+      return UnsupportedModel(file_->name(),
+                              ": how long a sequence may be is said neither by the "
                               "graph nor by config.json (\"max_position_embeddings\")");
     }
     info_.max_positions = static_cast<int>(std::min<int64_t>(limit, INT32_MAX));
@@ -232,8 +238,8 @@ class OnnxRuntimeBackend : public Backend {
 
   size_t EndOfRun(const RaggedBatch& batch, size_t first) const {
     if (one_sequence_a_run_) return first + 1;
-    const size_t most = signature_.batch ? static_cast<size_t>(*signature_.batch)
-                                         : batch.num_sequences();
+    const size_t most =
+        signature_.batch ? static_cast<size_t>(*signature_.batch) : batch.num_sequences();
     return std::min(batch.num_sequences(), first + most);
   }
 

@@ -62,8 +62,8 @@ Result<OptimizedGraph> OptimizedGraph::Find(const Library& library, const model:
     hash = Hash(mapped.bytes(), hash);
   }
   if (size > kMaxModelBytes) return graph;
-  const std::string settings =
-      StrCat(library.version(), ' ', GraphOptimizationName(options.optimization), ' ', GetCpuInfo().name);
+  const std::string settings = StrCat(
+      library.version(), ' ', GraphOptimizationName(options.optimization), ' ', GetCpuInfo().name);
   hash = Hash(std::as_bytes(std::span(settings)), hash);
   graph.path_ = (folder / (Hex(hash) + ".onnx")).string();
 

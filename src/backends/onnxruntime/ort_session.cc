@@ -24,14 +24,10 @@ constexpr size_t kMaxProfileBytes = size_t{256} << 20;
 
 GraphOptimizationLevel LevelOf(GraphOptimization optimization) {
   switch (optimization) {
-    case GraphOptimization::kNone:
-      return ORT_DISABLE_ALL;
-    case GraphOptimization::kBasic:
-      return ORT_ENABLE_BASIC;
-    case GraphOptimization::kExtended:
-      return ORT_ENABLE_EXTENDED;
-    case GraphOptimization::kAll:
-      break;
+    case GraphOptimization::kNone: return ORT_DISABLE_ALL;
+    case GraphOptimization::kBasic: return ORT_ENABLE_BASIC;
+    case GraphOptimization::kExtended: return ORT_ENABLE_EXTENDED;
+    case GraphOptimization::kAll: break;
   }
   return ORT_ENABLE_ALL;
 }
@@ -77,7 +73,8 @@ class OptionsBuilder {
     AKIN_TRY(Add(kOrtSessionOptionsConfigSetDenormalAsZero, "1"));
     // Threads that wait for the next run must not take the cores of others.
     AKIN_TRY(Add(kOrtSessionOptionsConfigForceSpinningStop, "1"));
-    for (const auto& [key, value] : options_.session_config) AKIN_TRY(Add(key.c_str(), value.c_str()));
+    for (const auto& [key, value] : options_.session_config)
+      AKIN_TRY(Add(key.c_str(), value.c_str()));
     return {};
   }
 
@@ -145,18 +142,17 @@ Result<std::unique_ptr<SharedWeights>> SharedWeights::Create(const Library& libr
                          "ONNX Runtime's packed weights"));
   shared->packed_ = {packed, api.ReleasePrepackedWeightsContainer};
   OrtMemoryInfo* info = nullptr;
-  AKIN_TRY(library.Check(
-      api.CreateCpuMemoryInfo(OrtDeviceAllocator, OrtMemTypeDefault, &info), ErrorCode::kInternal,
-      "ONNX Runtime's memory"));
+  AKIN_TRY(library.Check(api.CreateCpuMemoryInfo(OrtDeviceAllocator, OrtMemTypeDefault, &info),
+                         ErrorCode::kInternal, "ONNX Runtime's memory"));
   const Handle<OrtMemoryInfo> memory(info, api.ReleaseMemoryInfo);
   for (const formats::OnnxTensor& tensor : file.graph().initializers) {
     const std::span<const std::byte> bytes = file.ValuesOf(tensor);
     if (tensor.type != formats::OnnxType::kFloat || bytes.size() < kLeastSharedBytes) continue;
     OrtValue* value = nullptr;
     AKIN_TRY(library.Check(
-        api.CreateTensorWithDataAsOrtValue(
-            memory.get(), const_cast<std::byte*>(bytes.data()), bytes.size(), tensor.dims.data(),
-            tensor.dims.size(), ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT, &value),
+        api.CreateTensorWithDataAsOrtValue(memory.get(), const_cast<std::byte*>(bytes.data()),
+                                           bytes.size(), tensor.dims.data(), tensor.dims.size(),
+                                           ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT, &value),
         ErrorCode::kInternal, "ONNX Runtime's weights"));
     shared->weights_.push_back(
         {std::string(tensor.name), Handle<OrtValue>(value, api.ReleaseValue)});
@@ -204,13 +200,12 @@ Result<OrtSessionOwner> OrtSessionOwner::Create(const Library& library, const mo
 
     OrtSession* session = nullptr;
     const std::span<const std::byte> bytes = graph.found() ? graph.bytes() : file.bytes();
-    OrtStatus* status =
-        weights != nullptr
-            ? api.CreateSessionFromArrayWithPrepackedWeightsContainer(
-                  library.env(), bytes.data(), bytes.size(), builder.get(), weights->packed(),
-                  &session)
-            : api.CreateSessionFromArray(library.env(), bytes.data(), bytes.size(), builder.get(),
-                                         &session);
+    OrtStatus* status = weights != nullptr
+                            ? api.CreateSessionFromArrayWithPrepackedWeightsContainer(
+                                  library.env(), bytes.data(), bytes.size(), builder.get(),
+                                  weights->packed(), &session)
+                            : api.CreateSessionFromArray(library.env(), bytes.data(), bytes.size(),
+                                                         builder.get(), &session);
     if (status == nullptr) {
       owner.session_ = {session, api.ReleaseSession};
       graph.Keep();

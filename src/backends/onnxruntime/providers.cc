@@ -80,16 +80,16 @@ Status AppendBuiltIn(const Library& library, const ExecutionProvider& provider,
   // All others by one function, which wants the names without their ending, most in capitals.
   std::string name = provider.name;
   if (const size_t end = name.find("ExecutionProvider"); end != name.npos) name.erase(end);
-  for (const auto& [ours, theirs] : {std::pair("Dml", "DML"), std::pair("Xnnpack", "XNNPACK"),
-                                     std::pair("WebGpu", "WebGPU"), std::pair("Azure", "AZURE"),
-                                     std::pair("NvTensorRTRTX", "NvTensorRtRtx")}) {
+  for (const auto& [ours, theirs] :
+       {std::pair("Dml", "DML"), std::pair("Xnnpack", "XNNPACK"), std::pair("WebGpu", "WebGPU"),
+        std::pair("Azure", "AZURE"), std::pair("NvTensorRTRTX", "NvTensorRtRtx")}) {
     if (name == ours) name = theirs;
   }
   const KeysAndValues given(provider.options);
-  return Appended(library, provider,
-                  api.SessionOptionsAppendExecutionProvider(options, name.c_str(),
-                                                            given.keys.data(), given.values.data(),
-                                                            given.keys.size()));
+  return Appended(
+      library, provider,
+      api.SessionOptionsAppendExecutionProvider(options, name.c_str(), given.keys.data(),
+                                                given.values.data(), given.keys.size()));
 }
 
 // One device: without the option `device` the first that the provider offers.

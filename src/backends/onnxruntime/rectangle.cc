@@ -42,16 +42,14 @@ void ConvertElements(const std::byte* from, std::span<float> to, Convert convert
 
 void ConvertToFloat(const std::byte* from, OnnxType type, std::span<float> to) {
   switch (type) {
-    case OnnxType::kFloat16:
-      return ConvertElements<uint16_t>(from, to, HalfToFloat);
+    case OnnxType::kFloat16: return ConvertElements<uint16_t>(from, to, HalfToFloat);
     case OnnxType::kBfloat16:
       return ConvertElements<uint16_t>(from, to, [](uint16_t bits) {
         return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16);
       });
     case OnnxType::kDouble:
       return ConvertElements<double>(from, to, [](double x) { return static_cast<float>(x); });
-    default:
-      std::memcpy(to.data(), from, to.size_bytes());
+    default: std::memcpy(to.data(), from, to.size_bytes());
   }
 }
 
@@ -97,9 +95,7 @@ void Rectangle::FillInput(InputRole role, const RaggedBatch& batch, size_t first
         if (!batch.token_type_ids.empty())
           std::copy_n(batch.token_type_ids.begin() + static_cast<ptrdiff_t>(begin), count, row);
         break;
-      case InputRole::kAttentionMask:
-        std::fill_n(row, count, Index{1});
-        break;
+      case InputRole::kAttentionMask: std::fill_n(row, count, Index{1}); break;
       case InputRole::kPositionIds:
         for (size_t t = 0; t < length; ++t) row[t] = static_cast<Index>(std::min(t, count - 1));
         break;
@@ -160,8 +156,7 @@ Status Rectangle::BindOutput(Shape shape, float* destination) {
                                                     ElementType(params_.signature->output_type),
                                                     &value)));
   const Handle<OrtValue> handle(value, api.ReleaseValue);
-  return Check(
-      api.BindOutput(binding_.get(), params_.signature->output.c_str(), handle.get()));
+  return Check(api.BindOutput(binding_.get(), params_.signature->output.c_str(), handle.get()));
 }
 
 Status Rectangle::Execute() {

@@ -41,8 +41,8 @@ class Rectangle {
                                                    const RunParams& params);
 
   // Runs the sequences [first, last) of `batch` as a rectangle of `shape`, which is large enough,
-  // and writes their rows to `rows`: [tokens of the sequences, width] or [sequences, width]. Errors:
-  // Internal (ONNX Runtime failed), DeadlineExceeded.
+  // and writes their rows to `rows`: [tokens of the sequences, width] or [sequences, width].
+  // Errors: Internal (ONNX Runtime failed), DeadlineExceeded.
   Status Run(const RaggedBatch& batch, size_t first, size_t last, Shape shape,
              std::span<float> rows);
 

@@ -19,12 +19,9 @@ using formats::OnnxType;
 using formats::OnnxValueInfo;
 
 constexpr std::pair<std::string_view, InputRole> kInputNames[] = {
-    {"input_ids", InputRole::kInputIds},
-    {"attention_mask", InputRole::kAttentionMask},
-    {"input_mask", InputRole::kAttentionMask},
-    {"token_type_ids", InputRole::kTokenTypeIds},
-    {"segment_ids", InputRole::kTokenTypeIds},
-    {"position_ids", InputRole::kPositionIds},
+    {"input_ids", InputRole::kInputIds},       {"attention_mask", InputRole::kAttentionMask},
+    {"input_mask", InputRole::kAttentionMask}, {"token_type_ids", InputRole::kTokenTypeIds},
+    {"segment_ids", InputRole::kTokenTypeIds}, {"position_ids", InputRole::kPositionIds},
 };
 
 struct OutputName {
@@ -34,17 +31,15 @@ struct OutputName {
 // In the order of preference: what pooling has not touched yet comes first, because the model's own
 // files say how to pool.
 constexpr OutputName kOutputNames[] = {
-    {"last_hidden_state", RowKind::kTokenStates}, {"token_embeddings", RowKind::kTokenStates},
-    {"sentence_embedding", RowKind::kVectors},    {"pooler_output", RowKind::kPooled},
+    {"last_hidden_state", RowKind::kTokenStates},
+    {"token_embeddings", RowKind::kTokenStates},
+    {"sentence_embedding", RowKind::kVectors},
+    {"pooler_output", RowKind::kPooled},
     {"logits", RowKind::kLogits},
 };
 
-constexpr std::string_view kDomains[] = {"",
-                                         "ai.onnx",
-                                         "ai.onnx.ml",
-                                         "com.microsoft",
-                                         "com.microsoft.nchwc",
-                                         "com.ms.internal.nhwc"};
+constexpr std::string_view kDomains[] = {
+    "", "ai.onnx", "ai.onnx.ml", "com.microsoft", "com.microsoft.nchwc", "com.ms.internal.nhwc"};
 
 // Take their scale from all of the tensor, so from all sequences of a batch.
 constexpr std::string_view kQuantizersByBatch[] = {"DynamicQuantizeLinear", "DynamicQuantizeMatMul",
@@ -62,7 +57,8 @@ std::string NamesOf(const std::vector<OnnxValueInfo>& values) {
 }
 
 Status AddInput(const model::OnnxFile& file, const OnnxValueInfo& value, Signature& signature) {
-  const auto* known = std::ranges::find(kInputNames, value.name, [](auto& row) { return row.first; });
+  const auto* known =
+      std::ranges::find(kInputNames, value.name, [](auto& row) { return row.first; });
   if (known == std::end(kInputNames)) {
     return UnsupportedModel(file.name(), ": the graph wants an input '", value.name,
                             "', expected input_ids, attention_mask, token_type_ids, position_ids");
@@ -129,26 +125,19 @@ void ForEachNode(std::span<const OnnxNode> nodes,
 void ForEachNode(const formats::OnnxModel& model,
                  const std::function<void(const OnnxNode&)>& visit) {
   ForEachNode(model.graph.nodes, visit);
-  for (const formats::OnnxFunction& function : model.functions)
-    ForEachNode(function.nodes, visit);
+  for (const formats::OnnxFunction& function : model.functions) ForEachNode(function.nodes, visit);
 }
 
 std::string PrecisionOf(OnnxType type) {
   switch (type) {
-    case OnnxType::kFloat:
-      return "f32";
-    case OnnxType::kFloat16:
-      return "f16";
-    case OnnxType::kBfloat16:
-      return "bf16";
+    case OnnxType::kFloat: return "f32";
+    case OnnxType::kFloat16: return "f16";
+    case OnnxType::kBfloat16: return "bf16";
     case OnnxType::kInt8:
-    case OnnxType::kUint8:
-      return "int8";
+    case OnnxType::kUint8: return "int8";
     case OnnxType::kInt4:
-    case OnnxType::kUint4:
-      return "int4";
-    default:
-      return formats::OnnxTypeName(type);
+    case OnnxType::kUint4: return "int4";
+    default: return formats::OnnxTypeName(type);
   }
 }
 
@@ -186,7 +175,8 @@ Result<Signature> ReadSignature(const model::OnnxFile& file, const std::string& 
   AKIN_TRY_ASSIGN(const OnnxValueInfo* output, ChooseOutput(file, wanted_output));
   if (!IsFloat(output->type)) {
     return UnsupportedModel(file.name(), ": output '", output->name, "' is of ",
-                            formats::OnnxTypeName(output->type), ", expected a floating-point type");
+                            formats::OnnxTypeName(output->type),
+                            ", expected a floating-point type");
   }
   signature.output = output->name;
   signature.output_type = output->type;
@@ -200,7 +190,8 @@ GraphTraits ReadTraits(const model::OnnxFile& file, const Signature& signature) 
   for (const OnnxTensor& tensor : file.graph().initializers) {
     if (tensor.dims.size() >= 2)
       elements[tensor.type] += static_cast<int64_t>(tensor.num_elements());
-    if (tensor.dims.size() == 2 && tensor.name.find("position_embeddings") != std::string_view::npos)
+    if (tensor.dims.size() == 2 &&
+        tensor.name.find("position_embeddings") != std::string_view::npos)
       traits.num_positions = tensor.dims[0];
   }
   int64_t most = 0;
@@ -228,11 +219,12 @@ Status CheckOperators(const model::OnnxFile& file) {
   for (const formats::OnnxFunction& function : file.model().functions) own.insert(function.domain);
   Status status;
   ForEachNode(file.model(), [&](const OnnxNode& node) {
-    const bool known = std::ranges::find(kDomains, node.domain) != std::end(kDomains) ||
-                       own.contains(node.domain);
+    const bool known =
+        std::ranges::find(kDomains, node.domain) != std::end(kDomains) || own.contains(node.domain);
     if (status && !known) {
-      status = UnsupportedModel(file.name(), ": node '", node.name, "' is the operator '",
-                                node.domain, "::", node.op_type, "', of a domain that is not known");
+      status =
+          UnsupportedModel(file.name(), ": node '", node.name, "' is the operator '", node.domain,
+                           "::", node.op_type, "', of a domain that is not known");
     }
   });
   return status;

@@ -39,9 +39,9 @@ Result<Signature> ReadSignature(const model::OnnxFile& file, const std::string& 
 
 // What a graph is made of, as far as it decides how it is run.
 struct GraphTraits {
-  std::string precision;             // Of the larger part of the weights: "f32", "f16", "int8".
-  bool quantizes_by_batch = false;   // Scales of activations are taken over the whole batch.
-  int64_t num_parameters = 0;        // Elements of initializers with two dimensions or more.
+  std::string precision;                 // Of the larger part of the weights: "f32", "f16", "int8".
+  bool quantizes_by_batch = false;       // Scales of activations are taken over the whole batch.
+  int64_t num_parameters = 0;            // Elements of initializers with two dimensions or more.
   std::optional<int64_t> vocab_size;     // Rows of the table that input_ids look up.
   std::optional<int64_t> num_positions;  // Rows of the table named for positions.
 };

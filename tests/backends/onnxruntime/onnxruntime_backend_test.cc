@@ -72,10 +72,10 @@ TEST_F(OnnxRuntimeBackendTest, WhatItIsComesFromTheGraph) {
 }
 
 std::string WithCast(int64_t type) {
-  return Model(Initializer(Table()) + Lookup("states") +
-               GraphNode(Node("Cast", {"states"}, {"last_hidden_state"}, IntAttribute("to", type))) +
-               GraphInput("input_ids") +
-               GraphOutput("last_hidden_state", static_cast<int>(type)));
+  return Model(
+      Initializer(Table()) + Lookup("states") +
+      GraphNode(Node("Cast", {"states"}, {"last_hidden_state"}, IntAttribute("to", type))) +
+      GraphInput("input_ids") + GraphOutput("last_hidden_state", static_cast<int>(type)));
 }
 
 TEST_F(OnnxRuntimeBackendTest, OutputsOf16BitsAndOfDoublesAreRead) {
@@ -110,14 +110,14 @@ TEST_F(OnnxRuntimeBackendTest, SequencesArePaddedToTheBuckets) {
 
 // last_hidden_state = float(attention_mask), once a column.
 TEST_F(OnnxRuntimeBackendTest, TheMaskIsOneForTokensAndPaddingIsCutOff) {
-  const std::string shape = onnx_file::TensorHead("axes", kInt64Type, {1}) +
-                            protobuf::Bytes(7, protobuf::Varint(2));
-  const OnnxFolder folder(Model(
-      Initializer(shape) +
-      GraphNode(Node("Cast", {"attention_mask"}, {"mask"}, IntAttribute("to", kFloatType))) +
-      GraphNode(Node("Unsqueeze", {"mask", "axes"}, {"last_hidden_state"})) +
-      GraphInput("input_ids") + GraphInput("attention_mask") +
-      GraphOutput("last_hidden_state", kFloatType, {-1, -1, 1})));
+  const std::string shape =
+      onnx_file::TensorHead("axes", kInt64Type, {1}) + protobuf::Bytes(7, protobuf::Varint(2));
+  const OnnxFolder folder(
+      Model(Initializer(shape) +
+            GraphNode(Node("Cast", {"attention_mask"}, {"mask"}, IntAttribute("to", kFloatType))) +
+            GraphNode(Node("Unsqueeze", {"mask", "axes"}, {"last_hidden_state"})) +
+            GraphInput("input_ids") + GraphInput("attention_mask") +
+            GraphOutput("last_hidden_state", kFloatType, {-1, -1, 1})));
   const auto backend = folder.Load();
   ASSERT_TRUE(backend) << backend.error().message();
   EXPECT_EQ(*Compute(**backend, kBatch), std::vector<float>(kIds.size(), 1.0f));
@@ -180,11 +180,11 @@ TEST_F(OnnxRuntimeBackendTest, ExternalDataIsReadThroughTheFolder) {
     return bytes;
   }();
   const auto model_at = [](std::string_view location) {
-    return Model(
-        Initializer(onnx_file::TensorHead("table", kFloatType, {kTableRows, kTableWidth}) +
-                    protobuf::Number(14, 1) + onnx_file::ExternalEntry("location", location) +
-                    onnx_file::ExternalEntry("offset", "16")) +
-        Lookup() + GraphInput("input_ids") + GraphOutput("last_hidden_state"));
+    return Model(Initializer(onnx_file::TensorHead("table", kFloatType, {kTableRows, kTableWidth}) +
+                             protobuf::Number(14, 1) +
+                             onnx_file::ExternalEntry("location", location) +
+                             onnx_file::ExternalEntry("offset", "16")) +
+                 Lookup() + GraphInput("input_ids") + GraphOutput("last_hidden_state"));
   };
   const OnnxFolder folder(model_at("weights.bin"), "onnx/model.onnx");
   ExpectError(folder.Load(), ErrorCode::kModelNotFound, "model.onnx", "weights.bin");
@@ -252,12 +252,13 @@ TEST_F(OnnxRuntimeBackendTest, ManyThreadsRunAtOnce) {
 }
 
 TEST_F(OnnxRuntimeBackendTest, WhatOnnxRuntimeRefusesIsInvalidModel) {
-  const OnnxFolder unknown_operator(Model(GraphNode(Node("NoSuchThing", {"input_ids"}, {"logits"})) +
-                                          GraphInput("input_ids") + GraphOutput("logits")));
+  const OnnxFolder unknown_operator(
+      Model(GraphNode(Node("NoSuchThing", {"input_ids"}, {"logits"})) + GraphInput("input_ids") +
+            GraphOutput("logits")));
   ExpectError(unknown_operator.Load(), ErrorCode::kInvalidModel, "model.onnx", "NoSuchThing");
-  const OnnxFolder opset(Model(Initializer(Table()) + Lookup() + GraphInput("input_ids") +
-                                   GraphOutput("last_hidden_state"),
-                               Opset(999)));
+  const OnnxFolder opset(Model(
+      Initializer(Table()) + Lookup() + GraphInput("input_ids") + GraphOutput("last_hidden_state"),
+      Opset(999)));
   ExpectError(opset.Load(), ErrorCode::kInvalidModel, "model.onnx", "999");
 }
 
@@ -275,7 +276,8 @@ TEST_F(OnnxRuntimeBackendTest, AGraphThatGivesNoRowForEachTokenIsRefused) {
                                 GraphNode(Node("Transpose", {"states"}, {"last_hidden_state"})) +
                                 GraphInput("input_ids") +
                                 GraphOutput("last_hidden_state", kFloatType, {-1, -1, -1})));
-  ExpectError(folder.Load(), ErrorCode::kUnsupportedModel, "last_hidden_state", "row for each token");
+  ExpectError(folder.Load(), ErrorCode::kUnsupportedModel, "last_hidden_state",
+              "row for each token");
 }
 
 TEST_F(OnnxRuntimeBackendTest, TheOptimizedGraphIsKeptAndFound) {

@@ -1,4 +1,5 @@
-// Execution providers: their names, and the real ones of the real library and of OpenVINO's plug-in.
+// Execution providers: their names, and the real ones of the real library and of OpenVINO's
+// plug-in.
 #include <algorithm>
 #include <array>
 #include <filesystem>
@@ -10,7 +11,8 @@ namespace akin::backends {
 namespace {
 
 TEST(ExecutionProviderText, NamesRequirementsAndOptionsAreRead) {
-  const auto provider = ParseExecutionProvider("coreml:required:ModelFormat=MLProgram,Cache=a\\,b:c");
+  const auto provider =
+      ParseExecutionProvider("coreml:required:ModelFormat=MLProgram,Cache=a\\,b:c");
   ASSERT_TRUE(provider) << provider.error().message();
   EXPECT_EQ(provider->name, "CoreMLExecutionProvider");
   EXPECT_TRUE(provider->required);

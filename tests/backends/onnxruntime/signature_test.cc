@@ -17,9 +17,9 @@ Result<Signature> SignatureOf(const std::string& graph, const std::string& outpu
 }
 
 TEST(Signature, InputsAreToldByTheirNames) {
-  const auto signature = SignatureOf(
-      GraphInput("attention_mask", kInt32Type) + GraphInput("input_ids") +
-      GraphInput("token_type_ids") + GraphInput("position_ids") + GraphOutput("last_hidden_state"));
+  const auto signature = SignatureOf(GraphInput("attention_mask", kInt32Type) +
+                                     GraphInput("input_ids") + GraphInput("token_type_ids") +
+                                     GraphInput("position_ids") + GraphOutput("last_hidden_state"));
   ASSERT_TRUE(signature) << signature.error().message();
   ASSERT_EQ(signature->inputs.size(), 4u);
   EXPECT_EQ(signature->inputs[0].role, InputRole::kAttentionMask);
@@ -54,9 +54,11 @@ TEST(Signature, WhatPoolingHasNotTouchedIsPreferred) {
   EXPECT_EQ(both->output, "token_embeddings");
   EXPECT_EQ(both->rows, RowKind::kTokenStates);
   EXPECT_EQ(SignatureOf(input + pooled)->rows, RowKind::kVectors);
-  EXPECT_EQ(SignatureOf(input + pooled + GraphOutput("token_embeddings"), "sentence_embedding")->rows,
-            RowKind::kVectors);
-  EXPECT_EQ(SignatureOf(input + GraphOutput("logits", kFloatType, {-1, 2}))->rows, RowKind::kLogits);
+  EXPECT_EQ(
+      SignatureOf(input + pooled + GraphOutput("token_embeddings"), "sentence_embedding")->rows,
+      RowKind::kVectors);
+  EXPECT_EQ(SignatureOf(input + GraphOutput("logits", kFloatType, {-1, 2}))->rows,
+            RowKind::kLogits);
   const auto other = SignatureOf(input + GraphOutput("count", kInt64Type) + GraphOutput("1234"));
   EXPECT_EQ(other->output, "1234");
   EXPECT_EQ(other->rows, RowKind::kTokenStates);
@@ -87,7 +89,8 @@ TEST(Signature, OperatorsOfUnknownDomainsAreRefusedByName) {
               ErrorCode::kUnsupportedModel, "model.onnx", "com.evil");
   EXPECT_TRUE(check(GraphNode(Node("Gelu", {"x"}, {"y"}, "", "com.microsoft")), Opset(17)));
   // The file's own functions.
-  const std::string function = protobuf::Bytes(25, protobuf::Bytes(1, "F") + protobuf::Bytes(10, "own"));
+  const std::string function =
+      protobuf::Bytes(25, protobuf::Bytes(1, "F") + protobuf::Bytes(10, "own"));
   EXPECT_TRUE(check(GraphNode(Node("F", {"x"}, {"y"}, "", "own")), Opset(17) + function));
 }
 

@@ -36,8 +36,8 @@ inline std::string Table() {
 }
 
 inline std::string IntAttribute(std::string_view name, int64_t value) {
-  return protobuf::Bytes(5, protobuf::Bytes(1, name) + protobuf::Number(3, value) +
-                                protobuf::Number(20, 2));
+  return protobuf::Bytes(
+      5, protobuf::Bytes(1, name) + protobuf::Number(3, value) + protobuf::Number(20, 2));
 }
 
 inline std::string GraphNode(std::string_view node) { return protobuf::Bytes(1, node); }
@@ -67,7 +67,9 @@ class OnnxFolder {
     folder_.Write(file, model);
   }
   const TemporaryFolder& folder() const { return folder_; }
-  model::ModelDirectory Open() const { return *model::ModelDirectory::Open(folder_.path().string()); }
+  model::ModelDirectory Open() const {
+    return *model::ModelDirectory::Open(folder_.path().string());
+  }
 
   Result<std::unique_ptr<backends::Backend>> Load(backends::OnnxRuntimeParams params = {}) const {
     if (params.max_positions == 0) params.max_positions = 64;

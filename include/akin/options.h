@@ -7,14 +7,16 @@
 #include <string>
 #include <string_view>
 
+#include "akin/onnxruntime.h"
 #include "akin/result.h"
 
 namespace akin {
 
 // What runs the model.
 enum class BackendKind {
-  kAuto,    // The best one for the model folder.
-  kNative,  // Akin's own encoder and kernels.
+  kAuto,         // The best one for the model folder.
+  kNative,       // Akin's own encoder and kernels.
+  kOnnxRuntime,  // ONNX Runtime on the folder's ONNX file; its library is loaded when asked for.
 };
 
 // What the matrix products run in.
@@ -124,6 +126,7 @@ struct LoadOptions {
   // In place of the model's own pooling; for folders that do not say it. Unset: the model's own, or
   // the mean.
   std::optional<PoolingMode> pooling;
+  OnnxRuntimeOptions onnxruntime;  // Of the backend of that name.
 };
 
 struct EmbedOptions {

@@ -48,6 +48,7 @@ void ModelArguments::AddTo(CLI::App& verb) {
       ->check(Between(1, kMostTokens));
   verb.add_option("--pooling", pooling, "In place of the model's own pooling")
       ->type_name(Choices(PoolingNames()));
+  onnxruntime.AddTo(verb);
 }
 
 Result<LoadOptions> ModelArguments::ToLoadOptions() const {
@@ -60,6 +61,7 @@ Result<LoadOptions> ModelArguments::ToLoadOptions() const {
   if (!pooling.empty()) {
     AKIN_TRY_ASSIGN(options.pooling, ParsePoolingMode(pooling));
   }
+  AKIN_TRY_ASSIGN(options.onnxruntime, onnxruntime.ToOptions());
   return options;
 }
 
@@ -188,7 +190,7 @@ std::string Choices(const std::vector<std::string>& names) {
 
 std::vector<std::string> BackendNames() {
   std::vector<std::string> names;
-  for (auto kind : {BackendKind::kAuto, BackendKind::kNative}) {
+  for (auto kind : {BackendKind::kAuto, BackendKind::kNative, BackendKind::kOnnxRuntime}) {
     names.emplace_back(BackendKindName(kind));
   }
   return names;

@@ -11,6 +11,7 @@
 #include "akin/options.h"
 #include "akin/result.h"
 
+#include "cli/onnxruntime_arguments.h"
 #include "cli/text_source.h"
 
 namespace akin::cli {
@@ -46,7 +47,7 @@ CLI::App& AddVerb(CLI::App& app, const std::string& name, const std::string& des
 CLI::Validator Between(int least, int most);
 
 // The model and how it runs: --model --backend --precision --isa --threads --batch-tokens
-// --pooling.
+// --pooling, and the options of backends.
 struct ModelArguments {
   std::string model;
   std::string backend = "auto";
@@ -55,6 +56,7 @@ struct ModelArguments {
   int threads = 0;
   int batch_tokens = 0;
   std::string pooling;
+  OnnxRuntimeArguments onnxruntime;
 
   void AddTo(CLI::App& verb);
   // Error: InvalidInput, a name that is none.

@@ -10,6 +10,7 @@
 
 #include "base/floating_point.h"
 #include "base/strings.h"
+#include "batching/rectangle_plan.h"
 
 namespace akin::engine {
 namespace {
@@ -34,24 +35,33 @@ Computer::Computer(Network network, const Options& options)
                 static_cast<size_t>(options.num_threads)),
       pool_(options.num_threads) {}
 
-batching::PlanOptions Computer::MakePlanOptions(const Wanted& wanted, size_t num_threads) const {
+std::vector<Batch> Computer::MakePlan(const TokenizedTexts& texts, const Wanted& wanted,
+                                      size_t num_workers) const {
+  const size_t token_budget = static_cast<size_t>(options_.batch_tokens);
+  const auto& rectangles = network_.info().rectangles;
+  // Sequences that are computed one by one are padded to nothing.
+  if (rectangles && !rectangles->one_sequence) {
+    return batching::PlanRectangles(texts.lengths(), {.token_budget = token_budget,
+                                                      .num_workers = num_workers,
+                                                      .buckets = rectangles->length_buckets});
+  }
   size_t row_bytes = 1;
   for (size_t i = 0; i < kNumOutputs; ++i) {
     if (!wanted[i]) continue;
     const pooling::RowShape& shape = network_.chain(static_cast<Output>(i))->output();
     if (!shape.per_token) row_bytes += shape.width * sizeof(float);
   }
-  return {.token_budget = static_cast<size_t>(options_.batch_tokens),
-          .num_workers = num_threads,
-          .max_sequences = std::max<size_t>(1, kMostRowBytes / row_bytes)};
+  return batching::PlanBatches(texts.lengths(),
+                               {.token_budget = token_budget,
+                                .num_workers = num_workers,
+                                .max_sequences = std::max<size_t>(1, kMostRowBytes / row_bytes)});
 }
 
 Status Computer::Compute(const TokenizedTexts& texts, const Wanted& wanted, int max_threads,
                          RowSink& sink) const {
   const int num_threads = std::min(max_threads, options_.num_threads);
   const size_t workers = static_cast<size_t>(num_threads);
-  const std::vector<Batch> plan =
-      batching::PlanBatches(texts.lengths(), MakePlanOptions(wanted, workers));
+  const std::vector<Batch> plan = MakePlan(texts, wanted, workers);
   if (plan.empty()) return {};  // No texts, or none with a token.
   if (workers > 1 && 2 * plan.size() <= workers)
     return ComputeTogether(texts, plan, wanted, num_threads, sink);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <span>
+#include <vector>
 
 #include "akin/result.h"
 
@@ -46,7 +47,9 @@ class Computer {
   // Latency: all threads share each batch.
   Status ComputeTogether(const TokenizedTexts& texts, std::span<const batching::Batch> plan,
                          const Wanted& wanted, int num_threads, RowSink& sink) const;
-  batching::PlanOptions MakePlanOptions(const Wanted& wanted, size_t num_threads) const;
+  // What is computed together.
+  std::vector<batching::Batch> MakePlan(const TokenizedTexts& texts, const Wanted& wanted,
+                                        size_t num_workers) const;
 
   Network network_;
   Options options_;

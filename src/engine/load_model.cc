@@ -10,6 +10,7 @@
 #include "backends/native/static_backend.h"
 #include "base/strings.h"
 #include "base/thread_count.h"
+#include "engine/onnxruntime_model.h"
 #include "engine/precision_gate.h"
 #include "hub/model_store.h"
 #include "kernels/kernels.h"
@@ -135,17 +136,6 @@ Result<Network> MakeNetwork(std::unique_ptr<backends::Backend> backend,
   return Network(std::move(backend), std::move(chains));
 }
 
-// In the precision that was asked for, or in the fastest that the gate lets pass. The gate compares
-// dense vectors; other models stay in f32.
-Result<GateResult> LoadNetwork(const LoadOptions& options, ModelKind kind, const GateInput& input) {
-  if (options.precision == Precision::kAuto && kind == ModelKind::kDense)
-    return LoadWithinGate(input);
-  const bool chosen = options.precision != Precision::kAuto;
-  AKIN_TRY_ASSIGN(Network network, input.load(chosen ? options.precision : Precision::kF32));
-  return GateResult{std::move(network),
-                    chosen ? "requested" : "only dense vectors are measured for a faster one"};
-}
-
 Result<std::shared_ptr<const tokenizer::Pipeline>> LoadTokenizer(
     const model::ModelDirectory& directory, const model::SentenceModules& modules,
     const Shape& shape) {
@@ -164,41 +154,63 @@ Status CheckLimit(int max_tokens, const tokenizer::Pipeline& tokenizer) {
                       " special tokens that tokenizer.json adds to every text");
 }
 
-// A function that loads the backend in a precision, and what is known beforehand.
+// How the backend is loaded in a precision, and what is known beforehand.
 struct BackendLoader {
   Shape shape;
   int max_positions = 0;
+  bool one_precision = false;  // The file's own; the gate has nothing to choose.
+  std::string note;            // What was not taken and why, or empty.
   std::function<Result<std::unique_ptr<backends::Backend>>(Precision precision)> load;
+
+  // A backend that is there already.
+  void Keep(std::unique_ptr<backends::Backend> backend) {
+    one_precision = true;
+    const auto kept = std::make_shared<std::unique_ptr<backends::Backend>>(std::move(backend));
+    load = [kept](Precision) -> Result<std::unique_ptr<backends::Backend>> {
+      return std::move(*kept);
+    };
+  }
 };
+
+Shape ShapeOf(const model::ModelConfig& config) {
+  Shape shape;
+  shape.architecture = config.model_type;
+  shape.vocab_size = config.vocab_size;
+  shape.type_vocab_size = config.type_vocab_size;
+  shape.num_layers = config.num_hidden_layers;
+  shape.hidden_size = config.hidden_size;
+  shape.num_heads = config.num_attention_heads;
+  return shape;
+}
 
 Result<BackendLoader> MakeStaticLoader(const model::ModelDirectory& directory,
                                        const model::SentenceModules& modules) {
   AKIN_TRY_ASSIGN(backends::StaticBackend table,
                   backends::LoadStaticBackend(directory, modules.input_folder));
   const backends::BackendInfo info = table.backend->Info();
-  const auto backend =
-      std::make_shared<std::unique_ptr<backends::Backend>>(std::move(table.backend));
   BackendLoader loader;
   loader.shape.architecture = "static";
   loader.shape.vocab_size = table.vocab_size;
   loader.shape.hidden_size = info.width;
   loader.max_positions = info.max_positions;
-  // Loaded once: there is one precision.
-  loader.load = [backend](Precision) -> Result<std::unique_ptr<backends::Backend>> {
-    return std::move(*backend);
-  };
+  loader.Keep(std::move(table.backend));
   return loader;
 }
 
-Result<BackendLoader> MakeNativeLoader(const model::ModelDirectory& directory, Isa isa) {
-  AKIN_TRY_ASSIGN(model::ModelConfig config, model::LoadModelConfig(directory));
+Result<BackendLoader> MakeTransformerLoader(const model::ModelDirectory& directory,
+                                            const LoadOptions& options, int num_threads, Isa isa) {
   BackendLoader loader;
-  loader.shape.architecture = config.model_type;
-  loader.shape.vocab_size = config.vocab_size;
-  loader.shape.type_vocab_size = config.type_vocab_size;
-  loader.shape.num_layers = config.num_hidden_layers;
-  loader.shape.hidden_size = config.hidden_size;
-  loader.shape.num_heads = config.num_attention_heads;
+  Result<model::ModelConfig> own_config = model::LoadModelConfig(directory);
+  if (ChooseBackend(directory, options, own_config, loader.note) == BackendKind::kOnnxRuntime) {
+    AKIN_TRY_ASSIGN(OnnxRuntimeModel onnx,
+                    LoadOnnxRuntimeModel(directory, options, num_threads, own_config));
+    loader.shape = ShapeOf(onnx.config);
+    loader.max_positions = onnx.config.max_positions;
+    loader.Keep(std::move(onnx.backend));
+    return loader;
+  }
+  AKIN_TRY_ASSIGN(model::ModelConfig config, std::move(own_config));
+  loader.shape = ShapeOf(config);
   loader.max_positions = config.max_positions;
   loader.load = [&directory, config = std::move(config),
                  isa](Precision precision) -> Result<std::unique_ptr<backends::Backend>> {
@@ -206,6 +218,23 @@ Result<BackendLoader> MakeNativeLoader(const model::ModelDirectory& directory, I
     return backends::LoadNativeBackend(directory, config, kernels);
   };
   return loader;
+}
+
+// In the precision that was asked for, or in the fastest that the gate lets pass. The gate compares
+// dense vectors; other models stay in f32.
+Result<GateResult> LoadNetwork(const LoadOptions& options, ModelKind kind,
+                               const BackendLoader& loader, const GateInput& input) {
+  if (loader.one_precision) {
+    AKIN_TRY_ASSIGN(Network network, input.load(Precision::kF32));
+    return GateResult{std::move(network), "as the model's file is"};
+  }
+  if (options.precision != Precision::kAuto) {
+    AKIN_TRY_ASSIGN(Network network, input.load(options.precision));
+    return GateResult{std::move(network), "requested"};
+  }
+  if (kind == ModelKind::kDense) return LoadWithinGate(input);
+  AKIN_TRY_ASSIGN(Network network, input.load(Precision::kF32));
+  return GateResult{std::move(network), "only dense vectors are measured for a faster one"};
 }
 
 std::vector<Output> OutputsOf(const Network& network, const model::SentenceModules& modules) {
@@ -246,7 +275,9 @@ ModelInfo Describe(const Network& network, const model::SentenceModules& modules
           .backend = backend.name,
           .precision = backend.precision,
           .isa = backend.isa,
-          .batch_invariant = backend.batch_invariant};
+          .batch_invariant = backend.batch_invariant,
+          .backend_detail = backend.detail,
+          .notes = backend.notes};
 }
 
 ReaderSettings MakeReaderSettings(const Network& network, const model::SentenceModules& modules) {
@@ -268,9 +299,10 @@ Result<LoadedModel> LoadModel(std::string_view model, const LoadOptions& options
   AKIN_TRY_ASSIGN(const model::ModelDirectory directory, model::ModelDirectory::Open(path));
   AKIN_TRY_ASSIGN(const model::SentenceModules modules,
                   model::LoadSentenceModules(directory, options.pooling));
-  AKIN_TRY_ASSIGN(const BackendLoader loader, modules.kind == ModelKind::kStatic
-                                                  ? MakeStaticLoader(directory, modules)
-                                                  : MakeNativeLoader(directory, isa.isa));
+  AKIN_TRY_ASSIGN(const BackendLoader loader,
+                  modules.kind == ModelKind::kStatic
+                      ? MakeStaticLoader(directory, modules)
+                      : MakeTransformerLoader(directory, options, num_threads, isa.isa));
   AKIN_TRY_ASSIGN(auto tokenizer, LoadTokenizer(directory, modules, loader.shape));
   const int max_tokens = modules.text.MaxTokens(loader.max_positions);
   AKIN_TRY(CheckLimit(max_tokens, *tokenizer));
@@ -290,6 +322,9 @@ Result<LoadedModel> LoadModel(std::string_view model, const LoadOptions& options
   info.precision_reason = std::move(gate.reason);
   info.num_threads = num_threads;
   info.batch_tokens = batch_tokens;
+  if (!loader.note.empty()) info.notes.insert(info.notes.begin(), loader.note);
+  for (const backends::ProviderUse& use : gate.network.info().execution_providers)
+    info.execution_providers.push_back({use.name, use.num_nodes});
   ReaderSettings settings = MakeReaderSettings(gate.network, modules);
   return LoadedModel{.info = std::move(info),
                      .settings = std::move(settings),

@@ -310,7 +310,7 @@ Result<LoadedModel> LoadModel(std::string_view model, const LoadOptions& options
     AKIN_TRY_ASSIGN(auto backend, loader.load(precision));
     return MakeNetwork(std::move(backend), modules, isa.isa, precision);
   };
-  AKIN_TRY_ASSIGN(GateResult gate, LoadNetwork(options, modules.kind,
+  AKIN_TRY_ASSIGN(GateResult gate, LoadNetwork(options, modules.kind, loader,
                                                {.directory = directory,
                                                 .tokenizer = *tokenizer,
                                                 .max_tokens = max_tokens,

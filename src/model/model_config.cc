@@ -270,11 +270,10 @@ class ConfigReader {
     AKIN_TRY_ASSIGN(bias.num_buckets, SizeOr("relative_attention_num_buckets", 32, 4, 1 << 16));
     AKIN_TRY_ASSIGN(bias.max_distance,
                     SizeOr("relative_attention_max_distance", 128, 2, kMaxRelativePositions));
-    if (bias.num_buckets % 4 != 0 || bias.max_distance <= bias.num_buckets / 4) {
-      return InvalidModel(root_.Where(), ": relative_attention_num_buckets ", bias.num_buckets,
-                          " and relative_attention_max_distance ", bias.max_distance,
-                          " do not fit: expected a multiple of 4, and a distance of more than a "
-                          "quarter of it");
+    if (bias.max_distance <= bias.num_buckets / 4) {
+      return InvalidModel(root_.Where(), ": relative_attention_max_distance ", bias.max_distance,
+                          " is not above a quarter of relative_attention_num_buckets ",
+                          bias.num_buckets);
     }
     config_.relative_bias = bias;
     config_.max_positions = kMaxUnlimitedPositions;
@@ -283,25 +282,28 @@ class ConfigReader {
 
   Status ReadDisentangled() {
     AKIN_TRY_ASSIGN(config_.position_embeddings, Is({"position_biased_input", true}));
+    Disentangled d;
+    AKIN_TRY(ReadTerms("pos_att_type",
+                       {{"c2p", &d.content_to_position}, {"p2c", &d.position_to_content}}));
+    // Of as many terms as are named, whether positions take part or not.
+    config_.attention_scale = static_cast<float>(
+        1.0 / std::sqrt(static_cast<double>(config_.head_dim) *
+                        (1 + int{d.content_to_position} + int{d.position_to_content})));
     AKIN_TRY_ASSIGN(const bool relative, Is({"relative_attention", false}));
     if (!relative) return {};
-    Disentangled d;
     AKIN_TRY_ASSIGN(d.position_buckets, SizeOr("position_buckets", -1, -1, kMaxRelativePositions));
     AKIN_TRY_ASSIGN(d.max_relative_positions,
                     SizeOr("max_relative_positions", -1, -1, kMaxRelativePositions));
     if (d.max_relative_positions < 1) d.max_relative_positions = config_.max_position_embeddings;
-    if (d.position_buckets > 0 && d.max_relative_positions <= d.position_buckets / 2 + 1) {
+    const bool too_few = d.position_buckets == 1;
+    if (too_few ||
+        (d.position_buckets > 0 && d.max_relative_positions <= d.position_buckets / 2 + 1)) {
       return InvalidModel(root_.Where(), ": position_buckets ", d.position_buckets,
                           " do not fit the ", d.max_relative_positions, " relative positions");
     }
     AKIN_TRY_ASSIGN(d.share_att_key, Is({"share_att_key", false}));
-    AKIN_TRY(ReadTerms("pos_att_type",
-                       {{"c2p", &d.content_to_position}, {"p2c", &d.position_to_content}}));
     AKIN_TRY(ReadTerms("norm_rel_ebd", {{"layer_norm", &d.norm_rel_ebd}, {"none", nullptr}}));
     config_.disentangled = d;
-    config_.attention_scale = static_cast<float>(
-        1.0 / std::sqrt(static_cast<double>(config_.head_dim) *
-                        (1 + int{d.content_to_position} + int{d.position_to_content})));
     return {};
   }
 
@@ -423,6 +425,7 @@ class ConfigReader {
     AKIN_TRY_ASSIGN(const double partial, Value(row_.partial_rotary_factor, 0.0, 1.0));
     RotaryContext context{.theta = theta,
                           .partial_rotary_factor = partial,
+                          .reads_partial_rotary_factor = !row_.partial_rotary_factor.key.empty(),
                           .head_dim = config_.head_dim,
                           .max_position_embeddings = config_.max_position_embeddings};
     const bool two_kinds = !row_.local_rope_theta.key.empty();

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Compares `akin embed` with the reference's vectors, on one instruction-set tier in one precision.
 
-    run_golden.py --akin PROGRAM [--isa TIER] [--precision P] models FOLDER     every folder with a golden.json
+    run_golden.py --akin PROGRAM [--isa TIER] [--precision P] [--kinds K,...] models FOLDER ...
+                                                        every folder in those with a golden.json
     run_golden.py --akin PROGRAM [--isa TIER] [--precision P] real GOLDEN.json.gz
 
 `real` takes the model's folder from AKIN_TEST_MODEL or from the cache. Ends with status 77 and
@@ -66,6 +67,10 @@ def real_model():
     return pathlib.Path(folder)
 
 
+def kind_of(folder):
+    return json.loads((folder / "golden.json").read_text(encoding="utf-8"))["kind"]
+
+
 def without_unsupported_cases(folder, work):
     """The golden file of `folder` with the cases that `akin embed` has options for; what is left out
     is said."""
@@ -97,8 +102,9 @@ def main():
     parser.add_argument("--akin", required=True)
     parser.add_argument("--isa", default="")
     parser.add_argument("--precision", default="f32")
+    parser.add_argument("--kinds", default="", help="of models: only those, separated by commas")
     parser.add_argument("what", choices=["models", "real"])
-    parser.add_argument("path", type=pathlib.Path)
+    parser.add_argument("paths", type=pathlib.Path, nargs="+")
     args = parser.parse_args()
     if args.isa:
         os.environ["AKIN_ISA"] = args.isa
@@ -106,13 +112,15 @@ def main():
         work = pathlib.Path(folder)
         if args.what == "real":
             golden = work / "golden.json"
-            golden.write_bytes(gzip.decompress(args.path.read_bytes()))
+            golden.write_bytes(gzip.decompress(args.paths[0].read_bytes()))
             pairs = [(real_model(), golden)]
         else:
-            models = sorted(p.parent for p in args.path.glob("*/golden.json"))
+            models = sorted(golden.parent for path in args.paths for golden in path.glob("*/golden.json"))
+            if args.kinds:
+                models = [m for m in models if kind_of(m) in args.kinds.split(",")]
             pairs = [(m, without_unsupported_cases(m, work)) for m in models]
         if not pairs:
-            sys.exit(f"{args.path}: no model folder with a golden.json")
+            sys.exit(f"{args.paths}: no model folder with a golden.json")
         require_tier(args.akin, pairs[0][0])
         for _, golden in pairs:
             with_bounds(golden, args.precision, args.what == "real")

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Measures Akin beside the best known engines in one interleaved run and writes the tables of the documents.
 
-    ./dev bench --peers [LIST] [--akin-precisions LIST] [--rounds N] [--workloads W1,W4] [--quick] [--dry-run]
+    ./dev bench --peers [LIST] [--akin-precisions LIST] [--rounds N] [--workloads W1,W4] [--quick | --full]
+                        [--prepare] [--dry-run]
 
 Makes what is missing below build/peers: an environment with the pinned peers, the texts, the
 converted models, the peers' best settings on this CPU. A peer that cannot be had here is left out
@@ -35,12 +36,13 @@ LEAST_COSINE = {"f32": 0.99999, "bf16x3": 0.99999, "bf16": 0.9999, "auto": 0.999
 # Below this a peer's vectors are those of another model, and its times say nothing.
 WRONG_COSINE = 0.95
 TITLES = {"W1": "one short query, ms", "W2": "one passage of 128 tokens, ms", "W3": "one text of 512 tokens, ms",
-          "W4": "10,000 short texts, texts/s", "W5": "2,000 passages, texts/s",
+          "W4": "many short texts, texts/s", "W5": "many passages, texts/s",
           "W6": "five tokens (peers: padded to 512), ms"}
 FILES = {"W1": "w1_query", "W2": "w2_passage128", "W3": "w3_long512", "W4": "w4_short_corpus",
          "W5": "w5_passages", "W6": "w6_seed"}
 THROUGHPUT = {"W4", "W5"}
-QUICK_LIMIT = "W4=2000,W5=200"
+# How much of W4 and W5 is measured: some seconds a peer and round.
+USUAL_LIMIT, QUICK_LIMIT = "W4=5000,W5=800", "W4=2000,W5=200"
 
 
 def measure(args, arguments, out):
@@ -178,7 +180,7 @@ def conditions(results, args):
     median, most = results.foreign()
     ours = results.peers[results.ours()[0]]["info"].get("version", "akin")
     limit = results.raw["limits"]
-    part = "".join(f", {w} cut to {n:,} texts" for w, n in limit.items())
+    part = "".join(f", {w} has {n:,} texts" for w, n in limit.items())
     return (f"{ours}; {results.raw['threads']} threads on {cpu_name()}, {datetime.date.today()}, revision "
             f"{revision()}. Medians of {args.rounds} interleaved rounds{part}; every peer at the batch settings "
             f"that did best in an earlier sweep on this machine; vectors checked on 200 texts against {REFERENCE}. "
@@ -249,10 +251,18 @@ def arguments_of(argv):
                         help="families or single peers, as ort,openvino,ct2-int8 (default: all that can be had)")
     parser.add_argument("--model", type=pathlib.Path, required=True)
     parser.add_argument("--akin", type=pathlib.Path, default=ROOT / "build/release/akin", help="the program")
-    parser.add_argument("--akin-precisions", default="f32", metavar="LIST", help="as f32,bf16,auto")
+    parser.add_argument("--akin-precisions", default="f32,bf16,int8", metavar="LIST",
+                        help="Akin as several peers (default: %(default)s)")
     parser.add_argument("--workloads", default="W1,W2,W3,W4,W5,W6")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--quick", action="store_true", help=f"parts of the corpora only ({QUICK_LIMIT})")
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument("--quick", action="store_const", const=QUICK_LIMIT, dest="limit",
+                      help=f"small parts of the corpora ({QUICK_LIMIT} texts instead of {USUAL_LIMIT})")
+    size.add_argument("--full", action="store_const", const="", dest="limit",
+                      help="all 10,000 texts of W4 and 2,000 of W5")
+    parser.set_defaults(limit=USUAL_LIMIT)
+    parser.add_argument("--prepare", action="store_true",
+                        help="install, convert and look for the peers' settings only; the next run measures at once")
     parser.add_argument("--retune", action="store_true", help="look for the peers' best settings again")
     parser.add_argument("--dry-run", action="store_true", help="print the tables, write no document")
     args = parser.parse_args(argv)
@@ -273,7 +283,9 @@ def main():
         presets = prepare(args)
         settings = peer_settings.tuned(presets, cpu_name(), WORK,
                                        lambda more: measure(args, more, WORK / "raw-settings"), args.retune)
-        limit = ["--limit", QUICK_LIMIT] if args.quick else []
+        if args.prepare:
+            return say(f"prepared {', '.join(presets)} in {WORK.relative_to(ROOT)}")
+        limit = ["--limit", args.limit] if args.limit else []
         raw = measure(args, [*akin_peers(args), "--peers", ",".join(presets), *settings, "--reference", REFERENCE,
                              "--workloads", args.workloads, "--rounds", args.rounds, *limit], WORK / "raw")
     except subprocess.CalledProcessError as error:

@@ -8,7 +8,7 @@ import json
 import pathlib
 import statistics
 
-from peer_families import HERE, fingerprint, say
+from peer_families import FAMILIES, HERE, fingerprint, say
 
 SETTINGS = {"a": {"batch": 16, "batch_long": 4}, "b": {"batch": 32, "batch_long": 8},
             "c": {"batch": 64, "batch_long": 16}}
@@ -44,9 +44,26 @@ def medians(raw, preset):
     return out
 
 
+def find_best(presets, measure):
+    """{preset: its best settings} of those that could be measured; `measure(arguments)` as below."""
+    command = ["--peers", ",".join(f"{p}@{v}" for p in presets for v in variants(p)), "--workloads", "W4,W5",
+               "--rounds", ROUNDS, "--limit", LIMIT]
+    for p in presets:
+        for v, options in variants(p).items():
+            command += arguments(f"{p}@{v}", options)
+    raw = measure(command)
+    measured = {p: medians(raw, p) for p in presets}
+    return {p: best(p, rounds) for p, rounds in measured.items() if any(rounds.values())}
+
+
+def by_family(presets):
+    """[[presets of one program]]: they are looked at one program at a time, which bounds the memory."""
+    return [mine for family in FAMILIES.values() if (mine := [p for p in presets if p in family.peers])]
+
+
 def tuned(presets, cpu, work, measure, again=False):
     """-> run.py's arguments for `presets` at their best settings. `measure(arguments)` runs run.py and
-    gives its raw results."""
+    gives its raw results. What was found is kept after each program, so that an interrupted search goes on."""
     path = pathlib.Path(work) / "settings.json"
     try:
         known = json.loads(path.read_text(encoding="utf-8"))
@@ -54,18 +71,8 @@ def tuned(presets, cpu, work, measure, again=False):
         known = {}
     key = f"{cpu} {fingerprint(HERE / 'backends.py')}"
     mine = known.setdefault(key, {})
-    missing = [p for p in presets if again or p not in mine]
-    if missing:
-        say(f"looking for the best settings of {', '.join(missing)} (a few minutes, once)")
-        command = ["--peers", ",".join(f"{p}@{v}" for p in missing for v in variants(p)),
-                   "--workloads", "W4,W5", "--rounds", ROUNDS, "--limit", LIMIT]
-        for p in missing:
-            for v, options in variants(p).items():
-                command += arguments(f"{p}@{v}", options)
-        raw = measure(command)
-        for p in missing:
-            rounds = medians(raw, p)
-            if any(rounds.values()):
-                mine[p] = best(p, rounds)
+    for group in by_family([p for p in presets if again or p not in mine]):
+        say(f"looking for the best settings of {', '.join(group)} (a minute, once)")
+        mine.update(find_best(group, measure))
         path.write_text(json.dumps(known, indent=1), encoding="utf-8")
     return [word for p in presets if p in mine for word in arguments(p, mine[p])]

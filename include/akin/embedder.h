@@ -91,8 +91,9 @@ struct ModelInfo {
 // calls may be made from many threads at once: no lock is held while a model computes.
 class Embedder {
  public:
-  // `model` is the path of a sentence-transformers folder, or the name of a model in Akin's cache,
-  // as "all-MiniLM-L6-v2". On return the model is warm: the first Embed is as fast as the others.
+  // `model` is the path of a sentence-transformers folder, the name of a model in Akin's cache, as
+  // "all-MiniLM-L6-v2", or of one on the hub, as "org/name" or "org/name@revision", which is pulled
+  // if it is not in the hub's cache (akin/hub.h). On return the model is warm: the first Embed is as fast as the others.
   // Errors: ModelNotFound, InvalidModel, UnsupportedModel, InvalidInput (an option).
   static Result<Embedder> Load(std::string_view model, const LoadOptions& options = {});
 

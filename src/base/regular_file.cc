@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdint>
 #include <cstring>
 
 #include "base/aligned_buffer.h"
@@ -47,6 +48,16 @@ Result<std::string> ReadFile(const UniqueFd& file, std::string_view name, size_t
     done += static_cast<size_t>(count);
   }
   return text;
+}
+
+std::string FileIdentity(const UniqueFd& file) {
+  struct stat s;
+  if (fstat(file.get(), &s) != 0) return {};
+  return StrCat(static_cast<uint64_t>(s.st_dev), ':', static_cast<uint64_t>(s.st_ino), ':',
+                static_cast<int64_t>(s.st_size), ':', static_cast<int64_t>(s.st_mtim.tv_sec), '.',
+                static_cast<int64_t>(s.st_mtim.tv_nsec), ':',
+                static_cast<int64_t>(s.st_ctim.tv_sec), '.',
+                static_cast<int64_t>(s.st_ctim.tv_nsec));
 }
 
 }  // namespace akin

@@ -19,4 +19,8 @@ Result<UniqueFd> OpenRegularFile(const std::string& path, std::string_view name)
 // All of `file`. Error: InvalidModel (larger than `max_bytes`, cannot be read).
 Result<std::string> ReadFile(const UniqueFd& file, std::string_view name, size_t max_bytes);
 
+// Says which file this is and in which state, "device:inode:size:modified:changed": whoever writes
+// to a file or puts another in its place changes it. Empty when the system does not tell.
+std::string FileIdentity(const UniqueFd& file);
+
 }  // namespace akin

@@ -139,6 +139,8 @@ Application MakeApplication() {
   AddSimilarityCommand(app, application.verbs);
   AddTokenizeCommand(app, application.verbs);
   AddInfoCommand(app, application.verbs);
+  AddPullCommand(app, application.verbs);
+  AddModelsCommand(app, application.verbs);
   AddDoctorCommand(app, application.verbs);
   AddBenchCommand(app, application.verbs);
   AddTuneCommand(app, application.verbs);

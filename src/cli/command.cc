@@ -29,9 +29,11 @@ CLI::App& AddVerb(CLI::App& app, const std::string& name, const std::string& des
 }
 
 void ModelArguments::AddTo(CLI::App& verb) {
-  verb.add_option("-m,--model", model,
-                  StrCat("Model folder, or the name of a model in the cache (default: ",
-                         kDefaultModel, ")"))
+  verb.add_option(
+          "-m,--model", model,
+          StrCat("Model folder, the name of a model in the cache, or ORG/NAME[@REVISION] of the "
+                 "hub (default: ",
+                 kDefaultModel, ")"))
       ->type_name("DIR");
   verb.add_option("--backend", backend, "What runs the model")->type_name(Choices(BackendNames()));
   verb.add_option("--precision", precision, "What the matrix products run in")

@@ -26,6 +26,8 @@ void AddEmbedCommand(CLI::App& app, Verbs& verbs);
 void AddSimilarityCommand(CLI::App& app, Verbs& verbs);
 void AddTokenizeCommand(CLI::App& app, Verbs& verbs);
 void AddInfoCommand(CLI::App& app, Verbs& verbs);
+void AddPullCommand(CLI::App& app, Verbs& verbs);
+void AddModelsCommand(CLI::App& app, Verbs& verbs);
 void AddDoctorCommand(CLI::App& app, Verbs& verbs);
 void AddBenchCommand(CLI::App& app, Verbs& verbs);
 void AddTuneCommand(CLI::App& app, Verbs& verbs);

@@ -4,6 +4,7 @@
 
 #include "akin/system.h"
 
+#include "cli/pull_progress.h"
 #include "cli/strings.h"
 
 namespace akin::cli {
@@ -32,11 +33,13 @@ std::string_view ModelNameOf(const ModelArguments& arguments) {
 
 Result<Embedder> LoadEmbedder(const ModelArguments& arguments, std::optional<Tuning>* tuning) {
   AKIN_TRY(arguments.ToLoadOptions());  // A wrong option is said before anything is looked up.
+  AKIN_TRY(PullIfMissing(ModelNameOf(arguments)));
   return LoadUntuned(WithTuning(arguments, tuning));
 }
 
 Result<Embedder> LoadUntuned(const ModelArguments& arguments) {
   AKIN_TRY_ASSIGN(const LoadOptions options, arguments.ToLoadOptions());
+  AKIN_TRY(PullIfMissing(ModelNameOf(arguments)));
   return Embedder::Load(ModelNameOf(arguments), options);
 }
 

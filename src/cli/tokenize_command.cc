@@ -12,6 +12,7 @@
 #include "cli/json_writer.h"
 #include "cli/line_reader.h"
 #include "cli/model_access.h"
+#include "cli/pull_progress.h"
 #include "cli/strings.h"
 #include "cli/terminal.h"
 #include "cli/tokenize_answer.h"
@@ -45,6 +46,7 @@ Result<Tokenizer> LoadTokenizer(const TokenizeArguments& arguments) {
   if (!arguments.tokenizer.empty()) return Tokenizer::Load(arguments.tokenizer);
   const std::string_view model =
       arguments.model.empty() ? kDefaultModel : std::string_view(arguments.model);
+  AKIN_TRY(PullIfMissing(model));
   AKIN_TRY_ASSIGN(const std::string folder, FindModel(model));
   return Tokenizer::Load(folder);
 }

@@ -61,7 +61,7 @@ size_t Attention::PackedBytes(const model::LayerWeights& weights, const kernels:
 
 Attention::Attention(const model::LayerWeights& weights, const model::ModelConfig& config,
                      const model::LayerAttention& layer, const PositionTables& tables,
-                     const kernels::Kernels& kernels, std::byte*& memory)
+                     const kernels::Kernels& kernels, WeightArena& arena)
     : kernels_(kernels),
       tables_(tables),
       num_heads_(static_cast<size_t>(config.num_attention_heads)),
@@ -78,11 +78,9 @@ Attention::Attention(const model::LayerWeights& weights, const model::ModelConfi
       has_branch_(!weights.attention_branch_norm.empty()),
       query_norm_(Norm::Make(weights.query_norm, config, kernels)),
       key_norm_(Norm::Make(weights.key_norm, config, kernels)),
-      query_key_value_(QueryKeyValue(weights).Pack(kernels, memory)) {
+      query_key_value_(arena.Add(QueryKeyValue(weights))) {
   if (layer.rotary >= 0) rotary_ = &tables.rotary[static_cast<size_t>(layer.rotary)];
-  memory += kernels::PackedBytes(kernels, query_key_value_);
-  output_ = Output(weights).Pack(kernels, memory);
-  memory += kernels::PackedBytes(kernels, output_);
+  output_ = arena.Add(Output(weights));
 }
 
 void Attention::SetRelativeEmbeddings(MatrixView<const float> embeddings,

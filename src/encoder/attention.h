@@ -33,11 +33,11 @@ class Attention {
   // Bytes that its weights take, packed.
   static size_t PackedBytes(const model::LayerWeights& weights, const kernels::Kernels& kernels);
 
-  // Packs into `memory` and moves it on. `layer` says which keys a query sees; `tables` outlive
+  // Adds its weights to `arena`. `layer` says which keys a query sees; `tables` outlive
   // this object.
   Attention(const model::LayerWeights& weights, const model::ModelConfig& config,
             const model::LayerAttention& layer, const PositionTables& tables,
-            const kernels::Kernels& kernels, std::byte*& memory);
+            const kernels::Kernels& kernels, WeightArena& arena);
 
   // DeBERTa: makes this layer's keys and queries of the relative embeddings [rows, hidden_size].
   void SetRelativeEmbeddings(MatrixView<const float> embeddings, const model::LayerWeights& weights,

@@ -6,10 +6,7 @@ namespace akin::encoder {
 namespace {
 
 std::vector<float> ReadTable(const model::Tensor& tensor) {
-  if (tensor.empty()) return {};
-  std::vector<float> values = model::ReadAll(tensor);
-  model::DropPages(tensor);
-  return values;
+  return tensor.empty() ? std::vector<float>() : model::ReadAll(tensor);
 }
 
 }  // namespace

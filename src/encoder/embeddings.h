@@ -27,7 +27,7 @@ class Embeddings {
   class PositionCounter;
   void AddTable(const std::vector<float>& table, size_t row, std::span<float> to) const;
 
-  // Stays in the mapped file: a text touches a few rows of a table that is half of a small model.
+  // Stays in the file: a text touches a few rows of a table that is half of a small model.
   model::Tensor word_;
   std::vector<float> position_;    // [max_position_embeddings, embedding_size]
   std::vector<float> token_type_;  // [type_vocab_size, embedding_size]

@@ -16,7 +16,7 @@ const Norm* Pointer(const std::optional<Norm>& norm) { return norm ? &*norm : nu
 }  // namespace
 
 Encoder::Encoder(model::ModelConfig config, model::ModelWeights weights,
-                 const kernels::Kernels& kernels)
+                 const kernels::Kernels& kernels, Packing packing)
     : config_(std::move(config)),
       kernels_(kernels),
       tensors_(weights.tensors),
@@ -25,32 +25,29 @@ Encoder::Encoder(model::ModelConfig config, model::ModelWeights weights,
       final_norm_(Norm::Make(weights.final_norm, config_, kernels_)) {
   if (config_.projection_before_norm)
     projected_norm_ = Norm::Make(weights.embedding_norm, config_, kernels_);
-  PackWeights(weights);
+  PackWeights(weights, std::move(packing));
   SetRelativeEmbeddings(weights);
   MakeSteps();
 }
 
-void Encoder::PackWeights(const model::ModelWeights& weights) {
+void Encoder::PackWeights(const model::ModelWeights& weights, Packing packing) {
   size_t bytes = 0;
   const bool projects = config_.embedding_projection;
   if (projects)
     bytes += LinearSource::SideBySide({&weights.embedding_projection}).PackedBytes(kernels_);
   for (const model::LayerWeights& layer : weights.layers)
     bytes += Attention::PackedBytes(layer, kernels_) + FeedForward::PackedBytes(layer, kernels_);
-  packed_ = AlignedBuffer(bytes);
-  std::byte* memory = packed_.As<std::byte>().data();
-  if (projects) {
-    projection_ = LinearSource::SideBySide({&weights.embedding_projection}).Pack(kernels_, memory);
-    memory += kernels::PackedBytes(kernels_, projection_);
-  }
+  arena_ = std::make_unique<WeightArena>(kernels_, bytes, std::move(packing.cache_key));
+  if (projects)
+    projection_ = arena_->Add(LinearSource::SideBySide({&weights.embedding_projection}));
   layers_.reserve(weights.layers.size());
   const auto norm = [&](const model::Norm& n) { return Norm::Make(n, config_, kernels_); };
   for (size_t i = 0; i < weights.layers.size(); ++i) {
     const model::LayerWeights& layer = weights.layers[i];
-    // In the order of use: attention's weights are packed first.
+    // In the order of use: attention's weights come first.
     Attention attention(layer, config_, config_.layers[config_.num_hidden_groups > 0 ? 0 : i],
-                        positions_, kernels_, memory);
-    FeedForward feed_forward(layer, config_, kernels_, memory);
+                        positions_, kernels_, *arena_);
+    FeedForward feed_forward(layer, config_, kernels_, *arena_);
     layers_.push_back({.attention = std::move(attention),
                        .feed_forward = feed_forward,
                        .attention_norm = norm(layer.attention_norm),
@@ -58,6 +55,7 @@ void Encoder::PackWeights(const model::ModelWeights& weights) {
                        .feed_forward_norm = norm(layer.feed_forward_norm),
                        .feed_forward_branch_norm = norm(layer.feed_forward_branch_norm)});
   }
+  arena_->Fill(packing.num_threads);
 }
 
 void Encoder::SetRelativeEmbeddings(const model::ModelWeights& weights) {

@@ -5,13 +5,14 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <vector>
 
-#include "base/aligned_buffer.h"
 #include "base/ragged_batch.h"
 #include "base/team.h"
 #include "encoder/embeddings.h"
 #include "encoder/layer.h"
+#include "encoder/packed_weights.h"
 #include "encoder/row_phase.h"
 #include "encoder/workspace.h"
 #include "kernels/kernels.h"
@@ -20,10 +21,17 @@
 
 namespace akin::encoder {
 
+// How the weights get into the layout of the kernels.
+struct Packing {
+  int num_threads = 1;
+  std::string cache_key;  // As WeightArena's.
+};
+
 // Immutable once made; any number of threads may run it, each team with a workspace of its own.
 class Encoder {
  public:
-  Encoder(model::ModelConfig config, model::ModelWeights weights, const kernels::Kernels& kernels);
+  Encoder(model::ModelConfig config, model::ModelWeights weights, const kernels::Kernels& kernels,
+          Packing packing = {});
   Encoder(const Encoder&) = delete;  // Its parts point to its kernels and its weights.
   Encoder& operator=(const Encoder&) = delete;
 
@@ -43,7 +51,7 @@ class Encoder {
     RowPhase after_attention, after_feed_forward;
   };
 
-  void PackWeights(const model::ModelWeights& weights);
+  void PackWeights(const model::ModelWeights& weights, Packing packing);
   void SetRelativeEmbeddings(const model::ModelWeights& weights);
   void MakeSteps();
   // The layer of every step.
@@ -56,7 +64,7 @@ class Encoder {
   PositionTables positions_;
   std::optional<Norm> projected_norm_;  // Of embeddings after their projection.
   std::optional<Norm> final_norm_;
-  AlignedBuffer packed_;  // The weights of all products, in the order of use.
+  std::unique_ptr<WeightArena> arena_;  // The weights of all products.
   kernels::PackedLinear projection_;
   std::vector<Layer> layers_;
   RowPhase after_embeddings_;

@@ -33,15 +33,13 @@ size_t FeedForward::PackedBytes(const model::LayerWeights& weights,
 }
 
 FeedForward::FeedForward(const model::LayerWeights& weights, const model::ModelConfig& config,
-                         const kernels::Kernels& kernels, std::byte*& memory)
+                         const kernels::Kernels& kernels, WeightArena& arena)
     : kernels_(kernels),
       activation_(ActivationEpilogue(config.hidden_act)),
-      intermediate_(Intermediate(weights).Pack(kernels, memory)),
+      intermediate_(arena.Add(Intermediate(weights))),
       reads_hidden_(config.norm_placement == model::NormPlacement::kPost),
       has_branch_(!weights.feed_forward_branch_norm.empty()) {
-  memory += kernels::PackedBytes(kernels, intermediate_);
-  output_ = Output(weights).Pack(kernels, memory);
-  memory += kernels::PackedBytes(kernels, output_);
+  output_ = arena.Add(Output(weights));
 }
 
 void FeedForward::Forward(size_t num_tokens, const TeamMember& member,

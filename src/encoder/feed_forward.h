@@ -16,9 +16,9 @@ class FeedForward {
   // Bytes that its weights take, packed.
   static size_t PackedBytes(const model::LayerWeights& weights, const kernels::Kernels& kernels);
 
-  // Packs into `memory` and moves it on.
+  // Adds its weights to `arena`.
   FeedForward(const model::LayerWeights& weights, const model::ModelConfig& config,
-              const kernels::Kernels& kernels, std::byte*& memory);
+              const kernels::Kernels& kernels, WeightArena& arena);
 
   // Adds to workspace.hidden(), or writes workspace.branch(). All members of the team call it.
   void Forward(size_t num_tokens, const TeamMember& member, const Workspace& workspace) const;

@@ -1,7 +1,12 @@
 #include "encoder/packed_weights.h"
 
 #include <algorithm>
+#include <atomic>
+#include <iterator>
+#include <new>
 #include <span>
+#include <system_error>
+#include <thread>
 #include <utility>
 
 namespace akin::encoder {
@@ -47,31 +52,92 @@ LinearSource::Row LinearSource::Find(size_t panel, size_t column, size_t panel_w
   return found;
 }
 
-kernels::PackedLinear LinearSource::Pack(const kernels::Kernels& kernels, std::byte* memory) const {
+void LinearSource::PackPanel(const kernels::Kernels& kernels, size_t panel, Scratch& scratch,
+                             std::byte* memory) const {
   const size_t width = kernels.linear.panel_width, k = shape_.k;
-  const size_t panels = kernels::NumPanels(kernels, shape_);
-  std::vector<float> rows(width * k), bias(width);
-  for (size_t panel = 0; panel < panels; ++panel) {
-    std::ranges::fill(bias, 0.0f);
-    for (size_t column = 0; column < width; ++column) {
-      const std::span<float> out = std::span(rows).subspan(column * k, k);
-      const Row source = Find(panel, column, width);
-      if (source.part == nullptr) {
-        std::ranges::fill(out, 0.0f);
-        continue;
-      }
-      model::ReadF32(source.part->weight, static_cast<int64_t>(source.row * k), out);
-      if (!source.part->bias.empty())
-        model::ReadF32(source.part->bias, static_cast<int64_t>(source.row), {&bias[column], 1});
+  scratch.rows.resize(std::max(scratch.rows.size(), width * k));
+  scratch.bias.assign(width, 0.0f);
+  for (size_t column = 0; column < width; ++column) {
+    const std::span<float> out = std::span(scratch.rows).subspan(column * k, k);
+    const Row source = Find(panel, column, width);
+    if (source.part == nullptr) {
+      std::ranges::fill(out, 0.0f);
+      continue;
     }
-    kernels.linear.pack_panel({rows.data(), width, k}, bias,
-                              memory + panel * kernels.linear.panel_bytes(k));
+    model::ReadF32(source.part->weight, static_cast<int64_t>(source.row * k), out);
+    if (!source.part->bias.empty())
+      model::ReadF32(source.part->bias, static_cast<int64_t>(source.row),
+                     {&scratch.bias[column], 1});
   }
-  // Packed: the mapped copy need not stay in memory.
-  for (const model::Linear* part : parts_) model::DropPages(part->weight);
+  kernels.linear.pack_panel({scratch.rows.data(), width, k}, scratch.bias,
+                            memory + panel * kernels.linear.panel_bytes(k));
+}
+
+kernels::PackedLinear LinearSource::Pack(const kernels::Kernels& kernels, std::byte* memory) const {
+  Scratch scratch;
+  for (size_t panel = 0; panel < kernels::NumPanels(kernels, shape_); ++panel)
+    PackPanel(kernels, panel, scratch, memory);
   kernels::PackedLinear packed = shape_;
   packed.panels = memory;
   return packed;
+}
+
+WeightArena::WeightArena(const kernels::Kernels& kernels, size_t bytes, std::string cache_key)
+    : kernels_(kernels), cache_key_(std::move(cache_key)) {
+  if (!cache_key_.empty()) cached_ = FindPacked(cache_key_, bytes);
+  if (cached_.empty()) packed_ = AlignedBuffer(bytes);
+}
+
+kernels::PackedLinear WeightArena::Add(LinearSource source) {
+  kernels::PackedLinear packed = source.shape();
+  const size_t bytes = source.PackedBytes(kernels_);
+  if (!cached_.empty()) {
+    packed.panels = cached_.bytes().data() + used_bytes_;
+  } else {
+    std::byte* const memory = packed_.As<std::byte>().data() + used_bytes_;
+    packed.panels = memory;
+    const size_t before = jobs_.empty() ? 0 : jobs_.back().end;
+    const size_t panels = kernels::NumPanels(kernels_, source.shape());
+    jobs_.push_back({std::move(source), memory, before + panels});
+  }
+  used_bytes_ += bytes;
+  return packed;
+}
+
+void WeightArena::Fill(int num_threads) {
+  if (!cached_.empty()) return;
+  PackPanels(num_threads);
+  jobs_ = {};
+  if (!cache_key_.empty()) StorePacked(cache_key_, packed_.As<std::byte>());
+}
+
+void WeightArena::PackPanels(int num_threads) {
+  std::atomic<size_t> next{0};
+  std::atomic<bool> out_of_memory{false};
+  const size_t end = jobs_.empty() ? 0 : jobs_.back().end;
+  const auto work = [&] {
+    try {
+      LinearSource::Scratch scratch;
+      for (size_t i; !out_of_memory && (i = next.fetch_add(1)) < end;) {
+        const auto job = std::ranges::upper_bound(jobs_, i, {}, &Job::end);
+        const size_t first = job == jobs_.begin() ? 0 : std::prev(job)->end;
+        job->source.PackPanel(kernels_, i - first, scratch, job->memory);
+      }
+    } catch (const std::bad_alloc&) {
+      out_of_memory = true;
+    }
+  };
+  {
+    std::vector<std::jthread> helpers;
+    try {
+      helpers.reserve(static_cast<size_t>(num_threads));
+      for (int t = 1; t < num_threads; ++t) helpers.emplace_back(work);
+    } catch (const std::system_error&) {
+      // The system has no more threads: those that there are pack everything.
+    }
+    work();
+  }
+  if (out_of_memory) throw std::bad_alloc();
 }
 
 }  // namespace akin::encoder

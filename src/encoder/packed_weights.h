@@ -2,8 +2,11 @@
 #pragma once
 
 #include <cstddef>
+#include <string>
 #include <vector>
 
+#include "base/aligned_buffer.h"
+#include "base/packed_cache.h"
 #include "kernels/kernels.h"
 #include "model/weights.h"
 
@@ -25,6 +28,14 @@ class LinearSource {
   // Packs into `memory`, which has room for PackedBytes and is 64-byte aligned.
   kernels::PackedLinear Pack(const kernels::Kernels& kernels, std::byte* memory) const;
 
+  // What one thread needs to pack panels.
+  struct Scratch {
+    std::vector<float> rows, bias;
+  };
+  // Packs one of the NumPanels panels.
+  void PackPanel(const kernels::Kernels& kernels, size_t panel, Scratch& scratch,
+                 std::byte* memory) const;
+
  private:
   // A row of a part's tensors, or none: past the last output.
   struct Row {
@@ -36,6 +47,36 @@ class LinearSource {
 
   std::vector<const model::Linear*> parts_;
   kernels::PackedLinear shape_;
+};
+
+// All packed weights of an encoder, in the order of use: found in the cache as an earlier process
+// left them, or packed by several threads.
+class WeightArena {
+ public:
+  // Of `bytes` in sum. `cache_key`: everything that the bytes depend on; empty: they are not kept.
+  WeightArena(const kernels::Kernels& kernels, size_t bytes, std::string cache_key);
+  WeightArena(const WeightArena&) = delete;
+  WeightArena& operator=(const WeightArena&) = delete;
+
+  // The next product. Its panels are there when Fill has returned.
+  kernels::PackedLinear Add(LinearSource source);
+  // Packs what was added, on up to `num_threads` threads, and keeps it for the next time.
+  void Fill(int num_threads);
+
+ private:
+  struct Job {
+    LinearSource source;
+    std::byte* memory;
+    size_t end;  // Panels of all jobs up to and with this one.
+  };
+  void PackPanels(int num_threads);
+
+  const kernels::Kernels& kernels_;
+  std::string cache_key_;
+  CachedBytes cached_;    // Either this holds the weights,
+  AlignedBuffer packed_;  // or this.
+  size_t used_bytes_ = 0;
+  std::vector<Job> jobs_;
 };
 
 }  // namespace akin::encoder

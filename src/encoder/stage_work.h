@@ -14,14 +14,15 @@ inline StageWork WorkOf(const kernels::Kernels& kernels, const kernels::LinearAr
   const auto panels = static_cast<double>(args.last_panel - args.first_panel);
   const double share = panels / static_cast<double>(kernels::NumPanels(kernels, args.linear));
   const auto rows = static_cast<double>(args.input.rows), k = static_cast<double>(args.linear.k);
-  const double columns = share * static_cast<double>(args.linear.n);
+  const double outputs = share * static_cast<double>(args.linear.n);
+  const double columns = args.linear.gated ? 2 * outputs : outputs;
   const double output_bytes = args.output.f32.rows() > 0 ? sizeof(float) : sizeof(Bf16);
   const double touches = args.epilogue == kernels::Epilogue::kAdd ? 2 : 1;
   const double weights = (args.linear.gated ? 2 : 1) * columns * k;
   return {.operations = 2 * rows * weights,
           .bytes = panels * static_cast<double>(kernels.linear.panel_bytes(args.linear.k)) +
                    rows * static_cast<double>(args.input.row_bytes) +
-                   touches * rows * columns * output_bytes,
+                   touches * rows * outputs * output_bytes,
           .arithmetic = kernels.precision};
 }
 

@@ -91,6 +91,7 @@ Result<Embeddings> Embedder::Impl::Embed(std::span<const std::string_view> texts
   const MatrixView<float> vectors(values.data(), texts.size(), dimension);
   AKIN_TRY(Compute(tokenized, info_.num_threads, vectors));
   if (options.normalize.value_or(info_.normalize)) {
+    const ScopedFlushDenormals as_the_workers;  // The caller may round in another way.
     for (size_t i = 0; i < vectors.rows(); ++i) pooling::Normalize(vectors.row(i));
   }
 

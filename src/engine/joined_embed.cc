@@ -2,6 +2,7 @@
 
 #include <vector>
 
+#include "base/floating_point.h"
 #include "engine/embedder_impl.h"
 #include "pooling/pooling.h"
 
@@ -25,6 +26,7 @@ struct EmbedderAccess {
     std::vector<TokenizedTexts::Source> sources;
     for (const JoinedText& text : joined) sources.push_back({&text.call->texts, text.text});
     AKIN_TRY(impl.Compute(TokenizedTexts::Join(sources), num_threads, vectors));
+    const ScopedFlushDenormals as_the_workers;
     for (size_t i = 0; i < joined.size(); ++i) {
       if (joined[i].call->normalize) pooling::Normalize(vectors.row(i));
     }

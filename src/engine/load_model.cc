@@ -5,12 +5,11 @@
 #include <utility>
 #include <variant>
 
-#include "akin/system.h"
-
 #include "backends/native/native_backend.h"
 #include "base/strings.h"
 #include "base/thread_count.h"
 #include "engine/precision_gate.h"
+#include "hub/model_store.h"
 #include "kernels/kernels.h"
 #include "model/model_config.h"
 #include "model/model_directory.h"
@@ -125,7 +124,7 @@ Result<LoadedModel> LoadModel(std::string_view model, const LoadOptions& options
   AKIN_TRY_ASSIGN(const int num_threads, NumThreads(options));
   AKIN_TRY_ASSIGN(const int batch_tokens, BatchTokens(options));
   AKIN_TRY_ASSIGN(const kernels::IsaChoice isa, kernels::ChooseIsa(options.isa));
-  AKIN_TRY_ASSIGN(const std::string path, FindModel(model));
+  AKIN_TRY_ASSIGN(const std::string path, hub::FindOrPull(model));
   AKIN_TRY_ASSIGN(const model::ModelDirectory directory, model::ModelDirectory::Open(path));
   AKIN_TRY_ASSIGN(const model::ModelConfig config, model::LoadModelConfig(directory));
   AKIN_TRY_ASSIGN(const model::SentenceModules modules,

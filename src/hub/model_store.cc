@@ -1,8 +1,9 @@
 // Where models are on this machine: FindModel and ListModelLocations of akin/system.h.
+#include "hub/model_store.h"
+
 #include <dirent.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <exception>
 #include <filesystem>
 #include <memory>
@@ -10,21 +11,21 @@
 #include <system_error>
 #include <vector>
 
+#include "akin/hub.h"
 #include "akin/system.h"
 
 #include "base/cache_folder.h"
 #include "base/door.h"
 #include "base/strings.h"
+#include "hub/hub_cache.h"
+#include "hub/hub_name.h"
 
 namespace akin {
 namespace {
 
 namespace fs = std::filesystem;
 
-std::string Environment(const char* name) {
-  const char* value = std::getenv(name);
-  return value == nullptr ? "" : value;
-}
+using hub::Environment;
 
 // The folders in which model folders lie, in the order in which they are looked at.
 std::vector<fs::path> Locations() {
@@ -68,22 +69,51 @@ Result<std::string> Find(std::string_view model) {
     return InvalidInput("the model's name holds a NUL character");
   std::error_code error;
   const fs::path path(model);
-  if (!IsName(model) || fs::exists(path, error)) {
-    if (fs::exists(path, error)) return path.string();
-    return ModelNotFound("model folder '", model, "' is not there");
+  if (fs::exists(path, error)) return path.string();
+  if (IsHubName(model)) {
+    AKIN_TRY_ASSIGN(const hub::HubName name, hub::ParseHubName(model));
+    if (auto snapshot = hub::FindSnapshot(name)) return *std::move(snapshot);
+    return ModelNotFound("model '", model, "' is neither a folder here nor complete in the cache ",
+                         hub::HubCacheFolder(), "; akin pull ", model, " fetches it");
   }
+  if (!IsName(model)) return ModelNotFound("model folder '", model, "' is not there");
   std::string places;
   for (const fs::path& location : Locations()) {
     if (IsModelFolder(location / path)) return (location / path).string();
     places += StrCat(places.empty() ? "" : ", ", location.string());
   }
-  return ModelNotFound("model '", model, "' is not in ",
-                       places.empty() ? "any folder (HOME is not set)" : places,
-                       "; give a folder by its path, or fetch the default model, ", kDefaultModel,
-                       ", with ./dev demo");
+  return ModelNotFound(
+      "model '", model, "' is not in ", places.empty() ? "any folder (HOME is not set)" : places,
+      "; give a folder by its path or a model of the hub as ORG/NAME, or fetch the "
+      "default model, ",
+      kDefaultModel, ", with ./dev demo");
+}
+
+ModelLocation HubLocation() {
+  ModelLocation location{.path = hub::HubCacheFolder()};
+  std::error_code error;
+  location.exists = fs::is_directory(location.path, error);
+  const auto cached = ListCachedModels();
+  if (!cached) return location;
+  for (const CachedModel& model : *cached) {
+    if (std::ranges::any_of(model.revisions, &CachedRevision::loadable))
+      location.models.push_back(model.name);
+  }
+  return location;
 }
 
 }  // namespace
+
+namespace hub {
+
+Result<std::string> FindOrPull(std::string_view model) {
+  Result<std::string> found = Find(model);
+  if (found || found.error().code() != ErrorCode::kModelNotFound || !IsHubName(model)) return found;
+  AKIN_TRY_ASSIGN(PulledModel pulled, PullModel(model));
+  return std::move(pulled.path);
+}
+
+}  // namespace hub
 
 std::vector<ModelLocation> ListModelLocations() try {
   std::vector<ModelLocation> result;
@@ -95,6 +125,7 @@ std::vector<ModelLocation> ListModelLocations() try {
     std::ranges::sort(location.models);
     result.push_back(std::move(location));
   }
+  if (!hub::HubCacheFolder().empty()) result.push_back(HubLocation());
   return result;
 } catch (const std::exception&) {
   return {};

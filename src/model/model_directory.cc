@@ -73,7 +73,9 @@ Result<ModelDirectory> ModelDirectory::Open(const std::string& path) {
   directory.name_ = real.filename().string();
   if (IsHubSnapshot(real)) {
     directory.name_ = HubName(real).value_or(directory.name_);
-    directory.blobs_path_ = (real.parent_path().parent_path() / "blobs").string();
+    const fs::path repository = real.parent_path().parent_path();
+    directory.blobs_path_ = (repository / "blobs").string();
+    if (HubName(real)) directory.shared_blobs_path_ = (repository.parent_path() / "blobs").string();
   }
   return directory;
 }
@@ -93,7 +95,8 @@ Result<UniqueFd> ModelDirectory::OpenFile(std::string_view file) const {
   }
   AKIN_TRY_ASSIGN(UniqueFd fd, std::move(opened));
   const std::string real = RealPathOf(fd);
-  if (!LiesIn(real, real_path_) && !LiesIn(real, blobs_path_)) {
+  if (!LiesIn(real, real_path_) && !LiesIn(real, blobs_path_) &&
+      !LiesIn(real, shared_blobs_path_)) {
     return InvalidModel(file, " is a link that leads out of the model folder");
   }
   return fd;

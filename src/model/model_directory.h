@@ -32,9 +32,9 @@ class ModelDirectory {
   bool Exists(std::string_view file) const;
 
   // Opens the regular file `file`, a path relative to the folder. Links are followed as far as they
-  // lead to a file in the folder, or in the `blobs` folder of the same hub repository; what counts
-  // is the file that was opened, not its name. Errors: ModelNotFound (not there, or a link to
-  // nothing), InvalidModel (leads out of the folder, not a regular file, no permission).
+  // lead to a file in the folder, or in the `blobs` folder of the same hub repository or cache;
+  // what counts is the file that was opened, not its name. Errors: ModelNotFound (not there, or a
+  // link to nothing), InvalidModel (leads out of the folder, not a regular file, no permission).
   Result<UniqueFd> OpenFile(std::string_view file) const;
   // The whole file, of at most `max_bytes`.
   Result<std::string> ReadFile(std::string_view file, size_t max_bytes) const;
@@ -49,8 +49,9 @@ class ModelDirectory {
 
   std::string path_;
   std::string name_;
-  std::string real_path_;   // Without links; what is opened must lie in it,
-  std::string blobs_path_;  // or in this folder; empty when the folder is no hub snapshot.
+  std::string real_path_;          // Without links; what is opened must lie in it,
+  std::string blobs_path_;         // or in this folder; empty when the folder is no hub snapshot;
+  std::string shared_blobs_path_;  // or in this one, which the models of a hub cache share.
 };
 
 }  // namespace akin::model

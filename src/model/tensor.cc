@@ -1,9 +1,11 @@
 #include "model/tensor.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 
 #include "base/mapped_file.h"
+#include "model/tensor_file.h"
 
 namespace akin::model {
 namespace {
@@ -33,6 +35,16 @@ void Read16(const std::byte* from, std::span<float> out, Convert convert) {
   }
 }
 
+void Convert(DataType dtype, const std::byte* from, std::span<float> out) {
+  switch (dtype) {
+    case DataType::kF32: std::memcpy(out.data(), from, out.size_bytes()); return;
+    case DataType::kF16: return Read16(from, out, HalfToFloat);
+    case DataType::kBf16:
+      return Read16(from, out,
+                    [](uint16_t bits) { return std::bit_cast<float>(uint32_t{bits} << 16); });
+  }
+}
+
 }  // namespace
 
 int64_t Tensor::num_elements() const {
@@ -53,12 +65,16 @@ Tensor Tensor::Rows(int64_t first, int64_t count) const {
 void ReadF32(const Tensor& tensor, int64_t first, std::span<float> out) {
   const std::byte* from =
       tensor.bytes.data() + static_cast<size_t>(first) * ElementBytes(tensor.dtype);
-  switch (tensor.dtype) {
-    case DataType::kF32: std::memcpy(out.data(), from, out.size_bytes()); return;
-    case DataType::kF16: return Read16(from, out, HalfToFloat);
-    case DataType::kBf16:
-      return Read16(from, out,
-                    [](uint16_t bits) { return std::bit_cast<float>(uint32_t{bits} << 16); });
+  if (tensor.source == nullptr) return Convert(tensor.dtype, from, out);
+  if (tensor.dtype == DataType::kF32) return tensor.source->Read(from, std::as_writable_bytes(out));
+  constexpr size_t kChunk = 2048;  // Elements.
+  std::byte halves[kChunk * 2];
+  while (!out.empty()) {
+    const std::span<float> chunk = out.first(std::min(kChunk, out.size()));
+    tensor.source->Read(from, {halves, chunk.size() * 2});
+    Convert(tensor.dtype, halves, chunk);
+    from += chunk.size() * 2;
+    out = out.subspan(chunk.size());
   }
 }
 

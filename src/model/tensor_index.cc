@@ -6,10 +6,10 @@
 #include <map>
 #include <utility>
 
-#include "base/mapped_file.h"
 #include "base/strings.h"
 #include "formats/safetensors.h"
 #include "model/model_directory.h"
+#include "model/tensor_file.h"
 
 namespace akin::model {
 namespace {
@@ -31,18 +31,19 @@ constexpr NamedType kTypes[] = {
 struct OpenedFiles {
   struct Located {
     SafetensorsEntry entry;
-    std::string file;
+    const TensorFile* file;
   };
-  std::vector<MappedFile> files;
+  TensorFiles files;
   std::vector<Located> tensors;
 };
 
 Status AddFile(const ModelDirectory& directory, const std::string& file, OpenedFiles& opened) {
-  AKIN_TRY_ASSIGN(MappedFile mapped, directory.MapFile(file));
+  AKIN_TRY_ASSIGN(auto weights, TensorFile::Open(directory, file));
   AKIN_TRY_ASSIGN(std::vector<SafetensorsEntry> entries,
-                  formats::ParseSafetensors(mapped.bytes(), file));
-  for (SafetensorsEntry& entry : entries) opened.tensors.push_back({std::move(entry), file});
-  opened.files.push_back(std::move(mapped));
+                  formats::ParseSafetensors(weights->bytes(), file));
+  for (SafetensorsEntry& entry : entries)
+    opened.tensors.push_back({std::move(entry), weights.get()});
+  opened.files.Add(std::move(weights));
   return {};
 }
 
@@ -64,22 +65,24 @@ Status AddShards(const ModelDirectory& directory, const std::string& folder, Ope
     shards[std::string(file)].emplace_back(member.key());
   }
   for (auto& [file, names] : shards) {
-    OpenedFiles shard;
-    AKIN_TRY(AddFile(directory, folder + file, shard));
+    const size_t before = opened.tensors.size();
+    AKIN_TRY(AddFile(directory, folder + file, opened));
     std::ranges::sort(names);
     std::vector<bool> found(names.size());
-    for (OpenedFiles::Located& located : shard.tensors) {
+    const auto is_elsewhere = [&](const OpenedFiles::Located& located) {
       const auto name = std::ranges::lower_bound(names, located.entry.name);
-      if (name == names.end() || *name != located.entry.name) continue;
+      if (name == names.end() || *name != located.entry.name) return true;
       found[static_cast<size_t>(name - names.begin())] = true;
-      opened.tensors.push_back(std::move(located));
-    }
+      return false;
+    };
+    const auto of_shard = opened.tensors.begin() + static_cast<ptrdiff_t>(before);
+    opened.tensors.erase(std::remove_if(of_shard, opened.tensors.end(), is_elsewhere),
+                         opened.tensors.end());
     if (const auto missing = std::ranges::find(found, false); missing != found.end()) {
       return InvalidModel(folder, kIndexFile, ": says that tensor '",
                           names[static_cast<size_t>(missing - found.begin())], "' is in ", file,
                           ", which does not have it");
     }
-    opened.files.push_back(std::move(shard.files.front()));
   }
   return {};
 }
@@ -116,14 +119,14 @@ std::string ShapeText(std::span<const Dim> dims) {
 }
 
 template <typename T>
-std::vector<int64_t> ReadIntegers(std::span<const std::byte> bytes) {
-  std::vector<int64_t> values(bytes.size() / sizeof(T));
-  for (size_t i = 0; i < values.size(); ++i) {
-    T value;
-    std::memcpy(&value, bytes.data() + i * sizeof value, sizeof value);
-    values[i] = value;
+std::vector<int64_t> ReadIntegers(const Tensor& tensor) {
+  std::vector<T> values(tensor.bytes.size() / sizeof(T));
+  if (tensor.source != nullptr) {
+    tensor.source->Read(tensor.bytes.data(), std::as_writable_bytes(std::span(values)));
+  } else {
+    std::memcpy(values.data(), tensor.bytes.data(), tensor.bytes.size());
   }
-  return values;
+  return {values.begin(), values.end()};
 }
 
 }  // namespace
@@ -136,9 +139,10 @@ Result<TensorIndex> TensorIndex::Open(const ModelDirectory& directory, std::stri
     SafetensorsEntry& from = located.entry;
     Entry entry{.dtype = std::move(from.dtype),
                 .tensor = {.name = from.name,
-                           .file = std::move(located.file),
+                           .file = located.file->name(),
                            .shape = std::move(from.shape),
-                           .bytes = from.bytes}};
+                           .bytes = from.bytes,
+                           .source = located.file}};
     const auto type = std::ranges::find(kTypes, entry.dtype, &NamedType::name);
     if (type != std::end(kTypes)) entry.tensor.dtype = type->dtype;
     entries->insert_or_assign(std::move(from.name), std::move(entry));
@@ -147,7 +151,8 @@ Result<TensorIndex> TensorIndex::Open(const ModelDirectory& directory, std::stri
   index.name_ =
       entries->empty() ? StrCat(prefix, kWeightsFile) : entries->begin()->second.tensor.file;
   index.entries_ = std::move(entries);
-  index.owner_ = std::make_shared<const std::vector<MappedFile>>(std::move(opened.files));
+  index.files_ = std::make_shared<const TensorFiles>(std::move(opened.files));
+  index.owner_ = index.files_;
   return index;
 }
 
@@ -201,8 +206,8 @@ Result<std::vector<int64_t>> TensorIndex::GetIntegers(std::string_view name, Dim
     return InvalidModel(tensor.file, ": tensor '", name, "' is ", ShapeText(tensor.shape),
                         ", expected ", ShapeText({&dim, 1}));
   }
-  if (entry->dtype == "I64") return ReadIntegers<int64_t>(tensor.bytes);
-  if (entry->dtype == "I32") return ReadIntegers<int32_t>(tensor.bytes);
+  if (entry->dtype == "I64") return ReadIntegers<int64_t>(tensor);
+  if (entry->dtype == "I32") return ReadIntegers<int32_t>(tensor);
   return UnsupportedModel(tensor.file, ": tensor '", name, "' has type ", entry->dtype,
                           "; supported: I64, I32");
 }

@@ -18,6 +18,7 @@
 namespace akin::model {
 
 class ModelDirectory;
+class TensorFiles;
 
 // Cheap to copy; copies share the mapped files.
 class TensorIndex {
@@ -50,6 +51,8 @@ class TensorIndex {
   const std::string& name() const { return name_; }
   // Keeps the bytes of all tensors alive.
   std::shared_ptr<const void> owner() const { return owner_; }
+  // The files that the tensors are read from; null for tensors from elsewhere.
+  const std::shared_ptr<const TensorFiles>& files() const { return files_; }
 
  private:
   struct Entry {
@@ -64,6 +67,7 @@ class TensorIndex {
 
   std::shared_ptr<const Entries> entries_;
   std::shared_ptr<const void> owner_;
+  std::shared_ptr<const TensorFiles> files_;
   std::string name_;
 };
 

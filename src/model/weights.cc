@@ -73,6 +73,7 @@ class WeightReader {
       }
     }
     weights_.tensors = tensors_.owner();
+    weights_.files = tensors_.files();
     return std::move(weights_);
   }
 

@@ -14,6 +14,7 @@
 namespace akin::model {
 
 class ModelDirectory;
+class TensorFiles;
 class TensorIndex;
 
 // A linear layer, whole or as some rows of a tensor that holds several.
@@ -69,6 +70,7 @@ struct ModelWeights {
 
   // Keeps the bytes of the tensors alive.
   std::shared_ptr<const void> tensors;
+  std::shared_ptr<const TensorFiles> files;  // As TensorIndex::files.
 };
 
 // The tensors of the folder's files. Errors: as TensorIndex::Open's, and as below.

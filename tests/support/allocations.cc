@@ -58,6 +58,7 @@ WatchedAllocations::WatchedAllocations(Failure failure) {
 WatchedAllocations::~WatchedAllocations() { watching = false; }
 
 bool WatchedAllocations::failed() const { return fail_at > 0 && num_allocations >= fail_at; }
+size_t WatchedAllocations::count() const { return num_allocations; }
 size_t WatchedAllocations::peak_bytes() const { return static_cast<size_t>(peak.load()); }
 
 }  // namespace akin

@@ -20,6 +20,7 @@ class WatchedAllocations {
   WatchedAllocations(const WatchedAllocations&) = delete;
   WatchedAllocations& operator=(const WatchedAllocations&) = delete;
 
+  size_t count() const;  // Allocations that were asked for.
   // Whether the allocation that was to fail was asked for.
   bool failed() const;
   // The most bytes that were allocated at the same time.

@@ -147,6 +147,23 @@ class Settings(unittest.TestCase):
             self.assertEqual(peer_settings.tuned(["ov-fp32"], "a CPU", folder, measure), first)
             json.loads((pathlib.Path(folder) / "settings.json").read_text(encoding="utf-8"))
 
+    def test_programs_are_looked_at_one_at_a_time_and_what_was_found_is_kept(self):
+        asked = []
+
+        def measure(arguments):
+            peers = arguments[1].split(",")
+            asked.append({p.split("@")[0] for p in peers})
+            if len(asked) == 2:
+                raise KeyboardInterrupt
+            return {"peers": {p: {w: {"rounds": [[1]]} for w in ("W4", "W5")} for p in peers}}
+
+        wanted = ["ort-fp32", "ort-int8", "ct2-int8"]
+        with tempfile.TemporaryDirectory() as folder:
+            with self.assertRaises(KeyboardInterrupt):
+                peer_settings.tuned(wanted, "a CPU", folder, measure)
+            peer_settings.tuned(wanted, "a CPU", folder, measure)
+        self.assertEqual(asked, [{"ort-fp32", "ort-int8"}, {"ct2-int8"}, {"ct2-int8"}])
+
 
 class Ratio(unittest.TestCase):
     RECORDED = {"latency": 2.0, "passages": 1.4}

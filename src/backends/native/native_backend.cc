@@ -1,12 +1,29 @@
 #include "backends/native/native_backend.h"
 
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <mutex>
 #include <utility>
 
+#include "base/aligned_buffer.h"
+#include "base/function_ref.h"
+#include "base/packed_cache.h"
+#include "base/regular_file.h"
+#include "base/strings.h"
+#include "base/thread_count.h"
 #include "encoder/encoder.h"
+#include "model/tensor_file.h"
 #include "model/weights.h"
 
 namespace akin::backends {
 namespace {
+
+// The order of an encoder's products and of the rows in them. How the kernels lay out a panel is in
+// the key by itself.
+constexpr int kWeightOrder = 1;
+// Reading and packing keep no more threads busy than this.
+constexpr int kMostPackingThreads = 8;
 
 class NativeSession : public Session {
  public:
@@ -16,15 +33,16 @@ class NativeSession : public Session {
 
 class NativeBackend : public Backend {
  public:
-  NativeBackend(const model::ModelConfig& config, model::ModelWeights weights,
+  NativeBackend(std::shared_ptr<const encoder::Encoder> encoder, const model::ModelWeights& weights,
                 const kernels::Kernels& kernels)
       : num_parameters_(weights.num_parameters),
-        encoder_(config, std::move(weights), kernels),
+        encoder_(std::move(encoder)),
+        files_(weights.files),
         isa_(kernels.isa),
         precision_(kernels.precision) {}
 
   BackendInfo Info() const override {
-    const model::ModelConfig& config = encoder_.config();
+    const model::ModelConfig& config = encoder_->config();
     return {.name = "native",
             .precision = std::string(PrecisionName(precision_)),
             .isa = std::string(IsaName(isa_)),
@@ -33,27 +51,107 @@ class NativeBackend : public Backend {
             .max_positions = config.max_positions,
             .num_parameters = num_parameters_,
             .batch_invariant = true,
-            .flops_per_token = encoder_.flops_per_token()};
+            .flops_per_token = encoder_->flops_per_token()};
   }
 
   std::unique_ptr<Session> NewSession(size_t max_tokens, size_t team_size) const override {
-    const size_t max_length = static_cast<size_t>(encoder_.config().max_positions);
+    const size_t max_length = static_cast<size_t>(encoder_->config().max_positions);
     return std::make_unique<NativeSession>(
-        encoder_.NewWorkspace(max_tokens, max_length, team_size));
+        encoder_->NewWorkspace(max_tokens, max_length, team_size));
   }
 
   Result<MatrixView<const float>> Compute(const RaggedBatch& batch, const TeamMember& member,
                                           Session& session) const override {
     encoder::Workspace& workspace = static_cast<NativeSession&>(session).workspace;
-    encoder_.Forward(batch, member, workspace);
+    encoder_->Forward(batch, member, workspace);
+    if (files_ != nullptr) AKIN_TRY(files_->CheckIntact());
     return MatrixView<const float>(workspace.hidden().f32(batch.num_tokens()));
   }
 
  private:
   int64_t num_parameters_;
-  encoder::Encoder encoder_;
+  std::shared_ptr<const encoder::Encoder> encoder_;  // Shared by all instances of the model.
+  std::shared_ptr<const model::TensorFiles> files_;  // Null: its weights are not from files.
   Isa isa_;
   Precision precision_;
+};
+
+// Tells two layouts of panels apart, so that weights which an older or newer program has kept are
+// not taken for ours: the checksum of a packed panel of numbers that are all different.
+uint64_t LayoutOf(const kernels::Kernels& kernels) {
+  constexpr size_t kInputs = 256;
+  const size_t width = kernels.linear.panel_width;
+  std::vector<float> rows(width * kInputs), bias(width);
+  for (size_t i = 0; i < rows.size(); ++i) rows[i] = 1.0f + 0.37f * static_cast<float>(i);
+  for (size_t i = 0; i < width; ++i) bias[i] = -1.0f - static_cast<float>(i);
+  const AlignedBuffer panel(kernels.linear.panel_bytes(kInputs));
+  std::ranges::fill(panel.As<std::byte>(), std::byte{});
+  kernels.linear.pack_panel({rows.data(), width, kInputs}, bias, panel.As<std::byte>().data());
+  return Checksum(panel.As<std::byte>());
+}
+
+// What an encoder's weights depend on; empty when that is not known. Any change of a file changes
+// it.
+std::string KeyOf(const model::ModelDirectory& directory, const model::ModelWeights& weights,
+                  const kernels::Kernels& kernels) {
+  const auto config = directory.OpenFile("config.json");
+  const std::string files = weights.files != nullptr ? weights.files->identity() : std::string();
+  const std::string config_file = config ? FileIdentity(*config) : std::string();
+  if (files.empty() || config_file.empty()) return {};
+  return StrCat("order ", kWeightOrder, ", layout ", LayoutOf(kernels), ", ", IsaName(kernels.isa),
+                ' ', PrecisionName(kernels.precision), ", config ", config_file, ", weights ",
+                files);
+}
+
+// f32 is only put into another order, which takes no longer than reading what was kept.
+std::string CacheKey(std::string key, const kernels::Kernels& kernels) {
+  return kernels.precision == Precision::kF32 ? std::string() : std::move(key);
+}
+
+int PackingThreads() {
+  const auto usable = CountUsableThreads();
+  return usable ? std::min(usable->count, kMostPackingThreads) : 1;
+}
+
+// The encoders that somebody uses, by key: a second instance of a model takes the first one's.
+class EncoderRegistry {
+ public:
+  using Make = FunctionRef<Result<std::shared_ptr<const encoder::Encoder>>()>;
+
+  static EncoderRegistry& Get() {
+    static EncoderRegistry registry;
+    return registry;
+  }
+
+  // The one of `key`; made by `make` when there is none. Who asks for it meanwhile waits.
+  Result<std::shared_ptr<const encoder::Encoder>> FindOrMake(const std::string& key, Make make) {
+    if (key.empty()) return make();
+    const std::shared_ptr<Entry> entry = EntryOf(key);
+    const std::lock_guard making(entry->mutex);
+    if (auto encoder = entry->encoder.lock()) return encoder;
+    AKIN_TRY_ASSIGN(auto encoder, make());
+    entry->encoder = encoder;
+    return encoder;
+  }
+
+ private:
+  struct Entry {
+    std::mutex mutex;                               // Held while the encoder is made.
+    std::weak_ptr<const encoder::Encoder> encoder;  // Guarded by mutex.
+  };
+
+  std::shared_ptr<Entry> EntryOf(const std::string& key) {
+    const std::lock_guard lock(mutex_);
+    std::erase_if(entries_, [](const auto& known) {  // Nobody's any more.
+      return known.second.use_count() == 1 && known.second->encoder.expired();
+    });
+    std::shared_ptr<Entry>& entry = entries_[key];
+    if (entry == nullptr) entry = std::make_shared<Entry>();
+    return entry;
+  }
+
+  std::mutex mutex_;
+  std::map<std::string, std::shared_ptr<Entry>> entries_;  // Guarded by mutex_.
 };
 
 }  // namespace
@@ -61,9 +159,18 @@ class NativeBackend : public Backend {
 Result<std::unique_ptr<Backend>> LoadNativeBackend(const model::ModelDirectory& directory,
                                                    const model::ModelConfig& config,
                                                    const kernels::Kernels& kernels) {
-  AKIN_TRY_ASSIGN(model::ModelWeights weights, model::LoadWeights(directory, config));
+  AKIN_TRY_ASSIGN(const model::ModelWeights weights, model::LoadWeights(directory, config));
+  const std::string key = KeyOf(directory, weights, kernels);
+  const auto make = [&]() -> Result<std::shared_ptr<const encoder::Encoder>> {
+    encoder::Packing packing{.num_threads = PackingThreads(), .cache_key = CacheKey(key, kernels)};
+    auto encoder =
+        std::make_shared<const encoder::Encoder>(config, weights, kernels, std::move(packing));
+    if (weights.files != nullptr) AKIN_TRY(weights.files->CheckIntact());
+    return encoder;
+  };
+  AKIN_TRY_ASSIGN(auto encoder, EncoderRegistry::Get().FindOrMake(key, make));
   return std::unique_ptr<Backend>(
-      std::make_unique<NativeBackend>(config, std::move(weights), kernels));
+      std::make_unique<NativeBackend>(std::move(encoder), weights, kernels));
 }
 
 }  // namespace akin::backends

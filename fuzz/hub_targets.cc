@@ -1,0 +1,34 @@
+#include "fuzz/hub_targets.h"
+
+#include <cstdlib>
+#include <vector>
+
+#include "hub/client/content_hash.h"
+#include "hub/client/repo_listing.h"
+#include "hub/hub_name.h"
+
+namespace akin::fuzz {
+namespace {
+
+void Require(bool holds) {
+  if (!holds) std::abort();
+}
+
+}  // namespace
+
+void ReadHubAnswer(std::string_view json) {
+  if (const auto commit = hub::ParseCommit(json, "answer")) Require(hub::IsCommitHash(*commit));
+  std::vector<hub::HubFile> files;
+  (void)hub::ParseTreePage(json, "answer", files).has_value();
+  for (const hub::HubFile& file : files) {
+    Require(hub::IsSafeRelativePath(file.path) && file.path.find("..//") == std::string::npos);
+    Require(hub::IsContentHash(file.hash) && file.size >= 0);
+  }
+  if (const auto name = hub::ParseHubName(json)) {
+    Require(name->repository.find("..") == std::string::npos);
+    Require(hub::IsSafeRelativePath(name->revision));
+  }
+  (void)hub::NextPage(json);
+}
+
+}  // namespace akin::fuzz

@@ -1,0 +1,355 @@
+#include "hub/client/http_client.h"
+
+#include <curl/curl.h>
+
+#include <algorithm>
+#include <charconv>
+#include <mutex>
+#include <new>
+#include <random>
+#include <thread>
+
+#include "akin/system.h"
+
+#include "base/door.h"
+#include "base/strings.h"
+
+namespace akin::hub {
+namespace {
+
+constexpr size_t kMaxHeaderBytes = size_t{256} << 10;
+constexpr long kBufferBytes = 512 << 10;  // The most that libcurl takes: few calls for much data.
+constexpr std::chrono::seconds kLongestWait{120};
+constexpr std::chrono::milliseconds kCancelCheck{50};
+
+void InitializeCurlOnce() {
+  static std::once_flag once;
+  std::call_once(once, [] { curl_global_init(CURL_GLOBAL_DEFAULT); });
+}
+
+struct FreeUrl {
+  void operator()(CURLU* url) const { curl_url_cleanup(url); }
+};
+using Url = std::unique_ptr<CURLU, FreeUrl>;
+
+std::string PartOf(CURLU* url, CURLUPart part, unsigned flags = 0) {
+  char* text = nullptr;
+  if (curl_url_get(url, part, &text, flags) != CURLUE_OK) return "";
+  std::string result(text);
+  curl_free(text);
+  return result;
+}
+
+Url ParseUrl(const std::string& text) {
+  Url url(curl_url());
+  if (url && curl_url_set(url.get(), CURLUPART_URL, text.c_str(), 0) != CURLUE_OK) url.reset();
+  return url;
+}
+
+// Without user, password and query, which may be secrets: for messages.
+std::string Shown(const std::string& text) {
+  const Url url = ParseUrl(text);
+  if (!url) return text.substr(0, text.find('?'));
+  for (CURLUPart part : {CURLUPART_USER, CURLUPART_PASSWORD, CURLUPART_QUERY, CURLUPART_FRAGMENT})
+    curl_url_set(url.get(), part, nullptr, 0);
+  return PartOf(url.get(), CURLUPART_URL);
+}
+
+std::string LowerCase(std::string_view text) {
+  std::string lower(text);
+  std::ranges::transform(lower, lower.begin(), [](char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+  });
+  return lower;
+}
+
+std::string_view Trimmed(std::string_view text) {
+  while (!text.empty() && static_cast<unsigned char>(text.front()) <= ' ') text.remove_prefix(1);
+  while (!text.empty() && static_cast<unsigned char>(text.back()) <= ' ') text.remove_suffix(1);
+  return text;
+}
+
+bool IsRedirect(long status) {
+  return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
+}
+
+// Retry-After: seconds, or a date.
+std::optional<std::chrono::seconds> RetryAfter(const HttpResponse& response) {
+  const std::string text = response.Header("retry-after");
+  if (text.empty()) return std::nullopt;
+  int64_t seconds = 0;
+  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), seconds);
+  if (parsed.ec != std::errc() || parsed.ptr != text.data() + text.size()) {
+    const time_t date = curl_getdate(text.c_str(), nullptr);
+    if (date < 0) return std::nullopt;
+    seconds = date - time(nullptr);
+  }
+  return std::chrono::seconds(std::clamp<int64_t>(seconds, 0, 1'000'000));
+}
+
+HttpFailure Refused(Error error) { return {.error = std::move(error)}; }
+HttpFailure Retryable(Error error) { return {.error = std::move(error), .retryable = true}; }
+
+}  // namespace
+
+std::string OriginOf(const std::string& text) {
+  const Url url = ParseUrl(text);
+  if (!url) return "";
+  return LowerCase(StrCat(PartOf(url.get(), CURLUPART_SCHEME), "://",
+                          PartOf(url.get(), CURLUPART_HOST), ':',
+                          PartOf(url.get(), CURLUPART_PORT, CURLU_DEFAULT_PORT)));
+}
+
+namespace {
+std::string Look(const std::map<std::string, std::string>& headers, const std::string& name) {
+  const auto found = headers.find(name);
+  return found == headers.end() ? "" : found->second;
+}
+}  // namespace
+
+std::string HttpResponse::Header(const std::string& name) const { return Look(headers, name); }
+std::string HttpResponse::FirstHeader(const std::string& name) const {
+  return Look(first_headers, name);
+}
+
+struct HttpClient::Handle {
+  Handle() : curl(curl_easy_init()) {}
+  ~Handle() { curl_easy_cleanup(curl); }
+  CURL* const curl;
+};
+
+// What one request has received so far.
+struct HttpClient::Transfer {
+  const HttpRequest& request;
+  const std::function<bool()>& cancelled;
+  const std::map<std::string, std::string>* hub;
+  HttpResponse response;
+  size_t header_bytes = 0;
+  bool body_begun = false;
+  std::optional<Error> stopped;  // Why a callback ended the transfer.
+  bool taking_body = false;      // It was on_body: the disk, not the server; no use to try again.
+
+  bool Stop(Error error) {
+    if (!stopped) stopped = std::move(error);
+    return false;
+  }
+
+  bool TakeHeader(std::string_view line) {
+    header_bytes += line.size();
+    if (header_bytes > kMaxHeaderBytes)
+      return Stop(MakeError(ErrorCode::kServiceUnavailable, Shown(request.url),
+                            ": the headers are longer than ", kMaxHeaderBytes, " bytes"));
+    if (line.starts_with("HTTP/")) {
+      response.headers.clear();  // Of "100 Continue" before.
+      return true;
+    }
+    const size_t colon = line.find(':');
+    if (colon != line.npos) {
+      response.headers[LowerCase(Trimmed(line.substr(0, colon)))] = Trimmed(line.substr(colon + 1));
+    }
+    return true;
+  }
+
+  bool BeginBody(CURL* curl) {
+    body_begun = true;
+    response.first_headers = hub == nullptr ? response.headers : *hub;
+    curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &response.status);
+    if (response.status / 100 != 2) return true;
+    const std::string encoding = response.Header("content-encoding");
+    if (!encoding.empty() && encoding != "identity") {
+      return Stop(MakeError(ErrorCode::kServiceUnavailable, Shown(request.url),
+                            ": the answer is encoded as ", encoding,
+                            ", though it was asked for as it is"));
+    }
+    if (!request.on_headers) return true;
+    Status judged = request.on_headers(response);
+    return judged || Stop(std::move(judged).error());
+  }
+
+  bool TakeBody(CURL* curl, std::string_view piece) {
+    if (!body_begun && !BeginBody(curl)) return false;
+    if (response.status / 100 != 2 || !request.on_body) return true;  // Nobody reads error pages.
+    taking_body = true;
+    Status taken = request.on_body(piece);
+    return taken || Stop(std::move(taken).error());
+  }
+
+  static size_t OnHeader(char* data, size_t size, size_t count, void* self) noexcept {
+    auto& transfer = *static_cast<Transfer*>(self);
+    return transfer.Guarded([&] { return transfer.TakeHeader({data, size * count}); })
+               ? size * count
+               : 0;
+  }
+  // libcurl hands over the transfer; the handle is asked through it.
+  struct Sink {
+    Transfer& transfer;
+    CURL* curl;
+  };
+  static size_t OnBody(char* data, size_t size, size_t count, void* self) noexcept {
+    auto& sink = *static_cast<Sink*>(self);
+    return sink.transfer.Guarded(
+               [&] { return sink.transfer.TakeBody(sink.curl, {data, size * count}); })
+               ? size * count
+               : 0;
+  }
+  static int OnProgress(void* self, curl_off_t, curl_off_t, curl_off_t, curl_off_t) noexcept {
+    auto& transfer = *static_cast<Transfer*>(self);
+    return transfer.Guarded([&] {
+      return !transfer.cancelled() ||
+             transfer.Stop(MakeError(ErrorCode::kCancelled, "the download was given up"));
+    })
+               ? 0
+               : 1;
+  }
+
+  // No exception passes through libcurl.
+  template <typename Body>
+  bool Guarded(Body&& body) noexcept {
+    try {
+      return body();
+    } catch (...) {
+      stopped = CaughtError("cannot receive");
+      return false;
+    }
+  }
+};
+
+HttpClient::HttpClient(const HubSettings& settings, std::function<bool()> cancelled)
+    : settings_(settings), cancelled_(std::move(cancelled)) {
+  InitializeCurlOnce();
+  handle_ = std::make_unique<Handle>();
+  if (handle_->curl == nullptr) throw std::bad_alloc();
+}
+
+HttpClient::~HttpClient() = default;
+
+HttpOutcome HttpClient::GetOnce(const HttpRequest& request, const std::string& url,
+                                const std::map<std::string, std::string>* hub) {
+  CURL* const curl = handle_->curl;
+  Transfer transfer{request, cancelled_, hub};
+  Transfer::Sink sink{transfer, curl};
+  transfer.response.url = url;
+
+  struct FreeList {
+    void operator()(curl_slist* list) const { curl_slist_free_all(list); }
+  };
+  std::unique_ptr<curl_slist, FreeList> headers(
+      curl_slist_append(nullptr, "Accept-Encoding: identity"));
+  if (!settings_.token.empty() && OriginOf(url) == OriginOf(settings_.endpoint)) {
+    const std::string token = "Authorization: Bearer " + settings_.token;
+    if (curl_slist* longer = curl_slist_append(headers.get(), token.c_str())) {
+      (void)headers.release();
+      headers.reset(longer);
+    }
+  }
+  char message[CURL_ERROR_SIZE] = "";
+  const std::string agent = StrCat("akin/", Version());
+
+  curl_easy_reset(curl);  // Keeps connections.
+  curl_easy_setopt(curl, CURLOPT_URL, url.c_str());
+  curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers.get());
+  curl_easy_setopt(curl, CURLOPT_USERAGENT, agent.c_str());
+  curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, message);
+  curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+  curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+  curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);  // Get judges redirects itself.
+  curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT,
+                   static_cast<long>(settings_.connect_timeout.count()));
+  curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
+  curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME,
+                   static_cast<long>(settings_.stall_timeout.count()));
+  curl_easy_setopt(curl, CURLOPT_BUFFERSIZE, kBufferBytes);
+  if (!settings_.ca_file.empty()) curl_easy_setopt(curl, CURLOPT_CAINFO, settings_.ca_file.c_str());
+  std::string range;
+  if (request.range) {
+    range = StrCat(request.range->first, '-', request.range->last);
+    curl_easy_setopt(curl, CURLOPT_RANGE, range.c_str());
+  }
+  curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, &Transfer::OnHeader);
+  curl_easy_setopt(curl, CURLOPT_HEADERDATA, &transfer);
+  curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, &Transfer::OnBody);
+  curl_easy_setopt(curl, CURLOPT_WRITEDATA, &sink);
+  curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+  curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, &Transfer::OnProgress);
+  curl_easy_setopt(curl, CURLOPT_XFERINFODATA, &transfer);
+
+  const CURLcode code = curl_easy_perform(curl);
+  if (code == CURLE_OK && !transfer.body_begun)  // An empty body.
+    (void)transfer.Guarded([&] { return transfer.BeginBody(curl); });
+  HttpOutcome outcome{.response = std::move(transfer.response)};
+  if (transfer.stopped) {
+    const bool retryable =
+        transfer.stopped->code() == ErrorCode::kServiceUnavailable && !transfer.taking_body;
+    outcome.failure = HttpFailure{.error = *std::move(transfer.stopped), .retryable = retryable};
+  } else if (code == CURLE_UNSUPPORTED_PROTOCOL || code == CURLE_URL_MALFORMAT) {
+    outcome.failure = Refused(MakeError(ErrorCode::kServiceUnavailable, Shown(url), ": ",
+                                        message[0] ? message : curl_easy_strerror(code)));
+  } else if (code != CURLE_OK) {
+    outcome.failure = Retryable(MakeError(ErrorCode::kServiceUnavailable, Shown(url), ": ",
+                                          message[0] ? message : curl_easy_strerror(code)));
+  }
+  return outcome;
+}
+
+HttpOutcome HttpClient::Get(const HttpRequest& request) {
+  std::string url = request.url;
+  std::map<std::string, std::string> first_headers;
+  for (int redirects = 0;; ++redirects) {
+    HttpOutcome outcome = GetOnce(request, url, redirects == 0 ? nullptr : &first_headers);
+    if (redirects == 0) first_headers = outcome.response.headers;
+    if (outcome.failure) return outcome;
+    const long status = outcome.response.status;
+    if (status == 408 || status == 429 || status >= 500) {
+      outcome.failure = Retryable(
+          MakeError(status == 429 ? ErrorCode::kOverloaded : ErrorCode::kServiceUnavailable,
+                    Shown(url), ": the server answers with status ", status));
+      outcome.failure->retry_after = RetryAfter(outcome.response);
+      return outcome;
+    }
+    if (!IsRedirect(status)) return outcome;
+
+    const Url next = ParseUrl(url);
+    const std::string location = outcome.response.Header("location");
+    const auto refuse = [&](const auto&... why) {
+      outcome.failure =
+          Refused(MakeError(ErrorCode::kServiceUnavailable, Shown(request.url), why...));
+      return outcome;
+    };
+    if (redirects == settings_.max_redirects)
+      return refuse(": more than ", settings_.max_redirects, " redirects");
+    if (location.empty() || !next ||
+        curl_url_set(next.get(), CURLUPART_URL, location.c_str(), 0) != CURLUE_OK) {
+      return refuse(": redirected to '", Shown(location), "', which is no address");
+    }
+    const std::string scheme = PartOf(next.get(), CURLUPART_SCHEME);
+    if (scheme != "https" && (scheme != "http" || url.starts_with("https:")))
+      return refuse(": redirected from https to ", scheme, ", which is refused");
+    url = PartOf(next.get(), CURLUPART_URL);
+  }
+}
+
+Status Retries::WaitAfter(const HttpFailure& failure) {
+  if (!failure.retryable || failures_ >= settings_.max_retries) return failure.error;
+  // Back-off with jitter: half to all of 1, 2, 4, .. times the first wait.
+  thread_local std::minstd_rand random{std::random_device()()};
+  const auto full = settings_.first_retry_wait * (1 << failures_);
+  std::chrono::milliseconds wait(
+      std::uniform_int_distribution<int64_t>(full.count() / 2, full.count())(random));
+  ++failures_;
+  if (failure.retry_after) {
+    if (*failure.retry_after > kLongestWait) {
+      return MakeError(failure.error.code(), failure.error.message(), " and asks to wait ",
+                       failure.retry_after->count(), " s");
+    }
+    wait = std::max<std::chrono::milliseconds>(wait, *failure.retry_after);
+  }
+  const auto until = std::chrono::steady_clock::now() + wait;
+  while (std::chrono::steady_clock::now() < until) {
+    if (cancelled_()) return MakeError(ErrorCode::kCancelled, "the download was given up");
+    std::this_thread::sleep_for(std::min<std::chrono::steady_clock::duration>(
+        kCancelCheck, until - std::chrono::steady_clock::now()));
+  }
+  return {};
+}
+
+}  // namespace akin::hub

@@ -38,12 +38,17 @@ function(akin_folder name)
   set_property(GLOBAL APPEND PROPERTY AKIN_FOLDERS akin_${name})
 endfunction()
 
-# akin_test(NAME SOURCES ...): a GoogleTest program whose tests ctest finds by name. It may see src/.
+# akin_test(NAME SOURCES ... [LIBS ...] [FILTER GLOB]): a GoogleTest program whose tests ctest finds by name; with a
+# filter only some, whose names then begin with NAME. It may see src/.
 function(akin_test name)
-  cmake_parse_arguments(ARG "" "" "SOURCES;LIBS" ${ARGN})
+  cmake_parse_arguments(ARG "" "FILTER" "SOURCES;LIBS" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/tests)
   target_compile_definitions(${name} PRIVATE AKIN_TEST_DATA="${PROJECT_SOURCE_DIR}/tests/data")
   target_link_libraries(${name} PRIVATE akin akin_build_flags GTest::gtest GTest::gtest_main ${ARG_LIBS})
-  gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60)
+  if(ARG_FILTER)
+    gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60 TEST_FILTER ${ARG_FILTER} TEST_PREFIX ${name}.)
+  else()
+    gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60)
+  endif()
 endfunction()

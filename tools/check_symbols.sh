@@ -23,12 +23,12 @@ done
 while read -r object; do
   nm "$object" | awk '$2 == "W" || $2 == "V" || $2 == "u" { print $3 }' >"$weak"
   [ -s "$weak" ] || continue
-  # Every instruction with a VEX or EVEX prefix has a name that begins with v; the base instruction
-  # set that GCC generates has none.
+  # Every instruction with a VEX or EVEX prefix has a name that begins with v, or is one of AMX; the
+  # base instruction set that GCC generates has none.
   objdump -d --no-show-raw-insn "$object" | awk -v object="$object" -v weak="$weak" '
     BEGIN { while ((getline name < weak) > 0) is_weak[name] = 1 }
     /^[0-9a-f]+ <.*>:$/ { name = substr($2, 2, length($2) - 3); next }
-    is_weak[name] && $2 ~ /^v[a-z]/ && !said[name]++ { print object ": " name ": " $2 }' >>"$found"
+    is_weak[name] && $2 ~ /^(v[a-z]|tile|tdp|ldtilecfg|sttilecfg)/ && !said[name]++ { print object ": " name ": " $2 }' >>"$found"
 done <"$list"
 
 if [ -s "$found" ]; then

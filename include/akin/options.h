@@ -38,6 +38,7 @@ enum class Isa {
   kAvx512,      // AVX-512 F, BW, DQ and VL.
   kAvx512Vnni,  // And VNNI: int8 products.
   kAvx512Bf16,  // And BF16: bf16 products.
+  kAmx,         // And AMX, BF16 and INT8: products on tile registers.
   kNeon,        // Advanced SIMD, which every aarch64 CPU has.
   kNeonDot,     // And dot products: int8 products.
 };

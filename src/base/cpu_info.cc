@@ -1,6 +1,7 @@
 #include "base/cpu_info.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 #include <span>
 
@@ -8,6 +9,10 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 #elif defined(__aarch64__) && defined(__linux__)
 #include <sys/auxv.h>
 #endif
@@ -53,6 +58,10 @@ bool Listed(const CpuidLeaves& leaves, const Feature& feature) {
   return (leaves.*feature.leaf >> feature.bit & 1u) != 0;
 }
 
+bool Permitted(const CpuidLeaves& leaves, const Feature& feature) {
+  return (feature.state & kAmxState) == 0 || leaves.tile_refusal == 0;
+}
+
 bool StateSaved(const CpuidLeaves& leaves, const Feature& feature) {
   return (leaves.xcr0 & feature.state) == feature.state;
 }
@@ -65,12 +74,17 @@ CpuSupport RequireAll(const CpuidLeaves& leaves, std::span<const std::string_vie
     if (!StateSaved(leaves, *feature)) {
       return {false, "the operating system does not save the registers of " + std::string(name)};
     }
+    if (!Permitted(leaves, *feature)) {
+      return {false, StrCat("the operating system refuses this process the registers of ", name,
+                            ": ", std::strerror(leaves.tile_refusal))};
+    }
   }
   return {true, ""};
 }
 
 void SetNotX86(CpuInfo& info) {
-  for (CpuSupport* tier : {&info.avx2_fma, &info.avx512, &info.avx512_vnni, &info.avx512_bf16})
+  for (CpuSupport* tier :
+       {&info.avx2_fma, &info.avx512, &info.avx512_vnni, &info.avx512_bf16, &info.amx})
     *tier = {.usable = false, .reason = "not an x86-64 CPU"};
 }
 
@@ -127,20 +141,14 @@ unsigned ReadXcr0() {
   return eax;
 }
 
-CpuidLeaves ReadLeaves() {
-  constexpr unsigned kOsXsave = 1u << 27;
-  CpuidLeaves leaves;
-  unsigned eax, ebx, ecx, edx;
-  if (__get_cpuid(1, &eax, &ebx, &ecx, &edx)) leaves.leaf1_ecx = ecx;
-  if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx)) {
-    leaves.leaf7_ebx = ebx;
-    leaves.leaf7_ecx = ecx;
-    leaves.leaf7_edx = edx;
-    // eax is the highest sub-leaf.
-    if (eax >= 1 && __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx)) leaves.leaf7_1_eax = eax;
-  }
-  if (leaves.leaf1_ecx & kOsXsave) leaves.xcr0 = ReadXcr0();
-  return leaves;
+// The errno of a refusal, or 0.
+int AskForTiles() {
+#if defined(__linux__)
+  constexpr int kRequestPermission = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM
+  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0 ? 0 : errno;
+#else
+  return ENOSYS;
+#endif
 }
 
 // The brand string: 48 bytes over three leaves, padded with blanks or zeros.
@@ -159,7 +167,74 @@ std::string ReadName() {
   return std::string(name.substr(first, name.find_last_not_of(' ') - first + 1));
 }
 
-CpuInfo ReadCpu() { return DecodeCpuid(ReadLeaves(), ReadName()); }
+#endif
+
+}  // namespace
+
+bool CpuInfo::Has(std::string_view feature) const {
+  return std::ranges::find(features, feature) != features.end();
+}
+
+CpuInfo DecodeCpuid(const CpuidLeaves& leaves, std::string name) {
+  static constexpr std::string_view kAvx2Fma[] = {"avx", "avx2", "fma"};
+  // Each with all that the one before it has.
+  static constexpr std::string_view kAll[] = {"avx",         "avx2",     "fma",      "avx512f",
+                                              "avx512bw",    "avx512dq", "avx512vl", "avx512_vnni",
+                                              "avx512_bf16", "amx_tile", "amx_bf16", "amx_int8"};
+  const std::span<const std::string_view> all(kAll);
+  CpuInfo info;
+  info.name = std::move(name);
+  for (const Feature& feature : kFeatures) {
+    if (Listed(leaves, feature) && StateSaved(leaves, feature) && Permitted(leaves, feature)) {
+      info.features.emplace_back(feature.name);
+    }
+  }
+  info.avx2_fma = RequireAll(leaves, kAvx2Fma);
+  info.avx512 = RequireAll(leaves, all.first(7));
+  info.avx512_vnni = RequireAll(leaves, all.first(8));
+  info.avx512_bf16 = RequireAll(leaves, all.first(9));
+  info.amx = RequireAll(leaves, all);
+  SetNotArm(info);
+  return info;
+}
+
+CpuInfo DecodeArm(const ArmLeaves& leaves) {
+  CpuInfo info;
+  info.name = ArmName(leaves.midr);
+  for (const ArmFeature& feature : kArmFeatures) {
+    if (leaves.*feature.leaf & feature.mask) info.features.emplace_back(feature.name);
+  }
+  const auto require = [&](std::string_view name) {
+    return info.Has(name) ? CpuSupport{true, ""}
+                          : CpuSupport{false, "CPU lacks " + std::string(name)};
+  };
+  info.neon = require("asimd");
+  info.neon_dot = info.neon.usable ? require("asimddp") : info.neon;
+  SetNotX86(info);
+  return info;
+}
+
+#if defined(__x86_64__)
+
+CpuidLeaves ReadCpuidLeaves() {
+  constexpr unsigned kOsXsave = 1u << 27, kAmxTile = 1u << 24;
+  CpuidLeaves leaves;
+  unsigned eax, ebx, ecx, edx;
+  if (__get_cpuid(1, &eax, &ebx, &ecx, &edx)) leaves.leaf1_ecx = ecx;
+  if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx)) {
+    leaves.leaf7_ebx = ebx;
+    leaves.leaf7_ecx = ecx;
+    leaves.leaf7_edx = edx;
+    // eax is the highest sub-leaf.
+    if (eax >= 1 && __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx)) leaves.leaf7_1_eax = eax;
+  }
+  if (leaves.leaf1_ecx & kOsXsave) leaves.xcr0 = ReadXcr0();
+  const bool has_tiles = (leaves.leaf7_edx & kAmxTile) != 0;
+  if (has_tiles && (leaves.xcr0 & kAmxState) == kAmxState) leaves.tile_refusal = AskForTiles();
+  return leaves;
+}
+
+CpuInfo ReadCpu() { return DecodeCpuid(ReadCpuidLeaves(), ReadName()); }
 
 #elif defined(__aarch64__)
 
@@ -186,54 +261,5 @@ CpuInfo ReadCpu() {
 }
 
 #endif
-
-}  // namespace
-
-bool CpuInfo::Has(std::string_view feature) const {
-  return std::ranges::find(features, feature) != features.end();
-}
-
-CpuInfo DecodeCpuid(const CpuidLeaves& leaves, std::string name) {
-  static constexpr std::string_view kAvx2Fma[] = {"avx", "avx2", "fma"};
-  // Each with all that the one before it has.
-  static constexpr std::string_view kAvx512Bf16[] = {"avx",      "avx2",        "fma",
-                                                     "avx512f",  "avx512bw",    "avx512dq",
-                                                     "avx512vl", "avx512_vnni", "avx512_bf16"};
-  const std::span<const std::string_view> bf16(kAvx512Bf16);
-  CpuInfo info;
-  info.name = std::move(name);
-  for (const Feature& feature : kFeatures) {
-    if (Listed(leaves, feature) && StateSaved(leaves, feature)) {
-      info.features.emplace_back(feature.name);
-    }
-  }
-  info.avx2_fma = RequireAll(leaves, kAvx2Fma);
-  info.avx512 = RequireAll(leaves, bf16.first(7));
-  info.avx512_vnni = RequireAll(leaves, bf16.first(8));
-  info.avx512_bf16 = RequireAll(leaves, bf16);
-  SetNotArm(info);
-  return info;
-}
-
-CpuInfo DecodeArm(const ArmLeaves& leaves) {
-  CpuInfo info;
-  info.name = ArmName(leaves.midr);
-  for (const ArmFeature& feature : kArmFeatures) {
-    if (leaves.*feature.leaf & feature.mask) info.features.emplace_back(feature.name);
-  }
-  const auto require = [&](std::string_view name) {
-    return info.Has(name) ? CpuSupport{true, ""}
-                          : CpuSupport{false, "CPU lacks " + std::string(name)};
-  };
-  info.neon = require("asimd");
-  info.neon_dot = info.neon.usable ? require("asimddp") : info.neon;
-  SetNotX86(info);
-  return info;
-}
-
-const CpuInfo& GetCpuInfo() {
-  static const CpuInfo info = ReadCpu();
-  return info;
-}
 
 }  // namespace akin

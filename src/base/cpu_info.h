@@ -24,14 +24,21 @@ struct CpuInfo {
   CpuSupport avx512;                  // AVX-512 F, BW, DQ and VL, and avx2_fma.
   CpuSupport avx512_vnni;             // AVX-512 VNNI, and avx512.
   CpuSupport avx512_bf16;             // AVX-512 BF16, and avx512_vnni.
+  CpuSupport amx;                     // AMX BF16 and INT8, permitted to us, and avx512_bf16.
   CpuSupport neon;                    // Advanced SIMD.
   CpuSupport neon_dot;                // FEAT_DotProd, and neon.
 
   bool Has(std::string_view feature) const;
 };
 
-// Looked up once, at the first call.
+// Looked up once, at the first call. In a file of its own (this_cpu.cc), so that a test program can
+// link another CPU (tests/support/amx_emulator.h).
 const CpuInfo& GetCpuInfo();
+
+// Asks the machine. With AMX it also asks the kernel for the tile registers, which a process may
+// not touch before (Linux, Documentation/arch/x86/xstate.rst); a permission lasts as long as the
+// process and costs nothing until tiles are used.
+CpuInfo ReadCpu();
 
 // The raw answers of CPUID and XGETBV that the decision is made of, so that tests can state a CPU.
 struct CpuidLeaves {
@@ -42,7 +49,11 @@ struct CpuidLeaves {
   unsigned leaf7_1_eax = 0;  // Leaf 7, sub-leaf 1.
   // 0 where leaf1_ecx has no OSXSAVE bit: the system then saves no vector registers past SSE.
   unsigned xcr0 = 0;
+  // The errno with which the kernel refused the tile registers; 0 where it gave them, or where
+  // there are none.
+  int tile_refusal = 0;
 };
+CpuidLeaves ReadCpuidLeaves();
 CpuInfo DecodeCpuid(const CpuidLeaves& leaves, std::string name);
 
 // What Linux on aarch64 tells of the CPU: the kernel lists what it lets programs use, so that there

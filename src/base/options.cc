@@ -20,10 +20,15 @@ constexpr NamedValue<BackendKind> kBackendKinds[] = {{BackendKind::kAuto, "auto"
 constexpr NamedValue<Precision> kPrecisions[] = {
     {Precision::kAuto, "auto"}, {Precision::kF32, "f32"}, {Precision::kBf16x3, "bf16x3"},
     {Precision::kBf16, "bf16"}, {Precision::kW8, "w8"},   {Precision::kInt8, "int8"}};
-constexpr NamedValue<Isa> kIsas[] = {
-    {Isa::kAuto, "auto"},     {Isa::kScalar, "scalar"},          {Isa::kAvx2, "avx2"},
-    {Isa::kAvx512, "avx512"}, {Isa::kAvx512Vnni, "avx512-vnni"}, {Isa::kAvx512Bf16, "avx512-bf16"},
-    {Isa::kNeon, "neon"},     {Isa::kNeonDot, "neon-dot"}};
+constexpr NamedValue<Isa> kIsas[] = {{Isa::kAuto, "auto"},
+                                     {Isa::kScalar, "scalar"},
+                                     {Isa::kAvx2, "avx2"},
+                                     {Isa::kAvx512, "avx512"},
+                                     {Isa::kAvx512Vnni, "avx512-vnni"},
+                                     {Isa::kAvx512Bf16, "avx512-bf16"},
+                                     {Isa::kAmx, "amx"},
+                                     {Isa::kNeon, "neon"},
+                                     {Isa::kNeonDot, "neon-dot"}};
 
 template <typename Enum, size_t kSize>
 std::string_view NameOf(const NamedValue<Enum> (&table)[kSize], Enum value) {

@@ -17,6 +17,7 @@
 #include <system_error>
 #include <vector>
 
+#include "base/aligned_buffer.h"
 #include "base/cache_folder.h"
 #include "base/regular_file.h"
 #include "base/strings.h"
@@ -161,7 +162,9 @@ CachedBytes FindPacked(std::string_view key, size_t size) {
   auto mapped = MappedFile::Map(*file, path);
   if (!mapped || mapped->bytes().size() != kHeaderBytes + size) return {};
   const std::span<const std::byte> bytes = mapped->bytes().subspan(kHeaderBytes);
-  // Before they are read: one call instead of a fault for every few pages.
+  // Before they are read: large pages where the file system has them, and one call instead of a
+  // fault for every few pages.
+  AdviseHugePages(mapped->bytes().data(), mapped->bytes().size());
 #if defined(MADV_POPULATE_READ)
   madvise(const_cast<std::byte*>(mapped->bytes().data()), mapped->bytes().size(),
           MADV_POPULATE_READ);

@@ -1,7 +1,9 @@
 // `akin doctor`: does everything needed work here, and if not, what is missing.
 #include <unistd.h>
 
+#include <filesystem>
 #include <optional>
+#include <system_error>
 
 #include "akin/system.h"
 
@@ -142,6 +144,21 @@ std::string Joined(const std::vector<std::string>& words, std::string_view separ
   return out;
 }
 
+// "31 MiB of packed weights in packed/ (AKIN_PACKED_CACHE_MIB bounds it)"
+std::string PackedCacheText(const SystemInfo& system) {
+  namespace fs = std::filesystem;
+  std::error_code error;
+  uintmax_t bytes = 0;
+  for (fs::directory_iterator entry(fs::path(system.cache_folder) / "packed", error), end;
+       !error && entry != end; entry.increment(error)) {
+    std::error_code gone;
+    const uintmax_t size = entry->file_size(gone);
+    bytes += gone ? 0 : size;
+  }
+  return StrCat(Grouped(static_cast<int64_t>(bytes >> 20)),
+                " MiB of packed weights in packed/ (AKIN_PACKED_CACHE_MIB bounds it)");
+}
+
 void AddMachine(Page& page, const SystemInfo& system) {
   page.Heading("Machine");
   page.Line("cpu", system.cpu);
@@ -152,7 +169,7 @@ void AddMachine(Page& page, const SystemInfo& system) {
                           : "limit unknown");
   page.Line("cache", system.cache_folder.empty()
                          ? "none: AKIN_CACHE, XDG_CACHE_HOME and HOME are not set"
-                         : system.cache_folder);
+                         : StrCat(system.cache_folder, ": ", PackedCacheText(system)));
   page.Line("akin", VersionText());
 }
 

@@ -10,6 +10,12 @@
 #include <utility>
 
 namespace akin::encoder {
+namespace {
+
+// Less is packed in a millisecond, and a folder full of small files helps nobody.
+constexpr size_t kLeastKeptBytes = size_t{1} << 20;
+
+}  // namespace
 
 LinearSource LinearSource::SideBySide(std::vector<const model::Linear*> parts) {
   LinearSource source;
@@ -83,7 +89,8 @@ kernels::PackedLinear LinearSource::Pack(const kernels::Kernels& kernels, std::b
 }
 
 WeightArena::WeightArena(const kernels::Kernels& kernels, size_t bytes, std::string cache_key)
-    : kernels_(kernels), cache_key_(std::move(cache_key)) {
+    : kernels_(kernels),
+      cache_key_(bytes >= kLeastKeptBytes ? std::move(cache_key) : std::string()) {
   if (!cache_key_.empty()) cached_ = FindPacked(cache_key_, bytes);
   if (cached_.empty()) packed_ = AlignedBuffer(bytes);
 }

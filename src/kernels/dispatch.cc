@@ -21,6 +21,7 @@ std::vector<Tier> Tiers() {
           {Isa::kAvx512, cpu.avx512, WithAvx512},
           {Isa::kAvx512Vnni, cpu.avx512_vnni, WithAvx512Vnni},
           {Isa::kAvx512Bf16, cpu.avx512_bf16, WithAvx512Bf16},
+          {Isa::kAmx, cpu.amx, WithAmx},
           {Isa::kNeon, cpu.neon, WithNeon},
           {Isa::kNeonDot, cpu.neon_dot, WithNeonDot}};
 }
@@ -66,6 +67,7 @@ std::vector<Precision> FasterThanF32(Isa isa) {
     case Isa::kAvx512Vnni:
     case Isa::kNeonDot: return {Precision::kInt8};
     case Isa::kAvx512Bf16: return {Precision::kInt8, Precision::kBf16};
+    case Isa::kAmx: return {Precision::kInt8, Precision::kBf16, Precision::kBf16x3};
     default: return {};
   }
 }

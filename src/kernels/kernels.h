@@ -231,6 +231,7 @@ Kernels WithAvx2(Kernels below);
 Kernels WithAvx512(Kernels below);
 Kernels WithAvx512Vnni(Kernels below);
 Kernels WithAvx512Bf16(Kernels below);
+Kernels WithAmx(Kernels below);
 Kernels WithNeon(Kernels below);
 Kernels WithNeonDot(Kernels below);
 

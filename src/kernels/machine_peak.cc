@@ -111,15 +111,52 @@ void ReadAvx512(const std::byte* memory, size_t lines) {
 }
 AKIN_TARGET_END
 
+// Four products of whole tiles at a time, which is as many as fit beside two tiles of input: each
+// takes sixteen cycles and has its sums after some fifty.
+constexpr int kTileSteps = 1'000, kTileChains = 4;
+
+template <typename Multiply>
+void DotTiles(Multiply multiply_four) {
+  struct alignas(64) {
+    uint8_t palette = 1, start_row = 0, reserved[14] = {};
+    uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64};
+    uint8_t rows[16] = {16, 16, 16, 16, 16, 16};
+  } const config;
+  asm volatile("ldtilecfg %0" : : "m"(config));  // Which clears the tiles.
+  for (int step = 0; step < kTileSteps; ++step) multiply_four();
+  asm volatile("tilerelease");
+}
+
+void DotBf16Tiles() {
+  DotTiles([] {
+    asm volatile(
+        "tdpbf16ps %tmm4, %tmm5, %tmm0\n\ttdpbf16ps %tmm4, %tmm5, %tmm1\n\t"
+        "tdpbf16ps %tmm4, %tmm5, %tmm2\n\ttdpbf16ps %tmm4, %tmm5, %tmm3");
+  });
+}
+
+void DotInt8Tiles() {
+  DotTiles([] {
+    asm volatile(
+        "tdpbusd %tmm4, %tmm5, %tmm0\n\ttdpbusd %tmm4, %tmm5, %tmm1\n\t"
+        "tdpbusd %tmm4, %tmm5, %tmm2\n\ttdpbusd %tmm4, %tmm5, %tmm3");
+  });
+}
+
 struct Loop {
   void (*run)() = nullptr;
   double operations = 0;  // Of one instruction.
+  double instructions = kChains * kSteps;
 };
 
 Loop LoopFor(Isa isa, Precision precision) {
   const bool bf16_rows = precision == Precision::kBf16 || precision == Precision::kW8 ||
                          precision == Precision::kBf16x3;
   switch (isa) {
+    case Isa::kAmx:
+      if (precision == Precision::kInt8) return {DotInt8Tiles, 32768, kTileChains * kTileSteps};
+      if (bf16_rows) return {DotBf16Tiles, 16384, kTileChains * kTileSteps};
+      [[fallthrough]];
     case Isa::kAvx512Bf16:
       if (bf16_rows) return {DotBf16, 64};
       [[fallthrough]];
@@ -140,7 +177,7 @@ double BestRate(const Loop& loop) {
     const auto start = Clock::now();
     loop.run();
     const std::chrono::duration<double> took = Clock::now() - start;
-    best = std::max(best, loop.operations * kChains * kSteps / took.count());
+    best = std::max(best, loop.operations * loop.instructions / took.count());
   }
   return best;
 }

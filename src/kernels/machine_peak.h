@@ -10,8 +10,8 @@ namespace akin::kernels {
 
 // The most operations a second that one thread does: independent multiply-adds on registers,
 // nothing read from memory, with the instruction by which that tier multiplies in that precision:
-// FMA, VDPBF16PS or VPDPBUSD. 0 where no loop is written for the tier. A multiplication and an
-// addition are two operations.
+// FMA, VDPBF16PS, VPDPBUSD, TDPBF16PS or TDPBUSD. 0 where no loop is written for the tier. A
+// multiplication and an addition are two operations.
 double MeasuredPeak(Isa isa, Precision precision);
 
 // Bytes a second at which this thread reads `memory`, again and again, with the widest loads of the

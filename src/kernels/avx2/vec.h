@@ -74,13 +74,14 @@ AKIN_INLINE V LoadInt8(const int8_t* p) {
   return {_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes))};
 }
 // Writes the transpose of kLanes x kLanes dwords; rows are row_bytes apart, those of the result
-// out_bytes.
-AKIN_INLINE void TransposeDwords(const std::byte* rows, size_t row_bytes, std::byte* out,
-                                 size_t out_bytes) {
+// out_bytes. Rows after `last_row` are read as that one.
+AKIN_INLINE void TransposeDwords(const std::byte* rows, size_t row_bytes, size_t last_row,
+                                 std::byte* out, size_t out_bytes) {
+  const auto row = [=](size_t i) { return rows + (i < last_row ? i : last_row) * row_bytes; };
   __m256i r[8], t[8];
 #pragma GCC unroll 8
   for (size_t i = 0; i < 8; ++i)
-    r[i] = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(rows + i * row_bytes));
+    r[i] = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(row(i)));
 #pragma GCC unroll 4
   for (size_t i = 0; i < 8; i += 2) {
     t[i] = _mm256_unpacklo_epi32(r[i], r[i + 1]);

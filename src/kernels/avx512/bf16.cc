@@ -21,7 +21,7 @@ AKIN_TARGET_BEGIN("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512bf16,avx2
 
 // clang-format off: the tier's Vec comes before the algorithms over it.
 #include "kernels/avx512/vec.h"
-#include "kernels/avx512/store_bf16.h"
+#include "kernels/avx512/bf16.h"
 
 #include "kernels/avx512/int8_tile-inl.h"
 #include "kernels/generic/attention-inl.h"
@@ -49,14 +49,8 @@ struct Bf16Product {
   static AKIN_INLINE V MulAddTo(V sum, Vec x, Vec w) { return {_mm512_dpbf16_ps(sum.v, x, w)}; }
   static Panel Encode(float w) { return Bf16::From(w); }
   static AKIN_INLINE V SoftmaxExp2(V x) { return Exp2Rough(x); }
-  // Two rows of 32 values -> pairs.
   static AKIN_INLINE void CopyStep(const Row* rows, size_t stride, Panel* out) {
-    const __m512i a = _mm512_loadu_si512(rows), b = _mm512_loadu_si512(rows + stride);
-    const __m512i low = _mm512_unpacklo_epi16(a, b), high = _mm512_unpackhi_epi16(a, b);
-    const __m512i first = _mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11);
-    const __m512i second = _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15);
-    _mm512_storeu_si512(out, _mm512_permutex2var_epi64(low, first, high));
-    _mm512_storeu_si512(out + 32, _mm512_permutex2var_epi64(low, second, high));
+    InterleaveRows(rows, stride, out);
   }
 };
 

@@ -56,12 +56,13 @@ AKIN_INLINE V LoadInt8(const int8_t* p) {
   return {_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes))};
 }
 // Writes the transpose of kLanes x kLanes dwords; rows are row_bytes apart, those of the result
-// out_bytes.
-AKIN_INLINE void TransposeDwords(const std::byte* rows, size_t row_bytes, std::byte* out,
-                                 size_t out_bytes) {
+// out_bytes. Rows after `last_row` are read as that one.
+AKIN_INLINE void TransposeDwords(const std::byte* rows, size_t row_bytes, size_t last_row,
+                                 std::byte* out, size_t out_bytes) {
+  const auto row = [=](size_t i) { return rows + (i < last_row ? i : last_row) * row_bytes; };
   __m512i r[16], t[16];
 #pragma GCC unroll 16
-  for (size_t i = 0; i < 16; ++i) r[i] = _mm512_loadu_si512(rows + i * row_bytes);
+  for (size_t i = 0; i < 16; ++i) r[i] = _mm512_loadu_si512(row(i));
 #pragma GCC unroll 8
   for (size_t i = 0; i < 16; i += 2) {
     t[i] = _mm512_unpacklo_epi32(r[i], r[i + 1]);

@@ -38,7 +38,8 @@ size_t AttentionScratchFloats(size_t length, size_t head_dim) {
 }
 
 // key [length, head_dim] -> panels of kPanelWidth keys, each [steps of head_dim][kPanelWidth]
-// [kDepth], zero past the last key and the last element. A step of one key is a dword.
+// [kDepth], zero past the last element. After the last key come copies of it, to whole panels, so
+// that their scores are no larger than those of all keys. A step of one key is a dword.
 template <typename Product>
 void TransposeKeys(MatrixView<const typename Product::Row> key, typename Product::Panel* panels) {
   constexpr size_t kDepth = Product::kDepth, kLanes = V::kLanes;
@@ -46,44 +47,35 @@ void TransposeKeys(MatrixView<const typename Product::Row> key, typename Product
   static_assert(kDepth * sizeof(Panel) == 4);
   const size_t length = key.rows(), head_dim = key.cols(), steps = Steps<Product>(head_dim);
   const size_t whole_steps = head_dim / kDepth / kLanes * kLanes;
-  for (size_t first = 0; first < length; first += kLanes) {
+  for (size_t first = 0; first < RoundUp(length, kPanelWidth); first += kLanes) {
     Panel* panel =
         panels + first / kPanelWidth * kPanelWidth * steps * kDepth + first % kPanelWidth * kDepth;
-    size_t step = 0;
-    if (first + kLanes <= length) {
-      for (; step < whole_steps; step += kLanes) {
-        TransposeDwords(
-            reinterpret_cast<const std::byte*>(key.data() + first * key.stride() + step * kDepth),
-            key.stride() * sizeof(Panel),
-            reinterpret_cast<std::byte*>(panel + step * kPanelWidth * kDepth),
-            kPanelWidth * kDepth * sizeof(Panel));
-      }
+    const size_t row = first < length ? first : length - 1, last_row = length - 1 - row;
+    for (size_t step = 0; step < whole_steps; step += kLanes) {
+      TransposeDwords(
+          reinterpret_cast<const std::byte*>(key.data() + row * key.stride() + step * kDepth),
+          key.stride() * sizeof(Panel), last_row,
+          reinterpret_cast<std::byte*>(panel + step * kPanelWidth * kDepth),
+          kPanelWidth * kDepth * sizeof(Panel));
     }
     for (size_t j = 0; j < kLanes; ++j) {
-      const Panel* row = first + j < length ? key.data() + (first + j) * key.stride() : nullptr;
-      for (size_t d = step * kDepth; d < steps * kDepth; ++d) {
+      const Panel* from = key.data() + (row + (j < last_row ? j : last_row)) * key.stride();
+      for (size_t d = whole_steps * kDepth; d < steps * kDepth; ++d) {
         panel[(d / kDepth * kPanelWidth + j) * kDepth + d % kDepth] =
-            row != nullptr && d < head_dim ? row[d] : Panel{};
+            d < head_dim ? from[d] : Panel{};
       }
-    }
-  }
-  // The rest of the last panel.
-  for (size_t j = RoundUp(length, kLanes); j < RoundUp(length, kPanelWidth); ++j) {
-    Panel* panel =
-        panels + j / kPanelWidth * kPanelWidth * steps * kDepth + j % kPanelWidth * kDepth;
-    for (size_t step = 0; step < steps; ++step) {
-      for (size_t d = 0; d < kDepth; ++d) panel[step * kPanelWidth * kDepth + d] = Panel{};
     }
   }
 }
 
-// value [length, head_dim] -> panels of kPanelWidth columns, each [steps of length][kPanelWidth]
-// [kDepth], zero past the last column and the last value.
+// value [length, head_dim] -> panels of kPanelWidth columns, each [steps][kPanelWidth][kDepth],
+// zero past the last column and the last value; `steps` are Steps(length) or more.
 template <typename Product>
-void CopyValues(MatrixView<const typename Product::Row> value, typename Product::Panel* panels) {
+void CopyValues(MatrixView<const typename Product::Row> value, size_t steps,
+                typename Product::Panel* panels) {
   constexpr size_t kDepth = Product::kDepth;
   using Panel = typename Product::Panel;
-  const size_t length = value.rows(), head_dim = value.cols(), steps = Steps<Product>(length);
+  const size_t length = value.rows(), head_dim = value.cols();
   for (size_t first = 0; first < head_dim; first += kPanelWidth) {
     Panel* panel = panels + first * steps * kDepth;
     const size_t width = head_dim - first < kPanelWidth ? head_dim - first : kPanelWidth;
@@ -103,19 +95,21 @@ void CopyValues(MatrixView<const typename Product::Row> value, typename Product:
   }
 }
 
-// scores[0, length) becomes weights exp(scale * (score - max)) in the row format of the product, a
-// zero after them where a step of k would read on; returns the sum. `log2_scale` is scale *
-// log2(e).
+// The largest of scores[0, length). What follows them to a whole vector is no larger.
+AKIN_INLINE float LargestScore(const float* scores, size_t length) {
+  V max = V::Set(-std::numeric_limits<float>::infinity());
+  for (size_t j = 0; j < length; j += V::kLanes) max = Max(max, V::Load(scores + j));
+  return ReduceMax(max);
+}
+
+// scores[0, length), of which row_max is the largest, becomes weights exp(scale * (score - max)) in
+// the row format of the product, a zero after them where a step of k would read on; returns the
+// sum. `log2_scale` is scale * log2(e).
 template <typename Product>
-AKIN_INLINE float SoftmaxRow(float* scores, size_t length, float log2_scale) {
+AKIN_INLINE float SoftmaxRow(float* scores, size_t length, float row_max, float log2_scale) {
   using Row = typename Product::Row;
   Row* weights = reinterpret_cast<Row*>(scores);
   const size_t whole = length / V::kLanes * V::kLanes, tail = length - whole;
-  V max = V::Set(-std::numeric_limits<float>::infinity());
-  for (size_t j = 0; j < whole; j += V::kLanes) max = Max(max, V::Load(scores + j));
-  float row_max = ReduceMax(max);
-  for (size_t j = whole; j < length; ++j) row_max = row_max < scores[j] ? scores[j] : row_max;
-
   const V scale = V::Set(log2_scale), shift = V::Set(-row_max * log2_scale);
   V sum = V::Set(0.0f);
   for (size_t j = 0; j < whole; j += V::kLanes) {
@@ -143,6 +137,10 @@ struct AttendBlock {
     const size_t length = args.key.rows(), head_dim = args.key.cols();
     const size_t stride = RoundUp(length, kPanelWidth);
     const size_t key_steps = Steps<Product>(head_dim), value_steps = Steps<Product>(length);
+    // The largest scores so far, by lane; found while they are in registers.
+    alignas(64) float largest[kRows * V::kLanes];
+    for (size_t r = 0; r < kRows; ++r)
+      Store(V::Set(-std::numeric_limits<float>::infinity()), largest + r * V::kLanes);
     for (size_t j = 0; j < length; j += kPanelWidth) {
       V sum[kRows][kPanelVecs] = {};
       Accumulate<Product, kRows>(args.query.data() + first_query * args.query.stride(),
@@ -150,15 +148,20 @@ struct AttendBlock {
                                  key_steps, sum);
 #pragma GCC unroll 16
       for (size_t r = 0; r < kRows; ++r) {
+        V max = V::Load(largest + r * V::kLanes);
 #pragma GCC unroll 4
-        for (size_t v = 0; v < kPanelVecs; ++v)
+        for (size_t v = 0; v < kPanelVecs; ++v) {
           Store(sum[r][v], scores + r * stride + j + v * V::kLanes);
+          max = Max(max, sum[r][v]);
+        }
+        Store(max, largest + r * V::kLanes);
       }
     }
     float inverse[kRows];
     for (size_t r = 0; r < kRows; ++r) {
-      inverse[r] =
-          1.0f / SoftmaxRow<Product>(scores + r * stride, length, args.scale * 1.44269504f);
+      inverse[r] = 1.0f / SoftmaxRow<Product>(scores + r * stride, length,
+                                              ReduceMax(V::Load(largest + r * V::kLanes)),
+                                              args.scale * 1.44269504f);
     }
     const Row* weights = reinterpret_cast<const Row*>(scores);
     const size_t weight_stride = stride * sizeof(float) / sizeof(Row);
@@ -198,7 +201,7 @@ void AttendTo(const AttentionArgs<typename Product::Row>& args, MatrixView<T> co
   Panel* values = reinterpret_cast<Panel*>(args.scratch.data() + sizes.key_floats);
   float* scores = args.scratch.data() + sizes.key_floats + sizes.value_floats;
   TransposeKeys<Product>(args.key, keys);
-  CopyValues<Product>(args.value, values);
+  CopyValues<Product>(args.value, Steps<Product>(length), values);
   const RowTiles row_tiles(length);
   size_t query = 0;
   for (size_t t = 0; t < row_tiles.tiles; ++t) {

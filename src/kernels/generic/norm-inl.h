@@ -4,38 +4,62 @@
 
 #include "kernels/generic/partial-inl.h"
 
-// out = (in - mean) * scale * weight + bias, added to what is there if asked.
-AKIN_INLINE void ScaleRow(const float* in, float* out, V mean, V scale, const NormArgs& args) {
-  const size_t size = args.input.cols();
-  for (size_t j = 0; j < size; j += V::kLanes) {
-    const size_t count = size - j < V::kLanes ? size - j : V::kLanes;
+// out = (in - mean) * scale * weight + bias, added to what is there if asked. What a norm does not
+// have is left out of the loop.
+template <bool kHasBias, bool kAdds>
+AKIN_INLINE void ScaleRowAs(const float* in, float* out, V mean, V scale, const NormArgs& args) {
+  const auto scale_first = [&](size_t j, size_t count) __attribute__((always_inline)) {
     const V x = (LoadFirst(in + j, count) - mean) * scale;
     const V weight = LoadFirst(args.weight + j, count);
-    V y = args.bias != nullptr ? MulAdd(x, weight, LoadFirst(args.bias + j, count)) : x * weight;
-    if (args.add) y = LoadFirst(out + j, count) + y;
+    V y = x * weight;
+    if constexpr (kHasBias) y = MulAdd(x, weight, LoadFirst(args.bias + j, count));
+    if constexpr (kAdds) y = LoadFirst(out + j, count) + y;
     StoreFirst(y, out + j, count);
+  };
+  const size_t size = args.input.cols(), tail = size % V::kLanes;
+  for (size_t j = 0; j + V::kLanes <= size; j += V::kLanes) scale_first(j, V::kLanes);
+  if (tail != 0) scale_first(size - tail, tail);
+}
+
+AKIN_INLINE void ScaleRow(const float* in, float* out, V mean, V scale, const NormArgs& args) {
+  const bool has_bias = args.bias != nullptr;
+  if (has_bias && args.add) return ScaleRowAs<true, true>(in, out, mean, scale, args);
+  if (has_bias) return ScaleRowAs<true, false>(in, out, mean, scale, args);
+  if (args.add) return ScaleRowAs<false, true>(in, out, mean, scale, args);
+  ScaleRowAs<false, false>(in, out, mean, scale, args);
+}
+
+// The sum by lane of what term(sum, j, count) adds over the vectors of a row, `count` elements from
+// j on; four sums at a time, so that no addition waits for the one before it.
+template <typename Term>
+AKIN_INLINE V SumOverRow(size_t size, Term term) {
+  constexpr size_t kSums = 4;
+  V sums[kSums] = {V::Set(0.0f), V::Set(0.0f), V::Set(0.0f), V::Set(0.0f)};
+  size_t j = 0;
+  for (; j + kSums * V::kLanes <= size; j += kSums * V::kLanes) {
+#pragma GCC unroll 4
+    for (size_t i = 0; i < kSums; ++i) sums[i] = term(sums[i], j + i * V::kLanes, V::kLanes);
   }
+  for (; j < size; j += V::kLanes)
+    sums[0] = term(sums[0], j, size - j < V::kLanes ? size - j : V::kLanes);
+  return (sums[0] + sums[1]) + (sums[2] + sums[3]);
 }
 
 AKIN_INLINE V SumOfSquares(const float* row, size_t size, V mean) {
-  V squares = V::Set(0.0f);
-  for (size_t j = 0; j + V::kLanes <= size; j += V::kLanes) {
-    const V d = V::Load(row + j) - mean;
-    squares = MulAdd(d, d, squares);
-  }
-  if (const size_t tail = size % V::kLanes; tail != 0) {
-    const V d = ZeroFrom(tail, V::LoadPartial(row + size - tail, tail) - mean);
-    squares = MulAdd(d, d, squares);
-  }
-  return squares;
+  return SumOverRow(size, [=](V sum, size_t j, size_t count) __attribute__((always_inline)) {
+    V d = LoadFirst(row + j, count) - mean;
+    if (count < V::kLanes) d = ZeroFrom(count, d);
+    return MulAdd(d, d, sum);
+  });
 }
 
 void LayerNormRow(const float* in, float* out, const NormArgs& args) {
-  const size_t size = args.input.cols(), tail = size % V::kLanes;
+  const size_t size = args.input.cols();
   const float inverse_size = 1.0f / static_cast<float>(size);
-  V sum = V::Set(0.0f);
-  for (size_t j = 0; j + V::kLanes <= size; j += V::kLanes) sum = sum + V::Load(in + j);
-  if (tail != 0) sum = sum + V::LoadPartial(in + size - tail, tail);
+  const V sum =
+      SumOverRow(size, [=](V sums, size_t j, size_t count) __attribute__((always_inline)) {
+        return sums + LoadFirst(in + j, count);
+      });
   const V mean = V::Set(ReduceSum(sum) * inverse_size);
   const float variance = ReduceSum(SumOfSquares(in, size, mean)) * inverse_size;
   ScaleRow(in, out, mean, V::Set(1.0f / std::sqrt(variance + args.eps)), args);

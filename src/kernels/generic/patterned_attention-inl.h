@@ -262,7 +262,7 @@ void AttendWithPattern(const AttentionArgs<typename Product::Row>& args,
   float* key_terms = take(sizes.key_term_floats);
   float* query_terms = take(kMaxRows * sizes.position_stride);
   TransposeKeys<Product>(args.key, keys);
-  CopyValues<Product>(args.value, values);
+  CopyValues<Product>(args.value, Steps<Product>(args.value.rows()), values);
 
   const bool key_positions = pattern.position_key.rows() > 0;
   const bool query_positions = pattern.position_query.rows() > 0;

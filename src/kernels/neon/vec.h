@@ -79,12 +79,13 @@ AKIN_INLINE V LoadInt8(const int8_t* p) {
   return {vcvtq_f32_s32(vmovl_s16(vget_low_s16(wide)))};
 }
 // Writes the transpose of kLanes x kLanes dwords; rows are row_bytes apart, those of the result
-// out_bytes.
-AKIN_INLINE void TransposeDwords(const std::byte* rows, size_t row_bytes, std::byte* out,
-                                 size_t out_bytes) {
+// out_bytes. Rows after `last_row` are read as that one.
+AKIN_INLINE void TransposeDwords(const std::byte* rows, size_t row_bytes, size_t last_row,
+                                 std::byte* out, size_t out_bytes) {
+  const auto row = [=](size_t i) { return rows + (i < last_row ? i : last_row) * row_bytes; };
   uint32x4_t r[4];
 #pragma GCC unroll 4
-  for (size_t i = 0; i < 4; ++i) std::memcpy(&r[i], rows + i * row_bytes, sizeof r[i]);
+  for (size_t i = 0; i < 4; ++i) std::memcpy(&r[i], row(i), sizeof r[i]);
   // Columns 2c and 2c + 1 of two rows, by turns; then of four.
   const auto pairs = [](uint32x4_t a, uint32x4_t b) {
     return vreinterpretq_u64_u32(vtrn1q_u32(a, b));

@@ -66,8 +66,10 @@ struct Architecture {
   SizeKeys keys = {};
   SizeKeys other_keys = {};  // Accepted where the first are absent.
   std::string_view activation_key = "hidden_act";
+  std::string_view other_activation_key = {};
   std::string_view activation = "gelu";  // Where the key is absent.
   Number norm_eps = {"layer_norm_eps", 1e-12};
+  std::string_view other_norm_eps_key = {};
   std::span<const Only> only = {};
 
   NormKind norm = NormKind::kLayerNorm;

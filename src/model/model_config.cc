@@ -91,8 +91,14 @@ class ConfigReader {
     return Size(key, min, max);
   }
   Result<int> SizeAt(std::string_view SizeKeys::* key, int64_t max) {
-    const std::string_view first = row_.keys.*key, other = row_.other_keys.*key;
-    return Size(root_.Find(first) || !root_.Find(other) ? first : other, 1, max);
+    return Size(KeyOf(key), 1, max);
+  }
+  // The spelling that the file has, or the first one.
+  std::string_view KeyOf(std::string_view SizeKeys::* key) const {
+    return Either(row_.keys.*key, row_.other_keys.*key);
+  }
+  std::string_view Either(std::string_view first, std::string_view other) const {
+    return root_.Find(first) || other.empty() || !root_.Find(other) ? first : other;
   }
   Result<bool> Is(const Flag& flag) {
     const auto value = Find(root_, flag.key);
@@ -154,11 +160,6 @@ class ConfigReader {
     return {};
   }
 
-  std::string_view KeyOf(std::string_view SizeKeys::* key) const {
-    const std::string_view first = row_.keys.*key, other = row_.other_keys.*key;
-    return root_.Find(first) || !root_.Find(other) ? first : other;
-  }
-
   Status ReadEmbeddings() {
     config_.embedding_norm = row_.embedding_norm;
     config_.embedding_size = config_.hidden_size;
@@ -202,10 +203,7 @@ class ConfigReader {
 
   Result<double> ReadEps() {
     Number eps = row_.norm_eps;
-    // GPT-2's spelling, where it is accepted at all.
-    if (!row_.other_keys.hidden_size.empty() && !root_.Find(eps.key) &&
-        root_.Find("layer_norm_epsilon"))
-      eps.key = "layer_norm_epsilon";
+    eps.key = Either(eps.key, row_.other_norm_eps_key);
     if (const auto value = root_.Find(eps.key); value && value->is_null())
       return value->AsDouble();  // An error: what it should be is not known.
     return Value(eps, 0.0, 1.0);
@@ -470,10 +468,7 @@ class ConfigReader {
   }
 
   Status ReadActivation() {
-    std::string_view key = row_.activation_key;
-    if (!root_.Find(key) && !row_.other_keys.hidden_size.empty()) key = "activation_function";
-    if (row_.position_embedding_type == "alibi" && root_.Find("feed_forward_type"))
-      key = "feed_forward_type";
+    const std::string_view key = Either(row_.activation_key, row_.other_activation_key);
     auto value = root_.Find(key);
     if (!value) {
       AKIN_TRY_ASSIGN(config_.hidden_act, FindActivation(root_, row_.activation));

@@ -30,7 +30,7 @@ struct Numbers {
   std::vector<float> weight, bias;
 };
 
-std::vector<float> Run(const LinearSource& source, std::vector<float> input) {
+std::vector<float> Multiply(const LinearSource& source, std::vector<float> input) {
   const kernels::Kernels kernels = kernels::ScalarKernels(Precision::kF32);
   const AlignedBuffer memory(source.PackedBytes(kernels));
   const kernels::PackedLinear packed = source.Pack(kernels, memory.As<std::byte>().data());
@@ -47,7 +47,7 @@ std::vector<float> Run(const LinearSource& source, std::vector<float> input) {
 TEST(LinearSource, PartsStandSideBySide) {
   const Numbers a(20, 0.0f), b(5, 1000.0f);
   const model::Linear first = a.Linear(), second = b.Linear();
-  const std::vector<float> y = Run(LinearSource::SideBySide({&first, &second}), {1, 0, 0});
+  const std::vector<float> y = Multiply(LinearSource::SideBySide({&first, &second}), {1, 0, 0});
   ASSERT_EQ(y.size(), 25u);
   for (size_t j = 0; j < 25; ++j) {
     const float row = j < 20 ? static_cast<float>(j) : 1000.0f + static_cast<float>(j - 20);
@@ -58,14 +58,14 @@ TEST(LinearSource, PartsStandSideBySide) {
 TEST(LinearSource, RowsOfAPackedTensorComeInTheirOrder) {
   const Numbers packed(6, 0.0f);
   const model::Linear odd = packed.Linear({5, 3, 1}), even = packed.Linear({0, 4});
-  EXPECT_EQ(Run(LinearSource::SideBySide({&odd, &even}), {1, 0, 0}),
+  EXPECT_EQ(Multiply(LinearSource::SideBySide({&odd, &even}), {1, 0, 0}),
             (std::vector<float>{505, 303, 101, 0, 404}));
 }
 
 TEST(LinearSource, GateAndValuesMeet) {
   const Numbers gates(11, 1.0f), numbers(11, 50.0f);
   const model::Linear gate = gates.Linear(), values = numbers.Linear();
-  const std::vector<float> y = Run(LinearSource::Gated(gate, values), {1, 0, 0});
+  const std::vector<float> y = Multiply(LinearSource::Gated(gate, values), {1, 0, 0});
   ASSERT_EQ(y.size(), 11u);
   for (size_t j = 0; j < 11; ++j) {
     const float row = static_cast<float>(j);

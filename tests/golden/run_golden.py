@@ -112,6 +112,7 @@ def main():
     parser.add_argument("--isa", default="")
     parser.add_argument("--precision", default="f32")
     parser.add_argument("--kinds", default="", help="of models: only those, separated by commas")
+    parser.add_argument("--skip", default="", help="of models: not those, separated by commas; said aloud")
     parser.add_argument("--texts", type=int, help="only the first texts of each case: for emulated tiers")
     parser.add_argument("what", choices=["models", "real"])
     parser.add_argument("paths", type=pathlib.Path, nargs="+")
@@ -128,6 +129,10 @@ def main():
             models = sorted(golden.parent for path in args.paths for golden in path.glob("*/golden.json"))
             if args.kinds:
                 models = [m for m in models if kind_of(m) in args.kinds.split(",")]
+            skipped = [m.name for m in models if m.name in args.skip.split(",")]
+            models = [m for m in models if m.name not in skipped]
+            for name in skipped:
+                print(f"     {name} left out")
             pairs = [(m, without_unsupported_cases(m, work)) for m in models]
         if not pairs:
             sys.exit(f"{args.paths}: no model folder with a golden.json")

@@ -22,12 +22,14 @@ import statistics
 import subprocess
 import sys
 
+import own_figures
 import peer_settings
 from peer_families import HERE, Environment, chosen, say
 
 ROOT = HERE.parent.parent
 WORK = ROOT / "build" / "peers"
 BEGIN, END = "<!-- generated: peers -->", "<!-- end -->"
+PROFILE, END_OF_PROFILE = "<!-- generated: profile -->", "<!-- end of profile -->"
 REFERENCE = "ort-fp32"
 # An f32 engine differs from another by rounding; below this it computes in something else.
 F32_COSINE = 0.99999
@@ -209,9 +211,9 @@ def pages(raw, args, workloads):
             ROOT / "docs" / "performance.md": "\n".join([BEGIN, *summary, *full, END])}
 
 
-def write_into(document, text):
+def write_into(document, text, begin_mark=BEGIN, end_mark=END):
     old = document.read_text(encoding="utf-8")
-    begin, end = old.index(BEGIN), old.index(END) + len(END)
+    begin, end = old.index(begin_mark), old.index(end_mark) + len(end_mark)
     document.write_text(old[:begin] + text + old[end:], encoding="utf-8")
 
 
@@ -293,9 +295,17 @@ def main():
     check_vectors(raw)
     documents = pages(raw, args, workloads)
     print(list(documents.values())[-1])
-    for document, text in {} if args.dry_run else documents.items():
+    say("measuring Akin's start and where its time goes")
+    profile = own_figures.lines(args.akin, args.model, WORK / "workloads" / f"{FILES['W5']}.jsonl")
+    profile += ["", f"{cpu_name()}, {datetime.date.today()}, revision {revision()}.", ""]
+    print("\n".join(profile))
+    if args.dry_run:
+        return
+    for document, text in documents.items():
         write_into(document, text)
         say(f"written into {document.relative_to(ROOT)}")
+    write_into(ROOT / "docs" / "performance.md", "\n".join([PROFILE, "", *profile, END_OF_PROFILE]), PROFILE,
+               END_OF_PROFILE)
 
 
 if __name__ == "__main__":

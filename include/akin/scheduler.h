@@ -79,7 +79,7 @@ class Scheduler {
 
   // Error: InvalidInput (an option), Internal (no threads).
   static Result<std::unique_ptr<Scheduler>> Start(const SchedulerOptions& options);
-  // Requests that wait get ServiceUnavailable; batches under way are finished first.
+  // Stops.
   ~Scheduler();
   Scheduler(const Scheduler&) = delete;
   Scheduler& operator=(const Scheduler&) = delete;
@@ -91,6 +91,10 @@ class Scheduler {
   // `done` is called with Cancelled, here, unless it was already. What has not begun never will; a
   // batch under way goes on for the others in it.
   void Cancel(Ticket ticket);
+
+  // Finishes the batches under way; requests that wait, and later ones, get ServiceUnavailable.
+  // Once.
+  void Stop();
 
   SchedulerLoad Load() const;
   SchedulerCounts Counts() const;

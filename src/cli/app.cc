@@ -3,6 +3,9 @@
 #include <algorithm>
 
 #include "cli/exit_status.h"
+#ifdef AKIN_HAS_SERVER
+#include "cli/serve_command.h"
+#endif
 #include "cli/strings.h"
 #include "cli/suggestion.h"
 #include "cli/terminal.h"
@@ -138,6 +141,9 @@ Application MakeApplication() {
   AddEmbedCommand(app, application.verbs);
   AddSimilarityCommand(app, application.verbs);
   AddTokenizeCommand(app, application.verbs);
+#ifdef AKIN_HAS_SERVER
+  AddServeCommand(app, application.verbs);
+#endif
   AddInfoCommand(app, application.verbs);
   AddPullCommand(app, application.verbs);
   AddModelsCommand(app, application.verbs);

@@ -30,7 +30,7 @@ std::string StageBars(const Breakdown& breakdown, const MachinePeak& peak, size_
   const std::vector<BreakdownRow> rows = StageRows(breakdown, peak);
   double most = 0;
   for (const BreakdownRow& row : rows) most = std::max(most, row.share);
-  const double scale = most > 0 ? 330 / most : 0;
+  const double scale = most > 0 ? 280 / most : 0;
   std::string out = StrCat("<svg viewBox=\"0 0 860 ", 22 * rows.size() + 8,
                            "\" role=\"img\" aria-label=\"share of the time by stage\">");
   for (size_t i = 0; i < rows.size(); ++i) {
@@ -76,6 +76,13 @@ std::string Grid(const RooflineAxes& axes) {
          Label(8, 12, "start", "GFLOP/s");
 }
 
+// Just above the beginning of a line, in its direction.
+std::string LabelAlong(double x1, double y1, double x2, double y2, std::string_view text) {
+  const double degrees = std::atan2(y2 - y1, x2 - x1) * 180 / 3.14159265358979;
+  return StrCat("<text transform=\"translate(", Fixed(x1, 1), ' ', Fixed(y1, 1), ") rotate(",
+                Fixed(degrees, 1), ")\" dx=\"8\" dy=\"-4\">", Escaped(text), "</text>");
+}
+
 // Slanted: what each level of the memory feeds. Level: what each arithmetic can do.
 std::string Roofs(const RooflineAxes& axes, const MachinePeak& peak) {
   constexpr std::string_view kStyle = "stroke=\"var(--soft)\" stroke-width=\"1.2\"";
@@ -96,7 +103,7 @@ std::string Roofs(const RooflineAxes& axes, const MachinePeak& peak) {
     const double x1 = axes.x.At(begin), y1 = axes.y.At(rate * begin), x2 = axes.x.At(end),
                  y2 = axes.y.At(rate * end);
     out += Line(x1, y1, x2, y2, kDashed);
-    out += Label(x1 + 4, y1 - 10, "start", StrCat(r.level, ' ', Short(rate), " GB/s"));
+    out += LabelAlong(x1, y1, x2, y2, StrCat(r.level, ' ', Short(rate), " GB/s"));
   }
   return out;
 }

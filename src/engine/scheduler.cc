@@ -42,6 +42,8 @@ Error Expired() {
   return Error(ErrorCode::kDeadlineExceeded, "the deadline passed before the request was computed");
 }
 
+Error Stopped() { return Error(ErrorCode::kServiceUnavailable, "the server is stopping"); }
+
 // A request on its way. Written by one worker at a time, but for `values`: each batch writes rows
 // of its own.
 struct Job {
@@ -129,21 +131,29 @@ class Scheduler::Impl {
     for (int i = 0; i < num_threads_; ++i) threads_.emplace_back([this] { WorkUntilStopped(); });
   }
 
-  ~Impl() {
+  ~Impl() { Stop(); }
+
+  void Stop() {
     {
       const std::lock_guard lock(mutex_);
       stopping_ = true;
       wake_.notify_all();
     }
     for (std::thread& thread : threads_) thread.join();
-    for (auto& [ticket, job] : jobs_) {
-      job->Fail(Error(ErrorCode::kServiceUnavailable, "the scheduler has been stopped"));
+    threads_.clear();
+    std::unordered_map<Ticket, JobPtr> waiting;
+    {
+      const std::lock_guard lock(mutex_);
+      waiting.swap(jobs_);
+      for (const auto& [ticket, job] : waiting) queue_.Remove(ticket);
     }
+    for (const auto& [ticket, job] : waiting) job->Fail(Stopped());
   }
 
   Result<Ticket> Submit(JobPtr job, batching::QueuedRequest request) {
     job->submitted = Clock::now();
     const std::lock_guard lock(mutex_);
+    if (stopping_) return Stopped();
     request.id = next_ticket_++;
     const Ticket ticket = request.id;
     const auto waiting = job->work
@@ -461,6 +471,7 @@ Result<Scheduler::Ticket> Scheduler::Submit(WorkRequest request, std::function<v
   });
 }
 
+void Scheduler::Stop() { impl_->Stop(); }
 void Scheduler::Cancel(Ticket ticket) { impl_->Cancel(ticket); }
 SchedulerLoad Scheduler::Load() const { return impl_->Load(); }
 SchedulerCounts Scheduler::Counts() const { return impl_->Counts(); }

@@ -2,6 +2,7 @@
 """bench/peers: the choice of peers, their settings, and the tables, on figures made up here."""
 import json
 import pathlib
+import subprocess
 import sys
 import tempfile
 import types
@@ -11,6 +12,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "bench/peers"))
 import check_ratio  # noqa: E402
 import compare  # noqa: E402
+import own_figures  # noqa: E402
 import peer_families  # noqa: E402
 import peer_settings  # noqa: E402
 
@@ -163,6 +165,44 @@ class Settings(unittest.TestCase):
                 peer_settings.tuned(wanted, "a CPU", folder, measure)
             peer_settings.tuned(wanted, "a CPU", folder, measure)
         self.assertEqual(asked, [{"ort-fp32", "ort-int8"}, {"ct2-int8"}, {"ct2-int8"}])
+
+
+class OwnFigures(unittest.TestCase):
+    STAGE = {"name": "attention", "share": 0.25, "us_per_call": 1234.5, "share_of_peak": 0.5, "arithmetic": "bf16"}
+    BREAKDOWN = {"workload": "single sentences", "calls": 10, "wall_ms": 50,
+                 "stages": [{**STAGE, "name": "tokenizing", "share": 0.01, "us_per_call": 3, "share_of_peak": 0}, STAGE]}
+    REPORT = {"settings": [
+        {"precision": "f32", "breakdowns": [{**BREAKDOWN, "stages": BREAKDOWN["stages"][:1]}],
+         "machine_peak": {"threads": 2, "operations_per_second": {"f32": 2e11}, "read_bytes_per_second": {"L2": 1e11}}},
+        {"precision": "bf16", "breakdowns": [BREAKDOWN]}]}
+
+    def test_a_stage_without_operations_has_no_share_of_a_peak(self):
+        self.assertEqual(own_figures.cell(self.STAGE), "25.0 %, 1,234.5 us, **50 %** of bf16")
+        self.assertEqual(own_figures.cell(self.BREAKDOWN["stages"][0]), "1.0 %, 3.0 us")
+
+    def test_stages_that_only_one_precision_has_are_rows_too(self):
+        lines = own_figures.stage_lines(self.REPORT, "single sentences")
+        self.assertEqual(lines[0], "| single sentences | f32 | bf16 |")
+        self.assertEqual(lines[3], "| attention | - | 25.0 %, 1,234.5 us, **50 %** of bf16 |")
+        self.assertEqual(lines[-1], "| all of it | 5.00 ms a call | 5.00 ms a call |")
+
+    def test_the_machines_peaks_are_named(self):
+        self.assertEqual(own_figures.peak_text(self.REPORT), "Measured peaks of 2 threads: f32 200 GFLOP/s "
+                         "(multiply-adds on registers); reads L2 100 GB/s.")
+
+    def test_a_program_that_fails_to_start_is_an_error(self):
+        with self.assertRaises(subprocess.CalledProcessError):
+            own_figures.start(["false"], {})
+        milliseconds, mib = own_figures.start(["true"], {})
+        self.assertGreater(milliseconds, 0)
+        self.assertGreater(mib, 0)
+
+    def test_the_documents_have_the_places_for_what_is_written(self):
+        for document, marks in ((compare.ROOT / "README.md", [compare.BEGIN, compare.END]),
+                                (compare.ROOT / "docs" / "performance.md",
+                                 [compare.BEGIN, compare.END, compare.PROFILE, compare.END_OF_PROFILE])):
+            text = document.read_text(encoding="utf-8")
+            self.assertEqual([text.count(mark) for mark in marks], [1] * len(marks), document)
 
 
 class Ratio(unittest.TestCase):

@@ -1,0 +1,59 @@
+// AkiDB's embedding route: /api/v1/embed. Its errors are plain text.
+#include <utility>
+
+#include "server/api/vectors.h"
+#include "server/app.h"
+#include "server/json_writer.h"
+#include "server/text.h"
+
+namespace akin::server {
+namespace {
+
+constexpr size_t kMaxTexts = 32;
+
+void EmbedAkiDb(App& app, const ExchangePtr& exchange) {
+  WithBody(app, exchange, [&](const JsonRequest& body) -> Status {
+    EmbedCall call;
+    AKIN_TRY_ASSIGN(auto texts, body.Strings("texts"));
+    if (!texts) return InvalidInput("`texts` is missing");
+    AKIN_TRY_ASSIGN(const auto model, body.String("model"));
+    call.model = model.value_or("");
+    AKIN_TRY_ASSIGN(const auto pooling, body.String("pooling"));
+    AKIN_TRY_ASSIGN(const auto normalize, body.Bool("normalize"));
+    call.options.normalize = normalize.value_or(true);
+    if (texts->empty()) {
+      app.Fail(exchange, Problem::kEmpty, "texts cannot be empty");
+      return {};
+    }
+    if (texts->size() > kMaxTexts) {
+      app.Fail(exchange, Problem::kTooManyTexts, "Maximum 32 texts per request");
+      return {};
+    }
+    call.inputs = TextsAsInputs(*std::move(texts));
+    EmbedVectors(
+        app, exchange, std::move(call), std::nullopt,
+        [](const Embeddings& embeddings, const AnswerVectors& vectors, const ServedModel& served) {
+          std::string out;
+          out.reserve(256 + vectors.size() * vectors.dimension() * 13);
+          JsonObject answer(out);
+          AppendVectors(answer.Key("embeddings"), vectors);
+          answer.Add("model", served.name())
+              .Add("dimension", static_cast<int64_t>(vectors.dimension()));
+          const Usage& usage = embeddings.usage();
+          JsonObject(answer.Key("usage"))
+              .Add("total_tokens", usage.total_tokens)
+              .Add("duration_ms", static_cast<int64_t>(usage.duration_ms + 0.5));
+          answer.Close();
+          return out;
+        });
+    return {};
+  });
+}
+
+}  // namespace
+
+std::vector<Route> AkiDbRoutes() {
+  return {{"POST", "/api/v1/embed", Dialect::kAkiDb, EmbedAkiDb, false, true}};
+}
+
+}  // namespace akin::server

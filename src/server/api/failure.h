@@ -1,0 +1,58 @@
+// What can go wrong with a request, and how each dialect says it.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "akin/result.h"
+
+#include "server/http/message.h"
+
+namespace akin::server {
+
+// Whose clients a route is for: the shape of its answers and errors.
+enum class Dialect { kOpenAi, kTei, kCohere, kOllama, kAkiDb, kPlain };
+
+enum class Problem {
+  kBadJson,   // Not JSON.
+  kBadShape,  // JSON, but a field is missing or of another type.
+  kBadValue,  // A field's value is out of range.
+  kEmpty,     // No text.
+  kTooManyTexts,
+  kTooLong,    // A text is longer than the limit and may not be cut.
+  kWrongTask,  // The model cannot do this.
+  kUnknownModel,
+  kModelFailed,  // It cannot be loaded.
+  kNoKey,        // Without a valid API key.
+  kNoRoute,
+  kWrongMethod,
+  kMediaType,  // The body is no JSON.
+  kBodyTooLarge,
+  kSlowBody,
+  kBadBody,
+  kOverloaded,   // The queue is full.
+  kUnavailable,  // Loading or draining.
+  kDeadline,
+  kCancelled,
+  kInternal,
+};
+
+struct Failure {
+  Problem problem = Problem::kInternal;
+  std::string message;
+  std::string param;  // The field that is wrong, where the dialect has a place for it.
+  int retry_after_seconds = 0;
+  int64_t given_tokens = 0, limit_tokens = 0;  // kTooLong, as far as they are known.
+};
+
+// The answer in the dialect's words: status, body, Retry-After, WWW-Authenticate.
+HttpResponse FailureResponse(Dialect dialect, const Failure& failure);
+
+// The label of te_request_failure.
+std::string_view FailureKind(Problem problem);
+
+// What an error of the library is to a client.
+Failure FailureOf(const Error& error);
+
+}  // namespace akin::server

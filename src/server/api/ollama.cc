@@ -1,0 +1,167 @@
+// Ollama's dialect: /api/embed, /api/embeddings, and what its clients ask before.
+#include <utility>
+
+#include "akin/system.h"
+
+#include "server/api/vectors.h"
+#include "server/app.h"
+#include "server/json_writer.h"
+#include "server/text.h"
+
+namespace akin::server {
+namespace {
+
+int64_t Nanoseconds(double milliseconds) { return static_cast<int64_t>(milliseconds * 1e6); }
+
+void EmbedOllama(App& app, const ExchangePtr& exchange) {
+  WithBody(app, exchange, [&](const JsonRequest& body) -> Status {
+    EmbedCall call;
+    AKIN_TRY_ASSIGN(const auto model, body.String("model"));
+    call.model = model.value_or("");
+    AKIN_TRY_ASSIGN(auto texts, body.StringOrStrings("input"));
+    AKIN_TRY_ASSIGN(const auto truncate, body.Bool("truncate"));
+    call.options.truncate = truncate.value_or(true);
+    call.options.normalize = true;
+    AKIN_TRY_ASSIGN(const auto dimensions, body.Int("dimensions"));
+    if (!texts || texts->empty()) {
+      // No input is how its clients ask to load a model.
+      app.WithModel(exchange, call.model, [exchange](const ServedModelPtr& served) {
+        HttpResponse response;
+        JsonObject(response.body).Add("model", served->name()).AddRaw("embeddings", "[]");
+        exchange->Respond(std::move(response));
+      });
+      return {};
+    }
+    call.is_list = body.IsArray("input");
+    call.inputs = TextsAsInputs(*std::move(texts));
+    EmbedVectors(
+        app, exchange, std::move(call), dimensions,
+        [](const Embeddings& embeddings, const AnswerVectors& vectors, const ServedModel& served) {
+          std::string out;
+          out.reserve(256 + vectors.size() * vectors.dimension() * 13);
+          JsonObject answer(out);
+          answer.Add("model", served.name());
+          AppendVectors(answer.Key("embeddings"), vectors);
+          const Usage& usage = embeddings.usage();
+          answer.Add("total_duration", Nanoseconds(usage.duration_ms))
+              .Add("load_duration", 0)
+              .Add("prompt_eval_count", usage.total_tokens);
+          answer.Close();
+          return out;
+        });
+    return {};
+  });
+}
+
+void EmbedOldOllama(App& app, const ExchangePtr& exchange) {
+  WithBody(app, exchange, [&](const JsonRequest& body) -> Status {
+    EmbedCall call{.is_list = false};
+    AKIN_TRY_ASSIGN(const auto model, body.String("model"));
+    call.model = model.value_or("");
+    AKIN_TRY_ASSIGN(auto prompt, body.String("prompt"));
+    if (!prompt || prompt->empty()) {
+      HttpResponse response{.body = R"({"embedding":[]})"};
+      exchange->Respond(std::move(response));
+      return {};
+    }
+    call.inputs.push_back({.text = *std::move(prompt)});
+    call.options.normalize = false;
+    app.Embed(exchange, std::move(call),
+              [](const Embeddings& embeddings, const ServedModel&) -> HttpResponse {
+                HttpResponse response;
+                JsonObject answer(response.body);
+                AppendJsonFloats(answer.Key("embedding"), embeddings[0]);
+                answer.Close();
+                return response;
+              });
+    return {};
+  });
+}
+
+void AppendDetails(std::string& out, const ModelInfo* info) {
+  JsonObject details(out);
+  details.Add("format", "safetensors")
+      .Add("family", info == nullptr ? "" : info->architecture)
+      .Add("parameter_size",
+           info == nullptr ? std::string() : StrCat(info->num_parameters / 1'000'000, "M"))
+      .Add("quantization_level", info == nullptr ? "" : info->precision);
+}
+
+// Dates and digests are not in a model's files: the answers have what clients need to go on.
+void AppendEntry(std::string& out, App& app, const ModelSpec& spec) {
+  const ServedModelPtr model = app.registry().Loaded(spec.name);
+  JsonObject entry(out);
+  entry.Add("name", spec.name)
+      .Add("model", spec.name)
+      .Add("modified_at", "1970-01-01T00:00:00Z")
+      .Add("size", model == nullptr ? int64_t{0} : model->info().num_parameters * 4)
+      .Add("digest", "");
+  AppendDetails(entry.Key("details"), model == nullptr ? nullptr : &model->info());
+}
+
+void ListTags(App& app, const ExchangePtr& exchange) {
+  const auto& specs = app.registry().specs();
+  HttpResponse response;
+  JsonObject answer(response.body);
+  AppendJsonArray(answer.Key("models"), specs.size(),
+                  [&](size_t i) { AppendEntry(response.body, app, specs[i]); });
+  answer.Close();
+  exchange->Respond(std::move(response));
+}
+
+void ListLoaded(App& app, const ExchangePtr& exchange) {
+  std::vector<ModelSpec> loaded;
+  for (const ModelSpec& spec : app.registry().specs()) {
+    if (app.registry().Loaded(spec.name) != nullptr) loaded.push_back(spec);
+  }
+  HttpResponse response;
+  JsonObject answer(response.body);
+  AppendJsonArray(answer.Key("models"), loaded.size(),
+                  [&](size_t i) { AppendEntry(response.body, app, loaded[i]); });
+  answer.Close();
+  exchange->Respond(std::move(response));
+}
+
+void ShowVersion(App&, const ExchangePtr& exchange) {
+  HttpResponse response;
+  JsonObject(response.body).Add("version", Version());
+  exchange->Respond(std::move(response));
+}
+
+void Show(App& app, const ExchangePtr& exchange) {
+  WithBody(app, exchange, [&](const JsonRequest& body) -> Status {
+    AKIN_TRY_ASSIGN(auto name, body.String("model"));
+    if (!name) {
+      AKIN_TRY_ASSIGN(name, body.String("name"));
+    }
+    app.WithModel(exchange, name.value_or(""), [exchange](const ServedModelPtr& model) {
+      const ModelInfo& info = model->info();
+      HttpResponse response;
+      JsonObject answer(response.body);
+      AppendDetails(answer.Key("details"), &info);
+      JsonObject facts(answer.Key("model_info"));
+      facts.Add("general.architecture", info.architecture)
+          .Add("general.parameter_count", info.num_parameters)
+          .Add(StrCat(info.architecture, ".context_length"), info.max_tokens)
+          .Add(StrCat(info.architecture, ".embedding_length"), info.dimension);
+      facts.Close();
+      answer.AddRaw("capabilities", R"(["embedding"])");
+      answer.Close();
+      exchange->Respond(std::move(response));
+    });
+    return {};
+  });
+}
+
+}  // namespace
+
+std::vector<Route> OllamaRoutes() {
+  return {{"POST", "/api/embed", Dialect::kOllama, EmbedOllama, false, true},
+          {"POST", "/api/embeddings", Dialect::kOllama, EmbedOldOllama, false, true},
+          {"GET", "/api/tags", Dialect::kOllama, ListTags},
+          {"GET", "/api/ps", Dialect::kOllama, ListLoaded},
+          {"GET", "/api/version", Dialect::kOllama, ShowVersion},
+          {"POST", "/api/show", Dialect::kOllama, Show}};
+}
+
+}  // namespace akin::server

@@ -1,0 +1,133 @@
+// What every request goes through, whatever its dialect: key, route, limits, model, queue, answer.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "akin/scheduler.h"
+
+#include "server/api/failure.h"
+#include "server/exchange.h"
+#include "server/http/http_server.h"
+#include "server/json_reader.h"
+#include "server/log.h"
+#include "server/metrics/metrics.h"
+#include "server/model_registry.h"
+#include "server/trace.h"
+
+namespace akin::server {
+
+class App;
+
+struct Route {
+  std::string_view method;
+  std::string_view path;  // Ends with a slash: everything below it.
+  Dialect dialect = Dialect::kPlain;
+  void (*handle)(App& app, const ExchangePtr& exchange) = nullptr;
+  bool open = false;      // Needs no key.
+  bool computes = false;  // Refused while the queue is full, before its body is looked at.
+};
+
+struct AppOptions {
+  std::vector<std::string> api_keys;      // Empty: none is asked for.
+  std::vector<std::string> cors_origins;  // "*" is any.
+  size_t max_client_batch_size = 2048;
+  bool auto_truncate = true;  // TEI's `truncate` when a request does not say.
+  bool accept_token_ids = false;
+  std::chrono::milliseconds request_timeout{60'000};
+  size_t bulk_texts = 16;      // A request of more texts is bulk, unless it says otherwise.
+  SchedulerOptions scheduler;  // As the scheduler runs, for /info.
+  int64_t payload_limit = 0;
+};
+
+// What a dialect asks of a model.
+struct EmbedCall {
+  std::string model;  // As the client called it; empty: it did not.
+  std::vector<TextOrIds> inputs;
+  EmbedOptions options;
+  bool is_list = true;
+};
+
+class App : public HttpHandler {
+ public:
+  App(AppOptions options, ModelRegistry& registry, Scheduler& scheduler, Metrics& metrics,
+      Logger& logger);
+
+  // HttpHandler:
+  std::optional<HttpResponse> Screen(const HttpRequest& head) override;
+  HttpResponse Refuse(const HttpRequest& head, int status, std::string_view reason) override;
+  void Handle(ExchangePtr exchange) override;
+
+  // For dialects. `format` makes the answer of the vectors, on the thread that computed them.
+  using Format = std::function<HttpResponse(const Embeddings&, const ServedModel&)>;
+  void Embed(const ExchangePtr& exchange, EmbedCall call, Format format);
+  // The model for what needs no queue; `use` may be called on another thread.
+  void WithModel(const ExchangePtr& exchange, const std::string& name,
+                 std::function<void(const ServedModelPtr&)> use);
+  void Fail(const ExchangePtr& exchange, Failure failure) const;
+  void Fail(const ExchangePtr& exchange, Problem problem, std::string message,
+            std::string param = {}) const {
+    Fail(exchange, {problem, std::move(message), std::move(param)});
+  }
+
+  // For other transports: whether a key opens (any does, when none is asked for), and what an
+  // answer to a request that came at `begin` adds to the metrics.
+  bool IsKey(std::string_view given) const;
+  void CountAnswer(const Usage& usage, int64_t texts, bool is_list,
+                   Exchange::Clock::time_point begin);
+
+  const AppOptions& options() const { return options_; }
+  ModelRegistry& registry() { return registry_; }
+  Scheduler& scheduler() { return scheduler_; }
+  Metrics& metrics() { return metrics_; }
+  std::string RenderMetrics() const;
+
+  // Readiness: loaded and not draining.
+  bool ready() const { return ready_; }
+  void set_ready(bool ready) { ready_ = ready; }
+  bool healthy() const { return healthy_; }
+  void set_healthy(bool healthy) { healthy_ = healthy; }
+  void set_http(const HttpServer* http) { http_ = http; }
+
+ private:
+  // The routes of a path, one for each method; null: there is no such path.
+  const std::vector<Route>* FindPath(std::string_view path) const;
+  const Route* FindRoute(const HttpRequest& request) const;
+  Dialect DialectOf(const HttpRequest& request) const;
+  std::optional<HttpResponse> Preflight(const HttpRequest& request) const;
+  void AddCors(const HttpRequest& request, HttpResponse& response) const;
+  void Finish(Exchange& exchange, const Route* route, HttpResponse& response);
+  std::optional<Failure> CheckCall(const EmbedCall& call, Dialect dialect) const;
+  void Submit(const ExchangePtr& exchange, const ServedModelPtr& model, EmbedCall call,
+              Format format);
+  Result<std::vector<std::string>> TextsOf(const ServedModel& model, EmbedCall& call) const;
+  void FinishEmbed(const ExchangePtr& exchange, const ServedModel& model,
+                   const Result<Embeddings>& result, bool is_list, const Format& format);
+
+  const AppOptions options_;
+  ModelRegistry& registry_;
+  Scheduler& scheduler_;
+  Metrics& metrics_;
+  Logger& logger_;
+  std::map<std::string_view, std::vector<Route>> routes_;  // By path.
+  std::atomic<bool> ready_{false};
+  std::atomic<bool> healthy_{true};
+  const HttpServer* http_ = nullptr;
+};
+
+// The routes of each dialect: api/*.cc.
+std::vector<Route> OpenAiRoutes();
+std::vector<Route> TeiRoutes();
+std::vector<Route> CohereRoutes();
+std::vector<Route> OllamaRoutes();
+std::vector<Route> AkiDbRoutes();
+std::vector<Route> OperationRoutes();
+
+}  // namespace akin::server

@@ -1,0 +1,158 @@
+// Unary calls and streams over one asynchronous operation: a message in, a message or a status out.
+//
+// The operation calls `done` exactly once, on any thread; the reactor lives until gRPC has called
+// OnDone, which it does after Finish and after the last other reaction.
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <utility>
+
+#include "server/exchange.h"
+
+namespace akin::server {
+
+// What an operation knows of its caller.
+struct CallInfo {
+  std::string client;
+  std::chrono::steady_clock::time_point deadline;
+  std::shared_ptr<Departure> departure;  // Of the caller: cancelled, or gone.
+};
+
+template <typename Response>
+using CallDone = std::function<void(grpc::Status, Response)>;
+template <typename Request, typename Response>
+using Operation = std::function<void(const CallInfo&, const Request&, CallDone<Response>)>;
+
+template <typename Request, typename Response>
+class UnaryCall final : public grpc::ServerUnaryReactor {
+ public:
+  UnaryCall(const CallInfo& info, const Request& request, Response* response,
+            const Operation<Request, Response>& operation)
+      : departure_(info.departure) {
+    operation(info, request, [this, response](const grpc::Status& status, Response answer) {
+      *response = std::move(answer);
+      Finish(status);
+    });
+  }
+  void OnCancel() override { departure_->Leave(); }
+  void OnDone() override { delete this; }
+
+ private:
+  const std::shared_ptr<Departure> departure_;
+};
+
+// Ends a call that is refused.
+class RefusedCall final : public grpc::ServerUnaryReactor {
+ public:
+  explicit RefusedCall(const grpc::Status& status) { Finish(status); }
+  void OnDone() override { delete this; }
+};
+
+// Messages are worked on as they come, at most kMaxInFlight at a time, and answered in their order.
+// The first one that fails ends the stream with its status.
+template <typename Request, typename Response>
+class StreamCall final : public grpc::ServerBidiReactor<Request, Response> {
+ public:
+  static constexpr size_t kMaxInFlight = 1024;
+
+  StreamCall(CallInfo info, Operation<Request, Response> operation)
+      : info_(std::move(info)), operation_(std::move(operation)) {
+    this->StartRead(&request_);
+  }
+
+  void OnReadDone(bool ok) override {
+    std::shared_ptr<Slot> slot;
+    {
+      const std::lock_guard lock(mutex_);
+      if (!ok) {
+        all_read_ = true;
+        return Advance();
+      }
+      slot = std::make_shared<Slot>();
+      slots_.push_back(slot);
+    }
+    operation_(info_, request_, [this, slot](const grpc::Status& status, Response response) {
+      const std::lock_guard lock(mutex_);
+      slot->status = status;
+      slot->response = std::move(response);
+      slot->done = true;
+      Advance();
+    });
+    const std::lock_guard lock(mutex_);
+    if (finished_ || failed_) return;
+    if (slots_.size() < kMaxInFlight) {
+      this->StartRead(&request_);
+    } else {
+      paused_ = true;
+    }
+  }
+
+  void OnWriteDone(bool ok) override {
+    const std::lock_guard lock(mutex_);
+    writing_ = false;
+    slots_.pop_front();
+    if (!ok) failed_ = true;
+    if (paused_ && !failed_) {
+      paused_ = false;
+      this->StartRead(&request_);
+    }
+    Advance();
+  }
+
+  void OnCancel() override { info_.departure->Leave(); }
+  void OnDone() override { delete this; }
+
+ private:
+  struct Slot {
+    bool done = false;
+    grpc::Status status;
+    Response response;
+  };
+
+  // With the mutex held. Writes what is next, or ends the stream. It ends only when no operation is
+  // under way: each holds on to this reactor.
+  void Advance() {
+    if (finished_ || writing_) return;
+    if (failed_ || (!slots_.empty() && slots_.front()->done && !slots_.front()->status.ok())) {
+      if (!failed_) final_status_ = slots_.front()->status;
+      failed_ = true;
+      for (const auto& slot : slots_) {
+        if (!slot->done) return;
+      }
+      return End();
+    }
+    if (!slots_.empty() && slots_.front()->done) {
+      writing_ = true;
+      this->StartWrite(&slots_.front()->response);
+    } else if (slots_.empty() && all_read_) {
+      End();
+    }
+  }
+  void End() {
+    finished_ = true;
+    this->Finish(final_status_);
+  }
+
+  const CallInfo info_;
+  const Operation<Request, Response> operation_;
+  Request request_;
+  std::mutex mutex_;  // Guards what follows.
+  std::deque<std::shared_ptr<Slot>> slots_;
+  bool all_read_ = false, writing_ = false, paused_ = false, failed_ = false, finished_ = false;
+  grpc::Status final_status_;
+};
+
+// Ends a stream that is refused.
+template <typename Request, typename Response>
+class RefusedStream final : public grpc::ServerBidiReactor<Request, Response> {
+ public:
+  explicit RefusedStream(const grpc::Status& status) { this->Finish(status); }
+  void OnDone() override { delete this; }
+};
+
+}  // namespace akin::server

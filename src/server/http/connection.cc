@@ -1,0 +1,253 @@
+#include "server/http/connection.h"
+
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <boost/asio/async_result.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <utility>
+
+#include "server/text.h"
+
+namespace akin::server {
+namespace {
+
+namespace asio = boost::asio;
+
+constexpr size_t kReadBytes = size_t{2} << 10;  // While a head is awaited: 2,000 idle clients
+                                                // hold 4 MB.
+// What a client may take to notice that the connection ends.
+constexpr auto kLinger = std::chrono::milliseconds(500);
+constexpr size_t kBodyReadBytes = size_t{64} << 10;  // While a body is.
+
+HttpResponse PlainRefusal(int status, std::string_view reason) {
+  return {
+      .status = status, .content_type = "text/plain", .body = StrCat(reason, '\n'), .close = true};
+}
+
+}  // namespace
+
+Connection::Connection(std::unique_ptr<Stream> stream, std::string peer, Shared& shared)
+    : stream_(std::move(stream)), peer_(std::move(peer)), shared_(shared) {
+  Enter(Phase::kHead);  // A handshake takes no longer than a head.
+}
+
+void Connection::Enter(Phase phase) {
+  phase_ = phase;
+  phase_begin_ = Clock::now();
+  const HttpOptions& options = shared_.options;
+  switch (phase) {
+    case Phase::kIdle: deadline_ = phase_begin_ + options.idle_timeout; break;
+    case Phase::kHead: deadline_ = phase_begin_ + options.header_timeout; break;
+    case Phase::kBody: deadline_ = phase_begin_ + options.body_grace; break;
+    case Phase::kAnswering: deadline_ = Clock::time_point::max(); break;  // The queue's deadline.
+    case Phase::kWriting: deadline_ = phase_begin_ + options.write_timeout; break;
+    case Phase::kClosing: deadline_ = phase_begin_ + kLinger; break;
+  }
+}
+
+void Connection::Sweep(Clock::time_point now) {
+  if (now < deadline_ || timed_out_) return;
+  if (phase_ == Phase::kBody) {
+    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(now - phase_begin_);
+    const auto least =
+        static_cast<size_t>(shared_.options.least_body_bytes_per_second * seconds.count());
+    if (body_bytes_ >= least) return;
+  }
+  timed_out_ = true;
+  if (phase_ != Phase::kClosing) ++shared_.counts.timed_out;
+  CancelWait();
+}
+
+void Connection::CancelWait() {
+  boost::system::error_code ignored;
+  stream_->socket().cancel(ignored);
+}
+
+void Connection::Drain() {
+  if (phase_ == Phase::kIdle) CancelWait();
+}
+
+asio::awaitable<void> Connection::Serve() {
+  // The sweep and the answers hold no share of the connection; this frame does.
+  const auto self = shared_from_this();
+  if (!co_await stream_->Handshake()) {
+    while (co_await ServeOne()) {
+    }
+  }
+  stream_->ShutDown();
+  // What the client still sends is thrown away for a moment: closing at once would reset the
+  // connection and take the answer with it.
+  Enter(Phase::kClosing);
+  in_.clear();
+  for (int i = 0; i < 64 && !timed_out_ && co_await ReadMore(); ++i) in_.clear();
+}
+
+asio::awaitable<bool> Connection::ReadMore() {
+  const size_t old_size = in_.size();
+  const size_t chunk = phase_ == Phase::kBody ? kBodyReadBytes : kReadBytes;
+  in_.resize(old_size + chunk);
+  const size_t bytes = co_await stream_->ReadSome(asio::buffer(in_.data() + old_size, chunk));
+  in_.resize(old_size + bytes);
+  co_return bytes > 0 && !timed_out_;
+}
+
+asio::awaitable<bool> Connection::ServeOne() {
+  std::optional<Head> head = co_await ReadHead();
+  if (!head) {
+    if (!refusal_) co_return false;
+    ++shared_.counts.refused;
+    co_await Write(PlainRefusal(refusal_->status, refusal_->reason), false, true);
+    co_return false;
+  }
+  const bool with_body = head->request.method != "HEAD";
+  std::optional<HttpResponse> screened = shared_.handler.Screen(head->request);
+  if (!screened && head->content_length.value_or(0) > shared_.options.max_body_bytes) {
+    screened = shared_.handler.Refuse(head->request, 413, "the body is too large");
+  }
+  if (screened) {
+    // A body that was not read would be taken for the next request.
+    const bool keep_alive = head->keep_alive && !head->has_body() && !shared_.draining;
+    co_return co_await Write(std::move(*screened), keep_alive, with_body) && keep_alive;
+  }
+  if (!co_await ReadBody(*head)) {
+    if (!refusal_) co_return false;
+    ++shared_.counts.refused;
+    co_await Write(shared_.handler.Refuse(head->request, refusal_->status, refusal_->reason), false,
+                   with_body);
+    co_return false;
+  }
+  HttpResponse response = co_await Answer(std::move(head->request));
+  const bool keep_alive = head->keep_alive && !response.close && !shared_.draining;
+  co_return co_await Write(std::move(response), keep_alive, with_body) && keep_alive;
+}
+
+asio::awaitable<std::optional<Head>> Connection::ReadHead() {
+  if (in_.empty()) {
+    if (in_.capacity() > kReadBytes) std::string().swap(in_);  // Idle clients hold little.
+    Enter(Phase::kIdle);
+    if (shared_.draining || !co_await ReadMore()) co_return std::nullopt;
+  }
+  Enter(Phase::kHead);
+  while (true) {
+    const auto found = FindHeadEnd(in_);
+    if (const auto* refusal = std::get_if<Refusal>(&found)) {
+      refusal_ = *refusal;
+      co_return std::nullopt;
+    }
+    if (const auto end = std::get<std::optional<size_t>>(found)) {
+      auto parsed = ParseHead(std::string_view(in_).substr(0, *end));
+      in_.erase(0, *end);
+      if (const auto* refusal = std::get_if<Refusal>(&parsed)) {
+        refusal_ = *refusal;
+        co_return std::nullopt;
+      }
+      co_return std::get<Head>(std::move(parsed));
+    }
+    if (!co_await ReadMore()) {
+      if (timed_out_) refusal_ = Refusal{408, "the request's head took too long"};
+      co_return std::nullopt;
+    }
+  }
+}
+
+asio::awaitable<bool> Connection::ReadBody(Head& head) {
+  if (!head.has_body()) co_return true;
+  Enter(Phase::kBody);
+  body_bytes_ = 0;
+  if (head.expects_continue && in_.empty()) {
+    static constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
+    const std::array buffers{asio::const_buffer(kContinue.data(), kContinue.size()),
+                             asio::const_buffer()};
+    if (co_await stream_->Write(buffers)) co_return false;
+  }
+  std::string& body = head.request.body;
+  const bool whole = head.chunked
+                         ? co_await ReadChunkedBody(body)
+                         : co_await ReadSizedBody(static_cast<size_t>(*head.content_length), body);
+  if (!whole && timed_out_) refusal_ = Refusal{408, "the request's body took too long"};
+  co_return whole;
+}
+
+asio::awaitable<bool> Connection::ReadSizedBody(size_t length, std::string& body) {
+  while (true) {
+    const size_t take = std::min(length - body.size(), in_.size());
+    body.append(in_, 0, take);
+    in_.erase(0, take);
+    body_bytes_ = body.size();
+    if (body.size() == length) co_return true;
+    if (!co_await ReadMore()) co_return false;
+  }
+}
+
+asio::awaitable<bool> Connection::ReadChunkedBody(std::string& body) {
+  ChunkedDecoder decoder(shared_.options.max_body_bytes);
+  while (true) {
+    in_.erase(0, decoder.Feed(in_, body));
+    body_bytes_ = body.size();
+    switch (decoder.state()) {
+      case ChunkedDecoder::State::kDone: co_return true;
+      case ChunkedDecoder::State::kMalformed:
+        refusal_ = Refusal{400, "the chunked body is malformed"};
+        co_return false;
+      case ChunkedDecoder::State::kTooLarge:
+        refusal_ = Refusal{413, "the body is too large"};
+        co_return false;
+      case ChunkedDecoder::State::kMore:
+        if (!co_await ReadMore()) co_return false;
+    }
+  }
+}
+
+asio::awaitable<HttpResponse> Connection::Answer(HttpRequest request) {
+  Enter(Phase::kAnswering);
+  const auto executor = stream_->socket().get_executor();
+  co_return co_await asio::async_initiate<decltype(asio::use_awaitable), void(HttpResponse)>(
+      [&](auto handler) {
+        const auto resume = std::make_shared<decltype(handler)>(std::move(handler));
+        // Whatever thread answers, the connection goes on in the event loop.
+        auto respond = [this, self = shared_from_this(), executor, resume](HttpResponse response) {
+          auto shared_response = std::make_shared<HttpResponse>(std::move(response));
+          asio::post(executor, [this, self, resume, shared_response] {
+            CancelWait();  // WatchForLeaving's.
+            std::move (*resume)(std::move(*shared_response));
+          });
+        };
+        const auto exchange =
+            std::make_shared<Exchange>(std::move(request), peer_, std::move(respond));
+        WatchForLeaving(exchange);
+        shared_.handler.Handle(exchange);
+      },
+      asio::use_awaitable);
+}
+
+// A client that has closed its end is not waited for any longer: nobody can tell a client that only
+// says it has no more requests from one that has gone, and computing for the latter costs others.
+void Connection::WatchForLeaving(const ExchangePtr& exchange) {
+  if (!in_.empty()) return;  // Its next request has arrived already: it is there.
+  stream_->socket().async_wait(
+      Stream::Socket::wait_read,
+      [self = shared_from_this(), weak = std::weak_ptr(exchange)](const auto& error) {
+        const ExchangePtr waiting = weak.lock();
+        if (error || waiting == nullptr) return;
+        char byte;
+        const ssize_t got =
+            recv(self->stream_->socket().native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+        if (got != 0 && !(got < 0 && errno != EAGAIN && errno != EWOULDBLOCK)) return;
+        ++self->shared_.counts.left;
+        waiting->departure.Leave();
+      });
+}
+
+asio::awaitable<bool> Connection::Write(HttpResponse response, bool keep_alive, bool with_body) {
+  timed_out_ = false;  // What it was for is being answered.
+  Enter(Phase::kWriting);
+  const std::string head = SerializeHead(response, keep_alive);
+  const std::array buffers{
+      asio::const_buffer(head.data(), head.size()),
+      asio::const_buffer(response.body.data(), with_body ? response.body.size() : 0)};
+  co_return !co_await stream_->Write(buffers) && !timed_out_;
+}
+
+}  // namespace akin::server

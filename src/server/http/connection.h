@@ -1,0 +1,70 @@
+// One client: its requests one after the other, in the order they came (pipelined ones too), each
+// answered before the next is read.
+//
+// Timeouts need no timer of their own: a connection says what it waits for and until when, and the
+// server's sweep, a few times a second, cancels what has waited too long.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <chrono>
+#include <memory>
+#include <string>
+
+#include "server/exchange.h"
+#include "server/http/chunked.h"
+#include "server/http/head.h"
+#include "server/http/http_server.h"
+#include "server/http/stream.h"
+
+namespace akin::server {
+
+class Connection : public std::enable_shared_from_this<Connection> {
+ public:
+  using Clock = std::chrono::steady_clock;
+
+  // What connections of one server share; outlives them.
+  struct Shared {
+    const HttpOptions& options;
+    HttpHandler& handler;
+    HttpCounts& counts;
+    bool draining = false;
+  };
+
+  Connection(std::unique_ptr<Stream> stream, std::string peer, Shared& shared);
+
+  // Until the connection ends.
+  boost::asio::awaitable<void> Serve();
+  // Ends what has waited too long.
+  void Sweep(Clock::time_point now);
+  // Ends the connection, at once if it is idle, else with the answer under way.
+  void Drain();
+
+ private:
+  enum class Phase { kIdle, kHead, kBody, kAnswering, kWriting, kClosing };
+
+  void Enter(Phase phase);
+  void CancelWait();
+  boost::asio::awaitable<bool> ReadMore();
+  boost::asio::awaitable<bool> ServeOne();
+  // Nothing: the connection ends, after `refusal_` if it is set.
+  boost::asio::awaitable<std::optional<Head>> ReadHead();
+  boost::asio::awaitable<bool> ReadBody(Head& head);
+  boost::asio::awaitable<bool> ReadSizedBody(size_t length, std::string& body);
+  boost::asio::awaitable<bool> ReadChunkedBody(std::string& body);
+  boost::asio::awaitable<HttpResponse> Answer(HttpRequest request);
+  boost::asio::awaitable<bool> Write(HttpResponse response, bool keep_alive, bool with_body);
+  void WatchForLeaving(const ExchangePtr& exchange);
+
+  std::unique_ptr<Stream> stream_;
+  const std::string peer_;
+  Shared& shared_;
+  std::string in_;  // What has arrived and is not yet taken.
+  Phase phase_ = Phase::kIdle;
+  Clock::time_point phase_begin_;
+  Clock::time_point deadline_;
+  size_t body_bytes_ = 0;  // Of the body that is being read.
+  bool timed_out_ = false;
+  std::optional<Refusal> refusal_;
+};
+
+}  // namespace akin::server

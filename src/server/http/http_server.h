@@ -1,0 +1,74 @@
+// HTTP/1.1 on one thread: an event loop on which each connection is a coroutine, so that thousands
+// of idle keep-alive clients cost no threads. What computes runs elsewhere and answers through an
+// Exchange.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "akin/result.h"
+
+#include "server/exchange.h"
+#include "server/http/message.h"
+
+namespace akin::server {
+
+struct HttpOptions {
+  std::string host = "127.0.0.1";
+  std::optional<uint16_t> port;   // 0: one that is free. Unset: no TCP.
+  std::string unix_socket;        // A path; empty: none.
+  std::string tls_cert, tls_key;  // PEM files, both or none; for TCP.
+  size_t max_body_bytes = 2'000'000;
+  size_t max_connections = 4096;  // More wait in the system's backlog.
+  std::chrono::milliseconds header_timeout{10'000};
+  std::chrono::milliseconds idle_timeout{75'000};
+  std::chrono::milliseconds write_timeout{30'000};
+  // A body may take this long; a longer one must keep up the rate.
+  std::chrono::milliseconds body_grace{10'000};
+  int64_t least_body_bytes_per_second = 1024;
+};
+
+// What the connections ask. All calls are on the event loop and return soon.
+class HttpHandler {
+ public:
+  virtual ~HttpHandler() = default;
+  // The answer to a request whose body is not wanted (wrong key, path, type); nothing: read it.
+  virtual std::optional<HttpResponse> Screen(const HttpRequest& head) = 0;
+  // The answer when reading the body has failed: 408, 413 or 400.
+  virtual HttpResponse Refuse(const HttpRequest& head, int status, std::string_view reason) = 0;
+  virtual void Handle(ExchangePtr exchange) = 0;
+};
+
+struct HttpCounts {
+  int64_t open = 0, accepted = 0, timed_out = 0, refused = 0, left = 0;
+};
+
+class HttpServer {
+ public:
+  // Binds its sockets. Errors: InvalidInput (an address, a certificate), ServiceUnavailable (the
+  // address is in use).
+  static Result<std::unique_ptr<HttpServer>> Listen(const HttpOptions& options,
+                                                    HttpHandler& handler);
+  virtual ~HttpServer() = default;
+
+  // The TCP port; 0 without one.
+  virtual uint16_t port() const = 0;
+  // Serves until the last connection has ended after Drain, or until Stop.
+  virtual void Run() = 0;
+  // Of the event loop's thread, or before Run:
+  virtual HttpCounts counts() const = 0;
+  virtual void OnSignals(std::function<void(int signal)> call) = 0;  // SIGTERM and SIGINT.
+  virtual void After(std::chrono::milliseconds delay, std::function<void()> call) = 0;
+  // Accepts nobody any more; idle connections end now, the others with their answer.
+  virtual void Drain() = 0;
+  // Of any thread.
+  virtual void Post(std::function<void()> call) = 0;
+  virtual void Stop() = 0;
+};
+
+}  // namespace akin::server

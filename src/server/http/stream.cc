@@ -1,0 +1,98 @@
+#include "server/http/stream.h"
+
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/ssl.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
+#include <utility>
+
+#include "server/text.h"
+
+namespace akin::server {
+namespace {
+
+namespace asio = boost::asio;
+
+class PlainStream final : public Stream {
+ public:
+  explicit PlainStream(Socket socket) : socket_(std::move(socket)) {}
+
+  asio::awaitable<ErrorCode> Handshake() override { co_return ErrorCode(); }
+  asio::awaitable<size_t> ReadSome(asio::mutable_buffer buffer) override {
+    ErrorCode error;
+    co_return co_await socket_.async_read_some(buffer,
+                                               asio::redirect_error(asio::use_awaitable, error));
+  }
+  asio::awaitable<ErrorCode> Write(std::array<asio::const_buffer, 2> buffers) override {
+    ErrorCode error;
+    co_await asio::async_write(socket_, buffers, asio::redirect_error(asio::use_awaitable, error));
+    co_return error;
+  }
+  void ShutDown() override {
+    ErrorCode ignored;
+    socket_.shutdown(Socket::shutdown_send, ignored);
+  }
+  Socket& socket() override { return socket_; }
+
+ private:
+  Socket socket_;
+};
+
+class TlsStream final : public Stream {
+ public:
+  TlsStream(Socket socket, asio::ssl::context& context) : stream_(std::move(socket), context) {}
+
+  asio::awaitable<ErrorCode> Handshake() override {
+    ErrorCode error;
+    co_await stream_.async_handshake(asio::ssl::stream_base::server,
+                                     asio::redirect_error(asio::use_awaitable, error));
+    co_return error;
+  }
+  asio::awaitable<size_t> ReadSome(asio::mutable_buffer buffer) override {
+    ErrorCode error;
+    co_return co_await stream_.async_read_some(buffer,
+                                               asio::redirect_error(asio::use_awaitable, error));
+  }
+  asio::awaitable<ErrorCode> Write(std::array<asio::const_buffer, 2> buffers) override {
+    ErrorCode error;
+    co_await asio::async_write(stream_, buffers, asio::redirect_error(asio::use_awaitable, error));
+    co_return error;
+  }
+  // Every answer states its length, so that nobody needs TLS's own end.
+  void ShutDown() override {
+    ErrorCode ignored;
+    stream_.next_layer().shutdown(Socket::shutdown_send, ignored);
+  }
+  Socket& socket() override { return stream_.next_layer(); }
+
+ private:
+  asio::ssl::stream<Socket> stream_;
+};
+
+}  // namespace
+
+std::unique_ptr<Stream> MakePlainStream(Stream::Socket socket) {
+  return std::make_unique<PlainStream>(std::move(socket));
+}
+
+std::unique_ptr<Stream> MakeTlsStream(Stream::Socket socket, asio::ssl::context& context) {
+  return std::make_unique<TlsStream>(std::move(socket), context);
+}
+
+Result<std::shared_ptr<asio::ssl::context>> MakeTlsContext(const std::string& cert_path,
+                                                           const std::string& key_path) {
+  const auto context = std::make_shared<asio::ssl::context>(asio::ssl::context::tls_server);
+  boost::system::error_code error;
+  context->set_options(asio::ssl::context::no_tlsv1 | asio::ssl::context::no_tlsv1_1, error);
+  context->use_certificate_chain_file(cert_path, error);
+  if (error) return InvalidInput("--tls-cert ", cert_path, ": ", error.message());
+  context->use_private_key_file(key_path, asio::ssl::context::pem, error);
+  if (error) return InvalidInput("--tls-key ", key_path, ": ", error.message());
+  if (SSL_CTX_check_private_key(context->native_handle()) != 1) {
+    return InvalidInput("--tls-key ", key_path, " is not the key of the certificate in ",
+                        cert_path);
+  }
+  return context;
+}
+
+}  // namespace akin::server

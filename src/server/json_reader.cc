@@ -1,0 +1,255 @@
+#include "server/json_reader.h"
+
+#include <simdjson.h>
+
+#include <utility>
+
+#include "server/text.h"
+
+namespace akin::server {
+namespace {
+
+namespace dom = simdjson::dom;
+
+std::string_view TypeName(const dom::element& value) {
+  switch (value.type()) {
+    case dom::element_type::ARRAY: return "an array";
+    case dom::element_type::OBJECT: return "an object";
+    case dom::element_type::STRING: return "a string";
+    case dom::element_type::BOOL: return "a boolean";
+    case dom::element_type::NULL_VALUE: return "null";
+    default: return "a number";
+  }
+}
+
+Error WrongType(std::string_view key, const dom::element& value, std::string_view expected) {
+  return InvalidInput('`', key, "` is ", TypeName(value), ", expected ", expected);
+}
+
+Result<std::string> ToText(std::string_view key, const dom::element& value) {
+  std::string_view text;
+  if (value.get(text)) return WrongType(key, value, "a string");
+  return std::string(text);
+}
+
+Result<std::vector<int32_t>> ToIds(std::string_view key, const dom::array& array) {
+  std::vector<int32_t> ids;
+  ids.reserve(array.size());
+  for (const dom::element value : array) {
+    int64_t id = 0;
+    if (value.get(id)) return WrongType(key, value, "a token id");
+    if (id < 0 || id > INT32_MAX) {
+      return InvalidInput('`', key, "` has the token id ", id, ", which no vocabulary has");
+    }
+    ids.push_back(static_cast<int32_t>(id));
+  }
+  return ids;
+}
+
+Result<TextOrIds> ToTextOrIds(std::string_view key, const dom::element& value) {
+  TextOrIds item;
+  dom::array array;
+  if (!value.get(array)) {
+    item.is_ids = true;
+    AKIN_TRY_ASSIGN(item.ids, ToIds(key, array));
+    return item;
+  }
+  std::string_view text;
+  if (value.get(text)) return WrongType(key, value, "a string or an array of token ids");
+  item.text = text;
+  return item;
+}
+
+bool BeginsWithNumber(const dom::array& array) {
+  for (const dom::element value : array) return value.is_int64() || value.is_uint64();
+  return false;
+}
+
+}  // namespace
+
+struct JsonRequest::Document {
+  std::string body;  // With simdjson's padding behind it.
+  dom::parser parser;
+  std::shared_ptr<const Document> parent;  // Of an object within another one.
+  dom::object object;
+
+  std::optional<dom::element> Find(std::string_view key) const {
+    std::optional<dom::element> found;
+    for (const auto [name, value] : object) {
+      if (name == key) found = value;
+    }
+    return found && !found->is_null() ? found : std::nullopt;
+  }
+};
+
+JsonRequest::JsonRequest(std::shared_ptr<const Document> document)
+    : document_(std::move(document)) {}
+JsonRequest::JsonRequest(JsonRequest&&) noexcept = default;
+JsonRequest& JsonRequest::operator=(JsonRequest&&) noexcept = default;
+JsonRequest::~JsonRequest() = default;
+
+Result<JsonRequest> JsonRequest::Parse(std::string body) {
+  const auto document = std::make_shared<Document>();
+  const size_t size = body.size();
+  document->body = std::move(body);
+  document->body.resize(size + simdjson::SIMDJSON_PADDING, ' ');
+  dom::element root;
+  simdjson::error_code error = document->parser.allocate(std::max<size_t>(size, 64), kMaxJsonDepth);
+  if (!error) error = document->parser.parse(document->body.data(), size, false).get(root);
+  if (error == simdjson::DEPTH_ERROR) {
+    return InvalidInput("the body is nested deeper than ", kMaxJsonDepth, " levels");
+  }
+  if (error) return InvalidInput("the body is not JSON: ", simdjson::error_message(error));
+  if (root.get(document->object)) return InvalidInput("the body is no JSON object");
+  return JsonRequest(document);
+}
+
+bool JsonRequest::Has(std::string_view key) const { return document_->Find(key).has_value(); }
+
+bool JsonRequest::IsArray(std::string_view key) const {
+  const auto value = document_->Find(key);
+  return value && value->is_array();
+}
+
+Result<std::optional<bool>> JsonRequest::Bool(std::string_view key) const {
+  const auto value = document_->Find(key);
+  if (!value) return std::optional<bool>();
+  bool flag = false;
+  if (value->get(flag)) return WrongType(key, *value, "true or false");
+  return std::optional(flag);
+}
+
+Result<std::optional<int64_t>> JsonRequest::Int(std::string_view key) const {
+  const auto value = document_->Find(key);
+  if (!value) return std::optional<int64_t>();
+  int64_t number = 0;
+  if (value->get(number)) return WrongType(key, *value, "a whole number");
+  return std::optional(number);
+}
+
+Result<std::optional<std::string>> JsonRequest::String(std::string_view key) const {
+  const auto value = document_->Find(key);
+  if (!value) return std::optional<std::string>();
+  AKIN_TRY_ASSIGN(std::string text, ToText(key, *value));
+  return std::optional(std::move(text));
+}
+
+Result<std::optional<std::vector<std::string>>> JsonRequest::Strings(std::string_view key) const {
+  const auto value = document_->Find(key);
+  if (!value) return std::optional<std::vector<std::string>>();
+  dom::array array;
+  if (value->get(array)) return WrongType(key, *value, "an array of strings");
+  std::vector<std::string> texts;
+  for (const dom::element item : array) {
+    AKIN_TRY_ASSIGN(std::string text, ToText(key, item));
+    texts.push_back(std::move(text));
+  }
+  return std::optional(std::move(texts));
+}
+
+Result<std::optional<std::vector<std::string>>> JsonRequest::StringOrStrings(
+    std::string_view key) const {
+  const auto value = document_->Find(key);
+  if (!value || value->is_array()) return Strings(key);
+  if (!value->is_string()) return WrongType(key, *value, "a string or an array of strings");
+  AKIN_TRY_ASSIGN(std::string text, ToText(key, *value));
+  return std::optional(std::vector<std::string>{std::move(text)});
+}
+
+Result<std::optional<std::vector<std::string>>> JsonRequest::StringsOrObjects(
+    std::string_view key, std::string_view field) const {
+  const auto value = document_->Find(key);
+  if (!value) return std::optional<std::vector<std::string>>();
+  dom::array array;
+  if (value->get(array)) return WrongType(key, *value, "an array");
+  std::vector<std::string> texts;
+  for (const dom::element item : array) {
+    dom::element text = item;
+    if (item.is_object() && item.at_key(field).get(text)) {
+      return InvalidInput('`', key, "` has an object without `", field, '`');
+    }
+    AKIN_TRY_ASSIGN(std::string words, ToText(key, text));
+    texts.push_back(std::move(words));
+  }
+  return std::optional(std::move(texts));
+}
+
+Result<std::optional<Inputs>> JsonRequest::TextsOrIds(std::string_view key) const {
+  const auto value = document_->Find(key);
+  if (!value) return std::optional<Inputs>();
+  Inputs inputs;
+  dom::array array;
+  if (value->get(array) || BeginsWithNumber(array)) {
+    AKIN_TRY_ASSIGN(TextOrIds item, ToTextOrIds(key, *value));
+    inputs.items.push_back(std::move(item));
+    return std::optional(std::move(inputs));
+  }
+  inputs.is_list = true;
+  for (const dom::element element : array) {
+    AKIN_TRY_ASSIGN(TextOrIds item, ToTextOrIds(key, element));
+    inputs.items.push_back(std::move(item));
+  }
+  return std::optional(std::move(inputs));
+}
+
+Result<std::optional<std::vector<std::vector<int32_t>>>> JsonRequest::Ids(
+    std::string_view key) const {
+  AKIN_TRY_ASSIGN(std::optional<Inputs> inputs, TextsOrIds(key));
+  if (!inputs) return std::optional<std::vector<std::vector<int32_t>>>();
+  std::vector<std::vector<int32_t>> lists;
+  for (TextOrIds& item : inputs->items) {
+    if (!item.is_ids) return InvalidInput('`', key, "` has a string, expected token ids");
+    lists.push_back(std::move(item.ids));
+  }
+  return std::optional(std::move(lists));
+}
+
+Result<std::optional<std::vector<std::vector<std::string>>>> JsonRequest::TextsOrPairs(
+    std::string_view key, bool& is_list) const {
+  using Lists = std::vector<std::vector<std::string>>;
+  const auto value = document_->Find(key);
+  is_list = false;
+  if (!value) return std::optional<Lists>();
+  const auto read = [&](const dom::element& item) -> Result<std::vector<std::string>> {
+    dom::array array;
+    if (item.get(array)) {
+      AKIN_TRY_ASSIGN(std::string text, ToText(key, item));
+      return std::vector<std::string>{std::move(text)};
+    }
+    std::vector<std::string> texts;
+    for (const dom::element part : array) {
+      AKIN_TRY_ASSIGN(std::string text, ToText(key, part));
+      texts.push_back(std::move(text));
+    }
+    if (texts.empty() || texts.size() > 2) {
+      return InvalidInput('`', key, "` has a list of ", texts.size(), " texts, expected 1 or 2");
+    }
+    return texts;
+  };
+  dom::array array;
+  dom::element first;
+  const bool nested = !value->get(array) && !value->at(0).get(first) && first.is_array();
+  Lists lists;
+  if (!nested) {
+    AKIN_TRY_ASSIGN(std::vector<std::string> texts, read(*value));
+    lists.push_back(std::move(texts));
+    return std::optional(std::move(lists));
+  }
+  is_list = true;
+  for (const dom::element item : array) {
+    AKIN_TRY_ASSIGN(std::vector<std::string> texts, read(item));
+    lists.push_back(std::move(texts));
+  }
+  return std::optional(std::move(lists));
+}
+
+Result<std::optional<JsonRequest>> JsonRequest::Object(std::string_view key) const {
+  const auto value = document_->Find(key);
+  if (!value) return std::optional<JsonRequest>();
+  const auto document = std::make_shared<Document>();
+  if (value->get(document->object)) return WrongType(key, *value, "an object");
+  document->parent = document_;
+  return std::optional<JsonRequest>(JsonRequest(document));
+}
+
+}  // namespace akin::server

@@ -1,0 +1,46 @@
+// One line an event on standard error, as text or as JSON. Never the text of a request, a key, or a
+// path that is not a route.
+#pragma once
+
+#include <cstdint>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "akin/result.h"
+
+namespace akin::server {
+
+enum class LogLevel { kDebug, kInfo, kWarn, kError };
+// Error: InvalidInput with the names that exist.
+Result<LogLevel> ParseLogLevel(std::string_view name);
+
+// A field of a log line: LogField("status", 200).
+struct LogField {
+  LogField(std::string_view the_key, std::string_view text) : key(the_key), value(text) {}
+  LogField(std::string_view the_key, const char* text) : key(the_key), value(text) {}
+  LogField(std::string_view the_key, const std::string& text) : key(the_key), value(text) {}
+  LogField(std::string_view the_key, int64_t number);
+  LogField(std::string_view the_key, int number) : LogField(the_key, int64_t{number}) {}
+  LogField(std::string_view the_key, double milliseconds);
+
+  std::string_view key;
+  std::string value;
+  bool is_number = false;
+};
+
+class Logger {
+ public:
+  Logger(LogLevel least, bool json) : least_(least), json_(json) {}
+
+  bool Wants(LogLevel level) const { return level >= least_; }
+  void Log(LogLevel level, std::string_view message, std::vector<LogField> fields = {});
+
+ private:
+  const LogLevel least_;
+  const bool json_;
+  std::mutex mutex_;  // Lines do not mix.
+};
+
+}  // namespace akin::server

@@ -1,0 +1,178 @@
+#include "server/model_registry.h"
+
+#include <algorithm>
+#include <exception>
+#include <utility>
+
+#include "server/text.h"
+
+namespace akin::server {
+
+Result<const Tokenizer*> ServedModel::tokenizer() const {
+  std::call_once(once_, [this] { tokenizer_ = Tokenizer::Load(info().path); });
+  if (!*tokenizer_) return tokenizer_->error();
+  return &tokenizer_->value();
+}
+
+ModelRegistry::ModelRegistry(RegistryOptions options, Logger& logger)
+    : options_(std::move(options)), logger_(logger) {
+  for (const ModelSpec& spec : options_.models) entries_.push_back({.spec = spec});
+  loader_ = std::thread([this] { LoadUntilStopped(); });
+}
+
+ModelRegistry::~ModelRegistry() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+    wake_.notify_all();
+  }
+  loader_.join();
+  for (Entry& entry : entries_) {
+    for (const Ready& ready : entry.waiting) {
+      ready(MakeError(ErrorCode::kServiceUnavailable, "the server is stopping"));
+    }
+  }
+}
+
+// Without a name the first model; with one model alone any name, unless names are strict.
+ModelRegistry::Entry* ModelRegistry::Find(std::string_view name) {
+  if (entries_.empty()) return nullptr;
+  if (name.empty()) return &entries_.front();
+  const auto it = std::ranges::find(entries_, name,
+                                    [](const Entry& e) -> std::string_view { return e.spec.name; });
+  if (it != entries_.end()) return &*it;
+  return entries_.size() == 1 && !options_.strict_names ? &entries_.front() : nullptr;
+}
+
+Error ModelRegistry::NotFound(std::string_view name) const {
+  // The name is the client's: cut, and Error replaces control characters.
+  return MakeError(ErrorCode::kModelNotFound, "model '", name.substr(0, 100), "' not found");
+}
+
+void ModelRegistry::Acquire(std::string_view name, Ready ready) {
+  std::unique_lock lock(mutex_);
+  Entry* entry = Find(name);
+  if (entry == nullptr) {
+    lock.unlock();
+    return ready(NotFound(name));
+  }
+  entry->last_use = Clock::now();
+  if (entry->model != nullptr || entry->broken) {
+    Result<ServedModelPtr> result =
+        entry->broken ? Result<ServedModelPtr>(*entry->broken) : Result(entry->model);
+    lock.unlock();
+    return ready(std::move(result));
+  }
+  entry->waiting.push_back(std::move(ready));
+  if (!std::exchange(entry->loading, true)) to_load_.push_back(entry);
+  wake_.notify_one();
+}
+
+ServedModelPtr ModelRegistry::Loaded(std::string_view name) const {
+  const std::lock_guard lock(mutex_);
+  const Entry* entry = Find(name);
+  return entry == nullptr ? nullptr : entry->model;
+}
+
+int64_t ModelRegistry::num_loaded() const {
+  const std::lock_guard lock(mutex_);
+  return std::ranges::count_if(entries_, [](const Entry& e) { return e.model != nullptr; });
+}
+
+void ModelRegistry::LoadAtStart(std::function<void(Status)> done) {
+  const std::lock_guard lock(mutex_);
+  started_ = std::move(done);
+  if (!options_.lazy) {
+    for (Entry& entry : entries_) {
+      if (!std::exchange(entry.loading, true)) to_load_.push_back(&entry);
+    }
+  }
+  wake_.notify_one();
+}
+
+void ModelRegistry::LoadUntilStopped() {
+  Status first_error;
+  std::unique_lock lock(mutex_);
+  while (true) {
+    wake_.wait(lock, [&] { return stopping_ || !to_load_.empty() || started_; });
+    if (stopping_) return;
+    if (to_load_.empty()) {
+      const auto started = std::exchange(started_, nullptr);
+      lock.unlock();
+      started(first_error);
+      lock.lock();
+      continue;
+    }
+    Entry& entry = *to_load_.front();
+    to_load_.pop_front();
+    Load(entry, lock);
+    if (entry.broken && first_error) first_error = *entry.broken;
+  }
+}
+
+void ModelRegistry::Load(Entry& entry, std::unique_lock<std::mutex>& lock) {
+  lock.unlock();
+  Result<Embedder> loaded = Embedder::Load(entry.spec.source, options_.load);
+  Result<ServedModelPtr> result = Error(ErrorCode::kInternal, "out of memory");
+  if (loaded) {
+    const ModelInfo& info = loaded->Info();
+    logger_.Log(LogLevel::kInfo, "model loaded",
+                {{"model", entry.spec.name},
+                 {"dimension", info.dimension},
+                 {"max_tokens", info.max_tokens},
+                 {"backend", info.backend},
+                 {"precision", info.precision},
+                 {"isa", info.isa},
+                 {"threads", info.num_threads},
+                 {"load_ms", info.load_ms}});
+    result =
+        ServedModelPtr(std::make_shared<const ServedModel>(entry.spec.name, *std::move(loaded)));
+  } else {
+    logger_.Log(LogLevel::kError, "model cannot be loaded",
+                {{"model", entry.spec.name}, {"error", loaded.error().message()}});
+    result = loaded.error();
+  }
+  lock.lock();
+  entry.loading = false;
+  entry.last_use = Clock::now();
+  if (result) {
+    entry.model = *result;
+    DropSurplus(entry);
+  } else {
+    entry.broken = result.error();
+  }
+  const std::vector<Ready> waiting = std::exchange(entry.waiting, {});
+  lock.unlock();
+  for (const Ready& ready : waiting) ready(result);
+  lock.lock();
+}
+
+void ModelRegistry::DropSurplus(const Entry& keep) {
+  while (options_.max_loaded > 0) {
+    size_t loaded = 0;
+    Entry* oldest = nullptr;
+    for (Entry& entry : entries_) {
+      if (entry.model == nullptr) continue;
+      ++loaded;
+      if (&entry == &keep) continue;
+      if (oldest == nullptr || entry.last_use < oldest->last_use) oldest = &entry;
+    }
+    if (loaded <= options_.max_loaded || oldest == nullptr) return;
+    logger_.Log(LogLevel::kInfo, "model let go: too many loaded", {{"model", oldest->spec.name}});
+    oldest->model = nullptr;
+  }
+}
+
+void ModelRegistry::DropIdle(Clock::time_point now) {
+  if (options_.idle.count() == 0) return;
+  const std::lock_guard lock(mutex_);
+  for (Entry& entry : entries_) {
+    if (entry.model == nullptr || now - entry.last_use < options_.idle) continue;
+    // The scheduler's jobs hold copies of the embedder, not of this: last_use covers requests under
+    // way by the deadline that each has.
+    logger_.Log(LogLevel::kInfo, "model let go: idle", {{"model", entry.spec.name}});
+    entry.model = nullptr;
+  }
+}
+
+}  // namespace akin::server

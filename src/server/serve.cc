@@ -1,0 +1,168 @@
+#include "server/serve.h"
+
+#include <unistd.h>
+
+#include <memory>
+#include <thread>
+#include <utility>
+
+#include "akin/system.h"
+
+#ifdef AKIN_HAS_GRPC
+#include "server/grpc/grpc_server.h"
+#endif
+#include "server/metrics/metrics.h"
+#include "server/text.h"
+
+namespace akin::server {
+namespace {
+
+constexpr auto kHousekeeping = std::chrono::milliseconds(1000);
+// For the last answers to be written after the drain deadline.
+constexpr auto kLastWrites = std::chrono::milliseconds(500);
+
+// All parts, in the order in which they need each other.
+class Server {
+ public:
+  explicit Server(const ServeOptions& options)
+      : options_(options), logger_(options.log_level, options.log_json) {}
+
+  Status Run() {
+    AKIN_TRY_ASSIGN(scheduler_, Scheduler::Start(options_.scheduler));
+    registry_ = std::make_unique<ModelRegistry>(options_.registry, logger_);
+    app_ = std::make_unique<App>(options_.app, *registry_, *scheduler_, metrics_, logger_);
+    AKIN_TRY_ASSIGN(http_, HttpServer::Listen(options_.http, *app_));
+    app_->set_http(http_.get());
+    AKIN_TRY(StartGrpc());
+    http_->OnSignals([this](int signal) { OnSignal(signal); });
+    LogListening();
+    registry_->LoadAtStart([this](Status status) {
+      http_->Post([this, status = std::move(status)] { OnLoaded(status); });
+    });
+    KeepHouse();
+    http_->Run();
+    // Whoever could still answer ends before the connections do.
+    DrainGrpc();
+    if (grpc_drain_.joinable()) grpc_drain_.join();
+    scheduler_->Stop();
+    registry_.reset();
+    logger_.Log(LogLevel::kInfo, "stopped");
+    return start_status_;
+  }
+
+ private:
+#ifdef AKIN_HAS_GRPC
+  Status StartGrpc() {
+    if (!options_.grpc_port) return {};
+    AKIN_TRY_ASSIGN(grpc_, GrpcServer::Start({.host = options_.http.host,
+                                              .port = *options_.grpc_port,
+                                              .tls_cert = options_.http.tls_cert,
+                                              .tls_key = options_.http.tls_key},
+                                             *app_));
+    return {};
+  }
+  // Beside the event loop, which goes on answering meanwhile. Once.
+  void DrainGrpc() {
+    if (grpc_ == nullptr || grpc_drain_.joinable()) return;
+    grpc_drain_ = std::thread([this] { grpc_->Shutdown(options_.drain_deadline); });
+  }
+  void SetGrpcServing(bool serving) {
+    if (grpc_ != nullptr) grpc_->SetServing(serving);
+  }
+  int GrpcPort() const { return grpc_ == nullptr ? 0 : grpc_->port(); }
+#else
+  Status StartGrpc() {
+    if (!options_.grpc_port) return {};
+    return InvalidInput("--grpc-port: this akin was built without gRPC");
+  }
+  void DrainGrpc() {}
+  void SetGrpcServing(bool) {}
+  int GrpcPort() const { return 0; }
+#endif
+
+  void LogListening() {
+    std::string url = options_.http.tls_cert.empty() ? "http://" : "https://";
+    url += options_.http.host.find(':') == std::string::npos ? options_.http.host
+                                                             : StrCat('[', options_.http.host, ']');
+    std::vector<LogField> fields;
+    if (options_.http.port) fields.emplace_back("url", StrCat(url, ':', http_->port()));
+    if (!options_.http.unix_socket.empty()) fields.emplace_back("unix", options_.http.unix_socket);
+    if (GrpcPort() != 0) fields.emplace_back("grpc_port", GrpcPort());
+    fields.emplace_back("version", Version());
+    logger_.Log(LogLevel::kInfo, "listening", std::move(fields));
+  }
+
+  void OnLoaded(const Status& status) {
+    if (!status) {
+      start_status_ = status;
+      app_->set_healthy(false);
+      return http_->Stop();
+    }
+    if (signals_ > 0) return;
+    app_->set_ready(true);
+    SetGrpcServing(true);
+    logger_.Log(LogLevel::kInfo, "ready", {{"threads", scheduler_->num_threads()}});
+  }
+
+  void KeepHouse() {
+    http_->After(kHousekeeping, [this] {
+      registry_->DropIdle(ModelRegistry::Clock::now());
+      KeepHouse();
+    });
+  }
+
+  void OnSignal(int signal) {
+    if (++signals_ > 1) _exit(128 + signal);
+    app_->set_ready(false);
+    SetGrpcServing(false);
+    logger_.Log(LogLevel::kInfo, "draining",
+                {{"requests", scheduler_->Load().requests}, {"signal", signal}});
+    http_->After(options_.drain_delay, [this] {
+      DrainGrpc();
+      http_->Drain();
+    });
+    http_->After(options_.drain_delay + options_.drain_deadline, [this] {
+      logger_.Log(LogLevel::kWarn, "the drain deadline has passed",
+                  {{"requests", scheduler_->Load().requests}});
+      scheduler_->Stop();
+      http_->After(kLastWrites, [this] { http_->Stop(); });
+    });
+  }
+
+  const ServeOptions& options_;
+  Logger logger_;
+  Metrics metrics_;
+  Status start_status_;
+  int signals_ = 0;
+  std::unique_ptr<Scheduler> scheduler_;
+  std::unique_ptr<ModelRegistry> registry_;
+  std::unique_ptr<App> app_;
+  std::unique_ptr<HttpServer> http_;
+#ifdef AKIN_HAS_GRPC
+  std::unique_ptr<GrpcServer> grpc_;
+#endif
+  std::thread grpc_drain_;
+};
+
+}  // namespace
+
+Status Serve(const ServeOptions& options) { return Server(options).Run(); }
+
+Status CheckServe(const ServeOptions& options) {
+  Logger logger(LogLevel::kInfo, options.log_json);
+  AKIN_TRY_ASSIGN(const auto scheduler, Scheduler::Start(options.scheduler));
+  ModelRegistry registry(options.registry, logger);
+  Metrics metrics;
+  App app(options.app, registry, *scheduler, metrics, logger);
+  AKIN_TRY_ASSIGN(const auto http, HttpServer::Listen(options.http, app));
+  for (const ModelSpec& spec : options.registry.models) {
+    AKIN_TRY_ASSIGN(const Embedder embedder, Embedder::Load(spec.source, options.registry.load));
+    const ModelInfo& info = embedder.Info();
+    logger.Log(
+        LogLevel::kInfo, "model is fine",
+        {{"model", spec.name}, {"dimension", info.dimension}, {"precision", info.precision}});
+  }
+  return {};
+}
+
+}  // namespace akin::server

@@ -1,0 +1,39 @@
+// The server as one call.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "akin/result.h"
+#include "akin/scheduler.h"
+
+#include "server/app.h"
+#include "server/http/http_server.h"
+#include "server/log.h"
+#include "server/model_registry.h"
+
+namespace akin::server {
+
+struct ServeOptions {
+  HttpOptions http;
+  std::optional<uint16_t> grpc_port;  // 0: one that is free. Unset: no gRPC.
+  AppOptions app;
+  RegistryOptions registry;
+  SchedulerOptions scheduler;
+  LogLevel log_level = LogLevel::kInfo;
+  bool log_json = false;
+  std::chrono::milliseconds drain_delay{0};
+  std::chrono::milliseconds drain_deadline{30'000};
+};
+
+// Serves until SIGTERM or SIGINT and everything accepted is answered. A second signal ends the
+// process at once. Errors: those of the sockets, and of loading a model at start.
+Status Serve(const ServeOptions& options);
+
+// What Serve would find wrong before it listens: binds nothing for long, loads every model, prints
+// a line for each. Error: the first one.
+Status CheckServe(const ServeOptions& options);
+
+}  // namespace akin::server

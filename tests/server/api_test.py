@@ -1,0 +1,380 @@
+#!/usr/bin/env python3
+"""The routes of every dialect: shapes, values, errors. Vectors are compared bit for bit with `akin embed`.
+
+    api_test.py --akin PROGRAM --model FOLDER
+"""
+import base64
+import json
+import math
+import struct
+import subprocess
+import unittest
+
+from serve_process import ARGUMENTS, Server, f32, main
+
+TEXTS = ["A cat sleeps in the sun.", "Interest rates rose again.", "zero", "A cat sleeps in the sun."]
+
+
+def reference(texts, *options):
+    """The vectors of `akin embed`, as bytes."""
+    lines = "".join(json.dumps({"text": text}) + "\n" for text in texts)
+    out = subprocess.run(
+        [ARGUMENTS.akin, "embed", "--model", ARGUMENTS.model, "--input", "-", *options],
+        input=lines, capture_output=True, text=True, check=True).stdout
+    return [bits(json.loads(line)["embedding"]) for line in out.splitlines()]
+
+
+def bits(vector):
+    return b"".join(f32(x) for x in vector)
+
+
+def length(vector):
+    return math.sqrt(sum(x * x for x in vector))
+
+
+class Api(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.server = Server()
+        cls.expected = reference(TEXTS, "--normalize")
+        cls.raw = reference(TEXTS, "--no-normalize")
+        cls.dimension = len(cls.expected[0]) // 4
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.server.stop()
+
+    # --- OpenAI ---
+
+    def test_openai_gives_the_library_s_bits_as_floats_and_as_base64(self):
+        for route in ("/v1/embeddings", "/embeddings"):
+            status, answer = self.server.post_json(route, {"input": TEXTS, "model": "any"})
+            self.assertEqual(status, 200)
+            self.assertEqual(answer["object"], "list")
+            self.assertEqual([d["index"] for d in answer["data"]], [0, 1, 2, 3])
+            self.assertEqual({d["object"] for d in answer["data"]}, {"embedding"})
+            self.assertEqual([bits(d["embedding"]) for d in answer["data"]], self.expected)
+            self.assertEqual(answer["usage"]["prompt_tokens"], answer["usage"]["total_tokens"])
+            self.assertGreater(answer["usage"]["total_tokens"], 8)
+            coded = self.server.post_json(route, {"input": TEXTS, "encoding_format": "base64"})[1]
+            self.assertEqual([base64.b64decode(d["embedding"]) for d in coded["data"]], self.expected)
+
+    def test_openai_one_string_is_one_vector(self):
+        answer = self.server.post_json("/v1/embeddings", {"input": TEXTS[0]})[1]
+        self.assertEqual([bits(d["embedding"]) for d in answer["data"]], self.expected[:1])
+
+    def test_openai_dimensions_cuts_and_scales_again(self):
+        answer = self.server.post_json("/v1/embeddings", {"input": TEXTS[0], "dimensions": 8})[1]
+        vector = answer["data"][0]["embedding"]
+        self.assertEqual(len(vector), 8)
+        self.assertAlmostEqual(length(vector), 1.0, places=6)
+        whole = struct.unpack(f"<{self.dimension}f", self.expected[0])
+        scale = vector[0] / whole[0]
+        for x, y in zip(vector, whole):
+            self.assertAlmostEqual(x, y * scale, places=6)
+        for wrong in (0, -1, self.dimension + 1):
+            status, answer = self.server.post_json("/v1/embeddings", {"input": "a", "dimensions": wrong})
+            self.assertEqual(status, 400)
+            self.assertEqual(answer["error"]["param"], "dimensions")
+
+    def test_openai_errors_have_its_shape(self):
+        cases = [({}, 400), ({"input": []}, 400), ({"input": ""}, 400), ({"input": 3}, 400),
+                 ({"input": ["a", 3]}, 400), ({"input": "a", "encoding_format": "hex"}, 400),
+                 ({"input": "a", "dimensions": "8"}, 400), ({"input": ["a"] * 2049}, 400)]
+        for body, expected in cases:
+            status, answer = self.server.post_json("/v1/embeddings", body)
+            self.assertEqual(status, expected, body)
+            self.assertEqual(set(answer["error"]), {"message", "type", "param", "code"})
+            self.assertEqual(answer["error"]["type"], "invalid_request_error")
+
+    def test_openai_token_ids_are_refused_with_the_way_out(self):
+        for ids in ([1, 2, 3], [[1, 2], [3]]):
+            status, answer = self.server.post_json("/v1/embeddings", {"input": ids})
+            self.assertEqual(status, 400)
+            self.assertIn("check_embedding_ctx_length", answer["error"]["message"])
+
+    def test_openai_jina_types(self):
+        whole = struct.unpack(f"<{self.dimension}f", self.expected[0])
+        packed = [sum(128 >> k for k in range(8) if whole[8 * i + k] > 0) for i in range(self.dimension // 8)]
+        answer = self.server.post_json("/v1/embeddings", {"input": TEXTS[0], "embedding_type": "ubinary"})[1]
+        self.assertEqual(answer["data"][0]["embedding"], packed)
+        answer = self.server.post_json("/v1/embeddings", {"input": TEXTS[0], "embedding_type": "binary"})[1]
+        self.assertEqual(answer["data"][0]["embedding"], [b - 128 for b in packed])
+        answer = self.server.post_json("/v1/embeddings", {"input": TEXTS[0], "normalized": False})[1]
+        self.assertEqual(bits(answer["data"][0]["embedding"]), self.raw[0])
+
+    def test_openai_models(self):
+        status, answer = self.server.post_json("/v1/embeddings", {"input": "a"})
+        name = answer["model"]
+        models = json.loads(self.server.get("/v1/models")[2])
+        self.assertEqual([m["id"] for m in models["data"]], [name])
+        self.assertEqual(json.loads(self.server.get("/v1/models/" + name)[2])["object"], "model")
+        status, _, body = self.server.get("/v1/models/other")
+        self.assertEqual((status, json.loads(body)["error"]["code"]), (404, "model_not_found"))
+
+    def test_raw_floats_for_those_who_ask(self):
+        for route, body in (("/v1/embeddings", {"input": TEXTS}), ("/embed", {"inputs": TEXTS}),
+                            ("/api/v1/embed", {"texts": TEXTS}), ("/v2/embed", {"texts": TEXTS})):
+            status, headers, data = self.server.post(route, body, {"Accept": "application/octet-stream"})
+            self.assertEqual((status, data), (200, b"".join(self.expected)))
+            self.assertEqual(headers["content-type"], "application/octet-stream")
+            self.assertEqual(headers["x-embedding-count"], "4")
+            self.assertEqual(headers["x-embedding-dimension"], str(self.dimension))
+
+    # --- TEI ---
+
+    def test_tei_embed(self):
+        for route in ("/embed", "/", "/invocations"):
+            status, answer = self.server.post_json(route, {"inputs": TEXTS})
+            self.assertEqual(status, 200)
+            self.assertEqual([bits(v) for v in answer], self.expected)
+        self.assertEqual([bits(v) for v in self.server.post_json("/embed", {"inputs": TEXTS[0]})[1]], self.expected[:1])
+        answer = self.server.post_json("/embed", {"inputs": TEXTS, "normalize": False})[1]
+        self.assertEqual([bits(v) for v in answer], self.raw)
+
+    def test_tei_token_ids_are_the_model_s_own(self):
+        tokens = self.server.post_json("/tokenize", {"inputs": "the cat", "add_special_tokens": False})[1][0]
+        ids = [t["id"] for t in tokens]
+        by_ids = self.server.post_json("/embed", {"inputs": ids})[1]
+        text = self.server.post_json("/decode", {"ids": ids})[1][0]
+        self.assertEqual(by_ids, self.server.post_json("/embed", {"inputs": text})[1])
+
+    def test_tei_headers_say_what_it_cost(self):
+        _, headers, _ = self.server.post("/embed", {"inputs": ["abc", "de"]})
+        self.assertEqual(headers["x-compute-type"], "cpu")
+        self.assertEqual(headers["x-compute-characters"], "5")
+        self.assertGreaterEqual(int(headers["x-compute-tokens"]), 6)
+        for name in ("x-compute-time", "x-total-time", "x-tokenization-time", "x-queue-time", "x-inference-time"):
+            self.assertGreaterEqual(int(headers[name]), 0)
+
+    def test_tei_truncation(self):
+        long = "word " * 5000
+        limit = json.loads(self.server.get("/info")[2])["max_input_length"]
+        status, headers, _ = self.server.post("/embed", {"inputs": long})
+        self.assertEqual((status, headers["x-compute-tokens"]), (200, str(limit)))
+        self.assertGreater(int(headers["x-truncated-tokens"]), 1000)
+        status, answer = self.server.post_json("/embed", {"inputs": long, "truncate": False})
+        self.assertEqual((status, answer["error_type"]), (422, "Validation"))
+        self.assertRegex(answer["error"], f"`inputs` must have less than {limit} tokens. Given: [0-9]+")
+        status, answer = self.server.post_json("/v1/embeddings", {"input": long, "truncate": False})
+        self.assertEqual((status, answer["error"]["code"]), (400, "context_length_exceeded"))
+
+    def test_tei_errors(self):
+        cases = [({"inputs": []}, 400, "Empty"), ({"inputs": ""}, 400, "Empty"),
+                 ({"inputs": "a", "dimensions": 0}, 422, "Validation"),
+                 ({"inputs": ["a"] * 2049}, 422, "Validation")]
+        for body, expected, kind in cases:
+            status, answer = self.server.post_json("/embed", body)
+            self.assertEqual((status, answer["error_type"]), (expected, kind), body)
+
+    def test_tei_similarity(self):
+        status, answer = self.server.post_json(
+            "/similarity", {"inputs": {"source_sentence": TEXTS[0], "sentences": TEXTS}})
+        self.assertEqual(status, 200)
+        self.assertEqual(len(answer), 4)
+        self.assertAlmostEqual(answer[0], 1.0, places=6)
+        self.assertEqual(answer[0], answer[3])
+        self.assertLess(answer[1], 0.9999)
+
+    def test_tei_tokenize_and_decode(self):
+        tokens = self.server.post_json("/tokenize", {"inputs": ["the cat"]})[1][0]
+        self.assertEqual([t["special"] for t in tokens][0], True)
+        self.assertIsNone(tokens[0]["start"])
+        plain = [t for t in tokens if not t["special"]]
+        self.assertEqual(plain[0]["start"], 0)
+        self.assertEqual(plain[-1]["stop"], 7)
+        self.assertEqual(set(plain[0]), {"id", "text", "special", "start", "stop"})
+        decoded = self.server.post_json("/decode", {"ids": [t["id"] for t in tokens]})[1]
+        self.assertEqual(len(decoded), 1)
+
+    def test_tei_info_and_health(self):
+        info = json.loads(self.server.get("/info")[2])
+        for key in ("model_id", "model_sha", "model_dtype", "served_model_name", "model_type",
+                    "max_concurrent_requests", "max_input_length", "max_batch_tokens", "max_batch_requests",
+                    "max_client_batch_size", "auto_truncate", "tokenization_workers", "version", "sha", "docker_label"):
+            self.assertIn(key, info)
+        self.assertIn("pooling", info["model_type"]["embedding"])
+        for path in ("/health", "/health/live", "/health/ready", "/ping"):
+            self.assertEqual(self.server.get(path)[::2], (200, b""))
+
+    # --- Cohere ---
+
+    def test_cohere_v2(self):
+        status, answer = self.server.post_json("/v2/embed", {
+            "model": "m", "input_type": "search_query", "texts": TEXTS,
+            "embedding_types": ["float", "int8", "uint8", "binary", "ubinary", "base64"]})
+        self.assertEqual(status, 200)
+        by_type = answer["embeddings"]
+        self.assertEqual([bits(v) for v in by_type["float"]], self.expected)
+        self.assertEqual([base64.b64decode(v) for v in by_type["base64"]], self.expected)
+        whole = struct.unpack(f"<{self.dimension}f", self.expected[0])
+        self.assertEqual(by_type["int8"][0], [math.floor(abs(x) * 127 + 0.5) * (1 if x > 0 else -1) for x in whole])
+        self.assertEqual(by_type["uint8"][0], [x + 128 for x in by_type["int8"][0]])
+        self.assertEqual([b + 128 for b in by_type["binary"][0]], by_type["ubinary"][0])
+        self.assertEqual(answer["texts"], TEXTS)
+        self.assertEqual(answer["meta"]["api_version"]["version"], "2")
+        self.assertGreater(answer["meta"]["billed_units"]["input_tokens"], 8)
+
+    def test_cohere_v1_without_types_is_a_list(self):
+        answer = self.server.post_json("/v1/embed", {"texts": TEXTS})[1]
+        self.assertEqual(answer["response_type"], "embeddings_floats")
+        self.assertEqual([bits(v) for v in answer["embeddings"]], self.expected)
+
+    def test_cohere_errors(self):
+        for body in ({}, {"texts": ["a"] * 97}, {"texts": ["a"], "embedding_types": ["x"]},
+                     {"texts": ["a"], "truncate": "x"}, {"texts": [], "model": "m"}):
+            status, answer = self.server.post_json("/v2/embed", body)
+            self.assertEqual((status, list(answer)), (400, ["message"]), body)
+
+    # --- Ollama ---
+
+    def test_ollama(self):
+        status, answer = self.server.post_json("/api/embed", {"model": "m", "input": TEXTS})
+        self.assertEqual(status, 200)
+        self.assertEqual([bits(v) for v in answer["embeddings"]], self.expected)
+        self.assertGreater(answer["prompt_eval_count"], 8)
+        self.assertGreater(answer["total_duration"], 0)
+        one = self.server.post_json("/api/embed", {"model": "m", "input": TEXTS[0]})[1]
+        self.assertEqual([bits(v) for v in one["embeddings"]], self.expected[:1])
+        self.assertEqual(self.server.post_json("/api/embed", {"model": "m", "input": []})[1]["embeddings"], [])
+        old = self.server.post_json("/api/embeddings", {"model": "m", "prompt": TEXTS[0]})[1]
+        self.assertEqual(bits(old["embedding"]), self.raw[0])
+        self.assertEqual(self.server.post_json("/api/embed", {"input": 3})[0], 400)
+        tags = json.loads(self.server.get("/api/tags")[2])
+        self.assertEqual(len(tags["models"]), 1)
+        self.assertIn("version", json.loads(self.server.get("/api/version")[2]))
+        show = self.server.post_json("/api/show", {"model": tags["models"][0]["name"]})[1]
+        self.assertEqual(show["capabilities"], ["embedding"])
+
+    # --- AkiDB ---
+
+    def test_akidb(self):
+        status, answer = self.server.post_json("/api/v1/embed", {"texts": TEXTS})
+        self.assertEqual(status, 200)
+        self.assertEqual([bits(v) for v in answer["embeddings"]], self.expected)
+        self.assertEqual(answer["dimension"], self.dimension)
+        self.assertEqual(set(answer["usage"]), {"total_tokens", "duration_ms"})
+        raw = self.server.post_json("/api/v1/embed", {"texts": TEXTS, "normalize": False})[1]
+        self.assertEqual([bits(v) for v in raw["embeddings"]], self.raw)
+        self.assertEqual(self.server.post("/api/v1/embed", {"texts": []})[::2], (400, b"texts cannot be empty"))
+        self.assertEqual(self.server.post("/api/v1/embed", {"texts": ["a"] * 33})[::2],
+                         (400, b"Maximum 32 texts per request"))
+
+    # --- All ---
+
+    def test_metrics_count_what_happened(self):
+        before = self.server.metric("te_embed_success")
+        self.server.post("/embed", {"inputs": ["a", "b", "b"]})
+        self.assertEqual(self.server.metric("te_embed_success"), before + 3)
+        self.assertGreater(self.server.metric("te_request_duration_count"), 0)
+        text = self.server.get("/metrics")[2].decode()
+        for line in text.splitlines():
+            self.assertRegex(line, r'^(# (HELP|TYPE) \S+ .+|[a-z_]+(\{[^}]*\})? [0-9.e+-]+)$')
+
+    def test_a_request_keeps_its_id_and_its_trace(self):
+        trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+        _, headers, _ = self.server.post("/embed", {"inputs": "a text"}, {
+            "x-request-id": "my-id 1", "traceparent": f"00-{trace}-00f067aa0ba902b7-01"})
+        self.assertEqual(headers["x-request-id"], "my-id1")
+        self.server.await_event("request")
+        events = [e for e in self.server.log if e.get("id") == "my-id1"]
+        self.assertEqual([e["trace_id"] for e in events], [trace])
+        self.assertNotIn("a text", json.dumps(self.server.log))
+
+    def test_a_deadline_that_has_passed_is_504(self):
+        status, _, _ = self.server.post("/v1/embeddings", {"input": "a"}, {"x-request-timeout-ms": "0"})
+        self.assertEqual(status, 504)
+
+    def test_the_description_of_the_interface_is_there(self):
+        api = json.loads(self.server.get("/api-doc/openapi.json")[2])
+        self.assertTrue(api["openapi"].startswith("3."))
+        for path in ("/v1/embeddings", "/embed", "/v2/embed", "/api/embed", "/api/v1/embed", "/info"):
+            self.assertIn(path, api["paths"])
+        self.assertIn(b"<html", self.server.get("/docs")[2])
+        self.assertIn(b"<html", self.server.get("/")[2])
+
+
+class Keys(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.server = Server(environment={"AKIN_API_KEY": "first-key,second-key"})
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.server.stop()
+
+    def test_without_a_valid_key_nothing_but_health_is_reachable(self):
+        paths = ["/v1/embeddings", "/embed", "/", "/info", "/metrics", "/docs", "/v1/models", "/nowhere",
+                 "//embed", "/EMBED", "/embed/", "/%65mbed", "/./embed", "/health/../embed", "/health/x", "/healthx",
+                 "/v1/models/x", "/api/tags", "/embed?x=/health", "/v1//embeddings", "*"]
+        keys = [None, "", "x", "first-ke", "first-keyy", "FIRST-KEY", "first-key,second-key", "second-key\tx"]
+        for path in paths:
+            for key in keys:
+                headers = {} if key is None else {"Authorization": f"Bearer {key}"}
+                for method, body in (("GET", None), ("POST", b'{"inputs":"a"}')):
+                    self.assertEqual(self.server.request(method, path, body, headers)[0], 401, (path, key))
+        self.assertEqual(self.server.get("/health")[0], 200)
+
+    def test_each_key_opens(self):
+        for key in ("first-key", "second-key"):
+            for headers in ({"Authorization": f"Bearer {key}"}, {"Authorization": f"bearer  {key} "}, {"api-key": key}):
+                self.assertEqual(self.server.post("/embed", {"inputs": "a"}, headers)[0], 200)
+
+    def test_openai_s_clients_learn_what_is_wrong(self):
+        status, headers, body = self.server.post("/v1/embeddings", {"input": "a"})
+        self.assertEqual((status, headers["www-authenticate"]), (401, "Bearer"))
+        self.assertEqual(json.loads(body)["error"]["code"], "invalid_api_key")
+        self.assertEqual(self.server.post("/embed", {"inputs": "a"})[::2], (401, b""))
+
+    def test_no_key_is_in_the_log(self):
+        self.server.post("/embed", {"inputs": "a"}, {"Authorization": "Bearer first-key"})
+        self.assertNotIn("first-key", json.dumps(self.server.log))
+
+
+class Cors(unittest.TestCase):
+    def test_only_the_origins_that_were_named_may_call(self):
+        server = Server("--cors-origin", "https://a.example", "--cors-origin", "https://b.example")
+        try:
+            status, headers, _ = server.request("OPTIONS", "/embed", None, {
+                "Origin": "https://b.example", "Access-Control-Request-Method": "POST"})
+            self.assertEqual((status, headers["access-control-allow-origin"]), (204, "https://b.example"))
+            _, headers, _ = server.post("/embed", {"inputs": "a"}, {"Origin": "https://c.example"})
+            self.assertNotIn("access-control-allow-origin", headers)
+        finally:
+            server.stop()
+
+
+class Models(unittest.TestCase):
+    def test_several_models_answer_to_their_names_and_load_when_asked_for(self):
+        other = ARGUMENTS.model.replace("bert-mean", "bert-max")
+        server = Server("--lazy", models=["one=" + ARGUMENTS.model, "two=" + other])
+        try:
+            self.assertEqual(server.metric("akin_models_loaded"), 0)
+            one = server.post_json("/v1/embeddings", {"input": "a", "model": "one"})[1]
+            default = server.post_json("/v1/embeddings", {"input": "a"})[1]
+            two = server.post_json("/v1/embeddings", {"input": "a", "model": "two"})[1]
+            self.assertEqual((one["model"], default["model"], two["model"]), ("one", "one", "two"))
+            self.assertEqual(one["data"], default["data"])
+            self.assertNotEqual(one["data"], two["data"])
+            self.assertEqual(server.metric("akin_models_loaded"), 2)
+            status, answer = server.post_json("/v1/embeddings", {"input": "a", "model": "three"})
+            self.assertEqual((status, answer["error"]["code"]), (404, "model_not_found"))
+            status, answer = server.post_json("/api/embed", {"input": "a", "model": "three"})
+            self.assertEqual((status, answer["error"]), (404, "model 'three' not found"))
+        finally:
+            server.stop()
+
+    def test_more_than_may_be_loaded_are_let_go(self):
+        other = ARGUMENTS.model.replace("bert-mean", "bert-max")
+        server = Server("--lazy", "--max-loaded-models", "1", models=["one=" + ARGUMENTS.model, "two=" + other])
+        try:
+            first = server.post("/v1/embeddings", {"input": "a", "model": "one"})[2]
+            server.post("/v1/embeddings", {"input": "a", "model": "two"})
+            self.assertEqual(server.metric("akin_models_loaded"), 1)
+            self.assertEqual(server.post("/v1/embeddings", {"input": "a", "model": "one"})[2], first)
+        finally:
+            server.stop()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,130 @@
+#!/usr/bin/env python3
+"""The official clients of the servers that Akin stands in for, as their users call them.
+
+    clients_test.py --akin PROGRAM --model FOLDER
+
+Ends with 77 and says so when none of the clients is installed (tools/requirements-test.txt); a client that is
+missing skips its own test.
+"""
+import importlib.util
+import os
+import pathlib
+import subprocess
+import sys
+import unittest
+
+from serve_process import ARGUMENTS, Server, f32, main
+
+TEXTS = ["A cat sleeps in the sun.", "Interest rates rose again."]
+CLIENTS = ("openai", "huggingface_hub", "cohere", "langchain_openai", "ollama", "schemathesis")
+
+
+def needs(package):
+    return unittest.skipUnless(importlib.util.find_spec(package), f"the package {package} is not installed")
+
+
+def bits(vector):
+    return b"".join(f32(float(x)) for x in vector)
+
+
+class Clients(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.server = Server(key="secret", environment={"AKIN_API_KEY": "secret"})
+        raw = cls.server.post("/embed", {"inputs": TEXTS}, {"Accept": "application/octet-stream"})[2]
+        cls.expected = [raw[: len(raw) // 2], raw[len(raw) // 2 :]]
+        cls.dimension = len(cls.expected[0]) // 4
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.server.stop()
+
+    @needs("openai")
+    def test_openai(self):
+        import openai
+
+        client = openai.OpenAI(base_url=self.server.url + "/v1", api_key="secret")
+        answer = client.embeddings.create(model="any", input=TEXTS)  # Asks for base64 by itself.
+        self.assertEqual([bits(d.embedding) for d in answer.data], self.expected)
+        floats = client.embeddings.create(model="any", input=TEXTS, encoding_format="float")
+        self.assertEqual([bits(d.embedding) for d in floats.data], self.expected)
+        self.assertEqual(len(client.embeddings.create(model="any", input="a", dimensions=8).data[0].embedding), 8)
+        self.assertEqual(len(client.models.list().data), 1)
+        with self.assertRaises(openai.BadRequestError) as caught:
+            client.embeddings.create(model="any", input=[[1, 2, 3]])
+        self.assertIn("check_embedding_ctx_length", caught.exception.message)
+        with self.assertRaises(openai.AuthenticationError):
+            openai.OpenAI(base_url=self.server.url + "/v1", api_key="wrong").embeddings.create(model="m", input="a")
+        with self.assertRaises(openai.NotFoundError):
+            client.models.retrieve("none")
+
+    @needs("langchain_openai")
+    def test_langchain(self):
+        from langchain_openai import OpenAIEmbeddings
+
+        embeddings = OpenAIEmbeddings(base_url=self.server.url + "/v1", api_key="secret", model="any",
+                                      check_embedding_ctx_length=False)
+        self.assertEqual([bits(v) for v in embeddings.embed_documents(TEXTS)], self.expected)
+        self.assertEqual(bits(embeddings.embed_query(TEXTS[0])), self.expected[0])
+
+    @needs("huggingface_hub")
+    def test_huggingface_inference_client(self):
+        import huggingface_hub
+
+        client = huggingface_hub.InferenceClient(base_url=self.server.url, token="secret")
+        vectors = client.feature_extraction(TEXTS)
+        self.assertEqual([bits(v) for v in vectors], self.expected)
+        scores = client.sentence_similarity(TEXTS[0], TEXTS, model=self.server.url + "/similarity")
+        self.assertAlmostEqual(scores[0], 1.0, places=5)
+
+    @needs("cohere")
+    def test_cohere(self):
+        import cohere
+
+        client = cohere.ClientV2(api_key="secret", base_url=self.server.url)
+        answer = client.embed(model="any", input_type="search_query", texts=TEXTS,
+                              embedding_types=["float", "int8", "ubinary"])
+        self.assertEqual([bits(v) for v in answer.embeddings.float_], self.expected)
+        self.assertEqual(len(answer.embeddings.int8[0]), self.dimension)
+        self.assertEqual(len(answer.embeddings.ubinary[0]), self.dimension // 8)
+        first = cohere.Client(api_key="secret", base_url=self.server.url)
+        self.assertEqual([bits(v) for v in first.embed(texts=TEXTS, model="any", input_type="search_query").embeddings],
+                         self.expected)
+        with self.assertRaises(cohere.BadRequestError):
+            client.embed(model="any", input_type="search_query", texts=TEXTS, embedding_types=["hex"])
+
+    @needs("ollama")
+    def test_ollama(self):
+        import ollama
+
+        client = ollama.Client(host=self.server.url, headers={"Authorization": "Bearer secret"})
+        self.assertEqual([bits(v) for v in client.embed(model="any", input=TEXTS).embeddings], self.expected)
+        self.assertEqual(len(client.embeddings(model="any", prompt=TEXTS[0]).embedding), self.dimension)
+        self.assertEqual(len(client.list().models), 1)
+        self.assertIn("embedding", client.show(client.list().models[0].model).capabilities)
+
+    @needs("schemathesis")
+    def test_schemathesis_finds_no_fault_in_the_description(self):
+        program = pathlib.Path(sys.executable).with_name("schemathesis")
+        done = subprocess.run(
+            [program, "run", self.server.url + "/api-doc/openapi.json", "--header", "Authorization: Bearer secret",
+             "--max-examples", "15", "--seed", "7", "--phases", "examples,coverage,fuzzing", "--no-color",
+             "--checks", "not_a_server_error,status_code_conformance,content_type_conformance,"
+                         "response_schema_conformance"],
+            capture_output=True, text=True, timeout=600)
+        self.assertEqual(done.returncode, 0, done.stdout[-6000:])
+
+
+def in_venv():
+    """Goes on in .venv's Python, where `./dev test` installs the clients."""
+    venv = pathlib.Path(__file__).resolve().parents[2] / ".venv"
+    if pathlib.Path(sys.prefix).resolve() != venv.resolve() and (venv / "bin/python").exists():
+        os.execv(venv / "bin/python", [str(venv / "bin/python"), "-B", *sys.argv])
+
+
+if __name__ == "__main__":
+    if not any(importlib.util.find_spec(client) for client in CLIENTS):
+        in_venv()
+        print("SKIPPED: none of", ", ".join(CLIENTS), "is installed (tools/requirements-test.txt)")
+        sys.exit(77)
+    main()

@@ -1,0 +1,147 @@
+#!/usr/bin/env python3
+"""gRPC with a client made from our own proto files: the vectors of HTTP, streams in order, health, reflection.
+
+    grpc_test.py --akin PROGRAM --model FOLDER
+
+Skips aloud without grpcio and grpcio-tools (tools/requirements-test.txt).
+"""
+import importlib.util
+import os
+import pathlib
+import sys
+import tempfile
+import unittest
+
+from serve_process import TIMEOUT, Server, f32, main
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+TEXTS = ["A cat sleeps in the sun.", "Interest rates rose again.", "zero"]
+
+
+def make_messages():
+    """Compiles the proto files and imports what comes of them."""
+    from grpc_tools import protoc
+
+    folder = tempfile.mkdtemp()
+    files = ["tei/v1/tei.proto", "akidb/embedding/v1/embedding.proto"]
+    status = protoc.main(["protoc", f"-I{ROOT / 'proto'}", f"--python_out={folder}", f"--grpc_python_out={folder}", *files])
+    assert status == 0
+    sys.path.insert(0, folder)
+
+
+def bits(values):
+    return b"".join(f32(x) for x in values)
+
+
+class Grpc(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        import grpc
+
+        cls.grpc = grpc
+        make_messages()
+        from akidb.embedding.v1 import embedding_pb2, embedding_pb2_grpc
+        from tei.v1 import tei_pb2, tei_pb2_grpc
+
+        cls.tei, cls.akidb = tei_pb2, embedding_pb2
+        cls.server = Server("--grpc-port", "0", key="secret", environment={"AKIN_API_KEY": "secret"})
+        port = next(e["grpc_port"] for e in cls.server.log if e["message"] == "listening")
+        cls.channel = grpc.insecure_channel(f"127.0.0.1:{port}")
+        cls.embed = tei_pb2_grpc.EmbedStub(cls.channel)
+        cls.tokenize = tei_pb2_grpc.TokenizeStub(cls.channel)
+        cls.info = tei_pb2_grpc.InfoStub(cls.channel)
+        cls.rerank = tei_pb2_grpc.RerankStub(cls.channel)
+        cls.akidb_stub = embedding_pb2_grpc.EmbeddingServiceStub(cls.channel)
+        cls.key = [("authorization", "Bearer secret")]
+        cls.expected = [bits(v) for v in cls.server.post_json("/embed", {"inputs": TEXTS})[1]]
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.channel.close()
+        assert cls.server.stop() == 0
+
+    def call(self, method, request, **options):
+        return method(request, timeout=TIMEOUT, metadata=self.key, **options)
+
+    def fails(self, code, method, request, **options):
+        with self.assertRaises(self.grpc.RpcError) as caught:
+            method(request, **{"timeout": TIMEOUT, "metadata": self.key, **options})
+        self.assertEqual(caught.exception.code(), getattr(self.grpc.StatusCode, code))
+        return caught.exception.details()
+
+    def test_embed_gives_the_bits_of_http(self):
+        for text, expected in zip(TEXTS, self.expected):
+            answer = self.call(self.embed.Embed, self.tei.EmbedRequest(inputs=text))
+            self.assertEqual(bits(answer.embeddings), expected)
+            self.assertGreater(answer.metadata.compute_tokens, 2)
+            self.assertEqual(answer.metadata.compute_chars, len(text))
+        cut = self.call(self.embed.Embed, self.tei.EmbedRequest(inputs=TEXTS[0], dimensions=8))
+        self.assertEqual(len(cut.embeddings), 8)
+
+    def test_a_stream_keeps_its_order(self):
+        texts = [f"{TEXTS[i % 3]} {i % 7}" for i in range(300)]
+        alone = {t: bits(self.server.post_json("/embed", {"inputs": t})[1][0]) for t in set(texts)}
+        answers = list(self.call(self.embed.EmbedStream, (self.tei.EmbedRequest(inputs=t) for t in texts)))
+        self.assertEqual([bits(a.embeddings) for a in answers], [alone[t] for t in texts])
+
+    def test_a_stream_ends_with_the_first_error(self):
+        requests = (self.tei.EmbedRequest(inputs=t) for t in ["a", "b", "", "c"])
+        answers = self.embed.EmbedStream(requests, timeout=TIMEOUT, metadata=self.key)
+        got = []
+        with self.assertRaises(self.grpc.RpcError) as caught:
+            for answer in answers:
+                got.append(answer)
+        self.assertEqual((len(got), caught.exception.code()), (2, self.grpc.StatusCode.INVALID_ARGUMENT))
+
+    def test_errors_have_the_codes_of_tei(self):
+        self.fails("INVALID_ARGUMENT", self.embed.Embed, self.tei.EmbedRequest(inputs=""))
+        self.fails("INVALID_ARGUMENT", self.embed.Embed, self.tei.EmbedRequest(inputs="word " * 5000))
+        self.call(self.embed.Embed, self.tei.EmbedRequest(inputs="word " * 5000, truncate=True))
+        self.fails("UNAUTHENTICATED", self.embed.Embed, self.tei.EmbedRequest(inputs="a"), metadata=None)
+        self.fails("UNAUTHENTICATED", self.info.Info, self.tei.InfoRequest(), metadata=[("authorization", "Bearer x")])
+        self.fails("UNIMPLEMENTED", self.rerank.Rerank, self.tei.RerankRequest(query="a", texts=["b"]))
+
+    def test_tokenize_decode_and_info(self):
+        answer = self.call(self.tokenize.Tokenize, self.tei.EncodeRequest(inputs="the cat", add_special_tokens=True))
+        over_http = self.server.post_json("/tokenize", {"inputs": "the cat"})[1][0]
+        self.assertEqual([(t.id, t.text, t.special) for t in answer.tokens],
+                         [(t["id"], t["text"], t["special"]) for t in over_http])
+        self.assertFalse(answer.tokens[0].HasField("start"))
+        ids = [t.id for t in answer.tokens]
+        text = self.call(self.tokenize.Decode, self.tei.DecodeRequest(ids=ids, skip_special_tokens=True)).text
+        self.assertEqual([text], self.server.post_json("/decode", {"ids": ids})[1])
+        self.assertGreater(self.call(self.info.Info, self.tei.InfoRequest()).max_input_length, 10)
+
+    def test_akidb(self):
+        answer = self.call(self.akidb_stub.Embed, self.akidb.EmbedRequest(texts=TEXTS))
+        self.assertEqual([bits(e.values) for e in answer.embeddings], self.expected)
+        self.assertEqual(answer.dimension, len(self.expected[0]) // 4)
+        self.assertGreater(answer.usage.total_tokens, 6)
+        info = self.call(self.akidb_stub.GetModelInfo, self.akidb.ModelInfoRequest())
+        self.assertEqual(info.dimension, answer.dimension)
+        self.fails("INVALID_ARGUMENT", self.akidb_stub.Embed, self.akidb.EmbedRequest())
+
+    def test_health_and_reflection_answer_without_a_key(self):
+        # Their messages are small enough to be written by hand: an empty HealthCheckRequest, and
+        # ServerReflectionRequest{list_services: ""}.
+        check = self.channel.unary_unary("/grpc.health.v1.Health/Check")
+        self.assertEqual(check(b"", timeout=TIMEOUT), b"\x08\x01")  # status: SERVING
+        reflect = self.channel.stream_stream("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo")
+        answer = next(iter(reflect(iter([b"\x3a\x00"]), timeout=TIMEOUT)))
+        for service in (b"tei.v1.Embed", b"akidb.embedding.v1.EmbeddingService", b"grpc.health.v1.Health"):
+            self.assertIn(service, answer)
+
+
+def in_venv():
+    """Goes on in .venv's Python, where `./dev test` installs the clients."""
+    venv = ROOT / ".venv"
+    if pathlib.Path(sys.prefix).resolve() != venv.resolve() and (venv / "bin/python").exists():
+        os.execv(venv / "bin/python", [str(venv / "bin/python"), "-B", *sys.argv])
+
+
+if __name__ == "__main__":
+    if not (importlib.util.find_spec("grpc") and importlib.util.find_spec("grpc_tools")):
+        in_venv()
+        print("SKIPPED: grpcio and grpcio-tools are not installed (tools/requirements-test.txt)")
+        sys.exit(77)
+    main()

@@ -1,0 +1,120 @@
+#include <gtest/gtest.h>
+
+#include <bit>
+#include <cmath>
+#include <cstdlib>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "server/json_reader.h"
+#include "server/json_writer.h"
+
+namespace akin::server {
+namespace {
+
+JsonRequest Parsed(std::string body) {
+  return std::move(JsonRequest::Parse(std::move(body))).value();
+}
+
+TEST(JsonReader, TellsOneTextFromOneListOfIds) {
+  const auto items = [](const char* json) { return Parsed(json).TextsOrIds("x").value().value(); };
+  EXPECT_EQ(items(R"({"x":"a"})").items[0].text, "a");
+  EXPECT_FALSE(items(R"({"x":"a"})").is_list);
+  const Inputs ids = items(R"({"x":[1,2,3]})");
+  ASSERT_EQ(ids.items.size(), 1u);
+  EXPECT_EQ(ids.items[0].ids, (std::vector<int32_t>{1, 2, 3}));
+  const Inputs mixed = items(R"({"x":["a",[4],"b"]})");
+  ASSERT_EQ(mixed.items.size(), 3u);
+  EXPECT_TRUE(mixed.items[1].is_ids && !mixed.items[2].is_ids && mixed.is_list);
+  EXPECT_TRUE(items(R"({"x":[]})").items.empty());
+}
+
+TEST(JsonReader, NullIsAbsentAndTheLastMemberCounts) {
+  const JsonRequest body = Parsed(R"({"a":null,"b":1,"b":2})");
+  EXPECT_FALSE(body.Has("a"));
+  EXPECT_EQ(body.Int("b").value(), 2);
+  EXPECT_EQ(body.String("c").value(), std::nullopt);
+}
+
+TEST(JsonReader, ErrorsNameTheFieldAndWhatWasFound) {
+  const JsonRequest body = Parsed(R"({"a":"x","b":[1],"c":1.5})");
+  EXPECT_EQ(body.Bool("a").error().message(), "`a` is a string, expected true or false");
+  EXPECT_EQ(body.String("b").error().message(), "`b` is an array, expected a string");
+  EXPECT_FALSE(body.Int("c"));
+  EXPECT_FALSE(body.TextsOrIds("c"));
+}
+
+TEST(JsonReader, DepthIsBounded) {
+  const auto nested = [](size_t depth) {
+    return R"({"a":)" + std::string(depth, '[') + std::string(depth, ']') + "}";
+  };
+  EXPECT_TRUE(JsonRequest::Parse(nested(20)));
+  EXPECT_FALSE(JsonRequest::Parse(nested(kMaxJsonDepth + 1)));
+  EXPECT_FALSE(JsonRequest::Parse(nested(500'000)));
+}
+
+TEST(JsonReader, WhatIsNoObjectIsAnError) {
+  for (const char* body : {"", " ", "1", "[]", "\"a\"", "null", "{", "{}x", "{\"a\":}", "{'a':1}",
+                           "{\"a\":NaN}", "{\"a\":\"\xff\"}", "{\"a\":\"\\ud800\"}"}) {
+    EXPECT_FALSE(JsonRequest::Parse(body)) << body;
+  }
+}
+
+TEST(JsonReader, ObjectsWithinLiveAsLongAsTheyAreUsed) {
+  std::optional<JsonRequest> inner;
+  {
+    const JsonRequest outer = Parsed(R"({"o":{"s":"text"}})");
+    inner = outer.Object("o").value();
+  }
+  EXPECT_EQ(inner->String("s").value(), "text");
+}
+
+TEST(JsonWriter, FloatsReadBackAsTheSameBits) {
+  std::mt19937 random(7);
+  std::vector<float> values = {0.0f, -0.0f, 1.0f, -1.17549435e-38f, 3.4e38f, 1e-45f};
+  while (values.size() < 10'000) {
+    const float value = std::bit_cast<float>(static_cast<uint32_t>(random()));
+    if (std::isfinite(value)) values.push_back(value);
+  }
+  std::string out;
+  AppendJsonFloats(out, values);
+  const char* at = out.c_str() + 1;
+  for (const float value : values) {
+    char* end = nullptr;
+    EXPECT_EQ(std::bit_cast<uint32_t>(std::strtof(at, &end)), std::bit_cast<uint32_t>(value));
+    at = end + 1;
+  }
+}
+
+TEST(JsonWriter, StringsAreEscapedAndAlwaysUtf8) {
+  std::string out;
+  AppendJsonString(out, "a\"\\\n\x01\xff\xc3\xa4\xed\xa0\x80");
+  EXPECT_EQ(out, "\"a\\\"\\\\\\n\\u0001?\xc3\xa4???\"");
+}
+
+TEST(JsonWriter, Base64HasItsPadding) {
+  const auto coded = [](std::string_view text) {
+    std::string out;
+    AppendBase64(out, {reinterpret_cast<const unsigned char*>(text.data()), text.size()});
+    return out;
+  };
+  EXPECT_EQ(coded(""), "");
+  EXPECT_EQ(coded("f"), "Zg==");
+  EXPECT_EQ(coded("fo"), "Zm8=");
+  EXPECT_EQ(coded("foo"), "Zm9v");
+  EXPECT_EQ(coded("foobar"), "Zm9vYmFy");
+}
+
+TEST(JsonWriter, ObjectsCloseThemselves) {
+  std::string out;
+  {
+    JsonObject object(out);
+    object.Add("a", 1).Add("b", "x").Add("c", true).AddNull("d");
+    JsonObject(object.Key("e")).Add("f", 0.5);
+  }
+  EXPECT_EQ(out, R"({"a":1,"b":"x","c":true,"d":null,"e":{"f":0.5}})");
+}
+
+}  // namespace
+}  // namespace akin::server

@@ -1,0 +1,214 @@
+#!/usr/bin/env python3
+"""Starting, configuring, draining and stopping `akin serve`.
+
+    operation_test.py --akin PROGRAM --model FOLDER
+"""
+import http.client
+import json
+import os
+import pathlib
+import random
+import signal
+import socket
+import ssl
+import subprocess
+import tempfile
+import threading
+import time
+import unittest
+
+from serve_process import ARGUMENTS, TIMEOUT, Server, main
+
+
+def run(*arguments, environment=None):
+    """-> (exit status, standard error) of `akin serve` that is to end by itself"""
+    done = subprocess.run([ARGUMENTS.akin, "serve", *arguments], capture_output=True, text=True, timeout=TIMEOUT,
+                          env={**os.environ, **(environment or {})})
+    return done.returncode, done.stderr
+
+
+class Start(unittest.TestCase):
+    def test_check_says_what_is_wrong_and_ends(self):
+        self.assertEqual(run("--check", "--port", "0", "--model", ARGUMENTS.model)[0], 0)
+        cases = [(["--model", "/nowhere/at/all"], 3, "/nowhere/at/all"),
+                 (["--host", "not an address"], 2, "--host"),
+                 (["--log-format", "xml"], 2, "xml"),
+                 (["--log-level", "loud"], 2, "loud"),
+                 (["--auto-truncate", "maybe"], 2, "maybe"),
+                 (["--tls-cert", "x.pem"], 2, "--tls-key"),
+                 (["--api-key-file", "/nowhere/keys"], 2, "/nowhere/keys"),
+                 (["--model", "a=x", "--model", "a=y"], 2, "two models"),
+                 (["--max-batch-tokens", "0"], 2, "--max-batch-tokens"),
+                 (["--port", "70000"], 2, "--port"),
+                 (["--prot", "1"], 2, "did you mean --port")]
+        for arguments, status, words in cases:
+            model = [] if "--model" in arguments else ["--model", ARGUMENTS.model]
+            got, error = run("--check", *([] if "--port" in arguments else ["--port", "0"]), *model, *arguments)
+            self.assertEqual(got, status, (arguments, error))
+            self.assertIn(words, error)
+
+    def test_an_address_in_use_is_said(self):
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            port = other.getsockname()[1]
+            status, error = run("--port", str(port), "--model", ARGUMENTS.model)
+        self.assertEqual(status, 6)
+        self.assertIn(f"127.0.0.1:{port}", error)
+
+    def test_a_model_that_cannot_be_loaded_ends_the_start(self):
+        with tempfile.TemporaryDirectory() as folder:
+            pathlib.Path(folder, "config.json").write_text("{")
+            status, error = run("--port", "0", "--model", folder)
+        self.assertEqual(status, 4, error)
+
+    def test_the_command_line_wins_over_the_environment_over_the_file(self):
+        with tempfile.TemporaryDirectory() as folder:
+            config = pathlib.Path(folder, "akin.toml")
+            config.write_text('max_client_batch_size = 3\nmax-concurrent-requests = 30\nmax-batch-tokens = 300\n'
+                              'api-key = ["from-the-file", "another"]\nlazy = true\n')
+            server = Server("--config", str(config), "--max-batch-tokens", "100", key="another",
+                            environment={"AKIN_MAX_CONCURRENT_REQUESTS": "20", "AKIN_MAX_BATCH_TOKENS": "200"})
+            try:
+                info = json.loads(server.get("/info")[2])
+                self.assertEqual(info["max_client_batch_size"], 3)
+                self.assertEqual(info["max_concurrent_requests"], 20)
+                self.assertEqual(info["max_batch_tokens"], 100)
+            finally:
+                server.stop()
+
+    def test_a_file_that_is_wrong_names_its_line(self):
+        with tempfile.TemporaryDirectory() as folder:
+            config = pathlib.Path(folder, "akin.toml")
+            for text, words in (("port = 1\nprot = 2\n", "line 2: there is no option prot"), ("port = \n", "line 1"),
+                                ('\n\nport = "x"\n', "line 3: port"), ("[server]\nport = 1\n", "line 1: server")):
+                config.write_text(text)
+                status, error = run("--check", "--model", ARGUMENTS.model, "--config", str(config))
+                self.assertEqual(status, 2, error)
+                self.assertIn(words, error)
+            self.assertEqual(run("--check", "--config", folder + "/none.toml")[0], 2)
+
+    def test_a_unix_socket_serves_and_is_removed(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = folder + "/akin.sock"
+            server = Server("--unix-socket", path)
+            try:
+                client = http.client.HTTPConnection("localhost")
+                client.sock = socket.socket(socket.AF_UNIX)
+                client.sock.connect(path)
+                client.request("GET", "/health")
+                self.assertEqual(client.getresponse().status, 200)
+                client.close()
+            finally:
+                server.stop()
+            self.assertFalse(os.path.exists(path))
+
+    def test_a_file_under_the_socket_s_name_is_left_alone(self):
+        with tempfile.NamedTemporaryFile() as file:
+            status, error = run("--port", "0", "--unix-socket", file.name, "--model", ARGUMENTS.model)
+            self.assertEqual(status, 6, error)
+            self.assertTrue(os.path.exists(file.name))
+
+    def test_tls(self):
+        with tempfile.TemporaryDirectory() as folder:
+            made = subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj",
+                                   "/CN=localhost", "-keyout", folder + "/key.pem", "-out", folder + "/cert.pem"],
+                                  capture_output=True)
+            if made.returncode != 0:
+                self.skipTest("openssl cannot make a certificate here")
+            server = Server("--tls-cert", folder + "/cert.pem", "--tls-key", folder + "/key.pem")
+            try:
+                context = ssl.create_default_context(cafile=folder + "/cert.pem")
+                context.check_hostname = False
+                client = http.client.HTTPSConnection("127.0.0.1", server.port, context=context, timeout=TIMEOUT)
+                for _ in range(3):
+                    client.request("POST", "/embed", '{"inputs":"a"}', {"Content-Type": "application/json"})
+                    answer = client.getresponse()
+                    self.assertEqual(answer.status, 200)
+                    self.assertGreater(len(json.loads(answer.read())[0]), 1)
+                client.close()
+                with server.connect() as plain:
+                    plain.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+                    self.assertNotIn(b"200 OK", plain.recv(1000))
+            finally:
+                self.assertEqual(server.stop(), 0)
+
+
+class Drain(unittest.TestCase):
+    def test_every_accepted_request_is_answered_when_the_server_is_told_to_end(self):
+        for seed in range(6):
+            server = Server()
+            expected = server.post("/embed", {"inputs": ["a text"] * 3})[2]
+            answers, refused, threads = [], [], []
+
+            def ask():
+                connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=TIMEOUT)
+                try:
+                    while True:
+                        sent = False
+                        try:
+                            connection.request("POST", "/embed", '{"inputs":["a text","a text","a text"]}',
+                                               {"Content-Type": "application/json"})
+                            sent = True
+                            answer = connection.getresponse()
+                            answers.append((answer.status, answer.read()))
+                            if answer.getheader("connection") == "close":
+                                return
+                        except http.client.RemoteDisconnected:
+                            return  # An idle connection was closed as our request left.
+                        except OSError:
+                            if sent:
+                                refused.append("lost")
+                            return
+                finally:
+                    connection.close()
+
+            for _ in range(6):
+                threads.append(threading.Thread(target=ask))
+                threads[-1].start()
+            time.sleep(random.Random(seed).uniform(0.0, 0.25))
+            self.assertEqual(server.stop(), 0)
+            for thread in threads:
+                thread.join(TIMEOUT)
+            self.assertTrue(answers)
+            self.assertEqual({a for a in answers}, {(200, expected)})
+
+    def test_readiness_turns_before_the_door_closes(self):
+        server = Server("--drain-delay", "1")
+        server.process.send_signal(signal.SIGTERM)
+        server.await_event("draining")
+        self.assertEqual(server.get("/health/ready")[0], 503)
+        self.assertEqual(server.get("/health/live")[0], 200)
+        self.assertEqual(server.post("/embed", {"inputs": "still served"})[0], 200)
+        self.assertEqual(server.process.wait(TIMEOUT), 0)
+        server.stop()
+
+    def test_an_idle_client_does_not_hold_up_the_end(self):
+        server = Server()
+        with server.connect() as client:
+            client.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+            client.recv(1000)
+            begin = time.monotonic()
+            self.assertEqual(server.stop(), 0)
+            self.assertLess(time.monotonic() - begin, 15)
+
+    def test_a_client_that_never_finishes_is_left_at_the_deadline(self):
+        server = Server("--drain-deadline", "1", "--header-timeout", "60")
+        with server.connect() as client:
+            client.sendall(b"GET /health HTTP/1.1\r\nHo")
+            time.sleep(0.2)
+            self.assertEqual(server.stop(), 0)
+
+    def test_a_second_signal_ends_at_once(self):
+        server = Server("--drain-delay", "60")
+        server.process.send_signal(signal.SIGTERM)
+        server.await_event("draining")
+        server.process.send_signal(signal.SIGTERM)
+        self.assertEqual(server.process.wait(TIMEOUT), 128 + signal.SIGTERM)
+        server.stop()
+
+    def test_a_signal_while_loading_ends_it(self):
+        server = Server(wait=False)
+        self.assertIn(server.stop(), (0, -signal.SIGTERM))
+
+
+if __name__ == "__main__":
+    main()

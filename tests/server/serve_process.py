@@ -1,0 +1,137 @@
+"""`akin serve` as a child process, for the tests beside this file. Python's standard library only."""
+import argparse
+import http.client
+import json
+import os
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import unittest
+
+ARGUMENTS = argparse.Namespace(akin=None, model=None)
+# Sanitized programs and busy machines are slow; nothing here waits longer than this.
+TIMEOUT = 60 * int(os.environ.get("AKIN_TEST_SLOW", "1"))
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--akin", required=True)
+    parser.add_argument("--model", required=True)
+    ARGUMENTS.__dict__.update(vars(parser.parse_known_args()[0]))
+    arguments = [a for a in sys.argv[1:]]
+    for option in ("--akin", "--model"):
+        at = arguments.index(option)
+        del arguments[at : at + 2]
+    unittest.main(argv=[sys.argv[0], *arguments], module="__main__")
+
+
+class Server:
+    """Starts on a free port of the loopback and is ready when the constructor returns."""
+
+    def __init__(self, *options, models=None, wait=True, environment=None, key=None):
+        models = models or [ARGUMENTS.model]
+        command = [ARGUMENTS.akin, "serve", "--port", "0", "--log-format", "json", "--threads", "2"]
+        for model in models:
+            command += ["--model", model]
+        self.key = key
+        self.process = subprocess.Popen(
+            [*command, *options], stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True,
+            env={**os.environ, **(environment or {})})
+        self.log = []
+        self.port = None
+        self._events = threading.Condition()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        try:
+            self.await_event("ready" if wait else "listening")
+        except BaseException:
+            self.process.kill()
+            self.process.wait()
+            raise
+
+    def _read(self):
+        for line in self.process.stderr:
+            with self._events:
+                try:
+                    event = json.loads(line)
+                except ValueError:
+                    event = {"message": line}
+                self.log.append(event)
+                if event.get("message") == "listening" and "url" in event:
+                    self.port = int(event["url"].rsplit(":", 1)[1])
+                self._events.notify_all()
+        with self._events:
+            self.log.append({"message": "end of the log"})
+            self._events.notify_all()
+
+    def await_event(self, message):
+        def seen():
+            return any(e.get("message") in (message, "end of the log") for e in self.log)
+
+        with self._events:
+            if not self._events.wait_for(seen, TIMEOUT):
+                raise AssertionError(f"no event '{message}' within {TIMEOUT} s: {self.log}")
+            if not any(e.get("message") == message for e in self.log):
+                raise AssertionError(f"the server ended without '{message}': {self.log}")
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.port}"
+
+    def connect(self):
+        client = socket.create_connection(("127.0.0.1", self.port), timeout=TIMEOUT)
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return client
+
+    def request(self, method, path, body=None, headers=None):
+        """-> (status, headers with lower-case names, body)"""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=TIMEOUT)
+        try:
+            headers = dict(headers or {})
+            if self.key:
+                headers.setdefault("Authorization", f"Bearer {self.key}")
+            if body is not None:
+                headers.setdefault("Content-Type", "application/json")
+            connection.request(method, path, body, headers)
+            answer = connection.getresponse()
+            return answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read()
+        finally:
+            connection.close()
+
+    def get(self, path, headers=None):
+        return self.request("GET", path, headers=headers)
+
+    def post(self, path, value, headers=None):
+        return self.request("POST", path, json.dumps(value).encode(), headers)
+
+    def post_json(self, path, value, headers=None):
+        """-> (status, the answer's JSON)"""
+        status, _, body = self.post(path, value, headers)
+        return status, json.loads(body)
+
+    def metric(self, name):
+        for line in self.get("/metrics")[2].decode().splitlines():
+            if line.startswith(name + " "):
+                return float(line.split(" ")[1])
+        raise AssertionError(f"there is no metric {name}")
+
+    def stop(self):
+        """Ends it as an orchestrator does. -> the exit status"""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            status = self.process.wait(TIMEOUT)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise
+        self._reader.join(TIMEOUT)
+        self.process.stderr.close()
+        return status
+
+
+def f32(value):
+    """The float32 that a number of JSON is, as bytes."""
+    return struct.pack("<f", value)

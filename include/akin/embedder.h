@@ -84,6 +84,16 @@ struct ModelInfo {
   int num_threads = 0;
   int batch_tokens = 0;
   bool batch_invariant = false;  // A text's vector has the same bits alone and in any batch.
+  // Of a backend outside of Akin: what runs which file,
+  std::string backend_detail;  // "onnx/model.onnx in ONNX Runtime 1.32.0 (/usr/lib/...)"
+  // what was asked for and could not be had, or is worth knowing,
+  std::vector<std::string> notes;
+  // and how many of the graph's nodes each execution provider ran; empty: not counted.
+  struct ProviderNodes {
+    std::string name;  // "CPUExecutionProvider"
+    int num_nodes = 0;
+  };
+  std::vector<ProviderNodes> execution_providers;
   double load_ms = 0;
 };
 

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string_view>
 
+#include "akin/onnxruntime.h"
 #include "akin/result.h"
 
 namespace akin {
@@ -13,6 +14,7 @@ namespace akin {
 enum class BackendKind {
   kAuto,    // The best one for the model folder.
   kNative,  // Akin's own encoder and kernels.
+  kOnnxRuntime,  // ONNX Runtime on the folder's ONNX file; its library is loaded when asked for.
 };
 
 // What the matrix products run in.
@@ -62,6 +64,7 @@ struct LoadOptions {
   // The most tokens computed together (the token budget). 0: the backend's default. A longer text
   // is computed alone.
   int batch_tokens = 0;
+  OnnxRuntimeOptions onnxruntime;  // Of the backend of that name.
 };
 
 struct EmbedOptions {

@@ -4,7 +4,9 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "akin/matrix_view.h"
 #include "akin/result.h"
@@ -29,6 +31,18 @@ enum class RowKind {
   kLogits,       // [num_sequences, num_labels], before the activation.
 };
 
+// Of a backend that computes rectangles: sequences padded to the longest beside them.
+struct RectangleInfo {
+  std::vector<int32_t> length_buckets;  // Rising; empty: any length.
+  bool one_sequence = false;            // Sequences are not computed together at all.
+};
+
+// How much of the model's graph one of the parts of a backend runs.
+struct ProviderUse {
+  std::string name;  // "CPUExecutionProvider"
+  int num_nodes = 0;
+};
+
 struct BackendInfo {
   std::string name;       // "native"
   std::string precision;  // "f32"
@@ -39,6 +53,12 @@ struct BackendInfo {
   int64_t num_parameters = 0;
   bool batch_invariant = false;
   double flops_per_token = 0;  // Roughly, without attention: what a team is worth is judged by it.
+  int vocab_size = 0;          // Rows of the table of tokens; 0: not known.
+  std::optional<RectangleInfo> rectangles;  // Unset: batches are computed without padding.
+  // For people: what runs which file; what was asked for and could not be had.
+  std::string detail;
+  std::vector<std::string> notes;
+  std::vector<ProviderUse> execution_providers;  // Empty: not counted.
 };
 
 class Backend {

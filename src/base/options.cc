@@ -16,7 +16,8 @@ struct NamedValue {
 };
 
 constexpr NamedValue<BackendKind> kBackendKinds[] = {{BackendKind::kAuto, "auto"},
-                                                     {BackendKind::kNative, "native"}};
+                                                     {BackendKind::kNative, "native"},
+                                                     {BackendKind::kOnnxRuntime, "onnxruntime"}};
 constexpr NamedValue<Precision> kPrecisions[] = {
     {Precision::kAuto, "auto"}, {Precision::kF32, "f32"}, {Precision::kBf16x3, "bf16x3"},
     {Precision::kBf16, "bf16"}, {Precision::kW8, "w8"},   {Precision::kInt8, "int8"}};
@@ -56,6 +57,7 @@ std::string_view PrecisionName(Precision precision) { return NameOf(kPrecisions,
 std::string_view IsaName(Isa isa) { return NameOf(kIsas, isa); }
 
 Result<BackendKind> ParseBackendKind(std::string_view name) {
+  if (name == "onnx") return BackendKind::kOnnxRuntime;
   return ParseName(kBackendKinds, "backend", name);
 }
 Result<Precision> ParsePrecision(std::string_view name) {

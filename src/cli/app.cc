@@ -147,6 +147,7 @@ Application MakeApplication() {
   AddInfoCommand(app, application.verbs);
   AddPullCommand(app, application.verbs);
   AddModelsCommand(app, application.verbs);
+  AddBridgeCommand(app, application.verbs);
   AddDoctorCommand(app, application.verbs);
   AddBenchCommand(app, application.verbs);
   AddTuneCommand(app, application.verbs);

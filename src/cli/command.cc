@@ -46,6 +46,7 @@ void ModelArguments::AddTo(CLI::App& verb) {
   verb.add_option("--batch-tokens", batch_tokens, "The most tokens computed together")
       ->type_name("N")
       ->check(Between(1, kMostTokens));
+  onnxruntime.AddTo(verb);
 }
 
 Result<LoadOptions> ModelArguments::ToLoadOptions() const {
@@ -55,6 +56,7 @@ Result<LoadOptions> ModelArguments::ToLoadOptions() const {
   AKIN_TRY_ASSIGN(options.isa, ParseIsa(isa));
   options.num_threads = threads;
   options.batch_tokens = batch_tokens;
+  AKIN_TRY_ASSIGN(options.onnxruntime, onnxruntime.ToOptions());
   return options;
 }
 
@@ -119,7 +121,7 @@ std::string Choices(const std::vector<std::string>& names) {
 
 std::vector<std::string> BackendNames() {
   std::vector<std::string> names;
-  for (auto kind : {BackendKind::kAuto, BackendKind::kNative}) {
+  for (auto kind : {BackendKind::kAuto, BackendKind::kNative, BackendKind::kOnnxRuntime}) {
     names.emplace_back(BackendKindName(kind));
   }
   return names;

@@ -11,6 +11,7 @@
 #include "akin/options.h"
 #include "akin/result.h"
 
+#include "cli/onnxruntime_arguments.h"
 #include "cli/text_source.h"
 
 namespace akin::cli {
@@ -28,6 +29,7 @@ void AddTokenizeCommand(CLI::App& app, Verbs& verbs);
 void AddInfoCommand(CLI::App& app, Verbs& verbs);
 void AddPullCommand(CLI::App& app, Verbs& verbs);
 void AddModelsCommand(CLI::App& app, Verbs& verbs);
+void AddBridgeCommand(CLI::App& app, Verbs& verbs);
 void AddDoctorCommand(CLI::App& app, Verbs& verbs);
 void AddBenchCommand(CLI::App& app, Verbs& verbs);
 void AddTuneCommand(CLI::App& app, Verbs& verbs);
@@ -41,7 +43,8 @@ CLI::App& AddVerb(CLI::App& app, const std::string& name, const std::string& des
 // Checks that an option's value is a whole number in [least, most].
 CLI::Validator Between(int least, int most);
 
-// The model and how it runs: --model --backend --precision --isa --threads --batch-tokens.
+// The model and how it runs: --model --backend --precision --isa --threads --batch-tokens, and the
+// options of backends.
 struct ModelArguments {
   std::string model;
   std::string backend = "auto";
@@ -49,6 +52,7 @@ struct ModelArguments {
   std::string isa = "auto";
   int threads = 0;
   int batch_tokens = 0;
+  OnnxRuntimeArguments onnxruntime;
 
   void AddTo(CLI::App& verb);
   // Error: InvalidInput, a name that is none.

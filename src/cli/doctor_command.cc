@@ -5,6 +5,7 @@
 #include <optional>
 #include <system_error>
 
+#include "akin/onnxruntime.h"
 #include "akin/system.h"
 
 #include "cli/command.h"
@@ -105,12 +106,29 @@ std::string ModelJson(const ModelCheck& check) {
   return out.str();
 }
 
+std::string OnnxRuntimeJson(const Result<OnnxRuntimeInfo>& onnxruntime) {
+  if (!onnxruntime) {
+    return JsonObject().Add("found", false).Add("reason", onnxruntime.error().message()).str();
+  }
+  std::vector<std::string> devices;
+  for (const auto& [provider, type] : onnxruntime->plugin_devices)
+    devices.push_back(JsonObject().Add("provider", provider).Add("device", type).str());
+  return JsonObject()
+      .Add("found", true)
+      .Add("path", onnxruntime->path)
+      .Add("version", onnxruntime->version)
+      .AddRaw("providers", JsonStrings(onnxruntime->providers))
+      .AddRaw("plugin_devices", JsonArray(devices))
+      .str();
+}
+
 std::string DoctorJson(const SystemInfo& system, const std::vector<ModelLocation>& locations,
-                       const ModelCheck& check) {
+                       const Result<OnnxRuntimeInfo>& onnxruntime, const ModelCheck& check) {
   return JsonObject()
              .Add("ok", !check.error)
              .AddRaw("system", SystemJson(system))
              .AddRaw("locations", LocationsJson(locations))
+             .AddRaw("onnxruntime", OnnxRuntimeJson(onnxruntime))
              .AddRaw("model", ModelJson(check))
              .str() +
          '\n';
@@ -193,6 +211,19 @@ void AddLocations(Page& page, const std::vector<ModelLocation>& locations) {
   if (locations.empty()) page.Line("nowhere", "");
 }
 
+// Not having it is no failure: the native backend needs none.
+void AddOnnxRuntime(Page& page, const Result<OnnxRuntimeInfo>& onnxruntime) {
+  page.Heading("ONNX Runtime");
+  if (!onnxruntime) return page.Note(onnxruntime.error().message());
+  page.Check(true, StrCat(onnxruntime->version, " at ", onnxruntime->path));
+  std::vector<std::string> names;
+  for (const std::string& name : onnxruntime->providers)
+    names.push_back(ShortExecutionProviderName(name));
+  page.Line("providers", Joined(names, ", "));
+  for (const auto& [provider, type] : onnxruntime->plugin_devices)
+    page.Line("plug-in", StrCat(ShortExecutionProviderName(provider), " on ", type));
+}
+
 void AddModel(Page& page, const ModelCheck& check) {
   page.Heading("Model");
   if (!check.folder.empty()) {
@@ -221,14 +252,16 @@ VerbResult Doctor(const DoctorArguments& arguments) {
     system.chosen_isa_reason = "option --isa";
   }
   const std::vector<ModelLocation> locations = ListModelLocations();
+  const Result<OnnxRuntimeInfo> onnxruntime = DescribeOnnxRuntime(options.onnxruntime);
   const ModelCheck check = CheckModel(arguments.model);
   if (arguments.json) {
-    AKIN_TRY(WriteToStdout(DoctorJson(system, locations, check)));
+    AKIN_TRY(WriteToStdout(DoctorJson(system, locations, onnxruntime, check)));
   } else {
     Page page(STDOUT_FILENO);
     AddMachine(page, system);
     AddIsas(page, system);
     AddLocations(page, locations);
+    AddOnnxRuntime(page, onnxruntime);
     AddModel(page, check);
     AKIN_TRY(WriteToStdout(page.text()));
   }

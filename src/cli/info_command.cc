@@ -1,4 +1,8 @@
 // `akin info`: what is loaded and how it runs.
+#include <functional>
+
+#include "akin/onnxruntime.h"
+
 #include "cli/command.h"
 #include "cli/exit_status.h"
 #include "cli/json_writer.h"
@@ -13,7 +17,15 @@ namespace {
 struct InfoArguments {
   ModelArguments model;
   bool json = false;
+  bool verbose = false;
 };
+
+std::string ProvidersJson(const ModelInfo& info) {
+  std::vector<std::string> providers;
+  for (const ModelInfo::ProviderNodes& use : info.execution_providers)
+    providers.push_back(JsonObject().Add("name", use.name).Add("num_nodes", use.num_nodes).str());
+  return JsonArray(providers);
+}
 
 // The field names are those of the library, also for other languages' providers.
 std::string InfoJson(const ModelInfo& info, bool tuned) {
@@ -39,11 +51,27 @@ std::string InfoJson(const ModelInfo& info, bool tuned) {
       .Add("batch_tokens", info.batch_tokens)
       .Add("tuned", tuned)
       .Add("batch_invariant", info.batch_invariant)
+      .Add("backend_detail", info.backend_detail)
+      .AddRaw("execution_providers", ProvidersJson(info))
+      .AddRaw("notes", JsonStrings(info.notes))
       .Add("load_ms", info.load_ms)
       .str();
 }
 
-std::string InfoText(const ModelInfo& info, const std::optional<Tuning>& tuning) {
+// What runs the model where it is not Akin itself; a fall-back is never left unsaid.
+void AddBackendLines(const ModelInfo& info, bool verbose,
+                     const std::function<void(std::string_view, const std::string&)>& line) {
+  if (!info.backend_detail.empty()) line("runs", info.backend_detail);
+  for (const ModelInfo::ProviderNodes& use : info.execution_providers) {
+    line("provider", StrCat(ShortExecutionProviderName(use.name), " ran ",
+                            Counted(use.num_nodes, "node"), " of the graph"));
+  }
+  for (const std::string& note : info.notes) {
+    if (verbose || note.starts_with("not used") || note.starts_with("backend")) line("note", note);
+  }
+}
+
+std::string InfoText(const ModelInfo& info, const std::optional<Tuning>& tuning, bool verbose) {
   std::string out;
   const auto line = [&out](std::string_view name, const std::string& value) {
     out += StrCat(PadToWidth(name, 14), value, '\n');
@@ -60,6 +88,7 @@ std::string InfoText(const ModelInfo& info, const std::optional<Tuning>& tuning)
   line("runs on", StrCat(info.backend, ", ", info.precision, ", ", info.isa, ", ",
                          Counted(info.num_threads, "thread"), ", batches of ",
                          Grouped(info.batch_tokens), " tokens"));
+  AddBackendLines(info, verbose, line);
   line("precision", StrCat(info.precision, " (", info.precision_reason, ")"));
   if (tuning) line("tuned", StrCat(Described(*tuning), ", found by akin tune on ", tuning->date));
   line("same bits", info.batch_invariant ? "alone and in any batch" : "not promised over batches");
@@ -69,16 +98,19 @@ std::string InfoText(const ModelInfo& info, const std::optional<Tuning>& tuning)
 
 VerbResult Info(const InfoArguments& arguments) {
   std::optional<Tuning> tuning;
-  AKIN_TRY_ASSIGN(const Embedder embedder, LoadEmbedder(arguments.model, &tuning));
+  ModelArguments model = arguments.model;
+  model.onnxruntime.count_nodes = arguments.verbose;
+  AKIN_TRY_ASSIGN(const Embedder embedder, LoadEmbedder(model, &tuning));
   const ModelInfo& info = embedder.Info();
   AKIN_TRY(WriteToStdout(arguments.json ? InfoJson(info, tuning.has_value()) + '\n'
-                                        : InfoText(info, tuning)));
+                                        : InfoText(info, tuning, arguments.verbose)));
   return kSuccess;
 }
 
 constexpr char kExamples[] =
     "  akin info\n"
-    "  akin info --model path/to/model --json\n";
+    "  akin info --model path/to/model --json\n"
+    "  akin info --model path/to/model --backend onnxruntime --ep coreml --verbose\n";
 
 }  // namespace
 
@@ -87,6 +119,8 @@ void AddInfoCommand(CLI::App& app, Verbs& verbs) {
   auto arguments = std::make_shared<InfoArguments>();
   arguments->model.AddTo(verb);
   verb.add_flag("--json", arguments->json, "Print one object");
+  verb.add_flag("--verbose", arguments->verbose,
+                "Also count what each execution provider runs, and show all notes");
   verbs[&verb] = [arguments] { return Info(*arguments); };
 }
 

@@ -12,6 +12,7 @@
 
 #include "base/floating_point.h"
 #include "base/strings.h"
+#include "batching/rectangle_plan.h"
 #include "pooling/pooling.h"
 
 namespace akin {
@@ -130,12 +131,23 @@ Result<TokenizedTexts> Embedder::Impl::Tokenize(std::span<const std::string_view
   return tokenized;
 }
 
+std::vector<Batch> Embedder::Impl::PlanFor(const TokenizedTexts& texts, size_t num_workers) const {
+  const size_t token_budget = static_cast<size_t>(info_.batch_tokens);
+  const auto& rectangles = network_.info().rectangles;
+  // Sequences that are computed one by one are padded to nothing.
+  if (!rectangles || rectangles->one_sequence) {
+    return batching::PlanBatches(texts.lengths(),
+                                 {.token_budget = token_budget, .num_workers = num_workers});
+  }
+  return batching::PlanRectangles(texts.lengths(), {.token_budget = token_budget,
+                                                    .num_workers = num_workers,
+                                                    .buckets = rectangles->length_buckets});
+}
+
 Status Embedder::Impl::Compute(const TokenizedTexts& texts, int max_threads,
                                MatrixView<float> vectors) const {
   const size_t num_threads = static_cast<size_t>(std::min(max_threads, info_.num_threads));
-  const std::vector<Batch> plan = batching::PlanBatches(
-      texts.lengths(),
-      {.token_budget = static_cast<size_t>(info_.batch_tokens), .num_workers = num_threads});
+  const std::vector<Batch> plan = PlanFor(texts, num_threads);
   if (plan.empty()) return {};  // No texts, or none with a token: vectors of zeros.
   if (num_threads > 1 && 2 * plan.size() <= num_threads)
     return ComputeTogether(texts, plan, vectors);

@@ -39,6 +39,9 @@ class Embedder::Impl {
                  MatrixView<float> vectors) const;
   // How many of a text's first tokens take no part in its vector, when `prompt` is put in front.
   Result<int32_t> ExcludedTokens(std::string_view prompt) const;
+  // What is computed together.
+  std::vector<batching::Batch> PlanFor(const engine::TokenizedTexts& texts,
+                                       size_t num_workers) const;
   // Throughput: every thread takes batches of its own.
   Status ComputeApart(const engine::TokenizedTexts& texts, std::span<const batching::Batch> plan,
                       MatrixView<float> vectors) const;

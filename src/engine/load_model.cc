@@ -8,6 +8,7 @@
 #include "backends/native/native_backend.h"
 #include "base/strings.h"
 #include "base/thread_count.h"
+#include "engine/onnxruntime_model.h"
 #include "engine/precision_gate.h"
 #include "hub/model_store.h"
 #include "kernels/kernels.h"
@@ -46,8 +47,9 @@ Result<int> BatchTokens(const LoadOptions& options) {
 
 // Every id that the tokenizer can give must have a row in the model's tables: they are read without
 // a check per text.
+// A size of 0 is one that the model's files do not state.
 Status CheckIdsFitTables(const tokenizer::Pipeline& tokenizer, const model::ModelConfig& config) {
-  if (tokenizer.max_id() >= config.vocab_size) {
+  if (config.vocab_size > 0 && tokenizer.max_id() >= config.vocab_size) {
     return InvalidModel(
         "tokenizer.json: token '", tokenizer.IdToToken(tokenizer.max_id()).value_or("?"),
         "' has id ", tokenizer.max_id(), ", but config.json says vocab_size ", config.vocab_size);
@@ -126,7 +128,15 @@ Result<LoadedModel> LoadModel(std::string_view model, const LoadOptions& options
   AKIN_TRY_ASSIGN(const kernels::IsaChoice isa, kernels::ChooseIsa(options.isa));
   AKIN_TRY_ASSIGN(const std::string path, hub::FindOrPull(model));
   AKIN_TRY_ASSIGN(const model::ModelDirectory directory, model::ModelDirectory::Open(path));
-  AKIN_TRY_ASSIGN(const model::ModelConfig config, model::LoadModelConfig(directory));
+  Result<model::ModelConfig> own_config = model::LoadModelConfig(directory);
+  std::string why;
+  OnnxRuntimeModel onnx;
+  const BackendKind kind = ChooseBackend(directory, options, own_config, why);
+  if (kind == BackendKind::kOnnxRuntime) {
+    AKIN_TRY_ASSIGN(onnx, LoadOnnxRuntimeModel(directory, options, num_threads, own_config));
+    own_config = onnx.config;
+  }
+  AKIN_TRY_ASSIGN(const model::ModelConfig config, std::move(own_config));
   AKIN_TRY_ASSIGN(const model::SentenceModules modules,
                   model::LoadSentenceModules(directory, config));
   AKIN_TRY_ASSIGN(auto tokenizer, LoadTokenizer(directory, config, modules.max_tokens));
@@ -135,11 +145,18 @@ Result<LoadedModel> LoadModel(std::string_view model, const LoadOptions& options
     AKIN_TRY_ASSIGN(auto backend, backends::LoadNativeBackend(directory, config, kernels));
     return MakeNetwork(std::move(backend), modules.modules);
   };
-  AKIN_TRY_ASSIGN(GateResult gate, LoadNetwork(options, {.directory = directory,
-                                                         .tokenizer = *tokenizer,
-                                                         .max_tokens = modules.max_tokens,
-                                                         .isa = isa.isa,
-                                                         .load = load}));
+  const auto load_network = [&]() -> Result<GateResult> {
+    if (onnx.backend != nullptr) {
+      AKIN_TRY_ASSIGN(Network network, MakeNetwork(std::move(onnx.backend), modules.modules));
+      return GateResult{std::move(network), "as the ONNX file is"};
+    }
+    return LoadNetwork(options, {.directory = directory,
+                                 .tokenizer = *tokenizer,
+                                 .max_tokens = modules.max_tokens,
+                                 .isa = isa.isa,
+                                 .load = load});
+  };
+  AKIN_TRY_ASSIGN(GateResult gate, load_network());
   const backends::BackendInfo& backend = gate.network.info();
   const pooling::Pipeline& pipeline = gate.network.pipeline();
   ModelInfo info{.model = directory.name(),
@@ -161,7 +178,12 @@ Result<LoadedModel> LoadModel(std::string_view model, const LoadOptions& options
                  .isa = backend.isa,
                  .num_threads = num_threads,
                  .batch_tokens = batch_tokens,
-                 .batch_invariant = backend.batch_invariant};
+                 .batch_invariant = backend.batch_invariant,
+                 .backend_detail = backend.detail,
+                 .notes = backend.notes};
+  if (!why.empty()) info.notes.insert(info.notes.begin(), why);
+  for (const backends::ProviderUse& use : backend.execution_providers)
+    info.execution_providers.push_back({use.name, use.num_nodes});
   return LoadedModel{.info = std::move(info),
                      .prompt = modules.default_prompt,
                      .truncation_side = modules.truncation_side,

@@ -67,7 +67,7 @@ void QuantizeRotatedWeights(std::span<const float> weights, size_t rotation, flo
 
 size_t Int8PanelLayout::group_bytes(size_t length) const {
   const size_t steps = (length + depth - 1) / depth;
-  return width * sizeof(float) + steps * width * depth;
+  return head_bytes() + steps * width * depth;
 }
 
 size_t Int8PanelLayout::panel_bytes(size_t k) const {
@@ -92,9 +92,13 @@ void Int8PanelLayout::Pack(MatrixView<const float> rows, std::span<const float> 
       const std::span<const float> values = std::span(column).subspan(g * shape.group, length);
       const float scale = reinterpret_cast<float*>(group)[j] = WeightScale(values);
       QuantizeWeights(values, scale, quantized.data());
-      int8_t* weights = reinterpret_cast<int8_t*>(group + width * sizeof(float));
-      for (size_t i = 0; i < length; ++i)
+      int8_t* weights = reinterpret_cast<int8_t*>(group + head_bytes());
+      int32_t sum = 0;
+      for (size_t i = 0; i < length; ++i) {
+        sum += quantized[i];
         weights[(i / depth * width + j) * depth + i % depth] = quantized[i];
+      }
+      if (zero != 0) reinterpret_cast<int32_t*>(group)[width + j] = -int32_t{zero} * sum;
       group += group_bytes(length);
     }
   }

@@ -76,12 +76,16 @@ float RotatedWeightScale(std::span<const float> weights, size_t rotation);
 void QuantizeRotatedWeights(std::span<const float> weights, size_t rotation, float scale,
                             int8_t* quantized);
 
-// Panels of the tiers that multiply signed values: the bias of each column, then for each group a
-// scale for each column and [steps][width][depth] weights, a step being `depth` values of k.
+// Panels: the bias of each column, then for each group a scale for each column and [steps][width]
+// [depth] weights, a step being `depth` values of k. Where rows are `zero` above their values, the
+// scales are followed by what each column's sums begin with: -zero times the sum of its weights.
 struct Int8PanelLayout {
   size_t width;
   size_t depth;
+  uint8_t zero = 0;
 
+  // What stands before a group's weights.
+  constexpr size_t head_bytes() const { return width * sizeof(float) * (zero != 0 ? 2 : 1); }
   size_t group_bytes(size_t length) const;
   size_t panel_bytes(size_t k) const;  // To whole lines.
   // Rotates and quantizes `rows` [width, k].

@@ -131,6 +131,10 @@ std::vector<int64_t> ReadIntegers(const Tensor& tensor) {
 
 }  // namespace
 
+bool HasSafetensors(const ModelDirectory& directory) {
+  return directory.Exists(kWeightsFile) || directory.Exists(kIndexFile);
+}
+
 Result<TensorIndex> TensorIndex::Open(const ModelDirectory& directory, std::string_view folder) {
   const std::string prefix = folder.empty() ? std::string() : StrCat(folder, "/");
   AKIN_TRY_ASSIGN(OpenedFiles opened, OpenFiles(directory, prefix));

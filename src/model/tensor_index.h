@@ -20,6 +20,9 @@ namespace akin::model {
 class ModelDirectory;
 class TensorFiles;
 
+// Whether the folder itself has model.safetensors or an index of its shards.
+bool HasSafetensors(const ModelDirectory& directory);
+
 // Cheap to copy; copies share the mapped files.
 class TensorIndex {
  public:

@@ -8,6 +8,8 @@
 #include "base/strings.h"
 #include "model/architecture.h"
 #include "model/model_directory.h"
+#include "model/onnx_file.h"
+#include "model/onnx_weights.h"
 #include "model/tensor_index.h"
 
 namespace akin::model {
@@ -306,6 +308,8 @@ Result<ModelWeights> LoadWeights(const TensorIndex& tensors, const ModelConfig& 
 }
 
 Result<ModelWeights> LoadWeights(const ModelDirectory& directory, const ModelConfig& config) {
+  if (!HasSafetensors(directory) && !ListOnnxFiles(directory).empty())
+    return LoadOnnxWeights(directory, config);
   AKIN_TRY_ASSIGN(const TensorIndex tensors, TensorIndex::Open(directory));
   return LoadWeights(tensors, config);
 }

@@ -73,7 +73,8 @@ struct ModelWeights {
   std::shared_ptr<const TensorFiles> files;  // As TensorIndex::files.
 };
 
-// The tensors of the folder's files. Errors: as TensorIndex::Open's, and as below.
+// The tensors of the folder's files: safetensors, or else an ONNX graph (model/onnx_weights.h).
+// Errors: as TensorIndex::Open's or LoadOnnxWeights', and as below.
 Result<ModelWeights> LoadWeights(const ModelDirectory& directory, const ModelConfig& config);
 
 // Errors: InvalidModel (a tensor missing or of the wrong shape), UnsupportedModel (of a type that

@@ -4,9 +4,10 @@
     run_golden.py --akin PROGRAM [--isa TIER] [--precision P] [--kinds K,...] models FOLDER ...
                                                         every folder in those with a golden.json
     run_golden.py --akin PROGRAM [--isa TIER] [--precision P] real GOLDEN.json.gz
+    run_golden.py --akin PROGRAM [--backend B] onnx GOLDEN.json.gz              a model of fetch_onnx_models.py
 
-`real` takes the model's folder from AKIN_TEST_MODEL or from the cache. Ends with status 77 and
-"SKIPPED: why" when the tier or the model is not there.
+`real` takes the model's folder from AKIN_TEST_MODEL or from the cache, `onnx` from the cache. Ends with status 77 and
+"SKIPPED: why" when the tier, the model or the backend's library is not there.
 """
 import argparse
 import gzip
@@ -26,7 +27,8 @@ import fetch_model  # noqa: E402
 
 SKIP = 77
 # What Load says of a tier that this machine does not have.
-NOT_HERE = ("CPU lacks", "operating system does not save", "not an x86-64 CPU", "not an aarch64 CPU")
+NOT_HERE = ("CPU lacks", "operating system does not save", "not an x86-64 CPU", "not an aarch64 CPU",
+            "ONNX Runtime's library", "has no backend onnxruntime")
 
 
 # What a precision promises on the real model; golden files ask for less. Tiny random models have no
@@ -52,9 +54,16 @@ def skip(why):
     sys.exit(SKIP)
 
 
-def require_tier(akin, folder):
-    """Skips when the tier in AKIN_ISA cannot run here; any other failure is for the comparison."""
-    probe = subprocess.run([akin, "embed", "--model", folder, "a"], capture_output=True, text=True,
+def onnx_model(name):
+    folder = fetch_model.models_folder() / f"onnx-{name}"
+    if not (folder / "onnx" / "model.onnx").is_file():
+        skip(f"{name} is not at {folder} (tools/fetch_onnx_models.py fetches it)")
+    return folder
+
+
+def require_tier(akin, folder, backend):
+    """Skips when the tier in AKIN_ISA or the backend cannot run here; any other failure is for the comparison."""
+    probe = subprocess.run([akin, "embed", "--model", folder, "--backend", backend, "a"], capture_output=True, text=True,
                            stdin=subprocess.DEVNULL, check=False)
     if probe.returncode != 0 and any(words in probe.stderr for words in NOT_HERE):
         skip(probe.stderr.strip())
@@ -93,9 +102,9 @@ def shorten(golden, texts):
     golden.write_text(json.dumps(content), encoding="utf-8")
 
 
-def compare(akin, folder, golden, precision):
+def compare(akin, folder, golden, precision, backend):
     command = (f"{shlex.quote(akin)} embed --model {{model}} --input {{input}} --output {{output}} "
-               "--precision {precision}")
+               f"--precision {{precision}} --backend {backend}")
     arguments = argparse.Namespace(cmd=command, precision=precision, golden=golden, ids=False, onnx=False,
                                    timeout=120 * float(os.environ.get("AKIN_TEST_SLOW", "1")))
     result = check_models.check_model(arguments, folder)
@@ -111,10 +120,11 @@ def main():
     parser.add_argument("--akin", required=True)
     parser.add_argument("--isa", default="")
     parser.add_argument("--precision", default="f32")
+    parser.add_argument("--backend", default="auto")
     parser.add_argument("--kinds", default="", help="of models: only those, separated by commas")
     parser.add_argument("--skip", default="", help="of models: not those, separated by commas; said aloud")
     parser.add_argument("--texts", type=int, help="only the first texts of each case: for emulated tiers")
-    parser.add_argument("what", choices=["models", "real"])
+    parser.add_argument("what", choices=["models", "real", "onnx"])
     parser.add_argument("paths", type=pathlib.Path, nargs="+")
     args = parser.parse_args()
     if args.isa:
@@ -125,6 +135,11 @@ def main():
             golden = work / "golden.json"
             golden.write_bytes(gzip.decompress(args.paths[0].read_bytes()))
             pairs = [(real_model(), golden)]
+        elif args.what == "onnx":
+            model = onnx_model(args.paths[0].name.removesuffix(".json.gz"))
+            (work / "unpacked").mkdir()
+            (work / "unpacked" / "golden.json").write_bytes(gzip.decompress(args.paths[0].read_bytes()))
+            pairs = [(model, without_unsupported_cases(work / "unpacked", work))]
         else:
             models = sorted(golden.parent for path in args.paths for golden in path.glob("*/golden.json"))
             if args.kinds:
@@ -136,12 +151,12 @@ def main():
             pairs = [(m, without_unsupported_cases(m, work)) for m in models]
         if not pairs:
             sys.exit(f"{args.paths}: no model folder with a golden.json")
-        require_tier(args.akin, pairs[0][0])
+        require_tier(args.akin, pairs[0][0], args.backend)
         for _, golden in pairs:
             with_bounds(golden, args.precision, args.what == "real")
             if args.texts:
                 shorten(golden, args.texts)
-        passed = [compare(args.akin, model, golden, args.precision) for model, golden in pairs]
+        passed = [compare(args.akin, model, golden, args.precision, args.backend) for model, golden in pairs]
     print(f"{sum(passed)} passed, {len(passed) - sum(passed)} failed")
     sys.exit(0 if all(passed) else 1)
 

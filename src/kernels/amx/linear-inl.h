@@ -60,25 +60,37 @@ AKIN_INLINE void StoreSums(const TileArgs& args) {
 
 size_t Pairs(size_t k) { return (k + 1) / 2; }
 
-// Weights in bf16, in tiles: the element at (k, column) stands in tile row k / 2 as half k % 2 of a
-// dword.
-class TilePacker {
+// Where the pairs of k of one column of weights stand in its tiles, one after the other.
+class PairWalk {
  public:
-  // Tiles of one k and column of tiles begin `step_bytes` apart, the two columns `right` apart.
-  TilePacker(TileDepth depth, size_t step_bytes, size_t right)
-      : depth_(depth), step_bytes_(step_bytes), right_(right) {}
+  // The tiles of one column of tiles begin `step_bytes` apart; `first` is the place of pair 0.
+  PairWalk(const TileDepth& depth, size_t row_bytes, size_t step_bytes, size_t first)
+      : depth_(depth.depth),
+        row_bytes_(row_bytes),
+        step_bytes_(step_bytes),
+        tile_(first),
+        at_(first) {}
 
-  Bf16* At(std::byte* tiles, size_t k, size_t column) const {
-    const size_t pair = k / 2, step = pair / depth_.depth, row = pair % depth_.depth;
-    std::byte* const tile = tiles + step * step_bytes_ + column / kTileColumns * right_;
-    return reinterpret_cast<Bf16*>(tile) + (row * kTileColumns + column % kTileColumns) * 2 + k % 2;
+  size_t at() const { return at_; }
+  void Next() {
+    at_ += row_bytes_;
+    if (++row_ < depth_) return;
+    row_ = 0;
+    at_ = tile_ += step_bytes_;
   }
 
  private:
-  TileDepth depth_;
-  size_t step_bytes_;
-  size_t right_;
+  size_t depth_, row_bytes_, step_bytes_;
+  size_t tile_, at_, row_ = 0;
 };
+
+// That of column j of a panel, for tiles in bf16 of which a step of k has step_tiles: two columns
+// of tiles, perhaps in two parts.
+PairWalk WalkBf16(const TileDepth& depth, size_t step_tiles, size_t j) {
+  const size_t tile = depth.depth * kTileRowBytes;
+  return PairWalk(depth, kTileRowBytes, step_tiles * tile,
+                  j / kTileColumns * tile + j % kTileColumns * 4);
+}
 
 void ZeroPanel(std::byte* panel, size_t bytes) { std::memset(panel, 0, bytes); }
 
@@ -97,12 +109,15 @@ struct Bf16TileProduct {
                         std::byte* panel) {
     const size_t k = rows.cols();
     const TileDepth depth = Depth(k);
-    const TilePacker packer(depth, 2 * depth.depth * kTileRowBytes, depth.depth * kTileRowBytes);
     ZeroPanel(panel, PanelBytes(k));
     CopyBias(bias, panel);
     for (size_t j = 0; j < kPanelWidth; ++j) {
       const float* row = rows.data() + j * rows.stride();
-      for (size_t i = 0; i < k; ++i) *packer.At(panel + kHead, i, j) = Bf16::From(row[i]);
+      PairWalk walk = WalkBf16(depth, 2, j);
+      for (size_t i = 0; i < k; ++i) {
+        reinterpret_cast<Bf16*>(panel + kHead + walk.at())[i % 2] = Bf16::From(row[i]);
+        if (i % 2 == 1) walk.Next();
+      }
     }
   }
 
@@ -137,15 +152,17 @@ struct Bf16x3TileProduct {
     const size_t k = rows.cols();
     const TileDepth depth = Depth(k);
     const size_t tile = depth.depth * kTileRowBytes;
-    const TilePacker packer(depth, 4 * tile, tile);
     ZeroPanel(panel, PanelBytes(k));
     CopyBias(bias, panel);
     for (size_t j = 0; j < kPanelWidth; ++j) {
       const float* row = rows.data() + j * rows.stride();
+      PairWalk walk = WalkBf16(depth, 4, j);
       for (size_t i = 0; i < k; ++i) {
         const Bf16 high = Bf16::From(row[i]);
-        *packer.At(panel + kHead, i, j) = high;
-        *packer.At(panel + kHead + 2 * tile, i, j) = Bf16::From(row[i] - high.ToFloat());
+        std::byte* const at = panel + kHead + walk.at();
+        reinterpret_cast<Bf16*>(at)[i % 2] = high;
+        reinterpret_cast<Bf16*>(at + 2 * tile)[i % 2] = Bf16::From(row[i] - high.ToFloat());
+        if (i % 2 == 1) walk.Next();
       }
     }
   }
@@ -248,15 +265,17 @@ struct W8TileProduct {
     int8_t* const weights = reinterpret_cast<int8_t*>(panel + kHead);
     for (size_t j = 0; j < kPanelWidth; ++j) {
       scales[j] = RotatedWeightScale(rows.row(j), rotation);
+      const size_t half_tile = depth.depth * kTileRowBytes / 2;  // A byte an element.
+      PairWalk walk(depth, kTileRowBytes / 2, 2 * half_tile,
+                    j / kTileColumns * half_tile + j % kTileColumns * 2);
       for (size_t first = 0; first < k; first += kMaxRotation) {
         const size_t count = k - first < kMaxRotation ? k - first : kMaxRotation;
         int8_t quantized[kMaxRotation];
         QuantizeRotatedWeights({rows.data() + j * rows.stride() + first, count}, rotation,
                                scales[j], quantized);
         for (size_t i = first; i < first + count; ++i) {
-          const size_t step = i / 2 / depth.depth, row = i / 2 % depth.depth;
-          const size_t tile_row = (2 * step + j / kTileColumns) * depth.depth + row;
-          weights[(tile_row * kTileColumns + j % kTileColumns) * 2 + i % 2] = quantized[i - first];
+          weights[walk.at() + i % 2] = quantized[i - first];
+          if (i % 2 == 1) walk.Next();
         }
       }
     }

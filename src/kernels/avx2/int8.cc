@@ -38,6 +38,7 @@ struct Int8Product {
     __m256i v;
   };
   static constexpr size_t kDepth = 2;
+  static constexpr uint8_t kZero = 0;
 
   static AKIN_INLINE Vec Broadcast(const Row* p) {
     int32_t pair;
@@ -81,6 +82,12 @@ AKIN_INLINE V LargerMagnitude(V largest, V x) {
   const __m256i magnitude =
       _mm256_and_si256(_mm256_castps_si256(x.v), _mm256_set1_epi32(0x7fffffff));
   return {_mm256_castsi256_ps(_mm256_max_epu32(_mm256_castps_si256(largest.v), magnitude))};
+}
+
+AKIN_INLINE float LargestLane(V largest) {
+  float lanes[V::kLanes];
+  Store(largest, lanes);
+  return LargestMagnitude(lanes);
 }
 
 #include "kernels/generic/int8-inl.h"

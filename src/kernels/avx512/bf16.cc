@@ -22,9 +22,10 @@ AKIN_TARGET_BEGIN("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512bf16,avx2
 // clang-format off: the tier's Vec comes before the algorithms over it.
 #include "kernels/avx512/vec.h"
 #include "kernels/avx512/bf16.h"
+#include "kernels/avx512/int8.h"
 
-#include "kernels/avx512/int8_tile-inl.h"
 #include "kernels/generic/attention-inl.h"
+#include "kernels/generic/int8-inl.h"
 #include "kernels/generic/linear-inl.h"
 #include "kernels/generic/patterned_attention-inl.h"
 // clang-format on
@@ -111,7 +112,8 @@ Kernels WithAvx512Bf16(Kernels below) {
     below.linear = LinearKernelsFor<Bf16Product>();
     below.linear.linear = LinearEither<LinearTile<Bf16Product>>;
   }
-  if (below.requested == Precision::kInt8) below.linear.linear = LinearEither<Int8Tile>;
+  if (below.requested == Precision::kInt8)
+    below.linear.linear = LinearEither<Int8Tile<Int8Product>>;
   if (below.requested == Precision::kW8) {
     below.linear = LinearKernelsFor<Int8WidenedProduct>();
     below.linear.linear = LinearEither<LinearTile<Int8WidenedProduct>>;

@@ -1,8 +1,10 @@
-// int8 products (int8.h) on tiers that multiply signed values: the tile, and the quantization of
-// rows. What an element of a row is and how two vectors are multiplied is the tier's Int8Product.
-// Included after linear-inl.h; the tier defines
+// int8 products (int8.h): the tile, and the quantization of rows. What an element of a row is and
+// how two vectors are multiplied is the tier's Int8Product; where its rows are above their values
+// by a kZero, a panel has what the sums begin with to take that away. Included after linear-inl.h;
+// the tier defines
 //   RotateLanes(x, rotation)   the steps of the rotation within a vector,
-//   LargerMagnitude(a, x)      the larger one of a >= 0 and |x| by lane, NaN above infinity.
+//   LargerMagnitude(a, x)      the larger one of a >= 0 and |x| by lane, NaN above infinity,
+//   LargestLane(a)             the largest lane in that order.
 #pragma once
 
 #include "kernels/generic/linear-inl.h"
@@ -10,12 +12,24 @@
 template <typename Product>
 struct Int8Tile {
   using Row = typename Product::Row;
-  static constexpr Int8PanelLayout kLayout{.width = kPanelWidth, .depth = Product::kDepth};
+  static constexpr Int8PanelLayout kLayout{
+      .width = kPanelWidth, .depth = Product::kDepth, .zero = Product::kZero};
 
   static size_t PanelBytes(size_t k) { return kLayout.panel_bytes(k); }
   static void PackPanel(MatrixView<const float> rows, std::span<const float> bias,
                         std::byte* panel) {
     kLayout.Pack(rows, bias, panel);
+  }
+
+  template <size_t kRows>
+  static AKIN_INLINE void StartSums(const std::byte* starts,
+                                    typename Product::Sum (&acc)[kRows][kPanelVecs]) {
+#pragma GCC unroll 16
+    for (size_t r = 0; r < kRows; ++r) {
+#pragma GCC unroll 4
+      for (size_t v = 0; v < kPanelVecs; ++v)
+        acc[r][v] = Product::LoadSum(starts + v * V::kLanes * sizeof(int32_t));
+    }
   }
 
   // out [kRows, kPanelWidth] += the group's integer sums, scaled. Not inlined: with the sums of all
@@ -25,8 +39,10 @@ struct Int8Tile {
                                                  const std::byte* row_scales,
                                                  const std::byte* group, size_t steps, float* out) {
     typename Product::Sum acc[kRows][kPanelVecs] = {};
+    if constexpr (Product::kZero != 0) StartSums<kRows>(group + kColumnBytes, acc);
     Accumulate<Product, kRows>(a, row_bytes / sizeof(Row),
-                               reinterpret_cast<const int8_t*>(group + kColumnBytes), steps, acc);
+                               reinterpret_cast<const int8_t*>(group + kLayout.head_bytes()), steps,
+                               acc);
     const float* scales = reinterpret_cast<const float*>(group);
 #pragma GCC unroll 16
     for (size_t r = 0; r < kRows; ++r) {
@@ -58,8 +74,8 @@ struct Int8Tile {
   }
 };
 
-// `length` values -> rotated, in `out`, zeros up to a whole vector.
-void RotateGroup(const float* x, size_t length, size_t rotation, float* out) {
+// `length` values -> rotated, in `out`, zeros up to a whole vector; returns the largest magnitude.
+inline float RotateGroup(const float* x, size_t length, size_t rotation, float* out) {
   for (size_t i = 0; i < length; i += V::kLanes) {
     const size_t count = length - i < V::kLanes ? length - i : V::kLanes;
     const V v = count == V::kLanes ? V::Load(x + i) : V::LoadPartial(x + i, count);
@@ -74,15 +90,40 @@ void RotateGroup(const float* x, size_t length, size_t rotation, float* out) {
       }
     }
   }
+  V largest = V::Set(0.0f);
+  for (size_t j = 0; j < length; j += V::kLanes)
+    largest = LargerMagnitude(largest, V::Load(out + j));
+  return LargestLane(largest);
 }
 
-// Of whole vectors.
-float LargestOf(const float* x, size_t length) {
+// Vectors of a block of the size that nearly every model has.
+constexpr size_t kBlockVecs = kMaxRotation / V::kLanes;
+
+// The same for whole blocks of it, each in registers.
+inline float RotateBlocks(const float* x, size_t length, float* out) {
   V largest = V::Set(0.0f);
-  for (size_t j = 0; j < length; j += V::kLanes) largest = LargerMagnitude(largest, V::Load(x + j));
-  float lanes[V::kLanes];
-  Store(largest, lanes);
-  return LargestMagnitude(lanes);
+  for (size_t block = 0; block < length; block += kMaxRotation) {
+    V v[kBlockVecs];
+#pragma GCC unroll 8
+    for (size_t i = 0; i < kBlockVecs; ++i)
+      v[i] = RotateLanes(V::Load(x + block + i * V::kLanes), kMaxRotation);
+#pragma GCC unroll 3
+    for (size_t half = 1; half < kBlockVecs; half *= 2) {
+#pragma GCC unroll 8
+      for (size_t i = 0; i < kBlockVecs; ++i) {
+        if (i & half) continue;
+        const V a = v[i], b = v[i + half];
+        v[i] = a + b;
+        v[i + half] = a - b;
+      }
+    }
+#pragma GCC unroll 8
+    for (size_t i = 0; i < kBlockVecs; ++i) {
+      largest = LargerMagnitude(largest, v[i]);
+      Store(v[i], out + block + i * V::kLanes);
+    }
+  }
+  return LargestLane(largest);
 }
 
 template <typename Product>
@@ -95,14 +136,16 @@ void QuantizeInt8Rows(MatrixView<const float> rows, std::byte* operand) {
     float* scales = reinterpret_cast<float*>(row + shape.scales_offset());
     for (size_t g = 0; g < shape.groups; ++g) {
       const size_t length = shape.length(g), whole = RoundUp(length, V::kLanes);
-      RotateGroup(rows.data() + i * rows.stride() + g * shape.group, length, shape.rotation,
-                  rotated);
-      const float largest = LargestOf(rotated, whole);
+      const float* const x = rows.data() + i * rows.stride() + g * shape.group;
+      // Eight vectors fit the registers of every tier with some to spare.
+      const bool in_registers = kBlockVecs <= 8 && shape.rotation == kMaxRotation;
+      const float largest = in_registers ? RotateBlocks(x, length, rotated)
+                                         : RotateGroup(x, length, shape.rotation, rotated);
       const V inverse = V::Set(largest > 0.0f ? 127.0f / largest : 0.0f);
       Row* out = reinterpret_cast<Row*>(row) + g * shape.group;
       for (size_t j = 0; j < whole; j += V::kLanes)
         Product::StoreValues(V::Load(rotated + j) * inverse, out + j);
-      for (size_t j = whole; j < shape.group; ++j) out[j] = 0;
+      for (size_t j = whole; j < shape.group; ++j) out[j] = Product::kZero;
       scales[g] = largest * (1.0f / 127.0f);
     }
   }
@@ -121,7 +164,9 @@ LinearKernels Int8LinearKernels() {
           .panel_width = kPanelWidth,
           .panel_bytes = Tile::PanelBytes,
           .pack_panel = Tile::PackPanel,
-          .int8_row = sizeof(typename Product::Row) == 1 ? Int8Row::kSigned : Int8Row::kWide,
+          .int8_row = Product::kZero != 0                  ? Int8Row::kUnsigned
+                      : sizeof(typename Product::Row) == 1 ? Int8Row::kSigned
+                                                           : Int8Row::kWide,
           .operand_bytes = Int8RowBytes<Product>,
           .quantize_rows = QuantizeInt8Rows<Product>,
           .linear = LinearF32<Tile>};

@@ -33,6 +33,7 @@ struct Int8Product {
     int32x4_t v;
   };
   static constexpr size_t kDepth = 4;
+  static constexpr uint8_t kZero = 0;
 
   // Four bytes in the lowest lane (see V::Broadcast).
   static AKIN_INLINE Vec Broadcast(const Row* p) {
@@ -69,6 +70,12 @@ AKIN_INLINE V RotateLanes(V x, size_t rotation) {
 AKIN_INLINE V LargerMagnitude(V largest, V x) {
   const uint32x4_t magnitude = vreinterpretq_u32_f32(vabsq_f32(x.v));
   return {vreinterpretq_f32_u32(vmaxq_u32(vreinterpretq_u32_f32(largest.v), magnitude))};
+}
+
+AKIN_INLINE float LargestLane(V largest) {
+  float lanes[V::kLanes];
+  Store(largest, lanes);
+  return LargestMagnitude(lanes);
 }
 
 #include "kernels/generic/int8-inl.h"

@@ -3,24 +3,43 @@
 
     run_malformed.py --akin PROGRAM [--slow FACTOR]
 
-What the corpus has for parts of Akin that do not exist yet is left out by name, and said.
+The corpus's ONNX cases are not made but unpacked (tests/data/onnx_malformed.tar.xz), because making them takes the `onnx`
+package; those that ONNX Runtime itself must refuse are left out, and said, where its library is not there.
 """
 import argparse
+import json
 import pathlib
 import shlex
 import subprocess
 import sys
+import tarfile
 import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
-# The corpus's ONNX cases need the ONNX Runtime backend and the `onnx` package to be written at all;
-# make_malformed.py does not have them yet.
-ONNX_CASES = (
-    "ok-onnx ok-onnx-external ok-onnx-hub-cache onnx-empty onnx-noise onnx-cut onnx-ext-parent "
-    "onnx-ext-nested-parent onnx-ext-absolute onnx-ext-symlink onnx-ext-mem-addr "
-    "onnx-ext-past-end onnx-ext-missing onnx-raw-short onnx-dims-wrap onnx-dim-negative "
-    "onnx-input-unknown onnx-op-domain onnx-cycle onnx-opset-999 onnx-function-chain "
-    "onnx-nan-output").split()
+ONNX_CORPUS = HERE.parent.parent / "data" / "onnx_malformed.tar.xz"
+# What our own checks leave to ONNX Runtime, by its own library.
+NEED_LIBRARY = "onnx-opset-999 onnx-nan-output".split()
+
+
+def check(corpus, akin, slow):
+    command = f"{shlex.quote(akin)} embed --model {{model}} --json"
+    return subprocess.run([sys.executable, "-B", HERE / "check_malformed.py", corpus, "--cmd", command, "--slow", slow],
+                          check=False).returncode
+
+
+def unpack_onnx(folder, akin):
+    """The ONNX cases as a corpus of their own."""
+    with tarfile.open(ONNX_CORPUS) as archive:
+        archive.extractall(folder)  # Ours: links out of a model folder are what some cases are about.
+    doctor = subprocess.run([akin, "doctor", "--json"], capture_output=True, text=True, stdin=subprocess.DEVNULL,
+                            check=False)
+    if json.loads(doctor.stdout)["onnxruntime"]["found"]:
+        return
+    print(f"SKIPPED {len(NEED_LIBRARY)} cases without ONNX Runtime's library: {' '.join(NEED_LIBRARY)}", flush=True)
+    path = pathlib.Path(folder) / "expected.json"
+    expected = json.loads(path.read_text(encoding="utf-8"))
+    expected["cases"] = [case for case in expected["cases"] if case["id"] not in NEED_LIBRARY]
+    path.write_text(json.dumps(expected), encoding="utf-8")
 
 
 def main():
@@ -28,15 +47,12 @@ def main():
     parser.add_argument("--akin", required=True)
     parser.add_argument("--slow", default="1", help="factor on the time bound, for sanitizer builds")
     arguments = parser.parse_args()
-    print(f"SKIPPED {len(ONNX_CASES)} ONNX cases: {' '.join(ONNX_CASES)}", flush=True)
+    akin = str(pathlib.Path(arguments.akin).resolve())
     with tempfile.TemporaryDirectory() as work:
-        corpus = f"{work}/corpus"
-        subprocess.run([sys.executable, "-B", HERE / "make_malformed.py", corpus], check=True)
-        command = f"{shlex.quote(str(pathlib.Path(arguments.akin).resolve()))} embed --model {{model}} --json"
-        checked = subprocess.run(
-            [sys.executable, "-B", HERE / "check_malformed.py", corpus, "--cmd", command,
-             "--slow", arguments.slow], check=False)
-    sys.exit(checked.returncode)
+        subprocess.run([sys.executable, "-B", HERE / "make_malformed.py", f"{work}/corpus"], check=True)
+        unpack_onnx(f"{work}/onnx", akin)
+        statuses = [check(f"{work}/corpus", akin, arguments.slow), check(f"{work}/onnx", akin, arguments.slow)]
+    sys.exit(max(statuses))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,306 @@
+// ONNX Runtime behind the interface of a backend.
+//
+// A ragged batch is cut into rectangles, each a run: as many sequences as the graph takes, or one
+// where a text's vector must not depend on its company. Runs need no lock. A team of threads is
+// ONNX Runtime's own: of ours, the member of rank 0 makes the call. Because a session's threads are
+// fixed when it is made, there are two of them: one whose runs take one thread each, of which the
+// engine has several under way at once, and one whose runs take all threads, for few texts. They
+// share their weights.
+#include "backends/onnxruntime/onnxruntime_backend.h"
+
+#include <algorithm>
+#include <chrono>
+#include <optional>
+#include <utility>
+
+#include "backends/onnxruntime/library.h"
+#include "backends/onnxruntime/ort_session.h"
+#include "backends/onnxruntime/providers.h"
+#include "backends/onnxruntime/rectangle.h"
+#include "backends/onnxruntime/run_watch.h"
+#include "backends/onnxruntime/signature.h"
+#include "base/floating_point.h"
+#include "base/strings.h"
+#include "model/onnx_file.h"
+
+namespace akin::backends {
+namespace {
+
+using onnxruntime::GraphTraits;
+using onnxruntime::Library;
+using onnxruntime::OrtSessionOwner;
+using onnxruntime::Rectangle;
+using onnxruntime::RunParams;
+using onnxruntime::RunWatch;
+using onnxruntime::Shape;
+using onnxruntime::SharedWeights;
+using onnxruntime::Signature;
+
+// Tokens of the sequence that is run when a model is loaded.
+constexpr int64_t kWarmUpLength = 16;
+
+class OnnxRuntimeSession : public Session {
+ public:
+  std::unique_ptr<Rectangle> alone;     // On the session of one thread a run,
+  std::unique_ptr<Rectangle> together;  // on the other one.
+  std::optional<Error> error;           // Why there are none.
+  std::vector<float> rows;
+};
+
+class OnnxRuntimeBackend : public Backend {
+ public:
+  static Result<std::unique_ptr<Backend>> Load(const model::ModelDirectory& directory,
+                                               const OnnxRuntimeParams& params) {
+    std::unique_ptr<OnnxRuntimeBackend> backend(new OnnxRuntimeBackend(params));
+    AKIN_TRY(backend->OpenFile(directory));
+    AKIN_TRY(backend->MakeSessions());
+    AKIN_TRY(backend->WarmUp());
+    return std::unique_ptr<Backend>(std::move(backend));
+  }
+
+  BackendInfo Info() const override { return info_; }
+
+  std::unique_ptr<Session> NewSession(size_t, size_t) const override {
+    auto session = std::make_unique<OnnxRuntimeSession>();
+    const auto make = [&](const std::optional<OrtSessionOwner>& owner,
+                          std::unique_ptr<Rectangle>& rectangle) {
+      if (!owner) return;
+      Result<std::unique_ptr<Rectangle>> made = Rectangle::Create(*owner, run_);
+      if (made) {
+        rectangle = std::move(*made);
+      } else {
+        session->error = made.error();
+      }
+    };
+    make(alone_, session->alone);
+    make(together_, session->together);
+    return session;
+  }
+
+  Result<MatrixView<const float>> Compute(const RaggedBatch& batch, const TeamMember& member,
+                                          Session& session) const override {
+    if (member.rank != 0) return MatrixView<const float>();
+    auto& own = static_cast<OnnxRuntimeSession&>(session);
+    if (own.error) return *own.error;
+    const bool on_all_threads =
+        own.alone == nullptr || (member.size > 1 && own.together != nullptr);
+    Rectangle& rectangle = on_all_threads ? *own.together : *own.alone;
+
+    const size_t width = static_cast<size_t>(info_.width);
+    const size_t num_rows = per_token() ? batch.num_tokens() : batch.num_sequences();
+    if (own.rows.size() < num_rows * width) own.rows.resize(num_rows * width);
+    std::span<float> rows(own.rows.data(), num_rows * width);
+    for (size_t first = 0; first < batch.num_sequences();) {
+      const size_t last = EndOfRun(batch, first);
+      AKIN_TRY_ASSIGN(const Shape shape, ShapeOf(batch, first, last));
+      const size_t count = per_token()
+                               ? batch.begin(last - 1) + batch.length(last - 1) - batch.begin(first)
+                               : last - first;
+      AKIN_TRY(rectangle.Run(batch, first, last, shape, rows.first(count * width)));
+      rows = rows.subspan(count * width);
+      first = last;
+    }
+    return MatrixView<const float>(own.rows.data(), num_rows, width);
+  }
+
+ private:
+  explicit OnnxRuntimeBackend(const OnnxRuntimeParams& params) : params_(params) {}
+
+  bool per_token() const { return signature_.rows == RowKind::kTokenStates; }
+
+  Status OpenFile(const model::ModelDirectory& directory) {
+    AKIN_TRY_ASSIGN(const std::string name,
+                    ChooseOnnxFile(directory, params_.options, params_.precision));
+    AKIN_TRY_ASSIGN(model::OnnxFile file, model::OnnxFile::Open(directory, name));
+    file_.emplace(std::move(file));
+    AKIN_TRY(onnxruntime::CheckOperators(*file_));
+    AKIN_TRY_ASSIGN(signature_, onnxruntime::ReadSignature(*file_, params_.options.output));
+    traits_ = onnxruntime::ReadTraits(*file_, signature_);
+    AKIN_TRY_ASSIGN(library_, Library::Load(params_.options.library));
+    for (const auto& [plugin, path] : params_.options.provider_libraries)
+      AKIN_TRY(library_->RegisterPlugin(plugin, path));
+    return {};
+  }
+
+  Status MakeSessions() {
+    const OnnxRuntimeOptions& options = params_.options;
+    one_sequence_a_run_ = options.batch_invariant.value_or(traits_.quantizes_by_batch);
+    const bool only_cpu = std::ranges::all_of(options.providers, [](const auto& provider) {
+      return provider.name == "CPUExecutionProvider";
+    });
+    profile_ = options.count_nodes || !only_cpu;
+    library_->TakeWarnings();
+    // Other providers have threads, queues and memory of their own: one session for all.
+    const bool two = only_cpu && params_.num_threads > 1 && !one_sequence_a_run_;
+    if (two) {
+      AKIN_TRY_ASSIGN(weights_, SharedWeights::Create(*library_, *file_));
+    }
+    const auto make = [&](int num_threads, bool profile) {
+      return OrtSessionOwner::Create(*library_, *file_, options,
+                                     {.num_threads = num_threads, .profile = profile},
+                                     weights_.get(), notes_);
+    };
+    if (two || only_cpu) {
+      AKIN_TRY_ASSIGN(alone_, make(1, profile_));
+    }
+    if (two || !only_cpu) {
+      AKIN_TRY_ASSIGN(together_, make(params_.num_threads, profile_ && !alone_));
+    }
+    watch_.emplace(*library_, std::chrono::milliseconds(std::max(options.run_timeout_ms, 0)));
+    run_ = {.library = library_,
+            .signature = &signature_,
+            .watch = &*watch_,
+            .pad_token_id = params_.pad_token_id};
+    return {};
+  }
+
+  // Runs the graph: how wide its rows are is seen, not read, and what is made at a first run is
+  // made now.
+  Status WarmUp() {
+    const ScopedFlushDenormals flush_denormals;
+    AKIN_TRY_ASSIGN(auto rectangle, Rectangle::Create(alone_ ? *alone_ : *together_, run_));
+    const Shape shape{signature_.batch.value_or(1),
+                      signature_.length.value_or(BucketOf(kWarmUpLength))};
+    AKIN_TRY_ASSIGN(const std::vector<int64_t> dims, rectangle->Probe(shape));
+    AKIN_TRY(ReadWidth(shape, dims));
+    if (profile_) {
+      AKIN_TRY_ASSIGN(const auto counts, (alone_ ? *alone_ : *together_).EndProfiling());
+      for (const auto& [provider, nodes] : counts)
+        info_.execution_providers.push_back({provider, nodes});
+    }
+    AKIN_TRY(DescribeSelf());
+    for (const int32_t bucket : params_.options.shape_buckets) {
+      AKIN_TRY(rectangle->Probe(
+          {signature_.batch.value_or(1), std::min<int64_t>(bucket, info_.max_positions)}));
+    }
+    if (together_ && alone_) {
+      AKIN_TRY_ASSIGN(auto other, Rectangle::Create(*together_, run_));
+      AKIN_TRY(other->Probe(shape));
+    }
+    return {};
+  }
+
+  Status ReadWidth(Shape shape, const std::vector<int64_t>& dims) {
+    const bool fits = per_token()
+                          ? dims.size() == 3 && dims[0] == shape.batch && dims[1] == shape.length
+                          : dims.size() == 2 && dims[0] == shape.batch;
+    if (!fits || dims.back() < 1) {
+      std::string found;
+      for (const int64_t dim : dims) found += StrCat(found.empty() ? "" : ", ", dim);
+      return UnsupportedModel(file_->name(), ": output '", signature_.output, "' is [", found,
+                              "] for inputs [", shape.batch, ", ", shape.length, "], expected ",
+                              per_token() ? "a row for each token" : "a row for each sequence");
+    }
+    run_.width = dims.back();
+    return {};
+  }
+
+  Status DescribeSelf() {
+    const OrtSessionOwner& session = alone_ ? *alone_ : *together_;
+    info_.name = "onnxruntime";
+    info_.precision = traits_.precision;
+    for (const std::string& provider : session.providers())
+      info_.isa += StrCat(info_.isa.empty() ? "" : "+", ShortExecutionProviderName(provider));
+    info_.rows = signature_.rows;
+    info_.width = static_cast<int>(run_.width);
+    info_.num_parameters = traits_.num_parameters;
+    info_.vocab_size = static_cast<int>(traits_.vocab_size.value_or(0));
+    info_.batch_invariant = one_sequence_a_run_;
+    info_.flops_per_token = 2.0 * static_cast<double>(traits_.num_parameters);
+    info_.detail = StrCat(file_->name(), " in ONNX Runtime ", library_->version(), " (",
+                          library_->path(), ")");
+    info_.notes = notes_;
+    for (std::string& warning : library_->TakeWarnings()) info_.notes.push_back(std::move(warning));
+    info_.rectangles = RectangleInfo{.length_buckets = params_.options.shape_buckets,
+                                     .one_sequence = one_sequence_a_run_};
+    return ReadLimit();
+  }
+
+  // The longest sequence: fixed by the graph, or as the model's files or its table of positions
+  // say.
+  Status ReadLimit() {
+    int64_t limit = params_.max_positions;
+    if (limit == 0) limit = traits_.num_positions.value_or(0);
+    if (signature_.length)
+      limit = limit == 0 ? *signature_.length : std::min(limit, *signature_.length);
+    if (!params_.options.shape_buckets.empty()) {
+      const int64_t longest = params_.options.shape_buckets.back();
+      limit = limit == 0 ? longest : std::min(limit, longest);
+    }
+    if (limit < 1) {
+      return UnsupportedModel(file_->name(),
+                              ": how long a sequence may be is said neither by the "
+                              "graph nor by config.json (\"max_position_embeddings\")");
+    }
+    info_.max_positions = static_cast<int>(std::min<int64_t>(limit, INT32_MAX));
+    return {};
+  }
+
+  size_t EndOfRun(const RaggedBatch& batch, size_t first) const {
+    if (one_sequence_a_run_) return first + 1;
+    const size_t most =
+        signature_.batch ? static_cast<size_t>(*signature_.batch) : batch.num_sequences();
+    return std::min(batch.num_sequences(), first + most);
+  }
+
+  int64_t BucketOf(int64_t length) const {
+    for (const int32_t bucket : params_.options.shape_buckets) {
+      if (bucket >= length) return bucket;
+    }
+    return length;
+  }
+
+  Result<Shape> ShapeOf(const RaggedBatch& batch, size_t first, size_t last) const {
+    int64_t length = 1;
+    for (size_t s = first; s < last; ++s)
+      length = std::max(length, static_cast<int64_t>(batch.length(s)));
+    if (signature_.length.value_or(length) < length) {
+      return InvalidInput("a sequence has ", length, " tokens, ", file_->name(), " takes ",
+                          *signature_.length);
+    }
+    return Shape{signature_.batch.value_or(static_cast<int64_t>(last - first)),
+                 signature_.length.value_or(BucketOf(length))};
+  }
+
+  const OnnxRuntimeParams params_;
+  const Library* library_ = nullptr;
+  std::optional<model::OnnxFile> file_;
+  Signature signature_;
+  GraphTraits traits_;
+  bool one_sequence_a_run_ = false;
+  bool profile_ = false;
+  std::vector<std::string> notes_;
+  BackendInfo info_;
+  mutable std::optional<RunWatch> watch_;
+  std::unique_ptr<SharedWeights> weights_;  // Outlives the sessions.
+  std::optional<OrtSessionOwner> alone_, together_;
+  RunParams run_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Backend>> LoadOnnxRuntimeBackend(const model::ModelDirectory& directory,
+                                                        const OnnxRuntimeParams& params) {
+  return OnnxRuntimeBackend::Load(directory, params);
+}
+
+}  // namespace akin::backends
+
+namespace akin {
+
+Result<OnnxRuntimeInfo> DescribeOnnxRuntime(const OnnxRuntimeOptions& options) {
+  AKIN_TRY_ASSIGN(const auto* library, backends::onnxruntime::Library::Load(options.library));
+  for (const auto& [name, path] : options.provider_libraries)
+    AKIN_TRY(library->RegisterPlugin(name, path));
+  OnnxRuntimeInfo info{.path = library->path(),
+                       .version = library->version(),
+                       .providers = library->BuiltInProviders()};
+  AKIN_TRY_ASSIGN(const auto devices, library->EpDevices());
+  for (const auto& device : devices) {
+    if (device.provider != "CPUExecutionProvider")
+      info.plugin_devices.emplace_back(device.provider, device.type);
+  }
+  return info;
+}
+
+}  // namespace akin

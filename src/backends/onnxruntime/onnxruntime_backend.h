@@ -1,0 +1,34 @@
+#pragma once
+
+#include <memory>
+
+#include "akin/onnxruntime.h"
+#include "akin/options.h"
+
+#include "backends/backend.h"
+#include "model/model_directory.h"
+
+namespace akin::backends {
+
+struct OnnxRuntimeParams {
+  OnnxRuntimeOptions options;
+  Precision precision = Precision::kAuto;  // Chooses the ONNX file when the options name none.
+  int num_threads = 1;
+  // Filled into padded places: some graphs count positions from the tokens that are not it.
+  int32_t pad_token_id = 0;
+  // Longest sequence, from the model's other files; 0: they do not say.
+  int max_positions = 0;
+};
+
+// ONNX Runtime on the folder's ONNX file. Any number of runs may be under way; on return the
+// graph has been run. Errors: ModelNotFound (no ONNX file for the precision), InvalidModel,
+// UnsupportedModel (also: no library, this build has no such backend), InvalidInput (an option).
+Result<std::unique_ptr<Backend>> LoadOnnxRuntimeBackend(const model::ModelDirectory& directory,
+                                                        const OnnxRuntimeParams& params);
+
+// The ONNX file that `options` or the precision chooses, a path in the folder. Errors:
+// ModelNotFound (the message lists those that are there), UnsupportedModel.
+Result<std::string> ChooseOnnxFile(const model::ModelDirectory& directory,
+                                   const OnnxRuntimeOptions& options, Precision precision);
+
+}  // namespace akin::backends

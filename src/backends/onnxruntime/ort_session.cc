@@ -1,0 +1,259 @@
+#include "backends/onnxruntime/ort_session.h"
+
+#include <onnxruntime_session_options_config_keys.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <map>
+#include <utility>
+
+#include "backends/onnxruntime/optimized_graph.h"
+#include "backends/onnxruntime/providers.h"
+#include "base/regular_file.h"
+#include "base/strings.h"
+#include "formats/json.h"
+
+namespace akin::backends::onnxruntime {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Weights from this size on are shared: smaller ones cost less than their names.
+constexpr uint64_t kLeastSharedBytes = uint64_t{1} << 16;
+constexpr size_t kMaxProfileBytes = size_t{256} << 20;
+
+GraphOptimizationLevel LevelOf(GraphOptimization optimization) {
+  switch (optimization) {
+    case GraphOptimization::kNone: return ORT_DISABLE_ALL;
+    case GraphOptimization::kBasic: return ORT_ENABLE_BASIC;
+    case GraphOptimization::kExtended: return ORT_ENABLE_EXTENDED;
+    case GraphOptimization::kAll: break;
+  }
+  return ORT_ENABLE_ALL;
+}
+
+// A folder of our own, so that nobody can lay a link where ONNX Runtime writes its profile.
+class ProfileFolder {
+ public:
+  static Result<ProfileFolder> Make() {
+    std::string path = (fs::temp_directory_path() / "akin-profile-XXXXXX").string();
+    if (mkdtemp(path.data()) == nullptr)
+      return Internal("cannot make a folder for ONNX Runtime's profile: ", path);
+    return ProfileFolder(path);
+  }
+  ProfileFolder(ProfileFolder&& other) noexcept : path_(std::exchange(other.path_, {})) {}
+  ~ProfileFolder() {
+    std::error_code ignored;
+    if (!path_.empty()) fs::remove_all(path_, ignored);
+  }
+  std::string prefix() const { return path_ + "/run"; }
+
+ private:
+  explicit ProfileFolder(std::string path) : path_(std::move(path)) {}
+  std::string path_;
+};
+
+// Makes the options of one session.
+class OptionsBuilder {
+ public:
+  OptionsBuilder(const Library& library, const OnnxRuntimeOptions& options)
+      : library_(library), options_(options) {}
+
+  Status Start(const SessionParams& params) {
+    const OrtApi& api = library_.api();
+    OrtSessionOptions* made = nullptr;
+    AKIN_TRY(Check(api.CreateSessionOptions(&made)));
+    handle_ = Handle<OrtSessionOptions>(made, api.ReleaseSessionOptions);
+    AKIN_TRY(Check(api.SetIntraOpNumThreads(made, params.num_threads)));
+    AKIN_TRY(Check(api.SetInterOpNumThreads(made, 1)));
+    AKIN_TRY(Check(api.SetSessionExecutionMode(made, ORT_SEQUENTIAL)));
+    // A plan of the memory is kept for every shape that was ever seen, without a bound.
+    AKIN_TRY(Check(api.DisableMemPattern(made)));
+    // Padded positions fill attention with denormals, each a hundred cycles.
+    AKIN_TRY(Add(kOrtSessionOptionsConfigSetDenormalAsZero, "1"));
+    // Threads that wait for the next run must not take the cores of others.
+    AKIN_TRY(Add(kOrtSessionOptionsConfigForceSpinningStop, "1"));
+    for (const auto& [key, value] : options_.session_config)
+      AKIN_TRY(Add(key.c_str(), value.c_str()));
+    return {};
+  }
+
+  Status SetLevel(GraphOptimizationLevel level) {
+    return Check(library_.api().SetSessionGraphOptimizationLevel(get(), level));
+  }
+
+  Status AddExternalFiles(const model::OnnxFile& file) {
+    std::vector<const char*> names;
+    std::vector<char*> buffers;
+    std::vector<size_t> sizes;
+    for (const auto& [name, mapped] : file.external_files()) {
+      names.push_back(name.c_str());
+      // Only read: the parameter lacks its const.
+      buffers.push_back(const_cast<char*>(reinterpret_cast<const char*>(mapped.bytes().data())));
+      sizes.push_back(mapped.bytes().size());
+    }
+    if (names.empty()) return {};
+    return Check(library_.api().AddExternalInitializersFromFilesInMemory(
+        get(), names.data(), buffers.data(), sizes.data(), names.size()));
+  }
+
+  OrtSessionOptions* get() const { return handle_.get(); }
+
+ private:
+  Status Add(const char* key, const char* value) {
+    return Check(library_.api().AddSessionConfigEntry(get(), key, value));
+  }
+  Status Check(OrtStatus* status) {
+    return library_.Check(status, ErrorCode::kInvalidInput, "ONNX Runtime's session options");
+  }
+  const Library& library_;
+  const OnnxRuntimeOptions& options_;
+  Handle<OrtSessionOptions> handle_;
+};
+
+// Appends the providers in their order. Those that cannot be had are an error when they are
+// required, and a note otherwise.
+Status AppendProviders(const Library& library, std::span<const ExecutionProvider> wanted,
+                       OrtSessionOptions* options, std::vector<std::string>& had,
+                       std::vector<std::string>& notes) {
+  for (const ExecutionProvider& provider : wanted) {
+    const Status status = AppendProvider(library, provider, options);
+    if (status) {
+      if (provider.name != "CPUExecutionProvider") had.push_back(provider.name);
+      continue;
+    }
+    const Error& error = status.error();
+    if (provider.required || error.code() == ErrorCode::kInvalidInput)
+      return InvalidInput(error.message(), provider.required ? "; it is required" : "");
+    notes.push_back(StrCat("not used: ", error.message()));
+  }
+  had.emplace_back("CPUExecutionProvider");
+  return {};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<SharedWeights>> SharedWeights::Create(const Library& library,
+                                                             const model::OnnxFile& file) {
+  const OrtApi& api = library.api();
+  std::unique_ptr<SharedWeights> shared(new SharedWeights(library));
+  OrtPrepackedWeightsContainer* packed = nullptr;
+  AKIN_TRY(library.Check(api.CreatePrepackedWeightsContainer(&packed), ErrorCode::kInternal,
+                         "ONNX Runtime's packed weights"));
+  shared->packed_ = {packed, api.ReleasePrepackedWeightsContainer};
+  OrtMemoryInfo* info = nullptr;
+  AKIN_TRY(library.Check(api.CreateCpuMemoryInfo(OrtDeviceAllocator, OrtMemTypeDefault, &info),
+                         ErrorCode::kInternal, "ONNX Runtime's memory"));
+  const Handle<OrtMemoryInfo> memory(info, api.ReleaseMemoryInfo);
+  for (const formats::OnnxTensor& tensor : file.graph().initializers) {
+    const std::span<const std::byte> bytes = file.ValuesOf(tensor);
+    if (tensor.type != formats::OnnxType::kFloat || bytes.size() < kLeastSharedBytes) continue;
+    OrtValue* value = nullptr;
+    AKIN_TRY(library.Check(
+        api.CreateTensorWithDataAsOrtValue(memory.get(), const_cast<std::byte*>(bytes.data()),
+                                           bytes.size(), tensor.dims.data(), tensor.dims.size(),
+                                           ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT, &value),
+        ErrorCode::kInternal, "ONNX Runtime's weights"));
+    shared->weights_.push_back(
+        {std::string(tensor.name), Handle<OrtValue>(value, api.ReleaseValue)});
+  }
+  return shared;
+}
+
+Status SharedWeights::AddTo(OrtSessionOptions* options) const {
+  for (const Weight& weight : weights_) {
+    AKIN_TRY(library_.Check(
+        library_.api().AddInitializer(options, weight.name.c_str(), weight.value.get()),
+        ErrorCode::kInternal, "ONNX Runtime's shared weights"));
+  }
+  return {};
+}
+
+Result<OrtSessionOwner> OrtSessionOwner::Create(const Library& library, const model::OnnxFile& file,
+                                                const OnnxRuntimeOptions& options,
+                                                const SessionParams& params,
+                                                const SharedWeights* weights,
+                                                std::vector<std::string>& notes) {
+  const OrtApi& api = library.api();
+  std::vector<ExecutionProvider> wanted = options.providers;
+  for (;;) {
+    OrtSessionOwner owner(library);
+    OptionsBuilder builder(library, options);
+    AKIN_TRY(builder.Start(params));
+    AKIN_TRY(builder.AddExternalFiles(file));
+    AKIN_TRY(AppendProviders(library, wanted, builder.get(), owner.providers_, notes));
+    const bool only_cpu = owner.providers_.size() == 1;
+    AKIN_TRY_ASSIGN(const OptimizedGraph graph,
+                    OptimizedGraph::Find(library, file, options, only_cpu));
+    AKIN_TRY(builder.SetLevel(graph.found() ? ORT_DISABLE_ALL : LevelOf(options.optimization)));
+    if (graph.to_write() != nullptr) {
+      AKIN_TRY(library.Check(api.SetOptimizedModelFilePath(builder.get(), graph.to_write()),
+                             ErrorCode::kInvalidInput, "the cache of optimized models"));
+    }
+    if (weights != nullptr && !graph.found()) AKIN_TRY(weights->AddTo(builder.get()));
+    std::string profile;
+    if (params.profile) {
+      profile = (fs::temp_directory_path() / "akin-onnxruntime").string();
+      AKIN_TRY(library.Check(api.EnableProfiling(builder.get(), profile.c_str()),
+                             ErrorCode::kInternal, "ONNX Runtime's profile"));
+    }
+
+    OrtSession* session = nullptr;
+    const std::span<const std::byte> bytes = graph.found() ? graph.bytes() : file.bytes();
+    OrtStatus* status = weights != nullptr
+                            ? api.CreateSessionFromArrayWithPrepackedWeightsContainer(
+                                  library.env(), bytes.data(), bytes.size(), builder.get(),
+                                  weights->packed(), &session)
+                            : api.CreateSessionFromArray(library.env(), bytes.data(), bytes.size(),
+                                                         builder.get(), &session);
+    if (status == nullptr) {
+      owner.session_ = {session, api.ReleaseSession};
+      graph.Keep();
+      return owner;
+    }
+    Error error = library.ToError(status, ErrorCode::kInvalidModel,
+                                  StrCat(file.name(), ": ONNX Runtime ", library.version()));
+    // A provider may find only now that it cannot work: the least preferred one that may be missing
+    // is left out, then the next.
+    const auto last_optional = std::find_if(wanted.rbegin(), wanted.rend(), [](const auto& p) {
+      return !p.required && p.name != "CPUExecutionProvider";
+    });
+    if (last_optional == wanted.rend()) return error;
+    notes.push_back(StrCat("not used: execution provider ", last_optional->name,
+                           " cannot run the graph: ", error.message()));
+    wanted.erase(std::next(last_optional).base());
+  }
+}
+
+Result<std::vector<std::pair<std::string, int>>> OrtSessionOwner::EndProfiling() {
+  const OrtApi& api = library_->api();
+  OrtAllocator* allocator = nullptr;
+  char* name = nullptr;
+  AKIN_TRY(library_->Check(api.GetAllocatorWithDefaultOptions(&allocator), ErrorCode::kInternal,
+                           "ONNX Runtime's allocator"));
+  AKIN_TRY(library_->Check(api.SessionEndProfiling(session_.get(), allocator, &name),
+                           ErrorCode::kInternal, "ONNX Runtime's profile"));
+  const std::string path = name;
+  if (OrtStatus* status = api.AllocatorFree(allocator, name); status != nullptr)
+    api.ReleaseStatus(status);
+  AKIN_TRY_ASSIGN(const UniqueFd fd, OpenRegularFile(path, path));
+  AKIN_TRY_ASSIGN(const std::string text, ReadFile(fd, path, kMaxProfileBytes));
+  std::error_code ignored;
+  fs::remove(path, ignored);
+
+  // [{"cat": "Node", "name": "..._kernel_time", "args": {"provider": "..."}}, ...]
+  AKIN_TRY_ASSIGN(const formats::JsonDocument document,
+                  formats::JsonDocument::Parse(text, path, {.max_bytes = kMaxProfileBytes}));
+  std::map<std::string, int> nodes;
+  for (const formats::JsonValue event : document.root().elements()) {
+    const auto category = event.Find("cat"), args = event.Find("args");
+    if (!category || !args || category->AsString().value_or("") != "Node") continue;
+    if (const auto provider = args->Find("provider"); provider && provider->is_string())
+      ++nodes[std::string(*provider->AsString())];
+  }
+  std::vector<std::pair<std::string, int>> counts(nodes.begin(), nodes.end());
+  std::ranges::sort(counts, [](const auto& a, const auto& b) { return a.second > b.second; });
+  return counts;
+}
+
+}  // namespace akin::backends::onnxruntime

@@ -1,0 +1,67 @@
+// One of ONNX Runtime's sessions: a graph, optimized, on the providers that could be had.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "akin/onnxruntime.h"
+#include "akin/result.h"
+
+#include "backends/onnxruntime/library.h"
+#include "model/onnx_file.h"
+
+namespace akin::backends::onnxruntime {
+
+struct SessionParams {
+  int num_threads = 1;   // Of one run, the calling thread included.
+  bool profile = false;  // Until EndProfiling.
+};
+
+// What several sessions of one graph share: the weights that ONNX Runtime has packed for its
+// products.
+class SharedWeights {
+ public:
+  static Result<std::unique_ptr<SharedWeights>> Create(const Library& library,
+                                                       const model::OnnxFile& file);
+  // Before a session is made of `options`.
+  Status AddTo(OrtSessionOptions* options) const;
+  OrtPrepackedWeightsContainer* packed() const { return packed_.get(); }
+
+ private:
+  explicit SharedWeights(const Library& library) : library_(library) {}
+  const Library& library_;
+  Handle<OrtPrepackedWeightsContainer> packed_;
+  struct Weight {
+    std::string name;
+    Handle<OrtValue> value;  // Borrows the file's bytes.
+  };
+  std::vector<Weight> weights_;
+};
+
+class OrtSessionOwner {
+ public:
+  // `weights` may be nullptr. The file, and `weights`, outlive the session. `notes` gets what could
+  // not be had. Errors: InvalidModel (ONNX Runtime refuses the graph), InvalidInput (a required
+  // provider, or a wrong option).
+  static Result<OrtSessionOwner> Create(const Library& library, const model::OnnxFile& file,
+                                        const OnnxRuntimeOptions& options,
+                                        const SessionParams& params, const SharedWeights* weights,
+                                        std::vector<std::string>& notes);
+
+  OrtSession* get() const { return session_.get(); }
+  // The providers in use, the CPU last.
+  const std::vector<std::string>& providers() const { return providers_; }
+
+  // How many nodes each provider has run since the session was made, the most first; once, and
+  // only with SessionParams::profile.
+  Result<std::vector<std::pair<std::string, int>>> EndProfiling();
+
+ private:
+  explicit OrtSessionOwner(const Library& library) : library_(&library) {}
+  const Library* library_;
+  Handle<OrtSession> session_;
+  std::vector<std::string> providers_;
+};
+
+}  // namespace akin::backends::onnxruntime

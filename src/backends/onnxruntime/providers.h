@@ -1,0 +1,22 @@
+// Execution providers: asked for in the order of preference, and had or not.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "akin/onnxruntime.h"
+#include "akin/result.h"
+
+#include "backends/onnxruntime/library.h"
+
+namespace akin::backends::onnxruntime {
+
+// Appends `provider` to the options of a session. Errors: InvalidInput (an option that the provider
+// does not know), UnsupportedModel (this library, or this machine, does not have the provider).
+Status AppendProvider(const Library& library, const ExecutionProvider& provider,
+                      OrtSessionOptions* options);
+
+// Every name that `AppendProvider` can have with this library now.
+Result<std::vector<std::string>> AvailableProviders(const Library& library);
+
+}  // namespace akin::backends::onnxruntime

@@ -1,0 +1,35 @@
+// The options of the backend onnxruntime, in a group of their own in --help.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <string>
+#include <vector>
+
+#include "akin/onnxruntime.h"
+#include "akin/result.h"
+
+namespace akin::cli {
+
+struct OnnxRuntimeArguments {
+  std::string library;
+  std::string onnx_file;
+  std::string output;
+  std::vector<std::string> providers;           // NAME[:required][:key=value,...]
+  std::vector<std::string> provider_libraries;  // NAME=PATH
+  std::vector<int> shape_buckets;
+  std::string optimization = "all";
+  std::string optimized_cache;
+  std::vector<std::string> session_config;  // KEY=VALUE
+  bool batch_invariant = false;
+  bool no_batch_invariant = false;
+  double run_timeout = 60;
+  bool count_nodes = false;  // Set by verbs, no option.
+
+  void AddTo(CLI::App& verb);
+  // Only what finds the library and its plug-ins.
+  void AddLibraryTo(CLI::App& verb);
+  // Error: InvalidInput, an option that is malformed.
+  Result<OnnxRuntimeOptions> ToOptions() const;
+};
+
+}  // namespace akin::cli

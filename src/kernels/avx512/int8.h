@@ -1,0 +1,64 @@
+// int8 products with VNNI: each step multiplies four bytes of a row with four of each column and
+// adds to int32. Rows are unsigned, 128 above their value. Included like vec.h, after it and before
+// generic/int8-inl.h.
+#pragma once
+
+struct Int8Product {
+  using Row = uint8_t;
+  using Panel = int8_t;
+  using Vec = __m512i;
+  struct Sum {
+    __m512i v;
+  };
+  static constexpr size_t kDepth = 4;
+  static constexpr uint8_t kZero = Int8Shape::kZero;
+
+  static AKIN_INLINE Vec Broadcast(const Row* p) {
+    int32_t four;
+    std::memcpy(&four, p, sizeof four);
+    return _mm512_set1_epi32(four);
+  }
+  static AKIN_INLINE Vec Load(const Panel* p) { return _mm512_loadu_si512(p); }
+  static AKIN_INLINE Sum MulAddTo(Sum sum, Vec x, Vec w) {
+    // GCC 12 keeps what the intrinsic returns in memory as well as in a register.
+    asm("vpdpbusd %2, %1, %0" : "+v"(sum.v) : "v"(x), "v"(w));
+    return sum;
+  }
+  static AKIN_INLINE Sum LoadSum(const std::byte* p) { return {_mm512_loadu_si512(p)}; }
+  static AKIN_INLINE V ToFloat(Sum sum) { return {_mm512_cvtepi32_ps(sum.v)}; }
+  // Rounded; what NaN and infinity become does not matter, because their scale is one too.
+  static AKIN_INLINE void StoreValues(V x, Row* out) {
+    static_assert(kZero == 0x80, "adding it is flipping the sign bit");
+    const __m128i bytes = _mm512_cvtsepi32_epi8(_mm512_cvtps_epi32(x.v));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out),
+                     _mm_xor_si128(bytes, _mm_set1_epi8(static_cast<char>(kZero))));
+  }
+};
+
+// A step of the transform between lanes that differ in one bit: a + b where it is clear, a - b
+// where `set` has it. `neighbour` has the lanes swapped; the product with 1 or -1 is exact.
+AKIN_INLINE V Butterfly(V x, __m512 neighbour, __mmask16 set) {
+  const __m512 sign = _mm512_mask_blend_ps(set, _mm512_set1_ps(1.0f), _mm512_set1_ps(-1.0f));
+  return {_mm512_fmadd_ps(sign, x.v, neighbour)};
+}
+
+// The steps within a vector, for blocks of `rotation` lanes at most.
+AKIN_INLINE V RotateLanes(V x, size_t rotation) {
+  if (rotation > 1) x = Butterfly(x, _mm512_permute_ps(x.v, 0b10'11'00'01), 0xaaaa);
+  if (rotation > 2) x = Butterfly(x, _mm512_permute_ps(x.v, 0b01'00'11'10), 0xcccc);
+  if (rotation > 4) x = Butterfly(x, _mm512_shuffle_f32x4(x.v, x.v, 0b10'11'00'01), 0xf0f0);
+  if (rotation > 8) x = Butterfly(x, _mm512_shuffle_f32x4(x.v, x.v, 0b01'00'11'10), 0xff00);
+  return x;
+}
+
+AKIN_INLINE V LargerMagnitude(V largest, V x) {
+  const __m512i magnitude =
+      _mm512_and_si512(_mm512_castps_si512(x.v), _mm512_set1_epi32(0x7fffffff));
+  return {_mm512_castsi512_ps(_mm512_max_epu32(_mm512_castps_si512(largest.v), magnitude))};
+}
+AKIN_INLINE float LargestLane(V largest) {
+  const uint32_t bits = _mm512_reduce_max_epu32(_mm512_castps_si512(largest.v));
+  float result;
+  std::memcpy(&result, &bits, sizeof result);
+  return result;
+}

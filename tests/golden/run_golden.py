@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Compares `akin embed` with the reference's vectors, on one instruction-set tier in one precision.
 
-    run_golden.py --akin PROGRAM [--isa TIER] [--precision P] models FOLDER     every folder with a golden.json
+    run_golden.py --akin PROGRAM [--isa TIER] [--precision P] [--kinds K,...] models FOLDER ...
+                                                        every folder in those with a golden.json
     run_golden.py --akin PROGRAM [--isa TIER] [--precision P] real GOLDEN.json.gz
     run_golden.py --akin PROGRAM [--backend B] onnx GOLDEN.json.gz              a model of fetch_onnx_models.py
 
@@ -75,6 +76,10 @@ def real_model():
     return pathlib.Path(folder)
 
 
+def kind_of(folder):
+    return json.loads((folder / "golden.json").read_text(encoding="utf-8"))["kind"]
+
+
 def copy_of_golden(folder, work):
     path = work / f"{folder.name}.json"
     path.write_bytes((folder / "golden.json").read_bytes())
@@ -110,9 +115,11 @@ def main():
     parser.add_argument("--isa", default="")
     parser.add_argument("--precision", default="f32")
     parser.add_argument("--backend", default="auto")
+    parser.add_argument("--kinds", default="", help="of models: only those, separated by commas")
+    parser.add_argument("--skip", default="", help="of models: not those, separated by commas; said aloud")
     parser.add_argument("--texts", type=int, help="only the first texts of each case: for emulated tiers")
     parser.add_argument("what", choices=["models", "real", "onnx"])
-    parser.add_argument("path", type=pathlib.Path)
+    parser.add_argument("paths", type=pathlib.Path, nargs="+")
     args = parser.parse_args()
     if args.isa:
         os.environ["AKIN_ISA"] = args.isa
@@ -120,18 +127,24 @@ def main():
         work = pathlib.Path(folder)
         if args.what == "real":
             golden = work / "golden.json"
-            golden.write_bytes(gzip.decompress(args.path.read_bytes()))
+            golden.write_bytes(gzip.decompress(args.paths[0].read_bytes()))
             pairs = [(real_model(), golden)]
         elif args.what == "onnx":
-            model = onnx_model(args.path.name.removesuffix(".json.gz"))
+            model = onnx_model(args.paths[0].name.removesuffix(".json.gz"))
             (work / "unpacked").mkdir()
-            (work / "unpacked" / "golden.json").write_bytes(gzip.decompress(args.path.read_bytes()))
+            (work / "unpacked" / "golden.json").write_bytes(gzip.decompress(args.paths[0].read_bytes()))
             pairs = [(model, copy_of_golden(work / "unpacked", work))]
         else:
-            models = sorted(p.parent for p in args.path.glob("*/golden.json"))
+            models = sorted(golden.parent for path in args.paths for golden in path.glob("*/golden.json"))
+            if args.kinds:
+                models = [m for m in models if kind_of(m) in args.kinds.split(",")]
+            skipped = [m.name for m in models if m.name in args.skip.split(",")]
+            models = [m for m in models if m.name not in skipped]
+            for name in skipped:
+                print(f"     {name} left out")
             pairs = [(m, copy_of_golden(m, work)) for m in models]
         if not pairs:
-            sys.exit(f"{args.path}: no model folder with a golden.json")
+            sys.exit(f"{args.paths}: no model folder with a golden.json")
         require_tier(args.akin, pairs[0][0], args.backend)
         for _, golden in pairs:
             with_bounds(golden, args.precision, args.what == "real")

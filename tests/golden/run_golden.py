@@ -86,10 +86,6 @@ def real_model():
     return pathlib.Path(folder)
 
 
-def kind_of(folder):
-    return json.loads((folder / "golden.json").read_text(encoding="utf-8"))["kind"]
-
-
 def without_prompts(golden):
     """Leaves out the cases with a prompt, and says so: folders made of a bare ONNX file name none."""
     content = json.loads(golden.read_text(encoding="utf-8"))
@@ -134,8 +130,6 @@ def main():
     parser.add_argument("--isa", default="")
     parser.add_argument("--precision", default="f32")
     parser.add_argument("--backend", default="auto")
-    parser.add_argument("--kinds", default="", help="of models: only those, separated by commas")
-    parser.add_argument("--skip", default="", help="of models: not those, separated by commas; said aloud")
     parser.add_argument("--texts", type=int, help="only the first texts of each case: for emulated tiers")
     parser.add_argument("what", choices=["models", "real", "onnx"])
     parser.add_argument("paths", type=pathlib.Path, nargs="+")
@@ -156,12 +150,6 @@ def main():
             without_prompts(pairs[0][1])
         else:
             models = sorted(golden.parent for path in args.paths for golden in path.glob("*/golden.json"))
-            if args.kinds:
-                models = [m for m in models if kind_of(m) in args.kinds.split(",")]
-            skipped = [m.name for m in models if m.name in args.skip.split(",")]
-            models = [m for m in models if m.name not in skipped]
-            for name in skipped:
-                print(f"     {name} left out")
             pairs = [(m, copy_of_golden(m, work)) for m in models]
         if not pairs:
             sys.exit(f"{args.paths}: no model folder with a golden.json")

@@ -182,8 +182,8 @@ void Attention::Attend(const RaggedBatch& batch, const TeamMember& member,
   member.Meet();
 }
 
-// All queries against the first `attended` keys. The kernel takes as many queries as keys: they come
-// in groups, the last of which may compute some again, to the same bits.
+// All queries against the first `attended` keys. The kernel takes as many queries as keys: they
+// come in groups, the last of which may compute some again, to the same bits.
 template <typename T>
 void AttendToFirst(const kernels::AttentionKernels<T>& kernel, size_t attended,
                    const kernels::AttentionArgs<T>& all) {

@@ -79,10 +79,11 @@ Status TextReader::PlanLateInteraction(const EmbedOptions& options, Plan& plan) 
   if (query && late.expansion) {
     length = late.expansion->length;
     if (!late.expansion->attend && *length > settings_.max_partly_attended) {
-      return UnsupportedModel("model '", info_.model, "' fills its queries up to ", *length,
-                              " tokens with mask tokens that no token attends to "
-                              "(attend_to_expansion_tokens is false); this backend can do that for ",
-                              settings_.max_partly_attended, " tokens; documents are supported");
+      return UnsupportedModel(
+          "model '", info_.model, "' fills its queries up to ", *length,
+          " tokens with mask tokens that no token attends to "
+          "(attend_to_expansion_tokens is false); this backend can do that for ",
+          settings_.max_partly_attended, " tokens; documents are supported");
     }
     plan.pad_to = *length;
     for (const std::string_view mask : {"[MASK]", "<mask>"}) {

@@ -161,8 +161,9 @@ Failure FailureOf(const Error& error) {
     switch (error.code()) {
       case ErrorCode::kCancelled: return Problem::kCancelled;
       case ErrorCode::kInvalidInput:
-        return error.message().find("overflow is an error") != std::string::npos ? Problem::kTooLong
-                                                                              : Problem::kBadValue;
+        return error.message().find("overflow is an error") != std::string::npos
+                   ? Problem::kTooLong
+                   : Problem::kBadValue;
       case ErrorCode::kDeadlineExceeded: return Problem::kDeadline;
       case ErrorCode::kModelNotFound: return Problem::kUnknownModel;
       case ErrorCode::kOverloaded: return Problem::kOverloaded;

@@ -29,6 +29,7 @@ if(TARGET akin_cli)
     set_target_properties(akin_cli PROPERTIES INSTALL_RPATH "$ORIGIN/${akin_lib_from_bin}")
   endif()
   install(TARGETS akin_cli RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+  install(PROGRAMS ${PROJECT_SOURCE_DIR}/src/cli/akin-bridge DESTINATION ${CMAKE_INSTALL_BINDIR})
 
   # The program writes its own completions, so that they list the options that it has.
   foreach(completion "bash:akin:bash-completion/completions" "zsh:_akin:zsh/site-functions"

@@ -1,8 +1,10 @@
 // What a caller may choose; every default is the model's or the machine's own.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "akin/onnxruntime.h"
@@ -12,8 +14,8 @@ namespace akin {
 
 // What runs the model.
 enum class BackendKind {
-  kAuto,    // The best one for the model folder.
-  kNative,  // Akin's own encoder and kernels.
+  kAuto,         // The best one for the model folder.
+  kNative,       // Akin's own encoder and kernels.
   kOnnxRuntime,  // ONNX Runtime on the folder's ONNX file; its library is loaded when asked for.
 };
 
@@ -31,6 +33,9 @@ enum class Precision {
             // rotation that spreads outliers; sums in int32.
 };
 
+// Which end of a text that is too long is cut off.
+enum class TruncationSide { kLeft, kRight };
+
 // An instruction-set level of the native kernels. Higher ones are faster and need a newer CPU.
 enum class Isa {
   kAuto,  // The best that the CPU and the operating system support; AKIN_ISA in the environment
@@ -45,14 +50,68 @@ enum class Isa {
   kNeonDot,     // And dot products: int8 products.
 };
 
+// What a model can give of a text.
+enum class Output {
+  kDense,        // One vector.
+  kSparse,       // Weights of vocabulary entries (SPLADE, BGE-M3's lexical weights).
+  kMultiVector,  // A vector of each token that counts (ColBERT).
+  kTokens,       // The last layer's state of every token, special tokens included.
+  kScores,       // A number for each label: rerankers, classifiers.
+};
+inline constexpr size_t kNumOutputs = 5;
+
+// What a model was made for.
+enum class ModelKind { kDense, kStatic, kSparse, kMultiVector, kReranker, kClassifier };
+
+// How the states of a text's tokens become one vector.
+enum class PoolingMode { kCls, kMax, kMean, kMeanSqrtLen, kWeightedMean, kLastToken };
+
+// What becomes of a text that is longer than its limit.
+enum class Overflow {
+  kTruncate,  // It is cut to the limit; results say how many tokens were lost.
+  kError,     // InvalidInput.
+  kAverage,   // It is cut into windows; its vector is the mean of theirs, weighted by their tokens.
+  kChunks,    // It is cut into windows, each with a vector of its own and its place in the text.
+  kLate,      // Late chunking (Günther et al., 2024): all of it is computed at once, so that each
+              // window's vector knows the whole text. Needs a model whose context holds the text.
+};
+
+// What is made of a score's logits.
+enum class ScoreActivation {
+  kModel,  // As the model's files say; else a sigmoid for one label, nothing for several.
+  kSigmoid,
+  kSoftmax,
+  kRaw,
+};
+
+// What leaves in place of f32.
+enum class OutputType {
+  kFloat32,
+  kFloat16,
+  kInt8,     // 256 steps between a range's ends for each value, as -128 to 127,
+  kUint8,    // or as 0 to 255 (akin/quantize.h).
+  kBinary,   // Eight values a byte, the first in the highest bit, 1 for > 0; the byte minus 128,
+  kUbinary,  // or the byte itself.
+};
+
 // The names used on the command line and in JSON: "native", "f32", "avx512-bf16".
 std::string_view BackendKindName(BackendKind kind);
 std::string_view PrecisionName(Precision precision);
 std::string_view IsaName(Isa isa);
+std::string_view OutputName(Output output);                        // "dense", "multi-vector"
+std::string_view ModelKindName(ModelKind kind);                    // "dense", "reranker"
+std::string_view PoolingModeName(PoolingMode mode);                // "mean", "mean_sqrt_len_tokens"
+std::string_view OverflowName(Overflow overflow);                  // "truncate"
+std::string_view ScoreActivationName(ScoreActivation activation);  // "sigmoid"
+std::string_view OutputTypeName(OutputType type);                  // "float32", "ubinary"
 // The inverse; InvalidInput lists the names that exist.
 Result<BackendKind> ParseBackendKind(std::string_view name);
 Result<Precision> ParsePrecision(std::string_view name);
 Result<Isa> ParseIsa(std::string_view name);
+Result<PoolingMode> ParsePoolingMode(std::string_view name);
+Result<Overflow> ParseOverflow(std::string_view name);
+Result<ScoreActivation> ParseScoreActivation(std::string_view name);
+Result<OutputType> ParseOutputType(std::string_view name);
 
 struct LoadOptions {
   BackendKind backend = BackendKind::kAuto;
@@ -64,17 +123,53 @@ struct LoadOptions {
   // The most tokens computed together (the token budget). 0: the backend's default. A longer text
   // is computed alone.
   int batch_tokens = 0;
+  // In place of the model's own pooling; for folders that do not say it. Unset: the model's own, or
+  // the mean.
+  std::optional<PoolingMode> pooling;
   OnnxRuntimeOptions onnxruntime;  // Of the backend of that name.
 };
 
 struct EmbedOptions {
+  // --- How texts are read ---
+
   // Texts are cut to this many tokens, special tokens included. Unset: the model's own limit. At
   // most ModelInfo::max_positions.
   std::optional<int> max_tokens;
-  // False: a text that is longer than the limit is InvalidInput instead of being cut.
-  bool truncate = true;
-  // Scale vectors to length 1. Unset: as the model's own modules say.
+  Overflow overflow = Overflow::kTruncate;
+  // Which end is cut. Unset: as the model's files say.
+  std::optional<TruncationSide> truncation_side;
+  // For the kinds of overflow that make windows: tokens of a window, special tokens included
+  // (unset: the limit), and how many of them the window before it has too.
+  std::optional<int> window_tokens;
+  int window_overlap = 0;
+  // One of ModelInfo::prompts, put in front of every text: "query", "document". Empty: the model's
+  // default, if it has one. A late-interaction model reads queries and documents differently by it;
+  // a model with routes (Router, Asym) takes the route of that name.
+  std::string prompt_name;
+  // This text in front instead; an empty one is none at all.
+  std::optional<std::string> prompt;
+  // Results hold the token ids.
+  bool return_ids = false;
+
+  // --- What is made of them ---
+
+  // Scale dense vectors to length 1. Unset: as the model's own modules say.
   std::optional<bool> normalize;
+  // Keep the first values of a dense vector and scale it to length 1 again, as OpenAI's API does;
+  // or keep them as they are, as sentence-transformers does. Not both.
+  std::optional<int> dimensions;
+  std::optional<int> truncate_dim;
+  // Keep the largest weights of a sparse vector. Unset: all.
+  std::optional<int> top_k;
+};
+
+struct ScoreOptions {
+  // Of both texts together; the longer one is cut first. As in EmbedOptions.
+  std::optional<int> max_tokens;
+  Overflow overflow = Overflow::kTruncate;  // Or kError.
+  std::optional<TruncationSide> truncation_side;
+  bool return_ids = false;
+  ScoreActivation activation = ScoreActivation::kModel;
 };
 
 }  // namespace akin

@@ -13,12 +13,13 @@
 #include <variant>
 #include <vector>
 
+#include "akin/options.h"
 #include "akin/result.h"
 
 namespace akin {
-
-// Which end of a text that is too long is cut off.
-enum class TruncationSide { kLeft, kRight };
+namespace tokenizer {
+struct TokenizerAccess;
+}
 
 // Which text of a pair is cut.
 enum class TruncationStrategy { kLongestFirst, kOnlyFirst, kOnlySecond };
@@ -108,6 +109,7 @@ class Tokenizer {
   size_t vocab_size() const;  // Added tokens included.
 
  private:
+  friend struct tokenizer::TokenizerAccess;
   class Impl;
   explicit Tokenizer(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
   std::shared_ptr<const Impl> impl_;

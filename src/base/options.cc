@@ -31,6 +31,39 @@ constexpr NamedValue<Isa> kIsas[] = {{Isa::kAuto, "auto"},
                                      {Isa::kNeon, "neon"},
                                      {Isa::kNeonDot, "neon-dot"}};
 
+constexpr NamedValue<Output> kOutputs[] = {{Output::kDense, "dense"},
+                                           {Output::kSparse, "sparse"},
+                                           {Output::kMultiVector, "multi-vector"},
+                                           {Output::kTokens, "tokens"},
+                                           {Output::kScores, "scores"}};
+constexpr NamedValue<ModelKind> kModelKinds[] = {
+    {ModelKind::kDense, "dense"},       {ModelKind::kStatic, "static"},
+    {ModelKind::kSparse, "sparse"},     {ModelKind::kMultiVector, "multi-vector"},
+    {ModelKind::kReranker, "reranker"}, {ModelKind::kClassifier, "classifier"}};
+// sentence-transformers' names.
+constexpr NamedValue<PoolingMode> kPoolingModes[] = {
+    {PoolingMode::kCls, "cls"},
+    {PoolingMode::kMax, "max"},
+    {PoolingMode::kMean, "mean"},
+    {PoolingMode::kMeanSqrtLen, "mean_sqrt_len_tokens"},
+    {PoolingMode::kWeightedMean, "weightedmean"},
+    {PoolingMode::kLastToken, "lasttoken"}};
+constexpr NamedValue<Overflow> kOverflows[] = {{Overflow::kTruncate, "truncate"},
+                                               {Overflow::kError, "error"},
+                                               {Overflow::kAverage, "average"},
+                                               {Overflow::kChunks, "chunks"},
+                                               {Overflow::kLate, "late"}};
+constexpr NamedValue<ScoreActivation> kScoreActivations[] = {{ScoreActivation::kModel, "model"},
+                                                             {ScoreActivation::kSigmoid, "sigmoid"},
+                                                             {ScoreActivation::kSoftmax, "softmax"},
+                                                             {ScoreActivation::kRaw, "raw"}};
+// sentence-transformers' names, and the short ones of the command line.
+constexpr NamedValue<OutputType> kOutputTypes[] = {
+    {OutputType::kFloat32, "float32"}, {OutputType::kFloat16, "float16"},
+    {OutputType::kInt8, "int8"},       {OutputType::kUint8, "uint8"},
+    {OutputType::kBinary, "binary"},   {OutputType::kUbinary, "ubinary"},
+    {OutputType::kFloat32, "f32"},     {OutputType::kFloat16, "f16"}};
+
 template <typename Enum, size_t kSize>
 std::string_view NameOf(const NamedValue<Enum> (&table)[kSize], Enum value) {
   for (const auto& row : table) {
@@ -55,6 +88,14 @@ Result<Enum> ParseName(const NamedValue<Enum> (&table)[kSize], std::string_view 
 std::string_view BackendKindName(BackendKind kind) { return NameOf(kBackendKinds, kind); }
 std::string_view PrecisionName(Precision precision) { return NameOf(kPrecisions, precision); }
 std::string_view IsaName(Isa isa) { return NameOf(kIsas, isa); }
+std::string_view OutputName(Output output) { return NameOf(kOutputs, output); }
+std::string_view ModelKindName(ModelKind kind) { return NameOf(kModelKinds, kind); }
+std::string_view PoolingModeName(PoolingMode mode) { return NameOf(kPoolingModes, mode); }
+std::string_view OverflowName(Overflow overflow) { return NameOf(kOverflows, overflow); }
+std::string_view ScoreActivationName(ScoreActivation activation) {
+  return NameOf(kScoreActivations, activation);
+}
+std::string_view OutputTypeName(OutputType type) { return NameOf(kOutputTypes, type); }
 
 Result<BackendKind> ParseBackendKind(std::string_view name) {
   if (name == "onnx") return BackendKind::kOnnxRuntime;
@@ -64,5 +105,17 @@ Result<Precision> ParsePrecision(std::string_view name) {
   return ParseName(kPrecisions, "precision", name);
 }
 Result<Isa> ParseIsa(std::string_view name) { return ParseName(kIsas, "instruction set", name); }
+Result<PoolingMode> ParsePoolingMode(std::string_view name) {
+  return ParseName(kPoolingModes, "pooling", name);
+}
+Result<Overflow> ParseOverflow(std::string_view name) {
+  return ParseName(kOverflows, "overflow", name);
+}
+Result<ScoreActivation> ParseScoreActivation(std::string_view name) {
+  return ParseName(kScoreActivations, "activation", name);
+}
+Result<OutputType> ParseOutputType(std::string_view name) {
+  return ParseName(kOutputTypes, "output type", name);
+}
 
 }  // namespace akin

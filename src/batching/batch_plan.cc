@@ -38,7 +38,8 @@ std::vector<Batch> PlanBatches(std::span<const int32_t> lengths, const PlanOptio
   for (const uint32_t sequence : order) {
     const size_t length = static_cast<size_t>(lengths[sequence]);
     if (length == 0) break;  // The rest too: they are sorted.
-    if (batches.empty() || used + length > options.token_budget || used >= share) {
+    if (batches.empty() || used + length > options.token_budget || used >= share ||
+        batches.back().size() >= options.max_sequences) {
       batches.emplace_back();
       used = 0;
     }

@@ -11,6 +11,7 @@ namespace akin::batching {
 struct PlanOptions {
   size_t token_budget = 0;  // Most tokens in a batch; a longer sequence is a batch of its own.
   size_t num_workers = 1;   // Threads that take batches from the plan.
+  size_t max_sequences = SIZE_MAX;  // Most sequences in a batch.
 };
 
 // Indices of the sequences of each batch.

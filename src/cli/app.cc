@@ -139,6 +139,10 @@ Application MakeApplication() {
   app.require_subcommand(0, 1);  // A text that is the name of a command is a text.
   app.footer(kFooter);
   AddEmbedCommand(app, application.verbs);
+  AddRerankCommand(app, application.verbs);
+  AddClassifyCommand(app, application.verbs);
+  AddSparseCommand(app, application.verbs);
+  AddMultivectorCommand(app, application.verbs);
   AddSimilarityCommand(app, application.verbs);
   AddTokenizeCommand(app, application.verbs);
 #ifdef AKIN_HAS_SERVER
@@ -147,6 +151,7 @@ Application MakeApplication() {
   AddInfoCommand(app, application.verbs);
   AddPullCommand(app, application.verbs);
   AddModelsCommand(app, application.verbs);
+  AddBridgeCommand(app, application.verbs);
   AddDoctorCommand(app, application.verbs);
   AddBenchCommand(app, application.verbs);
   AddTuneCommand(app, application.verbs);

@@ -39,6 +39,7 @@ const BenchPlan kFullPlan{.rounds = 7, .calls = 2000, .seconds_per_length = 2};
 struct BenchArguments {
   ModelArguments model;
   TextArguments text;
+  VectorArguments vector;
   std::string input;
   std::string field = "text";
   int queries = 0, warmup = 20, runs = 0;  // 0: the plan's own.
@@ -260,7 +261,8 @@ VerbResult Bench(const BenchArguments& arguments) {
   if (arguments.quality_only && !arguments.compare.empty()) {
     return InvalidInput("--quality-only measures no times, which --compare needs");
   }
-  const EmbedOptions options = arguments.text.ToEmbedOptions();
+  AKIN_TRY_ASSIGN(EmbedOptions options, arguments.text.ToEmbedOptions());
+  arguments.vector.Set(options);
   BenchReport report{.machine = DescribeMachine(), .date = UtcNow()};
   StatusLine status(arguments.quiet);
   const auto say = [&status](std::string_view text) { status.Show(text); };
@@ -350,7 +352,8 @@ void AddBenchCommand(CLI::App& app, Verbs& verbs) {
   verb.add_option("--field", arguments->field, "Field of a JSON line that holds the text")
       ->type_name("NAME");
   arguments->model.AddTo(verb);
-  arguments->text.AddTo(verb);
+  arguments->text.AddTo(verb, /*windows=*/false, /*prompts=*/false);
+  arguments->vector.AddTo(verb);
   AddMeasureOptions(verb, *arguments);
   AddReportOptions(verb, *arguments);
   verb.add_flag("--peer", arguments->peer,

@@ -111,7 +111,7 @@ Status MeasureLatencies(std::span<const Embedder> embedders, const EmbedOptions&
     AKIN_TRY_ASSIGN(const auto texts, TextsOfLength(tokenizer, tokens, kTextsOfLength));
     EmbedOptions cut = options;
     cut.max_tokens = tokens;
-    cut.truncate = true;
+    cut.overflow = Overflow::kTruncate;
     std::vector<LatencyRounds> rounds(embedders.size());
     for (int round = 0; round < plan.rounds; ++round) {
       for (size_t s = 0; s < embedders.size(); ++s) {

@@ -149,9 +149,9 @@ class Peer {
     AKIN_TRY_ASSIGN(const Embeddings embeddings, embedder_.Embed(texts, options));
     AKIN_TRY_ASSIGN(OutputFile output, OutputFile::Create(path));
     AKIN_TRY_ASSIGN(auto sink, VectorSink::Create(VectorFormat::kRaw, std::move(output),
-                                                  embeddings.dimension()));
+                                                  {.dimension = embeddings.dimension()}));
     const std::vector<std::string> ids(embeddings.size());  // Raw vectors have none.
-    AKIN_TRY(sink->Write(ids, embeddings.vectors()));
+    AKIN_TRY(sink->Write(ids, embeddings));
     AKIN_TRY(sink->Finish());
     return JsonObject()
         .Add("rows", static_cast<int64_t>(embeddings.size()))

@@ -46,6 +46,8 @@ void ModelArguments::AddTo(CLI::App& verb) {
   verb.add_option("--batch-tokens", batch_tokens, "The most tokens computed together")
       ->type_name("N")
       ->check(Between(1, kMostTokens));
+  verb.add_option("--pooling", pooling, "In place of the model's own pooling")
+      ->type_name(Choices(PoolingNames()));
   onnxruntime.AddTo(verb);
 }
 
@@ -56,28 +58,95 @@ Result<LoadOptions> ModelArguments::ToLoadOptions() const {
   AKIN_TRY_ASSIGN(options.isa, ParseIsa(isa));
   options.num_threads = threads;
   options.batch_tokens = batch_tokens;
+  if (!pooling.empty()) {
+    AKIN_TRY_ASSIGN(options.pooling, ParsePoolingMode(pooling));
+  }
   AKIN_TRY_ASSIGN(options.onnxruntime, onnxruntime.ToOptions());
   return options;
 }
 
-void TextArguments::AddTo(CLI::App& verb) {
+void TextArguments::AddTo(CLI::App& verb, bool windows, bool prompts) {
   verb.add_option("--max-tokens", max_tokens,
                   "Cut texts to N tokens, special tokens included (default: the model's limit)")
       ->type_name("N")
       ->check(Between(1, kMostTokens));
-  verb.add_flag("--no-truncate", no_truncate, "A text that is too long is an error, not cut");
+  auto* over =
+      verb.add_option("--overflow", overflow,
+                      windows ? "What becomes of a longer text: cut it, fail, average its "
+                                "windows, a vector for each window, or late chunking"
+                              : "What becomes of a longer text: cut it, or fail")
+          ->type_name(windows ? "{truncate,error,average,chunks,late}" : "{truncate,error}");
+  verb.add_flag("--no-truncate", no_truncate, "Short for --overflow error")->excludes(over);
+  verb.add_option("--truncate-side", truncate_side, "Which end is cut (default: as the model says)")
+      ->type_name("{left,right}");
+  if (windows) {
+    verb.add_option("--window", window, "Tokens of a window (default: the limit)")
+        ->type_name("N")
+        ->check(Between(1, kMostTokens));
+    verb.add_option("--window-overlap", window_overlap,
+                    "Tokens that a window shares with the one before it")
+        ->type_name("N")
+        ->check(Between(0, kMostTokens));
+  }
+  if (!prompts) return;
+  auto* named = verb.add_option("--prompt-name", prompt_name,
+                                "One of the model's prompts, put in front of every text")
+                    ->type_name("NAME");
+  verb.add_option("--prompt", prompt, "This text in front of every text")
+      ->type_name("TEXT")
+      ->excludes(named);
+}
+
+Result<Overflow> TextArguments::ParsedOverflow() const {
+  return no_truncate ? Overflow::kError : ParseOverflow(overflow);
+}
+
+Result<std::optional<TruncationSide>> TextArguments::ParsedSide() const {
+  if (truncate_side.empty()) return std::optional<TruncationSide>();
+  if (truncate_side == "left") return std::optional(TruncationSide::kLeft);
+  if (truncate_side == "right") return std::optional(TruncationSide::kRight);
+  return InvalidInput("--truncate-side: \"", truncate_side, "\" is none of left, right");
+}
+
+Result<EmbedOptions> TextArguments::ToEmbedOptions() const {
+  EmbedOptions options;
+  if (max_tokens > 0) options.max_tokens = max_tokens;
+  AKIN_TRY_ASSIGN(options.overflow, ParsedOverflow());
+  AKIN_TRY_ASSIGN(options.truncation_side, ParsedSide());
+  if (window > 0) options.window_tokens = window;
+  options.window_overlap = window_overlap;
+  options.prompt_name = prompt_name;
+  options.prompt = prompt;
+  return options;
+}
+
+Result<ScoreOptions> TextArguments::ToScoreOptions() const {
+  ScoreOptions options;
+  if (max_tokens > 0) options.max_tokens = max_tokens;
+  AKIN_TRY_ASSIGN(options.overflow, ParsedOverflow());
+  AKIN_TRY_ASSIGN(options.truncation_side, ParsedSide());
+  return options;
+}
+
+void VectorArguments::AddTo(CLI::App& verb) {
   auto* on = verb.add_flag("--normalize", normalize, "Scale vectors to length 1");
   auto* off =
       verb.add_flag("--no-normalize", no_normalize, "Leave vectors as the model makes them");
   on->excludes(off);
+  auto* cut = verb.add_option("--dimensions", dimensions,
+                              "Keep the first N values, scaled to length 1 again")
+                  ->type_name("N")
+                  ->check(Between(1, kMostTokens));
+  verb.add_option("--truncate-dim", truncate_dim, "Keep the first N values as they are")
+      ->type_name("N")
+      ->check(Between(1, kMostTokens))
+      ->excludes(cut);
 }
 
-EmbedOptions TextArguments::ToEmbedOptions() const {
-  EmbedOptions options;
-  if (max_tokens > 0) options.max_tokens = max_tokens;
-  options.truncate = !no_truncate;
+void VectorArguments::Set(EmbedOptions& options) const {
   if (normalize || no_normalize) options.normalize = normalize;
-  return options;
+  if (dimensions > 0) options.dimensions = dimensions;
+  if (truncate_dim > 0) options.truncate_dim = truncate_dim;
 }
 
 void InputArguments::AddTo(CLI::App& verb) {
@@ -141,6 +210,25 @@ std::vector<std::string> IsaNames() {
   for (auto isa : {Isa::kAuto, Isa::kScalar, Isa::kAvx2, Isa::kAvx512, Isa::kAvx512Vnni,
                    Isa::kAvx512Bf16, Isa::kAmx, Isa::kNeon, Isa::kNeonDot}) {
     names.emplace_back(IsaName(isa));
+  }
+  return names;
+}
+
+std::vector<std::string> PoolingNames() {
+  std::vector<std::string> names;
+  for (auto mode :
+       {PoolingMode::kCls, PoolingMode::kMax, PoolingMode::kMean, PoolingMode::kMeanSqrtLen,
+        PoolingMode::kWeightedMean, PoolingMode::kLastToken}) {
+    names.emplace_back(PoolingModeName(mode));
+  }
+  return names;
+}
+
+std::vector<std::string> OutputTypeNames() {
+  std::vector<std::string> names;
+  for (auto type : {OutputType::kFloat32, OutputType::kFloat16, OutputType::kInt8,
+                    OutputType::kUint8, OutputType::kBinary, OutputType::kUbinary}) {
+    names.emplace_back(OutputTypeName(type));
   }
   return names;
 }

@@ -24,11 +24,16 @@ using VerbResult = Result<int>;
 using Verbs = std::map<const CLI::App*, std::function<VerbResult()>>;
 
 void AddEmbedCommand(CLI::App& app, Verbs& verbs);
+void AddRerankCommand(CLI::App& app, Verbs& verbs);
+void AddClassifyCommand(CLI::App& app, Verbs& verbs);
+void AddSparseCommand(CLI::App& app, Verbs& verbs);
+void AddMultivectorCommand(CLI::App& app, Verbs& verbs);
 void AddSimilarityCommand(CLI::App& app, Verbs& verbs);
 void AddTokenizeCommand(CLI::App& app, Verbs& verbs);
 void AddInfoCommand(CLI::App& app, Verbs& verbs);
 void AddPullCommand(CLI::App& app, Verbs& verbs);
 void AddModelsCommand(CLI::App& app, Verbs& verbs);
+void AddBridgeCommand(CLI::App& app, Verbs& verbs);
 void AddDoctorCommand(CLI::App& app, Verbs& verbs);
 void AddBenchCommand(CLI::App& app, Verbs& verbs);
 void AddTuneCommand(CLI::App& app, Verbs& verbs);
@@ -42,8 +47,8 @@ CLI::App& AddVerb(CLI::App& app, const std::string& name, const std::string& des
 // Checks that an option's value is a whole number in [least, most].
 CLI::Validator Between(int least, int most);
 
-// The model and how it runs: --model --backend --precision --isa --threads --batch-tokens, and the
-// options of backends.
+// The model and how it runs: --model --backend --precision --isa --threads --batch-tokens
+// --pooling, and the options of backends.
 struct ModelArguments {
   std::string model;
   std::string backend = "auto";
@@ -51,6 +56,7 @@ struct ModelArguments {
   std::string isa = "auto";
   int threads = 0;
   int batch_tokens = 0;
+  std::string pooling;
   OnnxRuntimeArguments onnxruntime;
 
   void AddTo(CLI::App& verb);
@@ -58,16 +64,38 @@ struct ModelArguments {
   Result<LoadOptions> ToLoadOptions() const;
 };
 
-// What a text may be and what becomes of its vector: --max-tokens --no-truncate --normalize
-// --no-normalize.
+// How texts are read: --max-tokens --overflow --truncate-side --window --window-overlap
+// --prompt-name --prompt.
 struct TextArguments {
   int max_tokens = 0;
+  std::string overflow = "truncate";
   bool no_truncate = false;
+  std::string truncate_side;
+  int window = 0;
+  int window_overlap = 0;
+  std::string prompt_name;
+  std::optional<std::string> prompt;
+
+  // `windows` and `prompts`: with the options for them.
+  void AddTo(CLI::App& verb, bool windows, bool prompts);
+  // Error: InvalidInput, a name that is none.
+  Result<EmbedOptions> ToEmbedOptions() const;
+  Result<ScoreOptions> ToScoreOptions() const;
+
+ private:
+  Result<Overflow> ParsedOverflow() const;
+  Result<std::optional<TruncationSide>> ParsedSide() const;
+};
+
+// What becomes of a dense vector: --normalize --no-normalize --dimensions --truncate-dim.
+struct VectorArguments {
   bool normalize = false;
   bool no_normalize = false;
+  int dimensions = 0;
+  int truncate_dim = 0;
 
   void AddTo(CLI::App& verb);
-  EmbedOptions ToEmbedOptions() const;
+  void Set(EmbedOptions& options) const;
 };
 
 // Where texts come from: TEXT... --input --field --skip-empty.
@@ -86,5 +114,7 @@ std::string Choices(const std::vector<std::string>& names);
 std::vector<std::string> BackendNames();
 std::vector<std::string> PrecisionNames();
 std::vector<std::string> IsaNames();
+std::vector<std::string> PoolingNames();
+std::vector<std::string> OutputTypeNames();
 
 }  // namespace akin::cli

@@ -1,18 +1,11 @@
-// `akin embed`: texts -> vectors. Three threads, so that reading, computing and writing overlap:
-//
-//   read and check lines -> [chunks] -> Embedder (its own threads) -> [vectors] -> format and write
-//
-// Both queues hold one chunk, so that memory stays the same for an input of any length.
+// `akin embed`: texts -> dense vectors.
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
-#include <chrono>
-#include <thread>
 
 #include "akin/embedder.h"
 
-#include "cli/bounded_queue.h"
+#include "cli/chunk_pipeline.h"
 #include "cli/command.h"
 #include "cli/exit_status.h"
 #include "cli/json_writer.h"
@@ -29,142 +22,23 @@ namespace {
 
 constexpr size_t kMaxSingleTextBytes = LineReader::kMaxLineBytes;
 
-// A chunk holds some two seconds of work: long enough that the engine always has full batches,
-// short enough that progress moves. Its vectors take 4 MiB at most, so
-// that the three chunks on their way stay far below 64 MiB.
-constexpr double kChunkSeconds = 2;
-constexpr size_t kFirstChunkBytes = size_t{256} << 10;
-constexpr size_t kLeastChunkBytes = size_t{64} << 10;
-constexpr size_t kMostChunkBytes = size_t{1} << 20;
+// Three chunks are on their way at once; their vectors stay far below 64 MiB.
 constexpr size_t kMostVectorBytes = size_t{4} << 20;
 constexpr size_t kMostTexts = 4096;
 
 struct EmbedArguments {
   ModelArguments model;
   TextArguments text;
+  VectorArguments vector;
   InputArguments input;
   std::string output;
   std::string format;
+  std::string output_type = "float32";
+  std::string ranges;
+  std::string write_ranges;
+  bool ids = false;
   bool quiet = false;
   bool json = false;
-};
-
-struct ComputedChunk {
-  std::vector<std::string> ids;
-  Embeddings embeddings;
-};
-
-struct Totals {
-  int64_t texts = 0;
-  int64_t truncated = 0;
-};
-
-class Pipeline {
- public:
-  Pipeline(const Embedder& embedder, const EmbedOptions& options, TextSource& source,
-           VectorSink& sink, StopSignal& stop, Progress& progress)
-      : embedder_(embedder),
-        options_(options),
-        source_(source),
-        sink_(sink),
-        stop_(stop),
-        progress_(progress),
-        max_texts_(std::clamp<size_t>(
-            kMostVectorBytes /
-                (sizeof(float) * static_cast<size_t>(std::max(1, embedder.Info().dimension))),
-            1, kMostTexts)) {}
-
-  // Everything from the source to the sink, in order. The first error ends all three.
-  Result<Totals> Run() {
-    std::thread reader([this] { Guarded([this] { return Read(); }, read_status_); });
-    std::thread writer;
-    Status status;
-    Guarded(
-        [&]() -> Status {
-          // In here, so that the reader is joined when the system has no second thread.
-          writer = std::thread([this] { Guarded([this] { return Write(); }, write_status_); });
-          return Compute();
-        },
-        status);
-    stop_.Stop();  // The reader may wait for input that nobody needs any more.
-    read_.Close();
-    computed_.Close();
-    reader.join();
-    if (writer.joinable()) writer.join();
-    AKIN_TRY(std::move(write_status_));
-    AKIN_TRY(std::move(status));
-    AKIN_TRY(std::move(read_status_));
-    return totals_;
-  }
-
- private:
-  // A thread's entry is where exceptions (memory that is used up) become values. Whatever ends a
-  // stage closes both queues, so that its neighbours end too.
-  template <typename Stage>
-  void Guarded(Stage stage, Status& status) {
-    try {
-      status = stage();
-    } catch (const std::exception& error) {
-      status = MakeError(ErrorCode::kInternal, "embed: ", error.what());
-    }
-    if (!status) {
-      read_.Close();
-      computed_.Close();
-      stop_.Stop();
-    }
-  }
-
-  Status Read() {
-    while (true) {
-      AKIN_TRY_ASSIGN(TextChunk chunk, source_.Next({max_texts_, chunk_bytes_.load()}));
-      if (chunk.texts.empty()) break;
-      if (!read_.Push(std::move(chunk))) return {};
-    }
-    read_.Close();
-    return {};
-  }
-
-  Status Compute() {
-    while (auto chunk = read_.Pop()) {
-      AKIN_TRY_ASSIGN(Embeddings embeddings, EmbedChunk(embedder_, *chunk, source_, options_));
-      Count(*chunk, embeddings.usage());
-      if (!computed_.Push({std::move(chunk->ids), std::move(embeddings)})) return {};
-    }
-    return {};
-  }
-
-  Status Write() {
-    while (auto chunk = computed_.Pop()) {
-      AKIN_TRY(sink_.Write(chunk->ids, chunk->embeddings.vectors()));
-    }
-    return {};
-  }
-
-  void Count(const TextChunk& chunk, const Usage& usage) {
-    const auto num_texts = static_cast<int64_t>(chunk.texts.size());
-    totals_.texts += num_texts;
-    totals_.truncated += usage.truncated_texts;
-    progress_.Add(num_texts, usage.total_tokens, chunk.bytes_consumed);
-    size_t bytes = 0;
-    for (const std::string& text : chunk.texts) bytes += text.size();
-    const double rate = static_cast<double>(bytes) / std::max(1e-3, usage.duration_ms / 1e3);
-    chunk_bytes_ = static_cast<size_t>(
-        std::clamp(rate * kChunkSeconds, double{kLeastChunkBytes}, double{kMostChunkBytes}));
-  }
-
-  const Embedder& embedder_;
-  const EmbedOptions& options_;
-  TextSource& source_;
-  VectorSink& sink_;
-  StopSignal& stop_;
-  Progress& progress_;
-  const size_t max_texts_;
-  std::atomic<size_t> chunk_bytes_{kFirstChunkBytes};
-  BoundedQueue<TextChunk> read_{1};
-  BoundedQueue<ComputedChunk> computed_{1};
-  Totals totals_;        // Of the computing thread,
-  Status read_status_;   // of the reader,
-  Status write_status_;  // of the writer; read after they were joined.
 };
 
 Result<VectorFormat> FormatOf(const EmbedArguments& arguments) {
@@ -172,24 +46,81 @@ Result<VectorFormat> FormatOf(const EmbedArguments& arguments) {
   return FormatOfPath(arguments.output);
 }
 
+Result<EmbedOptions> OptionsOf(const EmbedArguments& arguments) {
+  AKIN_TRY(ParseOutputType(arguments.output_type));
+  AKIN_TRY_ASSIGN(EmbedOptions options, arguments.text.ToEmbedOptions());
+  options.return_ids = arguments.ids;
+  arguments.vector.Set(options);
+  return options;
+}
+
+constexpr size_t kMaxRangesBytes = size_t{16} << 20;
+constexpr std::string_view kModelRanges = "quantization_ranges.json";
+
+// For int8 and uint8: those of --ranges, or the model folder's own.
+Result<QuantizationRanges> ReadRanges(const EmbedArguments& arguments, OutputType type,
+                                      const ModelInfo& info) {
+  if (type != OutputType::kInt8 && type != OutputType::kUint8) {
+    if (arguments.ranges.empty()) return QuantizationRanges();
+    return InvalidInput("--ranges is for --output-type int8 and uint8");
+  }
+  std::string path = arguments.ranges;
+  if (path.empty()) {
+    path = StrCat(info.path, "/", kModelRanges);
+    if (access(path.c_str(), R_OK) != 0) {
+      return InvalidInput("--output-type ", OutputTypeName(type),
+                          " needs the ranges of the values: --ranges FILE, or ", kModelRanges,
+                          " in the model folder; akin embed --write-ranges FILE measures them on "
+                          "texts like yours");
+    }
+  }
+  AKIN_TRY_ASSIGN(const FileDescriptor file, OpenInput(path));
+  AKIN_TRY_ASSIGN(const std::string json, ReadAll(file.get(), path, kMaxRangesBytes));
+  return QuantizationRanges::FromJson(json, path);
+}
+
+Status WriteRanges(const std::string& path, const QuantizationRanges& ranges) {
+  if (ranges.min.empty()) return InvalidInput("--write-ranges: there were no texts to measure");
+  AKIN_TRY_ASSIGN(OutputFile file, OutputFile::Create(path));
+  AKIN_TRY(file.Write(ranges.ToJson()));
+  return file.Commit();
+}
+
 // Everything that can be wrong without a model is found before one is loaded.
 VerbResult EmbedStream(const EmbedArguments& arguments) {
   AKIN_TRY_ASSIGN(const VectorFormat format, FormatOf(arguments));
+  AKIN_TRY_ASSIGN(const EmbedOptions options, OptionsOf(arguments));
   StopSignal stop;
   AKIN_TRY_ASSIGN(auto source, arguments.input.Open("embed", arguments.quiet, &stop));
   AKIN_TRY_ASSIGN(OutputFile output, OutputFile::Create(arguments.output));
   AKIN_TRY_ASSIGN(const Embedder embedder, LoadEmbedder(arguments.model));
   const ModelInfo& info = embedder.Info();
-  AKIN_TRY_ASSIGN(auto sink, VectorSink::Create(format, std::move(output),
-                                                static_cast<size_t>(info.dimension)));
-  const EmbedOptions options = arguments.text.ToEmbedOptions();
+  AKIN_TRY(RequireOutput(info, Output::kDense, "embed"));
+  SinkOptions sink_options{.dimension = static_cast<size_t>(info.dimension),
+                           .with_ids = arguments.ids};
+  AKIN_TRY_ASSIGN(sink_options.type, ParseOutputType(arguments.output_type));
+  AKIN_TRY_ASSIGN(sink_options.ranges, ReadRanges(arguments, sink_options.type, info));
+  AKIN_TRY_ASSIGN(auto sink, VectorSink::Create(format, std::move(output), sink_options));
+  QuantizationRanges measured;
   Progress progress(arguments.quiet, source->total_bytes());
-  AKIN_TRY_ASSIGN(const Totals totals,
-                  Pipeline(embedder, options, *source, *sink, stop, progress).Run());
+  const size_t vector_bytes = sizeof(float) * static_cast<size_t>(std::max(1, info.dimension));
+  ChunkPipeline<Embeddings> pipeline(
+      {.source = *source,
+       .stop = stop,
+       .progress = progress,
+       .max_texts = std::clamp<size_t>(kMostVectorBytes / vector_bytes, 1, kMostTexts),
+       .compute =
+           [&](const TextChunk& chunk) { return EmbedChunk(embedder, chunk, *source, options); },
+       .write = [&](const TextChunk& chunk, const Embeddings& embeddings) -> Status {
+         if (!arguments.write_ranges.empty()) AKIN_TRY(measured.Include(embeddings.vectors()));
+         return sink->Write(chunk.ids, embeddings);
+       }});
+  AKIN_TRY_ASSIGN(const Totals totals, pipeline.Run());
   AKIN_TRY(sink->Finish());
+  if (!arguments.write_ranges.empty()) AKIN_TRY(WriteRanges(arguments.write_ranges, measured));
   progress.Erase();
   if (totals.truncated > 0) {
-    SayOnStderr(TruncationNote(totals.truncated, totals.texts, info, options));
+    SayOnStderr(TruncationNote(totals.truncated, totals.texts, info, options.max_tokens));
   }
   return kSuccess;
 }
@@ -214,8 +145,8 @@ VerbResult EmbedSingle(const EmbedArguments& arguments) {
     return InvalidInput("the text is not UTF-8 at byte ", *at + 1);
   }
   AKIN_TRY_ASSIGN(const Embedder embedder, LoadEmbedder(arguments.model));
-  AKIN_TRY_ASSIGN(const Embeddings embeddings,
-                  embedder.Embed({text}, arguments.text.ToEmbedOptions()));
+  AKIN_TRY_ASSIGN(const EmbedOptions options, OptionsOf(arguments));
+  AKIN_TRY_ASSIGN(const Embeddings embeddings, embedder.Embed({text}, options));
   std::string vector;
   AppendJsonFloats(vector, embeddings[0]);
   JsonObject out;
@@ -229,6 +160,8 @@ constexpr char kExamples[] =
     "  akin embed 'A first text.' 'And a second.'\n"
     "  akin embed < lines.txt > vectors.jsonl\n"
     "  akin embed --input texts.jsonl --field body --output vectors.npy\n"
+    "  akin embed --prompt-name query --dimensions 256 'How do cats sleep?'\n"
+    "  akin embed --overflow chunks --window 256 --input books.jsonl --output chunks.jsonl\n"
     "  echo -n 'One text.' | akin embed --json\n";
 
 }  // namespace
@@ -243,8 +176,20 @@ void AddEmbedCommand(CLI::App& app, Verbs& verbs) {
       ->type_name("FILE");
   verb.add_option("--format", arguments->format, "Format, if the ending does not say it")
       ->type_name(Choices({"jsonl", "npy", "raw"}));
+  verb.add_option("--output-type", arguments->output_type,
+                  "What the values are written as; int8 and uint8 need --ranges")
+      ->type_name(Choices(OutputTypeNames()));
+  verb.add_option("--ranges", arguments->ranges,
+                  "Ranges of the values for int8 and uint8 (default: the model folder's "
+                  "quantization_ranges.json)")
+      ->type_name("FILE");
+  verb.add_option("--write-ranges", arguments->write_ranges,
+                  "Measure the ranges on these texts and write them")
+      ->type_name("FILE");
+  verb.add_flag("--ids", arguments->ids, "Write the token ids too");
   arguments->model.AddTo(verb);
-  arguments->text.AddTo(verb);
+  arguments->text.AddTo(verb, /*windows=*/true, /*prompts=*/true);
+  arguments->vector.AddTo(verb);
   verb.add_flag("-q,--quiet", arguments->quiet, "No progress on the terminal");
   verb.add_flag("--json", arguments->json,
                 "Read one text from standard input, print one object: {\"embedding\":[...]} or "

@@ -3,6 +3,7 @@
 #include <simdjson.h>
 
 #include <algorithm>
+#include <climits>
 
 #include "cli/strings.h"
 #include "cli/utf8.h"
@@ -124,36 +125,64 @@ bool IsScalar(json_type type) { return type != json_type::array && type != json_
 }  // namespace
 
 struct JsonLineParser::Impl {
-  explicit Impl(std::string name) : field(std::move(name)) {}
+  Impl(std::string name, std::string second_name)
+      : field(std::move(name)), second_field(std::move(second_name)) {}
 
-  Status ReadMember(simdjson::ondemand::field& member, JsonLine& line, bool& has_text);
+  Status ReadMember(simdjson::ondemand::field& member, JsonLine& line);
 
-  const std::string field;
+  const std::string field, second_field;
+  bool has_text = false, has_second = false;
   simdjson::ondemand::parser parser;
   std::string copy;  // Of a line without room behind it.
 };
 
-Status JsonLineParser::Impl::ReadMember(simdjson::ondemand::field& member, JsonLine& line,
-                                        bool& has_text) {
+namespace {
+
+Status ReadText(value& v, json_type type, std::string_view name, std::string& out) {
+  if (type != json_type::string) {
+    return InvalidInput("field \"", name, "\" is ", TypeName(type), ", expected a string");
+  }
+  std::string_view text;
+  if (const auto code = v.get_string().get(text)) {
+    return InvalidInput("field \"", name, "\": ", simdjson::error_message(code));
+  }
+  out = text;
+  return {};
+}
+
+Status ReadDimension(value& v, json_type type, std::optional<int>& out) {
+  if (type == json_type::null) return CheckValue(v, 1);
+  int64_t size = 0;
+  if (type != json_type::number || v.get_int64().get(size) != simdjson::SUCCESS || size < 1 ||
+      size > INT_MAX) {
+    return InvalidInput("\"truncate_dim\" is not a whole number above 0");
+  }
+  out = static_cast<int>(size);
+  return {};
+}
+
+}  // namespace
+
+Status JsonLineParser::Impl::ReadMember(simdjson::ondemand::field& member, JsonLine& line) {
   std::string_view key;
   AKIN_JSON_TRY(key, member.unescaped_key());
-  const bool is_text = key == field;
-  const bool is_id = key == "id";
+  const bool is_text = key == field, is_second = !second_field.empty() && key == second_field;
+  const bool is_id = key == "id", is_prompt = key == "prompt_name";
+  const bool is_dimension = key == "truncate_dim";
   value v = member.value();
   json_type type;
   AKIN_JSON_TRY(type, v.type());
   if (is_text) {
-    if (type != json_type::string) {
-      return InvalidInput("field \"", field, "\" is ", TypeName(type), ", expected a string");
-    }
-    std::string_view text;
-    if (const auto code = v.get_string().get(text)) {
-      return InvalidInput("field \"", field, "\": ", simdjson::error_message(code));
-    }
-    line.text = text;
     has_text = true;
-    return {};
+    return ReadText(v, type, field, line.text);
   }
+  if (is_second) {
+    has_second = true;
+    return ReadText(v, type, second_field, line.second);
+  }
+  if (is_prompt && type != json_type::null)
+    return ReadText(v, type, "prompt_name", line.prompt_name);
+  if (is_dimension) return ReadDimension(v, type, line.truncate_dim);
   if (!is_id) return CheckValue(v, 1);
   if (!IsScalar(type)) {
     return InvalidInput("\"id\" is ", TypeName(type), ", expected a string or a number");
@@ -163,8 +192,8 @@ Status JsonLineParser::Impl::ReadMember(simdjson::ondemand::field& member, JsonL
   return {};
 }
 
-JsonLineParser::JsonLineParser(std::string field)
-    : impl_(std::make_unique<Impl>(std::move(field))) {}
+JsonLineParser::JsonLineParser(std::string field, std::string second_field)
+    : impl_(std::make_unique<Impl>(std::move(field), std::move(second_field))) {}
 JsonLineParser::~JsonLineParser() = default;
 
 Result<JsonLine> JsonLineParser::Parse(std::string_view line, size_t readable) {
@@ -189,16 +218,18 @@ Result<JsonLine> JsonLineParser::Parse(std::string_view line, size_t readable) {
   simdjson::ondemand::object object;
   AKIN_JSON_TRY(object, document.get_object());
   JsonLine out;
-  bool has_text = false;
+  impl_->has_text = impl_->has_second = false;
   for (auto member : object) {
     simdjson::ondemand::field field;
     AKIN_JSON_TRY(field, std::move(member));
-    AKIN_TRY(impl_->ReadMember(field, out, has_text));
+    AKIN_TRY(impl_->ReadMember(field, out));
   }
   const char* rest = nullptr;
   if (document.current_location().get(rest) != simdjson::OUT_OF_BOUNDS)
     return InvalidInput("not JSON: something follows the object");
-  if (!has_text) return InvalidInput("has no field \"", impl_->field, '"');
+  if (!impl_->has_text) return InvalidInput("has no field \"", impl_->field, '"');
+  if (!impl_->second_field.empty() && !impl_->has_second)
+    return InvalidInput("has no field \"", impl_->second_field, '"');
   return out;
 }
 

@@ -13,14 +13,18 @@ namespace akin::cli {
 
 struct JsonLine {
   std::string text;
+  std::string second;  // The other text of a pair.
   std::optional<std::string>
-      id;  // As it stood in the line, a JSON scalar; none if missing or null.
+      id;                   // As it stood in the line, a JSON scalar; none if missing or null.
+  std::string prompt_name;  // What the line says of its own reading,
+  std::optional<int> truncate_dim;  // and of its vector.
 };
 
 class JsonLineParser {
  public:
-  // `field` names the member that holds the text.
-  explicit JsonLineParser(std::string field);
+  // `field` names the member that holds the text, `second_field` that of a pair's other text;
+  // empty: there are no pairs.
+  explicit JsonLineParser(std::string field, std::string second_field = "");
   ~JsonLineParser();
 
   // Reads `line`, behind which `readable` bytes may be read. The whole line is checked, not only

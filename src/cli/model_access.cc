@@ -43,16 +43,51 @@ Result<Embedder> LoadUntuned(const ModelArguments& arguments) {
   return Embedder::Load(ModelNameOf(arguments), options);
 }
 
+EmbedOptions OptionsOfChunk(const TextChunk& chunk, const EmbedOptions& options) {
+  EmbedOptions of_chunk = options;
+  if (!chunk.prompt_name.empty()) {
+    of_chunk.prompt_name = chunk.prompt_name;
+    of_chunk.prompt.reset();
+  }
+  if (chunk.truncate_dim) {
+    of_chunk.truncate_dim = chunk.truncate_dim;
+    of_chunk.dimensions.reset();
+  }
+  return of_chunk;
+}
+
+Error WithPlaces(const Error& error, const TextChunk& chunk, const TextSource& source) {
+  if (error.code() != ErrorCode::kInvalidInput) return error;
+  return InvalidInput(WithPlace(error.message(), chunk, source));
+}
+
 Result<Embeddings> EmbedChunk(const Embedder& embedder, const TextChunk& chunk,
                               const TextSource& source, const EmbedOptions& options) {
-  auto result = embedder.Embed(std::span<const std::string>(chunk.texts), options);
-  if (result || result.error().code() != ErrorCode::kInvalidInput) return result;
-  return InvalidInput(WithPlace(result.error().message(), chunk, source));
+  auto result =
+      embedder.Embed(std::span<const std::string>(chunk.texts), OptionsOfChunk(chunk, options));
+  if (!result) return WithPlaces(result.error(), chunk, source);
+  return result;
+}
+
+Status RequireOutput(const ModelInfo& info, Output output, std::string_view verb) {
+  if (info.Gives(output)) return {};
+  std::string_view fits = "embed";
+  switch (info.kind) {
+    case ModelKind::kDense:
+    case ModelKind::kStatic: break;
+    case ModelKind::kSparse: fits = "sparse"; break;
+    case ModelKind::kMultiVector: fits = "multivector"; break;
+    case ModelKind::kReranker: fits = "rerank"; break;
+    case ModelKind::kClassifier: fits = "classify"; break;
+  }
+  return InvalidInput("akin ", verb, ": model '", info.model, "' is a ", ModelKindName(info.kind),
+                      " model and gives no ", OutputName(output),
+                      output == Output::kScores ? "" : " vectors", "; what fits is: akin ", fits);
 }
 
 std::string TruncationNote(int64_t truncated_texts, int64_t num_texts, const ModelInfo& info,
-                           const EmbedOptions& options) {
-  const int limit = options.max_tokens.value_or(info.max_tokens);
+                           std::optional<int> max_tokens) {
+  const int limit = max_tokens.value_or(info.max_tokens);
   const std::string_view were = truncated_texts == 1 ? "was" : "were";
   std::string note = StrCat(Grouped(truncated_texts), " of ", Counted(num_texts, "text"), ' ', were,
                             " longer than ", Counted(limit, "token"), " and ", were, " cut");

@@ -27,8 +27,16 @@ Result<Embedder> LoadUntuned(const ModelArguments& arguments);
 Result<Embeddings> EmbedChunk(const Embedder& embedder, const TextChunk& chunk,
                               const TextSource& source, const EmbedOptions& options);
 
+// What a line of the input says of its own reading, over what the options say.
+EmbedOptions OptionsOfChunk(const TextChunk& chunk, const EmbedOptions& options);
+// The error of a call with the chunk's texts, with their places in the input, as above.
+Error WithPlaces(const Error& error, const TextChunk& chunk, const TextSource& source);
+
+// Error: InvalidInput for a model that does not give this, saying what it is and which verb fits.
+Status RequireOutput(const ModelInfo& info, Output output, std::string_view verb);
+
 // "3 of 100 texts were longer than 256 tokens and were cut; --max-tokens raises the limit".
 std::string TruncationNote(int64_t truncated_texts, int64_t num_texts, const ModelInfo& info,
-                           const EmbedOptions& options);
+                           std::optional<int> max_tokens);
 
 }  // namespace akin::cli

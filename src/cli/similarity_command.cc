@@ -18,6 +18,7 @@ constexpr size_t kMostTexts = 1000;
 struct SimilarityArguments {
   ModelArguments model;
   TextArguments text;
+  VectorArguments vector;
   InputArguments input;
   bool json = false;
 };
@@ -53,7 +54,8 @@ VerbResult Similarity(const SimilarityArguments& arguments) {
     return InvalidInput("similarity compares two texts or more, found ", texts.texts.size());
   }
   AKIN_TRY_ASSIGN(const Embedder embedder, LoadEmbedder(arguments.model));
-  const EmbedOptions options = arguments.text.ToEmbedOptions();
+  AKIN_TRY_ASSIGN(EmbedOptions options, arguments.text.ToEmbedOptions());
+  arguments.vector.Set(options);
   AKIN_TRY_ASSIGN(const Embeddings embeddings, EmbedChunk(embedder, texts, *source, options));
   const auto matrix = CosineMatrix(embeddings.vectors());
   if (arguments.json) {
@@ -65,7 +67,7 @@ VerbResult Similarity(const SimilarityArguments& arguments) {
   }
   if (const int64_t cut = embeddings.usage().truncated_texts; cut > 0) {
     const auto num_texts = static_cast<int64_t>(texts.texts.size());
-    SayOnStderr(TruncationNote(cut, num_texts, embedder.Info(), options));
+    SayOnStderr(TruncationNote(cut, num_texts, embedder.Info(), options.max_tokens));
   }
   return kSuccess;
 }
@@ -82,7 +84,8 @@ void AddSimilarityCommand(CLI::App& app, Verbs& verbs) {
   auto arguments = std::make_shared<SimilarityArguments>();
   arguments->input.AddTo(verb);
   arguments->model.AddTo(verb);
-  arguments->text.AddTo(verb);
+  arguments->text.AddTo(verb, /*windows=*/false, /*prompts=*/true);
+  arguments->vector.AddTo(verb);
   verb.add_flag("--json", arguments->json,
                 "Print one object: {\"ids\":[...],\"similarity\":[[...]]}");
   verbs[&verb] = [arguments] { return Similarity(*arguments); };

@@ -105,7 +105,7 @@ class JsonLineSource : public LineSource {
   JsonLineSource(FileDescriptor file, int fd, std::string name, const SourceOptions& options,
                  const StopSignal* stop)
       : LineSource(std::move(file), fd, std::move(name), stop),
-        parser_(options.field),
+        parser_(options.field, options.second_field),
         skip_empty_(options.skip_empty) {}
 
  protected:
@@ -118,8 +118,9 @@ class JsonLineSource : public LineSource {
       auto parsed = parser_.Parse(line, reader_.readable_past_line());
       if (!parsed) return At(parsed.error());
       if (skip_empty_ && parsed->text.empty()) continue;
-      item = {std::move(parsed->text), std::move(parsed->id).value_or(IndexId()),
-              reader_.line_number()};
+      item = {std::move(parsed->text),        std::move(parsed->id).value_or(IndexId()),
+              reader_.line_number(),          std::move(parsed->second),
+              std::move(parsed->prompt_name), parsed->truncate_dim};
       return Event::kLine;
     }
   }
@@ -134,15 +135,31 @@ class JsonLineSource : public LineSource {
 Result<TextChunk> TextSource::Next(const ChunkLimits& limits) {
   TextChunk chunk;
   size_t bytes = 0;
-  while (!at_end_ && chunk.texts.size() < limits.max_texts && bytes < limits.max_bytes) {
+  while (chunk.texts.size() < limits.max_texts && bytes < limits.max_bytes) {
     TextItem item;
-    AKIN_TRY_ASSIGN(const Event event, NextItem(item, !chunk.texts.empty()));
-    at_end_ = event == Event::kEnd;
-    if (event != Event::kLine) break;
-    bytes += item.text.size();
+    if (next_) {
+      item = std::move(*next_);
+      next_.reset();
+    } else if (at_end_) {
+      break;
+    } else {
+      AKIN_TRY_ASSIGN(const Event event, NextItem(item, !chunk.texts.empty()));
+      at_end_ = event == Event::kEnd;
+      if (event != Event::kLine) break;
+    }
+    const bool same = chunk.texts.empty() || (item.prompt_name == chunk.prompt_name &&
+                                              item.truncate_dim == chunk.truncate_dim);
+    if (!same) {
+      next_ = std::move(item);
+      break;
+    }
+    bytes += item.text.size() + item.second.size();
     chunk.texts.push_back(std::move(item.text));
+    chunk.seconds.push_back(std::move(item.second));
     chunk.ids.push_back(std::move(item.id));
     chunk.places.push_back(item.place);
+    chunk.prompt_name = std::move(item.prompt_name);
+    chunk.truncate_dim = item.truncate_dim;
   }
   chunk.bytes_consumed = bytes_consumed();
   return chunk;

@@ -17,9 +17,14 @@ namespace akin::cli {
 
 struct TextChunk {
   std::vector<std::string> texts;
-  std::vector<std::string> ids;  // One JSON scalar a text, as it goes into the output.
-  std::vector<int64_t> places;   // Of each text: its line from 1, or its argument from 1.
-  int64_t bytes_consumed = 0;    // Of the whole input so far.
+  std::vector<std::string> seconds;  // The other texts of pairs; empty: there are none.
+  std::vector<std::string> ids;      // One JSON scalar a text, as it goes into the output.
+  std::vector<int64_t> places;       // Of each text: its line from 1, or its argument from 1.
+  int64_t bytes_consumed = 0;        // Of the whole input so far.
+  // What the lines say of themselves, the same for all of them: a chunk ends before a line that
+  // says something else.
+  std::string prompt_name;
+  std::optional<int> truncate_dim;
 };
 
 // A chunk ends with the text that reaches either limit.
@@ -33,6 +38,9 @@ struct TextItem {
   std::string text;
   std::string id;
   int64_t place = 0;
+  std::string second = {};
+  std::string prompt_name = {};
+  std::optional<int> truncate_dim = std::nullopt;
 };
 
 class TextSource {
@@ -54,6 +62,7 @@ class TextSource {
 
  private:
   bool at_end_ = false;
+  std::optional<TextItem> next_;  // Read already, for the chunk to come.
 };
 
 enum class LineFormat { kPlain, kJson };
@@ -63,6 +72,7 @@ struct SourceOptions {
   std::string input;               // Else a file; "-" is standard input; empty: lines of it.
   LineFormat format = LineFormat::kPlain;
   std::string field = "text";  // Of a JSON line.
+  std::string second_field;    // Of a pair's other text; empty: there are no pairs.
   bool skip_empty = false;     // Leave empty texts out instead of embedding them.
 };
 

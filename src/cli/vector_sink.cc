@@ -5,6 +5,7 @@
 #include <cmath>
 #include <iterator>
 
+#include "cli/answer_lines.h"
 #include "cli/json_writer.h"
 #include "cli/strings.h"
 
@@ -26,18 +27,120 @@ constexpr Ending kEndings[] = {
     {".bin", VectorFormat::kRaw},
 };
 
+// Numbers of one type, as they leave: values of int8 and of packed bits as whole numbers.
+template <typename T>
+std::span<const char> BytesOf(const std::vector<T>& values) {
+  return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T)};
+}
+
+// A vector in its output type.
+class Converted {
+ public:
+  static Result<Converted> Make(std::span<const float> vector, const SinkOptions& options) {
+    Converted out;
+    out.type_ = options.type;
+    switch (options.type) {
+      case OutputType::kFloat32: out.f32_ = vector; break;
+      case OutputType::kFloat16:
+        out.f32_ = vector;
+        out.f16_.resize(vector.size());
+        ToFloat16(vector, out.f16_);
+        break;
+      case OutputType::kInt8:
+        out.i8_.resize(vector.size());
+        AKIN_TRY(ToInt8(vector, options.ranges, out.i8_));
+        break;
+      case OutputType::kUint8:
+        out.u8_.resize(vector.size());
+        AKIN_TRY(ToUint8(vector, options.ranges, out.u8_));
+        break;
+      case OutputType::kBinary:
+        out.i8_.resize(vector.size() / 8);
+        AKIN_TRY(ToBinary(vector, out.i8_));
+        break;
+      case OutputType::kUbinary:
+        out.u8_.resize(vector.size() / 8);
+        AKIN_TRY(ToUbinary(vector, out.u8_));
+        break;
+    }
+    return out;
+  }
+
+  // f16 is written with its value; the nearest f32 has no more digits than needed.
+  void AppendJson(std::string& json) const {
+    if (!i8_.empty()) return AppendIntegers<int8_t>(i8_, json);
+    if (!u8_.empty()) return AppendIntegers<uint8_t>(u8_, json);
+    if (f16_.empty()) return AppendJsonFloats(json, f32_);
+    std::vector<float> rounded;
+    for (const uint16_t half : f16_) rounded.push_back(FromFloat16(half));
+    AppendJsonFloats(json, rounded);
+  }
+  std::span<const char> bytes() const {
+    if (!i8_.empty()) return BytesOf(i8_);
+    if (!u8_.empty()) return BytesOf(u8_);
+    if (!f16_.empty()) return BytesOf(f16_);
+    return {reinterpret_cast<const char*>(f32_.data()), f32_.size_bytes()};
+  }
+
+ private:
+  template <typename T>
+  static void AppendIntegers(const std::vector<T>& values, std::string& json) {
+    json += '[';
+    for (size_t i = 0; i < values.size(); ++i) json += StrCat(i > 0 ? "," : "", int{values[i]});
+    json += ']';
+  }
+
+  OutputType type_ = OutputType::kFloat32;
+  std::span<const float> f32_;
+  std::vector<uint16_t> f16_;
+  std::vector<int8_t> i8_;
+  std::vector<uint8_t> u8_;
+};
+
+// Values of a vector of `dimension` in its output type.
+size_t ValuesOf(size_t dimension, OutputType type) {
+  const bool packed = type == OutputType::kBinary || type == OutputType::kUbinary;
+  return packed ? dimension / 8 : dimension;
+}
+
+std::string_view NpyType(OutputType type) {
+  switch (type) {
+    case OutputType::kFloat32: return "<f4";
+    case OutputType::kFloat16: return "<f2";
+    case OutputType::kInt8:
+    case OutputType::kBinary: return "|i1";
+    case OutputType::kUint8:
+    case OutputType::kUbinary: return "|u1";
+  }
+  return "<f4";
+}
+
 class JsonlSink : public VectorSink {
  public:
   using VectorSink::VectorSink;
 
  protected:
-  Status WriteRows(std::span<const std::string> ids, MatrixView<const float> vectors) override {
+  bool has_one_length() const override { return false; }
+
+  Status WriteRows(std::span<const std::string> ids, const Embeddings& embeddings) override {
     std::string out;
-    for (size_t i = 0; i < vectors.rows(); ++i) {
-      out += StrCat("{\"id\":", ids[i], ",\"embedding\":");
-      AppendJsonFloats(out, vectors.row(i));
+    const bool chunked = !embeddings.chunks().empty();
+    size_t number = 0;  // Of a chunk in its text.
+    for (size_t i = 0; i < embeddings.size(); ++i) {
+      const size_t text = chunked ? embeddings.chunks()[i].text : i;
+      out += StrCat("{\"id\":", ids[text]);
+      if (chunked) {
+        const Chunk& chunk = embeddings.chunks()[i];
+        number = i > 0 && embeddings.chunks()[i - 1].text == text ? number + 1 : 0;
+        out += StrCat(",\"chunk\":", number, ",\"bytes\":[", chunk.begin_byte, ',', chunk.end_byte,
+                      "],\"tokens\":[", chunk.begin_token, ',', chunk.end_token, ']');
+      }
+      out += ",\"embedding\":";
+      AKIN_TRY_ASSIGN(const Converted vector, Converted::Make(embeddings[i], options_));
+      vector.AppendJson(out);
+      AppendReport(embeddings, text, options_.with_ids, out);
       out += "}\n";
-      if (out.size() < kFlushBytes && i + 1 < vectors.rows()) continue;
+      if (out.size() < kFlushBytes && i + 1 < embeddings.size()) continue;
       AKIN_TRY(output_.Write(out));
       out.clear();
     }
@@ -50,10 +153,10 @@ class RawSink : public VectorSink {
   using VectorSink::VectorSink;
 
  protected:
-  Status WriteRows(std::span<const std::string>, MatrixView<const float> vectors) override {
-    for (size_t i = 0; i < vectors.rows(); ++i) {
-      const std::span<const char> bytes(reinterpret_cast<const char*>(vectors.row(i).data()),
-                                        vectors.cols() * sizeof(float));
+  Status WriteRows(std::span<const std::string>, const Embeddings& embeddings) override {
+    for (size_t i = 0; i < embeddings.size(); ++i) {
+      AKIN_TRY_ASSIGN(const Converted vector, Converted::Make(embeddings[i], options_));
+      const std::span<const char> bytes = vector.bytes();
       block_.append(bytes.begin(), bytes.end());
       if (block_.size() >= kFlushBytes) AKIN_TRY(Flush());
     }
@@ -77,7 +180,10 @@ class NpySink : public RawSink {
   Status Begin() { return output_.Write(std::string(kNpyHeaderBytes, '\0')); }
 
  protected:
-  Status WriteEnd() override { return output_.Overwrite(0, NpyHeader(num_rows_, dimension_)); }
+  Status WriteEnd() override {
+    return output_.Overwrite(
+        0, NpyHeader(num_rows_, ValuesOf(dimension_, options_.type), options_.type));
+  }
 };
 
 bool AllFinite(MatrixView<const float> vectors) {
@@ -108,9 +214,9 @@ Result<VectorFormat> FormatOfPath(std::string_view path) {
                       ".f32, .raw and .bin, or --format");
 }
 
-std::string NpyHeader(int64_t rows, size_t cols) {
-  std::string header =
-      StrCat("{'descr': '<f4', 'fortran_order': False, 'shape': (", rows, ", ", cols, "), }");
+std::string NpyHeader(int64_t rows, size_t cols, OutputType type) {
+  std::string header = StrCat("{'descr': '", NpyType(type), "', 'fortran_order': False, 'shape': (",
+                              rows, ", ", cols, "), }");
   constexpr size_t kPrefixBytes = 10;  // Magic, version, length of the rest as 16 bits.
   constexpr size_t kRestBytes = kNpyHeaderBytes - kPrefixBytes;
   header.resize(kRestBytes - 1, ' ');  // Longest shape: 78 characters with 20 and 10 digits.
@@ -120,33 +226,37 @@ std::string NpyHeader(int64_t rows, size_t cols) {
 }
 
 Result<std::unique_ptr<VectorSink>> VectorSink::Create(VectorFormat format, OutputFile output,
-                                                       size_t dimension) {
+                                                       const SinkOptions& options) {
   if (format == VectorFormat::kJsonl) {
-    return std::unique_ptr<VectorSink>(std::make_unique<JsonlSink>(std::move(output), dimension));
+    return std::unique_ptr<VectorSink>(std::make_unique<JsonlSink>(std::move(output), options));
   }
   if (format == VectorFormat::kRaw) {
-    return std::unique_ptr<VectorSink>(std::make_unique<RawSink>(std::move(output), dimension));
+    return std::unique_ptr<VectorSink>(std::make_unique<RawSink>(std::move(output), options));
   }
   if (!output.seekable()) {
     return InvalidInput(output.name(), ": npy needs a file, because its header is written last; ",
                         "pipes take --format jsonl or raw");
   }
-  auto npy = std::make_unique<NpySink>(std::move(output), dimension);
+  auto npy = std::make_unique<NpySink>(std::move(output), options);
   AKIN_TRY(npy->Begin());
   return std::unique_ptr<VectorSink>(std::move(npy));
 }
 
-Status VectorSink::Write(std::span<const std::string> ids, MatrixView<const float> vectors) {
-  if (ids.size() != vectors.rows() || vectors.cols() != dimension_) {
-    return MakeError(ErrorCode::kInternal, "the engine gave [", vectors.rows(), ", ",
-                     vectors.cols(), "] values for ", ids.size(), " texts of dimension ",
-                     dimension_);
+Status VectorSink::Write(std::span<const std::string> ids, const Embeddings& embeddings) {
+  if (ids.size() != embeddings.num_texts()) {
+    return MakeError(ErrorCode::kInternal, "the engine gave answers for ", embeddings.num_texts(),
+                     " of ", ids.size(), " texts");
   }
-  if (!AllFinite(vectors)) {
+  if (num_rows_ == 0 && embeddings.size() > 0) dimension_ = embeddings.dimension();
+  if (has_one_length() && embeddings.dimension() != dimension_) {
+    return InvalidInput("vectors of ", embeddings.dimension(), " values after some of ", dimension_,
+                        ": this format takes one length, --format jsonl any");
+  }
+  if (!AllFinite(embeddings.vectors())) {
     return MakeError(ErrorCode::kInternal, "the engine gave a value that is not finite");
   }
-  AKIN_TRY(WriteRows(ids, vectors));
-  num_rows_ += static_cast<int64_t>(ids.size());
+  AKIN_TRY(WriteRows(ids, embeddings));
+  num_rows_ += static_cast<int64_t>(embeddings.size());
   return {};
 }
 

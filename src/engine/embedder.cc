@@ -1,5 +1,6 @@
 #include "akin/embedder.h"
 
+#include <array>
 #include <chrono>
 #include <memory>
 #include <utility>
@@ -13,14 +14,6 @@
 #include "engine/load_model.h"
 
 namespace akin {
-
-Embeddings::Embeddings(std::vector<float> values, size_t dimension, std::vector<int32_t> num_tokens,
-                       std::vector<int32_t> truncated, Usage usage)
-    : values_(std::move(values)),
-      dimension_(dimension),
-      num_tokens_(std::move(num_tokens)),
-      truncated_(std::move(truncated)),
-      usage_(usage) {}
 
 Result<Embedder> Embedder::Load(std::string_view model, const LoadOptions& options) {
   return AtTheDoor("cannot load the model", model, [&]() -> Result<Embedder> {
@@ -52,6 +45,47 @@ Result<Embeddings> Embedder::Embed(std::initializer_list<std::string_view> texts
   return AtTheDoor("cannot embed", {},
                    [&] { return impl_->Embed({texts.begin(), texts.size()}, options); });
 }
+
+Result<AllEmbeddings> Embedder::EmbedAll(std::span<const std::string_view> texts,
+                                         std::span<const Output> outputs,
+                                         const EmbedOptions& options) const {
+  return AtTheDoor("cannot embed", {}, [&] { return impl_->EmbedAll(texts, outputs, options); });
+}
+
+Result<SparseEmbeddings> Embedder::EmbedSparse(std::span<const std::string_view> texts,
+                                               const EmbedOptions& options) const {
+  AKIN_TRY_ASSIGN(AllEmbeddings all, EmbedAll(texts, std::array{Output::kSparse}, options));
+  return std::move(all.sparse);
+}
+
+Result<TokenEmbeddings> Embedder::EmbedMultiVector(std::span<const std::string_view> texts,
+                                                   const EmbedOptions& options) const {
+  AKIN_TRY_ASSIGN(AllEmbeddings all, EmbedAll(texts, std::array{Output::kMultiVector}, options));
+  return std::move(all.multi_vector);
+}
+
+Result<TokenEmbeddings> Embedder::EmbedTokens(std::span<const std::string_view> texts,
+                                              const EmbedOptions& options) const {
+  AKIN_TRY_ASSIGN(AllEmbeddings all, EmbedAll(texts, std::array{Output::kTokens}, options));
+  return std::move(all.tokens);
+}
+
+Result<Scores> Embedder::Classify(std::span<const std::string_view> texts,
+                                  const ScoreOptions& options) const {
+  return AtTheDoor("cannot classify", {}, [&] { return impl_->Classify(texts, options); });
+}
+
+Result<Scores> Embedder::ScorePairs(std::span<const TextPair> pairs,
+                                    const ScoreOptions& options) const {
+  return AtTheDoor("cannot score", {}, [&] { return impl_->ScorePairs(pairs, options); });
+}
+
+Result<Scores> Embedder::Rerank(std::string_view query, std::span<const std::string_view> documents,
+                                const ScoreOptions& options) const {
+  return AtTheDoor("cannot rerank", {}, [&] { return impl_->Rerank(query, documents, options); });
+}
+
+const Tokenizer& Embedder::tokenizer() const { return impl_->tokenizer(); }
 
 const ModelInfo& Embedder::Info() const { return impl_->info(); }
 

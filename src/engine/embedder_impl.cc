@@ -2,264 +2,262 @@
 
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <chrono>
 #include <cmath>
-#include <new>
-#include <numeric>
 #include <optional>
 #include <utility>
 
-#include "base/floating_point.h"
 #include "base/strings.h"
-#include "batching/rectangle_plan.h"
-#include "pooling/pooling.h"
+#include "engine/scores.h"
 
 namespace akin {
 namespace {
 
-using batching::Batch;
-using engine::BatchSlot;
-using engine::TokenizedTexts;
+using engine::ReadTexts;
+using engine::RowCollector;
+using engine::SparseCollector;
+using engine::TokenCollector;
+using engine::Wanted;
+using std::chrono::steady_clock;
 
-// Sharing a batch costs some fifty barriers; below this much work (about 50 microseconds) one
-// thread is done sooner.
-constexpr double kLeastTeamFlops = 5e6;
-
-double MillisecondsSince(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start)
-      .count();
+double MillisecondsSince(steady_clock::time_point start) {
+  return std::chrono::duration<double, std::milli>(steady_clock::now() - start).count();
 }
 
-// Gathers the texts of `batch` end to end.
-void FillSlot(const TokenizedTexts& texts, const Batch& batch, size_t dimension, BatchSlot& slot) {
-  slot.input_ids.clear();
-  slot.token_type_ids.clear();
-  slot.cu_seqlens.assign(1, 0);
-  slot.segments.clear();
-  for (const uint32_t text : batch) {
-    const auto ids = texts.input_ids(text), types = texts.token_type_ids(text);
-    const size_t excluded = static_cast<size_t>(texts.excluded()[text]);
-    slot.segments.push_back({.begin = slot.input_ids.size() + excluded,
-                             .length = ids.size() - excluded,
-                             .first_position = excluded});
-    slot.input_ids.insert(slot.input_ids.end(), ids.begin(), ids.end());
-    slot.token_type_ids.insert(slot.token_type_ids.end(), types.begin(), types.end());
-    slot.cu_seqlens.push_back(static_cast<int32_t>(slot.input_ids.size()));
-  }
-  slot.vectors.resize(batch.size() * dimension);
-}
-
-MatrixView<float> SlotVectors(BatchSlot& slot, size_t dimension) {
-  return {slot.vectors.data(), slot.vectors.size() / dimension, dimension};
-}
-
-// Copies the batch's vectors to the rows of their texts. A vector is right or it is an error.
-Status ScatterVectors(const Batch& batch, MatrixView<const float> from, MatrixView<float> to) {
-  for (size_t i = 0; i < batch.size(); ++i) {
-    const std::span<const float> row = from.row(i);
-    if (!std::ranges::all_of(row, [](float x) { return std::isfinite(x); })) {
-      return Internal("the model gave a vector for text ", batch[i],
-                      " that is not finite (NaN or infinity); its weights may be damaged");
-    }
-    std::ranges::copy(row, to.row(batch[i]).begin());
-  }
-  return {};
+Wanted Only(Output output) {
+  Wanted wanted{};
+  wanted[static_cast<size_t>(output)] = true;
+  return wanted;
 }
 
 }  // namespace
 
 Embedder::Impl::Impl(engine::LoadedModel loaded)
     : info_(std::move(loaded.info)),
-      prompt_(std::move(loaded.prompt)),
-      truncation_side_(loaded.truncation_side),
+      settings_(std::move(loaded.settings)),
+      score_activation_(loaded.score_activation),
+      skip_first_vector_(loaded.skip_first_vector),
+      unreadable_(std::move(loaded.unreadable)),
       tokenizer_(std::move(loaded.tokenizer)),
-      network_(std::move(loaded.network)),
-      sessions_(network_, static_cast<size_t>(info_.num_threads),
-                static_cast<size_t>(std::max(info_.batch_tokens, info_.max_positions)),
-                static_cast<size_t>(info_.num_threads)),
-      pool_(info_.num_threads) {}
+      public_tokenizer_(tokenizer::WrapPipeline(tokenizer_)),
+      computer_(std::move(loaded.network), {.num_threads = info_.num_threads,
+                                            .batch_tokens = info_.batch_tokens,
+                                            .max_positions = info_.max_positions}) {}
+
+Status Embedder::Impl::CheckGives(Output output) const {
+  if (info_.Gives(output)) return {};
+  const auto unreadable =
+      std::ranges::find(unreadable_, output, &std::pair<Output, std::string>::first);
+  if (unreadable != unreadable_.end()) {
+    return UnsupportedModel("model '", info_.model, "' has ", OutputName(output), " vectors, but ",
+                            unreadable->second);
+  }
+  std::string gives;
+  for (const Output other : info_.outputs)
+    gives += StrCat(gives.empty() ? "" : ", ", OutputName(other));
+  return InvalidInput("model '", info_.model, "' (", ModelKindName(info_.kind), ") gives ", gives,
+                      ", not ", OutputName(output));
+}
+
+Result<engine::VectorShape> Embedder::Impl::Shape(const EmbedOptions& options) const {
+  if (options.dimensions && options.truncate_dim) {
+    return InvalidInput("dimensions and truncate_dim are both given; they exclude each other");
+  }
+  engine::VectorShape shape{.normalize = options.normalize.value_or(info_.normalize)};
+  const auto cut = options.dimensions ? options.dimensions : options.truncate_dim;
+  if (!cut) return shape;
+  if (*cut < 1 || *cut > info_.dimension) {
+    return InvalidInput(options.dimensions ? "dimensions" : "truncate_dim", " is ", *cut,
+                        ", expected 1 to ", info_.dimension, ", the dimension of model '",
+                        info_.model, "'");
+  }
+  shape.cut = static_cast<size_t>(*cut);
+  shape.normalize_after_cut = options.dimensions && options.normalize.value_or(true);
+  return shape;
+}
+
+Result<Embeddings> Embedder::Impl::FinishDense(const ReadTexts& read, RowCollector& rows,
+                                               const EmbedOptions& options,
+                                               TextReport report) const {
+  AKIN_TRY_ASSIGN(engine::VectorShape shape, Shape(options));
+  size_t dimension = rows.rows().cols();
+  std::vector<float> values;
+  if (read.weights.empty()) {
+    values = rows.TakeValues();
+  } else {
+    values = engine::AverageWindows(read, rows.rows(), shape.normalize);
+    shape.normalize = false;
+  }
+  dimension = engine::ShapeVectors(shape, dimension, values);
+  return Embeddings(std::move(values), dimension, std::move(report), read.chunks);
+}
 
 Result<Embeddings> Embedder::Impl::Embed(std::span<const std::string_view> texts,
                                          const EmbedOptions& options) const {
-  const auto start = std::chrono::steady_clock::now();
-  AKIN_TRY_ASSIGN(const TokenizedTexts tokenized, Tokenize(texts, options));
+  AKIN_TRY_ASSIGN(AllEmbeddings all, EmbedAll(texts, std::array{Output::kDense}, options));
+  return std::move(all.dense);
+}
+
+Result<AllEmbeddings> Embedder::Impl::EmbedAll(std::span<const std::string_view> texts,
+                                               std::span<const Output> outputs,
+                                               const EmbedOptions& options) const {
+  const auto start = steady_clock::now();
+  Wanted wanted{};
+  for (const Output output : outputs) {
+    if (output == Output::kScores)
+      return InvalidInput("scores are made by Classify, ScorePairs and Rerank");
+    AKIN_TRY(CheckGives(output));
+    wanted[static_cast<size_t>(output)] = true;
+  }
+  AKIN_TRY(Shape(options));
+  if (options.top_k && *options.top_k < 1)
+    return InvalidInput("top_k is ", *options.top_k, ", expected at least 1");
+  const auto wants = [&](Output output) { return wanted[static_cast<size_t>(output)]; };
+  if (!wants(Output::kDense) && options.overflow != Overflow::kTruncate &&
+      options.overflow != Overflow::kError) {
+    return InvalidInput("overflow is \"", OverflowName(options.overflow),
+                        "\", which makes dense vectors; others take \"truncate\" or \"error\"");
+  }
+  AKIN_TRY_ASSIGN(const ReadTexts read, reader().Read(texts, options, computer_.pool()));
   Usage usage;
   usage.tokenize_ms = MillisecondsSince(start);
 
-  const size_t dimension = static_cast<size_t>(info_.dimension);
-  std::vector<float> values(texts.size() * dimension);
-  const MatrixView<float> vectors(values.data(), texts.size(), dimension);
-  AKIN_TRY(Compute(tokenized, info_.num_threads, vectors));
-  if (options.normalize.value_or(info_.normalize)) {
-    const ScopedFlushDenormals as_the_workers;  // The caller may round in another way.
-    for (size_t i = 0; i < vectors.rows(); ++i) pooling::Normalize(vectors.row(i));
+  const engine::Network& network = computer_.network();
+  const size_t count = read.sequences.size();
+  engine::CollectorGroup group;
+  std::optional<RowCollector> dense;
+  std::optional<SparseCollector> sparse;
+  std::optional<TokenCollector> multi_vector, tokens;
+  if (wants(Output::kDense)) group.Add(&dense.emplace(network, Output::kDense, read.sequences));
+  if (wants(Output::kSparse))
+    group.Add(&sparse.emplace(network, count, SpecialTokens(), options.top_k));
+  if (wants(Output::kMultiVector)) {
+    group.Add(&multi_vector.emplace(network, Output::kMultiVector, count, LeftOutTokens(options),
+                                    skip_first_vector_,
+                                    network.chain(Output::kMultiVector)->normalizes()));
   }
-
-  for (size_t i = 0; i < tokenized.size(); ++i) {
-    usage.total_tokens += tokenized.lengths()[i];
-    usage.truncated_texts += tokenized.truncated()[i] > 0 ? 1 : 0;
-    usage.truncated_tokens += tokenized.truncated()[i];
+  if (wants(Output::kTokens)) {
+    group.Add(
+        &tokens.emplace(network, Output::kTokens, count, std::vector<int32_t>(), false, false));
   }
+  AKIN_TRY(computer_.Compute(read.sequences, wanted, info_.num_threads, group));
   usage.duration_ms = MillisecondsSince(start);
   usage.compute_ms = usage.duration_ms - usage.tokenize_ms;
-  return Embeddings(std::move(values), dimension,
-                    {tokenized.lengths().begin(), tokenized.lengths().end()},
-                    {tokenized.truncated().begin(), tokenized.truncated().end()}, usage);
-}
-
-Result<TokenizedTexts> Embedder::Impl::Tokenize(std::span<const std::string_view> texts,
-                                                const EmbedOptions& options) const {
-  const int max_tokens = options.max_tokens.value_or(info_.max_tokens);
-  if (max_tokens < 1 || max_tokens > info_.max_positions) {
-    return InvalidInput("max_tokens is ", max_tokens, ", expected 1 to ", info_.max_positions,
-                        ", the number of positions of model '", info_.model, "'");
+  const TextReport report = engine::MakeReport(read, usage, options.return_ids);
+  AllEmbeddings all;
+  if (dense) {
+    AKIN_TRY_ASSIGN(all.dense, FinishDense(read, *dense, options, report));
   }
-  AKIN_TRY_ASSIGN(const int32_t excluded_tokens, ExcludedTokens(prompt_));
-  AKIN_TRY_ASSIGN(TokenizedTexts tokenized,
-                  TokenizedTexts::Make(
-                      *tokenizer_, texts, {.text = prompt_, .excluded_tokens = excluded_tokens},
-                      {.max_tokens = max_tokens, .truncation_side = truncation_side_}, pool_));
-  if (!options.truncate) {
-    for (size_t i = 0; i < tokenized.size(); ++i) {
-      if (const int cut = tokenized.truncated()[i]; cut > 0) {
-        return InvalidInput("text ", i, " has ", tokenized.lengths()[i] + cut,
-                            " tokens, the limit is ", max_tokens, " and truncation is off");
-      }
-    }
+  if (sparse) all.sparse = SparseEmbeddings(sparse->TakeVectors(), report);
+  if (multi_vector) all.multi_vector = multi_vector->Finish(report);
+  if (tokens) all.tokens = tokens->Finish(report);
+  return all;
+}
+
+std::vector<int32_t> Embedder::Impl::LeftOutTokens(const EmbedOptions& options) const {
+  std::vector<int32_t> ids;
+  if (!settings_.late) return ids;
+  if (reader().ReadsQueries(options) && !settings_.late->skip_in_queries) return ids;
+  for (const std::string& word : settings_.late->skiplist_words) {
+    if (const auto id = tokenizer_->TokenToId(word)) ids.push_back(*id);
   }
-  return tokenized;
+  std::ranges::sort(ids);
+  return ids;
 }
 
-std::vector<Batch> Embedder::Impl::PlanFor(const TokenizedTexts& texts, size_t num_workers) const {
-  const size_t token_budget = static_cast<size_t>(info_.batch_tokens);
-  const auto& rectangles = network_.info().rectangles;
-  // Sequences that are computed one by one are padded to nothing.
-  if (!rectangles || rectangles->one_sequence) {
-    return batching::PlanBatches(texts.lengths(),
-                                 {.token_budget = token_budget, .num_workers = num_workers});
+std::vector<bool> Embedder::Impl::SpecialTokens() const {
+  std::vector<bool> special;
+  for (const std::string_view name :
+       {"<s>", "</s>", "<pad>", "<unk>", "[CLS]", "[SEP]", "[PAD]", "[UNK]"}) {
+    const auto id = tokenizer_->TokenToId(name);
+    if (!id) continue;
+    special.resize(std::max(special.size(), static_cast<size_t>(*id) + 1));
+    special[static_cast<size_t>(*id)] = true;
   }
-  return batching::PlanRectangles(texts.lengths(), {.token_budget = token_budget,
-                                                    .num_workers = num_workers,
-                                                    .buckets = rectangles->length_buckets});
+  return special;
 }
 
-Status Embedder::Impl::Compute(const TokenizedTexts& texts, int max_threads,
-                               MatrixView<float> vectors) const {
-  const size_t num_threads = static_cast<size_t>(std::min(max_threads, info_.num_threads));
-  const std::vector<Batch> plan = PlanFor(texts, num_threads);
-  if (plan.empty()) return {};  // No texts, or none with a token: vectors of zeros.
-  if (num_threads > 1 && 2 * plan.size() <= num_threads)
-    return ComputeTogether(texts, plan, vectors);
-  return ComputeApart(texts, plan, vectors);
+Result<Scores> Embedder::Impl::Score(const ReadTexts& read, const ScoreOptions& options,
+                                     Usage usage) const {
+  const auto start = steady_clock::now();
+  RowCollector rows(computer_.network(), Output::kScores, read.sequences);
+  AKIN_TRY(computer_.Compute(read.sequences, Only(Output::kScores), info_.num_threads, rows));
+  const ScoreActivation activation =
+      options.activation == ScoreActivation::kModel ? score_activation_ : options.activation;
+  for (size_t i = 0; i < rows.rows().rows(); ++i)
+    engine::ApplyActivation(activation, rows.rows().row(i));
+  usage.compute_ms = MillisecondsSince(start);
+  usage.duration_ms = usage.tokenize_ms + usage.compute_ms;
+  const size_t num_labels = rows.rows().cols();
+  return Scores(rows.TakeValues(), num_labels, engine::MakeReport(read, usage, options.return_ids));
 }
 
-Status Embedder::Impl::ComputeApart(const TokenizedTexts& texts, std::span<const Batch> plan,
-                                    MatrixView<float> vectors) const {
-  std::atomic<size_t> next{0};
-  std::mutex mutex;
-  Status first_error;  // Guarded by mutex.
-  const auto compute = [&](const Batch& batch, const TeamMember& alone, BatchSlot& slot) -> Status {
-    FillSlot(texts, batch, vectors.cols(), slot);
-    alone.Lap(Stage::kCopy);
-    const MatrixView<float> batch_vectors = SlotVectors(slot, vectors.cols());
-    const RaggedBatch tokens = slot.batch();
-    AKIN_TRY(network_.Compute({tokens, slot.segments}, alone, *slot.session, batch_vectors));
-    const Status status = ScatterVectors(batch, batch_vectors, vectors);
-    alone.Lap(Stage::kCopy);
-    return status;
-  };
-  const auto work = [&](const TeamMember& member) {
-    const ScopedFlushDenormals flush_denormals;
-    const TeamMember alone{.clock = member.clock};
-    std::optional<engine::SessionPool::Lease> slot;
-    for (size_t i; (i = next.fetch_add(1)) < plan.size();) {
-      Status status;
-      try {
-        if (!slot) slot.emplace(sessions_);
-        status = compute(plan[i], alone, **slot);
-      } catch (const std::bad_alloc&) {
-        status = OutOfMemory();
-      }
-      if (!status) {
-        next = plan.size();  // The others stop too.
-        const std::lock_guard lock(mutex);
-        if (first_error) first_error = std::move(status);
-      }
-    }
-  };
-  pool_.Run(static_cast<int>(std::min(plan.size(), static_cast<size_t>(info_.num_threads))), work);
-  return first_error;
+Result<Scores> Embedder::Impl::Classify(std::span<const std::string_view> texts,
+                                        const ScoreOptions& options) const {
+  AKIN_TRY(CheckGives(Output::kScores));
+  const auto start = steady_clock::now();
+  AKIN_TRY_ASSIGN(const ReadTexts read, reader().Read(texts,
+                                                      {.max_tokens = options.max_tokens,
+                                                       .overflow = options.overflow,
+                                                       .truncation_side = options.truncation_side},
+                                                      computer_.pool()));
+  return Score(read, options, {.tokenize_ms = MillisecondsSince(start)});
 }
 
-Status Embedder::Impl::ComputeTogether(const TokenizedTexts& texts, std::span<const Batch> plan,
-                                       MatrixView<float> vectors) const {
-  std::optional<engine::SessionPool::Lease> slot;
-  // Both written by the member of rank 0: `prepared` before the team meets, `status` after it has
-  // parted.
-  bool prepared = false;
-  Status status;
-  // What can run out of memory ends here: an exception would leave the others at a barrier.
-  const auto prepare = [&](const Batch& batch) noexcept {
-    try {
-      if (!slot) slot.emplace(sessions_);
-      FillSlot(texts, batch, vectors.cols(), **slot);
-      prepared = true;
-    } catch (const std::bad_alloc&) {
-      prepared = false;
-      status = OutOfMemory();
-    }
-  };
-  const auto finish = [&](const Batch& batch, Status computed) noexcept {
-    try {
-      status = computed ? ScatterVectors(batch, SlotVectors(**slot, vectors.cols()), vectors)
-                        : std::move(computed);
-    } catch (const std::bad_alloc&) {
-      status = OutOfMemory();
-    }
-  };
-  const auto work = [&](const TeamMember& member) {
-    const ScopedFlushDenormals flush_denormals;
-    for (const Batch& batch : plan) {
-      if (member.rank == 0) prepare(batch);
-      member.Lap(Stage::kCopy);
-      member.Meet();
-      if (!prepared) break;
-      const RaggedBatch tokens = (*slot)->batch();
-      Status computed = network_.Compute({tokens, (*slot)->segments}, member, *(*slot)->session,
-                                         SlotVectors(**slot, vectors.cols()));
-      member.Meet();
-      if (member.rank == 0 && status) finish(batch, std::move(computed));
-      member.Lap(Stage::kCopy);
-    }
-    if (member.rank == 0) slot.reset();  // While this thread still holds its turn.
-  };
-  const size_t num_tokens = static_cast<size_t>(
-      std::accumulate(texts.lengths().begin(), texts.lengths().end(), int64_t{0}));
-  const bool worth_a_team =
-      static_cast<double>(num_tokens) * network_.info().flops_per_token >= kLeastTeamFlops;
-  pool_.Run(worth_a_team ? info_.num_threads : 1, work);
-  return status;
+Result<Scores> Embedder::Impl::ScorePairs(std::span<const TextPair> pairs,
+                                          const ScoreOptions& options) const {
+  AKIN_TRY(CheckGives(Output::kScores));
+  const auto start = steady_clock::now();
+  AKIN_TRY_ASSIGN(const ReadTexts read, reader().ReadPairs(pairs, options, computer_.pool()));
+  return Score(read, options, {.tokenize_ms = MillisecondsSince(start)});
 }
 
-Result<int32_t> Embedder::Impl::ExcludedTokens(std::string_view prompt) const {
-  if (prompt.empty() || !network_.pipeline().excludes_prompt()) return 0;
-  tokenizer::Scratch scratch;
-  AKIN_TRY_ASSIGN(const Encoding encoding,
-                  tokenizer_->Encode(
-                      prompt, {.max_tokens = info_.max_positions, .with_offsets = true}, scratch));
-  // An end token that the tokenizer adds stands behind the text, not behind the prompt.
-  const bool ends = !encoding.ids.empty() && encoding.special_tokens_mask.back() != 0;
-  return static_cast<int32_t>(encoding.ids.size()) - (ends ? 1 : 0);
+Result<Scores> Embedder::Impl::Rerank(std::string_view query,
+                                      std::span<const std::string_view> documents,
+                                      const ScoreOptions& options) const {
+  if (!info_.Gives(Output::kScores) && info_.Gives(Output::kMultiVector))
+    return RerankByMaxSim(query, documents, options);
+  AKIN_TRY(CheckGives(Output::kScores));
+  if (info_.labels.size() != 1) {
+    return InvalidInput("model '", info_.model, "' is a classifier of ", info_.labels.size(),
+                        " labels; a reranker has one");
+  }
+  std::vector<TextPair> pairs;
+  for (const std::string_view document : documents) pairs.push_back({query, document});
+  return ScorePairs(pairs, options);
+}
+
+Result<Scores> Embedder::Impl::RerankByMaxSim(std::string_view query,
+                                              std::span<const std::string_view> documents,
+                                              const ScoreOptions& options) const {
+  EmbedOptions embed{.max_tokens = options.max_tokens,
+                     .overflow = options.overflow,
+                     .truncation_side = options.truncation_side,
+                     .return_ids = options.return_ids};
+  const std::array outputs{Output::kMultiVector};
+  AKIN_TRY_ASSIGN(const AllEmbeddings of_documents, EmbedAll(documents, outputs, embed));
+  if (settings_.late) embed.prompt_name = "query";
+  embed.max_tokens.reset();
+  AKIN_TRY_ASSIGN(const AllEmbeddings of_query, EmbedAll(std::array{query}, outputs, embed));
+  std::vector<float> values;
+  for (size_t i = 0; i < documents.size(); ++i)
+    values.push_back(MaxSim(of_query.multi_vector[0], of_documents.multi_vector[i]));
+  return Scores(std::move(values), 1, of_documents.multi_vector);
 }
 
 Status Embedder::Impl::Health() const {
-  AKIN_TRY_ASSIGN(const Embeddings embeddings,
-                  Embed(std::array<std::string_view, 1>{"health"}, {}));
-  double squares = 0.0;
-  for (const float x : embeddings[0]) squares += double{x} * double{x};
-  if (squares == 0.0)
+  const std::array<std::string_view, 1> texts{"health"};
+  const auto zeros = [&] {
     return Internal("model '", info_.model, "' gives a vector of zeros for a test text");
+  };
+  if (info_.Gives(Output::kScores)) {
+    AKIN_TRY(Classify(texts, {}));
+    return {};
+  }
+  const std::array outputs{info_.outputs.front()};
+  AKIN_TRY_ASSIGN(const AllEmbeddings all, EmbedAll(texts, outputs, {}));
+  if (outputs[0] != Output::kDense) return {};
+  if (std::ranges::all_of(all.dense[0], [](float x) { return x == 0.0f; })) return zeros();
   return {};
 }
 

@@ -1,20 +1,17 @@
-// Embedder = tokenizer + batching + one network, and the threads on which they meet.
+// Embedder = reader of texts + network, and the threads on which they meet.
 #pragma once
 
 #include <memory>
-#include <optional>
 #include <span>
-#include <string>
 #include <string_view>
 
 #include "akin/embedder.h"
+#include "akin/tokenizer.h"
 
-#include "batching/batch_plan.h"
+#include "engine/collectors.h"
+#include "engine/computer.h"
 #include "engine/load_model.h"
-#include "engine/network.h"
-#include "engine/session_pool.h"
-#include "engine/tokenized_texts.h"
-#include "engine/worker_pool.h"
+#include "engine/text_reader.h"
 #include "tokenizer/pipeline.h"
 
 namespace akin {
@@ -25,37 +22,43 @@ class Embedder::Impl {
 
   Result<Embeddings> Embed(std::span<const std::string_view> texts,
                            const EmbedOptions& options) const;
+  Result<AllEmbeddings> EmbedAll(std::span<const std::string_view> texts,
+                                 std::span<const Output> outputs,
+                                 const EmbedOptions& options) const;
+  Result<Scores> Classify(std::span<const std::string_view> texts,
+                          const ScoreOptions& options) const;
+  Result<Scores> ScorePairs(std::span<const TextPair> pairs, const ScoreOptions& options) const;
+  Result<Scores> Rerank(std::string_view query, std::span<const std::string_view> documents,
+                        const ScoreOptions& options) const;
   Status Health() const;
   const ModelInfo& info() const { return info_; }
+  const Tokenizer& tokenizer() const { return public_tokenizer_; }
   void set_load_ms(double load_ms) { info_.load_ms = load_ms; }
 
  private:
   friend struct engine::EmbedderAccess;
 
-  Result<engine::TokenizedTexts> Tokenize(std::span<const std::string_view> texts,
-                                          const EmbedOptions& options) const;
-  // Computes `vectors`, not normalized, on at most `max_threads` threads.
-  Status Compute(const engine::TokenizedTexts& texts, int max_threads,
-                 MatrixView<float> vectors) const;
-  // How many of a text's first tokens take no part in its vector, when `prompt` is put in front.
-  Result<int32_t> ExcludedTokens(std::string_view prompt) const;
-  // What is computed together.
-  std::vector<batching::Batch> PlanFor(const engine::TokenizedTexts& texts,
-                                       size_t num_workers) const;
-  // Throughput: every thread takes batches of its own.
-  Status ComputeApart(const engine::TokenizedTexts& texts, std::span<const batching::Batch> plan,
-                      MatrixView<float> vectors) const;
-  // Latency: all threads share each batch.
-  Status ComputeTogether(const engine::TokenizedTexts& texts, std::span<const batching::Batch> plan,
-                         MatrixView<float> vectors) const;
+  engine::TextReader reader() const { return {*tokenizer_, info_, settings_}; }
+  // Error: InvalidInput, saying what the model gives, or why it does not give this.
+  Status CheckGives(Output output) const;
+  Result<engine::VectorShape> Shape(const EmbedOptions& options) const;
+  Result<Embeddings> FinishDense(const engine::ReadTexts& read, engine::RowCollector& rows,
+                                 const EmbedOptions& options, TextReport report) const;
+  Result<Scores> Score(const engine::ReadTexts& read, const ScoreOptions& options,
+                       Usage usage) const;
+  Result<Scores> RerankByMaxSim(std::string_view query, std::span<const std::string_view> documents,
+                                const ScoreOptions& options) const;
+  std::vector<int32_t> LeftOutTokens(const EmbedOptions& options) const;
+  std::vector<bool> SpecialTokens() const;
 
   ModelInfo info_;
-  std::string prompt_;  // Put in front of every text.
-  std::optional<TruncationSide> truncation_side_;
-  std::unique_ptr<const tokenizer::Pipeline> tokenizer_;
-  engine::Network network_;
-  engine::SessionPool sessions_;
-  engine::WorkerPool pool_;
+  engine::ReaderSettings settings_;
+  ScoreActivation score_activation_;
+  bool skip_first_vector_;  // Of multi-vector outputs.
+  std::vector<std::pair<Output, std::string>> unreadable_;
+  std::shared_ptr<const tokenizer::Pipeline> tokenizer_;
+  Tokenizer public_tokenizer_;
+  engine::Computer computer_;
 };
 
 }  // namespace akin

@@ -2,24 +2,28 @@
 #pragma once
 
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "akin/embedder.h"
 #include "akin/options.h"
 #include "akin/result.h"
 
 #include "engine/network.h"
+#include "engine/text_reader.h"
 #include "tokenizer/pipeline.h"
 
 namespace akin::engine {
 
 struct LoadedModel {
-  ModelInfo info;      // Complete but for load_ms.
-  std::string prompt;  // Put in front of every text.
-  std::optional<TruncationSide> truncation_side;
-  std::unique_ptr<const tokenizer::Pipeline> tokenizer;
+  ModelInfo info;  // Complete but for load_ms.
+  ReaderSettings settings;
+  ScoreActivation score_activation = ScoreActivation::kRaw;
+  bool skip_first_vector = false;  // Of multi-vector outputs.
+  std::vector<std::pair<Output, std::string>> unreadable;
+  std::shared_ptr<const tokenizer::Pipeline> tokenizer;
   Network network;
 };
 

@@ -1,5 +1,6 @@
 #include "engine/network.h"
 
+#include <algorithm>
 #include <new>
 #include <utility>
 
@@ -7,8 +8,13 @@
 
 namespace akin::engine {
 
-Network::Network(std::unique_ptr<const backends::Backend> backend, pooling::Pipeline pipeline)
-    : backend_(std::move(backend)), info_(backend_->Info()), pipeline_(std::move(pipeline)) {}
+Network::Network(std::unique_ptr<const backends::Backend> backend, Chains chains)
+    : backend_(std::move(backend)), info_(backend_->Info()), chains_(std::move(chains)) {
+  for (const auto& chain : chains_) {
+    if (chain) flops_per_token_ = std::max(flops_per_token_, chain->flops_per_token());
+  }
+  flops_per_token_ += info_.flops_per_token;
+}
 
 std::unique_ptr<Network::Session> Network::NewSession(size_t max_tokens, size_t team_size) const {
   auto session = std::make_unique<Session>();
@@ -16,20 +22,35 @@ std::unique_ptr<Network::Session> Network::NewSession(size_t max_tokens, size_t 
   return session;
 }
 
+Status Network::Prepare(const pooling::BatchView& batch, size_t team_size, Session& session,
+                        const OutputRows& rows) const {
+  try {
+    for (size_t i = 0; i < kNumOutputs; ++i) {
+      if (rows[i].cols() > 0) chains_[i]->Prepare(batch, team_size, session.scratch[i]);
+    }
+  } catch (const std::bad_alloc&) {
+    return OutOfMemory();
+  }
+  return {};
+}
+
 Status Network::Compute(const pooling::BatchView& batch, const TeamMember& member, Session& session,
-                        MatrixView<float> vectors) const {
-  Result<MatrixView<const float>> rows = backend_->Compute(batch.tokens, member, *session.backend);
+                        const OutputRows& rows) const {
+  Result<MatrixView<const float>> states =
+      backend_->Compute(batch.tokens, member, *session.backend);
   if (member.rank == 0) {
-    session.rows = std::move(rows);
-    try {
-      pipeline_.Prepare(batch, session.scratch);
-    } catch (const std::bad_alloc&) {
-      session.rows = OutOfMemory();
+    session.rows = std::move(states);
+    if (Status prepared = Prepare(batch, static_cast<size_t>(member.size), session, rows);
+        *session.rows && !prepared) {
+      session.rows = std::move(prepared).error();
     }
   }
   member.Meet();
   if (!*session.rows) return member.rank == 0 ? Status(std::move(*session.rows).error()) : Status();
-  pipeline_.Forward(batch, **session.rows, member, session.scratch, vectors);
+  for (size_t i = 0; i < kNumOutputs; ++i) {
+    if (rows[i].cols() == 0) continue;
+    chains_[i]->Forward(batch, **session.rows, member, session.scratch[i], rows[i]);
+  }
   return {};
 }
 

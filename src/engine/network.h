@@ -1,45 +1,63 @@
 #pragma once
 
+#include <array>
 #include <memory>
 #include <optional>
+#include <string>
 
 #include "akin/matrix_view.h"
+#include "akin/options.h"
 #include "akin/result.h"
 
 #include "backends/backend.h"
-#include "pooling/pipeline.h"
+#include "pooling/chain.h"
 
 namespace akin::engine {
 
-// The model proper: a backend and the modules behind it. Ragged batches of ids in, vectors out.
-// Immutable; any number of teams may run it, each with a session of its own.
+// Where the rows of each output go, by Output; those that are not wanted have no columns.
+using OutputRows = std::array<MatrixView<float>, kNumOutputs>;
+
+// The model proper: a backend and the modules behind it. Ragged batches of ids in, rows of what is
+// wanted out. Immutable; any number of teams may run it, each with a session of its own.
 class Network {
  public:
+  // One for each output that the model gives.
+  using Chains = std::array<std::optional<pooling::Chain>, kNumOutputs>;
+
   // The memory of one batch under way.
   struct Session {
     std::unique_ptr<backends::Session> backend;
-    pooling::Scratch scratch;
+    std::array<pooling::Scratch, kNumOutputs> scratch;
     // What the backend gave the member of rank 0; the others read it after the team has met.
     std::optional<Result<MatrixView<const float>>> rows;
   };
 
-  Network(std::unique_ptr<const backends::Backend> backend, pooling::Pipeline pipeline);
+  Network(std::unique_ptr<const backends::Backend> backend, Chains chains);
 
   const backends::BackendInfo& info() const { return info_; }
-  const pooling::Pipeline& pipeline() const { return pipeline_; }
+  // Null if the model does not give it.
+  const pooling::Chain* chain(Output output) const {
+    const auto& chain = chains_[static_cast<size_t>(output)];
+    return chain ? &*chain : nullptr;
+  }
+  // Of the backend and the largest chain.
+  double flops_per_token() const { return flops_per_token_; }
 
   std::unique_ptr<Session> NewSession(size_t max_tokens, size_t team_size) const;
 
-  // Computes `vectors` [num_segments, dimension], not normalized at the end. All members of a team
-  // call it with the same arguments; what it returns to the member of rank 0 counts. Does not
-  // throw.
+  // Fills the wanted `rows`, not normalized at the end. All members of a team call it with the same
+  // arguments; what it returns to the member of rank 0 counts. Does not throw.
   Status Compute(const pooling::BatchView& batch, const TeamMember& member, Session& session,
-                 MatrixView<float> vectors) const;
+                 const OutputRows& rows) const;
 
  private:
+  Status Prepare(const pooling::BatchView& batch, size_t team_size, Session& session,
+                 const OutputRows& rows) const;
+
   std::unique_ptr<const backends::Backend> backend_;
   backends::BackendInfo info_;
-  pooling::Pipeline pipeline_;
+  Chains chains_;
+  double flops_per_token_ = 0;
 };
 
 }  // namespace akin::engine

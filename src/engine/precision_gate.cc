@@ -68,13 +68,15 @@ class GateVectors {
       cu_seqlens.push_back(end);
     }
     const RaggedBatch batch{ids, types, cu_seqlens};
-    vectors.dimension_ = network.pipeline().dimension();
+    vectors.dimension_ = network.chain(Output::kDense)->output().width;
     vectors.values_.resize(segments.size() * vectors.dimension_);
     if (segments.empty()) return vectors;
     const auto session = network.NewSession(batch.num_tokens(), 1);
     const ScopedFlushDenormals flush_denormals;
     const MatrixView<float> rows(vectors.values_.data(), segments.size(), vectors.dimension_);
-    AKIN_TRY(network.Compute({batch, segments}, {}, *session, rows));
+    OutputRows wanted{};
+    wanted[static_cast<size_t>(Output::kDense)] = rows;
+    AKIN_TRY(network.Compute({batch, segments}, {}, *session, wanted));
     for (size_t i = 0; i < rows.rows(); ++i) pooling::Normalize(rows.row(i));
     return vectors;
   }

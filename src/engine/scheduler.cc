@@ -83,12 +83,12 @@ struct Job {
   }
 
   Embeddings Answer() const {
-    const size_t width = dimension();
+    const size_t width = prepared.dimension, stride = dimension();
     std::vector<float> rows(text_of.size() * width);
     std::vector<int32_t> num_tokens, truncated;
     Usage usage;
     for (size_t i = 0; i < text_of.size(); ++i) {
-      const auto row = std::span(values).subspan(text_of[i] * width, width);
+      const auto row = std::span(values).subspan(text_of[i] * stride, width);
       std::ranges::copy(row, rows.begin() + static_cast<ptrdiff_t>(i * width));
       num_tokens.push_back(prepared.texts.lengths()[text_of[i]]);
       truncated.push_back(prepared.texts.truncated()[text_of[i]]);
@@ -100,7 +100,8 @@ struct Job {
     usage.tokenize_ms = tokenize_ms;
     usage.compute_ms = static_cast<double>(compute_ns.load()) * 1e-6;
     usage.queue_ms = Milliseconds(first_batch - submitted) - tokenize_ms;
-    return Embeddings(std::move(rows), width, std::move(num_tokens), std::move(truncated), usage);
+    return Embeddings(std::move(rows), width,
+                      TextReport(std::move(num_tokens), std::move(truncated), usage));
   }
 
   void Fail(const Error& error) {

@@ -1,28 +1,13 @@
 #pragma once
 
-#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <vector>
 
-#include "akin/matrix_view.h"
-
+#include "engine/batch_slot.h"
 #include "engine/network.h"
 
 namespace akin::engine {
-
-// What one team needs to compute a batch: the network's session and the batch's own arrays, all
-// reused.
-struct BatchSlot {
-  std::unique_ptr<Network::Session> session;
-  std::vector<int32_t> input_ids;
-  std::vector<int32_t> token_type_ids;
-  std::vector<int32_t> cu_seqlens;
-  std::vector<pooling::Segment> segments;  // One a sequence.
-  std::vector<float> vectors;              // [num_segments, dimension]
-
-  RaggedBatch batch() const { return {input_ids, token_type_ids, cu_seqlens}; }
-};
 
 // As many slots as batches are under way at once, at most `count`.
 class SessionPool {

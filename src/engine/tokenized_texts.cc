@@ -6,6 +6,7 @@
 #include <new>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "base/strings.h"
 
@@ -43,55 +44,39 @@ class FirstError {
 
 }  // namespace
 
-void TokenizedTexts::PlanChunks(std::span<const std::string_view> texts) {
-  size_t bytes = 0;
-  for (size_t i = 0; i < texts.size(); ++i) {
-    if (chunks_.empty() || bytes >= kChunkBytes) {
+void TokenizedTexts::PlanChunks(size_t num_texts, FunctionRef<size_t(size_t)> bytes) {
+  size_t chunk_bytes = 0;
+  for (size_t i = 0; i < num_texts; ++i) {
+    if (chunks_.empty() || chunk_bytes >= kChunkBytes) {
       chunks_.push_back({.first_text = i});
-      bytes = 0;
+      chunk_bytes = 0;
     }
-    bytes += texts[i].size() + 16;
+    chunk_bytes += bytes(i) + 16;
     chunks_.back().last_text = i + 1;
     places_[i].chunk = static_cast<uint32_t>(chunks_.size() - 1);
   }
 }
 
-Result<TokenizedTexts> TokenizedTexts::Make(const tokenizer::Pipeline& pipeline,
-                                            std::span<const std::string_view> texts,
-                                            const Prompt& prompt, const EncodeOptions& options,
-                                            const WorkerPool& pool) {
+Result<TokenizedTexts> TokenizedTexts::Make(size_t num_texts, FunctionRef<size_t(size_t)> bytes,
+                                            Reader read, const WorkerPool& pool) {
   TokenizedTexts result;
-  result.places_.resize(texts.size());
-  result.lengths_.resize(texts.size());
-  result.truncated_.resize(texts.size());
-  result.excluded_.assign(texts.size(), prompt.excluded_tokens);
-  result.PlanChunks(texts);
+  result.places_.resize(num_texts);
+  result.lengths_.resize(num_texts);
+  result.truncated_.resize(num_texts);
+  result.excluded_.resize(num_texts);
+  result.PlanChunks(num_texts, bytes);
 
   FirstError first_error;
-  const auto encode = [&](Chunk& chunk, size_t i) -> Status {
+  const auto read_one = [&](Chunk& chunk, size_t i) -> Status {
     thread_local tokenizer::Scratch scratch;
-    thread_local std::string prompted;
-    std::string_view text = texts[i];
-    if (!prompt.text.empty()) {
-      prompted.assign(prompt.text).append(text);
-      text = prompted;
-    }
+    thread_local std::string text;
     const size_t first_token = chunk.input_ids.size();
     result.places_[i].first_token = first_token;
-    AKIN_TRY(pipeline.Encode(text, options, scratch, chunk.input_ids, &chunk.token_type_ids,
-                             result.truncated_[i]));
-    const size_t length = chunk.input_ids.size() - first_token;
-    // The tables and the workspace end at the limit. A template that uses the text twice is the one
-    // way to exceed it.
-    if (options.max_tokens && length > static_cast<size_t>(*options.max_tokens)) {
-      return InvalidModel("tokenizer.json: the post-processor makes ", length,
-                          " tokens of a text that is cut to ", *options.max_tokens);
-    }
-    if (prompt.excluded_tokens > 0 && length <= static_cast<size_t>(prompt.excluded_tokens)) {
-      return InvalidInput("the prompt, which this model leaves out of the vector, fills all ",
-                          length, " tokens");
-    }
-    result.lengths_[i] = static_cast<int32_t>(length);
+    SequenceBuilder sequence{scratch, text, chunk.input_ids, chunk.token_type_ids};
+    AKIN_TRY(read(i, sequence));
+    result.lengths_[i] = static_cast<int32_t>(chunk.input_ids.size() - first_token);
+    result.truncated_[i] = sequence.truncated;
+    result.excluded_[i] = sequence.excluded;
     return {};
   };
   std::atomic<size_t> next_chunk{0};
@@ -102,7 +87,7 @@ Result<TokenizedTexts> TokenizedTexts::Make(const tokenizer::Pipeline& pipeline,
       size_t i = chunk.first_text;
       try {
         for (; i < chunk.last_text; ++i) {
-          if (const Status status = encode(chunk, i); !status)
+          if (const Status status = read_one(chunk, i); !status)
             return first_error.Set(i, status.error());
         }
       } catch (const std::bad_alloc&) {
@@ -117,25 +102,40 @@ Result<TokenizedTexts> TokenizedTexts::Make(const tokenizer::Pipeline& pipeline,
         static_cast<int>(std::min(result.chunks_.size(), static_cast<size_t>(pool.num_threads()))),
         work);
   }
-  AKIN_TRY(first_error.ToStatus(texts.size()));
+  AKIN_TRY(first_error.ToStatus(num_texts));
   return result;
 }
 
 TokenizedTexts TokenizedTexts::Join(std::span<const Source> sources) {
   TokenizedTexts result;
-  Chunk& chunk = result.chunks_.emplace_back();
-  chunk.last_text = sources.size();
   for (const Source& source : sources) {
-    result.places_.push_back({.chunk = 0, .first_token = chunk.input_ids.size()});
-    const auto ids = source.texts->input_ids(source.text);
-    const auto types = source.texts->token_type_ids(source.text);
-    chunk.input_ids.insert(chunk.input_ids.end(), ids.begin(), ids.end());
-    chunk.token_type_ids.insert(chunk.token_type_ids.end(), types.begin(), types.end());
-    result.lengths_.push_back(source.texts->lengths()[source.text]);
-    result.truncated_.push_back(source.texts->truncated()[source.text]);
-    result.excluded_.push_back(source.texts->excluded()[source.text]);
+    const size_t i = source.text;
+    const auto segments = source.texts->segments(i);
+    result.Append(source.texts->input_ids(i), source.texts->token_type_ids(i),
+                  source.texts->truncated()[i], source.texts->excluded()[i],
+                  {segments.begin(), segments.end()});
   }
   return result;
+}
+
+void TokenizedTexts::Append(std::span<const int32_t> input_ids,
+                            std::span<const int32_t> token_type_ids, int32_t truncated,
+                            int32_t excluded, std::vector<pooling::Segment> segments) {
+  if (chunks_.empty()) chunks_.emplace_back();
+  Chunk& chunk = chunks_.back();
+  places_.push_back(
+      {.chunk = static_cast<uint32_t>(chunks_.size() - 1), .first_token = chunk.input_ids.size()});
+  chunk.input_ids.insert(chunk.input_ids.end(), input_ids.begin(), input_ids.end());
+  chunk.token_type_ids.insert(chunk.token_type_ids.end(), token_type_ids.begin(),
+                              token_type_ids.end());
+  chunk.last_text = places_.size();
+  if (!segments.empty() || !segments_.empty()) {
+    segments_.resize(lengths_.size());
+    segments_.push_back(std::move(segments));
+  }
+  lengths_.push_back(static_cast<int32_t>(input_ids.size()));
+  truncated_.push_back(truncated);
+  excluded_.push_back(excluded);
 }
 
 }  // namespace akin::engine

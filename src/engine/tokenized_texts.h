@@ -1,72 +1,87 @@
-// All texts of a call as token ids.
+// The texts of a call as sequences of token ids.
 #pragma once
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
 #include "akin/result.h"
-#include "akin/tokenizer.h"
 
+#include "base/function_ref.h"
 #include "engine/worker_pool.h"
+#include "pooling/step.h"
 #include "tokenizer/pipeline.h"
 
 namespace akin::engine {
 
+// One sequence on its way into a TokenizedTexts: what a reader appends and sets.
+struct SequenceBuilder {
+  tokenizer::Scratch& scratch;
+  std::string& text;  // Room for a text with its prompt.
+  std::vector<int32_t>& input_ids;
+  std::vector<int32_t>& token_type_ids;
+  int32_t truncated = 0;  // Tokens cut.
+  int32_t excluded = 0;   // First tokens that take no part in the vector; fewer than all.
+};
+
 class TokenizedTexts {
  public:
-  // What is put in front of every text, and how many tokens of the result, counted from its start,
-  // take no part in the text's vector.
-  struct Prompt {
-    std::string_view text;
-    int32_t excluded_tokens = 0;
-  };
+  TokenizedTexts() = default;
 
-  // Tokenizes `texts`, many of them on several threads. Errors: those of
-  // tokenizer::Pipeline::Encode, and InvalidInput for a text of which only the prompt is left, with
-  // the index of the first text that has one.
-  static Result<TokenizedTexts> Make(const tokenizer::Pipeline& pipeline,
-                                     std::span<const std::string_view> texts, const Prompt& prompt,
-                                     const EncodeOptions& options, const WorkerPool& pool);
+  // One sequence for each of `num_texts` texts, of about `bytes(i)` bytes, many of them on several
+  // threads. Error: that of the first text that has one, with its index.
+  using Reader = FunctionRef<Status(size_t text, SequenceBuilder& sequence)>;
+  static Result<TokenizedTexts> Make(size_t num_texts, FunctionRef<size_t(size_t)> bytes,
+                                     Reader read, const WorkerPool& pool);
 
-  // Texts of several calls as one, copied in their order.
+  // Sequences of several calls as one, copied in their order.
   struct Source {
     const TokenizedTexts* texts = nullptr;
     uint32_t text = 0;
   };
   static TokenizedTexts Join(std::span<const Source> sources);
 
+  // Appends a sequence. `segments`, if there are any, become vectors of their own in place of one
+  // for all of it; their `begin` is counted in the sequence.
+  void Append(std::span<const int32_t> input_ids, std::span<const int32_t> token_type_ids,
+              int32_t truncated, int32_t excluded, std::vector<pooling::Segment> segments = {});
+
   size_t size() const { return lengths_.size(); }
-  // Tokens of each text after truncation, and tokens cut from it.
+  // Tokens of each sequence after truncation, and tokens cut from it.
   std::span<const int32_t> lengths() const { return lengths_; }
   std::span<const int32_t> truncated() const { return truncated_; }
-  // The first tokens of each text that take no part in its vector; fewer than its length.
+  // The first tokens of each sequence that take no part in its vector; fewer than its length.
   std::span<const int32_t> excluded() const { return excluded_; }
+  // What becomes vectors of a sequence; empty: all of it that is not excluded.
+  std::span<const pooling::Segment> segments(size_t i) const {
+    return segments_.empty() ? std::span<const pooling::Segment>() : segments_[i];
+  }
 
-  std::span<const int32_t> input_ids(size_t text) const { return Slice(&Chunk::input_ids, text); }
-  std::span<const int32_t> token_type_ids(size_t text) const {
-    return Slice(&Chunk::token_type_ids, text);
+  std::span<const int32_t> input_ids(size_t i) const { return Slice(&Chunk::input_ids, i); }
+  std::span<const int32_t> token_type_ids(size_t i) const {
+    return Slice(&Chunk::token_type_ids, i);
   }
 
  private:
-  // Neighbouring texts, tokenized by one thread into one pair of vectors.
+  // Neighbouring sequences, tokenized by one thread into one pair of vectors.
   struct Chunk {
     size_t first_text = 0, last_text = 0;
     std::vector<int32_t> input_ids;
     std::vector<int32_t> token_type_ids;
   };
-  // Where a text's tokens are.
+  // Where a sequence's tokens are.
   struct Place {
     uint32_t chunk = 0;
     size_t first_token = 0;
   };
 
-  void PlanChunks(std::span<const std::string_view> texts);
-  std::span<const int32_t> Slice(std::vector<int32_t> Chunk::* ids, size_t text) const {
-    const Place& place = places_[text];
+  void PlanChunks(size_t num_texts, FunctionRef<size_t(size_t)> bytes);
+  std::span<const int32_t> Slice(std::vector<int32_t> Chunk::* ids, size_t i) const {
+    const Place& place = places_[i];
     return std::span(chunks_[place.chunk].*ids)
-        .subspan(place.first_token, static_cast<size_t>(lengths_[text]));
+        .subspan(place.first_token, static_cast<size_t>(lengths_[i]));
   }
 
   std::vector<Chunk> chunks_;
@@ -74,6 +89,7 @@ class TokenizedTexts {
   std::vector<int32_t> lengths_;
   std::vector<int32_t> truncated_;
   std::vector<int32_t> excluded_;
+  std::vector<std::vector<pooling::Segment>> segments_;  // Empty, or one a sequence.
 };
 
 }  // namespace akin::engine

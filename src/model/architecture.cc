@@ -26,7 +26,7 @@ constexpr SizeKeys kT5Keys = {.hidden_size = "d_model",
 constexpr Only kBertOnly[] = {{"position_embedding_type", "\"absolute\""},
                               {"is_decoder", "false"},
                               {"add_cross_attention", "false"}};
-constexpr Only kDebertaOnly[] = {{"conv_kernel_size", "0"}, {"relative_attention", "true"}};
+constexpr Only kDebertaOnly[] = {{"conv_kernel_size", "0"}};
 constexpr Only kMpnetOnly[] = {{"relative_attention_num_buckets", "32"}};
 constexpr Only kNomicOnly[] = {{"prenorm", "false"},
                                {"use_rms_norm", "false"},
@@ -110,7 +110,9 @@ constexpr Architecture DebertaV2() {
 constexpr Architecture NomicBert() {
   return {.model_type = "nomic_bert",
           .other_keys = kGpt2Keys,
+          .other_activation_key = "activation_function",
           .activation = "silu",
+          .other_norm_eps_key = "layer_norm_epsilon",
           .only = kNomicOnly,
           .type_vocab_size = 2,
           .positions = Positions::kRotary,
@@ -162,6 +164,8 @@ constexpr Architecture JinaV2() {
   row.position_embedding_type = "alibi";
   row.positions = Positions::kAlibi;
   row.only = kJinaV2Only;
+  row.activation_key = "feed_forward_type";
+  row.other_activation_key = "hidden_act";
   row.gated = {"", true};
   row.intermediate_bias = {"", false};
   return row;

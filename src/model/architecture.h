@@ -66,8 +66,10 @@ struct Architecture {
   SizeKeys keys = {};
   SizeKeys other_keys = {};  // Accepted where the first are absent.
   std::string_view activation_key = "hidden_act";
+  std::string_view other_activation_key = {};
   std::string_view activation = "gelu";  // Where the key is absent.
   Number norm_eps = {"layer_norm_eps", 1e-12};
+  std::string_view other_norm_eps_key = {};
   std::span<const Only> only = {};
 
   NormKind norm = NormKind::kLayerNorm;
@@ -88,8 +90,8 @@ struct Architecture {
   Positions positions = Positions::kLearned;
   int pad_token_id = 0;  // Where the key is absent.
   Number rope_theta = {"rope_theta", 10000.0};
-  Number local_rope_theta = {};  // Of layers with a window, where that is another one.
-  Number partial_rotary_factor = {"partial_rotary_factor", 1.0};
+  Number local_rope_theta = {};              // Of layers with a window, where that is another one.
+  Number partial_rotary_factor = {"", 1.0};  // No key: whole heads turn, whatever the file says.
   Flag interleaved_rotary = {};
 
   bool causal = false;  // Unless is_causal or use_bidirectional_attention says otherwise.

@@ -91,8 +91,14 @@ class ConfigReader {
     return Size(key, min, max);
   }
   Result<int> SizeAt(std::string_view SizeKeys::* key, int64_t max) {
-    const std::string_view first = row_.keys.*key, other = row_.other_keys.*key;
-    return Size(root_.Find(first) || !root_.Find(other) ? first : other, 1, max);
+    return Size(KeyOf(key), 1, max);
+  }
+  // The spelling that the file has, or the first one.
+  std::string_view KeyOf(std::string_view SizeKeys::* key) const {
+    return Either(row_.keys.*key, row_.other_keys.*key);
+  }
+  std::string_view Either(std::string_view first, std::string_view other) const {
+    return root_.Find(first) || other.empty() || !root_.Find(other) ? first : other;
   }
   Result<bool> Is(const Flag& flag) {
     const auto value = Find(root_, flag.key);
@@ -154,11 +160,6 @@ class ConfigReader {
     return {};
   }
 
-  std::string_view KeyOf(std::string_view SizeKeys::* key) const {
-    const std::string_view first = row_.keys.*key, other = row_.other_keys.*key;
-    return root_.Find(first) || !root_.Find(other) ? first : other;
-  }
-
   Status ReadEmbeddings() {
     config_.embedding_norm = row_.embedding_norm;
     config_.embedding_size = config_.hidden_size;
@@ -202,10 +203,7 @@ class ConfigReader {
 
   Result<double> ReadEps() {
     Number eps = row_.norm_eps;
-    // GPT-2's spelling, where it is accepted at all.
-    if (!row_.other_keys.hidden_size.empty() && !root_.Find(eps.key) &&
-        root_.Find("layer_norm_epsilon"))
-      eps.key = "layer_norm_epsilon";
+    eps.key = Either(eps.key, row_.other_norm_eps_key);
     if (const auto value = root_.Find(eps.key); value && value->is_null())
       return value->AsDouble();  // An error: what it should be is not known.
     return Value(eps, 0.0, 1.0);
@@ -270,11 +268,10 @@ class ConfigReader {
     AKIN_TRY_ASSIGN(bias.num_buckets, SizeOr("relative_attention_num_buckets", 32, 4, 1 << 16));
     AKIN_TRY_ASSIGN(bias.max_distance,
                     SizeOr("relative_attention_max_distance", 128, 2, kMaxRelativePositions));
-    if (bias.num_buckets % 4 != 0 || bias.max_distance <= bias.num_buckets / 4) {
-      return InvalidModel(root_.Where(), ": relative_attention_num_buckets ", bias.num_buckets,
-                          " and relative_attention_max_distance ", bias.max_distance,
-                          " do not fit: expected a multiple of 4, and a distance of more than a "
-                          "quarter of it");
+    if (bias.max_distance <= bias.num_buckets / 4) {
+      return InvalidModel(root_.Where(), ": relative_attention_max_distance ", bias.max_distance,
+                          " is not above a quarter of relative_attention_num_buckets ",
+                          bias.num_buckets);
     }
     config_.relative_bias = bias;
     config_.max_positions = kMaxUnlimitedPositions;
@@ -283,25 +280,28 @@ class ConfigReader {
 
   Status ReadDisentangled() {
     AKIN_TRY_ASSIGN(config_.position_embeddings, Is({"position_biased_input", true}));
+    Disentangled d;
+    AKIN_TRY(ReadTerms("pos_att_type",
+                       {{"c2p", &d.content_to_position}, {"p2c", &d.position_to_content}}));
+    // Of as many terms as are named, whether positions take part or not.
+    config_.attention_scale = static_cast<float>(
+        1.0 / std::sqrt(static_cast<double>(config_.head_dim) *
+                        (1 + int{d.content_to_position} + int{d.position_to_content})));
     AKIN_TRY_ASSIGN(const bool relative, Is({"relative_attention", false}));
     if (!relative) return {};
-    Disentangled d;
     AKIN_TRY_ASSIGN(d.position_buckets, SizeOr("position_buckets", -1, -1, kMaxRelativePositions));
     AKIN_TRY_ASSIGN(d.max_relative_positions,
                     SizeOr("max_relative_positions", -1, -1, kMaxRelativePositions));
     if (d.max_relative_positions < 1) d.max_relative_positions = config_.max_position_embeddings;
-    if (d.position_buckets > 0 && d.max_relative_positions <= d.position_buckets / 2 + 1) {
+    const bool too_few = d.position_buckets == 1;
+    if (too_few ||
+        (d.position_buckets > 0 && d.max_relative_positions <= d.position_buckets / 2 + 1)) {
       return InvalidModel(root_.Where(), ": position_buckets ", d.position_buckets,
                           " do not fit the ", d.max_relative_positions, " relative positions");
     }
     AKIN_TRY_ASSIGN(d.share_att_key, Is({"share_att_key", false}));
-    AKIN_TRY(ReadTerms("pos_att_type",
-                       {{"c2p", &d.content_to_position}, {"p2c", &d.position_to_content}}));
     AKIN_TRY(ReadTerms("norm_rel_ebd", {{"layer_norm", &d.norm_rel_ebd}, {"none", nullptr}}));
     config_.disentangled = d;
-    config_.attention_scale = static_cast<float>(
-        1.0 / std::sqrt(static_cast<double>(config_.head_dim) *
-                        (1 + int{d.content_to_position} + int{d.position_to_content})));
     return {};
   }
 
@@ -423,6 +423,7 @@ class ConfigReader {
     AKIN_TRY_ASSIGN(const double partial, Value(row_.partial_rotary_factor, 0.0, 1.0));
     RotaryContext context{.theta = theta,
                           .partial_rotary_factor = partial,
+                          .reads_partial_rotary_factor = !row_.partial_rotary_factor.key.empty(),
                           .head_dim = config_.head_dim,
                           .max_position_embeddings = config_.max_position_embeddings};
     const bool two_kinds = !row_.local_rope_theta.key.empty();
@@ -467,10 +468,7 @@ class ConfigReader {
   }
 
   Status ReadActivation() {
-    std::string_view key = row_.activation_key;
-    if (!root_.Find(key) && !row_.other_keys.hidden_size.empty()) key = "activation_function";
-    if (row_.position_embedding_type == "alibi" && root_.Find("feed_forward_type"))
-      key = "feed_forward_type";
+    const std::string_view key = Either(row_.activation_key, row_.other_activation_key);
     auto value = root_.Find(key);
     if (!value) {
       AKIN_TRY_ASSIGN(config_.hidden_act, FindActivation(root_, row_.activation));

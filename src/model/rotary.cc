@@ -231,9 +231,11 @@ Result<Rotary> ReadRotary(std::optional<JsonValue> parameters, RotaryContext con
     AKIN_TRY(parameters->AsObject());
     AKIN_TRY_ASSIGN(context.theta,
                     ReadNumber(*parameters, "rope_theta", context.theta, 1.0, kLarge));
-    AKIN_TRY_ASSIGN(
-        context.partial_rotary_factor,
-        ReadNumber(*parameters, "partial_rotary_factor", context.partial_rotary_factor, 0.0, 1.0));
+    if (context.reads_partial_rotary_factor) {
+      AKIN_TRY_ASSIGN(context.partial_rotary_factor,
+                      ReadNumber(*parameters, "partial_rotary_factor",
+                                 context.partial_rotary_factor, 0.0, 1.0));
+    }
     type = parameters->Find("rope_type");
     if (!type) type = parameters->Find("type");
   }

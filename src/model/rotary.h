@@ -27,6 +27,7 @@ struct Rotary {
 struct RotaryContext {
   double theta = 10000.0;
   double partial_rotary_factor = 1.0;
+  bool reads_partial_rotary_factor = false;  // Also from the parameters.
   int head_dim = 0;
   int max_position_embeddings = 0;
 };

@@ -1,37 +1,33 @@
 #include "model/sentence_modules.h"
 
 #include <algorithm>
+#include <array>
+#include <climits>
 #include <span>
+#include <variant>
 
 #include "base/strings.h"
 #include "formats/json.h"
+#include "model/heads.h"
 #include "model/model_directory.h"
 
 namespace akin::model {
 namespace {
 
+using formats::JsonDocument;
 using formats::JsonValue;
 
-struct PoolingRow {
-  PoolingMode mode;
-  std::string_view name;      // In the new "pooling_mode".
-  std::string_view old_flag;  // The boolean of older files.
-};
-constexpr PoolingRow kPoolingModes[] = {
-    {PoolingMode::kCls, "cls", "pooling_mode_cls_token"},
-    {PoolingMode::kMax, "max", "pooling_mode_max_tokens"},
-    {PoolingMode::kMean, "mean", "pooling_mode_mean_tokens"},
-    {PoolingMode::kMeanSqrtLen, "mean_sqrt_len_tokens", "pooling_mode_mean_sqrt_len_tokens"},
-    {PoolingMode::kWeightedMean, "weightedmean", "pooling_mode_weightedmean_tokens"},
-    {PoolingMode::kLastToken, "lasttoken", "pooling_mode_lasttoken"},
-};
+constexpr std::string_view kConfigFile = "config.json";
+constexpr std::string_view kSentenceConfigFile = "config_sentence_transformers.json";
 
-// sentence-transformers' modules that are known and not implemented yet.
-constexpr std::string_view kOtherModules[] = {
-    "Dense",         "LayerNorm",     "Dropout", "WeightedLayerPooling",
-    "CNN",           "LSTM",          "BoW",     "WordEmbeddings",
-    "CLIPModel",     "Router",        "Asym",    "StaticEmbedding",
-    "SpladePooling", "MLMTransformer"};
+// sentence-transformers' modules that are known and not implemented.
+constexpr std::string_view kUnsupportedModules[] = {
+    "WeightedLayerPooling", "CNN",       "LSTM",        "BoW",    "WordEmbeddings",
+    "SparseAutoEncoder",    "CLIPModel", "WordWeights", "Router", "Asym",
+    "SparseStaticEmbedding"};
+constexpr std::string_view kModules[] = {
+    "Transformer", "MLMTransformer", "StaticEmbedding", "Pooling",       "Dense",
+    "LayerNorm",   "Normalize",      "Dropout",         "SpladePooling", "MultiVectorMask"};
 
 // One row of modules.json.
 struct ModuleRow {
@@ -39,24 +35,26 @@ struct ModuleRow {
   std::string path;  // Folder, relative to the model folder; empty: the model folder itself.
 };
 
-// "sentence_transformers.models.Pooling", and "sentence_transformers.<any.module>.Pooling" of newer
-// versions.
+// "sentence_transformers.models.Pooling", "sentence_transformers.<any.module>.Pooling" of newer
+// versions, "pylate.models.Dense.Dense".
 Result<std::string> ModuleType(JsonValue type) {
   AKIN_TRY_ASSIGN(const std::string_view full_name, type.AsString());
   const std::string_view name = full_name.substr(full_name.rfind('.') + 1);
-  const bool known = name == "Transformer" || name == "Pooling" || name == "Normalize" ||
-                     std::ranges::find(kOtherModules, name) != std::end(kOtherModules);
-  if (!known || !full_name.starts_with("sentence_transformers.")) {
+  const bool known_package =
+      full_name.starts_with("sentence_transformers.") || full_name.starts_with("pylate.");
+  if (known_package &&
+      std::ranges::find(kUnsupportedModules, name) != std::end(kUnsupportedModules))
+    return UnsupportedModel(type.Where(), " is ", type.Found(), ", a module that is not supported");
+  if (!known_package || std::ranges::find(kModules, name) == std::end(kModules)) {
     return UnsupportedModel(type.Where(), " is ", type.Found(), ", a module that is not known");
   }
   return std::string(name);
 }
 
-Result<ModuleRow> ReadModule(JsonValue row, const ModelDirectory& directory) {
+Result<ModuleRow> ReadModuleRow(JsonValue row, const ModelDirectory& directory) {
   AKIN_TRY(row.AsObject());
   ModuleRow module;
   AKIN_TRY_ASSIGN(const JsonValue type, row.Get("type"));
-  AKIN_TRY_ASSIGN(module.type, ModuleType(type));
   AKIN_TRY_ASSIGN(const JsonValue path, row.Get("path"));
   AKIN_TRY_ASSIGN(const std::string_view path_text, path.AsString());
   module.path = std::string(path_text);
@@ -64,201 +62,381 @@ Result<ModuleRow> ReadModule(JsonValue row, const ModelDirectory& directory) {
     return InvalidModel(path.Where(), " is ", path.Found(),
                         ", expected a folder inside the model folder");
   }
-  if (std::ranges::find(kOtherModules, module.type) != std::end(kOtherModules)) {
-    if (!directory.Exists(module.path)) {
-      return ModelNotFound("folder '", module.path, "', which modules.json names, is not there");
-    }
-    return UnsupportedModel(type.Where(), " is ", type.Found(),
-                            ", a module that is not supported yet");
+  AKIN_TRY_ASSIGN(module.type, ModuleType(type));
+  const bool has_files = module.type != "Normalize" && module.type != "Dropout";
+  if (has_files && !module.path.empty() && !directory.Exists(module.path)) {
+    return ModelNotFound("folder '", module.path, "', which modules.json names, is not there");
   }
   return module;
 }
 
-Result<std::vector<ModuleRow>> ReadModules(const ModelDirectory& directory) {
-  AKIN_TRY_ASSIGN(const formats::JsonDocument document, directory.ReadJson("modules.json"));
+Result<std::vector<ModuleRow>> ReadModuleRows(const ModelDirectory& directory) {
+  AKIN_TRY_ASSIGN(const JsonDocument document, directory.ReadJson("modules.json"));
   AKIN_TRY_ASSIGN(const auto rows, document.root().AsArray());
   std::vector<ModuleRow> modules;
   for (const JsonValue row : rows) {
-    AKIN_TRY_ASSIGN(ModuleRow module, ReadModule(row, directory));
+    AKIN_TRY_ASSIGN(ModuleRow module, ReadModuleRow(row, directory));
     modules.push_back(std::move(module));
   }
   return modules;
 }
 
-// The transformer comes first and is the model folder's own.
-Status CheckTransformer(std::span<const ModuleRow> modules) {
-  if (modules.empty() || modules[0].type != "Transformer") {
-    return UnsupportedModel("modules.json: the first module is ",
-                            modules.empty() ? "missing" : modules[0].type,
-                            "; supported: Transformer");
+// What gives the first rows: a transformer, which is the model folder's own, or a static table.
+Status CheckInput(std::span<const ModuleRow> rows) {
+  if (rows.empty()) {
+    return UnsupportedModel("modules.json: no modules; the first is a Transformer or a ",
+                            "StaticEmbedding");
   }
-  if (!modules[0].path.empty()) {
-    return UnsupportedModel("modules.json: the Transformer is in folder '", modules[0].path,
+  const ModuleRow& first = rows[0];
+  const bool transformer = first.type == "Transformer" || first.type == "MLMTransformer";
+  if (!transformer && first.type != "StaticEmbedding") {
+    return UnsupportedModel("modules.json: the first module is ", first.type,
+                            "; supported: Transformer, MLMTransformer, StaticEmbedding");
+  }
+  if (transformer && !first.path.empty()) {
+    return UnsupportedModel("modules.json: the Transformer is in folder '", first.path,
                             "'; supported: the model folder itself");
   }
   return {};
 }
 
-// The new form: a name, or a list of names.
-Result<std::vector<PoolingMode>> ReadPoolingNames(JsonValue value) {
-  std::vector<PoolingMode> modes;
-  const auto add = [&](JsonValue name_value) -> Status {
-    AKIN_TRY_ASSIGN(const std::string_view name, name_value.AsString());
-    const auto row = std::ranges::find(kPoolingModes, name, &PoolingRow::name);
-    if (row == std::end(kPoolingModes)) {
-      return UnsupportedModel(name_value.Where(), " is ", name_value.Found(),
-                              ", a pooling mode that is not known");
+// --- One module after the other ---
+
+// Reads the folder of a model; what it finds goes into `result`.
+class ModuleReader {
+ public:
+  ModuleReader(const ModelDirectory& directory, SentenceModules& result)
+      : directory_(directory), result_(result) {}
+
+  Status Read(const ModuleRow& row, Head& head) {
+    if (row.type == "Normalize") return Add(Module(Normalize{row.path}), head);
+    if (row.type == "Pooling") return Add(LoadPooling(directory_, row.path), head);
+    if (row.type == "Dense") return Add(LoadDense(directory_, row.path, result_.weights), head);
+    if (row.type == "LayerNorm")
+      return Add(LoadLayerNorm(directory_, row.path, result_.weights), head);
+    if (row.type == "SpladePooling") return ReadSplade(row, head);
+    if (row.type == "MultiVectorMask") return ReadMask(row);
+    if (row.type == "Dropout") return {};  // Only in training.
+    return UnsupportedModel("modules.json: a second ", row.type, " in folder '", row.path,
+                            "'; supported: one, the first module");
+  }
+
+  // The folder's own config.json.
+  Result<const JsonDocument*> Config() {
+    if (!config_) {
+      AKIN_TRY_ASSIGN(JsonDocument document, directory_.ReadJson(kConfigFile));
+      AKIN_TRY(document.root().AsObject());
+      config_.emplace(std::move(document));
     }
-    modes.push_back(row->mode);
+    return &*config_;
+  }
+
+  Status ReadClassifier() {
+    AKIN_TRY_ASSIGN(const JsonDocument* const config, Config());
+    AKIN_TRY_ASSIGN(TensorIndex tensors, TensorIndex::Open(directory_));
+    AKIN_TRY_ASSIGN(ClassificationHead head, LoadClassificationHead(config->root(), tensors));
+    result_.weights.push_back(std::move(tensors));
+    result_.kind = head.labels.size() == 1 ? ModelKind::kReranker : ModelKind::kClassifier;
+    result_.labels = std::move(head.labels);
+    result_.score_activation = head.activation;
+    result_.heads.push_back({Output::kScores, std::move(head.modules)});
     return {};
-  };
-  if (value.is_array()) {
-    for (const JsonValue element : value.elements()) AKIN_TRY(add(element));
-  } else {
-    AKIN_TRY(add(value));
   }
-  return modes;
-}
 
-// The old form: a boolean a mode. Absent ones are false, but for the mean, as sentence-transformers
-// has it.
-Result<std::vector<PoolingMode>> ReadPoolingFlags(JsonValue root) {
-  std::vector<PoolingMode> modes;
-  for (const PoolingRow& row : kPoolingModes) {
-    bool set = row.mode == PoolingMode::kMean;
-    if (const auto flag = root.Find(row.old_flag)) {
-      AKIN_TRY_ASSIGN(set, flag->AsBool());
+ private:
+  Status Add(Result<Module> module, Head& head) {
+    if (!module) return module.error();
+    head.modules.push_back(std::move(*module));
+    return {};
+  }
+
+  Status ReadSplade(const ModuleRow& row, Head& head) {
+    AKIN_TRY_ASSIGN(const JsonDocument document, directory_.ReadJson(row.path + "/config.json"));
+    AKIN_TRY_ASSIGN(const JsonDocument* const config, Config());
+    AKIN_TRY_ASSIGN(TensorIndex tensors, TensorIndex::Open(directory_));
+    VocabularyPooling pooling{.folder = row.path};
+    AKIN_TRY_ASSIGN(pooling.sum, OneOf(document.root(), "pooling_strategy", "max", "sum"));
+    AKIN_TRY_ASSIGN(pooling.log_twice,
+                    OneOf(document.root(), "activation_function", "relu", "log1p_relu"));
+    AKIN_TRY_ASSIGN(std::vector<Module> modules,
+                    LoadMaskedLmHead(config->root(), tensors, pooling));
+    result_.weights.push_back(std::move(tensors));
+    head.output = Output::kSparse;
+    std::ranges::move(modules, std::back_inserter(head.modules));
+    head.modules.push_back(std::move(pooling));
+    return {};
+  }
+
+  // Whether `key` has the second of two values; the first is what it is when it is absent.
+  static Result<bool> OneOf(JsonValue root, std::string_view key, std::string_view first,
+                            std::string_view second) {
+    const auto value = root.Find(key);
+    if (!value || value->is_null()) return false;
+    AKIN_TRY_ASSIGN(const std::string_view name, value->AsString());
+    if (name == first || name == second) return name == second;
+    return UnsupportedModel(value->Where(), " is ", value->Found(), "; supported: \"", first,
+                            "\", \"", second, '"');
+  }
+
+  Status ReadMask(const ModuleRow& row) {
+    AKIN_TRY_ASSIGN(const JsonDocument document, directory_.ReadJson(row.path + "/config.json"));
+    const JsonValue root = document.root();
+    if (const auto keep = root.Find("keep_only_token_ids"); keep && !keep->is_null()) {
+      return UnsupportedModel(keep->Where(), " is set; only texts are supported");
     }
-    if (set) modes.push_back(row.mode);
+    if (const auto tasks = root.Find("skiplist_tasks"); tasks && tasks->is_array()) {
+      for (const JsonValue task : tasks->elements())
+        result_.late.skip_in_queries |= task.AsString().value_or("") == "query";
+    }
+    return ReadSkiplist(root);
   }
-  return modes;
-}
 
-Result<Pooling> ReadPooling(const ModelDirectory& directory, const std::string& folder) {
-  AKIN_TRY_ASSIGN(const formats::JsonDocument document,
-                  directory.ReadJson(folder + "/config.json"));
-  const JsonValue root = document.root();
-  AKIN_TRY(root.AsObject());
-  Pooling pooling{.folder = folder};
-  for (const std::string_view key : {"word_embedding_dimension", "embedding_dimension"}) {
-    const auto dimension = root.Find(key);
-    if (!dimension) continue;
-    AKIN_TRY_ASSIGN(const int64_t size, dimension->AsIntIn(1, INT32_MAX));
-    pooling.dimension = static_cast<int>(size);
+ public:
+  Status ReadSkiplist(JsonValue root) {
+    const auto words = root.Find("skiplist_words");
+    if (!words || words->is_null()) return {};
+    AKIN_TRY_ASSIGN(const auto elements, words->AsArray());
+    result_.late.skiplist_words.clear();
+    for (const JsonValue word : elements) {
+      AKIN_TRY_ASSIGN(const std::string_view text, word.AsString());
+      result_.late.skiplist_words.emplace_back(text);
+    }
+    return {};
   }
-  const auto names = root.Find("pooling_mode");
-  AKIN_TRY_ASSIGN(pooling.modes, names ? ReadPoolingNames(*names) : ReadPoolingFlags(root));
-  if (pooling.modes.empty()) return InvalidModel(root.Where(), ": no pooling mode is true");
-  if (const auto include = root.Find("include_prompt")) {
-    AKIN_TRY_ASSIGN(pooling.include_prompt, include->AsBool());
-  }
-  return pooling;
-}
 
-Result<Module> LoadModule(const ModelDirectory& directory, const ModuleRow& row) {
-  if (row.type == "Normalize") return Module(Normalize{row.path});
-  if (row.type == "Pooling") {
-    AKIN_TRY_ASSIGN(Pooling pooling, ReadPooling(directory, row.path));
-    return Module(std::move(pooling));
-  }
-  return UnsupportedModel("modules.json: a second ", row.type, " in folder '", row.path,
-                          "'; supported: one, the first module");
-}
-
-// The prompt that default_prompt_name names; empty for none.
-Result<std::string> ReadDefaultPrompt(const ModelDirectory& directory) {
-  AKIN_TRY_ASSIGN(const auto document,
-                  directory.ReadJsonIfExists("config_sentence_transformers.json"));
-  if (!document) return std::string();
-  AKIN_TRY(document->root().AsObject());
-  const auto name = document->root().Find("default_prompt_name");
-  if (!name || name->is_null()) return std::string();
-  AKIN_TRY_ASSIGN(const std::string_view name_text, name->AsString());
-  AKIN_TRY_ASSIGN(const JsonValue prompts, document->root().Get("prompts"));
-  const auto prompt = prompts.Find(name_text);
-  if (!prompt)
-    return InvalidModel(name->Where(), " is ", name->Found(), ", which \"prompts\" does not have");
-  AKIN_TRY_ASSIGN(const std::string_view text, prompt->AsString());
-  return std::string(text);
-}
-
-// What is read of tokenizer_config.json.
-struct TokenizerConfig {
-  std::optional<double> model_max_length;  // May be a number too large for any integer: no limit.
-  std::optional<TruncationSide> truncation_side;
+ private:
+  const ModelDirectory& directory_;
+  SentenceModules& result_;
+  std::optional<JsonDocument> config_;
 };
 
-Result<TokenizerConfig> ReadTokenizerConfig(const ModelDirectory& directory) {
-  TokenizerConfig config;
-  AKIN_TRY_ASSIGN(const auto document, directory.ReadJsonIfExists("tokenizer_config.json"));
-  if (!document) return config;
-  AKIN_TRY(document->root().AsObject());
-  if (const auto value = document->root().Find("model_max_length"); value && !value->is_null()) {
-    AKIN_TRY_ASSIGN(config.model_max_length, value->AsDouble());
-    if (*config.model_max_length < 1.0) {
-      return InvalidModel(value->Where(), " is ", value->Found(), ", expected at least 1");
-    }
-  }
-  if (const auto value = document->root().Find("truncation_side"); value && !value->is_null()) {
-    AKIN_TRY_ASSIGN(const std::string_view side, value->AsString());
-    if (side != "left" && side != "right") {
-      return InvalidModel(value->Where(), " is ", value->Found(),
-                          ", expected \"left\" or \"right\"");
-    }
-    config.truncation_side = side == "left" ? TruncationSide::kLeft : TruncationSide::kRight;
-  }
-  return config;
+// --- Late interaction ---
+
+Result<std::optional<int>> ReadLength(JsonValue root, std::string_view key) {
+  const auto value = root.Find(key);
+  if (!value || value->is_null()) return std::optional<int>();
+  AKIN_TRY_ASSIGN(const int64_t length, value->AsIntIn(1, INT_MAX));
+  return std::optional<int>(static_cast<int>(length));
 }
 
-Status ReadTransformerConfig(const ModelDirectory& directory, int max_positions,
-                             SentenceModules& modules) {
-  AKIN_TRY_ASSIGN(const auto document, directory.ReadJsonIfExists("sentence_bert_config.json"));
-  std::optional<JsonValue> max_length;
-  if (document) {
-    AKIN_TRY(document->root().AsObject());
-    max_length = document->root().Find("max_seq_length");
-    if (const auto lower = document->root().Find("do_lower_case"); lower && !lower->is_null()) {
-      AKIN_TRY_ASSIGN(const bool lower_case, lower->AsBool());
-      if (lower_case) {
-        return UnsupportedModel(lower->Where(), " is true, which is not supported yet");
-      }
+Result<bool> ReadFlag(JsonValue root, std::string_view key, bool absent) {
+  const auto value = root.Find(key);
+  if (!value || value->is_null()) return absent;
+  return value->AsBool();
+}
+
+// sentence-transformers: {"strategy": "fixed", "attend": false, "length": 32} in
+// sentence_bert_config.json.
+Status ReadExpansion(JsonValue root, LateInteraction& late) {
+  const auto value = root.Find("query_expansion");
+  if (!value || value->is_null()) return {};
+  late.expansion.emplace();
+  AKIN_TRY_ASSIGN(const auto length, ReadLength(*value, "length"));
+  late.expansion->length = length.value_or(late.expansion->length);
+  AKIN_TRY_ASSIGN(late.expansion->attend, ReadFlag(*value, "attend", false));
+  if (const auto token = value->Find("token"); token && !token->is_null()) {
+    return UnsupportedModel(token->Where(), " is ", token->Found(),
+                            "; supported: none, the tokenizer's mask token");
+  }
+  return {};
+}
+
+// PyLate: flat keys in config_sentence_transformers.json; expansion is on unless they say no.
+Status ReadPylate(JsonValue root, ModuleReader& reader, SentenceModules& result) {
+  LateInteraction& late = result.late;
+  AKIN_TRY_ASSIGN(const bool expands, ReadFlag(root, "do_query_expansion", true));
+  if (expands) {
+    late.expansion.emplace();
+    late.expansion->length = late.query_length.value_or(late.expansion->length);
+    AKIN_TRY_ASSIGN(late.expansion->attend, ReadFlag(root, "attend_to_expansion_tokens", false));
+  }
+  for (const char c : std::string_view("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"))
+    late.skiplist_words.emplace_back(1, c);
+  AKIN_TRY(reader.ReadSkiplist(root));
+  // Prefixes are prompts: what stands in front of a text.
+  constexpr std::array<std::array<std::string_view, 2>, 2> kPrefixes = {
+      {{"query_prefix", "query"}, {"document_prefix", "document"}}};
+  for (const auto& [key, name] : kPrefixes) {
+    const auto prefix = root.Find(key);
+    if (!prefix || prefix->is_null()) continue;
+    AKIN_TRY_ASSIGN(const std::string_view text, prefix->AsString());
+    auto& prompts = result.text.prompts;
+    const auto prompt = std::ranges::find(prompts, name, &NamedPrompt::name);
+    if (prompt == prompts.end()) {
+      prompts.push_back({std::string(name), std::string(text)});
+    } else if (!prompt->text.starts_with(text)) {
+      prompt->text = StrCat(text, prompt->text);
     }
   }
-  AKIN_TRY_ASSIGN(const TokenizerConfig tokenizer, ReadTokenizerConfig(directory));
-  modules.truncation_side = tokenizer.truncation_side;
-  if (!max_length || max_length->is_null()) {
-    const double limit = tokenizer.model_max_length.value_or(max_positions);
-    modules.max_tokens = limit < max_positions ? static_cast<int>(limit) : max_positions;
+  return {};
+}
+
+Status ReadLateInteraction(const ModelDirectory& directory, ModuleReader& reader,
+                           SentenceModules& result) {
+  bool pylate = false;
+  for (const std::string_view file :
+       {kSentenceConfigFile, std::string_view("sentence_bert_config.json")}) {
+    AKIN_TRY_ASSIGN(const auto document, directory.ReadJsonIfExists(file));
+    if (!document) continue;
+    const JsonValue root = document->root();
+    AKIN_TRY_ASSIGN(const auto query_length, ReadLength(root, "query_length"));
+    AKIN_TRY_ASSIGN(const auto document_length, ReadLength(root, "document_length"));
+    if (query_length) result.late.query_length = query_length;
+    if (document_length) result.late.document_length = document_length;
+    AKIN_TRY(ReadExpansion(root, result.late));
+    const auto type = root.Find("model_type");
+    if (type && type->AsString().value_or("") == "ColBERT") {
+      pylate = true;
+      AKIN_TRY(ReadPylate(root, reader, result));
+    }
+  }
+  // PyLate normalizes in its code; sentence-transformers has a module for it.
+  std::vector<Module>& modules = result.heads[0].modules;
+  if (pylate) modules.push_back(Normalize{});
+  for (const std::string_view name : {"query", "document"}) {
+    auto& prompts = result.text.prompts;
+    if (std::ranges::find(prompts, name, &NamedPrompt::name) == prompts.end())
+      prompts.push_back({std::string(name), ""});
+  }
+  return {};
+}
+
+// --- BGE-M3 ---
+
+// A linear layer in a file of its own beside the model's; a pickle of it is not read.
+Status ReadLinearFile(const ModelDirectory& directory, const std::string& name, Output output,
+                      RowActivation activation, SentenceModules& result) {
+  const std::string file = name + ".safetensors";
+  if (!directory.Exists(file)) {
+    if (directory.Exists(name + ".pt")) {
+      result.unreadable.emplace_back(
+          output, StrCat(name, ".pt is a pickle, which can run code and is not read; write ", file,
+                         " beside it (in Python: safetensors.torch.save_file(torch.load('", name,
+                         ".pt', weights_only=True), '", file, "'))"));
+    }
     return {};
   }
-  AKIN_TRY_ASSIGN(const int64_t length, max_length->AsIntIn(1, INT32_MAX));
-  // Models exist whose limit is beyond their positions; what cannot be computed is cut.
-  modules.max_tokens = static_cast<int>(std::min<int64_t>(length, max_positions));
+  AKIN_TRY_ASSIGN(TensorIndex tensors, TensorIndex::OpenFile(directory, file));
+  Dense dense{.folder = file, .activation = activation};
+  const auto shape = tensors.Shape("weight");
+  if (!shape || shape->size() != 2 || (output == Output::kSparse && (*shape)[0] != 1)) {
+    return InvalidModel(file, ": tensor 'weight' is missing or not [",
+                        output == Output::kSparse ? "1" : "width", ", hidden_size]");
+  }
+  AKIN_TRY_ASSIGN(dense.weight,
+                  tensors.Get("weight", {{"outputs", (*shape)[0]}, {"inputs", (*shape)[1]}}));
+  AKIN_TRY_ASSIGN(dense.bias, tensors.Get("bias", {{"outputs", (*shape)[0]}}));
+  result.weights.push_back(std::move(tensors));
+  Head head{output, {std::move(dense)}};
+  if (output == Output::kMultiVector) head.modules.push_back(Normalize{file});
+  result.heads.push_back(std::move(head));
+  return {};
+}
+
+Status ReadBgeHeads(const ModelDirectory& directory, SentenceModules& result) {
+  AKIN_TRY(
+      ReadLinearFile(directory, "sparse_linear", Output::kSparse, RowActivation::kRelu, result));
+  AKIN_TRY(ReadLinearFile(directory, "colbert_linear", Output::kMultiVector,
+                          RowActivation::kIdentity, result));
+  result.late.skip_first = true;
+  return {};
+}
+
+// --- The whole ---
+
+bool Pools(const Head& head) {
+  return std::ranges::any_of(head.modules, [](const Module& module) {
+    return std::holds_alternative<Pooling>(module) ||
+           std::holds_alternative<VocabularyPooling>(module);
+  });
+}
+
+Status ReadModules(const ModelDirectory& directory, ModuleReader& reader, SentenceModules& result) {
+  AKIN_TRY_ASSIGN(const std::vector<ModuleRow> rows, ReadModuleRows(directory));
+  AKIN_TRY(CheckInput(rows));
+  result.input_folder = rows[0].path;
+  Head head;
+  for (const ModuleRow& row : std::span(rows).subspan(1)) AKIN_TRY(reader.Read(row, head));
+  if (rows[0].type == "StaticEmbedding") {
+    result.kind = ModelKind::kStatic;
+    result.heads.push_back(std::move(head));
+    return {};
+  }
+  if (head.modules.empty()) {
+    // A cross-encoder, as newer versions save it.
+    AKIN_TRY_ASSIGN(const JsonDocument* const config, reader.Config());
+    if (IsArchitecture(config->root(), "ForSequenceClassification")) return reader.ReadClassifier();
+  }
+  if (head.output == Output::kSparse) {
+    result.kind = ModelKind::kSparse;
+  } else if (!Pools(head)) {
+    result.kind = ModelKind::kMultiVector;
+    head.output = Output::kMultiVector;
+  }
+  result.heads.push_back(std::move(head));
+  if (result.kind == ModelKind::kMultiVector) return ReadLateInteraction(directory, reader, result);
+  return ReadBgeHeads(directory, result);
+}
+
+// A bare transformers folder.
+Status ReadBareFolder(const ModelDirectory& directory, ModuleReader& reader,
+                      SentenceModules& result) {
+  AKIN_TRY_ASSIGN(const JsonDocument* const config, reader.Config());
+  if (IsArchitecture(config->root(), "ForSequenceClassification")) return reader.ReadClassifier();
+  if (const auto type = config->root().Find("model_type");
+      type && type->AsString().value_or("") == "model2vec") {
+    result.kind = ModelKind::kStatic;
+    Head head;
+    AKIN_TRY_ASSIGN(const bool normalize, ReadFlag(config->root(), "normalize", true));
+    if (normalize) head.modules.push_back(Normalize{});
+    result.heads.push_back(std::move(head));
+    return {};
+  }
+  result.heads.push_back({Output::kDense, {Pooling{.modes = {PoolingMode::kMean}}}});
+  return ReadBgeHeads(directory, result);
+}
+
+Status OverridePooling(PoolingMode mode, SentenceModules& result) {
+  for (Head& head : result.heads) {
+    if (head.output != Output::kDense) continue;
+    for (Module& module : head.modules) {
+      auto* const pooling = std::get_if<Pooling>(&module);
+      if (pooling == nullptr) continue;
+      pooling->modes = {mode};
+      return {};
+    }
+  }
+  return InvalidInput("pooling \"", PoolingModeName(mode), "\" was asked for, but this model (",
+                      ModelKindName(result.kind), ") has no pooling to replace");
+}
+
+Status ReadMatryoshka(const ModelDirectory& directory, SentenceModules& result) {
+  AKIN_TRY_ASSIGN(const auto config, directory.ReadJsonIfExists(kConfigFile));
+  if (!config) return {};
+  const auto sizes = config->root().Find("matryoshka_dimensions");
+  if (!sizes || sizes->is_null()) return {};
+  AKIN_TRY_ASSIGN(const auto elements, sizes->AsArray());
+  for (const JsonValue size : elements) {
+    AKIN_TRY_ASSIGN(const int64_t dimension, size.AsIntIn(1, INT_MAX));
+    result.matryoshka_dimensions.push_back(static_cast<int>(dimension));
+  }
   return {};
 }
 
 }  // namespace
 
-std::string_view PoolingModeName(PoolingMode mode) {
-  return std::ranges::find(kPoolingModes, mode, &PoolingRow::mode)->name;
-}
-
 Result<SentenceModules> LoadSentenceModules(const ModelDirectory& directory,
-                                            const ModelConfig& config) {
+                                            std::optional<PoolingMode> pooling) {
   SentenceModules result;
-  AKIN_TRY(ReadTransformerConfig(directory, config.max_positions, result));
-  AKIN_TRY_ASSIGN(result.default_prompt, ReadDefaultPrompt(directory));
-  if (!directory.Exists("modules.json")) {
-    // A bare transformers folder: sentence-transformers gives it mean pooling and no normalization.
-    result.modules.push_back(Pooling{.modes = {PoolingMode::kMean}});
-    return result;
+  AKIN_TRY_ASSIGN(result.text, LoadTextSettings(directory));
+  ModuleReader reader(directory, result);
+  if (directory.Exists("modules.json")) {
+    AKIN_TRY(ReadModules(directory, reader, result));
+  } else {
+    AKIN_TRY(ReadBareFolder(directory, reader, result));
   }
-  AKIN_TRY_ASSIGN(const std::vector<ModuleRow> rows, ReadModules(directory));
-  AKIN_TRY(CheckTransformer(rows));
-  for (const ModuleRow& row : std::span(rows).subspan(1)) {
-    AKIN_TRY_ASSIGN(Module module, LoadModule(directory, row));
-    result.modules.push_back(std::move(module));
-  }
+  if (pooling) AKIN_TRY(OverridePooling(*pooling, result));
+  AKIN_TRY(ReadMatryoshka(directory, result));
   return result;
 }
 

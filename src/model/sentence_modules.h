@@ -1,63 +1,65 @@
-// modules.json and the folders it names -> what happens around the transformer, as
-// sentence-transformers defines it.
+// modules.json and the folders it names -> what follows the transformer, as sentence-transformers
+// defines it; for a bare transformers folder, what its class has on top of the encoder.
 #pragma once
 
 #include <optional>
 #include <string>
-#include <string_view>
-#include <variant>
+#include <utility>
 #include <vector>
 
+#include "akin/options.h"
 #include "akin/result.h"
-#include "akin/tokenizer.h"
 
-#include "model/model_config.h"
+#include "model/modules.h"
+#include "model/tensor_index.h"
+#include "model/text_settings.h"
 
 namespace akin::model {
 
 class ModelDirectory;
 
-enum class PoolingMode { kCls, kMax, kMean, kMeanSqrtLen, kWeightedMean, kLastToken };
-
-// sentence-transformers' names: "cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean",
-// "lasttoken".
-std::string_view PoolingModeName(PoolingMode mode);
-
-// --- Modules: what is done with the rows of the transformer. `folder` stands in messages. ---
-
-// Token states -> one vector: the outputs of the modes side by side.
-struct Pooling {
-  std::string folder;
-  std::vector<PoolingMode> modes;
-  bool include_prompt = true;    // False: tokens of the prompt take no part.
-  std::optional<int> dimension;  // Values in a state, where the file says it.
+// The modules, in order, that make one kind of output of the transformer's rows.
+struct Head {
+  Output output = Output::kDense;
+  std::vector<Module> modules;
 };
 
-// Rows are scaled to length 1.
-struct Normalize {
-  std::string folder;
-};
+// How a late-interaction model (ColBERT: Khattab and Zaharia, 2020) reads queries and documents.
+struct LateInteraction {
+  std::optional<int> query_length, document_length;  // Limits in tokens.
 
-using Module = std::variant<Pooling, Normalize>;
+  // Queries are filled up with mask tokens, which get vectors of their own.
+  struct Expansion {
+    int length = 32;
+    bool attend = false;  // The other tokens see the mask tokens, too.
+  };
+  std::optional<Expansion> expansion;
+  std::vector<std::string> skiplist_words;  // Tokens whose vectors are left out,
+  bool skip_in_queries = false;             // of documents, or of queries too.
+  bool skip_first = false;                  // The first token's is left out (BGE-M3).
+};
 
 struct SentenceModules {
-  std::vector<Module> modules;  // In order; without the first one, the transformer itself.
-  // Longest text in tokens, special tokens included: sentence_bert_config.json's max_seq_length, or
-  // else the smaller of tokenizer_config.json's model_max_length and the number of positions, which
-  // is the upper bound of all.
-  int max_tokens = 0;
-  // tokenizer_config.json's truncation_side; unset: as tokenizer.json says.
-  std::optional<TruncationSide> truncation_side;
-  // Put in front of every text (config_sentence_transformers.json: the prompt that
-  // default_prompt_name names).
-  std::string default_prompt;
+  ModelKind kind = ModelKind::kDense;
+  std::vector<Head> heads;
+  // Outputs that the folder has only in a form that is not read, and what can be done about it.
+  std::vector<std::pair<Output, std::string>> unreadable;
+  // Folder of the input module: "" for the model folder itself. A static model has a table of
+  // embeddings there and no transformer.
+  std::string input_folder;
+  ModuleWeights weights;  // Keeps the modules' tensors alive.
+  TextSettings text;
+  LateInteraction late;
+  std::vector<std::string> labels;
+  ScoreActivation score_activation = ScoreActivation::kRaw;
+  std::vector<int> matryoshka_dimensions;
 };
 
-// `config` is the folder's own, for the number of positions. A
-// folder without modules.json is a bare transformers folder: mean pooling, no normalization, as
-// sentence-transformers has it. Errors: InvalidModel, UnsupportedModel, ModelNotFound (a module's
-// folder); they name the file and the key.
+// A folder without modules.json is a bare transformers folder: mean pooling, no normalization, as
+// sentence-transformers has it, or the head of its class. `pooling` is used in place of the
+// folder's own. Errors: InvalidModel, UnsupportedModel, ModelNotFound (a module's folder); they
+// name the file and the key.
 Result<SentenceModules> LoadSentenceModules(const ModelDirectory& directory,
-                                            const ModelConfig& config);
+                                            std::optional<PoolingMode> pooling = std::nullopt);
 
 }  // namespace akin::model

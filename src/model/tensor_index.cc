@@ -160,6 +160,28 @@ Result<TensorIndex> TensorIndex::Open(const ModelDirectory& directory, std::stri
   return index;
 }
 
+Result<TensorIndex> TensorIndex::OpenFile(const ModelDirectory& directory,
+                                          const std::string& file) {
+  OpenedFiles opened;
+  AKIN_TRY(AddFile(directory, file, opened));
+  std::vector<Tensor> tensors;
+  for (OpenedFiles::Located& located : opened.tensors) {
+    SafetensorsEntry& from = located.entry;
+    const auto type = std::ranges::find(kTypes, from.dtype, &NamedType::name);
+    if (type == std::end(kTypes)) continue;
+    tensors.push_back({.name = std::move(from.name),
+                       .file = file,
+                       .dtype = type->dtype,
+                       .shape = std::move(from.shape),
+                       .bytes = from.bytes,
+                       .source = located.file});
+  }
+  auto files = std::make_shared<const TensorFiles>(std::move(opened.files));
+  TensorIndex index(std::move(tensors), files, file);
+  index.files_ = std::move(files);
+  return index;
+}
+
 TensorIndex::TensorIndex(std::vector<Tensor> tensors, std::shared_ptr<const void> owner,
                          std::string name)
     : owner_(std::move(owner)), name_(std::move(name)) {

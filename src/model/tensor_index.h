@@ -31,6 +31,10 @@ class TensorIndex {
   // weights), InvalidModel (a damaged file), UnsupportedModel (only a pickle).
   static Result<TensorIndex> Open(const ModelDirectory& directory, std::string_view folder = "");
 
+  // One safetensors file of the model folder, "sparse_linear.safetensors"; tensors of other types
+  // than DataType's are left out. Errors: as above.
+  static Result<TensorIndex> OpenFile(const ModelDirectory& directory, const std::string& file);
+
   // Tensors from elsewhere, such as an ONNX graph; `owner` keeps their bytes alive, `name` stands
   // for the file in messages.
   TensorIndex(std::vector<Tensor> tensors, std::shared_ptr<const void> owner, std::string name);

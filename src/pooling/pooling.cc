@@ -6,8 +6,6 @@
 namespace akin::pooling {
 namespace {
 
-using model::PoolingMode;
-
 void Add(std::span<const float> row, float weight, std::span<float> sum) {
   for (size_t j = 0; j < sum.size(); ++j) sum[j] += weight * row[j];
 }

@@ -5,16 +5,15 @@
 #include <span>
 
 #include "akin/matrix_view.h"
-
-#include "model/sentence_modules.h"
+#include "akin/options.h"
 
 namespace akin::pooling {
 
 // Pools the states of one segment, `states` [length, hidden_size], length >= 1, by each mode in
 // turn into `vector` [modes * hidden_size]. `first_position` is the first one's place in its text,
 // from 0: what weightedmean counts from.
-void Pool(std::span<const model::PoolingMode> modes, MatrixView<const float> states,
-          size_t first_position, std::span<float> vector);
+void Pool(std::span<const PoolingMode> modes, MatrixView<const float> states, size_t first_position,
+          std::span<float> vector);
 
 // Scales `vector` to length 1; its norm is floored at 1e-12, so that zeros stay zeros.
 void Normalize(std::span<float> vector);

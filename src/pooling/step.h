@@ -29,6 +29,16 @@ struct BatchView {
   }
 };
 
+// What a step computes, by which member of a team, and the memory it may use meanwhile, which the
+// team shares: ScratchBytes() of it, 64-byte aligned.
+struct StepArgs {
+  const BatchView& batch;
+  MatrixView<const float> in;  // [rows, in_width]
+  MatrixView<float> out;       // [rows, out_width]; does not overlap `in`.
+  const TeamMember& member;
+  std::span<std::byte> scratch;
+};
+
 // A module of the model. Immutable; any number of teams run it at once.
 class Step {
  public:
@@ -42,10 +52,14 @@ class Step {
   size_t out_width() const { return out_width_; }
   bool pools() const { return pools_; }
 
-  // Computes this member's share of `out` [rows, out_width] from `in` [rows, in_width]; the two do
-  // not overlap. The caller lets the team meet afterwards. Neither allocates nor throws.
-  virtual void Forward(const BatchView& batch, MatrixView<const float> in, const TeamMember& member,
-                       MatrixView<float> out) const = 0;
+  // For a batch with so many rows of input.
+  virtual size_t ScratchBytes(size_t /*rows*/, size_t /*team_size*/) const { return 0; }
+  // Multiplications and additions that a row of input costs.
+  virtual double Flops() const { return 0; }
+
+  // Computes this member's share of `out`. The caller lets the team meet afterwards. Neither
+  // allocates nor throws.
+  virtual void Forward(const StepArgs& args) const = 0;
 
  private:
   const size_t in_width_, out_width_;

@@ -301,7 +301,8 @@ std::string_view Pipeline::Stages::TokenText(int32_t id) const {
   return token == nullptr ? std::string_view() : token->content;
 }
 
-Result<std::unique_ptr<const Pipeline>> Pipeline::Load(std::string_view json, std::string name) {
+Result<std::unique_ptr<const Pipeline>> Pipeline::Load(std::string_view json, std::string name,
+                                                       bool lower_case) {
   AKIN_TRY_ASSIGN(const formats::JsonDocument document,
                   formats::JsonDocument::Parse(json, std::move(name), kLimits));
   const JsonValue root = document.root();
@@ -309,6 +310,7 @@ Result<std::unique_ptr<const Pipeline>> Pipeline::Load(std::string_view json, st
   AKIN_TRY(CheckVersion(root));
   auto stages = std::make_unique<Stages>();
   AKIN_TRY_ASSIGN(stages->normalizer, LoadOptional(root, "normalizer", &LoadNormalizer));
+  if (lower_case) stages->normalizer = LowercaseFirst(std::move(stages->normalizer));
   AKIN_TRY_ASSIGN(stages->pre_tokenizer, LoadOptional(root, "pre_tokenizer", &LoadPreTokenizer));
   AKIN_TRY_ASSIGN(const JsonValue model, root.Get("model"));
   AKIN_TRY_ASSIGN(stages->model, LoadModel(model));

@@ -39,9 +39,11 @@ class Scratch {
 // Immutable after Load; Encode may be called from many threads, each with its own Scratch.
 class Pipeline {
  public:
-  // `json` is the text of a tokenizer.json, `name` stands for it in messages.
+  // `json` is the text of a tokenizer.json, `name` stands for it in messages. With `lower_case`
+  // texts are lower-cased before its own normalizer (sentence-transformers' do_lower_case).
   // Errors: InvalidModel, UnsupportedModel; the message names the key.
-  static Result<std::unique_ptr<const Pipeline>> Load(std::string_view json, std::string name);
+  static Result<std::unique_ptr<const Pipeline>> Load(std::string_view json, std::string name,
+                                                      bool lower_case = false);
   ~Pipeline();
 
   // Appends the ids of `text` to `ids` and, unless it is null, their types to `type_ids`, which
@@ -79,5 +81,8 @@ class Pipeline {
   explicit Pipeline(std::unique_ptr<const Stages> stages);
   std::unique_ptr<const Stages> stages_;
 };
+
+// The public class over a pipeline that somebody else has loaded.
+Tokenizer WrapPipeline(std::shared_ptr<const Pipeline> pipeline);
 
 }  // namespace akin::tokenizer

@@ -141,7 +141,7 @@ void RunOnThreads(int num_threads, FunctionRef<void()> body) {
 
 class Tokenizer::Impl {
  public:
-  explicit Impl(std::unique_ptr<const Pipeline> loaded) : pipeline(std::move(loaded)) {}
+  explicit Impl(std::shared_ptr<const Pipeline> loaded) : pipeline(std::move(loaded)) {}
 
   // Encodes texts 0 to num_texts - 1 of a batch, each by `encode`.
   Result<std::vector<Encoding>> EncodeBatch(size_t num_texts, FunctionRef<size_t(size_t)> bytes_of,
@@ -161,7 +161,7 @@ class Tokenizer::Impl {
     if (scratches_.size() < kMaxThreads) scratches_.push_back(std::move(scratch));
   }
 
-  const std::unique_ptr<const Pipeline> pipeline;
+  const std::shared_ptr<const Pipeline> pipeline;
 
  private:
   mutable std::mutex mutex_;
@@ -222,6 +222,20 @@ auto Call(Body&& body) {
 }
 
 }  // namespace
+
+namespace tokenizer {
+
+struct TokenizerAccess {
+  static Tokenizer Wrap(std::shared_ptr<const Pipeline> pipeline) {
+    return Tokenizer(std::make_shared<Tokenizer::Impl>(std::move(pipeline)));
+  }
+};
+
+Tokenizer WrapPipeline(std::shared_ptr<const Pipeline> pipeline) {
+  return TokenizerAccess::Wrap(std::move(pipeline));
+}
+
+}  // namespace tokenizer
 
 Result<Tokenizer> Tokenizer::Load(std::string_view path) {
   return AtTheDoor("cannot load the tokenizer", path, [&]() -> Result<Tokenizer> {

@@ -40,6 +40,11 @@ class VectorSinkTest : public testing::Test {
     return names;
   }
 
+  static TextReport Report(size_t num_texts) {
+    return TextReport(std::vector<int32_t>(num_texts, 3), std::vector<int32_t>(num_texts), {});
+  }
+  Embeddings Vectors() const { return Embeddings({values_, values_ + 6}, 3, Report(2)); }
+
   fs::path folder_;
   const float values_[6] = {1, -0.5f, 0.25f, 0.1f, 2, 3};
   const std::vector<std::string> ids_ = {"0", "\"b\""};
@@ -57,9 +62,9 @@ TEST(NpyHeader, IsSixtyFourByteAlignedAndSaysShapeAndType) {
 
 TEST_F(VectorSinkTest, FileAppearsOnlyWhenItIsComplete) {
   const std::string path = PathOf("v.npy");
-  auto sink = VectorSink::Create(VectorFormat::kNpy, *OutputFile::Create(path), 3);
+  auto sink = VectorSink::Create(VectorFormat::kNpy, *OutputFile::Create(path), {.dimension = 3});
   ASSERT_TRUE(sink);
-  ASSERT_TRUE((*sink)->Write(ids_, {values_, 2, 3}));
+  ASSERT_TRUE((*sink)->Write(ids_, Vectors()));
   EXPECT_FALSE(fs::exists(path));
   ASSERT_TRUE((*sink)->Finish());
   EXPECT_EQ(Files(), std::vector<std::string>{"v.npy"});
@@ -73,9 +78,9 @@ TEST_F(VectorSinkTest, UnfinishedFileIsRemovedAndTheOldOneStays) {
   const std::string path = PathOf("v.f32");
   std::ofstream(path) << "old";
   {
-    auto sink = VectorSink::Create(VectorFormat::kRaw, *OutputFile::Create(path), 3);
+    auto sink = VectorSink::Create(VectorFormat::kRaw, *OutputFile::Create(path), {.dimension = 3});
     ASSERT_TRUE(sink);
-    ASSERT_TRUE((*sink)->Write(ids_, {values_, 2, 3}));
+    ASSERT_TRUE((*sink)->Write(ids_, Vectors()));
   }
   EXPECT_EQ(Files(), std::vector<std::string>{"v.f32"});
   EXPECT_EQ(BytesOf(path), "old");
@@ -83,24 +88,59 @@ TEST_F(VectorSinkTest, UnfinishedFileIsRemovedAndTheOldOneStays) {
 
 TEST_F(VectorSinkTest, JsonLinesCarryTheIds) {
   const std::string path = PathOf("v.jsonl");
-  auto sink = VectorSink::Create(VectorFormat::kJsonl, *OutputFile::Create(path), 3);
-  ASSERT_TRUE((*sink)->Write(ids_, {values_, 2, 3}));
+  auto sink = VectorSink::Create(VectorFormat::kJsonl, *OutputFile::Create(path), {.dimension = 3});
+  ASSERT_TRUE((*sink)->Write(ids_, Vectors()));
   ASSERT_TRUE((*sink)->Finish());
   EXPECT_EQ(BytesOf(path),
             "{\"id\":0,\"embedding\":[1,-0.5,0.25]}\n{\"id\":\"b\",\"embedding\":[0.1,2,3]}\n");
 }
 
 TEST_F(VectorSinkTest, ValueThatIsNotFiniteIsAnError) {
-  const float broken[] = {1, NAN, 1};
-  auto sink = VectorSink::Create(VectorFormat::kJsonl, *OutputFile::Create(PathOf("v.jsonl")), 3);
-  const Status status = (*sink)->Write(std::vector<std::string>{"0"}, {broken, 1, 3});
+  auto sink = VectorSink::Create(VectorFormat::kJsonl, *OutputFile::Create(PathOf("v.jsonl")),
+                                 {.dimension = 3});
+  const Status status =
+      (*sink)->Write(std::vector<std::string>{"0"}, Embeddings({1, NAN, 1}, 3, Report(1)));
   ASSERT_FALSE(status);
   EXPECT_EQ(status.error().code(), ErrorCode::kInternal);
 }
 
-TEST_F(VectorSinkTest, RowsOfAnotherWidthAreAnError) {
-  auto sink = VectorSink::Create(VectorFormat::kRaw, *OutputFile::Create(PathOf("v.raw")), 4);
-  EXPECT_FALSE((*sink)->Write(ids_, {values_, 2, 3}));
+TEST_F(VectorSinkTest, VectorsOfAnotherLengthAreAnErrorWhereThereIsOneLength) {
+  auto raw = VectorSink::Create(VectorFormat::kRaw, *OutputFile::Create(PathOf("v.raw")), {});
+  ASSERT_TRUE((*raw)->Write(ids_, Vectors()));
+  EXPECT_EQ((*raw)->Write(ids_, Embeddings({1, 2}, 1, Report(2))).error().code(),
+            ErrorCode::kInvalidInput);
+  auto lines = VectorSink::Create(VectorFormat::kJsonl, *OutputFile::Create(PathOf("v.jsonl")), {});
+  ASSERT_TRUE((*lines)->Write(ids_, Vectors()));
+  EXPECT_TRUE((*lines)->Write(ids_, Embeddings({1, 2}, 1, Report(2))));
+}
+
+TEST_F(VectorSinkTest, ChunksCarryTheirPlaces) {
+  auto sink = VectorSink::Create(VectorFormat::kJsonl, *OutputFile::Create(PathOf("v.jsonl")), {});
+  const std::vector<Chunk> chunks = {{0, 0, 5, 0, 2}, {0, 4, 9, 1, 3}, {1, 0, 2, 0, 1}};
+  ASSERT_TRUE((*sink)->Write(ids_, Embeddings({1, 2, 3}, 1, Report(2), chunks)));
+  ASSERT_TRUE((*sink)->Finish());
+  EXPECT_EQ(BytesOf(PathOf("v.jsonl")),
+            "{\"id\":0,\"chunk\":0,\"bytes\":[0,5],\"tokens\":[0,2],\"embedding\":[1]}\n"
+            "{\"id\":0,\"chunk\":1,\"bytes\":[4,9],\"tokens\":[1,3],\"embedding\":[2]}\n"
+            "{\"id\":\"b\",\"chunk\":0,\"bytes\":[0,2],\"tokens\":[0,1],\"embedding\":[3]}\n");
+}
+
+TEST_F(VectorSinkTest, EveryOutputTypeHasItsNumbers) {
+  const Embeddings vectors({1, -1, 0.5f, 0, 0.1f, -0.1f, 2, -2}, 8, Report(1));
+  const QuantizationRanges ranges{std::vector<float>(8, -1.0f), std::vector<float>(8, 1.0f)};
+  for (const auto& [type, expected] : std::vector<std::pair<OutputType, std::string>>{
+           {OutputType::kFloat16, "[1,-1,0.5,0,0.099975586,-0.099975586,2,-2]"},
+           {OutputType::kUint8, "[255,0,191,127,140,114,255,0]"},
+           {OutputType::kInt8, "[127,-128,63,-1,12,-14,127,-128]"},
+           {OutputType::kUbinary, "[170]"},
+           {OutputType::kBinary, "[42]"}}) {
+    auto sink = VectorSink::Create(VectorFormat::kJsonl, *OutputFile::Create(PathOf("v.jsonl")),
+                                   {.type = type, .ranges = ranges});
+    ASSERT_TRUE((*sink)->Write(std::vector<std::string>{"0"}, vectors));
+    ASSERT_TRUE((*sink)->Finish());
+    EXPECT_EQ(BytesOf(PathOf("v.jsonl")), "{\"id\":0,\"embedding\":" + expected + "}\n")
+        << OutputTypeName(type);
+  }
 }
 
 TEST_F(VectorSinkTest, LinkIsWrittenThroughAndPermissionsStay) {
@@ -108,8 +148,8 @@ TEST_F(VectorSinkTest, LinkIsWrittenThroughAndPermissionsStay) {
   std::ofstream(target) << "old";
   ASSERT_EQ(chmod(target.c_str(), 0640), 0);
   fs::create_symlink("target.f32", link);
-  auto sink = VectorSink::Create(VectorFormat::kRaw, *OutputFile::Create(link), 3);
-  ASSERT_TRUE((*sink)->Write(ids_, {values_, 2, 3}));
+  auto sink = VectorSink::Create(VectorFormat::kRaw, *OutputFile::Create(link), {.dimension = 3});
+  ASSERT_TRUE((*sink)->Write(ids_, Vectors()));
   ASSERT_TRUE((*sink)->Finish());
   EXPECT_TRUE(fs::is_symlink(link));
   EXPECT_EQ(fs::file_size(target), sizeof values_);

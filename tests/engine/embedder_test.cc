@@ -311,8 +311,9 @@ TEST(Embedder, ALimitBeyondThePositionsIsRefused) {
 
 TEST(Embedder, ALongTextIsRefusedWhenTruncationIsOff) {
   const Embedder embedder = Embedder::Load(kTinyModel).value();
-  ExpectInvalidInput(embedder.Embed({"a", "a a a a a a"}, {.max_tokens = 5, .truncate = false}),
-                     "text 1 has 8 tokens");
+  ExpectInvalidInput(
+      embedder.Embed({"a", "a a a a a a"}, {.max_tokens = 5, .overflow = Overflow::kError}),
+      "text 1 has 8 tokens");
 }
 
 TEST(Embedder, InvalidUtf8NamesTheTextAndTheByte) {

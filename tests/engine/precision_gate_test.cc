@@ -55,8 +55,11 @@ class FakeBackend : public backends::Backend {
 };
 
 Network MakeFakeNetwork(double cosine) {
-  return Network(std::make_unique<FakeBackend>(cosine),
-                 pooling::Pipeline::Make({}, {.width = 2, .per_token = false}).value());
+  const kernels::Kernels kernels = kernels::ScalarKernels(Precision::kF32);
+  Network::Chains chains;
+  chains[static_cast<size_t>(Output::kDense)] =
+      pooling::Chain::Make({}, {.width = 2, .per_token = false}, {kernels, kernels}).value();
+  return Network(std::make_unique<FakeBackend>(cosine), std::move(chains));
 }
 
 class PrecisionGate : public testing::Test {

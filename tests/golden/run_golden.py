@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Compares `akin embed` with the reference's vectors, on one instruction-set tier in one precision.
 
-    run_golden.py --akin PROGRAM [--isa TIER] [--precision P] models FOLDER     every folder with a golden.json
+    run_golden.py --akin PROGRAM [--isa TIER] [--precision P] [--kinds K,...] models FOLDER ...
+                                                        every folder in those with a golden.json
     run_golden.py --akin PROGRAM [--isa TIER] [--precision P] real GOLDEN.json.gz
     run_golden.py --akin PROGRAM [--backend B] onnx GOLDEN.json.gz              a model of fetch_onnx_models.py
 
@@ -75,16 +76,13 @@ def real_model():
     return pathlib.Path(folder)
 
 
-def without_unsupported_cases(folder, work):
-    """The golden file of `folder` with the cases that `akin embed` has options for; what is left out
-    is said."""
-    golden = json.loads((folder / "golden.json").read_text(encoding="utf-8"))
-    cases = golden.get("cases", [])
-    kept = [c for c in cases if not c.get("prompt_name") and not c.get("truncate_dim")]
-    if len(kept) < len(cases):
-        print(f"     {folder.name}: {len(cases) - len(kept)} cases with a prompt or a cut vector left out")
+def kind_of(folder):
+    return json.loads((folder / "golden.json").read_text(encoding="utf-8"))["kind"]
+
+
+def copy_of_golden(folder, work):
     path = work / f"{folder.name}.json"
-    path.write_text(json.dumps(golden | {"cases": kept}), encoding="utf-8")
+    path.write_bytes((folder / "golden.json").read_bytes())
     return path
 
 
@@ -92,13 +90,14 @@ def shorten(golden, texts):
     """Keeps the first `texts` texts of every case in the golden file."""
     content = json.loads(golden.read_text(encoding="utf-8"))
     for case in content["cases"]:
-        for per_text in ("texts", "ids", "vectors"):
-            case[per_text] = case[per_text][:texts]
+        for key, per_text in case.items():
+            if isinstance(per_text, list):
+                case[key] = per_text[:texts]
     golden.write_text(json.dumps(content), encoding="utf-8")
 
 
 def compare(akin, folder, golden, precision, backend):
-    command = (f"{shlex.quote(akin)} embed --model {{model}} --input {{input}} --output {{output}} "
+    command = (f"{shlex.quote(akin)} {{task}} --model {{model}} --input {{input}} --output {{output}} "
                f"--precision {{precision}} --backend {backend}")
     arguments = argparse.Namespace(cmd=command, precision=precision, golden=golden, ids=False, onnx=False,
                                    timeout=120 * float(os.environ.get("AKIN_TEST_SLOW", "1")))
@@ -116,9 +115,11 @@ def main():
     parser.add_argument("--isa", default="")
     parser.add_argument("--precision", default="f32")
     parser.add_argument("--backend", default="auto")
+    parser.add_argument("--kinds", default="", help="of models: only those, separated by commas")
+    parser.add_argument("--skip", default="", help="of models: not those, separated by commas; said aloud")
     parser.add_argument("--texts", type=int, help="only the first texts of each case: for emulated tiers")
     parser.add_argument("what", choices=["models", "real", "onnx"])
-    parser.add_argument("path", type=pathlib.Path)
+    parser.add_argument("paths", type=pathlib.Path, nargs="+")
     args = parser.parse_args()
     if args.isa:
         os.environ["AKIN_ISA"] = args.isa
@@ -126,18 +127,24 @@ def main():
         work = pathlib.Path(folder)
         if args.what == "real":
             golden = work / "golden.json"
-            golden.write_bytes(gzip.decompress(args.path.read_bytes()))
+            golden.write_bytes(gzip.decompress(args.paths[0].read_bytes()))
             pairs = [(real_model(), golden)]
         elif args.what == "onnx":
-            model = onnx_model(args.path.name.removesuffix(".json.gz"))
+            model = onnx_model(args.paths[0].name.removesuffix(".json.gz"))
             (work / "unpacked").mkdir()
-            (work / "unpacked" / "golden.json").write_bytes(gzip.decompress(args.path.read_bytes()))
-            pairs = [(model, without_unsupported_cases(work / "unpacked", work))]
+            (work / "unpacked" / "golden.json").write_bytes(gzip.decompress(args.paths[0].read_bytes()))
+            pairs = [(model, copy_of_golden(work / "unpacked", work))]
         else:
-            models = sorted(p.parent for p in args.path.glob("*/golden.json"))
-            pairs = [(m, without_unsupported_cases(m, work)) for m in models]
+            models = sorted(golden.parent for path in args.paths for golden in path.glob("*/golden.json"))
+            if args.kinds:
+                models = [m for m in models if kind_of(m) in args.kinds.split(",")]
+            skipped = [m.name for m in models if m.name in args.skip.split(",")]
+            models = [m for m in models if m.name not in skipped]
+            for name in skipped:
+                print(f"     {name} left out")
+            pairs = [(m, copy_of_golden(m, work)) for m in models]
         if not pairs:
-            sys.exit(f"{args.path}: no model folder with a golden.json")
+            sys.exit(f"{args.paths}: no model folder with a golden.json")
         require_tier(args.akin, pairs[0][0], args.backend)
         for _, golden in pairs:
             with_bounds(golden, args.precision, args.what == "real")

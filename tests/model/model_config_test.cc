@@ -2,8 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <string>
+#include <utility>
+#include <vector>
 
+#include "base/strings.h"
 #include "model/model_directory.h"
 #include "support/expect_error.h"
 #include "support/tiny_bert.h"
@@ -97,6 +101,146 @@ TEST(ModelConfig, OtherArchitecturesAndVariantsAreUnsupported) {
   EXPECT_TRUE(ParseWith("something_else", "{\"a\": [null]}"));
   ExpectError(ParseWith("is_decoder", "1"), ErrorCode::kInvalidModel, "is_decoder");
   ExpectError(ParseWith("model_type", "null"), ErrorCode::kInvalidModel, "model_type");
+}
+
+// --- Other architectures ---
+
+Result<ModelConfig> ParseText(const std::string& text) {
+  AKIN_TRY_ASSIGN(const auto document, formats::JsonDocument::Parse(text, "config.json"));
+  return ParseModelConfig(document.root());
+}
+
+// Sizes that all of them have, with `more` behind.
+std::string Sized(std::string_view model_type, std::string_view more) {
+  return StrCat("{\"model_type\":\"", model_type,
+                "\",\"vocab_size\":9,\"hidden_size\":16,\"num_hidden_layers\":4,"
+                "\"num_attention_heads\":4,\"intermediate_size\":24,"
+                "\"max_position_embeddings\":32",
+                more, "}");
+}
+
+TEST(ModelConfig, RobertaCountsPositionsFromBehindThePaddingToken) {
+  const auto config = ParseText(Sized("roberta", ",\"type_vocab_size\":1,\"pad_token_id\":1"));
+  ASSERT_TRUE(config) << config.error().message();
+  EXPECT_TRUE(config->positions_after_padding);
+  EXPECT_EQ(config->max_position_embeddings, 32);
+  EXPECT_EQ(config->max_positions, 30);
+  ExpectError(ParseText(Sized("roberta", ",\"type_vocab_size\":1,\"pad_token_id\":31")),
+              ErrorCode::kInvalidModel, "max_position_embeddings 32", "pad_token_id 31");
+}
+
+TEST(ModelConfig, DecodersAreCausalUnlessTheFileSaysOtherwise) {
+  const auto causal = ParseText(Sized("llama", ",\"num_key_value_heads\":2"));
+  ASSERT_TRUE(causal) << causal.error().message();
+  EXPECT_EQ(causal->num_key_value_heads, 2);
+  EXPECT_EQ(causal->norm, NormKind::kRmsNorm);
+  EXPECT_TRUE(causal->gated);
+  EXPECT_EQ(causal->hidden_act, Activation::kSilu);
+  for (const LayerAttention& layer : causal->layers) {
+    EXPECT_EQ(layer.right, 0);
+    EXPECT_EQ(layer.left, LayerAttention::kAll);
+    EXPECT_EQ(layer.rotary, 0);
+  }
+  EXPECT_EQ(ParseText(Sized("llama", ",\"is_causal\":false"))->layers[0].right,
+            LayerAttention::kAll);
+  ExpectError(ParseText(Sized("llama", ",\"num_key_value_heads\":3")), ErrorCode::kInvalidModel,
+              "num_attention_heads 4", "num_key_value_heads 3");
+  ExpectError(ParseText(Sized("llama", ",\"is_causal\":1")), ErrorCode::kInvalidModel, "is_causal");
+}
+
+TEST(ModelConfig, WindowsAreBySideOfTheQuery) {
+  const auto window = [](const Result<ModelConfig>& config, size_t layer) {
+    return std::pair(config->layers[layer].left, config->layers[layer].right);
+  };
+  constexpr int64_t kAll = LayerAttention::kAll;
+  const auto mistral =
+      ParseText(Sized("mistral", ",\"num_key_value_heads\":1,\"sliding_window\":8"));
+  EXPECT_EQ(window(mistral, 0), std::pair(int64_t{7}, int64_t{0}));
+  const auto qwen = ParseText(Sized("qwen2",
+                                    ",\"num_key_value_heads\":1,\"use_sliding_window\":true,"
+                                    "\"sliding_window\":8,\"max_window_layers\":3"));
+  EXPECT_EQ(window(qwen, 2), std::pair(kAll, int64_t{0}));
+  EXPECT_EQ(window(qwen, 3), std::pair(int64_t{7}, int64_t{0}));
+  const auto modern = ParseText(Sized("modernbert", ",\"local_attention\":10"));
+  EXPECT_EQ(window(modern, 0), std::pair(kAll, kAll));
+  EXPECT_EQ(window(modern, 1), std::pair(int64_t{5}, int64_t{5}));
+  EXPECT_EQ(window(modern, 3), std::pair(kAll, kAll));
+  const auto gemma = ParseText(Sized("gemma3_text",
+                                     ",\"use_bidirectional_attention\":true,"
+                                     "\"sliding_window\":9,\"sliding_window_pattern\":2"));
+  EXPECT_EQ(window(gemma, 0), std::pair(int64_t{4}, int64_t{4}));
+  EXPECT_EQ(window(gemma, 1), std::pair(kAll, kAll));
+  EXPECT_EQ(gemma->layers[0].rotary, 1);
+  EXPECT_EQ(gemma->layers[1].rotary, 0);
+}
+
+TEST(ModelConfig, LayerTypesFitTheLayers) {
+  const std::string two = ",\"layer_types\":[\"full_attention\",\"sliding_attention\"]";
+  ExpectError(ParseText(Sized("modernbert", two)), ErrorCode::kInvalidModel, "layer_types",
+              "num_hidden_layers is 4");
+  const std::string odd =
+      ",\"layer_types\":[\"full_attention\",\"chunked_attention\",\"full_attention\","
+      "\"full_attention\"]";
+  ExpectError(ParseText(Sized("modernbert", odd)), ErrorCode::kUnsupportedModel, "layer_types",
+              "chunked_attention");
+}
+
+TEST(ModelConfig, T5SpellsItsSizesInItsOwnWay) {
+  const auto config = ParseText(
+      "{\"model_type\":\"t5\",\"vocab_size\":9,\"d_model\":40,\"d_kv\":8,\"num_heads\":6,"
+      "\"d_ff\":96,\"num_layers\":2,\"feed_forward_proj\":\"gated-gelu\"}");
+  ASSERT_TRUE(config) << config.error().message();
+  EXPECT_EQ(config->hidden_size, 40);
+  EXPECT_EQ(config->head_dim, 8);
+  EXPECT_TRUE(config->gated);
+  EXPECT_EQ(config->hidden_act, Activation::kGeluTanh);
+  EXPECT_EQ(config->attention_scale, 1.0f);
+  EXPECT_EQ(config->relative_bias->num_buckets, 32);
+  ExpectError(ParseText("{\"model_type\":\"t5\",\"vocab_size\":9}"), ErrorCode::kInvalidModel,
+              "d_model", "missing");
+}
+
+TEST(ModelConfig, PositionsChooseAmongRowsOfOneModelType) {
+  const auto alibi = ParseWith("position_embedding_type", "\"alibi\"");
+  ASSERT_TRUE(alibi) << alibi.error().message();
+  EXPECT_TRUE(alibi->alibi);
+  EXPECT_FALSE(alibi->position_embeddings);
+  EXPECT_TRUE(alibi->gated);
+  // Jina v3 as its repository has it, with adapters that are not merged.
+  ExpectError(ParseText(Sized("xlm-roberta",
+                              ",\"type_vocab_size\":1,\"position_embedding_type\":\"rotary\","
+                              "\"lora_adaptations\":[\"retrieval.query\"]")),
+              ErrorCode::kUnsupportedModel, "lora_adaptations");
+}
+
+TEST(ModelConfig, VariantsThatAreNotImplementedAreNamed) {
+  const std::string types = ",\"type_vocab_size\":0";
+  for (const auto& [model_type, more, key] : std::vector<std::array<std::string, 3>>{
+           {"deberta-v2", types + ",\"conv_kernel_size\":3", "conv_kernel_size"},
+           {"deberta-v2", types + ",\"relative_attention\":true,\"pos_att_type\":\"p2p\"",
+            "pos_att_type"},
+           {"nomic_bert", ",\"prenorm\":true", "prenorm"},
+           {"nomic_bert", ",\"rotary_scaling_factor\":2.0", "rotary_scaling_factor"},
+           {"new", ",\"logn_attention_scale\":true", "logn_attention_scale"},
+           {"gemma2", ",\"use_bidirectional_attention\":true", "use_bidirectional_attention"},
+           {"mpnet", ",\"relative_attention_num_buckets\":16", "relative_attention_num_buckets"},
+           {"llama", ",\"hidden_act\":\"mish\"", "hidden_act"},
+           {"llama", ",\"rope_scaling\":{\"rope_type\":\"mrope\"}", "rope_scaling.rope_type"}}) {
+    ExpectError(ParseText(Sized(model_type, more)), ErrorCode::kUnsupportedModel, "config.json",
+                key);
+  }
+}
+
+TEST(ModelConfig, AlbertsGroupsFitItsLayers) {
+  const auto config = ParseText(Sized("albert",
+                                      ",\"type_vocab_size\":2,\"embedding_size\":8,"
+                                      "\"num_hidden_groups\":2,\"inner_group_num\":3"));
+  ASSERT_TRUE(config) << config.error().message();
+  EXPECT_EQ(config->num_hidden_groups, 2);
+  EXPECT_EQ(config->inner_group_num, 3);
+  EXPECT_TRUE(config->embedding_projection);
+  ExpectError(ParseText(Sized("albert", ",\"type_vocab_size\":2,\"num_hidden_groups\":5")),
+              ErrorCode::kInvalidModel, "num_hidden_groups 5", "num_hidden_layers 4");
 }
 
 TEST(ModelConfig, RootIsAnObject) {

@@ -20,7 +20,7 @@ constexpr std::string_view kPromptsFile = "config_sentence_transformers.json";
 // "Pooling Normalize".
 std::string TypesOf(const SentenceModules& modules) {
   std::string types;
-  for (const Module& module : modules.modules) {
+  for (const Module& module : modules.heads[0].modules) {
     types += types.empty() ? "" : " ";
     types += std::holds_alternative<Pooling>(module) ? "Pooling" : "Normalize";
   }
@@ -28,7 +28,7 @@ std::string TypesOf(const SentenceModules& modules) {
 }
 
 std::vector<PoolingMode> ModesOf(const SentenceModules& modules) {
-  return std::get<Pooling>(modules.modules[0]).modes;
+  return std::get<Pooling>(modules.heads[0].modules[0]).modes;
 }
 
 class SentenceModulesTest : public ::testing::Test {
@@ -37,8 +37,6 @@ class SentenceModulesTest : public ::testing::Test {
     WriteModules({"Transformer", "Pooling", "Normalize"});
     Write(kPoolingFile, R"({"word_embedding_dimension": 4, "pooling_mode_cls_token": true,)"
                         R"("pooling_mode_mean_tokens": false})");
-    config_.hidden_size = 4;
-    config_.max_positions = 64;
   }
 
   void Write(std::string_view file, std::string_view content) { folder_.Write(file, content); }
@@ -57,7 +55,7 @@ class SentenceModulesTest : public ::testing::Test {
 
   Result<SentenceModules> Load() {
     const auto directory = ModelDirectory::Open(folder_.path().string());
-    return LoadSentenceModules(*directory, config_);
+    return LoadSentenceModules(*directory);
   }
   // With one file replaced, for this call only.
   Result<SentenceModules> LoadWith(std::string_view file, std::string_view content) {
@@ -66,7 +64,6 @@ class SentenceModulesTest : public ::testing::Test {
   }
 
   TemporaryFolder folder_;
-  ModelConfig config_;
 };
 
 TEST_F(SentenceModulesTest, PoolingAndNormalizeAreTheFiles) {
@@ -74,7 +71,7 @@ TEST_F(SentenceModulesTest, PoolingAndNormalizeAreTheFiles) {
   ASSERT_TRUE(modules) << modules.error().message();
   EXPECT_EQ(TypesOf(*modules), "Pooling Normalize");
   EXPECT_EQ(ModesOf(*modules), std::vector{PoolingMode::kCls});
-  EXPECT_EQ(modules->default_prompt, "");
+  EXPECT_EQ(modules->text.default_prompt_name, "");
 }
 
 TEST_F(SentenceModulesTest, WithoutNormalizeNothingIsNormalized) {
@@ -94,6 +91,7 @@ TEST_F(SentenceModulesTest, NewTypeNamesAreTheOldOnes) {
 
 TEST_F(SentenceModulesTest, BareTransformersFolderHasMeanPooling) {
   folder_.Remove("modules.json");
+  Write("config.json", "{}");
   const auto modules = Load();
   ASSERT_TRUE(modules);
   EXPECT_EQ(TypesOf(*modules), "Pooling");
@@ -160,7 +158,7 @@ TEST_F(SentenceModulesTest, ModesOfAListAreJoinedInItsOrder) {
 TEST_F(SentenceModulesTest, PoolingsDimensionIsAPositiveNumber) {
   for (const char* key : {"word_embedding_dimension", "embedding_dimension"}) {
     Write(kPoolingFile, StrCat("{\"", key, "\": 8, \"pooling_mode\": \"cls\"}"));
-    EXPECT_EQ(std::get<Pooling>(Load()->modules[0]).dimension, 8);
+    EXPECT_EQ(std::get<Pooling>(Load()->heads[0].modules[0]).dimension, 8);
     ExpectError(LoadWith(kPoolingFile, StrCat("{\"", key, "\": 0, \"pooling_mode\": \"cls\"}")),
                 ErrorCode::kInvalidModel, kPoolingFile, key);
   }
@@ -175,14 +173,15 @@ TEST_F(SentenceModulesTest, OtherModulesAreRefusedByName) {
   WriteModules({"Transformer", "Pooling", "Dense"});
   ExpectError(Load(), ErrorCode::kModelNotFound, "2_Dense");
   Write("2_Dense/config.json", "{}");
-  ExpectError(Load(), ErrorCode::kUnsupportedModel, "Dense");
+  ExpectError(Load(), ErrorCode::kInvalidModel, "2_Dense/config.json", "in_features");
+  WriteModules({"Transformer", "LSTM"});
+  ExpectError(Load(), ErrorCode::kUnsupportedModel, "modules.json", "LSTM");
 }
 
 TEST_F(SentenceModulesTest, TheTransformerComesFirstAndOnce) {
   for (const std::vector<std::string>& types : std::vector<std::vector<std::string>>{
            {"Pooling"}, {"Pooling", "Transformer"}, {"Transformer", "Transformer"}}) {
     WriteModules(types);
-    Write("0_Pooling/config.json", "{}");
     ExpectError(Load(), ErrorCode::kUnsupportedModel, "modules.json", types[0]);
   }
   ExpectError(LoadWith("modules.json", "[]"), ErrorCode::kUnsupportedModel, "modules.json");
@@ -214,9 +213,9 @@ TEST_F(SentenceModulesTest, ModulePathsStayInsideTheFolder) {
 }
 
 TEST_F(SentenceModulesTest, LimitIsMaxSeqLengthWithinThePositions) {
-  EXPECT_EQ(LoadWith(kTransformerFile, R"({"max_seq_length": 48})")->max_tokens, 48);
-  EXPECT_EQ(LoadWith(kTransformerFile, R"({"max_seq_length": 1})")->max_tokens, 1);
-  EXPECT_EQ(LoadWith(kTransformerFile, R"({"max_seq_length": 4096})")->max_tokens, 64);
+  EXPECT_EQ(LoadWith(kTransformerFile, R"({"max_seq_length": 48})")->text.MaxTokens(64), 48);
+  EXPECT_EQ(LoadWith(kTransformerFile, R"({"max_seq_length": 1})")->text.MaxTokens(64), 1);
+  EXPECT_EQ(LoadWith(kTransformerFile, R"({"max_seq_length": 4096})")->text.MaxTokens(64), 64);
   for (const char* value : {"0", "-1", "48.5", "\"48\"", "1e30", "true"}) {
     ExpectError(LoadWith(kTransformerFile, StrCat("{\"max_seq_length\": ", value, "}")),
                 ErrorCode::kInvalidModel, kTransformerFile, "max_seq_length");
@@ -224,17 +223,18 @@ TEST_F(SentenceModulesTest, LimitIsMaxSeqLengthWithinThePositions) {
 }
 
 TEST_F(SentenceModulesTest, WithoutMaxSeqLengthTheTokenizersLimitCounts) {
-  EXPECT_EQ(Load()->max_tokens, 64);
-  EXPECT_EQ(LoadWith("tokenizer_config.json", "{}")->max_tokens, 64);
-  EXPECT_EQ(LoadWith("tokenizer_config.json", R"({"model_max_length": 16})")->max_tokens, 16);
-  EXPECT_EQ(LoadWith(kTransformerFile, R"({"max_seq_length": null})")->max_tokens, 16);
+  EXPECT_EQ(Load()->text.MaxTokens(64), 64);
+  EXPECT_EQ(LoadWith("tokenizer_config.json", "{}")->text.MaxTokens(64), 64);
+  EXPECT_EQ(LoadWith("tokenizer_config.json", R"({"model_max_length": 16})")->text.MaxTokens(64),
+            16);
+  EXPECT_EQ(LoadWith(kTransformerFile, R"({"max_seq_length": null})")->text.MaxTokens(64), 16);
   for (const char* value : {"512", "1000000000000000019884624838656", "1e30", "null"}) {
     EXPECT_EQ(LoadWith("tokenizer_config.json", StrCat("{\"model_max_length\": ", value, "}"))
-                  ->max_tokens,
+                  ->text.MaxTokens(64),
               64)
         << value;
   }
-  EXPECT_EQ(LoadWith(kTransformerFile, R"({"max_seq_length": 48})")->max_tokens, 48);
+  EXPECT_EQ(LoadWith(kTransformerFile, R"({"max_seq_length": 48})")->text.MaxTokens(64), 48);
   for (const char* value : {"0", "-5", "0.5", "\"16\""}) {
     ExpectError(LoadWith("tokenizer_config.json", StrCat("{\"model_max_length\": ", value, "}")),
                 ErrorCode::kInvalidModel, "tokenizer_config.json", "model_max_length");
@@ -242,44 +242,50 @@ TEST_F(SentenceModulesTest, WithoutMaxSeqLengthTheTokenizersLimitCounts) {
 }
 
 TEST_F(SentenceModulesTest, TruncationSideIsTheTokenizersOwn) {
-  EXPECT_FALSE(Load()->truncation_side.has_value());
-  EXPECT_EQ(LoadWith("tokenizer_config.json", R"({"truncation_side": "left"})")->truncation_side,
-            TruncationSide::kLeft);
-  EXPECT_EQ(LoadWith("tokenizer_config.json", R"({"truncation_side": "right"})")->truncation_side,
-            TruncationSide::kRight);
+  EXPECT_FALSE(Load()->text.truncation_side.has_value());
+  EXPECT_EQ(
+      LoadWith("tokenizer_config.json", R"({"truncation_side": "left"})")->text.truncation_side,
+      TruncationSide::kLeft);
+  EXPECT_EQ(
+      LoadWith("tokenizer_config.json", R"({"truncation_side": "right"})")->text.truncation_side,
+      TruncationSide::kRight);
   ExpectError(LoadWith("tokenizer_config.json", R"({"truncation_side": "up"})"),
               ErrorCode::kInvalidModel, "tokenizer_config.json", "truncation_side");
 }
 
-TEST_F(SentenceModulesTest, LowerCasingBeforeTheTokenizerIsUnsupported) {
-  EXPECT_TRUE(LoadWith(kTransformerFile, R"({"do_lower_case": false})"));
-  ExpectError(LoadWith(kTransformerFile, R"({"do_lower_case": true})"),
-              ErrorCode::kUnsupportedModel, kTransformerFile, "do_lower_case");
+TEST_F(SentenceModulesTest, LowerCasingIsAsTheFileSays) {
+  EXPECT_FALSE(Load()->text.lower_case);
+  EXPECT_TRUE(LoadWith(kTransformerFile, R"({"do_lower_case": true})")->text.lower_case);
+  ExpectError(LoadWith(kTransformerFile, R"({"do_lower_case": 1})"), ErrorCode::kInvalidModel,
+              kTransformerFile, "do_lower_case");
 }
 
-TEST_F(SentenceModulesTest, DefaultPromptIsTheOneThatIsNamed) {
-  EXPECT_EQ(LoadWith(kPromptsFile, R"({"prompts": {"query": "q: "}})")->default_prompt, "");
+TEST_F(SentenceModulesTest, PromptsHaveNamesAndOneMayBeTheDefault) {
+  const auto modules = LoadWith(
+      kPromptsFile,
+      R"({"prompts": {"query": "q: ", "document": "d: "}, "default_prompt_name": "query"})");
+  ASSERT_EQ(modules->text.prompts.size(), 2u);
+  EXPECT_EQ(modules->text.prompts[1].text, "d: ");
+  EXPECT_EQ(modules->text.default_prompt_name, "query");
   EXPECT_EQ(LoadWith(kPromptsFile, R"({"prompts": {"query": "q: "}, "default_prompt_name": null})")
-                ->default_prompt,
+                ->text.default_prompt_name,
             "");
-  EXPECT_EQ(
-      LoadWith(
-          kPromptsFile,
-          R"({"prompts": {"query": "q: ", "document": "d: "}, "default_prompt_name": "query"})")
-          ->default_prompt,
-      "q: ");
   ExpectError(LoadWith(kPromptsFile, R"({"prompts": {}, "default_prompt_name": "query"})"),
               ErrorCode::kInvalidModel, kPromptsFile, "query");
-  ExpectError(LoadWith(kPromptsFile, R"({"default_prompt_name": "query"})"),
-              ErrorCode::kInvalidModel, "prompts");
   ExpectError(LoadWith(kPromptsFile, R"({"prompts": {"q": 1}, "default_prompt_name": "q"})"),
               ErrorCode::kInvalidModel, "prompts.q");
 }
 
+TEST_F(SentenceModulesTest, AnotherPoolingMayBeAskedFor) {
+  const auto directory = ModelDirectory::Open(folder_.path().string());
+  const auto modules = LoadSentenceModules(*directory, PoolingMode::kLastToken);
+  EXPECT_EQ(ModesOf(*modules), std::vector{PoolingMode::kLastToken});
+}
+
 TEST_F(SentenceModulesTest, ThePromptMayBeLeftOut) {
-  EXPECT_TRUE(std::get<Pooling>(Load()->modules[0]).include_prompt);
+  EXPECT_TRUE(std::get<Pooling>(Load()->heads[0].modules[0]).include_prompt);
   Write(kPoolingFile, R"({"pooling_mode": "mean", "include_prompt": false})");
-  EXPECT_FALSE(std::get<Pooling>(Load()->modules[0]).include_prompt);
+  EXPECT_FALSE(std::get<Pooling>(Load()->heads[0].modules[0]).include_prompt);
 }
 
 }  // namespace

@@ -9,8 +9,6 @@
 namespace akin::pooling {
 namespace {
 
-using model::PoolingMode;
-
 class Pooling : public testing::Test {
  protected:
   // Three tokens of two values.
@@ -68,7 +66,7 @@ TEST_F(Pooling, OneTokenIsItsOwnMean) {
   for (const PoolingMode mode :
        {PoolingMode::kCls, PoolingMode::kMax, PoolingMode::kMean, PoolingMode::kMeanSqrtLen,
         PoolingMode::kWeightedMean, PoolingMode::kLastToken}) {
-    EXPECT_EQ(Run({mode}), (std::vector<float>{1.0f, -2.0f})) << model::PoolingModeName(mode);
+    EXPECT_EQ(Run({mode}), (std::vector<float>{1.0f, -2.0f})) << PoolingModeName(mode);
   }
 }
 

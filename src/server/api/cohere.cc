@@ -46,7 +46,7 @@ struct CohereCall {
 Status ReadTruncate(const JsonRequest& body, EmbedOptions& options) {
   AKIN_TRY_ASSIGN(const auto given, body.String("truncate"));
   const std::string truncate = given.value_or("END");
-  options.truncate = truncate != "NONE";
+  options.overflow = truncate != "NONE" ? akin::Overflow::kTruncate : akin::Overflow::kError;
   if (truncate == "NONE" || truncate == "END") return {};
   if (truncate == "START") return InvalidInput("truncate START is not supported");
   return InvalidInput("truncate must be one of NONE, START or END");

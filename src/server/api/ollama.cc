@@ -20,7 +20,8 @@ void EmbedOllama(App& app, const ExchangePtr& exchange) {
     call.model = model.value_or("");
     AKIN_TRY_ASSIGN(auto texts, body.StringOrStrings("input"));
     AKIN_TRY_ASSIGN(const auto truncate, body.Bool("truncate"));
-    call.options.truncate = truncate.value_or(true);
+    call.options.overflow =
+        truncate.value_or(true) ? akin::Overflow::kTruncate : akin::Overflow::kError;
     call.options.normalize = true;
     AKIN_TRY_ASSIGN(const auto dimensions, body.Int("dimensions"));
     if (!texts || texts->empty()) {

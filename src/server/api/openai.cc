@@ -80,7 +80,8 @@ Result<EmbedCall> ReadCall(const JsonRequest& body) {
   AKIN_TRY_ASSIGN(const auto normalized, body.Bool("normalized"));
   call.options.normalize = normalized.value_or(true);
   AKIN_TRY_ASSIGN(const auto truncate, body.Bool("truncate"));
-  call.options.truncate = truncate.value_or(true);
+  call.options.overflow =
+      truncate.value_or(true) ? akin::Overflow::kTruncate : akin::Overflow::kError;
   AKIN_TRY_ASSIGN(const auto max_tokens, body.Int("truncate_prompt_tokens"));
   if (max_tokens && *max_tokens != -1) {
     if (*max_tokens < 1 || *max_tokens > INT32_MAX) {

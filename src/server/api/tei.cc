@@ -34,7 +34,8 @@ Status CheckPrompt(const JsonRequest& body) {
 Result<EmbedOptions> ReadOptions(const App& app, const JsonRequest& body) {
   EmbedOptions options;
   AKIN_TRY_ASSIGN(const auto truncate, body.Bool("truncate"));
-  options.truncate = truncate.value_or(app.options().auto_truncate);
+  options.overflow = truncate.value_or(app.options().auto_truncate) ? akin::Overflow::kTruncate
+                                                                    : akin::Overflow::kError;
   AKIN_TRY(CheckDirection(body));
   AKIN_TRY(CheckPrompt(body));
   return options;
@@ -86,7 +87,8 @@ void SimilarityTei(App& app, const ExchangePtr& exchange) {
     if (parameters) {
       AKIN_TRY_ASSIGN(call.options, ReadOptions(app, *parameters));
     } else {
-      call.options.truncate = app.options().auto_truncate;
+      call.options.overflow =
+          app.options().auto_truncate ? akin::Overflow::kTruncate : akin::Overflow::kError;
     }
     if (sentences->empty()) {
       app.Fail(exchange, Problem::kEmpty, "`inputs` cannot be empty");

@@ -100,7 +100,7 @@ void GrpcOperations::Embed(const CallInfo& info, const tei::v1::EmbedRequest& re
   }
   const bool normalize = !request.has_normalize() || request.normalize();
   Job job{.texts = {request.inputs()}};
-  job.options.truncate = request.truncate();
+  job.options.overflow = request.truncate() ? akin::Overflow::kTruncate : akin::Overflow::kError;
   job.options.normalize = normalize;
   const size_t dimensions = request.has_dimensions() ? request.dimensions() : 0;
   Run(info, std::move(job),

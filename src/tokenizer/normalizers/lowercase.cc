@@ -1,3 +1,5 @@
+#include <utility>
+
 #include "tokenizer/normalizers/normalizer.h"
 #include "tokenizer/unicode/unicode.h"
 
@@ -7,6 +9,18 @@ namespace {
 class Lowercase final : public Normalizer {
  public:
   void Normalize(NormalizedText& text) const override { LowercaseText(text); }
+};
+
+class LowercaseThen final : public Normalizer {
+ public:
+  explicit LowercaseThen(std::unique_ptr<const Normalizer> next) : next_(std::move(next)) {}
+  void Normalize(NormalizedText& text) const override {
+    LowercaseText(text);
+    if (text.status()) next_->Normalize(text);
+  }
+
+ private:
+  std::unique_ptr<const Normalizer> next_;
 };
 
 }  // namespace
@@ -28,6 +42,11 @@ void LowercaseText(NormalizedText& text) {
 
 Result<std::unique_ptr<const Normalizer>> LoadLowercase(const formats::JsonValue&) {
   return MakeStage<Normalizer, Lowercase>();
+}
+
+std::unique_ptr<const Normalizer> LowercaseFirst(std::unique_ptr<const Normalizer> normalizer) {
+  if (normalizer == nullptr) return std::make_unique<Lowercase>();
+  return std::make_unique<LowercaseThen>(std::move(normalizer));
 }
 
 }  // namespace akin::tokenizer

@@ -1,6 +1,8 @@
 // The "normalizer" of tokenizer.json: changes text before it is cut into words.
 #pragma once
 
+#include <memory>
+
 #include "tokenizer/normalized_text.h"
 #include "tokenizer/stage_table.h"
 
@@ -21,6 +23,9 @@ StageLoader<Normalizer> LoadNormalizer;
 StageLoader<Normalizer> LoadBertNormalizer, LoadByteLevelNormalizer, LoadLowercase, LoadNfc,
     LoadNfd, LoadNfkc, LoadNfkd, LoadNmt, LoadPrecompiled, LoadPrepend, LoadReplace,
     LoadNormalizerSequence, LoadStrip, LoadStripAccents;
+
+// Lower-cases, then does as `normalizer`, which may be null.
+std::unique_ptr<const Normalizer> LowercaseFirst(std::unique_ptr<const Normalizer> normalizer);
 
 // Steps that several normalizers share.
 void LowercaseText(NormalizedText& text);

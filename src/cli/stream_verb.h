@@ -1,0 +1,83 @@
+// What verbs that answer a stream of texts with JSON lines have in common.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <utility>
+
+#include "akin/embedder.h"
+
+#include "cli/chunk_pipeline.h"
+#include "cli/command.h"
+#include "cli/exit_status.h"
+#include "cli/model_access.h"
+#include "cli/output_file.h"
+#include "cli/terminal.h"
+
+namespace akin::cli {
+
+struct StreamArguments {
+  ModelArguments model;
+  InputArguments input;
+  std::string output;
+  bool ids = false;
+  bool quiet = false;
+
+  void AddTo(CLI::App& verb) {
+    input.AddTo(verb);
+    verb.add_option("-o,--output", output, "File of JSON lines to write (default: standard output)")
+        ->type_name("FILE");
+    verb.add_flag("--ids", ids, "Write the token ids too");
+    model.AddTo(verb);
+    verb.add_flag("-q,--quiet", quiet, "No progress on the terminal");
+  }
+};
+
+// How a verb answers: `check` is asked once, with the model; `max_tokens` is what a note on
+// truncation speaks of.
+template <typename Answer>
+struct StreamVerb {
+  std::string name;
+  std::optional<int> max_tokens;
+  std::function<Status(const ModelInfo&)> check;
+  std::function<Result<Answer>(const Embedder&, const TextChunk&)> compute;
+  std::function<std::string(const Embedder&, const TextChunk&, const Answer&)> lines;
+};
+
+template <typename Answer>
+VerbResult RunStream(const StreamArguments& arguments, const StreamVerb<Answer>& verb) {
+  StopSignal stop;
+  AKIN_TRY_ASSIGN(auto source, arguments.input.Open(verb.name, arguments.quiet, &stop));
+  AKIN_TRY_ASSIGN(OutputFile output, OutputFile::Create(arguments.output));
+  AKIN_TRY_ASSIGN(const Embedder embedder, LoadEmbedder(arguments.model));
+  AKIN_TRY(verb.check(embedder.Info()));
+  Progress progress(arguments.quiet, source->total_bytes());
+  ChunkPipeline<Answer> pipeline(
+      {.source = *source,
+       .stop = stop,
+       .progress = progress,
+       .max_texts = 256,  // Answers of one text may be a hundred times as long as a vector.
+       .compute = [&](const TextChunk& chunk) -> Result<Answer> {
+         auto answer = verb.compute(embedder, chunk);
+         if (!answer) return WithPlaces(answer.error(), chunk, *source);
+         return answer;
+       },
+       .write =
+           [&](const TextChunk& chunk, const Answer& answer) {
+             return output.Write(verb.lines(embedder, chunk, answer));
+           }});
+  AKIN_TRY_ASSIGN(const Totals totals, pipeline.Run());
+  AKIN_TRY(output.Commit());
+  progress.Erase();
+  if (totals.truncated > 0) {
+    SayOnStderr(TruncationNote(totals.truncated, totals.texts, embedder.Info(), verb.max_tokens));
+  }
+  return kSuccess;
+}
+
+// The texts of a chunk as the library takes them.
+inline std::vector<std::string_view> ViewsOf(const std::vector<std::string>& texts) {
+  return {texts.begin(), texts.end()};
+}
+
+}  // namespace akin::cli

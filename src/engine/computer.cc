@@ -1,0 +1,158 @@
+#include "engine/computer.h"
+
+#include <algorithm>
+#include <atomic>
+#include <mutex>
+#include <new>
+#include <numeric>
+#include <optional>
+#include <utility>
+
+#include "base/floating_point.h"
+#include "base/strings.h"
+#include "batching/rectangle_plan.h"
+
+namespace akin::engine {
+namespace {
+
+using batching::Batch;
+
+// Sharing a batch costs some fifty barriers; below this much work (about 50 microseconds) one
+// thread is done sooner.
+constexpr double kLeastTeamFlops = 5e6;
+
+// Rows of a batch, which grow with its sequences where they are wider than the states (vocabulary
+// entries), take no more than this; one sequence always fits.
+constexpr size_t kMostRowBytes = size_t{8} << 20;
+
+}  // namespace
+
+Computer::Computer(Network network, const Options& options)
+    : network_(std::move(network)),
+      options_(options),
+      sessions_(network_, static_cast<size_t>(options.num_threads),
+                static_cast<size_t>(std::max(options.batch_tokens, options.max_positions)),
+                static_cast<size_t>(options.num_threads)),
+      pool_(options.num_threads) {}
+
+std::vector<Batch> Computer::MakePlan(const TokenizedTexts& texts, const Wanted& wanted,
+                                      size_t num_workers) const {
+  const size_t token_budget = static_cast<size_t>(options_.batch_tokens);
+  const auto& rectangles = network_.info().rectangles;
+  // Sequences that are computed one by one are padded to nothing.
+  if (rectangles && !rectangles->one_sequence) {
+    return batching::PlanRectangles(texts.lengths(), {.token_budget = token_budget,
+                                                      .num_workers = num_workers,
+                                                      .buckets = rectangles->length_buckets});
+  }
+  size_t row_bytes = 1;
+  for (size_t i = 0; i < kNumOutputs; ++i) {
+    if (!wanted[i]) continue;
+    const pooling::RowShape& shape = network_.chain(static_cast<Output>(i))->output();
+    if (!shape.per_token) row_bytes += shape.width * sizeof(float);
+  }
+  return batching::PlanBatches(texts.lengths(),
+                               {.token_budget = token_budget,
+                                .num_workers = num_workers,
+                                .max_sequences = std::max<size_t>(1, kMostRowBytes / row_bytes)});
+}
+
+Status Computer::Compute(const TokenizedTexts& texts, const Wanted& wanted, int max_threads,
+                         RowSink& sink) const {
+  const int num_threads = std::min(max_threads, options_.num_threads);
+  const size_t workers = static_cast<size_t>(num_threads);
+  const std::vector<Batch> plan = MakePlan(texts, wanted, workers);
+  if (plan.empty()) return {};  // No texts, or none with a token.
+  if (workers > 1 && 2 * plan.size() <= workers)
+    return ComputeTogether(texts, plan, wanted, num_threads, sink);
+  return ComputeApart(texts, plan, wanted, num_threads, sink);
+}
+
+Status Computer::ComputeApart(const TokenizedTexts& texts, std::span<const Batch> plan,
+                              const Wanted& wanted, int num_threads, RowSink& sink) const {
+  std::atomic<size_t> next{0};
+  std::mutex mutex;
+  Status first_error;  // Guarded by mutex.
+  const auto compute = [&](const Batch& batch, const TeamMember& alone, BatchSlot& slot) -> Status {
+    slot.Fill(texts, batch, network_, wanted);
+    alone.Lap(Stage::kCopy);
+    const RaggedBatch tokens = slot.batch();
+    AKIN_TRY(network_.Compute({tokens, slot.segments}, alone, *slot.session,
+                              slot.Views(network_, wanted)));
+    const Status status = sink.Take(batch, slot);
+    alone.Lap(Stage::kCopy);
+    return status;
+  };
+  const auto work = [&](const TeamMember& member) {
+    const ScopedFlushDenormals flush_denormals;
+    const TeamMember alone{.clock = member.clock};
+    std::optional<SessionPool::Lease> slot;
+    for (size_t i; (i = next.fetch_add(1)) < plan.size();) {
+      Status status;
+      try {
+        if (!slot) slot.emplace(sessions_);
+        status = compute(plan[i], alone, **slot);
+      } catch (const std::bad_alloc&) {
+        status = OutOfMemory();
+      }
+      if (!status) {
+        next = plan.size();  // The others stop too.
+        const std::lock_guard lock(mutex);
+        if (first_error) first_error = std::move(status);
+      }
+    }
+  };
+  pool_.Run(static_cast<int>(std::min(plan.size(), static_cast<size_t>(num_threads))), work);
+  return first_error;
+}
+
+Status Computer::ComputeTogether(const TokenizedTexts& texts, std::span<const Batch> plan,
+                                 const Wanted& wanted, int num_threads, RowSink& sink) const {
+  std::optional<SessionPool::Lease> slot;
+  // Both written by the member of rank 0: `prepared` before the team meets, `status` after it has
+  // parted.
+  bool prepared = false;
+  Status status;
+  // What can run out of memory ends here: an exception would leave the others at a barrier.
+  const auto prepare = [&](const Batch& batch) noexcept {
+    try {
+      if (!slot) slot.emplace(sessions_);
+      (*slot)->Fill(texts, batch, network_, wanted);
+      prepared = true;
+    } catch (const std::bad_alloc&) {
+      prepared = false;
+      status = OutOfMemory();
+    }
+  };
+  const auto finish = [&](const Batch& batch, Status computed) noexcept {
+    try {
+      status = computed ? sink.Take(batch, **slot) : std::move(computed);
+    } catch (const std::bad_alloc&) {
+      status = OutOfMemory();
+    }
+  };
+  const auto work = [&](const TeamMember& member) {
+    const ScopedFlushDenormals flush_denormals;
+    for (const Batch& batch : plan) {
+      if (member.rank == 0) prepare(batch);
+      member.Lap(Stage::kCopy);
+      member.Meet();
+      if (!prepared) break;
+      const RaggedBatch tokens = (*slot)->batch();
+      Status computed = network_.Compute({tokens, (*slot)->segments}, member, *(*slot)->session,
+                                         (*slot)->Views(network_, wanted));
+      member.Meet();
+      if (member.rank == 0 && status) finish(batch, std::move(computed));
+      member.Lap(Stage::kCopy);
+    }
+    if (member.rank == 0) slot.reset();  // While this thread still holds its turn.
+  };
+  const size_t num_tokens = static_cast<size_t>(
+      std::accumulate(texts.lengths().begin(), texts.lengths().end(), int64_t{0}));
+  const bool worth_a_team =
+      static_cast<double>(num_tokens) * network_.flops_per_token() >= kLeastTeamFlops;
+  pool_.Run(worth_a_team ? num_threads : 1, work);
+  return status;
+}
+
+}  // namespace akin::engine

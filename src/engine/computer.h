@@ -1,0 +1,60 @@
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "akin/result.h"
+
+#include "batching/batch_plan.h"
+#include "engine/batch_slot.h"
+#include "engine/network.h"
+#include "engine/session_pool.h"
+#include "engine/tokenized_texts.h"
+#include "engine/worker_pool.h"
+
+namespace akin::engine {
+
+// Takes the rows of each batch.
+class RowSink {
+ public:
+  virtual ~RowSink() = default;
+  // Called once for each batch, by any thread, for different batches at the same time; sequence i
+  // of the slot is batch[i]. May throw std::bad_alloc.
+  virtual Status Take(const batching::Batch& batch, const BatchSlot& slot) = 0;
+};
+
+// The network and the threads that run it.
+class Computer {
+ public:
+  struct Options {
+    int num_threads = 1;
+    int batch_tokens = 0;
+    int max_positions = 0;
+  };
+  Computer(Network network, const Options& options);
+
+  const Network& network() const { return network_; }
+  const WorkerPool& pool() const { return pool_; }
+
+  // Computes what is wanted of all sequences that have tokens, on at most `max_threads` threads.
+  Status Compute(const TokenizedTexts& texts, const Wanted& wanted, int max_threads,
+                 RowSink& sink) const;
+
+ private:
+  // Throughput: every thread takes batches of its own.
+  Status ComputeApart(const TokenizedTexts& texts, std::span<const batching::Batch> plan,
+                      const Wanted& wanted, int num_threads, RowSink& sink) const;
+  // Latency: all threads share each batch.
+  Status ComputeTogether(const TokenizedTexts& texts, std::span<const batching::Batch> plan,
+                         const Wanted& wanted, int num_threads, RowSink& sink) const;
+  // What is computed together.
+  std::vector<batching::Batch> MakePlan(const TokenizedTexts& texts, const Wanted& wanted,
+                                        size_t num_workers) const;
+
+  Network network_;
+  Options options_;
+  SessionPool sessions_;
+  WorkerPool pool_;
+};
+
+}  // namespace akin::engine

@@ -1,0 +1,227 @@
+#!/usr/bin/env python3
+"""What `akin` gives of models of every kind: verbs, prompts, cut vectors, output types, windows.
+
+    outputs_test.py --akin build/release/akin --models tests/data/models
+
+Needs only Python's standard library.
+"""
+import argparse
+import json
+import math
+import os
+import struct
+import subprocess
+import sys
+import tempfile
+import unittest
+
+AKIN = MODELS = ""
+LONG = "the river weighs a jar of honey at the third attempt and " * 9
+
+
+def run(verb, model, *args, stdin=""):
+    """-> (status, lines of JSON, standard error)"""
+    p = subprocess.run([AKIN, verb, "--model", os.path.join(MODELS, model), "--precision", "f32", *args],
+                       input=stdin, capture_output=True, text=True, timeout=120, check=False)
+    lines = [json.loads(line) for line in p.stdout.splitlines()] if p.returncode == 0 else []
+    return p.returncode, lines, p.stderr
+
+
+def vectors(model, *args, verb="embed", **kw):
+    code, lines, err = run(verb, model, *args, **kw)
+    assert code == 0, err
+    return [line["embedding"] for line in lines]
+
+
+def length(vector):
+    return math.sqrt(sum(x * x for x in vector))
+
+
+class Verbs(unittest.TestCase):
+    def test_a_verb_that_does_not_fit_names_the_one_that_does(self):
+        for verb, model, fits in (("embed", "cross-bert", "akin rerank"), ("rerank", "bert-mean", "akin embed"),
+                                  ("sparse", "bert-mean", "akin embed"), ("embed", "splade-bert", "akin sparse"),
+                                  ("classify", "colbert-plain", "akin multivector"),
+                                  ("multivector", "cross-bert-nli", "akin classify")):
+            code, _, err = run(verb, model, "a text", "another")
+            self.assertEqual(code, 2, (verb, model, err))
+            self.assertIn(fits, err)
+
+    def test_rerank_takes_a_query_and_documents(self):
+        code, lines, _ = run("rerank", "cross-bert", "a query", "one", "two")
+        self.assertEqual((code, [line["id"] for line in lines]), (0, [0, 1]))
+        self.assertTrue(all(0 < line["scores"][0] < 1 for line in lines))
+        _, by_option, _ = run("rerank", "cross-bert", "--query", "a query", "one", "two")
+        self.assertEqual(lines, by_option)
+
+    def test_raw_scores_are_the_logits(self):
+        _, raw, _ = run("rerank", "cross-bert", "--activation", "raw", "a query", "one")
+        _, scores, _ = run("rerank", "cross-bert", "a query", "one")
+        self.assertAlmostEqual(scores[0]["scores"][0], 1 / (1 + math.exp(-raw[0]["scores"][0])), 6)
+
+    def test_classify_names_the_label_and_its_scores_add_up(self):
+        _, lines, _ = run("classify", "cross-bert-nli", "a text")
+        scores = lines[0]["scores"]
+        self.assertAlmostEqual(sum(scores), 1, 5)
+        labels = ["contradiction", "entailment", "neutral"]
+        self.assertEqual(lines[0]["label"], labels[scores.index(max(scores))])
+
+    def test_top_k_keeps_the_largest_weights(self):
+        _, whole, _ = run("sparse", "splade-bert", "some words")
+        _, cut, _ = run("sparse", "splade-bert", "--top-k", "5", "some words")
+        self.assertEqual(sorted(cut[0]["values"]), sorted(whole[0]["values"])[-5:])
+        self.assertEqual(cut[0]["indices"], sorted(cut[0]["indices"]))
+
+    def test_tokens_have_a_state_each(self):
+        _, lines, _ = run("multivector", "bert-mean", "--tokens", "--ids", "a text")
+        self.assertEqual(len(lines[0]["embeddings"]), len(lines[0]["ids"]))
+
+    def test_maxsim_is_what_a_late_interaction_model_reranks_by(self):
+        _, query, _ = run("multivector", "colbert-plain", "--prompt-name", "query", "a query")
+        _, document, _ = run("multivector", "colbert-plain", "--prompt-name", "document", "a document")
+        maxsim = sum(max(sum(a * b for a, b in zip(q, d)) for d in document[0]["embeddings"])
+                     for q in query[0]["embeddings"])
+        _, scores, _ = run("rerank", "colbert-plain", "a query", "a document")
+        self.assertAlmostEqual(scores[0]["scores"][0], maxsim, 4)
+
+
+class Vectors(unittest.TestCase):
+    def test_dimensions_scale_again_and_truncate_dim_only_cuts(self):
+        whole = vectors("bert-matryoshka", "a text")[0]
+        cut = vectors("bert-matryoshka", "--truncate-dim", "8", "a text")[0]
+        scaled = vectors("bert-matryoshka", "--dimensions", "8", "a text")[0]
+        self.assertEqual(cut, whole[:8])
+        self.assertAlmostEqual(length(scaled), 1, 6)
+        self.assertAlmostEqual(scaled[0], cut[0] / length(cut), 6)
+
+    def test_a_dimension_or_a_prompt_that_is_not_there_is_an_error_that_lists_what_is(self):
+        code, _, err = run("embed", "bert-mean", "--dimensions", "9999", "a")
+        self.assertEqual(code, 2)
+        self.assertIn("9999", err)
+        code, _, err = run("embed", "bert-cls-prompts", "--prompt-name", "nonsense", "a")
+        self.assertEqual(code, 2)
+        self.assertIn("query", err)
+
+    def test_a_prompt_is_text_in_front(self):
+        with open(os.path.join(MODELS, "bert-cls-prompts", "config_sentence_transformers.json"),
+                  encoding="utf-8") as f:
+            prompt = json.load(f)["prompts"]["query"]
+        named = vectors("bert-cls-prompts", "--prompt-name", "query", "a text")
+        self.assertEqual(named, vectors("bert-cls-prompts", "--prompt", prompt, "a text"))
+        self.assertEqual(named, vectors("bert-cls-prompts", prompt + "a text"))
+
+    def test_lines_carry_their_own_prompts_and_dimensions(self):
+        lines = ('{"text":"a text","prompt_name":"query"}\n{"text":"a text"}\n'
+                 '{"text":"a text","truncate_dim":4}\n')
+        got = vectors("bert-cls-prompts", "--input", "-", stdin=lines)
+        self.assertEqual(got[0], vectors("bert-cls-prompts", "--prompt-name", "query", "a text")[0])
+        self.assertEqual(got[1], vectors("bert-cls-prompts", "a text")[0])
+        self.assertEqual(got[2], got[1][:4])
+
+    def test_ranges_are_measured_written_and_used(self):
+        with tempfile.TemporaryDirectory() as folder:
+            ranges = os.path.join(folder, "ranges.json")
+            texts = ["one text", "another text", "and a third"]
+            plain = vectors("bert-mean", "--write-ranges", ranges, *texts)
+            got = vectors("bert-mean", "--output-type", "uint8", "--ranges", ranges, *texts)
+        for j in range(len(plain[0])):
+            low, high = min(v[j] for v in plain), max(v[j] for v in plain)
+            for v, q in zip(plain, got):
+                self.assertAlmostEqual(q[j], 255 * (v[j] - low) / (high - low), delta=1.01)
+
+    def test_int8_without_ranges_says_where_they_come_from(self):
+        code, _, err = run("embed", "bert-mean", "--output-type", "int8", "a")
+        self.assertEqual(code, 2)
+        self.assertIn("--write-ranges", err)
+
+    def test_bits_are_the_signs(self):
+        plain = vectors("bert-mean", "a text")[0]
+        bits = vectors("bert-mean", "--output-type", "ubinary", "a text")[0]
+        self.assertEqual([b >> (7 - i) & 1 for b in bits for i in range(8)], [int(x > 0) for x in plain])
+
+    def test_npy_has_the_type(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "v.npy")
+            code, _, err = run("embed", "bert-mean", "--output-type", "float16", "-o", path, "a", "b")
+            self.assertEqual(code, 0, err)
+            with open(path, "rb") as f:
+                content = f.read()
+        self.assertIn(b"'<f2'", content)
+        plain = vectors("bert-mean", "a", "b")
+        halves = struct.unpack(f"<{len(plain) * len(plain[0])}e", content[128:])
+        for half, x in zip(halves, plain[0] + plain[1]):
+            self.assertAlmostEqual(half, x, delta=abs(x) * 2 ** -10 + 1e-7)
+
+
+class LongTexts(unittest.TestCase):
+    def test_what_was_cut_is_said(self):
+        _, lines, err = run("embed", "bert-mean", LONG, "short")
+        self.assertGreater(lines[0]["truncated_tokens"], 0)
+        self.assertNotIn("truncated_tokens", lines[1])
+        self.assertIn("1 of 2 texts was longer", err)
+
+    def test_error_names_the_text(self):
+        code, _, err = run("embed", "bert-mean", "--overflow", "error", "short", LONG)
+        self.assertEqual(code, 2)
+        self.assertIn("text 2", err)
+
+    def test_a_text_that_fits_has_its_vector_in_every_way(self):
+        plain = vectors("bert-mean", "short")
+        for overflow in ("average", "chunks", "late"):
+            self.assertEqual(vectors("bert-mean", "--overflow", overflow, "short"), plain)
+
+    def test_chunks_cover_the_text(self):
+        _, lines, _ = run("embed", "bert-mean", "--overflow", "chunks", "--window", "20", LONG)
+        self.assertGreater(len(lines), 3)
+        self.assertEqual([line["chunk"] for line in lines], list(range(len(lines))))
+        self.assertEqual(lines[0]["bytes"][0], 0)
+        for before, after in zip(lines, lines[1:]):
+            self.assertEqual(before["tokens"][1], after["tokens"][0])
+            self.assertLessEqual(before["bytes"][1], after["bytes"][0])
+            self.assertLessEqual(before["tokens"][1] - before["tokens"][0], 18)
+        self.assertEqual(lines[-1]["bytes"][1], len(LONG.rstrip()))
+
+    def test_overlapping_windows_share_tokens(self):
+        _, lines, _ = run("embed", "bert-mean", "--overflow", "chunks", "--window", "20", "--window-overlap", "5",
+                          LONG)
+        for before, after in zip(lines, lines[1:]):
+            self.assertEqual(before["tokens"][1] - after["tokens"][0], 5)
+        code, _, err = run("embed", "bert-mean", "--overflow", "chunks", "--window", "20", "--window-overlap", "18",
+                           LONG)
+        self.assertEqual(code, 2)
+        self.assertIn("window_overlap", err)
+
+    def test_the_average_is_that_of_the_windows_weighted_by_their_tokens(self):
+        _, chunks, _ = run("embed", "bert-no-normalize", "--overflow", "chunks", LONG)
+        average = vectors("bert-no-normalize", "--overflow", "average", LONG)[0]
+        weights = [c["tokens"][1] - c["tokens"][0] for c in chunks]
+        for j, x in enumerate(average):
+            mean = sum(w * c["embedding"][j] for w, c in zip(weights, chunks)) / sum(weights)
+            self.assertAlmostEqual(x, mean, 5)
+
+    def test_late_chunks_know_the_whole_text(self):
+        text = LONG[:180]
+        _, late, _ = run("embed", "bert-no-normalize", "--overflow", "late", "--window", "20", text)
+        _, alone, _ = run("embed", "bert-no-normalize", "--overflow", "chunks", "--window", "20", text)
+        self.assertEqual([c["tokens"] for c in late], [c["tokens"] for c in alone])
+        self.assertNotEqual(late[0]["embedding"], alone[0]["embedding"])
+        _, tokens, _ = run("multivector", "bert-no-normalize", "--tokens", text)
+        begin, end = (1 + t for t in late[1]["tokens"])
+        states = tokens[0]["embeddings"][begin:end]
+        for j, x in enumerate(late[1]["embedding"]):
+            self.assertAlmostEqual(x, sum(s[j] for s in states) / len(states), 4)
+
+    def test_the_side_that_is_cut_can_be_chosen(self):
+        _, left, _ = run("embed", "bert-mean", "--truncate-side", "left", "--ids", "--max-tokens", "8", LONG)
+        _, right, _ = run("embed", "bert-mean", "--ids", "--max-tokens", "8", LONG)
+        self.assertNotEqual(left[0]["ids"], right[0]["ids"])
+        self.assertEqual(len(left[0]["ids"]), 8)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--akin", required=True)
+    parser.add_argument("--models", required=True)
+    args, rest = parser.parse_known_args()
+    AKIN, MODELS = args.akin, args.models
+    unittest.main(argv=[sys.argv[0], *rest])

@@ -331,6 +331,13 @@ constexpr std::string_view kOperators[] = {
     "Shape",  "Slice",   "Softmax",    "Sqrt",     "Squeeze",          "Sub",
     "Tanh",   "Where",   "Transpose",  "Unsqueeze"};
 
+// What the encoder reads of a text.
+constexpr std::string_view kInputs[] = {"input_ids", "attention_mask", "token_type_ids",
+                                        "position_ids"};
+
+// The versions of ONNX's own operators that mean what is taken for granted here.
+constexpr int64_t kLeastOpset = 7, kMostOpset = 25;
+
 // Counts of operators, against what the layers of the configuration ask for.
 class EncoderCheck {
  public:
@@ -339,6 +346,7 @@ class EncoderCheck {
 
   Status Run() {
     AKIN_TRY(CheckKind());
+    AKIN_TRY(CheckInterface());
     for (const OnnxNode& node : file_.graph().nodes) {
       const bool plain = node.domain.empty() || node.domain == "ai.onnx";
       if (!plain || std::ranges::find(kOperators, node.op_type) == std::end(kOperators))
@@ -371,6 +379,20 @@ class EncoderCheck {
         config_.num_hidden_groups == 0 && config_.task_type_vocab_size == 0 &&
         config_.attn_logit_softcapping == 0.0f;
     if (!plain) return Doubt("graphs of model_type ", config_.model_type, " are not looked into");
+    return {};
+  }
+
+  Status CheckInterface() const {
+    for (const formats::OnnxValueInfo& input : file_.graph().inputs) {
+      const bool known = std::ranges::find(kInputs, input.name) != std::end(kInputs) ||
+                         file_.FindInitializer(input.name) != nullptr;
+      if (!known) return Doubt("has the input '", input.name, "'");
+    }
+    for (const formats::OnnxOpset& opset : file_.model().opsets) {
+      const bool own = opset.domain.empty() || opset.domain == "ai.onnx";
+      if (own && (opset.version < kLeastOpset || opset.version > kMostOpset))
+        return Doubt("has opset ", opset.version);
+    }
     return {};
   }
 

@@ -161,8 +161,9 @@ class OnnxRuntimeBackend : public Backend {
     AKIN_TRY_ASSIGN(auto rectangle, Rectangle::Create(alone_ ? *alone_ : *together_, run_));
     const Shape shape{signature_.batch.value_or(1),
                       signature_.length.value_or(BucketOf(kWarmUpLength))};
-    AKIN_TRY_ASSIGN(const std::vector<int64_t> dims, rectangle->Probe(shape));
-    AKIN_TRY(ReadWidth(shape, dims));
+    const Result<std::vector<int64_t>> dims = rectangle->Probe(shape);
+    if (!dims) return MakeError(dims.error().code(), file_->name(), ": ", dims.error().message());
+    AKIN_TRY(ReadWidth(shape, *dims));
     if (profile_) {
       AKIN_TRY_ASSIGN(const auto counts, (alone_ ? *alone_ : *together_).EndProfiling());
       for (const auto& [provider, nodes] : counts)

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <cmath>
 #include <cstring>
 
 #include "base/bf16.h"
@@ -233,7 +234,20 @@ Result<std::vector<int64_t>> Rectangle::Probe(Shape shape) {
   AKIN_TRY(Check(api.GetDimensionsCount(info, &rank)));
   std::vector<int64_t> dims(rank);
   AKIN_TRY(Check(api.GetDimensions(info, dims.data(), rank)));
+  AKIN_TRY(CheckFinite(handles[0].get(), dims));
   return dims;
+}
+
+Status Rectangle::CheckFinite(OrtValue* value, std::span<const int64_t> dims) const {
+  void* data = nullptr;
+  AKIN_TRY(Check(params_.library->api().GetTensorMutableData(value, &data)));
+  size_t count = 1;
+  for (const int64_t dim : dims) count *= static_cast<size_t>(dim);
+  std::vector<float> values(count);
+  ConvertToFloat(static_cast<const std::byte*>(data), params_.signature->output_type, values);
+  if (std::ranges::all_of(values, [](float x) { return std::isfinite(x); })) return {};
+  return InvalidModel("output '", params_.signature->output,
+                      "' is not finite (NaN or infinity) for a test sequence");
 }
 
 }  // namespace akin::backends::onnxruntime

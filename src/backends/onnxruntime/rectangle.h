@@ -47,7 +47,7 @@ class Rectangle {
              std::span<float> rows);
 
   // Runs one sequence of `length` pad tokens and returns the output's dimensions: what the graph's
-  // own description may leave open. Errors as Run's.
+  // own description may leave open. Errors as Run's, and InvalidModel (values that are not finite).
   Result<std::vector<int64_t>> Probe(Shape shape);
 
  private:
@@ -61,6 +61,7 @@ class Rectangle {
   Status BindInputs(Shape shape);
   Status BindOutput(Shape shape, float* destination);
   Status Execute();
+  Status CheckFinite(OrtValue* value, std::span<const int64_t> dims) const;
   Status Check(OrtStatus* status) const;
   bool per_token() const { return params_.signature->rows == RowKind::kTokenStates; }
   void CopyRows(const RaggedBatch& batch, size_t first, size_t last, Shape shape,

@@ -302,6 +302,19 @@ class Faults(HubCase):
                 file.write(b"damaged")
         self.assert_pulled(self.pull())
 
+    def test_a_file_that_only_lacks_its_name_gets_it_once(self):
+        # Killed between the last byte and the name: every segment is complete, and several threads see it.
+        files = {**self.files, "model.safetensors": random_bytes(3 * SEGMENT + 5)}
+        self.hub.publish("org/name", files)
+        for _ in range(10):
+            shutil.rmtree(self.cache, ignore_errors=True)
+            blobs = self.repository / "blobs"
+            blobs.mkdir(parents=True)
+            part = blobs / (fake_hub.sha256(files["model.safetensors"]) + ".akin-part")
+            part.write_bytes(files["model.safetensors"])
+            self.assert_pulled(self.pull(), files)
+        self.assertNotIn(part.name[:64], " ".join(r[2] for r in self.hub.gets("cdn")))
+
     def test_wrong_lengths_are_refused(self):
         faults = {
             "longer total": lambda r: setattr(r, "total_lie", 5) or setattr(r, "cut_after", 70_000),
@@ -337,6 +350,7 @@ class Faults(HubCase):
         self.fault("hub", "config.json", lambda r: setattr(r, "etag", "a" * 40), times=-1)
         self.assert_fails_cleanly(self.pull(), INVALID_MODEL, "ETag", "config.json")
         self.hub.faults.clear()
+        shutil.rmtree(self.cache)
         self.fault("hub", "model.safetensors", lambda r: setattr(r, "etag", "b" * 64), times=-1)
         self.assert_fails_cleanly(self.pull(), INVALID_MODEL, "ETag", "model.safetensors")
 
@@ -552,7 +566,9 @@ class Processes(HubCase):
         processes = [self.start("pull", "org/name") for _ in range(16)]
         for process in processes:
             out, err = process.communicate(timeout=SECONDS)
-            self.assert_pulled(Result(process.returncode, out, err))
+            self.assertEqual(process.returncode, 0, err)
+            self.assert_right(pathlib.Path(out.strip()), self.files)
+        self.assert_no_leftovers()
         self.assertEqual(len(self.hub.gets("cdn")), 2)  # Two large files, once each.
 
     def test_without_locks_the_result_is_right(self):

@@ -101,7 +101,7 @@ Result<BlobDownload::StartResult> BlobDownload::Start() {
 }
 
 std::optional<size_t> BlobDownload::TakeSegment() {
-  if (done_ || one_stream_) return std::nullopt;
+  if (done_ || one_stream_ || finishing_) return std::nullopt;
   const auto free = std::ranges::find(taken_, false);
   if (free == taken_.end()) return std::nullopt;
   *free = true;
@@ -113,7 +113,11 @@ bool BlobDownload::Release(size_t segment) {
   const bool missing = partial_->num_segments() > 0 &&
                        partial_->Done(segment) < partial_->End(segment) - partial_->Begin(segment);
   if (missing) taken_[segment] = false;
-  return --active_ == 0 && partial_->DoneInAll() == file_.size;
+  --active_;
+  // Of a file that an earlier run had nearly completed, several threads may find nothing missing.
+  if (finishing_ || active_ > 0 || partial_->DoneInAll() < file_.size) return false;
+  finishing_ = true;
+  return true;
 }
 
 Status BlobDownload::Fetch(size_t segment, HttpClient& client) {
@@ -283,6 +287,7 @@ Result<bool> BlobDownload::Finish() {
 
 Status BlobDownload::StartAnew() {
   resumed_ = false;
+  finishing_ = false;
   AKIN_TRY(partial_->StartAnew());
   taken_.assign(taken_.size(), false);
   one_stream_ = false;

@@ -87,6 +87,7 @@ class BlobDownload {
 
   std::vector<bool> taken_;     // Segments that a thread fetches or has fetched.
   std::atomic<int> active_{0};  // Threads inside of Fetch.
+  bool finishing_ = false;      // Release has said so to one caller.
   // The server sends whole files only: one thread takes it all, from the beginning.
   std::atomic<bool> one_stream_{false};
 

@@ -124,6 +124,8 @@ Status WriteSnapshot(const RepositoryPaths& paths, const std::string& commit,
 
 Status WriteRef(const RepositoryPaths& paths, const HubName& name, const std::string& commit) {
   if (name.revision == commit || CachedCommit(paths, name.revision) == commit) return {};
+  // Held so that nobody takes the spare file for a leftover.
+  AKIN_TRY_ASSIGN(const FileLock lock, LockNames(paths));
   return ReplaceFile(StrCat(paths.refs, '/', name.revision), commit, SpareName(paths));
 }
 

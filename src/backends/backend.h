@@ -50,6 +50,8 @@ struct BackendInfo {
   RowKind rows = RowKind::kTokenStates;
   int width = 0;          // Values in a row.
   int max_positions = 0;  // Longest sequence in tokens.
+  // Longest sequence of which RaggedBatch::attended may name a part; 0: none.
+  int max_partly_attended = 0;
   int64_t num_parameters = 0;
   bool batch_invariant = false;
   double flops_per_token = 0;  // Roughly, without attention: what a team is worth is judged by it.

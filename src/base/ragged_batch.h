@@ -12,12 +12,19 @@ struct RaggedBatch {
   std::span<const int32_t> token_type_ids;  // [num_tokens], or empty: all 0.
   std::span<const int32_t>
       cu_seqlens;  // [num_sequences + 1]; sequence s is tokens [cu_seqlens[s], cu_seqlens[s + 1]).
+  // [num_sequences], or empty: all. Tokens of sequence s attend to its first attended[s] tokens
+  // only (ColBERT's mask tokens, which nobody sees, themselves included).
+  std::span<const int32_t> attended;
 
   size_t num_tokens() const { return input_ids.size(); }
   size_t num_sequences() const { return cu_seqlens.empty() ? 0 : cu_seqlens.size() - 1; }
   size_t begin(size_t sequence) const { return static_cast<size_t>(cu_seqlens[sequence]); }
   size_t length(size_t sequence) const {
     return static_cast<size_t>(cu_seqlens[sequence + 1] - cu_seqlens[sequence]);
+  }
+  // The first tokens of the sequence that its tokens attend to.
+  size_t attended_length(size_t sequence) const {
+    return attended.empty() ? length(sequence) : static_cast<size_t>(attended[sequence]);
   }
 };
 

@@ -55,6 +55,16 @@ PositionTables::PositionTables(const model::ModelWeights& weights, const model::
     disentangled_rows = DisentangledRows(*config.disentangled, config.max_positions);
 }
 
+int MaxPartlyAttended(const model::ModelConfig& config) {
+  const bool changes_scores = config.alibi || config.relative_bias || config.disentangled ||
+                              config.attn_logit_softcapping > 0.0f;
+  if (changes_scores) return 0;
+  int64_t length = config.max_positions;
+  for (const model::LayerAttention& layer : config.layers)
+    length = std::min({length, layer.left + 1, layer.right + 1});
+  return static_cast<int>(length);
+}
+
 size_t Attention::PackedBytes(const model::LayerWeights& weights, const kernels::Kernels& kernels) {
   return QueryKeyValue(weights).PackedBytes(kernels) + Output(weights).PackedBytes(kernels);
 }
@@ -172,6 +182,27 @@ void Attention::Attend(const RaggedBatch& batch, const TeamMember& member,
   member.Meet();
 }
 
+// All queries against the first `attended` keys. The kernel takes as many queries as keys: they
+// come in groups, the last of which may compute some again, to the same bits.
+template <typename T>
+void AttendToFirst(const kernels::AttentionKernels<T>& kernel, size_t attended,
+                   const kernels::AttentionArgs<T>& all) {
+  const size_t length = all.query.rows();
+  for (size_t next = 0; next < length; next += attended) {
+    const size_t first = std::min(next, length - attended);
+    kernels::AttentionArgs<T> args = all;
+    args.query = all.query.Rows(first, attended);
+    args.key = all.key.Rows(0, attended);
+    args.value = all.value.Rows(0, attended);
+    if (all.context.bf16.rows() > 0) {
+      args.context.bf16 = all.context.bf16.Rows(first, attended);
+    } else {
+      args.context.f32 = all.context.f32.Rows(first, attended);
+    }
+    kernel.attention(args);
+  }
+}
+
 bool Attention::IsPlain(size_t length) const {
   return !has_scores_rule_ && left_ + 1 >= length && right_ + 1 >= length;
 }
@@ -242,7 +273,9 @@ void Attention::AttendIn(MatrixView<const T> qkv, const RaggedBatch& batch,
     } else {
       args.context.f32 = context.f32.Rows(begin, length).Columns(column, head_dim_);
     }
-    if (IsPlain(length)) {
+    if (const size_t attended = batch.attended_length(sequence); attended < length) {
+      AttendToFirst(plain, attended, args);
+    } else if (IsPlain(length)) {
       plain.attention(args);
     } else {
       patterned.attention(args, Pattern<T>(head));

@@ -26,6 +26,10 @@ struct PositionTables {
   size_t max_positions;
 };
 
+// Longest sequence of which RaggedBatch::attended may name a part: as long as every query sees
+// every key and scores are left as they are, because a key's distance does not count then.
+int MaxPartlyAttended(const model::ModelConfig& config);
+
 // Self-attention with its projections: query, key and value; positions; every query's mean of the
 // values it sees; output.
 class Attention {

@@ -1,5 +1,7 @@
 #include "engine/batch_slot.h"
 
+#include <algorithm>
+
 namespace akin::engine {
 
 void BatchSlot::Fill(const TokenizedTexts& texts, const batching::Batch& batch,
@@ -7,8 +9,11 @@ void BatchSlot::Fill(const TokenizedTexts& texts, const batching::Batch& batch,
   input_ids.clear();
   token_type_ids.clear();
   cu_seqlens.assign(1, 0);
+  attended.clear();
   segments.clear();
   first_segment.assign(1, 0);
+  const bool partly =
+      std::ranges::any_of(batch, [&](uint32_t i) { return texts.attended()[i] > 0; });
   for (const uint32_t i : batch) {
     const auto ids = texts.input_ids(i), types = texts.token_type_ids(i);
     const size_t begin = input_ids.size();
@@ -23,6 +28,10 @@ void BatchSlot::Fill(const TokenizedTexts& texts, const batching::Batch& batch,
     input_ids.insert(input_ids.end(), ids.begin(), ids.end());
     token_type_ids.insert(token_type_ids.end(), types.begin(), types.end());
     cu_seqlens.push_back(static_cast<int32_t>(input_ids.size()));
+    if (partly) {
+      const int32_t length = static_cast<int32_t>(ids.size());
+      attended.push_back(texts.attended()[i] > 0 ? texts.attended()[i] : length);
+    }
   }
   for (size_t output = 0; output < kNumOutputs; ++output) {
     if (!wanted[output]) continue;

@@ -23,11 +23,12 @@ struct BatchSlot {
   std::vector<int32_t> input_ids;
   std::vector<int32_t> token_type_ids;
   std::vector<int32_t> cu_seqlens;
+  std::vector<int32_t> attended;           // Empty: all tokens.
   std::vector<pooling::Segment> segments;  // Those of a sequence are neighbours.
   std::vector<int32_t> first_segment;      // Of each sequence, and the end.
   std::array<std::vector<float>, kNumOutputs> rows;
 
-  RaggedBatch batch() const { return {input_ids, token_type_ids, cu_seqlens}; }
+  RaggedBatch batch() const { return {input_ids, token_type_ids, cu_seqlens, attended}; }
   // Gathers the sequences of `batch` end to end and makes room for the rows. Throws std::bad_alloc.
   void Fill(const TokenizedTexts& texts, const batching::Batch& batch, const Network& network,
             const Wanted& wanted);

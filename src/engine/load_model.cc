@@ -284,7 +284,8 @@ ReaderSettings MakeReaderSettings(const Network& network, const model::SentenceM
   const pooling::Chain* const dense = network.chain(Output::kDense);
   ReaderSettings settings{.truncation_side = modules.text.truncation_side,
                           .add_special_tokens = modules.kind != ModelKind::kStatic,
-                          .excludes_prompt = dense != nullptr && dense->excludes_prompt()};
+                          .excludes_prompt = dense != nullptr && dense->excludes_prompt(),
+                          .max_partly_attended = network.info().max_partly_attended};
   if (modules.kind == ModelKind::kMultiVector) settings.late = modules.late;
   return settings;
 }

@@ -20,7 +20,8 @@ Status CheckDimension(std::span<const float> vector, const QuantizationRanges& r
                       vector.size());
 }
 
-// In f64, as NumPy does it from Python floats; what is not a step of a range of one value is 0.
+// In f32, as sentence-transformers' arrays are: the largest value of a range may come to 254. A
+// range of one value has a step of 1.
 uint8_t Step(float x, float min, float max) {
   const float step = max == min ? 1.0f : (max - min) / 255.0f;
   return static_cast<uint8_t>(std::clamp(std::floor((x - min) / step), 0.0f, 255.0f));

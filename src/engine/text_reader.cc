@@ -77,13 +77,14 @@ Status TextReader::PlanLateInteraction(const EmbedOptions& options, Plan& plan) 
   const bool query = ReadsQueries(options);
   std::optional<int> length = query ? late.query_length : late.document_length;
   if (query && late.expansion) {
-    if (!late.expansion->attend) {
-      return UnsupportedModel("model '", info_.model,
-                              "' fills its queries up with mask tokens that the others do not "
-                              "attend to (attend_to_expansion_tokens is false), which is not "
-                              "supported; documents are");
-    }
     length = late.expansion->length;
+    if (!late.expansion->attend && *length > settings_.max_partly_attended) {
+      return UnsupportedModel(
+          "model '", info_.model, "' fills its queries up to ", *length,
+          " tokens with mask tokens that no token attends to "
+          "(attend_to_expansion_tokens is false); this backend can do that for ",
+          settings_.max_partly_attended, " tokens; documents are supported");
+    }
     plan.pad_to = *length;
     for (const std::string_view mask : {"[MASK]", "<mask>"}) {
       if (const auto id = tokenizer_.TokenToId(mask)) {
@@ -118,6 +119,7 @@ Status TextReader::ReadText(std::string_view text, const Plan& plan,
   if (static_cast<size_t>(plan.pad_to) > length) {
     sequence.input_ids.resize(first + static_cast<size_t>(plan.pad_to), plan.pad_id);
     sequence.token_type_ids.resize(first + static_cast<size_t>(plan.pad_to), 0);
+    if (!settings_.late->expansion->attend) sequence.attended = static_cast<int32_t>(length);
   }
   return {};
 }

@@ -25,6 +25,7 @@ struct ReaderSettings {
   std::optional<TruncationSide> truncation_side;
   bool add_special_tokens = true;  // A static model has none.
   bool excludes_prompt = false;
+  int max_partly_attended = 0;  // The backend's.
   std::optional<model::LateInteraction> late;
 };
 

@@ -64,6 +64,7 @@ Result<TokenizedTexts> TokenizedTexts::Make(size_t num_texts, FunctionRef<size_t
   result.lengths_.resize(num_texts);
   result.truncated_.resize(num_texts);
   result.excluded_.resize(num_texts);
+  result.attended_.resize(num_texts);
   result.PlanChunks(num_texts, bytes);
 
   FirstError first_error;
@@ -77,6 +78,7 @@ Result<TokenizedTexts> TokenizedTexts::Make(size_t num_texts, FunctionRef<size_t
     result.lengths_[i] = static_cast<int32_t>(chunk.input_ids.size() - first_token);
     result.truncated_[i] = sequence.truncated;
     result.excluded_[i] = sequence.excluded;
+    result.attended_[i] = sequence.attended;
     return {};
   };
   std::atomic<size_t> next_chunk{0};
@@ -113,14 +115,15 @@ TokenizedTexts TokenizedTexts::Join(std::span<const Source> sources) {
     const auto segments = source.texts->segments(i);
     result.Append(source.texts->input_ids(i), source.texts->token_type_ids(i),
                   source.texts->truncated()[i], source.texts->excluded()[i],
-                  {segments.begin(), segments.end()});
+                  {segments.begin(), segments.end()}, source.texts->attended()[i]);
   }
   return result;
 }
 
 void TokenizedTexts::Append(std::span<const int32_t> input_ids,
                             std::span<const int32_t> token_type_ids, int32_t truncated,
-                            int32_t excluded, std::vector<pooling::Segment> segments) {
+                            int32_t excluded, std::vector<pooling::Segment> segments,
+                            int32_t attended) {
   if (chunks_.empty()) chunks_.emplace_back();
   Chunk& chunk = chunks_.back();
   places_.push_back(
@@ -136,6 +139,7 @@ void TokenizedTexts::Append(std::span<const int32_t> input_ids,
   lengths_.push_back(static_cast<int32_t>(input_ids.size()));
   truncated_.push_back(truncated);
   excluded_.push_back(excluded);
+  attended_.push_back(attended);
 }
 
 }  // namespace akin::engine

@@ -24,6 +24,7 @@ struct SequenceBuilder {
   std::vector<int32_t>& token_type_ids;
   int32_t truncated = 0;  // Tokens cut.
   int32_t excluded = 0;   // First tokens that take no part in the vector; fewer than all.
+  int32_t attended = 0;   // First tokens that all tokens attend to; 0: all of them.
 };
 
 class TokenizedTexts {
@@ -46,7 +47,8 @@ class TokenizedTexts {
   // Appends a sequence. `segments`, if there are any, become vectors of their own in place of one
   // for all of it; their `begin` is counted in the sequence.
   void Append(std::span<const int32_t> input_ids, std::span<const int32_t> token_type_ids,
-              int32_t truncated, int32_t excluded, std::vector<pooling::Segment> segments = {});
+              int32_t truncated, int32_t excluded, std::vector<pooling::Segment> segments = {},
+              int32_t attended = 0);
 
   size_t size() const { return lengths_.size(); }
   // Tokens of each sequence after truncation, and tokens cut from it.
@@ -54,6 +56,8 @@ class TokenizedTexts {
   std::span<const int32_t> truncated() const { return truncated_; }
   // The first tokens of each sequence that take no part in its vector; fewer than its length.
   std::span<const int32_t> excluded() const { return excluded_; }
+  // The first tokens of each sequence that its tokens attend to; 0: all of them.
+  std::span<const int32_t> attended() const { return attended_; }
   // What becomes vectors of a sequence; empty: all of it that is not excluded.
   std::span<const pooling::Segment> segments(size_t i) const {
     return segments_.empty() ? std::span<const pooling::Segment>() : segments_[i];
@@ -89,6 +93,7 @@ class TokenizedTexts {
   std::vector<int32_t> lengths_;
   std::vector<int32_t> truncated_;
   std::vector<int32_t> excluded_;
+  std::vector<int32_t> attended_;
   std::vector<std::vector<pooling::Segment>> segments_;  // Empty, or one a sequence.
 };
 

@@ -200,12 +200,12 @@ class LongTexts(unittest.TestCase):
             self.assertAlmostEqual(x, mean, 5)
 
     def test_late_chunks_know_the_whole_text(self):
-        text = LONG[:180]
+        text = LONG[:150]
         _, late, _ = run("embed", "bert-no-normalize", "--overflow", "late", "--window", "20", text)
         _, alone, _ = run("embed", "bert-no-normalize", "--overflow", "chunks", "--window", "20", text)
         self.assertEqual([c["tokens"] for c in late], [c["tokens"] for c in alone])
         self.assertNotEqual(late[0]["embedding"], alone[0]["embedding"])
-        _, tokens, _ = run("multivector", "bert-no-normalize", "--tokens", text)
+        _, tokens, _ = run("multivector", "bert-no-normalize", "--tokens", "--max-tokens", "64", text)
         begin, end = (1 + t for t in late[1]["tokens"])
         states = tokens[0]["embeddings"][begin:end]
         for j, x in enumerate(late[1]["embedding"]):

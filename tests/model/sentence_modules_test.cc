@@ -179,6 +179,7 @@ TEST_F(SentenceModulesTest, OtherModulesAreRefusedByName) {
 }
 
 TEST_F(SentenceModulesTest, TheTransformerComesFirstAndOnce) {
+  Write("1_Transformer/config.json", "{}");
   for (const std::vector<std::string>& types : std::vector<std::vector<std::string>>{
            {"Pooling"}, {"Pooling", "Transformer"}, {"Transformer", "Transformer"}}) {
     WriteModules(types);

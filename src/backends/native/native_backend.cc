@@ -12,6 +12,7 @@
 #include "base/regular_file.h"
 #include "base/strings.h"
 #include "base/thread_count.h"
+#include "encoder/attention.h"
 #include "encoder/encoder.h"
 #include "model/tensor_file.h"
 #include "model/weights.h"
@@ -49,6 +50,7 @@ class NativeBackend : public Backend {
             .rows = RowKind::kTokenStates,
             .width = config.hidden_size,
             .max_positions = config.max_positions,
+            .max_partly_attended = encoder::MaxPartlyAttended(config),
             .num_parameters = num_parameters_,
             .batch_invariant = true,
             .flops_per_token = encoder_->flops_per_token()};

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -25,6 +26,18 @@ std::span<const std::string_view> NamesFor(Precision precision) {
   }
 }
 
+// The first name that is among `files`, in the folder "onnx" or in the model folder itself.
+std::optional<std::string> FirstOf(std::span<const std::string_view> names,
+                                   std::span<const std::string> files) {
+  for (const std::string_view wanted : names) {
+    for (const std::string_view folder : {"onnx/", ""}) {
+      std::string name = StrCat(folder, wanted);
+      if (std::ranges::find(files, name) != files.end()) return name;
+    }
+  }
+  return std::nullopt;
+}
+
 std::string Joined(std::span<const std::string> names) {
   std::string joined;
   for (const std::string& name : names) joined += StrCat(joined.empty() ? "" : ", ", name);
@@ -34,7 +47,8 @@ std::string Joined(std::span<const std::string> names) {
 }  // namespace
 
 Result<std::string> ChooseOnnxFile(const model::ModelDirectory& directory,
-                                   const OnnxRuntimeOptions& options, Precision precision) {
+                                   const OnnxRuntimeOptions& options, Precision precision,
+                                   std::vector<std::string>& notes) {
   const std::vector<std::string> files = model::ListOnnxFiles(directory);
   if (!options.onnx_file.empty()) {
     // As it stands in the folder, or in its folder "onnx".
@@ -48,11 +62,11 @@ Result<std::string> ChooseOnnxFile(const model::ModelDirectory& directory,
     return UnsupportedModel("backend onnxruntime has no precision ", PrecisionName(precision),
                             "; the ONNX file decides (--onnx-file)");
   }
-  for (const std::string_view wanted : NamesFor(precision)) {
-    for (const std::string_view folder : {"onnx/", ""}) {
-      const std::string name = StrCat(folder, wanted);
-      if (std::ranges::find(files, name) != files.end()) return name;
-    }
+  if (auto name = FirstOf(NamesFor(precision), files)) return *name;
+  if (auto name = FirstOf(kF32, files)) {
+    notes.push_back(StrCat("no ONNX file for precision ", PrecisionName(precision), ": ", *name,
+                           " runs as it is"));
+    return *name;
   }
   if (precision == Precision::kAuto && files.size() == 1) return files[0];
   if (files.empty()) {

@@ -110,7 +110,7 @@ class OnnxRuntimeBackend : public Backend {
 
   Status OpenFile(const model::ModelDirectory& directory) {
     AKIN_TRY_ASSIGN(const std::string name,
-                    ChooseOnnxFile(directory, params_.options, params_.precision));
+                    ChooseOnnxFile(directory, params_.options, params_.precision, notes_));
     AKIN_TRY_ASSIGN(model::OnnxFile file, model::OnnxFile::Open(directory, name));
     file_.emplace(std::move(file));
     AKIN_TRY(onnxruntime::CheckOperators(*file_));

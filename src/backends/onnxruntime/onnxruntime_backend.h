@@ -26,9 +26,11 @@ struct OnnxRuntimeParams {
 Result<std::unique_ptr<Backend>> LoadOnnxRuntimeBackend(const model::ModelDirectory& directory,
                                                         const OnnxRuntimeParams& params);
 
-// The ONNX file that `options` or the precision chooses, a path in the folder. Errors:
-// ModelNotFound (the message lists those that are there), UnsupportedModel.
+// The ONNX file that `options` or the precision chooses, a path in the folder. Without a file for
+// the precision it is the one in f32, and `notes` says so. Errors: ModelNotFound (the message lists
+// those that are there), UnsupportedModel.
 Result<std::string> ChooseOnnxFile(const model::ModelDirectory& directory,
-                                   const OnnxRuntimeOptions& options, Precision precision);
+                                   const OnnxRuntimeOptions& options, Precision precision,
+                                   std::vector<std::string>& notes);
 
 }  // namespace akin::backends

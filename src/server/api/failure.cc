@@ -97,7 +97,7 @@ std::string MessageOf(Dialect dialect, const Failure& failure) {
   }
 }
 
-// "text 0 has 90 tokens, the limit is 64 and truncation is off" has both numbers.
+// "text 0 has 90 tokens, the limit is 64 and overflow is an error" has both numbers.
 void ReadTokenCounts(std::string_view message, Failure& failure) {
   const auto number_behind = [&](std::string_view words) {
     int64_t number = 0;
@@ -161,8 +161,9 @@ Failure FailureOf(const Error& error) {
     switch (error.code()) {
       case ErrorCode::kCancelled: return Problem::kCancelled;
       case ErrorCode::kInvalidInput:
-        return error.message().find("truncation is off") != std::string::npos ? Problem::kTooLong
-                                                                              : Problem::kBadValue;
+        return error.message().find("overflow is an error") != std::string::npos
+                   ? Problem::kTooLong
+                   : Problem::kBadValue;
       case ErrorCode::kDeadlineExceeded: return Problem::kDeadline;
       case ErrorCode::kModelNotFound: return Problem::kUnknownModel;
       case ErrorCode::kOverloaded: return Problem::kOverloaded;

@@ -310,17 +310,22 @@ TEST(ChooseOnnxFile, ThePrecisionChoosesAmongTheUsualNames) {
   const OnnxFolder folder("", "onnx/model.onnx");
   folder.folder().Write("onnx/model_quantized.onnx", "");
   folder.folder().Write("onnx/model_O4.onnx", "");
+  std::vector<std::string> notes;
   const auto choose = [&](Precision precision, const std::string& file = "") {
     OnnxRuntimeOptions options;
     options.onnx_file = file;
-    return ChooseOnnxFile(folder.Open(), options, precision);
+    notes.clear();
+    return ChooseOnnxFile(folder.Open(), options, precision, notes);
   };
   EXPECT_EQ(*choose(Precision::kAuto), "onnx/model.onnx");
   EXPECT_EQ(*choose(Precision::kF32), "onnx/model.onnx");
   EXPECT_EQ(*choose(Precision::kInt8), "onnx/model_quantized.onnx");
   EXPECT_EQ(*choose(Precision::kF32, "model_O4.onnx"), "onnx/model_O4.onnx");
   EXPECT_EQ(*choose(Precision::kF32, "onnx/model_O4.onnx"), "onnx/model_O4.onnx");
-  ExpectError(choose(Precision::kBf16), ErrorCode::kModelNotFound, "bf16", "onnx/model_O4.onnx");
+  EXPECT_TRUE(notes.empty());
+  EXPECT_EQ(*choose(Precision::kBf16), "onnx/model.onnx");
+  ASSERT_EQ(notes.size(), 1u);
+  EXPECT_EQ(notes[0], "no ONNX file for precision bf16: onnx/model.onnx runs as it is");
   ExpectError(choose(Precision::kAuto, "model_x.onnx"), ErrorCode::kModelNotFound, "model_x.onnx");
   ExpectError(choose(Precision::kW8), ErrorCode::kUnsupportedModel, "w8");
 }

@@ -27,13 +27,34 @@ std::string ProvidersJson(const ModelInfo& info) {
   return JsonArray(providers);
 }
 
+std::vector<std::string> OutputNames(const ModelInfo& info) {
+  std::vector<std::string> names;
+  for (const Output output : info.outputs) names.emplace_back(OutputName(output));
+  return names;
+}
+
+std::vector<std::string> PromptNames(const ModelInfo& info) {
+  std::vector<std::string> names;
+  for (const NamedPrompt& prompt : info.prompts) names.push_back(prompt.name);
+  return names;
+}
+
+std::string Listed(const std::vector<std::string>& names) {
+  std::string list;
+  for (const std::string& name : names) list += StrCat(list.empty() ? "" : ", ", name);
+  return list;
+}
+
 // The field names are those of the library, also for other languages' providers.
 std::string InfoJson(const ModelInfo& info, bool tuned) {
   return JsonObject()
       .Add("model", info.model)
       .Add("path", info.path)
       .Add("architecture", info.architecture)
+      .Add("kind", ModelKindName(info.kind))
+      .AddRaw("outputs", JsonStrings(OutputNames(info)))
       .Add("dimension", info.dimension)
+      .Add("token_dimension", info.token_dimension)
       .Add("max_tokens", info.max_tokens)
       .Add("max_positions", info.max_positions)
       .Add("num_layers", info.num_layers)
@@ -43,6 +64,9 @@ std::string InfoJson(const ModelInfo& info, bool tuned) {
       .Add("num_parameters", info.num_parameters)
       .Add("pooling", info.pooling)
       .Add("normalize", info.normalize)
+      .AddRaw("prompts", JsonStrings(PromptNames(info)))
+      .Add("default_prompt_name", info.default_prompt_name)
+      .AddRaw("labels", JsonStrings(info.labels))
       .Add("backend", info.backend)
       .Add("precision", info.precision)
       .Add("precision_reason", info.precision_reason)
@@ -81,8 +105,13 @@ std::string InfoText(const ModelInfo& info, const std::optional<Tuning>& tuning,
   line("architecture",
        StrCat(info.architecture, ", ", info.num_layers, " layers of ", info.hidden_size, " with ",
               info.num_heads, " heads, ", Grouped(info.num_parameters), " parameters"));
-  line("vector", StrCat(info.dimension, " values, ", info.pooling, " pooling, ",
-                        info.normalize ? "length 1" : "not normalized"));
+  line("gives", StrCat(Listed(OutputNames(info)), " (", ModelKindName(info.kind), " model)"));
+  if (info.dimension > 0) {
+    line("vector", StrCat(info.dimension, " values, ", info.pooling.empty() ? "no" : info.pooling,
+                          " pooling, ", info.normalize ? "length 1" : "not normalized"));
+  }
+  if (!info.labels.empty()) line("labels", Listed(info.labels));
+  if (!info.prompts.empty()) line("prompts", Listed(PromptNames(info)));
   line("tokens", StrCat("texts are cut to ", info.max_tokens, "; --max-tokens goes up to ",
                         info.max_positions, "; vocabulary of ", Grouped(info.vocab_size)));
   line("runs on", StrCat(info.backend, ", ", info.precision, ", ", info.isa, ", ",

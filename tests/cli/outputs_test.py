@@ -153,6 +153,19 @@ class Vectors(unittest.TestCase):
             self.assertAlmostEqual(half, x, delta=abs(x) * 2 ** -10 + 1e-7)
 
 
+class Info(unittest.TestCase):
+    def test_the_kind_of_a_model_and_what_it_gives_are_shown(self):
+        for name, kind, outputs in [("bert-mean", "dense", ["dense", "tokens"]), ("splade-bert", "sparse", ["sparse", "tokens"]),
+                                    ("cross-bert-nli", "classifier", ["scores", "tokens"])]:
+            folder = os.path.join(MODELS, name)
+            p = subprocess.run([AKIN, "info", "--json", "--model", folder], capture_output=True, check=True)
+            info = json.loads(p.stdout)
+            self.assertEqual((info["kind"], info["outputs"]), (kind, outputs))
+            text = subprocess.run([AKIN, "info", "--model", folder], capture_output=True, check=True).stdout.decode()
+            self.assertIn(f"{', '.join(outputs)} ({kind} model)", text)
+        self.assertEqual(info["labels"], ["contradiction", "entailment", "neutral"])
+
+
 class LongTexts(unittest.TestCase):
     def test_what_was_cut_is_said(self):
         _, lines, err = run("embed", "bert-mean", LONG, "short")

@@ -276,7 +276,7 @@ class Api(unittest.TestCase):
         _, headers, _ = self.server.post("/embed", {"inputs": "a text"}, {
             "x-request-id": "my-id 1", "traceparent": f"00-{trace}-00f067aa0ba902b7-01"})
         self.assertEqual(headers["x-request-id"], "my-id1")
-        self.server.await_event("request")
+        self.server.await_event("request", id="my-id1")
         events = [e for e in self.server.log if e.get("id") == "my-id1"]
         self.assertEqual([e["trace_id"] for e in events], [trace])
         self.assertNotIn("a text", json.dumps(self.server.log))

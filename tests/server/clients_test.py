@@ -11,6 +11,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import tempfile
 import unittest
 
 from serve_process import ARGUMENTS, Server, f32, main
@@ -106,12 +107,14 @@ class Clients(unittest.TestCase):
     @needs("schemathesis")
     def test_schemathesis_finds_no_fault_in_the_description(self):
         program = pathlib.Path(sys.executable).with_name("schemathesis")
+        folder = tempfile.TemporaryDirectory()  # It keeps what it learns in the working folder.
+        self.addCleanup(folder.cleanup)
         done = subprocess.run(
             [program, "run", self.server.url + "/api-doc/openapi.json", "--header", "Authorization: Bearer secret",
              "--max-examples", "15", "--seed", "7", "--phases", "examples,coverage,fuzzing", "--no-color",
              "--checks", "not_a_server_error,status_code_conformance,content_type_conformance,"
                          "response_schema_conformance"],
-            capture_output=True, text=True, timeout=600)
+            capture_output=True, text=True, timeout=600, cwd=folder.name)
         self.assertEqual(done.returncode, 0, done.stdout[-6000:])
 
 

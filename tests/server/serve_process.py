@@ -67,14 +67,18 @@ class Server:
             self.log.append({"message": "end of the log"})
             self._events.notify_all()
 
-    def await_event(self, message):
+    def await_event(self, message, **fields):
+        """Waits for an event with this message and these fields in the log."""
+        def is_it(event):
+            return {"message": message, **fields}.items() <= event.items()
+
         def seen():
-            return any(e.get("message") in (message, "end of the log") for e in self.log)
+            return any(is_it(e) or e.get("message") == "end of the log" for e in self.log)
 
         with self._events:
             if not self._events.wait_for(seen, TIMEOUT):
-                raise AssertionError(f"no event '{message}' within {TIMEOUT} s: {self.log}")
-            if not any(e.get("message") == message for e in self.log):
+                raise AssertionError(f"no event '{message}' {fields} within {TIMEOUT} s: {self.log}")
+            if not any(map(is_it, self.log)):
                 raise AssertionError(f"the server ended without '{message}': {self.log}")
 
     @property

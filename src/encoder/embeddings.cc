@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "model/position_counter.h"
+
 namespace akin::encoder {
 namespace {
 
@@ -10,23 +12,6 @@ std::vector<float> ReadTable(const model::Tensor& tensor) {
 }
 
 }  // namespace
-
-// Positions count up from 0; or, as RoBERTa has it, from padding_id + 1 and only over tokens that
-// are no padding, which themselves have padding_id.
-class Embeddings::PositionCounter {
- public:
-  explicit PositionCounter(std::optional<int32_t> padding_id) : padding_id_(padding_id) {}
-
-  size_t Next(int32_t id) {
-    if (!padding_id_) return count_++;
-    if (id == *padding_id_) return static_cast<size_t>(id);
-    return static_cast<size_t>(*padding_id_) + ++count_;
-  }
-
- private:
-  std::optional<int32_t> padding_id_;
-  size_t count_ = 0;
-};
 
 Embeddings::Embeddings(const model::ModelWeights& weights, const model::ModelConfig& config,
                        const kernels::Kernels& kernels)
@@ -54,12 +39,12 @@ void Embeddings::Forward(const RaggedBatch& batch, const TeamMember& member,
   const auto next = std::upper_bound(batch.cu_seqlens.begin(), batch.cu_seqlens.end(),
                                      static_cast<int32_t>(share.begin));
   size_t sequence = static_cast<size_t>(next - batch.cu_seqlens.begin()) - 1;
-  PositionCounter positions(padding_id_);
+  model::PositionCounter positions(padding_id_);
   for (size_t t = batch.begin(sequence); t < share.begin; ++t) positions.Next(batch.input_ids[t]);
   for (size_t token = share.begin; token < share.end; ++token) {
     while (token >= static_cast<size_t>(batch.cu_seqlens[sequence + 1])) {
       ++sequence;
-      positions = PositionCounter(padding_id_);
+      positions = model::PositionCounter(padding_id_);
     }
     const int32_t id = batch.input_ids[token];
     const size_t position = positions.Next(id);

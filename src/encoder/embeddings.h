@@ -23,8 +23,6 @@ class Embeddings {
   void Forward(const RaggedBatch& batch, const TeamMember& member, MatrixView<float> rows) const;
 
  private:
-  // Row of the table of positions for every token of a sequence, one after the other.
-  class PositionCounter;
   void AddTable(const std::vector<float>& table, size_t row, std::span<float> to) const;
 
   // Stays in the file: a text touches a few rows of a table that is half of a small model.

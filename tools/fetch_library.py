@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Fetches ONNX Runtime's shared library, one with the OpenVINO provider built in, or that provider's plug-in.
+"""Fetches a library that a backend runs on.
 
-    fetch_onnxruntime.py library|with-openvino|openvino FOLDER
+    fetch_library.py onnxruntime|onnxruntime-openvino|openvino-plugin|mlx FOLDER
 
-All come out of Python packages, pinned by version and SHA-256 (onnxruntime.sha256); Python is not
+ONNX Runtime, one with the OpenVINO provider built in, that provider's plug-in; MLX with its headers, for the CPU.
+All come out of Python packages, pinned by version and SHA-256 (libraries.sha256); Python is not
 needed to use them. FOLDER appears complete or not at all. Needs the standard library and pip.
 """
 import argparse
@@ -17,18 +18,19 @@ import sys
 import tempfile
 import zipfile
 
-SUMS = pathlib.Path(__file__).with_name("onnxruntime.sha256")
+SUMS = pathlib.Path(__file__).with_name("libraries.sha256")
 # Any of the package's wheels has the same library: one is pinned, whatever Python runs this.
-PIP_PLATFORM = {"x86_64": ["manylinux_2_28_x86_64", "manylinux_2_27_x86_64"],
+PIP_PLATFORM = {"x86_64": ["manylinux_2_35_x86_64", "manylinux_2_28_x86_64", "manylinux_2_27_x86_64"],
                 "aarch64": ["manylinux_2_28_aarch64", "manylinux_2_27_aarch64"]}
-# What of the wheel is unpacked.
-PARTS = {"library": ("onnxruntime==1.32.0", "onnxruntime/capi/", "libonnxruntime.so."),
-         "with-openvino": ("onnxruntime-openvino==1.24.1", "onnxruntime/capi/", "lib"),
-         "openvino": ("onnxruntime-ep-openvino==1.8.1", "onnxruntime_ep_openvino/", "lib")}
+# What of the wheel is unpacked: files of one folder whose names begin alike, or all of it.
+LIBRARIES = {"onnxruntime": ("onnxruntime==1.32.0", "onnxruntime/capi/", "libonnxruntime.so."),
+             "onnxruntime-openvino": ("onnxruntime-openvino==1.24.1", "onnxruntime/capi/", "lib"),
+             "openvino-plugin": ("onnxruntime-ep-openvino==1.8.1", "onnxruntime_ep_openvino/", "lib"),
+             "mlx": ("mlx-cpu==0.32.4", None, None)}
 
 
 def fail(message):
-    sys.exit(f"fetch_onnxruntime: {message}")
+    sys.exit(f"fetch_library: {message}")
 
 
 def known_sums():
@@ -57,6 +59,9 @@ def unpack(wheel, prefix, names, folder):
     if digest not in known_sums():
         fail(f"{wheel.name} has SHA-256 {digest}, which is not in {SUMS.name}")
     with zipfile.ZipFile(wheel) as archive:
+        if prefix is None:
+            archive.extractall(folder)
+            return
         for member in archive.namelist():
             name = member.removeprefix(prefix)
             if member.startswith(prefix) and "/" not in name and name.startswith(names):
@@ -65,18 +70,18 @@ def unpack(wheel, prefix, names, folder):
 
 
 def main():
-    parser = argparse.ArgumentParser(description="Fetches ONNX Runtime or the OpenVINO provider's plug-in.")
-    parser.add_argument("part", choices=PARTS)
+    parser = argparse.ArgumentParser(description="Fetches a library that a backend runs on.")
+    parser.add_argument("library", choices=LIBRARIES)
     parser.add_argument("folder", type=pathlib.Path)
     args = parser.parse_args()
-    package, prefix, names = PARTS[args.part]
+    package, prefix, names = LIBRARIES[args.library]
     mark = args.folder / f".{package}"
     if mark.exists():
         return
     args.folder.parent.mkdir(parents=True, exist_ok=True)
     work = pathlib.Path(tempfile.mkdtemp(prefix=f".{args.folder.name}.", dir=args.folder.parent))
     try:
-        print(f"fetch_onnxruntime: downloading {package}", file=sys.stderr, flush=True)
+        print(f"fetch_library: downloading {package}", file=sys.stderr, flush=True)
         (work / "wheel").mkdir()
         (work / "out").mkdir(mode=0o755)
         unpack(download(package, work / "wheel"), prefix, names, work / "out")

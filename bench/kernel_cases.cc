@@ -98,6 +98,7 @@ std::string Difference(double error, double bound, size_t row, size_t column) {
 double OperandTolerance(Precision precision) {
   switch (precision) {
     case Precision::kAuto:
+    case Precision::kF16:  // Of no kernel.
     case Precision::kF32: return 0;
     case Precision::kBf16x3: return 1.0 / (1 << 14);
     case Precision::kBf16:

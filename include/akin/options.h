@@ -17,6 +17,7 @@ enum class BackendKind {
   kAuto,         // The best one for the model folder.
   kNative,       // Akin's own encoder and kernels.
   kOnnxRuntime,  // ONNX Runtime on the folder's ONNX file; its library is loaded when asked for.
+  kMlx,          // Apple's MLX: models of the BERT family, in a build with AKIN_MLX.
 };
 
 // What the matrix products run in.
@@ -26,6 +27,7 @@ enum class Precision {
   kF32,     // Inputs, weights and sums in f32.
   kBf16x3,  // Each f32 split into two bf16 parts, three products: near f32's accuracy from a matrix
             // unit. Without one it is f32.
+  kF16,     // Inputs and weights rounded to f16. Of the backend mlx only.
   kBf16,    // Inputs and weights rounded to bf16, sums in f32. Without bf16 arithmetic only the
             // weights are.
   kW8,      // Weights as int8 with a scale for each output, inputs as for bf16.

@@ -17,10 +17,12 @@ struct NamedValue {
 
 constexpr NamedValue<BackendKind> kBackendKinds[] = {{BackendKind::kAuto, "auto"},
                                                      {BackendKind::kNative, "native"},
-                                                     {BackendKind::kOnnxRuntime, "onnxruntime"}};
+                                                     {BackendKind::kOnnxRuntime, "onnxruntime"},
+                                                     {BackendKind::kMlx, "mlx"}};
 constexpr NamedValue<Precision> kPrecisions[] = {
-    {Precision::kAuto, "auto"}, {Precision::kF32, "f32"}, {Precision::kBf16x3, "bf16x3"},
-    {Precision::kBf16, "bf16"}, {Precision::kW8, "w8"},   {Precision::kInt8, "int8"}};
+    {Precision::kAuto, "auto"}, {Precision::kF32, "f32"},   {Precision::kBf16x3, "bf16x3"},
+    {Precision::kF16, "f16"},   {Precision::kBf16, "bf16"}, {Precision::kW8, "w8"},
+    {Precision::kInt8, "int8"}};
 constexpr NamedValue<Isa> kIsas[] = {{Isa::kAuto, "auto"},
                                      {Isa::kScalar, "scalar"},
                                      {Isa::kAvx2, "avx2"},

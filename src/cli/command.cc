@@ -190,7 +190,8 @@ std::string Choices(const std::vector<std::string>& names) {
 
 std::vector<std::string> BackendNames() {
   std::vector<std::string> names;
-  for (auto kind : {BackendKind::kAuto, BackendKind::kNative, BackendKind::kOnnxRuntime}) {
+  for (auto kind :
+       {BackendKind::kAuto, BackendKind::kNative, BackendKind::kOnnxRuntime, BackendKind::kMlx}) {
     names.emplace_back(BackendKindName(kind));
   }
   return names;
@@ -198,8 +199,8 @@ std::vector<std::string> BackendNames() {
 
 std::vector<std::string> PrecisionNames() {
   std::vector<std::string> names;
-  for (auto precision : {Precision::kAuto, Precision::kF32, Precision::kBf16x3, Precision::kBf16,
-                         Precision::kW8, Precision::kInt8}) {
+  for (auto precision : {Precision::kAuto, Precision::kF32, Precision::kBf16x3, Precision::kF16,
+                         Precision::kBf16, Precision::kW8, Precision::kInt8}) {
     names.emplace_back(PrecisionName(precision));
   }
   return names;

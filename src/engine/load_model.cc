@@ -6,6 +6,7 @@
 #include <utility>
 #include <variant>
 
+#include "backends/mlx/mlx_backend.h"
 #include "backends/native/native_backend.h"
 #include "backends/native/static_backend.h"
 #include "base/strings.h"
@@ -162,6 +163,8 @@ struct BackendLoader {
   std::string note;            // What was not taken and why, or empty.
   std::function<Result<std::unique_ptr<backends::Backend>>(Precision precision)> load;
 
+  std::string precision_reason = "as the model's file is";
+
   // A backend that is there already.
   void Keep(std::unique_ptr<backends::Backend> backend) {
     one_precision = true;
@@ -212,6 +215,12 @@ Result<BackendLoader> MakeTransformerLoader(const model::ModelDirectory& directo
   AKIN_TRY_ASSIGN(model::ModelConfig config, std::move(own_config));
   loader.shape = ShapeOf(config);
   loader.max_positions = config.max_positions;
+  if (options.backend == BackendKind::kMlx) {
+    AKIN_TRY_ASSIGN(auto backend, backends::LoadMlxBackend(directory, config, options.precision));
+    loader.Keep(std::move(backend));
+    loader.precision_reason = options.precision == Precision::kAuto ? "mlx's default" : "requested";
+    return loader;
+  }
   loader.load = [&directory, config = std::move(config),
                  isa](Precision precision) -> Result<std::unique_ptr<backends::Backend>> {
     AKIN_TRY_ASSIGN(const kernels::Kernels kernels, kernels::SelectKernels(isa, precision));
@@ -226,7 +235,7 @@ Result<GateResult> LoadNetwork(const LoadOptions& options, ModelKind kind,
                                const BackendLoader& loader, const GateInput& input) {
   if (loader.one_precision) {
     AKIN_TRY_ASSIGN(Network network, input.load(Precision::kF32));
-    return GateResult{std::move(network), "as the model's file is"};
+    return GateResult{std::move(network), loader.precision_reason};
   }
   if (options.precision != Precision::kAuto) {
     AKIN_TRY_ASSIGN(Network network, input.load(options.precision));

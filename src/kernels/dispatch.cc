@@ -73,6 +73,10 @@ std::vector<Precision> FasterThanF32(Isa isa) {
 }
 
 Result<Kernels> SelectKernels(Isa isa, Precision precision) {
+  if (precision == Precision::kF16) {
+    return InvalidInput(
+        "precision f16 is the backend mlx's; the native one has f32, bf16x3, bf16, w8 and int8");
+  }
   AKIN_TRY_ASSIGN(const IsaChoice choice, ChooseIsa(isa));
   Kernels kernels = ScalarKernels(precision);
   for (const Tier& tier : Tiers()) {

@@ -43,6 +43,12 @@ TEST(Dispatch, UnknownTierInTheEnvironmentIsNamedWithTheKnownOnes) {
   EXPECT_NE(kernels.error().message().find("avx2"), std::string::npos);
 }
 
+TEST(Dispatch, NoKernelComputesInF16) {
+  const auto kernels = SelectKernels(Isa::kAuto, Precision::kF16);
+  ASSERT_FALSE(kernels);
+  EXPECT_EQ(kernels.error().code(), ErrorCode::kInvalidInput);
+}
+
 TEST(Dispatch, EveryTierFillsTheWholeTableForEveryPrecision) {
   for (const auto& [isa, precision] : UsableTierPrecisions()) {
     SCOPED_TRACE(testing::Message() << IsaName(isa) << ' ' << PrecisionName(precision));

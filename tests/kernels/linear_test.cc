@@ -37,6 +37,7 @@ double OperandError(const Kernels& kernels) {
   const bool rows_rounded = kernels.linear.operand != OperandKind::kF32;
   switch (kernels.precision) {
     case Precision::kAuto:
+    case Precision::kF16:  // Of no kernel.
     case Precision::kF32: return 0.0;
     case Precision::kBf16x3: return 4.0 * kBf16 * kBf16;
     case Precision::kBf16: return rows_rounded ? kBf16 * (2.0 + kBf16) : kBf16;

@@ -12,6 +12,7 @@ namespace {
 
 // The names that exporters give, the most usual first.
 constexpr std::string_view kF32[] = {"model.onnx"};
+constexpr std::string_view kF16[] = {"model_fp16.onnx", "model_float16.onnx"};
 constexpr std::string_view kBf16[] = {"model_bf16.onnx"};
 constexpr std::string_view kInt8[] = {
     "model_quantized.onnx",    "model_int8.onnx",        "model_qint8_avx512_vnni.onnx",
@@ -20,6 +21,7 @@ constexpr std::string_view kInt8[] = {
 
 std::span<const std::string_view> NamesFor(Precision precision) {
   switch (precision) {
+    case Precision::kF16: return kF16;
     case Precision::kBf16: return kBf16;
     case Precision::kInt8: return kInt8;
     default: return kF32;

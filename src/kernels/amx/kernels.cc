@@ -62,6 +62,7 @@ Kernels WithAmx(Kernels below) {
   below.isa = Isa::kAmx;
   switch (below.requested) {
     case Precision::kAuto:
+    case Precision::kF16:  // Refused by SelectKernels.
     case Precision::kF32: return below;
     case Precision::kBf16x3:
       below.precision = Precision::kBf16x3;

@@ -21,6 +21,7 @@ void PatternedAttentionF32(const AttentionArgs<float>& args,
 void UseF32Rows(Kernels& kernels) {
   switch (kernels.requested) {
     case Precision::kAuto:
+    case Precision::kF16:  // Refused by SelectKernels.
     case Precision::kF32:
     case Precision::kBf16x3:
       kernels.precision = Precision::kF32;

@@ -71,6 +71,7 @@ LinearKernels KernelsFor() {
 LinearKernels LinearKernelsOf(Precision precision) {
   switch (precision) {
     case Precision::kAuto:
+    case Precision::kF16:  // Refused by SelectKernels.
     case Precision::kF32: return KernelsFor<scalar::F32Product>();
     case Precision::kBf16x3: return KernelsFor<scalar::Bf16x3Product>();
     case Precision::kBf16: return KernelsFor<scalar::Bf16Product>();

@@ -1,6 +1,8 @@
 // Stands in for this backend in a build without it (AKIN_MLX=OFF).
 #include "backends/mlx/mlx_backend.h"
 
+#include "base/strings.h"
+
 namespace akin::backends {
 
 Result<std::unique_ptr<Backend>> LoadMlxBackend(const model::ModelDirectory&,

@@ -3,10 +3,10 @@
 // a program with one caller is better served by Embedder::Embed, which computes where it is called.
 //
 //   AKIN_TRY_ASSIGN(auto scheduler, akin::Scheduler::Start({}));
-//   scheduler->Submit({.embedder = embedder, .texts = {"a text"}},
-//                     [](akin::Result<akin::Embeddings> answer) { ... });
+//   scheduler->Submit(akin::EmbedRequest{.embedder = embedder, .texts = {"a text"}},
+//                     [](akin::Result<akin::AllEmbeddings> answer) { answer->dense; });
 //
-// A text's vector has the same bits as from Embedder::Embed, whatever it was computed with.
+// What is made of a text has the same bits as from the Embedder, whatever it was computed with.
 #pragma once
 
 #include <chrono>
@@ -35,23 +35,49 @@ struct SchedulerOptions {
   int64_t max_tokens = 64 * 4096;  // That wait. A larger request is taken by an empty queue only.
 };
 
-struct EmbedRequest {
-  Embedder embedder;
-  std::vector<std::string> texts;  // Equal ones are computed once.
-  EmbedOptions options;
+// On what terms a request waits.
+struct RequestTerms {
   Priority priority = Priority::kQuery;
   std::string client;  // Tokens are shared out evenly among clients.
   // What has not begun by then is dropped: DeadlineExceeded.
   std::optional<std::chrono::steady_clock::time_point> deadline;
 };
 
+// Embedder::EmbedAll of texts. Equal ones are computed once.
+struct EmbedRequest {
+  Embedder embedder;
+  std::vector<std::string> texts;
+  std::vector<Output> outputs = {Output::kDense};
+  EmbedOptions options;
+  RequestTerms terms;
+};
+
+// Embedder::Classify of texts, or ScorePairs of those that have a second one.
+struct ScoreRequest {
+  struct Input {
+    std::string first;
+    std::optional<std::string> second;
+  };
+  Embedder embedder;
+  std::vector<Input> inputs;
+  ScoreOptions options;
+  RequestTerms terms;
+};
+
+// Embedder::Rerank.
+struct RerankRequest {
+  Embedder embedder;
+  std::string query;
+  std::vector<std::string> documents;
+  ScoreOptions options;
+  RequestTerms terms;
+};
+
 // Any other work on the same threads, in the same queue, one batch of its own.
 struct WorkRequest {
   std::function<void()> work;  // Runs on a worker. Does not throw.
   int64_t estimated_tokens = 1;
-  Priority priority = Priority::kQuery;
-  std::string client;
-  std::optional<std::chrono::steady_clock::time_point> deadline;
+  RequestTerms terms;
 };
 
 // A moment's view.
@@ -67,14 +93,15 @@ struct SchedulerLoad {
 struct SchedulerCounts {
   int64_t accepted = 0, refused = 0, completed = 0, failed = 0, expired = 0, cancelled = 0;
   int64_t batches = 0, batch_sequences = 0, batch_tokens = 0;
-  int64_t duplicates = 0;  // Texts that were answered with another one's vector.
+  int64_t duplicates = 0;  // Sequences that were answered with what an equal one gave.
 };
 
 class Scheduler {
  public:
   // Called exactly once for each accepted request, on a worker or on the thread that cancels; it
   // returns soon and does not throw. Usage::queue_ms tells how long the request waited.
-  using Done = std::function<void(Result<Embeddings>)>;
+  template <typename Answer>
+  using Done = std::function<void(Result<Answer>)>;
   using Ticket = uint64_t;
 
   // Error: InvalidInput (an option), Internal (no threads).
@@ -85,9 +112,11 @@ class Scheduler {
   Scheduler& operator=(const Scheduler&) = delete;
 
   // Returns at once. Errors: Overloaded; InvalidInput (no texts). Then `done` is never called.
-  Result<Ticket> Submit(EmbedRequest request, Done done);
+  Result<Ticket> Submit(EmbedRequest request, Done<AllEmbeddings> done);
+  Result<Ticket> Submit(ScoreRequest request, Done<Scores> done);
+  Result<Ticket> Submit(RerankRequest request, Done<Scores> done);
   // As above; `done` gets the error of a request that was dropped, or success after the work.
-  Result<Ticket> Submit(WorkRequest request, std::function<void(Status)> done);
+  Result<Ticket> Submit(WorkRequest request, Done<void> done);
   // `done` is called with Cancelled, here, unless it was already. What has not begun never will; a
   // batch under way goes on for the others in it.
   void Cancel(Ticket ticket);

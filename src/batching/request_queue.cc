@@ -23,6 +23,7 @@ bool RequestQueue::Admit(QueuedRequest info) {
   Request& request = requests_[id];
   request.info = std::move(info);
   SetWaitingTokens(request, request.info.estimated_tokens);
+  CountActionable(request, true);
   Lane& lane = LaneOf(request);
   const auto [it, is_new] = lane.clients.try_emplace(request.info.client);
   Client& client = it->second;
@@ -44,6 +45,7 @@ void RequestQueue::SetLengths(RequestId id, uint64_t group, std::vector<int32_t>
   request.group = group;
   request.lengths = std::move(lengths);
   SetWaitingTokens(request, tokens);
+  CountActionable(request, request.actionable());
 }
 
 Work RequestQueue::Next(size_t idle_workers) {
@@ -53,6 +55,7 @@ Work RequestQueue::Next(size_t idle_workers) {
   for (Lane* lane : {bulk_first ? &bulk : &queries, bulk_first ? &queries : &bulk}) {
     if (Request* request = NextToTokenize(*lane)) {
       request->state = State::kTokenizing;
+      CountActionable(*request, false);
       return {.kind = Work::Kind::kTokenize, .request = request->info.id};
     }
     std::vector<Pick> batch = TakeBatch(*lane, idle_workers);
@@ -145,14 +148,16 @@ void RequestQueue::Begin(Lane& lane, Client& client, Request& request, std::vect
   request.served += cost;
   ++request.next;
   SetWaitingTokens(request, request.waiting_tokens - length);
-  if (!request.waits()) LeaveLane(request);
+  if (request.waits()) return;
+  CountActionable(request, false);
+  LeaveLane(request);
 }
 
 bool RequestQueue::Finish(RequestId id) {
   const auto it = requests_.find(id);
   if (it == requests_.end()) return false;
   Request& request = it->second;
-  if (++request.finished < request.info.num_sequences) return false;
+  if (++request.finished < request.lengths.size()) return false;
   Erase(it);
   return true;
 }
@@ -181,6 +186,12 @@ void RequestQueue::SetWaitingTokens(Request& request, size_t tokens) {
   request.waiting_tokens = tokens;
 }
 
+void RequestQueue::CountActionable(Request& request, bool actionable) {
+  if (request.counted == actionable) return;
+  request.counted = actionable;
+  actionable ? ++num_actionable_ : --num_actionable_;
+}
+
 void RequestQueue::LeaveLane(Request& request) {
   Lane& lane = LaneOf(request);
   const auto client = lane.clients.find(request.info.client);
@@ -191,6 +202,7 @@ void RequestQueue::LeaveLane(Request& request) {
 
 void RequestQueue::Erase(std::unordered_map<RequestId, Request>::iterator it) {
   SetWaitingTokens(it->second, 0);
+  CountActionable(it->second, false);
   LeaveLane(it->second);
   requests_.erase(it);
 }

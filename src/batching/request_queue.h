@@ -46,7 +46,6 @@ struct QueuedRequest {
   QueuePriority priority = QueuePriority::kQuery;
   std::string client;                 // Whom the request counts for.
   std::optional<TimePoint> deadline;  // What has not begun by then is dropped.
-  size_t num_sequences = 0;           // At least 1.
   size_t estimated_tokens = 0;        // Until SetLengths knows better.
 };
 
@@ -71,8 +70,8 @@ class RequestQueue {
 
   // Takes a request, or refuses it: the queue is full. An empty queue takes any.
   [[nodiscard]] bool Admit(QueuedRequest request);
-  // The request's sequences have these many tokens and are computed only with sequences of the same
-  // group. Requests that were removed meanwhile are passed over.
+  // The request has sequences, at least one, of these many tokens, which are computed only with
+  // sequences of the same group. Requests that were removed meanwhile are passed over.
   void SetLengths(RequestId id, uint64_t group, std::vector<int32_t> lengths);
   // What the asking worker does now. `idle_workers`: workers that have nothing to do, the asking
   // one included; what waits is shared out among them.
@@ -87,6 +86,8 @@ class RequestQueue {
   size_t num_requests() const { return requests_.size(); }
   // Tokens that wait, as far as they are known; estimates otherwise.
   size_t waiting_tokens() const { return waiting_tokens_; }
+  // Whether another worker would find something to do (as far as the priorities let it).
+  bool has_work() const { return num_actionable_ > 0; }
   bool Contains(RequestId id) const { return requests_.contains(id); }
 
  private:
@@ -100,7 +101,9 @@ class RequestQueue {
     size_t finished = 0;        // Sequences computed.
     size_t waiting_tokens = 0;  // Of those that have not begun.
     uint64_t served = 0;        // Tokens begun, counted from where the others were at its start.
+    bool counted = false;       // In num_actionable_.
     bool waits() const { return state != State::kReady || next < lengths.size(); }
+    bool actionable() const { return state != State::kTokenizing && waits(); }
   };
   struct Client {
     uint64_t served = 0;
@@ -119,6 +122,7 @@ class RequestQueue {
   size_t Share(const Lane& lane, size_t idle_workers) const;
   void Begin(Lane& lane, Client& client, Request& request, std::vector<Pick>& batch);
   void SetWaitingTokens(Request& request, size_t tokens);
+  void CountActionable(Request& request, bool actionable);
   void LeaveLane(Request& request);
   void Erase(std::unordered_map<RequestId, Request>::iterator it);
 
@@ -126,6 +130,7 @@ class RequestQueue {
   std::unordered_map<RequestId, Request> requests_;
   Lane lanes_[2];
   size_t waiting_tokens_ = 0;
+  size_t num_actionable_ = 0;
   int query_batches_ = 0;  // In a row, while bulk waited.
 };
 

@@ -12,8 +12,6 @@
 namespace akin::engine {
 namespace {
 
-using batching::Batch;
-
 Status CheckFinite(std::span<const float> row, uint32_t sequence) {
   if (std::ranges::all_of(row, [](float x) { return std::isfinite(x); })) return {};
   return Internal("the model gave a vector for text ", sequence,
@@ -47,13 +45,11 @@ RowCollector::RowCollector(const Network& network, Output output, const Tokenize
   values_.resize(num_rows_ * width_);
 }
 
-Status RowCollector::Take(const Batch& batch, const BatchSlot& slot) {
-  for (size_t i = 0; i < batch.size(); ++i) {
-    const MatrixView<const float> from = RowsOf(slot, network_, output_, i);
-    for (size_t r = 0; r < from.rows(); ++r) {
-      AKIN_TRY(CheckFinite(from.row(r), batch[i]));
-      std::ranges::copy(from.row(r), rows().row(first_row_[batch[i]] + r).begin());
-    }
+Status RowCollector::Take(uint32_t sequence, const BatchSlot& slot, size_t place) {
+  const MatrixView<const float> from = RowsOf(slot, network_, output_, place);
+  for (size_t r = 0; r < from.rows(); ++r) {
+    AKIN_TRY(CheckFinite(from.row(r), sequence));
+    std::ranges::copy(from.row(r), rows().row(first_row_[sequence] + r).begin());
   }
   return {};
 }
@@ -62,39 +58,40 @@ SparseCollector::SparseCollector(const Network& network, size_t num_sequences,
                                  std::vector<bool> special, std::optional<int> top_k)
     : network_(network), special_(std::move(special)), top_k_(top_k), vectors_(num_sequences) {}
 
-Status SparseCollector::Take(const Batch& batch, const BatchSlot& slot) {
+Status SparseCollector::Take(uint32_t sequence, const BatchSlot& slot, size_t place) {
   const bool per_token = network_.chain(Output::kSparse)->output().per_token;
-  for (size_t i = 0; i < batch.size(); ++i) {
-    const MatrixView<const float> rows = RowsOf(slot, network_, Output::kSparse, i);
-    SparseVector& vector = vectors_[batch[i]];
-    if (per_token) {
-      // The largest weight of each id.
-      std::vector<std::pair<int32_t, float>> weights;
-      const size_t begin = static_cast<size_t>(slot.cu_seqlens[i]);
-      for (size_t t = 0; t < rows.rows(); ++t) {
-        const int32_t id = slot.input_ids[begin + t];
-        AKIN_TRY(CheckFinite(rows.row(t), batch[i]));
-        const bool special =
-            static_cast<size_t>(id) < special_.size() && special_[static_cast<size_t>(id)];
-        if (!special && rows(t, 0) > 0.0f) weights.emplace_back(id, -rows(t, 0));
-      }
-      std::ranges::sort(weights);
-      for (const auto& [id, weight] : weights) {
-        if (!vector.indices.empty() && vector.indices.back() == id) continue;
-        vector.indices.push_back(id);
-        vector.values.push_back(-weight);
-      }
-    } else {
-      AKIN_TRY(CheckFinite(rows.row(0), batch[i]));
-      for (size_t j = 0; j < rows.cols(); ++j) {
-        if (rows(0, j) == 0.0f) continue;
-        vector.indices.push_back(static_cast<int32_t>(j));
-        vector.values.push_back(rows(0, j));
-      }
+  const MatrixView<const float> rows = RowsOf(slot, network_, Output::kSparse, place);
+  for (size_t r = 0; r < rows.rows(); ++r) AKIN_TRY(CheckFinite(rows.row(r), sequence));
+  SparseVector& vector = vectors_[sequence] = {};
+  if (per_token) {
+    const size_t begin = static_cast<size_t>(slot.cu_seqlens[place]);
+    TakeLargestOfEachId(std::span(slot.input_ids).subspan(begin, rows.rows()), rows, vector);
+  } else {
+    for (size_t j = 0; j < rows.cols(); ++j) {
+      if (rows(0, j) == 0.0f) continue;
+      vector.indices.push_back(static_cast<int32_t>(j));
+      vector.values.push_back(rows(0, j));
     }
-    if (top_k_) KeepLargest(static_cast<size_t>(*top_k_), vector);
   }
+  if (top_k_) KeepLargest(static_cast<size_t>(*top_k_), vector);
   return {};
+}
+
+void SparseCollector::TakeLargestOfEachId(std::span<const int32_t> ids,
+                                          MatrixView<const float> rows,
+                                          SparseVector& vector) const {
+  std::vector<std::pair<int32_t, float>> weights;
+  for (size_t t = 0; t < rows.rows(); ++t) {
+    const size_t id = static_cast<size_t>(ids[t]);
+    const bool special = id < special_.size() && special_[id];
+    if (!special && rows(t, 0) > 0.0f) weights.emplace_back(ids[t], -rows(t, 0));
+  }
+  std::ranges::sort(weights);
+  for (const auto& [id, weight] : weights) {
+    if (!vector.indices.empty() && vector.indices.back() == id) continue;
+    vector.indices.push_back(id);
+    vector.values.push_back(-weight);
+  }
 }
 
 TokenCollector::TokenCollector(const Network& network, Output output, size_t num_sequences,
@@ -107,19 +104,19 @@ TokenCollector::TokenCollector(const Network& network, Output output, size_t num
       values_(num_sequences),
       tokens_(num_sequences) {}
 
-Status TokenCollector::Take(const Batch& batch, const BatchSlot& slot) {
-  for (size_t i = 0; i < batch.size(); ++i) {
-    const MatrixView<const float> rows = RowsOf(slot, network_, output_, i);
-    const size_t begin = static_cast<size_t>(slot.cu_seqlens[i]);
-    std::vector<float>& values = values_[batch[i]];
-    for (size_t t = skip_first_ ? 1 : 0; t < rows.rows(); ++t) {
-      const int32_t id = slot.input_ids[begin + t];
-      if (std::ranges::binary_search(left_out_, id)) continue;
-      AKIN_TRY(CheckFinite(rows.row(t), batch[i]));
-      tokens_[batch[i]].push_back(id);
-      values.insert(values.end(), rows.row(t).begin(), rows.row(t).end());
-      if (normalize_) pooling::Normalize(std::span(values).last(rows.cols()));
-    }
+Status TokenCollector::Take(uint32_t sequence, const BatchSlot& slot, size_t place) {
+  const MatrixView<const float> rows = RowsOf(slot, network_, output_, place);
+  const size_t begin = static_cast<size_t>(slot.cu_seqlens[place]);
+  std::vector<float>& values = values_[sequence];
+  values.clear();
+  tokens_[sequence].clear();
+  for (size_t t = skip_first_ ? 1 : 0; t < rows.rows(); ++t) {
+    const int32_t id = slot.input_ids[begin + t];
+    if (std::ranges::binary_search(left_out_, id)) continue;
+    AKIN_TRY(CheckFinite(rows.row(t), sequence));
+    tokens_[sequence].push_back(id);
+    values.insert(values.end(), rows.row(t).begin(), rows.row(t).end());
+    if (normalize_) pooling::Normalize(std::span(values).last(rows.cols()));
   }
   return {};
 }
@@ -129,8 +126,8 @@ TokenEmbeddings TokenCollector::Finish(TextReport report) {
                          network_.chain(output_)->output().width, std::move(report));
 }
 
-Status CollectorGroup::Take(const Batch& batch, const BatchSlot& slot) {
-  for (RowSink* sink : sinks_) AKIN_TRY(sink->Take(batch, slot));
+Status CollectorGroup::Take(uint32_t sequence, const BatchSlot& slot, size_t place) {
+  for (RowSink* sink : sinks_) AKIN_TRY(sink->Take(sequence, slot, place));
   return {};
 }
 

@@ -1,6 +1,7 @@
-// Rows of batches -> the results of a call.
+// Rows of sequences -> the results of a call.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <vector>
@@ -20,7 +21,7 @@ namespace akin::engine {
 class RowCollector : public RowSink {
  public:
   RowCollector(const Network& network, Output output, const TokenizedTexts& sequences);
-  Status Take(const batching::Batch& batch, const BatchSlot& slot) override;
+  Status Take(uint32_t sequence, const BatchSlot& slot, size_t place) override;
 
   MatrixView<float> rows() { return {values_.data(), num_rows_, width_}; }
   std::vector<float> TakeValues() { return std::move(values_); }
@@ -41,10 +42,14 @@ class SparseCollector : public RowSink {
   // `special` tells the ids whose weights do not count where each token has one.
   SparseCollector(const Network& network, size_t num_sequences, std::vector<bool> special,
                   std::optional<int> top_k);
-  Status Take(const batching::Batch& batch, const BatchSlot& slot) override;
+  Status Take(uint32_t sequence, const BatchSlot& slot, size_t place) override;
   std::vector<SparseVector> TakeVectors() { return std::move(vectors_); }
 
  private:
+  // `rows` [ids.size(), 1]: the weight of each token.
+  void TakeLargestOfEachId(std::span<const int32_t> ids, MatrixView<const float> rows,
+                           SparseVector& vector) const;
+
   const Network& network_;
   const std::vector<bool> special_;
   const std::optional<int> top_k_;
@@ -57,7 +62,7 @@ class TokenCollector : public RowSink {
   // Tokens with an id in `left_out`, and the first one if `skip_first`, do not.
   TokenCollector(const Network& network, Output output, size_t num_sequences,
                  std::vector<int32_t> left_out, bool skip_first, bool normalize);
-  Status Take(const batching::Batch& batch, const BatchSlot& slot) override;
+  Status Take(uint32_t sequence, const BatchSlot& slot, size_t place) override;
   TokenEmbeddings Finish(TextReport report);
 
  private:
@@ -69,11 +74,11 @@ class TokenCollector : public RowSink {
   std::vector<std::vector<int32_t>> tokens_;
 };
 
-// Gives each batch to several.
+// Gives each sequence to several.
 class CollectorGroup : public RowSink {
  public:
   void Add(RowSink* sink) { sinks_.push_back(sink); }
-  Status Take(const batching::Batch& batch, const BatchSlot& slot) override;
+  Status Take(uint32_t sequence, const BatchSlot& slot, size_t place) override;
 
  private:
   std::vector<RowSink*> sinks_;

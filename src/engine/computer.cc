@@ -25,6 +25,11 @@ constexpr double kLeastTeamFlops = 5e6;
 // entries), take no more than this; one sequence always fits.
 constexpr size_t kMostRowBytes = size_t{8} << 20;
 
+Status TakeRows(const Batch& batch, const BatchSlot& slot, RowSink& sink) {
+  for (size_t i = 0; i < batch.size(); ++i) AKIN_TRY(sink.Take(batch[i], slot, i));
+  return {};
+}
+
 }  // namespace
 
 Computer::Computer(Network network, const Options& options)
@@ -79,7 +84,7 @@ Status Computer::ComputeApart(const TokenizedTexts& texts, std::span<const Batch
     const RaggedBatch tokens = slot.batch();
     AKIN_TRY(network_.Compute({tokens, slot.segments}, alone, *slot.session,
                               slot.Views(network_, wanted)));
-    const Status status = sink.Take(batch, slot);
+    const Status status = TakeRows(batch, slot, sink);
     alone.Lap(Stage::kCopy);
     return status;
   };
@@ -126,7 +131,7 @@ Status Computer::ComputeTogether(const TokenizedTexts& texts, std::span<const Ba
   };
   const auto finish = [&](const Batch& batch, Status computed) noexcept {
     try {
-      status = computed ? sink.Take(batch, **slot) : std::move(computed);
+      status = computed ? TakeRows(batch, **slot, sink) : std::move(computed);
     } catch (const std::bad_alloc&) {
       status = OutOfMemory();
     }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <span>
 #include <vector>
 
@@ -14,13 +15,13 @@
 
 namespace akin::engine {
 
-// Takes the rows of each batch.
+// Takes the rows of each sequence.
 class RowSink {
  public:
   virtual ~RowSink() = default;
-  // Called once for each batch, by any thread, for different batches at the same time; sequence i
-  // of the slot is batch[i]. May throw std::bad_alloc.
-  virtual Status Take(const batching::Batch& batch, const BatchSlot& slot) = 0;
+  // Called for each sequence, by any thread, for different ones at the same time; its rows are
+  // those of the slot's sequence `place`. Called again, it begins anew. May throw std::bad_alloc.
+  virtual Status Take(uint32_t sequence, const BatchSlot& slot, size_t place) = 0;
 };
 
 // The network and the threads that run it.

@@ -8,26 +8,18 @@
 #include <utility>
 
 #include "base/strings.h"
-#include "engine/scores.h"
 
 namespace akin {
 namespace {
 
+using engine::EmbedCall;
 using engine::ReadTexts;
-using engine::RowCollector;
-using engine::SparseCollector;
-using engine::TokenCollector;
-using engine::Wanted;
+using engine::ScoreCall;
+using engine::ScoredText;
 using std::chrono::steady_clock;
 
 double MillisecondsSince(steady_clock::time_point start) {
   return std::chrono::duration<double, std::milli>(steady_clock::now() - start).count();
-}
-
-Wanted Only(Output output) {
-  Wanted wanted{};
-  wanted[static_cast<size_t>(output)] = true;
-  return wanted;
 }
 
 }  // namespace
@@ -76,82 +68,65 @@ Result<engine::VectorShape> Embedder::Impl::Shape(const EmbedOptions& options) c
   return shape;
 }
 
-Result<Embeddings> Embedder::Impl::FinishDense(const ReadTexts& read, RowCollector& rows,
-                                               const EmbedOptions& options,
-                                               TextReport report) const {
-  AKIN_TRY_ASSIGN(engine::VectorShape shape, Shape(options));
-  size_t dimension = rows.rows().cols();
-  std::vector<float> values;
-  if (read.weights.empty()) {
-    values = rows.TakeValues();
-  } else {
-    values = engine::AverageWindows(read, rows.rows(), shape.normalize);
-    shape.normalize = false;
-  }
-  dimension = engine::ShapeVectors(shape, dimension, values);
-  return Embeddings(std::move(values), dimension, std::move(report), read.chunks);
-}
-
 Result<Embeddings> Embedder::Impl::Embed(std::span<const std::string_view> texts,
                                          const EmbedOptions& options) const {
   AKIN_TRY_ASSIGN(AllEmbeddings all, EmbedAll(texts, std::array{Output::kDense}, options));
   return std::move(all.dense);
 }
 
+template <typename ReadCall>
+auto Embedder::Impl::Run(ReadCall read_call) const {
+  using ResultType = decltype((*read_call())->Finish({}));
+  const auto start = steady_clock::now();
+  Usage usage;
+  return [&]() -> ResultType {
+    AKIN_TRY_ASSIGN(const auto call, read_call());
+    usage.tokenize_ms = MillisecondsSince(start);
+    AKIN_TRY(computer_.Compute(call->sequences(), call->wanted(), info_.num_threads, call->sink()));
+    usage.duration_ms = MillisecondsSince(start);
+    usage.compute_ms = usage.duration_ms - usage.tokenize_ms;
+    return call->Finish(usage);
+  }();
+}
+
 Result<AllEmbeddings> Embedder::Impl::EmbedAll(std::span<const std::string_view> texts,
                                                std::span<const Output> outputs,
                                                const EmbedOptions& options) const {
-  const auto start = steady_clock::now();
-  Wanted wanted{};
+  return Run([&] { return ReadEmbed(texts, outputs, options); });
+}
+
+Status Embedder::Impl::CheckOutputs(std::span<const Output> outputs,
+                                    const EmbedOptions& options) const {
   for (const Output output : outputs) {
     if (output == Output::kScores)
       return InvalidInput("scores are made by Classify, ScorePairs and Rerank");
     AKIN_TRY(CheckGives(output));
-    wanted[static_cast<size_t>(output)] = true;
   }
-  AKIN_TRY(Shape(options));
   if (options.top_k && *options.top_k < 1)
     return InvalidInput("top_k is ", *options.top_k, ", expected at least 1");
-  const auto wants = [&](Output output) { return wanted[static_cast<size_t>(output)]; };
-  if (!wants(Output::kDense) && options.overflow != Overflow::kTruncate &&
-      options.overflow != Overflow::kError) {
+  const bool dense = std::ranges::find(outputs, Output::kDense) != outputs.end();
+  if (!dense && options.overflow != Overflow::kTruncate && options.overflow != Overflow::kError) {
     return InvalidInput("overflow is \"", OverflowName(options.overflow),
                         "\", which makes dense vectors; others take \"truncate\" or \"error\"");
   }
-  AKIN_TRY_ASSIGN(const ReadTexts read, reader().Read(texts, options, computer_.pool()));
-  Usage usage;
-  usage.tokenize_ms = MillisecondsSince(start);
+  return {};
+}
 
-  const engine::Network& network = computer_.network();
-  const size_t count = read.sequences.size();
-  engine::CollectorGroup group;
-  std::optional<RowCollector> dense;
-  std::optional<SparseCollector> sparse;
-  std::optional<TokenCollector> multi_vector, tokens;
-  if (wants(Output::kDense)) group.Add(&dense.emplace(network, Output::kDense, read.sequences));
-  if (wants(Output::kSparse))
-    group.Add(&sparse.emplace(network, count, SpecialTokens(), options.top_k));
-  if (wants(Output::kMultiVector)) {
-    group.Add(&multi_vector.emplace(network, Output::kMultiVector, count, LeftOutTokens(options),
-                                    skip_first_vector_,
-                                    network.chain(Output::kMultiVector)->normalizes()));
+Result<std::unique_ptr<EmbedCall>> Embedder::Impl::ReadEmbed(
+    std::span<const std::string_view> texts, std::span<const Output> outputs,
+    const EmbedOptions& options) const {
+  AKIN_TRY(CheckOutputs(outputs, options));
+  EmbedCall::Plan plan{.top_k = options.top_k,
+                       .skip_first_vector = skip_first_vector_,
+                       .return_ids = options.return_ids};
+  AKIN_TRY_ASSIGN(plan.shape, Shape(options));
+  for (const Output output : outputs) {
+    plan.wanted[static_cast<size_t>(output)] = true;
+    if (output == Output::kSparse) plan.special_ids = SpecialTokens();
+    if (output == Output::kMultiVector) plan.left_out_ids = LeftOutTokens(options);
   }
-  if (wants(Output::kTokens)) {
-    group.Add(
-        &tokens.emplace(network, Output::kTokens, count, std::vector<int32_t>(), false, false));
-  }
-  AKIN_TRY(computer_.Compute(read.sequences, wanted, info_.num_threads, group));
-  usage.duration_ms = MillisecondsSince(start);
-  usage.compute_ms = usage.duration_ms - usage.tokenize_ms;
-  const TextReport report = engine::MakeReport(read, usage, options.return_ids);
-  AllEmbeddings all;
-  if (dense) {
-    AKIN_TRY_ASSIGN(all.dense, FinishDense(read, *dense, options, report));
-  }
-  if (sparse) all.sparse = SparseEmbeddings(sparse->TakeVectors(), report);
-  if (multi_vector) all.multi_vector = multi_vector->Finish(report);
-  if (tokens) all.tokens = tokens->Finish(report);
-  return all;
+  AKIN_TRY_ASSIGN(ReadTexts read, reader().Read(texts, options, computer_.pool()));
+  return std::make_unique<EmbedCall>(computer_.network(), std::move(read), std::move(plan));
 }
 
 std::vector<int32_t> Embedder::Impl::LeftOutTokens(const EmbedOptions& options) const {
@@ -177,72 +152,69 @@ std::vector<bool> Embedder::Impl::SpecialTokens() const {
   return special;
 }
 
-Result<Scores> Embedder::Impl::Score(const ReadTexts& read, const ScoreOptions& options,
-                                     Usage usage) const {
-  const auto start = steady_clock::now();
-  RowCollector rows(computer_.network(), Output::kScores, read.sequences);
-  AKIN_TRY(computer_.Compute(read.sequences, Only(Output::kScores), info_.num_threads, rows));
-  const ScoreActivation activation =
-      options.activation == ScoreActivation::kModel ? score_activation_ : options.activation;
-  for (size_t i = 0; i < rows.rows().rows(); ++i)
-    engine::ApplyActivation(activation, rows.rows().row(i));
-  usage.compute_ms = MillisecondsSince(start);
-  usage.duration_ms = usage.tokenize_ms + usage.compute_ms;
-  const size_t num_labels = rows.rows().cols();
-  return Scores(rows.TakeValues(), num_labels, engine::MakeReport(read, usage, options.return_ids));
-}
-
 Result<Scores> Embedder::Impl::Classify(std::span<const std::string_view> texts,
                                         const ScoreOptions& options) const {
-  AKIN_TRY(CheckGives(Output::kScores));
-  const auto start = steady_clock::now();
-  AKIN_TRY_ASSIGN(const ReadTexts read, reader().Read(texts,
-                                                      {.max_tokens = options.max_tokens,
-                                                       .overflow = options.overflow,
-                                                       .truncation_side = options.truncation_side},
-                                                      computer_.pool()));
-  return Score(read, options, {.tokenize_ms = MillisecondsSince(start)});
+  std::vector<ScoredText> scored;
+  for (const std::string_view text : texts) scored.push_back({text, std::nullopt});
+  return Run([&] { return ReadScored(scored, options); });
 }
 
 Result<Scores> Embedder::Impl::ScorePairs(std::span<const TextPair> pairs,
                                           const ScoreOptions& options) const {
-  AKIN_TRY(CheckGives(Output::kScores));
-  const auto start = steady_clock::now();
-  AKIN_TRY_ASSIGN(const ReadTexts read, reader().ReadPairs(pairs, options, computer_.pool()));
-  return Score(read, options, {.tokenize_ms = MillisecondsSince(start)});
+  std::vector<ScoredText> scored;
+  for (const TextPair& pair : pairs) scored.push_back({pair.first, pair.second});
+  return Run([&] { return ReadScored(scored, options); });
 }
 
 Result<Scores> Embedder::Impl::Rerank(std::string_view query,
                                       std::span<const std::string_view> documents,
                                       const ScoreOptions& options) const {
+  return Run([&] { return ReadRerank(query, documents, options); });
+}
+
+Result<std::unique_ptr<ScoreCall>> Embedder::Impl::ReadScored(std::span<const ScoredText> texts,
+                                                              const ScoreOptions& options) const {
+  AKIN_TRY(CheckGives(Output::kScores));
+  AKIN_TRY_ASSIGN(ReadTexts read, reader().ReadScored(texts, options, computer_.pool()));
+  const ScoreActivation activation =
+      options.activation == ScoreActivation::kModel ? score_activation_ : options.activation;
+  return std::unique_ptr<ScoreCall>(std::make_unique<engine::LogitsCall>(
+      computer_.network(), std::move(read), activation, options.return_ids));
+}
+
+Result<std::unique_ptr<ScoreCall>> Embedder::Impl::ReadRerank(
+    std::string_view query, std::span<const std::string_view> documents,
+    const ScoreOptions& options) const {
   if (!info_.Gives(Output::kScores) && info_.Gives(Output::kMultiVector))
-    return RerankByMaxSim(query, documents, options);
+    return ReadMaxSim(query, documents, options);
   AKIN_TRY(CheckGives(Output::kScores));
   if (info_.labels.size() != 1) {
     return InvalidInput("model '", info_.model, "' is a classifier of ", info_.labels.size(),
                         " labels; a reranker has one");
   }
-  std::vector<TextPair> pairs;
+  std::vector<ScoredText> pairs;
   for (const std::string_view document : documents) pairs.push_back({query, document});
-  return ScorePairs(pairs, options);
+  return ReadScored(pairs, options);
 }
 
-Result<Scores> Embedder::Impl::RerankByMaxSim(std::string_view query,
-                                              std::span<const std::string_view> documents,
-                                              const ScoreOptions& options) const {
+Result<std::unique_ptr<ScoreCall>> Embedder::Impl::ReadMaxSim(
+    std::string_view query, std::span<const std::string_view> documents,
+    const ScoreOptions& options) const {
   EmbedOptions embed{.max_tokens = options.max_tokens,
                      .overflow = options.overflow,
-                     .truncation_side = options.truncation_side,
-                     .return_ids = options.return_ids};
-  const std::array outputs{Output::kMultiVector};
-  AKIN_TRY_ASSIGN(const AllEmbeddings of_documents, EmbedAll(documents, outputs, embed));
+                     .truncation_side = options.truncation_side};
+  AKIN_TRY(CheckOutputs(std::array{Output::kMultiVector}, embed));
+  engine::MaxSimCall::Plan plan{.left_out_of_documents = LeftOutTokens(embed),
+                                .skip_first_vector = skip_first_vector_,
+                                .return_ids = options.return_ids};
+  AKIN_TRY_ASSIGN(ReadTexts of_documents, reader().Read(documents, embed, computer_.pool()));
   if (settings_.late) embed.prompt_name = "query";
   embed.max_tokens.reset();
-  AKIN_TRY_ASSIGN(const AllEmbeddings of_query, EmbedAll(std::array{query}, outputs, embed));
-  std::vector<float> values;
-  for (size_t i = 0; i < documents.size(); ++i)
-    values.push_back(MaxSim(of_query.multi_vector[0], of_documents.multi_vector[i]));
-  return Scores(std::move(values), 1, of_documents.multi_vector);
+  plan.left_out_of_query = LeftOutTokens(embed);
+  AKIN_TRY_ASSIGN(const ReadTexts of_query,
+                  reader().Read(std::array{query}, embed, computer_.pool()));
+  return std::unique_ptr<ScoreCall>(std::make_unique<engine::MaxSimCall>(
+      computer_.network(), std::move(of_documents), of_query, plan));
 }
 
 Status Embedder::Impl::Health() const {

@@ -8,6 +8,7 @@
 #include "akin/embedder.h"
 #include "akin/tokenizer.h"
 
+#include "engine/call.h"
 #include "engine/collectors.h"
 #include "engine/computer.h"
 #include "engine/load_model.h"
@@ -38,16 +39,28 @@ class Embedder::Impl {
  private:
   friend struct engine::EmbedderAccess;
 
+  // The first step of each kind of call; errors are those that are found before anything is
+  // computed.
+  Result<std::unique_ptr<engine::EmbedCall>> ReadEmbed(std::span<const std::string_view> texts,
+                                                       std::span<const Output> outputs,
+                                                       const EmbedOptions& options) const;
+  Result<std::unique_ptr<engine::ScoreCall>> ReadScored(std::span<const engine::ScoredText> texts,
+                                                        const ScoreOptions& options) const;
+  Result<std::unique_ptr<engine::ScoreCall>> ReadRerank(std::string_view query,
+                                                        std::span<const std::string_view> documents,
+                                                        const ScoreOptions& options) const;
+  Result<std::unique_ptr<engine::ScoreCall>> ReadMaxSim(std::string_view query,
+                                                        std::span<const std::string_view> documents,
+                                                        const ScoreOptions& options) const;
+  // All three steps, alone.
+  template <typename ReadCall>
+  auto Run(ReadCall read_call) const;
+
   engine::TextReader reader() const { return {*tokenizer_, info_, settings_}; }
   // Error: InvalidInput, saying what the model gives, or why it does not give this.
   Status CheckGives(Output output) const;
+  Status CheckOutputs(std::span<const Output> outputs, const EmbedOptions& options) const;
   Result<engine::VectorShape> Shape(const EmbedOptions& options) const;
-  Result<Embeddings> FinishDense(const engine::ReadTexts& read, engine::RowCollector& rows,
-                                 const EmbedOptions& options, TextReport report) const;
-  Result<Scores> Score(const engine::ReadTexts& read, const ScoreOptions& options,
-                       Usage usage) const;
-  Result<Scores> RerankByMaxSim(std::string_view query, std::span<const std::string_view> documents,
-                                const ScoreOptions& options) const;
   std::vector<int32_t> LeftOutTokens(const EmbedOptions& options) const;
   std::vector<bool> SpecialTokens() const;
 

@@ -6,12 +6,9 @@
 #include "akin/scheduler.h"
 
 #include <algorithm>
-#include <atomic>
-#include <charconv>
 #include <cmath>
 #include <condition_variable>
 #include <mutex>
-#include <string_view>
 #include <thread>
 #include <unordered_map>
 #include <utility>
@@ -20,101 +17,30 @@
 #include "base/strings.h"
 #include "base/thread_count.h"
 #include "batching/request_queue.h"
-#include "engine/joined_embed.h"
+#include "engine/scheduler_job.h"
 
 namespace akin {
 namespace {
 
 using batching::Pick;
 using batching::Work;
-using Clock = std::chrono::steady_clock;
+using engine::Job;
+using engine::JobPtr;
+using Clock = Job::Clock;
 
-// What a text may come to before it is tokenized: four bytes a token, as English has it.
-constexpr size_t kBytesPerToken = 4;
 // How much of the speed's estimate a batch replaces.
 constexpr double kSpeedWeight = 0.1;
-
-double Milliseconds(Clock::duration d) {
-  return std::chrono::duration<double, std::milli>(d).count();
-}
 
 Error Expired() {
   return Error(ErrorCode::kDeadlineExceeded, "the deadline passed before the request was computed");
 }
 
+batching::QueuePriority QueuePriorityOf(Priority priority) {
+  return priority == Priority::kQuery ? batching::QueuePriority::kQuery
+                                      : batching::QueuePriority::kBulk;
+}
+
 Error Stopped() { return Error(ErrorCode::kServiceUnavailable, "the server is stopping"); }
-
-// A request on its way. Written by one worker at a time, but for `values`: each batch writes rows
-// of its own.
-struct Job {
-  std::optional<EmbedRequest> embed;  // Either texts, and whom to give their vectors,
-  Scheduler::Done done;
-  std::function<void()> work;  // or any work, and whom to tell.
-  std::function<void(Status)> work_done;
-  std::vector<std::string_view> texts;  // The different ones,
-  std::vector<uint32_t> text_of;        // and for each of the request's texts which one it is.
-  engine::PreparedTexts prepared;
-  std::vector<float> values;  // [texts, dimension]
-  Clock::time_point submitted, tokenized, finished;
-  double tokenize_ms = 0;
-  std::atomic<int64_t> compute_ns{0};  // Of all its batches.
-  Clock::time_point first_batch;       // Guarded by the scheduler's mutex.
-  bool has_begun = false;              // Likewise.
-
-  size_t dimension() const { return static_cast<size_t>(embed->embedder.Info().dimension); }
-
-  void FindDuplicates() {
-    std::unordered_map<std::string_view, uint32_t> index;
-    for (const std::string& text : embed->texts) {
-      const auto [it, is_new] = index.try_emplace(text, static_cast<uint32_t>(texts.size()));
-      if (is_new) texts.push_back(text);
-      text_of.push_back(it->second);
-    }
-  }
-
-  size_t EstimateTokens() const {
-    const size_t limit =
-        static_cast<size_t>(embed->options.max_tokens.value_or(embed->embedder.Info().max_tokens));
-    size_t tokens = 0;
-    for (const std::string_view text : texts) {
-      tokens += std::min(limit, text.size() / kBytesPerToken + 2);
-    }
-    return tokens;
-  }
-
-  Embeddings Answer() const {
-    const size_t width = prepared.dimension, stride = dimension();
-    std::vector<float> rows(text_of.size() * width);
-    std::vector<int32_t> num_tokens, truncated;
-    Usage usage;
-    for (size_t i = 0; i < text_of.size(); ++i) {
-      const auto row = std::span(values).subspan(text_of[i] * stride, width);
-      std::ranges::copy(row, rows.begin() + static_cast<ptrdiff_t>(i * width));
-      num_tokens.push_back(prepared.texts.lengths()[text_of[i]]);
-      truncated.push_back(prepared.texts.truncated()[text_of[i]]);
-      usage.total_tokens += num_tokens.back();
-      usage.truncated_texts += truncated.back() > 0 ? 1 : 0;
-      usage.truncated_tokens += truncated.back();
-    }
-    usage.duration_ms = Milliseconds(finished - submitted);
-    usage.tokenize_ms = tokenize_ms;
-    usage.compute_ms = static_cast<double>(compute_ns.load()) * 1e-6;
-    usage.queue_ms = Milliseconds(first_batch - submitted) - tokenize_ms;
-    return Embeddings(std::move(rows), width,
-                      TextReport(std::move(num_tokens), std::move(truncated), usage));
-  }
-
-  void Fail(const Error& error) {
-    if (work) return work_done(error);
-    done(error);
-  }
-  void Succeed() {
-    if (work) return work_done({});
-    done(AtTheDoor("cannot embed", {}, [&]() -> Result<Embeddings> { return Answer(); }));
-  }
-};
-
-using JobPtr = std::shared_ptr<Job>;
 
 }  // namespace
 
@@ -151,28 +77,34 @@ class Scheduler::Impl {
     for (const auto& [ticket, job] : waiting) job->Fail(Stopped());
   }
 
-  Result<Ticket> Submit(JobPtr job, batching::QueuedRequest request) {
+  template <typename JobType, typename Request, typename Done>
+  Result<Ticket> Queue(Request request, Done done) {
+    return AtTheDoor("cannot queue the request", {}, [&]() -> Result<Ticket> {
+      const RequestTerms terms = request.terms;
+      return Submit(std::make_shared<JobType>(std::move(request), std::move(done)), terms);
+    });
+  }
+
+  Result<Ticket> Submit(const JobPtr& job, const RequestTerms& terms) {
+    const auto tokens = static_cast<int32_t>(std::min<size_t>(job->EstimateTokens(), INT32_MAX));
     job->submitted = Clock::now();
     const std::lock_guard lock(mutex_);
     if (stopping_) return Stopped();
-    request.id = next_ticket_++;
-    const Ticket ticket = request.id;
-    const auto waiting = job->work
-                             ? std::vector<int32_t>{static_cast<int32_t>(request.estimated_tokens)}
-                             : std::vector<int32_t>{};
-    if (!queue_.Admit(std::move(request))) {
+    const Ticket ticket = next_ticket_++;
+    if (!queue_.Admit({.id = ticket,
+                       .priority = QueuePriorityOf(terms.priority),
+                       .client = terms.client,
+                       .deadline = terms.deadline,
+                       .estimated_tokens = static_cast<size_t>(tokens)})) {
       ++counts_.refused;
       return MakeError(ErrorCode::kOverloaded, "the queue is full: ", queue_.num_requests(),
                        " requests and ", queue_.waiting_tokens(), " tokens wait");
     }
     // Work that is no text is never joined: its ticket, which no model's group can be, is its
     // group.
-    if (job->work) queue_.SetLengths(ticket, ticket, waiting);
+    if (job->embedder() == nullptr) queue_.SetLengths(ticket, ticket, {tokens});
     ++counts_.accepted;
-    if (!job->work) {
-      counts_.duplicates += static_cast<int64_t>(job->text_of.size() - job->texts.size());
-    }
-    jobs_.emplace(ticket, std::move(job));
+    jobs_.emplace(ticket, job);
     if (sleeping_ > 0) wake_.notify_one();
     return ticket;
   }
@@ -221,7 +153,7 @@ class Scheduler::Impl {
       DropExpired(lock);
       const Work work = queue_.Next(static_cast<size_t>(sleeping_) + 1);
       // The queue may hold enough for one more; it goes on waking others in its turn.
-      if (sleeping_ > 0 && queue_.waiting_tokens() > 0) wake_.notify_one();
+      if (sleeping_ > 0 && queue_.has_work()) wake_.notify_one();
       switch (work.kind) {
         case Work::Kind::kNothing:
           ++sleeping_;
@@ -258,37 +190,20 @@ class Scheduler::Impl {
   void Tokenize(Ticket ticket, std::unique_lock<std::mutex>& lock) {
     const JobPtr job = jobs_.at(ticket);
     lock.unlock();
-    const auto start = Clock::now();
+    std::vector<int32_t> lengths;
+    uint64_t group = 0;
     const Status status = AtTheDoor("cannot tokenize", {}, [&]() -> Status {
-      AKIN_TRY_ASSIGN(job->prepared,
-                      engine::Prepare(job->embed->embedder, job->texts, job->embed->options));
-      job->values.resize(job->texts.size() * job->dimension());
+      AKIN_TRY(job->Tokenize());
+      group = engine::GroupOf(*job->embedder(), *job->call());
+      const engine::TokenizedTexts& texts = job->call()->sequences();
+      for (size_t i = 0; i < job->equal().size(); ++i)
+        lengths.push_back(texts.lengths()[job->equal()[i][0]]);
       return {};
     });
-    job->tokenized = Clock::now();
-    job->tokenize_ms = Milliseconds(job->tokenized - start);
     lock.lock();
-    if (status) {
-      const auto lengths = job->prepared.texts.lengths();
-      queue_.SetLengths(ticket, job->prepared.group, {lengths.begin(), lengths.end()});
-    } else {
-      FailJob(ticket, InCallersWords(*job, status.error()), lock);
-    }
-  }
-
-  // "text 3" of the different ones may be text 5 of the request.
-  static Error InCallersWords(const Job& job, const Error& error) {
-    if (job.texts.size() == job.text_of.size()) return error;
-    constexpr std::string_view kText = "text ";
-    const std::string& message = error.message();
-    size_t index = 0;
-    const char* const begin = message.data() + kText.size();
-    const char* const end = message.data() + message.size();
-    if (!message.starts_with(kText)) return error;
-    const auto parsed = std::from_chars(begin, end, index);
-    if (parsed.ec != std::errc() || index >= job.texts.size()) return error;
-    const auto place = std::ranges::find(job.text_of, index) - job.text_of.begin();
-    return MakeError(error.code(), kText, place, std::string_view(parsed.ptr, end));
+    if (!status) return FailJob(ticket, status.error(), lock);
+    counts_.duplicates += static_cast<int64_t>(job->call()->sequences().size() - lengths.size());
+    queue_.SetLengths(ticket, group, std::move(lengths));
   }
 
   void FailJob(Ticket ticket, const Error& error, std::unique_lock<std::mutex>& lock) {
@@ -315,8 +230,8 @@ class Scheduler::Impl {
     // With nobody else at work and nothing that waits, all threads share the batch.
     const bool alone = sleeping_ + 1 == num_threads_ && queue_.waiting_tokens() == 0;
     lock.unlock();
-    if (members[0].job->work) {
-      members[0].job->work();
+    if (members[0].job->call() == nullptr) {
+      members[0].job->Work();
       lock.lock();
       return FinishMembers(members, lock);
     }
@@ -343,25 +258,21 @@ class Scheduler::Impl {
   }
 
   static Status ComputeMembers(std::span<const Member> members, int num_threads, size_t& tokens) {
-    return AtTheDoor("cannot embed", {}, [&]() -> Status {
+    return AtTheDoor("cannot compute", {}, [&]() -> Status {
       const auto start = Clock::now();
-      std::vector<engine::JoinedText> texts;
+      std::vector<engine::JoinedSequences> joined;
       for (const Member& member : members) {
-        texts.push_back({&member.job->prepared, member.pick.sequence});
-        tokens += static_cast<size_t>(member.job->prepared.texts.lengths()[member.pick.sequence]);
+        Job& job = *member.job;
+        joined.push_back({job.call(), job.equal()[member.pick.sequence]});
+        tokens +=
+            static_cast<size_t>(job.call()->sequences().lengths()[joined.back().sequences[0]]);
       }
-      const size_t width = members[0].job->dimension();
-      std::vector<float> rows(members.size() * width);
-      AKIN_TRY(engine::ComputeJoined(members[0].job->embed->embedder, texts, num_threads,
-                                     {rows.data(), members.size(), width}));
+      AKIN_TRY(engine::ComputeJoined(*members[0].job->embedder(), joined, num_threads));
       const auto elapsed =
           std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - start).count();
       for (size_t i = 0; i < members.size(); ++i) {
-        Job& job = *members[i].job;
-        std::copy_n(rows.begin() + static_cast<ptrdiff_t>(i * width), width,
-                    job.values.begin() + static_cast<ptrdiff_t>(members[i].pick.sequence * width));
         const bool first_of_job = i == 0 || members[i - 1].job != members[i].job;
-        if (first_of_job) job.compute_ns += elapsed;
+        if (first_of_job) members[i].job->compute_ns += elapsed;
       }
       return {};
     });
@@ -434,42 +345,26 @@ Result<std::unique_ptr<Scheduler>> Scheduler::Start(const SchedulerOptions& opti
   });
 }
 
-namespace {
-
-batching::QueuePriority QueuePriorityOf(Priority priority) {
-  return priority == Priority::kQuery ? batching::QueuePriority::kQuery
-                                      : batching::QueuePriority::kBulk;
-}
-
-}  // namespace
-
-Result<Scheduler::Ticket> Scheduler::Submit(EmbedRequest request, Done done) {
+Result<Scheduler::Ticket> Scheduler::Submit(EmbedRequest request, Done<AllEmbeddings> done) {
   if (request.texts.empty()) return InvalidInput("a request needs at least one text");
-  return AtTheDoor("cannot queue the request", {}, [&]() -> Result<Ticket> {
-    const auto job = std::make_shared<Job>();
-    job->embed = std::move(request);
-    job->done = std::move(done);
-    job->FindDuplicates();
-    return impl_->Submit(job, {.priority = QueuePriorityOf(job->embed->priority),
-                               .client = job->embed->client,
-                               .deadline = job->embed->deadline,
-                               .num_sequences = job->texts.size(),
-                               .estimated_tokens = job->EstimateTokens()});
-  });
+  return impl_->Queue<engine::CallJob<EmbedRequest, engine::EmbedCall, AllEmbeddings>>(
+      std::move(request), std::move(done));
 }
 
-Result<Scheduler::Ticket> Scheduler::Submit(WorkRequest request, std::function<void(Status)> done) {
-  return AtTheDoor("cannot queue the work", {}, [&]() -> Result<Ticket> {
-    const auto job = std::make_shared<Job>();
-    job->work = std::move(request.work);
-    job->work_done = std::move(done);
-    return impl_->Submit(job, {.priority = QueuePriorityOf(request.priority),
-                               .client = std::move(request.client),
-                               .deadline = request.deadline,
-                               .num_sequences = 1,
-                               .estimated_tokens = static_cast<size_t>(
-                                   std::clamp<int64_t>(request.estimated_tokens, 1, 1 << 30))});
-  });
+Result<Scheduler::Ticket> Scheduler::Submit(ScoreRequest request, Done<Scores> done) {
+  if (request.inputs.empty()) return InvalidInput("a request needs at least one text");
+  return impl_->Queue<engine::CallJob<ScoreRequest, engine::ScoreCall, Scores>>(std::move(request),
+                                                                                std::move(done));
+}
+
+Result<Scheduler::Ticket> Scheduler::Submit(RerankRequest request, Done<Scores> done) {
+  if (request.documents.empty()) return InvalidInput("a request needs at least one document");
+  return impl_->Queue<engine::CallJob<RerankRequest, engine::ScoreCall, Scores>>(std::move(request),
+                                                                                 std::move(done));
+}
+
+Result<Scheduler::Ticket> Scheduler::Submit(WorkRequest request, Done<void> done) {
+  return impl_->Queue<engine::WorkJob>(std::move(request), std::move(done));
 }
 
 void Scheduler::Stop() { impl_->Stop(); }

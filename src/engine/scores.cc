@@ -24,11 +24,12 @@ TextReport MakeReport(const ReadTexts& read, Usage usage, bool with_ids) {
   for (size_t i = 0; i < read.sequences.size(); ++i) {
     const size_t text = read.text_of.empty() ? i : read.text_of[i];
     const int32_t cut = read.sequences.truncated()[i];
-    num_tokens[text] += read.sequences.lengths()[i];
-    truncated[text] += cut;
     usage.total_tokens += read.sequences.lengths()[i];
     usage.truncated_texts += cut > 0 ? 1 : 0;
     usage.truncated_tokens += cut;
+    if (text >= read.num_texts) continue;  // A query behind its documents.
+    num_tokens[text] += read.sequences.lengths()[i];
+    truncated[text] += cut;
     if (!with_ids) continue;
     const auto from = read.sequences.input_ids(i);
     ids[text].insert(ids[text].end(), from.begin(), from.end());

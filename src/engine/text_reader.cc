@@ -157,29 +157,34 @@ Result<ReadTexts> TextReader::Read(std::span<const std::string_view> texts,
   return result;
 }
 
-Result<ReadTexts> TextReader::ReadPairs(std::span<const TextPair> pairs,
-                                        const ScoreOptions& options, const WorkerPool& pool) const {
+Result<ReadTexts> TextReader::ReadScored(std::span<const ScoredText> texts,
+                                         const ScoreOptions& options,
+                                         const WorkerPool& pool) const {
   if (MakesWindows(options.overflow)) {
     return InvalidInput("overflow is \"", OverflowName(options.overflow),
                         "\"; scores take \"truncate\" or \"error\"");
   }
-  AKIN_TRY_ASSIGN(const int max_tokens, MaxTokens(options.max_tokens, info_.max_tokens));
-  EncodeOptions encode{.truncation_side = options.truncation_side ? options.truncation_side
-                                                                  : settings_.truncation_side};
-  encode.max_tokens = max_tokens;
-  ReadTexts result{.num_texts = pairs.size()};
-  const auto bytes = [&](size_t i) { return pairs[i].first.size() + pairs[i].second.size(); };
+  AKIN_TRY_ASSIGN(const Plan plan, MakePlan({.max_tokens = options.max_tokens,
+                                             .truncation_side = options.truncation_side}));
+  EncodeOptions encode_pair{.truncation_side = plan.encode.truncation_side};
+  encode_pair.max_tokens = plan.encode.max_tokens;
+  ReadTexts result{.num_texts = texts.size()};
+  const auto bytes = [&](size_t i) {
+    return texts[i].first.size() + texts[i].second.value_or("").size();
+  };
   const auto read = [&](size_t i, SequenceBuilder& sequence) -> Status {
-    AKIN_TRY_ASSIGN(const Encoding encoding, tokenizer_.EncodePair(pairs[i].first, pairs[i].second,
-                                                                   encode, sequence.scratch));
+    if (!texts[i].second) return ReadText(texts[i].first, plan, sequence);
+    AKIN_TRY_ASSIGN(const Encoding encoding, tokenizer_.EncodePair(texts[i].first, *texts[i].second,
+                                                                   encode_pair, sequence.scratch));
     sequence.input_ids.insert(sequence.input_ids.end(), encoding.ids.begin(), encoding.ids.end());
     sequence.token_type_ids.insert(sequence.token_type_ids.end(), encoding.type_ids.begin(),
                                    encoding.type_ids.end());
     sequence.truncated = encoding.truncated;
     return {};
   };
-  AKIN_TRY_ASSIGN(result.sequences, TokenizedTexts::Make(pairs.size(), bytes, read, pool));
-  if (options.overflow == Overflow::kError) AKIN_TRY(CheckOverflow(result.sequences, max_tokens));
+  AKIN_TRY_ASSIGN(result.sequences, TokenizedTexts::Make(texts.size(), bytes, read, pool));
+  if (options.overflow == Overflow::kError)
+    AKIN_TRY(CheckOverflow(result.sequences, *plan.encode.max_tokens));
   return result;
 }
 

@@ -39,6 +39,12 @@ struct ReadTexts {
   std::vector<Chunk> chunks;   // Of each row (kChunks, kLate).
 };
 
+// A text, or a pair of texts, to be scored.
+struct ScoredText {
+  std::string_view first;
+  std::optional<std::string_view> second;
+};
+
 class TextReader {
  public:
   TextReader(const tokenizer::Pipeline& tokenizer, const ModelInfo& info,
@@ -49,8 +55,8 @@ class TextReader {
   // InvalidModel (a post-processor that makes more tokens than it may).
   Result<ReadTexts> Read(std::span<const std::string_view> texts, const EmbedOptions& options,
                          const WorkerPool& pool) const;
-  Result<ReadTexts> ReadPairs(std::span<const TextPair> pairs, const ScoreOptions& options,
-                              const WorkerPool& pool) const;
+  Result<ReadTexts> ReadScored(std::span<const ScoredText> texts, const ScoreOptions& options,
+                               const WorkerPool& pool) const;
 
   // The prompt's text. Error: InvalidInput, listing the names there are.
   Result<std::string_view> Prompt(const EmbedOptions& options) const;

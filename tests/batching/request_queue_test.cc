@@ -37,7 +37,6 @@ bool Admit(RequestQueue& queue, const Spec& spec) {
                       .priority = spec.priority,
                       .client = spec.client,
                       .deadline = spec.deadline,
-                      .num_sequences = spec.lengths.size(),
                       .estimated_tokens = Sum(spec.lengths)});
 }
 
@@ -75,6 +74,24 @@ TEST(RequestQueue, ARequestIsTokenizedThenComputedAtOnceHoweverSmall) {
   EXPECT_FALSE(queue.Finish(7));
   EXPECT_TRUE(queue.Finish(7));
   EXPECT_EQ(queue.num_requests(), 0u);
+}
+
+TEST(RequestQueue, KnowsWhetherAnotherWorkerWouldFindSomething) {
+  RequestQueue queue({.batch_tokens = 4});
+  EXPECT_FALSE(queue.has_work());
+  ASSERT_TRUE(Admit(queue, {.id = 1, .lengths = {4, 4}}));
+  EXPECT_TRUE(queue.has_work());
+  EXPECT_EQ(queue.Next(1).kind, Work::Kind::kTokenize);
+  EXPECT_FALSE(queue.has_work()) << "the one request is being tokenized";
+  queue.SetLengths(1, kGroup, {4, 4});
+  EXPECT_TRUE(queue.has_work());
+  EXPECT_EQ(TakeBatch(queue).size(), 1u);
+  EXPECT_TRUE(queue.has_work());
+  EXPECT_EQ(TakeBatch(queue).size(), 1u);
+  EXPECT_FALSE(queue.has_work()) << "all has begun";
+  ASSERT_TRUE(Admit(queue, {.id = 2, .lengths = {1}}));
+  EXPECT_TRUE(queue.Remove(2));
+  EXPECT_FALSE(queue.has_work());
 }
 
 TEST(RequestQueue, ABatchJoinsRequestsUpToTheTokenBudget) {

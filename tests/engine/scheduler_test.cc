@@ -42,12 +42,12 @@ std::string TextOf(unsigned i) {
 // A request, and a future for its answer.
 struct Asked {
   Result<Scheduler::Ticket> ticket;
-  std::future<Result<Embeddings>> answer;
+  std::future<Result<AllEmbeddings>> answer;
 };
 Asked Ask(Scheduler& scheduler, EmbedRequest request) {
-  auto promise = std::make_shared<std::promise<Result<Embeddings>>>();
+  auto promise = std::make_shared<std::promise<Result<AllEmbeddings>>>();
   auto answer = promise->get_future();
-  auto ticket = scheduler.Submit(std::move(request), [promise](Result<Embeddings> result) {
+  auto ticket = scheduler.Submit(std::move(request), [promise](Result<AllEmbeddings> result) {
     promise->set_value(std::move(result));
   });
   return {std::move(ticket), std::move(answer)};
@@ -60,11 +60,11 @@ class Blockade {
     for (int i = 0; i < scheduler.num_threads(); ++i) {
       auto begun = std::make_shared<std::promise<void>>();
       begun_.push_back(begun->get_future());
-      EXPECT_TRUE(scheduler.Submit({.work =
-                                        [begun, gate = gate_] {
-                                          begun->set_value();
-                                          gate.wait();
-                                        }},
+      EXPECT_TRUE(scheduler.Submit(WorkRequest{.work =
+                                                   [begun, gate = gate_] {
+                                                     begun->set_value();
+                                                     gate.wait();
+                                                   }},
                                    [](const Status&) {}));
       begun_.back().wait();
     }
@@ -85,7 +85,7 @@ TEST(Scheduler, AnswersWithTheBitsOfTheTextAlone) {
   const auto scheduler = Started();
   Asked asked =
       Ask(*scheduler, {.embedder = Model(), .texts = {"one text", "another", "", "four"}});
-  const Embeddings answer = asked.answer.get().value();
+  const Embeddings answer = asked.answer.get().value().dense;
   ASSERT_EQ(answer.size(), 4u);
   const std::vector<std::string> texts = {"one text", "another", "", "four"};
   for (size_t i = 0; i < texts.size(); ++i) {
@@ -107,11 +107,11 @@ TEST(Scheduler, ManyCallersEachGetTheirOwnVectors) {
       std::mt19937 random(c);
       for (int round = 0; round < 30; ++round) {
         std::vector<unsigned> which(1 + random() % 6);
-        EmbedRequest request{.embedder = Model(),
-                             .priority = random() % 2 ? Priority::kQuery : Priority::kBulk,
-                             .client = std::to_string(c % 3)};
+        EmbedRequest request{
+            .embedder = Model(),
+            .terms = {random() % 2 ? Priority::kQuery : Priority::kBulk, std::to_string(c % 3)}};
         for (unsigned& i : which) request.texts.push_back(TextOf(i = random() % kTexts));
-        const Embeddings answer = Ask(*scheduler, std::move(request)).answer.get().value();
+        const Embeddings answer = Ask(*scheduler, std::move(request)).answer.get().value().dense;
         for (size_t i = 0; i < which.size(); ++i) {
           ++(std::ranges::equal(answer[i], expected[which[i]]) ? right : wrong);
         }
@@ -128,7 +128,7 @@ TEST(Scheduler, EqualTextsOfARequestAreComputedOnce) {
   const auto scheduler = Started();
   const std::vector<std::string> texts(50, "the same text");
   const Embeddings answer =
-      Ask(*scheduler, {.embedder = Model(), .texts = texts}).answer.get().value();
+      Ask(*scheduler, {.embedder = Model(), .texts = texts}).answer.get().value().dense;
   EXPECT_EQ(answer.size(), 50u);
   for (size_t i = 1; i < 50; ++i) EXPECT_TRUE(std::ranges::equal(answer[i], answer[0]));
   EXPECT_EQ(scheduler->Counts().batch_sequences, 1);
@@ -145,7 +145,7 @@ TEST(Scheduler, RequestsThatWaitAreJoinedIntoOneBatch) {
   }
   blockade.Lift();
   for (unsigned i = 0; i < 20; ++i) {
-    EXPECT_TRUE(std::ranges::equal(asked[i].answer.get().value()[0], Alone(TextOf(i))));
+    EXPECT_TRUE(std::ranges::equal(asked[i].answer.get().value().dense[0], Alone(TextOf(i))));
   }
   EXPECT_LE(scheduler->Counts().batches, 2);
 }
@@ -182,7 +182,7 @@ TEST(Scheduler, ExpiredRequestsAreDroppedBeforeTheyAreComputed) {
   Blockade blockade(*scheduler);
   Asked asked = Ask(*scheduler, {.embedder = Model(),
                                  .texts = {"too late"},
-                                 .deadline = std::chrono::steady_clock::now() + 1ms});
+                                 .terms = {.deadline = std::chrono::steady_clock::now() + 1ms}});
   std::this_thread::sleep_for(5ms);
   blockade.Lift();
   EXPECT_EQ(asked.answer.get().error().code(), ErrorCode::kDeadlineExceeded);
@@ -239,12 +239,12 @@ TEST(Scheduler, EachAcceptedRequestIsAnsweredOnceWhateverMeets) {
           const unsigned which = random() % kTexts;
           EmbedRequest request{.embedder = Model(), .texts = {TextOf(which), TextOf(which + 1)}};
           if (random() % 4 == 0) {
-            request.deadline =
+            request.terms.deadline =
                 std::chrono::steady_clock::now() + std::chrono::microseconds(random() % 2000);
           }
           const auto ticket = scheduler->Submit(std::move(request), [&, which](auto answer) {
             ++answered;
-            if (answer && !std::ranges::equal((*answer)[0], expected[which])) ++wrong;
+            if (answer && !std::ranges::equal(answer->dense[0], expected[which])) ++wrong;
           });
           if (!ticket) {  // Full: the workers need a moment.
             std::this_thread::sleep_for(200us);

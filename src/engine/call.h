@@ -1,0 +1,111 @@
+// One call of an Embedder in three steps: texts are read, the network makes rows of their
+// sequences, the rows become results. The middle step may be taken together with other calls.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "akin/embeddings.h"
+#include "akin/options.h"
+#include "akin/result.h"
+
+#include "engine/collectors.h"
+#include "engine/network.h"
+#include "engine/text_reader.h"
+
+namespace akin::engine {
+
+class Call {
+ public:
+  virtual ~Call() = default;
+  Call(const Call&) = delete;
+  Call& operator=(const Call&) = delete;
+
+  const TokenizedTexts& sequences() const { return read_.sequences; }
+  // What the network is to make of each sequence, and who takes it.
+  const Wanted& wanted() const { return wanted_; }
+  virtual RowSink& sink() = 0;
+
+ protected:
+  Call(ReadTexts read, const Wanted& wanted) : read_(std::move(read)), wanted_(wanted) {}
+
+  ReadTexts read_;
+  const Wanted wanted_;
+};
+
+Wanted Only(Output output);
+
+// Vectors of texts.
+class EmbedCall final : public Call {
+ public:
+  // What a model and the options of a call make of the rows.
+  struct Plan {
+    Wanted wanted{};
+    VectorShape shape;                  // Of dense vectors.
+    std::vector<bool> special_ids;      // That have no weight in sparse vectors,
+    std::optional<int> top_k;           // of which the largest are kept.
+    std::vector<int32_t> left_out_ids;  // Of multi-vectors, sorted,
+    bool skip_first_vector = false;     // likewise.
+    bool return_ids = false;
+  };
+  EmbedCall(const Network& network, ReadTexts read, Plan plan);
+
+  RowSink& sink() override { return group_; }
+  // After the rows of all sequences were taken; once. `usage` has the times.
+  Result<AllEmbeddings> Finish(const Usage& usage);
+
+ private:
+  Embeddings FinishDense(const TextReport& report);
+
+  const Plan plan_;
+  CollectorGroup group_;
+  std::optional<RowCollector> dense_;
+  std::optional<SparseCollector> sparse_;
+  std::optional<TokenCollector> multi_vector_, tokens_;
+};
+
+// Scores of texts or of pairs.
+class ScoreCall : public Call {
+ public:
+  using Call::Call;
+  // As above.
+  virtual Result<Scores> Finish(const Usage& usage) = 0;
+};
+
+// By a model that gives scores.
+class LogitsCall final : public ScoreCall {
+ public:
+  LogitsCall(const Network& network, ReadTexts read, ScoreActivation activation, bool return_ids);
+  RowSink& sink() override { return logits_; }
+  Result<Scores> Finish(const Usage& usage) override;
+
+ private:
+  const ScoreActivation activation_;
+  const bool return_ids_;
+  RowCollector logits_;
+};
+
+// Of documents for a query, by a multi-vector model. The query is the sequence behind the
+// documents.
+class MaxSimCall final : public ScoreCall, private RowSink {
+ public:
+  struct Plan {
+    std::vector<int32_t> left_out_of_documents, left_out_of_query;  // Sorted ids.
+    bool skip_first_vector = false;
+    bool return_ids = false;
+  };
+  MaxSimCall(const Network& network, ReadTexts documents, const ReadTexts& query, const Plan& plan);
+  RowSink& sink() override { return *this; }
+  Result<Scores> Finish(const Usage& usage) override;
+
+ private:
+  Status Take(uint32_t sequence, const BatchSlot& slot, size_t place) override;
+
+  const bool return_ids_;
+  const uint32_t query_;  // Its sequence.
+  TokenCollector of_documents_, of_query_;
+};
+
+}  // namespace akin::engine

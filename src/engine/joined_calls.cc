@@ -1,0 +1,120 @@
+#include "engine/joined_calls.h"
+
+#include <algorithm>
+#include <string_view>
+#include <vector>
+
+#include "engine/embedder_impl.h"
+
+namespace akin::engine {
+namespace {
+
+// What a text may come to before it is tokenized: four bytes a token, as English has it.
+constexpr size_t kBytesPerToken = 4;
+
+size_t EstimateTokens(size_t bytes, const ModelInfo& info, std::optional<int> max_tokens,
+                      Overflow overflow) {
+  const bool is_cut = overflow == Overflow::kTruncate || overflow == Overflow::kError;
+  const size_t tokens = bytes / kBytesPerToken + 2;
+  const int limit = max_tokens.value_or(info.max_tokens);
+  return is_cut && limit > 0 ? std::min(static_cast<size_t>(limit), tokens) : tokens;
+}
+
+// Gives each sequence's rows to the calls that it stands for.
+class Distributor final : public RowSink {
+ public:
+  explicit Distributor(std::span<const JoinedSequences> joined) : joined_(joined) {}
+  Status Take(uint32_t sequence, const BatchSlot& slot, size_t place) override {
+    const JoinedSequences& target = joined_[sequence];
+    for (const uint32_t i : target.sequences) AKIN_TRY(target.call->sink().Take(i, slot, place));
+    return {};
+  }
+
+ private:
+  const std::span<const JoinedSequences> joined_;
+};
+
+}  // namespace
+
+struct EmbedderAccess {
+  static const Embedder::Impl& Of(const Embedder& embedder) { return *embedder.impl_; }
+
+  static Result<std::unique_ptr<EmbedCall>> Read(const EmbedRequest& request) {
+    const std::vector<std::string_view> texts(request.texts.begin(), request.texts.end());
+    return Of(request.embedder).ReadEmbed(texts, request.outputs, request.options);
+  }
+  static Result<std::unique_ptr<ScoreCall>> Read(const ScoreRequest& request) {
+    std::vector<ScoredText> texts;
+    for (const ScoreRequest::Input& input : request.inputs)
+      texts.push_back({input.first, input.second});
+    return Of(request.embedder).ReadScored(texts, request.options);
+  }
+  static Result<std::unique_ptr<ScoreCall>> Read(const RerankRequest& request) {
+    const std::vector<std::string_view> documents(request.documents.begin(),
+                                                  request.documents.end());
+    return Of(request.embedder).ReadRerank(request.query, documents, request.options);
+  }
+  static Status Compute(const Embedder::Impl& impl, const TokenizedTexts& texts,
+                        const Wanted& wanted, int num_threads, RowSink& sink) {
+    return impl.computer_.Compute(texts, wanted, num_threads, sink);
+  }
+};
+
+Result<std::unique_ptr<EmbedCall>> ReadCall(const EmbedRequest& request) {
+  return EmbedderAccess::Read(request);
+}
+Result<std::unique_ptr<ScoreCall>> ReadCall(const ScoreRequest& request) {
+  return EmbedderAccess::Read(request);
+}
+Result<std::unique_ptr<ScoreCall>> ReadCall(const RerankRequest& request) {
+  return EmbedderAccess::Read(request);
+}
+
+size_t EstimateTokens(const EmbedRequest& request) {
+  const ModelInfo& info = request.embedder.Info();
+  size_t tokens = 0;
+  for (const std::string& text : request.texts) {
+    tokens +=
+        EstimateTokens(text.size(), info, request.options.max_tokens, request.options.overflow);
+  }
+  return tokens;
+}
+
+size_t EstimateTokens(const ScoreRequest& request) {
+  const ModelInfo& info = request.embedder.Info();
+  size_t tokens = 0;
+  for (const ScoreRequest::Input& input : request.inputs) {
+    const size_t bytes = input.first.size() + (input.second ? input.second->size() : 0);
+    tokens += EstimateTokens(bytes, info, request.options.max_tokens, request.options.overflow);
+  }
+  return tokens;
+}
+
+size_t EstimateTokens(const RerankRequest& request) {
+  const ModelInfo& info = request.embedder.Info();
+  size_t tokens = 0;
+  for (const std::string& document : request.documents) {
+    tokens += EstimateTokens(request.query.size() + document.size(), info,
+                             request.options.max_tokens, request.options.overflow);
+  }
+  return tokens;
+}
+
+uint64_t GroupOf(const Embedder& embedder, const Call& call) {
+  uint64_t group = reinterpret_cast<uintptr_t>(&EmbedderAccess::Of(embedder));
+  for (const bool wanted : call.wanted()) group = group << 1 | (wanted ? 1 : 0);
+  return group;
+}
+
+Status ComputeJoined(const Embedder& embedder, std::span<const JoinedSequences> joined,
+                     int num_threads) {
+  std::vector<TokenizedTexts::Source> sources;
+  for (const JoinedSequences& one : joined)
+    sources.push_back({&one.call->sequences(), one.sequences[0]});
+  const TokenizedTexts texts = TokenizedTexts::Join(sources);
+  Distributor sink(joined);
+  return EmbedderAccess::Compute(EmbedderAccess::Of(embedder), texts, joined[0].call->wanted(),
+                                 num_threads, sink);
+}
+
+}  // namespace akin::engine

@@ -1,0 +1,40 @@
+// Calls of many callers, computed together: the three steps of call.h for whoever stands in front
+// of embedders.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "akin/result.h"
+#include "akin/scheduler.h"
+
+#include "engine/call.h"
+
+namespace akin::engine {
+
+// The first step. Errors: those of the Embedder's call that are found before anything is computed.
+Result<std::unique_ptr<EmbedCall>> ReadCall(const EmbedRequest& request);
+Result<std::unique_ptr<ScoreCall>> ReadCall(const ScoreRequest& request);
+Result<std::unique_ptr<ScoreCall>> ReadCall(const RerankRequest& request);
+
+// How many tokens a request will come to, before it is read.
+size_t EstimateTokens(const EmbedRequest& request);
+size_t EstimateTokens(const ScoreRequest& request);
+size_t EstimateTokens(const RerankRequest& request);
+
+// Sequences may be computed together when this is equal: the same model, the same rows.
+uint64_t GroupOf(const Embedder& embedder, const Call& call);
+
+// Equal sequences of a call: the first one is computed, all get its rows.
+struct JoinedSequences {
+  Call* call = nullptr;
+  std::span<const uint32_t> sequences;
+};
+
+// Computes sequences of one group, at least one, on at most `num_threads` of the embedder's
+// threads.
+Status ComputeJoined(const Embedder& embedder, std::span<const JoinedSequences> joined,
+                     int num_threads);
+
+}  // namespace akin::engine

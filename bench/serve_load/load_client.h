@@ -1,0 +1,65 @@
+// Many HTTP clients in one thread, as cheap as they can be made: they share the machine with the
+// server that they measure. Requests are bytes made beforehand, answers are compared with bytes
+// that are known to be right.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace akin::bench {
+
+struct PreparedRequest {
+  std::string bytes;     // Head and body.
+  std::string expected;  // The body of the right answer.
+};
+
+// POST of a JSON body to `path`.
+PreparedRequest Prepare(const std::string& path, const std::string& json, std::string expected);
+
+struct Load {
+  uint16_t port = 0;
+  int clients = 1;     // Connections; in an open loop at most so many.
+  double rate = 0;     // Requests a second, whatever the answers (open loop). 0: each client sends
+                       // when it has its answer.
+  double seconds = 1;  // Ends after so long,
+  int64_t requests = 0;  // or after so many answers, if it is not 0.
+};
+
+struct LoadResult {
+  int64_t sent = 0, right = 0, wrong = 0;
+  int64_t refused = 0;   // 429 and 503.
+  int64_t other = 0;     // Other statuses.
+  int64_t lost = 0;      // Sent, and the connection ended or nothing came within 30 s.
+  int64_t not_sent = 0;  // Open loop: no connection was free.
+  double seconds = 0;
+  std::vector<float> right_us, refused_us;  // From the request's sending to its answer; sorted.
+
+  double per_second() const { return seconds > 0 ? static_cast<double>(right) / seconds : 0; }
+};
+
+// Takes the requests in turn. Throws std::system_error when the machine has no sockets.
+LoadResult Run(const Load& load, std::span<const PreparedRequest> requests);
+
+// Of sorted values; 0 without any.
+double Percentile(std::span<const float> sorted, double percent);
+
+// Connections that say nothing after one request each.
+class IdleConnections {
+ public:
+  IdleConnections(uint16_t port, int count);
+  ~IdleConnections();
+  IdleConnections(const IdleConnections&) = delete;
+  IdleConnections& operator=(const IdleConnections&) = delete;
+  int count() const { return static_cast<int>(sockets_.size()); }
+
+ private:
+  std::vector<int> sockets_;
+};
+
+// One request on a connection of its own -> the body. Throws std::runtime_error for any other
+// status than 200.
+std::string Get(uint16_t port, const std::string& path);
+
+}  // namespace akin::bench

@@ -1,0 +1,329 @@
+// The server under load, and what its HTTP costs: `./dev bench --serve`. Every answer is compared
+// with the library's own vectors, written by the server's own JSON; a figure with a wrong answer in
+// it is no figure, and the program ends with 1.
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <fstream>
+#include <functional>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "akin/embedder.h"
+
+#include "serve_load/load_client.h"
+#include "serve_load/server_process.h"
+#include "server/json_writer.h"
+
+namespace akin::bench {
+namespace {
+
+using server::JsonObject;
+
+// What TEI (its ONNX Runtime CPU build) gave on a machine of this kind with the same loads; not
+// measured here.
+struct TeiFigure {
+  int clients;
+  double per_second, p99_ms;
+};
+constexpr TeiFigure kTeiQueries[] = {{1, 471, 4.5}, {8, 580, 22}, {64, 671, 110}};
+constexpr double kTeiBulkTexts = 732;
+
+constexpr const char* kSentences[] = {
+    "Where can I renew my passport?",
+    "The ferry leaves at noon.",
+    "How do I reset a forgotten password?",
+    "Best vegetarian restaurants near the station",
+    "What does a heat pump cost to run in winter?",
+    "Copper conducts electricity better than iron",
+    "My order has not arrived although it was delivered",
+    "Please send the signed form to the office",
+    "A vector database finds the nearest neighbours",
+    "The library closes early on holidays",
+    "Install the package and restart the service",
+    "Two goals in five minutes decided the match",
+};
+
+// `count` different texts of about `words` words.
+std::vector<std::string> Texts(size_t count, size_t words, unsigned seed) {
+  std::mt19937 random(seed);
+  std::vector<std::string> texts;
+  for (size_t i = 0; i < count; ++i) {
+    std::string text = kSentences[random() % std::size(kSentences)];
+    size_t have = static_cast<size_t>(std::ranges::count(text, ' ')) + 1;
+    while (have < words) {
+      const std::string more = kSentences[random() % std::size(kSentences)];
+      text += ' ' + more;
+      have += static_cast<size_t>(std::ranges::count(more, ' ')) + 1;
+    }
+    texts.push_back(text + ' ' + std::to_string(i));
+  }
+  return texts;
+}
+
+std::string JsonOf(const Embeddings& vectors) {
+  std::string out;
+  server::AppendJsonArray(out, vectors.size(),
+                          [&](size_t i) { server::AppendJsonFloats(out, vectors[i]); });
+  return out;
+}
+
+class Bench {
+ public:
+  Bench(std::string akin, std::string model, double seconds)
+      : akin_(std::move(akin)),
+        model_(std::move(model)),
+        seconds_(seconds),
+        embedder_(Embedder::Load(model_).value()) {}
+
+  // POST /embed of each `texts_each` texts.
+  std::vector<PreparedRequest> Requests(const std::vector<std::string>& texts, size_t texts_each) {
+    std::vector<PreparedRequest> requests;
+    for (size_t i = 0; i + texts_each <= texts.size(); i += texts_each) {
+      const std::vector<std::string> part(texts.begin() + static_cast<ptrdiff_t>(i),
+                                          texts.begin() + static_cast<ptrdiff_t>(i + texts_each));
+      std::string json;
+      JsonObject body(json);
+      if (texts_each == 1) {
+        body.Add("inputs", part[0]);
+      } else {
+        server::AppendJsonArray(body.Key("inputs"), part.size(),
+                                [&](size_t k) { server::AppendJsonString(json, part[k]); });
+      }
+      body.Close();
+      requests.push_back(
+          Prepare("/embed", json, JsonOf(embedder_.Embed(part, {.normalize = true}).value())));
+    }
+    return requests;
+  }
+
+  // --- The cases ---
+
+  void Queries() {
+    ServerProcess server(akin_, model_, {});
+    const auto requests = Requests(Texts(500, 7, 1), 1);
+    Warm(server, requests);
+    for (const TeiFigure& tei : kTeiQueries) {
+      const LoadResult result =
+          Checked({.port = server.port(), .clients = tei.clients, .seconds = seconds_}, requests);
+      const double p99 = Percentile(result.right_us, 99) / 1000;
+      Row(std::to_string(tei.clients) + " clients, one short query each");
+      Figure("requests/s", result.per_second(), 0);
+      Figure("P50 ms", Percentile(result.right_us, 50) / 1000, 3);
+      Figure("P99 ms", p99, 3);
+      Figure("x TEI's requests/s", result.per_second() / tei.per_second, 2);
+      Figure("x TEI's P99", p99 / tei.p99_ms, 3);
+    }
+  }
+
+  void Bulk() {
+    ServerProcess server(akin_, model_, {});
+    const auto requests = Requests(Texts(3200, 12, 2), 32);
+    Warm(server, requests);
+    const LoadResult result =
+        Checked({.port = server.port(), .clients = 8, .seconds = seconds_}, requests);
+    Row("8 clients, 32 texts each");
+    Figure("texts/s", 32 * result.per_second(), 0);
+    Figure("P50 ms", Percentile(result.right_us, 50) / 1000, 2);
+    Figure("P99 ms", Percentile(result.right_us, 99) / 1000, 2);
+    Figure("x TEI's texts/s", 32 * result.per_second() / kTeiBulkTexts, 2);
+  }
+
+  // Rounds in turn, so that what else the machine does meets both.
+  void Overhead() {
+    ServerProcess server(akin_, model_, {});
+    const std::vector<std::string> texts = Texts(200, 7, 3);
+    const auto requests = Requests(texts, 1);
+    Warm(server, requests);
+    std::vector<float> http, own;
+    for (int round = 0; round < 10; ++round) {
+      const LoadResult result =
+          Checked({.port = server.port(), .clients = 1, .seconds = 60, .requests = 200}, requests);
+      http.insert(http.end(), result.right_us.begin(), result.right_us.end());
+      for (const std::string& text : texts)
+        own.push_back(TimeUs([&] { embedder_.Embed({text}, {.normalize = true}).value(); }));
+    }
+    std::ranges::sort(http);
+    std::ranges::sort(own);
+    Row("one query, loopback beside in-process");
+    Figure("HTTP P50 us", Percentile(http, 50), 0);
+    Figure("in-process P50 us", Percentile(own, 50), 0);
+    Figure("difference us", Percentile(http, 50) - Percentile(own, 50), 0);
+  }
+
+  void Json() {
+    const std::vector<std::string> texts = Texts(32, 12, 4);
+    std::vector<float> infer, write;
+    for (int round = 0; round < 100; ++round) {
+      Embeddings vectors;
+      infer.push_back(
+          TimeUs([&] { vectors = embedder_.Embed(texts, {.normalize = true}).value(); }));
+      size_t bytes = 0;
+      write.push_back(TimeUs([&] { bytes = JsonOf(vectors).size(); }));
+      if (bytes == 0) Fail("no JSON");
+    }
+    std::ranges::sort(infer);
+    std::ranges::sort(write);
+    Row("a batch of 32 texts");
+    Figure("inference P50 us", Percentile(infer, 50), 0);
+    Figure("JSON P50 us", Percentile(write, 50), 0);
+    Figure("JSON / inference", Percentile(write, 50) / Percentile(infer, 50), 3);
+  }
+
+  // Capacity is what as many clients as the queue holds comfortably get; then four times that rate,
+  // whatever the answers.
+  void Overload(double seconds) {
+    ServerProcess server(akin_, model_, {"--max-concurrent-requests", "64"});
+    const auto requests = Requests(Texts(300, 100, 5), 1);
+    Warm(server, requests);
+    const LoadResult capacity =
+        Checked({.port = server.port(), .clients = 48, .seconds = seconds_}, requests);
+    const double rate = 4 * capacity.per_second();
+    const LoadResult result = Checked(
+        {.port = server.port(), .clients = 1024, .rate = rate, .seconds = seconds}, requests);
+    Row("4x overload for " + std::to_string(static_cast<int>(seconds)) + " s, texts of 100 words");
+    Figure("capacity/s", capacity.per_second(), 0);
+    Figure("offered/s", static_cast<double>(result.sent) / seconds, 0);
+    Figure("answered/s", result.per_second(), 0);
+    Figure("goodput / capacity", result.per_second() / capacity.per_second(), 3);
+    Figure("refused", static_cast<double>(result.refused), 0);
+    Figure("lost", static_cast<double>(result.lost), 0);
+    Figure("refusal P50 ms", Percentile(result.refused_us, 50) / 1000, 3);
+    Figure("refusal P99 ms", Percentile(result.refused_us, 99) / 1000, 3);
+    Figure("answer P99 ms", Percentile(result.right_us, 99) / 1000, 1);
+  }
+
+  void Idle() {
+    ServerProcess server(akin_, model_, {});
+    const auto requests = Requests(Texts(500, 7, 6), 1);
+    Warm(server, requests);
+    const Load load{.port = server.port(), .clients = 8, .seconds = seconds_ / 2};
+    const double before_mib = server.ResidentMib();
+    std::vector<double> without, with;
+    double idle_mib = 0;
+    for (int round = 0; round < 2; ++round) {
+      without.push_back(Checked(load, requests).per_second());
+      const IdleConnections idle(server.port(), 2000);
+      idle_mib = std::max(idle_mib, server.ResidentMib() - before_mib);
+      with.push_back(Checked(load, requests).per_second());
+    }
+    Row("2,000 idle connections");
+    Figure("MiB", idle_mib, 1);
+    Figure("requests/s without", (without[0] + without[1]) / 2, 0);
+    Figure("requests/s with", (with[0] + with[1]) / 2, 0);
+    Figure("with / without", (with[0] + with[1]) / (without[0] + without[1]), 3);
+  }
+
+  void Soak(int64_t requests_after) {
+    ServerProcess server(akin_, model_, {});
+    auto requests = Requests(Texts(300, 7, 7), 1);
+    for (auto& more : Requests(Texts(60, 60, 8), 1)) requests.push_back(std::move(more));
+    for (auto& more : Requests(Texts(64, 10, 9), 8)) requests.push_back(std::move(more));
+    std::shuffle(requests.begin(), requests.end(), std::mt19937(10));
+    const auto ask = [&](int64_t count) {
+      Checked({.port = server.port(), .clients = 16, .seconds = 3600, .requests = count}, requests);
+      return server.ResidentMib();
+    };
+    const double early = ask(10'000);
+    const double late = ask(requests_after - 10'000);
+    Row(std::to_string(requests_after) + " mixed requests");
+    Figure("MiB after 10,000", early, 1);
+    Figure("MiB at the end", late, 1);
+    Figure("growth %", 100 * (late / early - 1), 2);
+  }
+
+  // --- The table ---
+
+  bool failed() const { return failed_; }
+  std::string ToJson() const { return "[" + json_ + "]\n"; }
+
+ private:
+  template <typename Body>
+  static float TimeUs(Body body) {
+    const auto start = std::chrono::steady_clock::now();
+    body();
+    return std::chrono::duration<float, std::micro>(std::chrono::steady_clock::now() - start)
+        .count();
+  }
+
+  void Warm(const ServerProcess& server, const std::vector<PreparedRequest>& requests) {
+    Checked({.port = server.port(), .clients = 4, .seconds = 0.5}, requests);
+  }
+
+  LoadResult Checked(const Load& load, const std::vector<PreparedRequest>& requests) {
+    LoadResult result = Run(load, requests);
+    if (result.wrong > 0 || result.other > 0 || result.lost > 0) {
+      Fail(std::to_string(result.wrong) + " wrong answers, " + std::to_string(result.other) +
+           " with an unexpected status, " + std::to_string(result.lost) + " lost, of " +
+           std::to_string(result.sent));
+    }
+    return result;
+  }
+
+  void Fail(const std::string& why) {
+    failed_ = true;
+    std::printf("FAILED: %s\n", why.c_str());
+  }
+
+  void Row(const std::string& name) {
+    std::printf("%s\n", name.c_str());
+    row_ = name;
+  }
+  void Figure(const char* name, double value, int digits) {
+    std::printf("  %-22s %12.*f\n", name, digits, value);
+    std::fflush(stdout);
+    if (!json_.empty()) json_ += ',';
+    JsonObject(json_).Add("case", row_).Add("figure", name).Add("value", value);
+  }
+
+  const std::string akin_, model_;
+  const double seconds_;
+  const Embedder embedder_;
+  bool failed_ = false;
+  std::string row_, json_;
+};
+
+int Main(int argc, char** argv) {
+  CLI::App app("The server under load");
+  std::string akin, model, json;
+  std::vector<std::string> only;
+  double seconds = 5, overload_seconds = 60;
+  int64_t soak_requests = 200'000;
+  app.add_option("--akin", akin, "The program")->required();
+  app.add_option("--model", model, "Model folder")->required();
+  app.add_option("--seconds", seconds, "Of each load")->check(CLI::Range(0.2, 600.0));
+  app.add_option("--overload-seconds", overload_seconds)->check(CLI::Range(0.2, 3600.0));
+  app.add_option("--soak-requests", soak_requests)->check(CLI::Range(11'000, 100'000'000));
+  app.add_option("--only", only, "Some cases: queries bulk overhead json overload idle soak");
+  app.add_option("--json", json, "File for the figures");
+  CLI11_PARSE(app, argc, argv);
+  Bench bench(akin, model, seconds);
+  const std::pair<const char*, std::function<void()>> cases[] = {
+      {"queries", [&] { bench.Queries(); }},
+      {"bulk", [&] { bench.Bulk(); }},
+      {"overhead", [&] { bench.Overhead(); }},
+      {"json", [&] { bench.Json(); }},
+      {"overload", [&] { bench.Overload(overload_seconds); }},
+      {"idle", [&] { bench.Idle(); }},
+      {"soak", [&] { bench.Soak(soak_requests); }},
+  };
+  for (const auto& [name, run] : cases) {
+    if (only.empty() || std::ranges::find(only, name) != only.end()) run();
+  }
+  if (!json.empty()) std::ofstream(json) << bench.ToJson();
+  return bench.failed() ? 1 : 0;
+}
+
+}  // namespace
+}  // namespace akin::bench
+
+int main(int argc, char** argv) {
+  try {
+    return akin::bench::Main(argc, argv);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "serve_load: %s\n", error.what());
+    return 2;
+  }
+}

@@ -25,7 +25,7 @@ struct ServeArguments {
   int threads = 0;
   int max_batch_tokens = SchedulerOptions{}.batch_tokens;
   bool lazy = false, strict_model_names = false;
-  int max_loaded_models = 0, model_idle = 0;
+  int max_loaded_models = 0, model_idle = 0, memory_budget = 0;
 
   std::string host = "127.0.0.1";
   int port = 8080, grpc_port = -1;
@@ -47,6 +47,7 @@ struct ServeArguments {
 
   std::string log_level = "info", log_format = "text";
   int drain_delay = 0, drain_deadline = 30;
+  std::string otlp_endpoint, otlp_service_name = "akin";
   std::string config;
   bool check = false;
 };
@@ -119,6 +120,9 @@ void AddModelOptions(OptionList& options, ServeArguments& a) {
                  "Let models go, least recently used first, beyond so many; 0: never");
   options.Number("--model-idle", a.model_idle, 0, kMany,
                  "Let a model go when nobody has used it for so long; 0: never", "SECONDS");
+  options.Number("--memory-budget", a.memory_budget, 0, kMany,
+                 "Let models go, least recently used first, while the process holds more; 0: never",
+                 "MIB");
   options.Flag("--strict-model-names", a.strict_model_names,
                "A name that is not served is an error also when there is one model only");
 }
@@ -181,6 +185,10 @@ void AddOperationOptions(OptionList& options, ServeArguments& a) {
                  "After SIGTERM go on accepting for so long: behind a load balancer 5", "SECONDS");
   options.Number("--drain-deadline", a.drain_deadline, 0, 3600,
                  "What is not answered by then gets 503", "SECONDS");
+  options.Text("--otlp-endpoint", a.otlp_endpoint,
+               "Send traces to this OpenTelemetry collector (OTLP over HTTP)", "URL");
+  options.Text("--otlp-service-name", a.otlp_service_name, "What traces call this server", "NAME")
+      ->capture_default_str();
   options.Text("-c,--config", a.config, "TOML file with these options by their long names", "FILE");
   options.Flag("--check", a.check, "Check options, sockets and models, then exit");
 }
@@ -261,6 +269,7 @@ Status AddModels(const ServeArguments& a, server::ServeOptions& options) {
   options.registry.lazy = a.lazy;
   options.registry.max_loaded = static_cast<size_t>(a.max_loaded_models);
   options.registry.idle = seconds(a.model_idle);
+  options.registry.memory_budget_bytes = int64_t{a.memory_budget} << 20;
   options.registry.strict_names = a.strict_model_names;
   return {};
 }
@@ -297,6 +306,10 @@ Result<server::ServeOptions> ToServeOptions(const ServeArguments& a) {
     return InvalidInput("--log-format is '", a.log_format, "', expected text or json");
   }
   options.log_json = a.log_format == "json";
+  if (!a.otlp_endpoint.empty()) {
+    AKIN_TRY_ASSIGN(options.otlp, server::ParseOtlpEndpoint(a.otlp_endpoint));
+  }
+  options.otlp_service_name = a.otlp_service_name;
   options.drain_delay = seconds(a.drain_delay);
   options.drain_deadline = seconds(a.drain_deadline);
   return options;

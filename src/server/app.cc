@@ -1,10 +1,10 @@
 #include "server/app.h"
 
 #include <algorithm>
-#include <charconv>
 #include <utility>
 
 #include "server/json_writer.h"
+#include "server/keys.h"
 #include "server/text.h"
 
 namespace akin::server {
@@ -12,28 +12,6 @@ namespace {
 
 double MillisecondsSince(Exchange::Clock::time_point begin) {
   return std::chrono::duration<double, std::milli>(Exchange::Clock::now() - begin).count();
-}
-
-// Takes as long for a wrong key as for a right one: every byte of every key is looked at.
-bool EqualInConstantTime(std::string_view given, std::string_view key) {
-  unsigned char difference = given.size() == key.size() ? 0 : 1;
-  for (size_t i = 0; i < key.size(); ++i) {
-    const char c = given.empty() ? '\0' : given[i % given.size()];
-    difference |= static_cast<unsigned char>(c ^ key[i]);
-  }
-  // The compiler may not see that the loop could end early.
-  volatile unsigned char result = difference;
-  return result == 0;
-}
-
-std::string_view GivenKey(const HttpRequest& request) {
-  const std::string_view authorization = request.header("authorization");
-  constexpr std::string_view kBearer = "bearer ";
-  if (authorization.size() > kBearer.size() &&
-      EqualIgnoringCase(authorization.substr(0, kBearer.size()), kBearer)) {
-    return Trimmed(authorization.substr(kBearer.size()));
-  }
-  return request.header("api-key");
 }
 
 // Ids that clients choose go into logs and headers: what is odd in them does not.
@@ -50,32 +28,6 @@ std::string CleanId(std::string_view id) {
 bool IsJson(std::string_view content_type) {
   const std::string_view media = Trimmed(content_type.substr(0, content_type.find(';')));
   return EqualIgnoringCase(media, "application/json") || AsciiLower(media).ends_with("+json");
-}
-
-// UTF-8 sequences begin with any byte but a continuation.
-int64_t CountCharacters(const std::vector<TextOrIds>& inputs) {
-  int64_t count = 0;
-  for (const TextOrIds& input : inputs) {
-    count += std::ranges::count_if(
-        input.text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; });
-  }
-  return count;
-}
-
-std::optional<Priority> PriorityOf(const HttpRequest& request) {
-  const std::string_view header = request.header("x-priority");
-  if (EqualIgnoringCase(header, "query")) return Priority::kQuery;
-  if (EqualIgnoringCase(header, "bulk")) return Priority::kBulk;
-  return std::nullopt;
-}
-
-// `x-request-timeout-ms`, at most what the server allows.
-std::chrono::milliseconds TimeoutOf(const HttpRequest& request, std::chrono::milliseconds most) {
-  const std::string_view header = request.header("x-request-timeout-ms");
-  int64_t milliseconds = 0;
-  const auto parsed = std::from_chars(header.data(), header.data() + header.size(), milliseconds);
-  if (parsed.ec != std::errc() || parsed.ptr != header.data() + header.size()) return most;
-  return std::clamp(std::chrono::milliseconds(milliseconds), std::chrono::milliseconds(0), most);
 }
 
 std::string Milliseconds(double value) { return StrCat(static_cast<int64_t>(value + 0.5)); }
@@ -105,8 +57,8 @@ App::App(AppOptions options, ModelRegistry& registry, Scheduler& scheduler, Metr
       scheduler_(scheduler),
       metrics_(metrics),
       logger_(logger) {
-  for (const auto& routes : {OpenAiRoutes(), TeiRoutes(), CohereRoutes(), OllamaRoutes(),
-                             AkiDbRoutes(), OperationRoutes()}) {
+  for (const auto& routes : {OpenAiRoutes(), TeiRoutes(), CohereRoutes(), RerankRoutes(),
+                             OllamaRoutes(), AkiDbRoutes(), OperationRoutes()}) {
     for (const Route& route : routes) routes_[route.path].push_back(route);
   }
 }
@@ -137,10 +89,7 @@ Dialect App::DialectOf(const HttpRequest& request) const {
 }
 
 bool App::IsKey(std::string_view given) const {
-  if (options_.api_keys.empty()) return true;
-  bool found = false;
-  for (const std::string& key : options_.api_keys) found |= EqualInConstantTime(given, key);
-  return found;
+  return options_.api_keys.empty() || IsOneOf(given, options_.api_keys);
 }
 
 // The key first: without one nobody learns which paths there are.
@@ -152,6 +101,10 @@ std::optional<HttpResponse> App::Screen(const HttpRequest& request) {
     refused = std::move(preflight);
   } else if (!(route != nullptr && route->open) && !IsKey(GivenKey(request))) {
     refused = FailureResponse(DialectOf(request), {Problem::kNoKey, "a valid API key is needed"});
+    // A browser that opens a page asks its user, and sends the answer with what the page asks for.
+    const bool is_page = request.header("accept").find("text/html") != std::string_view::npos;
+    if (is_page)
+      refused->headers = {{"www-authenticate", "Basic realm=\"akin\", charset=\"UTF-8\""}};
   } else if (route == nullptr && routes != nullptr) {
     refused = FailureResponse(DialectOf(request),
                               {Problem::kWrongMethod, "this path has no such method"});
@@ -218,8 +171,7 @@ void App::Handle(ExchangePtr exchange) {
   if (exchange->id.empty()) exchange->id = RandomHex(32);
   exchange->trace = ContinueTrace(request.header("traceparent"));
   // Behind one key stands one client; without keys an address does.
-  const std::string_view key = GivenKey(request);
-  exchange->client = options_.api_keys.empty() ? exchange->peer : std::string(key);
+  exchange->client = options_.api_keys.empty() ? exchange->peer : GivenKey(request);
   Exchange* raw = exchange.get();  // Lives as long as what it calls.
   exchange->before_respond = [this, raw, route](HttpResponse& response) {
     Finish(*raw, route, response);
@@ -240,6 +192,7 @@ void App::Finish(Exchange& exchange, const Route* route, HttpResponse& response)
   response.headers.push_back({"x-request-id", exchange.id});
   if (costs.computed) AddCostHeaders(costs, total_ms, response);
   metrics_.CountResponse(route->path, response.status);
+  Trace(exchange, *route, response.status, total_ms);
   const LogLevel level = response.status >= 500 ? LogLevel::kWarn
                          : route->open          ? LogLevel::kDebug
                                                 : LogLevel::kInfo;
@@ -260,6 +213,23 @@ void App::Finish(Exchange& exchange, const Route* route, HttpResponse& response)
   logger_.Log(level, "request", std::move(fields));
 }
 
+// A trace that the caller does not sample is not ours to sample; one that begins here is.
+void App::Trace(const Exchange& exchange, const Route& route, int status, double total_ms) {
+  const bool is_wanted = exchange.trace.parent_id.empty() || exchange.trace.sampled;
+  if (traces_ == nullptr || route.open || !is_wanted) return;
+  const auto end = std::chrono::system_clock::now();
+  const std::chrono::duration<double, std::milli> total(total_ms);
+  traces_->Add(
+      {.trace = exchange.trace,
+       .name = StrCat(route.method, ' ', route.path),
+       .method = std::string(route.method),
+       .route = std::string(route.path),
+       .status = status,
+       .begin = end - std::chrono::duration_cast<std::chrono::system_clock::duration>(total),
+       .end = end,
+       .costs = exchange.costs});
+}
+
 void App::Fail(const ExchangePtr& exchange, Failure failure) const {
   const std::string_view kind = FailureKind(failure.problem);
   if (!kind.empty()) metrics_.CountFailure(kind);
@@ -275,115 +245,6 @@ void App::WithModel(const ExchangePtr& exchange, const std::string& name,
     if (!model) return Fail(exchange, FailureOf(model.error()));
     use(*model);
   });
-}
-
-// --- Embedding -----------------------------------------------------------------------------------
-
-std::optional<Failure> App::CheckCall(const EmbedCall& call, Dialect dialect) const {
-  const size_t count = call.inputs.size();
-  if (count == 0) return Failure{Problem::kEmpty, "`inputs` cannot be empty", "input"};
-  if (count > options_.max_client_batch_size) {
-    return Failure{Problem::kTooManyTexts,
-                   StrCat("batch size ", count, " > maximum allowed batch size ",
-                          options_.max_client_batch_size),
-                   "input"};
-  }
-  for (const TextOrIds& input : call.inputs) {
-    if (input.is_ids ? input.ids.empty() : input.text.empty() && dialect == Dialect::kTei) {
-      return Failure{Problem::kEmpty, "`inputs` cannot be empty", "input"};
-    }
-    // Ids of another vocabulary give vectors of nonsense, and nobody would notice.
-    if (input.is_ids && dialect == Dialect::kOpenAi && !options_.accept_token_ids) {
-      return Failure{Problem::kBadValue,
-                     "`input` holds token ids. They are of the client's tokenizer, not of this "
-                     "model's, and would give wrong vectors; send texts instead (LangChain: "
-                     "OpenAIEmbeddings(check_embedding_ctx_length=False)). A server started with "
-                     "--accept-token-ids takes ids of the model's own vocabulary",
-                     "input"};
-    }
-  }
-  return std::nullopt;
-}
-
-void App::Embed(const ExchangePtr& exchange, EmbedCall call, Format format) {
-  const Dialect dialect = DialectOf(exchange->request);
-  ++(call.is_list ? metrics_.batch_requests : metrics_.single_requests);
-  metrics_.texts += static_cast<int64_t>(call.inputs.size());
-  if (auto failure = CheckCall(call, dialect)) return Fail(exchange, std::move(*failure));
-  const std::string name = call.model;
-  auto shared_call = std::make_shared<EmbedCall>(std::move(call));
-  WithModel(exchange, name,
-            [this, exchange, shared_call, format = std::move(format)](const ServedModelPtr& model) {
-              Submit(exchange, model, std::move(*shared_call), format);
-            });
-}
-
-// Ids are decoded and encoded again, as TEI does: so they get the model's special tokens and
-// limits.
-Result<std::vector<std::string>> App::TextsOf(const ServedModel& model, EmbedCall& call) const {
-  std::vector<std::string> texts;
-  texts.reserve(call.inputs.size());
-  for (TextOrIds& input : call.inputs) {
-    if (!input.is_ids) {
-      texts.push_back(std::move(input.text));
-      continue;
-    }
-    AKIN_TRY_ASSIGN(const Tokenizer* tokenizer, model.tokenizer());
-    const auto size = static_cast<int64_t>(tokenizer->vocab_size());
-    for (const int32_t id : input.ids) {
-      if (id >= size) {
-        return InvalidInput("token id ", id, " is not in the vocabulary of ", size, " tokens");
-      }
-    }
-    AKIN_TRY_ASSIGN(std::string text, tokenizer->Decode(input.ids));
-    texts.push_back(std::move(text));
-  }
-  return texts;
-}
-
-void App::Submit(const ExchangePtr& exchange, const ServedModelPtr& model, EmbedCall call,
-                 Format format) {
-  exchange->costs.model = model->name();
-  exchange->costs.texts = static_cast<int64_t>(call.inputs.size());
-  exchange->costs.characters = CountCharacters(call.inputs);
-  Result<std::vector<std::string>> texts = TextsOf(*model, call);
-  if (!texts) return Fail(exchange, FailureOf(texts.error()));
-  const bool is_bulk = texts->size() > options_.bulk_texts;
-  const HttpRequest& request = exchange->request;
-  EmbedRequest job{
-      .embedder = model->embedder(),
-      .texts = *std::move(texts),
-      .options = call.options,
-      .priority = PriorityOf(request).value_or(is_bulk ? Priority::kBulk : Priority::kQuery),
-      .client = exchange->client,
-      .deadline = exchange->begin + TimeoutOf(request, options_.request_timeout)};
-  const auto ticket =
-      scheduler_.Submit(std::move(job), [this, exchange, model, is_list = call.is_list,
-                                         format = std::move(format)](Result<Embeddings> result) {
-        FinishEmbed(exchange, *model, result, is_list, format);
-      });
-  if (!ticket) {
-    Failure failure = FailureOf(ticket.error());
-    if (failure.problem == Problem::kOverloaded) failure.message = "Model is overloaded";
-    return Fail(exchange, std::move(failure));
-  }
-  exchange->departure.OnLeave([this, id = *ticket] { scheduler_.Cancel(id); });
-}
-
-void App::FinishEmbed(const ExchangePtr& exchange, const ServedModel& model,
-                      const Result<Embeddings>& result, bool is_list, const Format& format) {
-  if (!result) return Fail(exchange, FailureOf(result.error()));
-  const Usage& usage = result->usage();
-  ExchangeCosts& costs = exchange->costs;
-  costs.computed = true;
-  costs.tokens = usage.total_tokens;
-  costs.truncated_tokens = usage.truncated_tokens;
-  costs.tokenize_ms = usage.tokenize_ms;
-  costs.queue_ms = usage.queue_ms;
-  costs.compute_ms = usage.compute_ms;
-  HttpResponse response = format(*result, model);
-  CountAnswer(usage, costs.texts, is_list, exchange->begin);
-  exchange->Respond(std::move(response));
 }
 
 void App::CountAnswer(const Usage& usage, int64_t texts, bool is_list,
@@ -403,6 +264,8 @@ std::string App::RenderMetrics() const {
                           .scheduler = scheduler_.Counts(),
                           .http = http_ == nullptr ? HttpCounts{} : http_->counts(),
                           .loaded_models = registry_.num_loaded(),
+                          .exported_spans = traces_ == nullptr ? 0 : traces_->exported(),
+                          .dropped_spans = traces_ == nullptr ? 0 : traces_->dropped(),
                           .ready = ready_});
 }
 

@@ -16,10 +16,10 @@
 #include "server/api/failure.h"
 #include "server/exchange.h"
 #include "server/http/http_server.h"
-#include "server/json_reader.h"
 #include "server/log.h"
 #include "server/metrics/metrics.h"
 #include "server/model_registry.h"
+#include "server/otlp.h"
 #include "server/trace.h"
 
 namespace akin::server {
@@ -47,14 +47,6 @@ struct AppOptions {
   int64_t payload_limit = 0;
 };
 
-// What a dialect asks of a model.
-struct EmbedCall {
-  std::string model;  // As the client called it; empty: it did not.
-  std::vector<TextOrIds> inputs;
-  EmbedOptions options;
-  bool is_list = true;
-};
-
 class App : public HttpHandler {
  public:
   App(AppOptions options, ModelRegistry& registry, Scheduler& scheduler, Metrics& metrics,
@@ -65,10 +57,8 @@ class App : public HttpHandler {
   HttpResponse Refuse(const HttpRequest& head, int status, std::string_view reason) override;
   void Handle(ExchangePtr exchange) override;
 
-  // For dialects. `format` makes the answer of the vectors, on the thread that computed them.
-  using Format = std::function<HttpResponse(const Embeddings&, const ServedModel&)>;
-  void Embed(const ExchangePtr& exchange, EmbedCall call, Format format);
-  // The model for what needs no queue; `use` may be called on another thread.
+  // For dialects (model_calls.h has what goes through the queue). The model; `use` may be called on
+  // another thread.
   void WithModel(const ExchangePtr& exchange, const std::string& name,
                  std::function<void(const ServedModelPtr&)> use);
   void Fail(const ExchangePtr& exchange, Failure failure) const;
@@ -76,6 +66,8 @@ class App : public HttpHandler {
             std::string param = {}) const {
     Fail(exchange, {problem, std::move(message), std::move(param)});
   }
+
+  Dialect DialectOf(const HttpRequest& request) const;
 
   // For other transports: whether a key opens (any does, when none is asked for), and what an
   // answer to a request that came at `begin` adds to the metrics.
@@ -95,21 +87,17 @@ class App : public HttpHandler {
   bool healthy() const { return healthy_; }
   void set_healthy(bool healthy) { healthy_ = healthy; }
   void set_http(const HttpServer* http) { http_ = http; }
+  // Where spans go; null: nowhere.
+  void set_traces(TraceExporter* traces) { traces_ = traces; }
 
  private:
   // The routes of a path, one for each method; null: there is no such path.
   const std::vector<Route>* FindPath(std::string_view path) const;
   const Route* FindRoute(const HttpRequest& request) const;
-  Dialect DialectOf(const HttpRequest& request) const;
   std::optional<HttpResponse> Preflight(const HttpRequest& request) const;
   void AddCors(const HttpRequest& request, HttpResponse& response) const;
   void Finish(Exchange& exchange, const Route* route, HttpResponse& response);
-  std::optional<Failure> CheckCall(const EmbedCall& call, Dialect dialect) const;
-  void Submit(const ExchangePtr& exchange, const ServedModelPtr& model, EmbedCall call,
-              Format format);
-  Result<std::vector<std::string>> TextsOf(const ServedModel& model, EmbedCall& call) const;
-  void FinishEmbed(const ExchangePtr& exchange, const ServedModel& model,
-                   const Result<Embeddings>& result, bool is_list, const Format& format);
+  void Trace(const Exchange& exchange, const Route& route, int status, double total_ms);
 
   const AppOptions options_;
   ModelRegistry& registry_;
@@ -120,12 +108,14 @@ class App : public HttpHandler {
   std::atomic<bool> ready_{false};
   std::atomic<bool> healthy_{true};
   const HttpServer* http_ = nullptr;
+  TraceExporter* traces_ = nullptr;
 };
 
 // The routes of each dialect: api/*.cc.
 std::vector<Route> OpenAiRoutes();
 std::vector<Route> TeiRoutes();
 std::vector<Route> CohereRoutes();
+std::vector<Route> RerankRoutes();
 std::vector<Route> OllamaRoutes();
 std::vector<Route> AkiDbRoutes();
 std::vector<Route> OperationRoutes();

@@ -252,4 +252,21 @@ Result<std::optional<JsonRequest>> JsonRequest::Object(std::string_view key) con
   return std::optional<JsonRequest>(JsonRequest(document));
 }
 
+Result<std::optional<std::vector<JsonRequest>>> JsonRequest::Objects(std::string_view key) const {
+  const auto value = document_->Find(key);
+  if (!value) return std::optional<std::vector<JsonRequest>>();
+  dom::array array;
+  if (value->get(array)) return WrongType(key, *value, "an array of objects");
+  std::vector<JsonRequest> objects;
+  for (const dom::element item : array) {
+    const auto document = std::make_shared<Document>();
+    if (item.get(document->object)) return WrongType(key, item, "an object");
+    document->parent = document_;
+    objects.push_back(JsonRequest(document));
+  }
+  return std::optional<std::vector<JsonRequest>>(std::move(objects));
+}
+
+std::string JsonRequest::Text() const { return simdjson::minify(document_->object); }
+
 }  // namespace akin::server

@@ -58,6 +58,10 @@ class JsonRequest {
                                                                             bool& is_list) const;
   // The members of an object; nothing if there is none.
   Result<std::optional<JsonRequest>> Object(std::string_view key) const;
+  // An array of objects.
+  Result<std::optional<std::vector<JsonRequest>>> Objects(std::string_view key) const;
+  // The object as JSON again.
+  std::string Text() const;
 
  private:
   struct Document;

@@ -83,6 +83,11 @@ void AppendJsonFloats(std::string& out, std::span<const float> values) {
   out.resize(static_cast<size_t>(at - out.data()));
 }
 
+void AppendJsonFloat(std::string& out, float value) {
+  char buffer[kMaxFloatChars];
+  out.append(buffer, std::to_chars(buffer, buffer + sizeof buffer, value).ptr);
+}
+
 void AppendJsonNumber(std::string& out, double value) {
   char buffer[32];
   out.append(buffer,

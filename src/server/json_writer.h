@@ -15,6 +15,9 @@ void AppendJsonString(std::string& out, std::string_view text);
 // [0.5,-1], each value the shortest text that reads back as the same float. All are finite.
 void AppendJsonFloats(std::string& out, std::span<const float> values);
 
+// One of them.
+void AppendJsonFloat(std::string& out, float value);
+
 // A finite number; 0 for what JSON cannot write.
 void AppendJsonNumber(std::string& out, double value);
 
@@ -46,6 +49,11 @@ class JsonObject {
   JsonObject& Add(std::string_view key, int value) { return Add(key, int64_t{value}); }
   JsonObject& Add(std::string_view key, double value) {
     AppendJsonNumber(Key(key), value);
+    return *this;
+  }
+  // The shortest text that reads back as the same float.
+  JsonObject& Add(std::string_view key, float value) {
+    AppendJsonFloat(Key(key), value);
     return *this;
   }
   JsonObject& Add(std::string_view key, bool value) {

@@ -1,5 +1,9 @@
 #include "server/model_registry.h"
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
 #include <algorithm>
 #include <exception>
 #include <utility>
@@ -7,12 +11,6 @@
 #include "server/text.h"
 
 namespace akin::server {
-
-Result<const Tokenizer*> ServedModel::tokenizer() const {
-  std::call_once(once_, [this] { tokenizer_ = Tokenizer::Load(info().path); });
-  if (!*tokenizer_) return tokenizer_->error();
-  return &tokenizer_->value();
-}
 
 ModelRegistry::ModelRegistry(RegistryOptions options, Logger& logger)
     : options_(std::move(options)), logger_(logger) {
@@ -147,20 +145,43 @@ void ModelRegistry::Load(Entry& entry, std::unique_lock<std::mutex>& lock) {
   lock.lock();
 }
 
+ModelRegistry::Entry* ModelRegistry::Oldest(const Entry* keep) {
+  Entry* oldest = nullptr;
+  for (Entry& entry : entries_) {
+    if (entry.model == nullptr || &entry == keep) continue;
+    if (oldest == nullptr || entry.last_use < oldest->last_use) oldest = &entry;
+  }
+  return oldest;
+}
+
 void ModelRegistry::DropSurplus(const Entry& keep) {
-  while (options_.max_loaded > 0) {
-    size_t loaded = 0;
-    Entry* oldest = nullptr;
-    for (Entry& entry : entries_) {
-      if (entry.model == nullptr) continue;
-      ++loaded;
-      if (&entry == &keep) continue;
-      if (oldest == nullptr || entry.last_use < oldest->last_use) oldest = &entry;
-    }
-    if (loaded <= options_.max_loaded || oldest == nullptr) return;
+  const auto is_loaded = [](const Entry& e) { return e.model != nullptr; };
+  while (options_.max_loaded > 0 &&
+         static_cast<size_t>(std::ranges::count_if(entries_, is_loaded)) > options_.max_loaded) {
+    Entry* oldest = Oldest(&keep);
+    if (oldest == nullptr) return;
     logger_.Log(LogLevel::kInfo, "model let go: too many loaded", {{"model", oldest->spec.name}});
     oldest->model = nullptr;
   }
+}
+
+void ModelRegistry::DropOverBudget(int64_t resident_bytes) {
+  if (options_.memory_budget_bytes == 0 || resident_bytes <= options_.memory_budget_bytes) return;
+  ServedModelPtr dropped;  // Freed when the mutex is not held any more.
+  {
+    const std::lock_guard lock(mutex_);
+    const auto is_loaded = [](const Entry& e) { return e.model != nullptr; };
+    if (std::ranges::count_if(entries_, is_loaded) < 2) return;
+    Entry* oldest = Oldest(nullptr);
+    logger_.Log(LogLevel::kInfo, "model let go: over the memory budget",
+                {{"model", oldest->spec.name}, {"resident_mib", resident_bytes >> 20}});
+    dropped = std::move(oldest->model);
+    oldest->model = nullptr;
+  }
+  dropped.reset();
+#ifdef __GLIBC__
+  malloc_trim(0);  // What was freed goes back to the system.
+#endif
 }
 
 void ModelRegistry::DropIdle(Clock::time_point now) {

@@ -32,10 +32,11 @@ struct ModelSpec {
 struct RegistryOptions {
   std::vector<ModelSpec> models;  // The first one is used when a request names none.
   LoadOptions load;
-  bool lazy = false;             // Load on first use instead of at start.
-  size_t max_loaded = 0;         // More are let go, least recently used first. 0: no bound.
-  std::chrono::seconds idle{0};  // Let go after this long without a request. 0: never.
-  bool strict_names = false;     // One model alone answers to any name, unless this is set.
+  bool lazy = false;                // Load on first use instead of at start.
+  size_t max_loaded = 0;            // More are let go, least recently used first. 0: no bound.
+  std::chrono::seconds idle{0};     // Let go after this long without a request. 0: never.
+  int64_t memory_budget_bytes = 0;  // Let go, one a second, beyond this. 0: no bound.
+  bool strict_names = false;        // One model alone answers to any name, unless this is set.
 };
 
 // A model in memory. Requests hold it while they need it, so letting go disturbs nobody.
@@ -47,14 +48,11 @@ class ServedModel {
   const std::string& name() const { return name_; }
   const Embedder& embedder() const { return embedder_; }
   const ModelInfo& info() const { return embedder_.Info(); }
-  // Loaded when first asked for. Errors: those of Tokenizer::Load.
-  Result<const Tokenizer*> tokenizer() const;
+  const Tokenizer& tokenizer() const { return embedder_.tokenizer(); }
 
  private:
   const std::string name_;
   const Embedder embedder_;
-  mutable std::once_flag once_;
-  mutable std::optional<Result<Tokenizer>> tokenizer_;
 };
 
 using ServedModelPtr = std::shared_ptr<const ServedModel>;
@@ -81,6 +79,9 @@ class ModelRegistry {
   void LoadAtStart(std::function<void(Status)> done);
   // Lets go of models that nobody has used since `idle` before `now`.
   void DropIdle(Clock::time_point now);
+  // Lets go of the model that has not been used for longest, if the process holds more than the
+  // budget and another model is left. One a call: its memory takes a moment to come back.
+  void DropOverBudget(int64_t resident_bytes);
 
   const std::vector<ModelSpec>& specs() const { return options_.models; }
   int64_t num_loaded() const;
@@ -103,6 +104,8 @@ class ModelRegistry {
   void LoadUntilStopped();
   void Load(Entry& entry, std::unique_lock<std::mutex>& lock);
   void DropSurplus(const Entry& keep);
+  // Of the loaded ones, but for `keep`, the one not used for longest; null: there is none.
+  Entry* Oldest(const Entry* keep);
   Error NotFound(std::string_view name) const;
 
   const RegistryOptions options_;

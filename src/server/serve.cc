@@ -31,6 +31,11 @@ class Server {
     AKIN_TRY_ASSIGN(scheduler_, Scheduler::Start(options_.scheduler));
     registry_ = std::make_unique<ModelRegistry>(options_.registry, logger_);
     app_ = std::make_unique<App>(options_.app, *registry_, *scheduler_, metrics_, logger_);
+    if (options_.otlp) {
+      traces_ =
+          std::make_unique<TraceExporter>(*options_.otlp, options_.otlp_service_name, logger_);
+      app_->set_traces(traces_.get());
+    }
     AKIN_TRY_ASSIGN(http_, HttpServer::Listen(options_.http, *app_));
     app_->set_http(http_.get());
     AKIN_TRY(StartGrpc());
@@ -107,6 +112,7 @@ class Server {
   void KeepHouse() {
     http_->After(kHousekeeping, [this] {
       registry_->DropIdle(ModelRegistry::Clock::now());
+      registry_->DropOverBudget(ResidentBytes());
       KeepHouse();
     });
   }
@@ -136,6 +142,7 @@ class Server {
   int signals_ = 0;
   std::unique_ptr<Scheduler> scheduler_;
   std::unique_ptr<ModelRegistry> registry_;
+  std::unique_ptr<TraceExporter> traces_;
   std::unique_ptr<App> app_;
   std::unique_ptr<HttpServer> http_;
 #ifdef AKIN_HAS_GRPC

@@ -13,6 +13,7 @@
 #include "server/http/http_server.h"
 #include "server/log.h"
 #include "server/model_registry.h"
+#include "server/otlp.h"
 
 namespace akin::server {
 
@@ -22,6 +23,8 @@ struct ServeOptions {
   AppOptions app;
   RegistryOptions registry;
   SchedulerOptions scheduler;
+  std::optional<OtlpTarget> otlp;  // Unset: no traces are exported.
+  std::string otlp_service_name = "akin";
   LogLevel log_level = LogLevel::kInfo;
   bool log_json = false;
   std::chrono::milliseconds drain_delay{0};

@@ -28,6 +28,10 @@ def bits(vector):
     return b"".join(f32(x) for x in vector)
 
 
+def rounded(x):
+    return struct.unpack("<f", f32(x))[0]
+
+
 def length(vector):
     return math.sqrt(sum(x * x for x in vector))
 
@@ -208,7 +212,9 @@ class Api(unittest.TestCase):
         self.assertEqual([bits(v) for v in by_type["float"]], self.expected)
         self.assertEqual([base64.b64decode(v) for v in by_type["base64"]], self.expected)
         whole = struct.unpack(f"<{self.dimension}f", self.expected[0])
-        self.assertEqual(by_type["int8"][0], [math.floor(abs(x) * 127 + 0.5) * (1 if x > 0 else -1) for x in whole])
+        # sentence-transformers' rule in f32, over the range from -1 to 1.
+        step = rounded(2 / 255)
+        self.assertEqual(by_type["int8"][0], [math.floor(rounded(rounded(x + 1) / step)) - 128 for x in whole])
         self.assertEqual(by_type["uint8"][0], [x + 128 for x in by_type["int8"][0]])
         self.assertEqual([b + 128 for b in by_type["binary"][0]], by_type["ubinary"][0])
         self.assertEqual(answer["texts"], TEXTS)
@@ -325,6 +331,16 @@ class Keys(unittest.TestCase):
         self.assertEqual((status, headers["www-authenticate"]), (401, "Bearer"))
         self.assertEqual(json.loads(body)["error"]["code"], "invalid_api_key")
         self.assertEqual(self.server.post("/embed", {"inputs": "a"})[::2], (401, b""))
+
+    def test_a_browser_is_asked_for_the_key_and_gets_the_page(self):
+        status, headers, _ = self.server.get("/", {"Accept": "text/html,*/*"})
+        self.assertEqual((status, headers["www-authenticate"].split()[0]), (401, "Basic"))
+        for password, expected in (("first-key", 200), ("wrong", 401), ("", 401)):
+            basic = {"Authorization": "Basic " + base64.b64encode(f"anyone:{password}".encode()).decode()}
+            self.assertEqual(self.server.get("/", basic)[0], expected)
+            self.assertEqual(self.server.post("/embed", {"inputs": "a"}, basic)[0], expected)
+        for odd in ("Basic", "Basic ", "Basic !", "Basic Zmlyc3Qta2V5"):
+            self.assertEqual(self.server.get("/", {"Authorization": odd})[0], 401)
 
     def test_no_key_is_in_the_log(self):
         self.server.post("/embed", {"inputs": "a"}, {"Authorization": "Bearer first-key"})

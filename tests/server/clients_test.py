@@ -94,6 +94,18 @@ class Clients(unittest.TestCase):
         with self.assertRaises(cohere.BadRequestError):
             client.embed(model="any", input_type="search_query", texts=TEXTS, embedding_types=["hex"])
 
+    @needs("cohere")
+    def test_cohere_reranks(self):
+        import cohere
+
+        server = Server(models=[str(pathlib.Path(ARGUMENTS.model).with_name("cross-bert"))])
+        self.addCleanup(server.stop)
+        expected = server.post_json("/rerank", {"query": "a cat", "texts": TEXTS})[1]
+        for client in (cohere.ClientV2(api_key="x", base_url=server.url), cohere.Client(api_key="x", base_url=server.url)):
+            answer = client.rerank(model="any", query="a cat", documents=TEXTS, top_n=2)
+            self.assertEqual([(r.index, f32(r.relevance_score)) for r in answer.results],
+                             [(e["index"], f32(e["score"])) for e in expected])
+
     @needs("ollama")
     def test_ollama(self):
         import ollama

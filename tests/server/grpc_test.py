@@ -12,7 +12,7 @@ import sys
 import tempfile
 import unittest
 
-from serve_process import TIMEOUT, Server, f32, main
+from serve_process import ARGUMENTS, TIMEOUT, Server, f32, main
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TEXTS = ["A cat sleeps in the sun.", "Interest rates rose again.", "zero"]
@@ -78,6 +78,12 @@ class Grpc(unittest.TestCase):
         cut = self.call(self.embed.Embed, self.tei.EmbedRequest(inputs=TEXTS[0], dimensions=8))
         self.assertEqual(len(cut.embeddings), 8)
 
+    def test_embed_all_gives_the_bits_of_http(self):
+        expected = self.server.post_json("/embed_all", {"inputs": TEXTS})[1]
+        answers = list(self.call(self.embed.EmbedAllStream, (self.tei.EmbedAllRequest(inputs=t) for t in TEXTS)))
+        self.assertEqual([[bits(t.embeddings) for t in a.token_embeddings] for a in answers],
+                         [[bits(row) for row in text] for text in expected])
+
     def test_a_stream_keeps_its_order(self):
         texts = [f"{TEXTS[i % 3]} {i % 7}" for i in range(300)]
         alone = {t: bits(self.server.post_json("/embed", {"inputs": t})[1][0]) for t in set(texts)}
@@ -99,7 +105,11 @@ class Grpc(unittest.TestCase):
         self.call(self.embed.Embed, self.tei.EmbedRequest(inputs="word " * 5000, truncate=True))
         self.fails("UNAUTHENTICATED", self.embed.Embed, self.tei.EmbedRequest(inputs="a"), metadata=None)
         self.fails("UNAUTHENTICATED", self.info.Info, self.tei.InfoRequest(), metadata=[("authorization", "Bearer x")])
-        self.fails("UNIMPLEMENTED", self.rerank.Rerank, self.tei.RerankRequest(query="a", texts=["b"]))
+        self.fails("INVALID_ARGUMENT", self.embed.Embed, self.tei.EmbedRequest(inputs="a", prompt_name="none"))
+        self.fails("INVALID_ARGUMENT", self.embed.Embed, self.tei.EmbedRequest(inputs="a", dimensions=0))
+        # What this model cannot do.
+        self.fails("FAILED_PRECONDITION", self.rerank.Rerank, self.tei.RerankRequest(query="a", texts=["b"]))
+        self.fails("FAILED_PRECONDITION", self.embed.EmbedSparse, self.tei.EmbedSparseRequest(inputs="a"))
 
     def test_tokenize_decode_and_info(self):
         answer = self.call(self.tokenize.Tokenize, self.tei.EncodeRequest(inputs="the cat", add_special_tokens=True))
@@ -130,6 +140,66 @@ class Grpc(unittest.TestCase):
         answer = next(iter(reflect(iter([b"\x3a\x00"]), timeout=TIMEOUT)))
         for service in (b"tei.v1.Embed", b"akidb.embedding.v1.EmbeddingService", b"grpc.health.v1.Health"):
             self.assertIn(service, answer)
+
+
+class Tasks(unittest.TestCase):
+    """Rerankers, classifiers and sparse models: a server each, as TEI has it."""
+
+    @classmethod
+    def setUpClass(cls):
+        import grpc
+
+        cls.grpc = grpc
+        make_messages()
+        from tei.v1 import tei_pb2, tei_pb2_grpc
+
+        cls.tei, cls.stubs = tei_pb2, tei_pb2_grpc
+
+    def serve(self, model):
+        server = Server("--grpc-port", "0", models=[str(pathlib.Path(ARGUMENTS.model).with_name(model))])
+        self.addCleanup(server.stop)
+        port = next(e["grpc_port"] for e in server.log if e["message"] == "listening")
+        channel = self.grpc.insecure_channel(f"127.0.0.1:{port}")
+        self.addCleanup(channel.close)
+        return server, channel
+
+    def test_rerank(self):
+        server, channel = self.serve("cross-bert")
+        stub = self.stubs.RerankStub(channel)
+        expected = server.post_json("/rerank", {"query": "a cat", "texts": TEXTS, "raw_scores": True})[1]
+        request = self.tei.RerankRequest(query="a cat", texts=TEXTS, raw_scores=True, return_text=True, truncate=True)
+        messages = [self.tei.RerankStreamRequest(query="a cat", text=t, raw_scores=True, return_text=True) for t in TEXTS]
+        for answer in (stub.Rerank(request, timeout=TIMEOUT), stub.RerankStream(iter(messages), timeout=TIMEOUT)):
+            self.assertEqual([r.index for r in answer.ranks], [e["index"] for e in expected])
+            self.assertEqual(bits(r.score for r in answer.ranks), bits(e["score"] for e in expected))
+            self.assertEqual([r.text for r in answer.ranks], [TEXTS[e["index"]] for e in expected])
+            self.assertGreater(answer.metadata.compute_tokens, 10)
+        messages[1].query = "another"
+        with self.assertRaises(self.grpc.RpcError) as caught:
+            stub.RerankStream(iter(messages), timeout=TIMEOUT)
+        self.assertEqual(caught.exception.code(), self.grpc.StatusCode.INVALID_ARGUMENT)
+        info = self.stubs.InfoStub(channel).Info(self.tei.InfoRequest(), timeout=TIMEOUT)
+        self.assertEqual(info.model_type, self.tei.MODEL_TYPE_RERANKER)
+
+    def test_predict(self):
+        server, channel = self.serve("cross-bert-nli")
+        stub = self.stubs.PredictStub(channel)
+        pairs = [[t, "a cat"] for t in TEXTS]
+        expected = server.post_json("/predict", {"inputs": [[t] for t in TEXTS] + pairs})[1]
+        answers = [*stub.PredictStream((self.tei.PredictRequest(inputs=t) for t in TEXTS), timeout=TIMEOUT),
+                   *stub.PredictPairStream((self.tei.PredictPairRequest(inputs=p) for p in pairs), timeout=TIMEOUT)]
+        self.assertEqual([[p.label for p in a.predictions] for a in answers],
+                         [[p["label"] for p in e] for e in expected])
+        self.assertEqual([bits(p.score for p in a.predictions) for a in answers],
+                         [bits(p["score"] for p in e) for e in expected])
+
+    def test_embed_sparse(self):
+        server, channel = self.serve("splade-bert")
+        stub = self.stubs.EmbedStub(channel)
+        expected = server.post_json("/embed_sparse", {"inputs": TEXTS})[1]
+        answers = stub.EmbedSparseStream((self.tei.EmbedSparseRequest(inputs=t) for t in TEXTS), timeout=TIMEOUT)
+        self.assertEqual([[(v.index, f32(v.value)) for v in a.sparse_embeddings] for a in answers],
+                         [[(v["index"], f32(v["value"])) for v in e] for e in expected])
 
 
 def in_venv():

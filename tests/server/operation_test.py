@@ -4,6 +4,7 @@
     operation_test.py --akin PROGRAM --model FOLDER
 """
 import http.client
+import http.server
 import json
 import os
 import pathlib
@@ -208,6 +209,95 @@ class Drain(unittest.TestCase):
     def test_a_signal_while_loading_ends_it(self):
         server = Server(wait=False)
         self.assertIn(server.stop(), (0, -signal.SIGTERM))
+
+
+class Collector:
+    """Takes spans as an OpenTelemetry collector does."""
+
+    def __init__(self, status=200):
+        bodies = self.bodies = []
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                bodies.append((self.path, self.headers["Content-Type"], body))
+                self.send_response(status)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *arguments):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    @property
+    def endpoint(self):
+        return f"http://127.0.0.1:{self.server.server_port}"
+
+    def spans(self):
+        return [span for _, _, body in self.bodies for resource in body["resourceSpans"]
+                for scope in resource["scopeSpans"] for span in scope["spans"]]
+
+
+class Traces(unittest.TestCase):
+    TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+
+    def test_spans_go_to_the_collector(self):
+        collector = Collector()
+        server = Server("--otlp-endpoint", collector.endpoint, "--otlp-service-name", "mine")
+        try:
+            server.post("/embed", {"inputs": ["a text", "b"]}, {"traceparent": f"00-{self.TRACE}-00f067aa0ba902b7-01"})
+            server.post("/embed", {"inputs": "b"}, {"traceparent": f"00-{'1' * 32}-00f067aa0ba902b7-00"})  # Not sampled.
+            server.post("/embed", {"inputs": ""})
+            server.get("/health")
+        finally:
+            self.assertEqual(server.stop(), 0)  # What is left is sent before the end.
+        path, content_type, body = collector.bodies[0]
+        self.assertEqual((path, content_type), ("/v1/traces", "application/json"))
+        resource = {a["key"]: a["value"] for a in body["resourceSpans"][0]["resource"]["attributes"]}
+        self.assertEqual(resource["service.name"], {"stringValue": "mine"})
+        first, second = collector.spans()
+        self.assertEqual((first["traceId"], first["parentSpanId"]), (self.TRACE, "00f067aa0ba902b7"))
+        self.assertEqual((first["name"], first["kind"]), ("POST /embed", 2))
+        self.assertLess(int(first["startTimeUnixNano"]), int(first["endTimeUnixNano"]))
+        facts = {a["key"]: next(iter(a["value"].values())) for a in first["attributes"]}
+        self.assertEqual((facts["http.response.status_code"], facts["akin.texts"]), ("200", "2"))
+        self.assertNotIn("a text", json.dumps(collector.bodies))
+        self.assertNotIn("parentSpanId", second)
+        self.assertIn({"key": "http.response.status_code", "value": {"intValue": "400"}}, second["attributes"])
+
+    def test_a_collector_that_is_gone_costs_no_request(self):
+        collector = Collector(status=503)
+        for endpoint in (collector.endpoint, "http://127.0.0.1:1"):
+            server = Server("--otlp-endpoint", endpoint)
+            try:
+                self.assertEqual(server.post("/embed", {"inputs": "a"})[0], 200)
+                server.await_event("the trace collector does not take spans; they are dropped")
+                self.assertEqual(server.metric("akin_spans_dropped_total"), 1)
+                self.assertEqual(server.post("/embed", {"inputs": "a"})[0], 200)
+            finally:
+                self.assertEqual(server.stop(), 0)
+
+    def test_an_endpoint_that_is_none_is_refused(self):
+        for endpoint in ("https://host", "host:4318", "http://", "http://host:port"):
+            done = subprocess.run([ARGUMENTS.akin, "serve", "--otlp-endpoint", endpoint, "--check"],
+                                  capture_output=True, text=True, timeout=TIMEOUT)
+            self.assertEqual(done.returncode, 2, done.stderr)
+            self.assertIn("--otlp-endpoint", done.stderr)
+
+
+class Memory(unittest.TestCase):
+    def test_models_are_let_go_over_the_budget_but_for_the_last(self):
+        other = ARGUMENTS.model.replace("bert-mean", "bert-max")
+        server = Server("--memory-budget", "1", models=["one=" + ARGUMENTS.model, "two=" + other])
+        try:
+            server.await_event("model let go: over the memory budget")
+            self.assertEqual(server.metric("akin_models_loaded"), 1)
+            for name in ("one", "two"):
+                self.assertEqual(server.post("/v1/embeddings", {"input": "a", "model": name})[0], 200)
+        finally:
+            server.stop()
 
 
 if __name__ == "__main__":

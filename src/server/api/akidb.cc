@@ -1,6 +1,7 @@
 // AkiDB's embedding route: /api/v1/embed. Its errors are plain text.
 #include <utility>
 
+#include "server/api/options.h"
 #include "server/api/vectors.h"
 #include "server/app.h"
 #include "server/json_writer.h"
@@ -21,6 +22,7 @@ void EmbedAkiDb(App& app, const ExchangePtr& exchange) {
     AKIN_TRY_ASSIGN(const auto pooling, body.String("pooling"));
     AKIN_TRY_ASSIGN(const auto normalize, body.Bool("normalize"));
     call.options.normalize = normalize.value_or(true);
+    AKIN_TRY(ReadAdditions(body, call.options));
     if (texts->empty()) {
       app.Fail(exchange, Problem::kEmpty, "texts cannot be empty");
       return {};
@@ -30,22 +32,21 @@ void EmbedAkiDb(App& app, const ExchangePtr& exchange) {
       return {};
     }
     call.inputs = TextsAsInputs(*std::move(texts));
-    EmbedVectors(
-        app, exchange, std::move(call), std::nullopt,
-        [](const Embeddings& embeddings, const AnswerVectors& vectors, const ServedModel& served) {
-          std::string out;
-          out.reserve(256 + vectors.size() * vectors.dimension() * 13);
-          JsonObject answer(out);
-          AppendVectors(answer.Key("embeddings"), vectors);
-          answer.Add("model", served.name())
-              .Add("dimension", static_cast<int64_t>(vectors.dimension()));
-          const Usage& usage = embeddings.usage();
-          JsonObject(answer.Key("usage"))
-              .Add("total_tokens", usage.total_tokens)
-              .Add("duration_ms", static_cast<int64_t>(usage.duration_ms + 0.5));
-          answer.Close();
-          return out;
-        });
+    EmbedVectors(app, exchange, std::move(call),
+                 [](const Embeddings& vectors, const ServedModel& served) {
+                   std::string out;
+                   out.reserve(JsonBytes(vectors));
+                   JsonObject answer(out);
+                   AppendVectors(answer.Key("embeddings"), vectors);
+                   answer.Add("model", served.name())
+                       .Add("dimension", static_cast<int64_t>(vectors.dimension()));
+                   const Usage& usage = vectors.usage();
+                   JsonObject(answer.Key("usage"))
+                       .Add("total_tokens", usage.total_tokens)
+                       .Add("duration_ms", static_cast<int64_t>(usage.duration_ms + 0.5));
+                   answer.Close();
+                   return out;
+                 });
     return {};
   });
 }

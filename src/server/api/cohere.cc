@@ -1,8 +1,8 @@
 // Cohere's dialect: /v1/embed and /v2/embed.
 #include <algorithm>
-#include <array>
 #include <utility>
 
+#include "server/api/options.h"
 #include "server/api/vectors.h"
 #include "server/app.h"
 #include "server/json_writer.h"
@@ -13,144 +13,145 @@ namespace akin::server {
 namespace {
 
 constexpr size_t kMaxTexts = 96;
-constexpr std::array<std::string_view, 6> kTypes = {"float",  "int8",    "uint8",
-                                                    "binary", "ubinary", "base64"};
-
-void AppendAs(std::string& out, std::span<const float> vector, std::string_view type) {
-  if (type == "float") return AppendJsonFloats(out, vector);
-  if (type == "base64") {
-    out += '"';
-    AppendBase64(out, FloatBytes(vector));
-    out += '"';
-    return;
-  }
-  const bool bits = type == "binary" || type == "ubinary";
-  if (bits) {
-    const int offset = type == "binary" ? 128 : 0;
-    const auto bytes = PackBits(vector);
-    return AppendJsonArray(out, bytes.size(),
-                           [&](size_t i) { AppendPiece(out, bytes[i] - offset); });
-  }
-  const int offset = type == "uint8" ? 128 : 0;
-  const auto values = ToInt8(vector);
-  AppendJsonArray(out, values.size(), [&](size_t i) { AppendPiece(out, values[i] + offset); });
-}
+struct NamedEncoding {
+  std::string name;
+  Encoding encoding;
+};
 
 struct CohereCall {
   EmbedCall call;
-  std::vector<std::string> types;  // Empty: v1's plain list of floats.
-  std::vector<std::string> texts;  // They stand in the answer.
-  std::optional<int64_t> dimensions;
+  std::vector<NamedEncoding> types;  // Empty: v1's plain list of floats.
+  std::vector<std::string> texts;    // They stand in the answer.
 };
 
 Status ReadTruncate(const JsonRequest& body, EmbedOptions& options) {
   AKIN_TRY_ASSIGN(const auto given, body.String("truncate"));
   const std::string truncate = given.value_or("END");
-  options.overflow = truncate != "NONE" ? akin::Overflow::kTruncate : akin::Overflow::kError;
-  if (truncate == "NONE" || truncate == "END") return {};
-  if (truncate == "START") return InvalidInput("truncate START is not supported");
+  options.overflow = truncate != "NONE" ? Overflow::kTruncate : Overflow::kError;
+  if (truncate == "START") options.truncation_side = TruncationSide::kLeft;
+  if (truncate == "END") options.truncation_side = TruncationSide::kRight;
+  if (truncate == "NONE" || truncate == "START" || truncate == "END") return {};
   return InvalidInput("truncate must be one of NONE, START or END");
 }
 
 Status ReadTypes(const JsonRequest& body, CohereCall& call) {
   AKIN_TRY_ASSIGN(auto types, body.Strings("embedding_types"));
   for (const std::string& type : types.value_or(std::vector<std::string>())) {
-    if (std::ranges::find(kTypes, type) == kTypes.end()) {
+    const auto encoding = ParseEncoding(type);
+    if (!encoding) {
       return InvalidInput("embedding_types has '", type.substr(0, 50),
                           "', expected float, int8, uint8, binary, ubinary or base64");
     }
-    if (std::ranges::find(call.types, type) == call.types.end()) call.types.push_back(type);
+    if (std::ranges::find(call.types, type, &NamedEncoding::name) == call.types.end())
+      call.types.push_back({type, *encoding});
   }
   return {};
+}
+
+// Unknown ones too are some task that the model has no prompt for.
+Status ReadInputType(const JsonRequest& body, EmbedCall& call) {
+  AKIN_TRY_ASSIGN(const auto input_type, body.String("input_type"));
+  if (input_type.value_or("") == "image" || body.Has("images")) {
+    return InvalidInput("this model embeds texts, not images");
+  }
+  call.prompts = PromptsOfTask(input_type.value_or(""));
+  return {};
+}
+
+// `texts`, or v2's `inputs`: [{"content": [{"type": "text", "text": "..."}]}].
+Result<std::vector<std::string>> ReadTexts(const JsonRequest& body) {
+  AKIN_TRY_ASSIGN(auto texts, body.Strings("texts"));
+  AKIN_TRY_ASSIGN(const auto inputs, body.Objects("inputs"));
+  if (texts.has_value() == inputs.has_value()) {
+    return InvalidInput(texts ? "texts and inputs exclude each other" : "texts is missing");
+  }
+  if (texts) return *std::move(texts);
+  std::vector<std::string> joined;
+  for (const JsonRequest& input : *inputs) {
+    AKIN_TRY_ASSIGN(const auto parts, input.Objects("content"));
+    if (!parts) return InvalidInput("inputs has an entry without content");
+    std::string& text = joined.emplace_back();
+    for (const JsonRequest& part : *parts) {
+      AKIN_TRY_ASSIGN(const auto words, part.String("text"));
+      if (!words) return InvalidInput("this model embeds texts, not images");
+      text += StrCat(text.empty() ? "" : "\n", *words);
+    }
+  }
+  return joined;
 }
 
 Result<CohereCall> ReadCall(const JsonRequest& body) {
   CohereCall call;
   AKIN_TRY_ASSIGN(const auto model, body.String("model"));
   call.call.model = model.value_or("");
-  AKIN_TRY_ASSIGN(const auto input_type, body.String("input_type"));
-  if (input_type.value_or("") == "image" || body.Has("images")) {
-    return InvalidInput("this model embeds texts, not images");
-  }
-  AKIN_TRY_ASSIGN(auto texts, body.Strings("texts"));
-  if (!texts) return InvalidInput("texts is missing");
-  if (texts->size() > kMaxTexts) {
-    return InvalidInput("texts has ", texts->size(), " entries, at most ", kMaxTexts,
+  AKIN_TRY(ReadInputType(body, call.call));
+  AKIN_TRY_ASSIGN(call.texts, ReadTexts(body));
+  if (call.texts.size() > kMaxTexts) {
+    return InvalidInput("texts has ", call.texts.size(), " entries, at most ", kMaxTexts,
                         " are allowed");
   }
-  call.texts = *std::move(texts);
   call.call.inputs = TextsAsInputs(call.texts);
   AKIN_TRY(ReadTruncate(body, call.call.options));
   AKIN_TRY(ReadTypes(body, call));
-  AKIN_TRY_ASSIGN(const auto max_tokens, body.Int("max_tokens"));
-  if (max_tokens) {
-    if (*max_tokens < 1 || *max_tokens > INT32_MAX)
-      return InvalidInput("max_tokens is out of range");
-    call.call.options.max_tokens = static_cast<int>(*max_tokens);
-  }
-  AKIN_TRY_ASSIGN(call.dimensions, body.Int("output_dimension"));
+  AKIN_TRY_ASSIGN(call.call.options.max_tokens, ReadPositive(body, "max_tokens"));
+  AKIN_TRY_ASSIGN(call.call.options.dimensions, ReadDimensions(body, "output_dimension"));
   call.call.options.normalize = true;
+  AKIN_TRY(ReadAdditions(body, call.call.options));
   return call;
 }
 
-void EmbedCohere(App& app, const ExchangePtr& exchange, bool is_v2) {
+Result<std::string> Body(const Embeddings& vectors, const CohereCall& call,
+                         std::string_view api_version) {
+  std::string out;
+  out.reserve(JsonBytes(vectors));
+  Status status;
+  JsonObject answer(out);
+  answer.Add("id", RandomHex(32));
+  if (call.types.empty()) {
+    AppendVectors(answer.Key("embeddings"), vectors);
+  } else {
+    JsonObject by_type(answer.Key("embeddings"));
+    for (const NamedEncoding& type : call.types) {
+      AppendJsonArray(by_type.Key(type.name), vectors.size(), [&](size_t i) {
+        if (status) status = AppendEncoded(out, vectors[i], type.encoding);
+      });
+    }
+  }
+  AKIN_TRY(std::move(status));
+  AppendJsonArray(answer.Key("texts"), call.texts.size(),
+                  [&](size_t i) { AppendJsonString(out, call.texts[i]); });
+  {
+    JsonObject meta(answer.Key("meta"));
+    JsonObject(meta.Key("api_version")).Add("version", api_version);
+    JsonObject(meta.Key("billed_units")).Add("input_tokens", vectors.usage().total_tokens);
+  }
+  answer.Add("response_type", call.types.empty() ? "embeddings_floats" : "embeddings_by_type");
+  answer.Close();
+  return out;
+}
+
+void EmbedCohere(App& app, const ExchangePtr& exchange, std::string_view api_version) {
   WithBody(app, exchange, [&](const JsonRequest& body) -> Status {
     AKIN_TRY_ASSIGN(CohereCall call, ReadCall(body));
-    if (is_v2 && call.types.empty()) call.types.push_back("float");
+    if (api_version == "2" && call.types.empty()) call.types.push_back({"float", Encoding::kFloat});
     EmbedCall embed = std::move(call.call);
-    const auto dimensions = call.dimensions;
-    const bool packs = std::ranges::any_of(
-        call.types, [](const std::string& type) { return type.ends_with("binary"); });
-    if (packs && dimensions && *dimensions % 8 != 0) {
-      return InvalidInput("output_dimension must be a multiple of 8 for binary embeddings");
-    }
-    EmbedVectors(app, exchange, std::move(embed), dimensions,
-                 [call = std::move(call), is_v2](const Embeddings& embeddings,
-                                                 const AnswerVectors& vectors, const ServedModel&) {
-                   std::string out;
-                   out.reserve(512 + vectors.size() * vectors.dimension() * 13);
-                   JsonObject answer(out);
-                   answer.Add("id", RandomHex(32));
-                   if (call.types.empty()) {
-                     AppendVectors(answer.Key("embeddings"), vectors);
-                   } else {
-                     JsonObject by_type(answer.Key("embeddings"));
-                     for (const std::string& type : call.types) {
-                       AppendJsonArray(by_type.Key(type), vectors.size(),
-                                       [&](size_t i) { AppendAs(out, vectors[i], type); });
-                     }
-                   }
-                   AppendJsonArray(answer.Key("texts"), call.texts.size(),
-                                   [&](size_t i) { AppendJsonString(out, call.texts[i]); });
-                   {
-                     JsonObject meta(answer.Key("meta"));
-                     JsonObject(meta.Key("api_version")).Add("version", is_v2 ? "2" : "1");
-                     JsonObject(meta.Key("billed_units"))
-                         .Add("input_tokens", embeddings.usage().total_tokens);
-                   }
-                   answer.Add("response_type",
-                              call.types.empty() ? "embeddings_floats" : "embeddings_by_type");
-                   answer.Close();
-                   return out;
-                 });
+    EmbedVectors(
+        app, exchange, std::move(embed),
+        [call = std::move(call), api_version](const Embeddings& vectors, const ServedModel&) {
+          return Body(vectors, call, api_version);
+        });
     return {};
   });
 }
 
-void EmbedV1(App& app, const ExchangePtr& exchange) { EmbedCohere(app, exchange, false); }
-void EmbedV2(App& app, const ExchangePtr& exchange) { EmbedCohere(app, exchange, true); }
-
-void NotARanker(App& app, const ExchangePtr& exchange) {
-  app.Fail(exchange, Problem::kWrongTask, "the model of this server does not rerank");
-}
+void EmbedV1(App& app, const ExchangePtr& exchange) { EmbedCohere(app, exchange, "1"); }
+void EmbedV2(App& app, const ExchangePtr& exchange) { EmbedCohere(app, exchange, "2"); }
 
 }  // namespace
 
 std::vector<Route> CohereRoutes() {
   return {{"POST", "/v1/embed", Dialect::kCohere, EmbedV1, false, true},
-          {"POST", "/v2/embed", Dialect::kCohere, EmbedV2, false, true},
-          {"POST", "/v1/rerank", Dialect::kCohere, NotARanker},
-          {"POST", "/v2/rerank", Dialect::kCohere, NotARanker}};
+          {"POST", "/v2/embed", Dialect::kCohere, EmbedV2, false, true}};
 }
 
 }  // namespace akin::server

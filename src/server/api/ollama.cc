@@ -3,6 +3,7 @@
 
 #include "akin/system.h"
 
+#include "server/api/options.h"
 #include "server/api/vectors.h"
 #include "server/app.h"
 #include "server/json_writer.h"
@@ -19,11 +20,10 @@ void EmbedOllama(App& app, const ExchangePtr& exchange) {
     AKIN_TRY_ASSIGN(const auto model, body.String("model"));
     call.model = model.value_or("");
     AKIN_TRY_ASSIGN(auto texts, body.StringOrStrings("input"));
-    AKIN_TRY_ASSIGN(const auto truncate, body.Bool("truncate"));
-    call.options.overflow =
-        truncate.value_or(true) ? akin::Overflow::kTruncate : akin::Overflow::kError;
+    AKIN_TRY_ASSIGN(call.options.overflow, ReadTruncate(body, "truncate", true));
     call.options.normalize = true;
-    AKIN_TRY_ASSIGN(const auto dimensions, body.Int("dimensions"));
+    AKIN_TRY_ASSIGN(call.options.dimensions, ReadDimensions(body, "dimensions"));
+    AKIN_TRY(ReadAdditions(body, call.options));
     if (!texts || texts->empty()) {
       // No input is how its clients ask to load a model.
       app.WithModel(exchange, call.model, [exchange](const ServedModelPtr& served) {
@@ -35,21 +35,20 @@ void EmbedOllama(App& app, const ExchangePtr& exchange) {
     }
     call.is_list = body.IsArray("input");
     call.inputs = TextsAsInputs(*std::move(texts));
-    EmbedVectors(
-        app, exchange, std::move(call), dimensions,
-        [](const Embeddings& embeddings, const AnswerVectors& vectors, const ServedModel& served) {
-          std::string out;
-          out.reserve(256 + vectors.size() * vectors.dimension() * 13);
-          JsonObject answer(out);
-          answer.Add("model", served.name());
-          AppendVectors(answer.Key("embeddings"), vectors);
-          const Usage& usage = embeddings.usage();
-          answer.Add("total_duration", Nanoseconds(usage.duration_ms))
-              .Add("load_duration", 0)
-              .Add("prompt_eval_count", usage.total_tokens);
-          answer.Close();
-          return out;
-        });
+    EmbedVectors(app, exchange, std::move(call),
+                 [](const Embeddings& vectors, const ServedModel& served) {
+                   std::string out;
+                   out.reserve(JsonBytes(vectors));
+                   JsonObject answer(out);
+                   answer.Add("model", served.name());
+                   AppendVectors(answer.Key("embeddings"), vectors);
+                   const Usage& usage = vectors.usage();
+                   answer.Add("total_duration", Nanoseconds(usage.duration_ms))
+                       .Add("load_duration", 0)
+                       .Add("prompt_eval_count", usage.total_tokens);
+                   answer.Close();
+                   return out;
+                 });
     return {};
   });
 }
@@ -67,14 +66,13 @@ void EmbedOldOllama(App& app, const ExchangePtr& exchange) {
     }
     call.inputs.push_back({.text = *std::move(prompt)});
     call.options.normalize = false;
-    app.Embed(exchange, std::move(call),
-              [](const Embeddings& embeddings, const ServedModel&) -> HttpResponse {
-                HttpResponse response;
-                JsonObject answer(response.body);
-                AppendJsonFloats(answer.Key("embedding"), embeddings[0]);
-                answer.Close();
-                return response;
-              });
+    EmbedVectors(app, exchange, std::move(call), [](const Embeddings& vectors, const ServedModel&) {
+      std::string out;
+      JsonObject answer(out);
+      AppendJsonFloats(answer.Key("embedding"), vectors[0]);
+      answer.Close();
+      return out;
+    });
     return {};
   });
 }

@@ -1,8 +1,10 @@
 // OpenAI's dialect: /v1/embeddings and /v1/models, with the additions of Jina (`task`,
-// `embedding_type`, `normalized`, `truncate`) and vLLM (`truncate_prompt_tokens`).
+// `embedding_type`, `normalized`, `truncate`, `late_chunking`) and vLLM (`truncate_prompt_tokens`,
+// `truncation_side`).
 #include <ctime>
 #include <utility>
 
+#include "server/api/options.h"
 #include "server/api/vectors.h"
 #include "server/app.h"
 #include "server/json_writer.h"
@@ -11,62 +13,51 @@
 namespace akin::server {
 namespace {
 
-enum class Encoding { kFloat, kBase64, kBinary, kUnsignedBinary };
-
-Result<Encoding> ParseEncoding(std::string_view field, std::string_view name) {
-  if (name == "float") return Encoding::kFloat;
-  if (name == "base64") return Encoding::kBase64;
-  if (name == "binary") return Encoding::kBinary;
-  if (name == "ubinary") return Encoding::kUnsignedBinary;
-  return InvalidInput('`', field, "` is '", std::string(name).substr(0, 50),
-                      "', expected float, base64, binary or ubinary");
-}
-
+// What OpenAI's and Jina's clients may ask for; Jina allows a list, of which the first counts.
 Result<Encoding> ReadEncoding(const JsonRequest& body) {
   for (const std::string_view field : {"encoding_format", "embedding_type"}) {
-    AKIN_TRY_ASSIGN(const auto name, body.String(field));
-    if (name) return ParseEncoding(field, *name);
+    AKIN_TRY_ASSIGN(const auto names, body.StringOrStrings(field));
+    if (!names || names->empty()) continue;
+    const auto encoding = ParseEncoding(names->front());
+    if (names->size() == 1 && encoding) return *encoding;
+    return InvalidInput('`', field, "` is '", names->front().substr(0, 50),
+                        names->size() > 1 ? "' and others" : "'",
+                        ", expected one of float, base64, int8, uint8, binary and ubinary");
   }
   return Encoding::kFloat;
 }
 
-void AppendEncoded(std::string& out, std::span<const float> vector, Encoding encoding) {
-  switch (encoding) {
-    case Encoding::kFloat: return AppendJsonFloats(out, vector);
-    case Encoding::kBase64:
-      out += '"';
-      AppendBase64(out, FloatBytes(vector));
-      out += '"';
-      return;
-    case Encoding::kBinary:
-    case Encoding::kUnsignedBinary: {
-      const int offset = encoding == Encoding::kBinary ? 128 : 0;
-      const auto bytes = PackBits(vector);
-      AppendJsonArray(out, bytes.size(), [&](size_t i) { AppendPiece(out, bytes[i] - offset); });
-      return;
-    }
-  }
-}
-
-std::string EmbeddingsBody(const Embeddings& embeddings, const AnswerVectors& vectors,
-                           std::string_view model, Encoding encoding) {
+Result<std::string> EmbeddingsBody(const Embeddings& vectors, std::string_view model,
+                                   Encoding encoding) {
   std::string out;
-  out.reserve(256 + vectors.size() * vectors.dimension() * 13);
+  out.reserve(JsonBytes(vectors));
+  Status status;
   JsonObject body(out);
   body.Add("object", "list");
   AppendJsonArray(body.Key("data"), vectors.size(), [&](size_t i) {
     JsonObject item(out);
     item.Add("object", "embedding").Add("index", static_cast<int64_t>(i));
-    AppendEncoded(item.Key("embedding"), vectors[i], encoding);
+    if (status) status = AppendEncoded(item.Key("embedding"), vectors[i], encoding);
   });
+  AKIN_TRY(std::move(status));
   body.Add("model", model);
-  const Usage& usage = embeddings.usage();
+  const Usage& usage = vectors.usage();
   JsonObject counts(body.Key("usage"));
   counts.Add("prompt_tokens", usage.total_tokens).Add("total_tokens", usage.total_tokens);
   if (usage.truncated_tokens > 0) counts.Add("truncated_tokens", usage.truncated_tokens);
   counts.Close();
   body.Close();
   return out;
+}
+
+Status ReadTask(const JsonRequest& body, EmbedCall& call) {
+  AKIN_TRY_ASSIGN(const auto task, body.String("task"));
+  if (!task) return {};
+  call.prompts = PromptsOfTask(*task);
+  if (!call.prompts.empty()) return {};
+  return InvalidInput("`task` is '", task->substr(0, 50),
+                      "', expected retrieval.query, retrieval.passage, text-matching, "
+                      "classification or separation");
 }
 
 Result<EmbedCall> ReadCall(const JsonRequest& body) {
@@ -79,17 +70,14 @@ Result<EmbedCall> ReadCall(const JsonRequest& body) {
   call.model = model.value_or("");
   AKIN_TRY_ASSIGN(const auto normalized, body.Bool("normalized"));
   call.options.normalize = normalized.value_or(true);
-  AKIN_TRY_ASSIGN(const auto truncate, body.Bool("truncate"));
-  call.options.overflow =
-      truncate.value_or(true) ? akin::Overflow::kTruncate : akin::Overflow::kError;
+  AKIN_TRY_ASSIGN(call.options.overflow, ReadTruncate(body, "truncate", true));
+  AKIN_TRY_ASSIGN(call.options.dimensions, ReadDimensions(body, "dimensions"));
   AKIN_TRY_ASSIGN(const auto max_tokens, body.Int("truncate_prompt_tokens"));
   if (max_tokens && *max_tokens != -1) {
-    if (*max_tokens < 1 || *max_tokens > INT32_MAX) {
-      return InvalidInput("`truncate_prompt_tokens` is ", *max_tokens,
-                          ", expected -1 or a positive number");
-    }
-    call.options.max_tokens = static_cast<int>(*max_tokens);
+    AKIN_TRY_ASSIGN(call.options.max_tokens, ReadPositive(body, "truncate_prompt_tokens"));
   }
+  AKIN_TRY(ReadTask(body, call));
+  AKIN_TRY(ReadAdditions(body, call.options));
   AKIN_TRY_ASSIGN(const auto late_chunking, body.Bool("late_chunking"));
   if (late_chunking.value_or(false)) return InvalidInput("`late_chunking` is not supported");
   return call;
@@ -99,14 +87,12 @@ void EmbedOpenAi(App& app, const ExchangePtr& exchange) {
   WithBody(app, exchange, [&](const JsonRequest& body) -> Status {
     AKIN_TRY_ASSIGN(EmbedCall call, ReadCall(body));
     AKIN_TRY_ASSIGN(const Encoding encoding, ReadEncoding(body));
-    AKIN_TRY_ASSIGN(const auto dimensions, body.Int("dimensions"));
     if (!call.is_list && !call.inputs[0].is_ids && call.inputs[0].text.empty()) {
       return InvalidInput("`input` cannot be an empty string");
     }
-    EmbedVectors(app, exchange, std::move(call), dimensions,
-                 [encoding](const Embeddings& embeddings, const AnswerVectors& vectors,
-                            const ServedModel& model) {
-                   return EmbeddingsBody(embeddings, vectors, model.name(), encoding);
+    EmbedVectors(app, exchange, std::move(call),
+                 [encoding](const Embeddings& vectors, const ServedModel& model) {
+                   return EmbeddingsBody(vectors, model.name(), encoding);
                  });
     return {};
   });

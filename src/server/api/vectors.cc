@@ -1,8 +1,8 @@
 #include "server/api/vectors.h"
 
-#include <algorithm>
-#include <cmath>
 #include <utility>
+
+#include "akin/quantize.h"
 
 #include "server/json_writer.h"
 #include "server/text.h"
@@ -10,51 +10,71 @@
 namespace akin::server {
 namespace {
 
-// A vector of zeros stays one.
-void ScaleToLengthOne(std::span<float> vector) {
-  double squares = 0;
-  for (const float x : vector) squares += double{x} * double{x};
-  if (squares == 0) return;
-  const double scale = 1.0 / std::sqrt(squares);
-  for (float& x : vector) x = static_cast<float>(double{x} * scale);
+struct EncodingName {
+  std::string_view name;
+  Encoding encoding;
+};
+constexpr EncodingName kEncodings[] = {
+    {"float", Encoding::kFloat}, {"base64", Encoding::kBase64}, {"int8", Encoding::kInt8},
+    {"uint8", Encoding::kUint8}, {"binary", Encoding::kBinary}, {"ubinary", Encoding::kUbinary}};
+
+template <typename Byte>
+void AppendBytes(std::string& out, std::span<const Byte> bytes) {
+  AppendJsonArray(out, bytes.size(), [&](size_t i) { AppendPiece(out, int{bytes[i]}); });
+}
+
+// Values of vectors of length 1 lie between -1 and 1, whatever the model.
+QuantizationRanges UnitRanges(size_t dimension) {
+  return {.min = std::vector<float>(dimension, -1.0f), .max = std::vector<float>(dimension, 1.0f)};
+}
+
+// Appends `vector` as `count` of the bytes that `convert` fills in.
+template <typename Byte, typename Convert>
+Status AppendConverted(std::string& out, size_t count, Convert convert) {
+  std::vector<Byte> bytes(count);
+  AKIN_TRY(convert(std::span(bytes)));
+  AppendBytes<Byte>(out, bytes);
+  return {};
 }
 
 }  // namespace
 
-AnswerVectors::AnswerVectors(const Embeddings& embeddings, size_t dimensions, bool normalize)
-    : embeddings_(embeddings), dimension_(dimensions == 0 ? embeddings.dimension() : dimensions) {
-  if (dimension_ == embeddings.dimension()) return;
-  cut_.reserve(embeddings.size() * dimension_);
-  for (size_t i = 0; i < embeddings.size(); ++i) {
-    const auto row = embeddings[i].first(dimension_);
-    cut_.insert(cut_.end(), row.begin(), row.end());
-    if (normalize) ScaleToLengthOne(std::span(cut_).last(dimension_));
+std::optional<Encoding> ParseEncoding(std::string_view name) {
+  for (const EncodingName& row : kEncodings) {
+    if (row.name == name) return row.encoding;
   }
+  return std::nullopt;
 }
 
-std::span<const float> AnswerVectors::operator[](size_t i) const {
-  return cut_.empty() ? embeddings_[i] : std::span(cut_).subspan(i * dimension_, dimension_);
+Status AppendEncoded(std::string& out, std::span<const float> vector, Encoding encoding) {
+  switch (encoding) {
+    case Encoding::kFloat: AppendJsonFloats(out, vector); return {};
+    case Encoding::kBase64:
+      out += '"';
+      AppendBase64(out, FloatBytes(vector));
+      out += '"';
+      return {};
+    case Encoding::kInt8:
+      return AppendConverted<int8_t>(out, vector.size(), [&](std::span<int8_t> bytes) {
+        return ToInt8(vector, UnitRanges(vector.size()), bytes);
+      });
+    case Encoding::kUint8:
+      return AppendConverted<uint8_t>(out, vector.size(), [&](std::span<uint8_t> bytes) {
+        return ToUint8(vector, UnitRanges(vector.size()), bytes);
+      });
+    case Encoding::kBinary:
+      return AppendConverted<int8_t>(
+          out, vector.size() / 8, [&](std::span<int8_t> bytes) { return ToBinary(vector, bytes); });
+    case Encoding::kUbinary:
+      return AppendConverted<uint8_t>(out, vector.size() / 8, [&](std::span<uint8_t> bytes) {
+        return ToUbinary(vector, bytes);
+      });
+  }
+  return {};
 }
 
-void AppendVectors(std::string& out, const AnswerVectors& vectors) {
+void AppendVectors(std::string& out, const Embeddings& vectors) {
   AppendJsonArray(out, vectors.size(), [&](size_t i) { AppendJsonFloats(out, vectors[i]); });
-}
-
-std::vector<uint8_t> PackBits(std::span<const float> vector) {
-  std::vector<uint8_t> bytes((vector.size() + 7) / 8);
-  for (size_t i = 0; i < vector.size(); ++i) {
-    if (vector[i] > 0) bytes[i / 8] |= static_cast<uint8_t>(0x80 >> i % 8);
-  }
-  return bytes;
-}
-
-std::vector<int8_t> ToInt8(std::span<const float> vector) {
-  std::vector<int8_t> values;
-  values.reserve(vector.size());
-  for (const float x : vector) {
-    values.push_back(static_cast<int8_t>(std::lround(std::clamp(x, -1.0f, 1.0f) * 127.0f)));
-  }
-  return values;
 }
 
 bool WantsRaw(const HttpRequest& request) {
@@ -66,7 +86,7 @@ bool WantsRaw(const HttpRequest& request) {
   return wants;
 }
 
-HttpResponse RawVectors(const AnswerVectors& vectors) {
+HttpResponse RawVectors(const Embeddings& vectors) {
   HttpResponse response{.content_type = "application/octet-stream"};
   for (size_t i = 0; i < vectors.size(); ++i) {
     const auto bytes = FloatBytes(vectors[i]);
@@ -93,34 +113,15 @@ std::vector<TextOrIds> TextsAsInputs(std::vector<std::string> texts) {
   return inputs;
 }
 
-void EmbedVectors(App& app, const ExchangePtr& exchange, EmbedCall call,
-                  std::optional<int64_t> dimensions, FormatVectors format) {
-  if (dimensions && *dimensions < 1) {
-    return app.Fail(exchange, Problem::kBadValue, "`dimensions` should be positive", "dimensions");
-  }
-  const std::string name = call.model;
-  auto shared_call = std::make_shared<EmbedCall>(std::move(call));
-  app.WithModel(
-      exchange, name,
-      [&app, exchange, shared_call, dimensions,
-       format = std::move(format)](const ServedModelPtr& model) {
-        if (dimensions && *dimensions > model->info().dimension) {
-          return app.Fail(exchange, Problem::kBadValue,
-                          StrCat("`dimensions` is ", *dimensions, ", the model gives ",
-                                 model->info().dimension),
-                          "dimensions");
-        }
-        const size_t width = static_cast<size_t>(dimensions.value_or(0));
-        const bool normalize = shared_call->options.normalize.value_or(model->info().normalize);
-        const bool raw = WantsRaw(exchange->request);
-        app.Embed(exchange, std::move(*shared_call),
-                  [width, normalize, raw, format](const Embeddings& embeddings,
-                                                  const ServedModel& served) -> HttpResponse {
-                    const AnswerVectors vectors(embeddings, width, normalize);
-                    if (raw) return RawVectors(vectors);
-                    return {.body = format(embeddings, vectors, served)};
-                  });
-      });
+void EmbedVectors(App& app, const ExchangePtr& exchange, EmbedCall call, FormatVectors format) {
+  const bool raw = WantsRaw(exchange->request);
+  Embed(app, exchange, std::move(call),
+        [raw, format = std::move(format)](const AllEmbeddings& all,
+                                          const ServedModel& model) -> Result<HttpResponse> {
+          if (raw) return RawVectors(all.dense);
+          AKIN_TRY_ASSIGN(std::string body, format(all.dense, model));
+          return HttpResponse{.body = std::move(body)};
+        });
 }
 
 }  // namespace akin::server

@@ -1,7 +1,6 @@
 // What the vectors of an answer look like on the wire.
 #pragma once
 
-#include <cstdint>
 #include <functional>
 #include <optional>
 #include <span>
@@ -13,37 +12,32 @@
 
 #include "server/app.h"
 #include "server/http/message.h"
+#include "server/model_calls.h"
 
 namespace akin::server {
 
-// The vectors of an answer, cut to the dimensions that the client asked for.
-class AnswerVectors {
- public:
-  // `dimensions` 0: all. A vector that is cut is scaled to length 1 again if `normalize`.
-  AnswerVectors(const Embeddings& embeddings, size_t dimensions, bool normalize);
+// How one vector is written.
+enum class Encoding { kFloat, kBase64, kInt8, kUint8, kBinary, kUbinary };
 
-  size_t size() const { return embeddings_.size(); }
-  size_t dimension() const { return dimension_; }
-  std::span<const float> operator[](size_t i) const;
+// "float", "base64", "int8", ...; nothing for other names.
+std::optional<Encoding> ParseEncoding(std::string_view name);
 
- private:
-  const Embeddings& embeddings_;
-  const size_t dimension_;
-  std::vector<float> cut_;  // [size, dimension] when something was cut.
-};
+// int8 and uint8 are 256 steps from -1 to 1. Error: InvalidInput (bits of a vector whose length is
+// no multiple of 8).
+Status AppendEncoded(std::string& out, std::span<const float> vector, Encoding encoding);
 
 // [[0.1,...],...]
-void AppendVectors(std::string& out, const AnswerVectors& vectors);
+void AppendVectors(std::string& out, const Embeddings& vectors);
 
-// Eight values a byte, the first in the highest bit; 1 stands for a value above 0.
-std::vector<uint8_t> PackBits(std::span<const float> vector);
-// Values of a vector of length 1 in 255 steps: round(127 x), at most 127 in size.
-std::vector<int8_t> ToInt8(std::span<const float> vector);
+// Room for an answer with these vectors as JSON, so that it grows once.
+inline size_t JsonBytes(const Embeddings& vectors) {
+  return 512 + vectors.size() * vectors.dimension() * 13;
+}
 
 // The client asked for `Accept: application/octet-stream`: vectors as little-endian f32, one behind
 // the other, and nothing else.
 bool WantsRaw(const HttpRequest& request);
-HttpResponse RawVectors(const AnswerVectors& vectors);
+HttpResponse RawVectors(const Embeddings& vectors);
 
 // What every dialect's handler begins with: the body as an object, or the dialect's answer to what
 // is no JSON. `read` returns an error for a field that is missing or of another type.
@@ -53,11 +47,8 @@ void WithBody(App& app, const ExchangePtr& exchange,
 // A call of plain texts.
 std::vector<TextOrIds> TextsAsInputs(std::vector<std::string> texts);
 
-// Embeds, with `dimensions` (0: all; negative or too many: the dialect's error) cut off, and raw
-// vectors for those who want them.
-using FormatVectors =
-    std::function<std::string(const Embeddings&, const AnswerVectors&, const ServedModel&)>;
-void EmbedVectors(App& app, const ExchangePtr& exchange, EmbedCall call,
-                  std::optional<int64_t> dimensions, FormatVectors format);
+// Embeds densely: `format` makes the body, but for those who want raw vectors.
+using FormatVectors = std::function<Result<std::string>(const Embeddings&, const ServedModel&)>;
+void EmbedVectors(App& app, const ExchangePtr& exchange, EmbedCall call, FormatVectors format);
 
 }  // namespace akin::server

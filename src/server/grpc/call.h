@@ -10,7 +10,9 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "server/exchange.h"
 
@@ -145,6 +147,51 @@ class StreamCall final : public grpc::ServerBidiReactor<Request, Response> {
   std::deque<std::shared_ptr<Slot>> slots_;
   bool all_read_ = false, writing_ = false, paused_ = false, failed_ = false, finished_ = false;
   grpc::Status final_status_;
+};
+
+// A stream of messages that are answered as one, when the last has come. At most `most` of them.
+template <typename Request, typename Response>
+class GatherCall final : public grpc::ServerReadReactor<Request> {
+ public:
+  GatherCall(CallInfo info, size_t most, Response* response,
+             Operation<std::vector<Request>, Response> operation)
+      : info_(std::move(info)), most_(most), response_(response), operation_(std::move(operation)) {
+    this->StartRead(&request_);
+  }
+
+  void OnReadDone(bool ok) override {
+    if (ok && requests_.size() == most_) {
+      return this->Finish({grpc::StatusCode::INVALID_ARGUMENT,
+                           "a stream has at most " + std::to_string(most_) + " messages"});
+    }
+    if (ok) {
+      requests_.push_back(std::move(request_));
+      return this->StartRead(&request_);
+    }
+    operation_(info_, requests_, [this](const grpc::Status& status, Response answer) {
+      *response_ = std::move(answer);
+      this->Finish(status);
+    });
+  }
+
+  void OnCancel() override { info_.departure->Leave(); }
+  void OnDone() override { delete this; }
+
+ private:
+  const CallInfo info_;
+  const size_t most_;
+  Response* const response_;
+  const Operation<std::vector<Request>, Response> operation_;
+  Request request_;
+  std::vector<Request> requests_;
+};
+
+// Ends such a stream that is refused.
+template <typename Request>
+class RefusedGather final : public grpc::ServerReadReactor<Request> {
+ public:
+  explicit RefusedGather(const grpc::Status& status) { this->Finish(status); }
+  void OnDone() override { delete this; }
 };
 
 // Ends a stream that is refused.

@@ -7,6 +7,7 @@
 #include <fstream>
 #include <iterator>
 #include <utility>
+#include <vector>
 
 #include "akidb/embedding/v1/embedding.grpc.pb.h"
 #include "server/grpc/call.h"
@@ -22,126 +23,177 @@ using grpc::CallbackServerContext;
 constexpr int kMaxMessageBytes = 4 << 20;
 constexpr int kMaxStreams = 100;
 
+template <typename Request, typename Response>
+using Member = void (GrpcOperations::*)(const CallInfo&, const Request&, CallDone<Response>);
+
 // The key first, then the operation.
 template <typename Request, typename Response>
 grpc::ServerUnaryReactor* Unary(GrpcOperations& operations, CallbackServerContext* context,
                                 const Request* request, Response* response,
-                                const Operation<Request, Response>& operation) {
+                                Member<Request, Response> member) {
   CallInfo info;
   const grpc::Status status = operations.ReadCaller(*context, info);
   if (!status.ok()) return new RefusedCall(status);
-  return new UnaryCall<Request, Response>(info, *request, response, operation);
+  return new UnaryCall<Request, Response>(
+      info, *request, response,
+      [&operations, member](const CallInfo& caller, const Request& message, auto done) {
+        (operations.*member)(caller, message, std::move(done));
+      });
 }
 
 template <typename Request, typename Response>
 grpc::ServerBidiReactor<Request, Response>* Stream(GrpcOperations& operations,
                                                    CallbackServerContext* context,
-                                                   Operation<Request, Response> operation) {
+                                                   Member<Request, Response> member) {
   CallInfo info;
   const grpc::Status status = operations.ReadCaller(*context, info);
   if (!status.ok()) return new RefusedStream<Request, Response>(status);
-  return new StreamCall<Request, Response>(std::move(info), std::move(operation));
+  return new StreamCall<Request, Response>(
+      std::move(info),
+      [&operations, member](const CallInfo& caller, const Request& message, auto done) {
+        (operations.*member)(caller, message, std::move(done));
+      });
 }
+
+template <typename Request, typename Response>
+grpc::ServerReadReactor<Request>* Gather(GrpcOperations& operations, CallbackServerContext* context,
+                                         Response* response,
+                                         Member<std::vector<Request>, Response> member) {
+  CallInfo info;
+  const grpc::Status status = operations.ReadCaller(*context, info);
+  if (!status.ok()) return new RefusedGather<Request>(status);
+  return new GatherCall<Request, Response>(
+      std::move(info), operations.max_gathered(), response,
+      [&operations, member](const CallInfo& caller, const std::vector<Request>& messages,
+                            auto done) {
+        (operations.*member)(caller, messages, std::move(done));
+      });
+}
+
+using Context = CallbackServerContext;
 
 class InfoService final : public tei::v1::Info::CallbackService {
  public:
   explicit InfoService(GrpcOperations& operations) : operations_(operations) {}
-  grpc::ServerUnaryReactor* Info(CallbackServerContext* context,
-                                 const tei::v1::InfoRequest* request,
+  grpc::ServerUnaryReactor* Info(Context* context, const tei::v1::InfoRequest* request,
                                  tei::v1::InfoResponse* response) override {
-    return Unary<tei::v1::InfoRequest, tei::v1::InfoResponse>(
-        operations_, context, request, response,
-        [this](const CallInfo& info, const tei::v1::InfoRequest&, auto done) {
-          operations_.Info(info, std::move(done));
-        });
+    return Unary(operations_, context, request, response, &GrpcOperations::Info);
   }
 
  private:
   GrpcOperations& operations_;
 };
 
-// Sparse and token vectors answer UNIMPLEMENTED, the base class's own.
 class EmbedService final : public tei::v1::Embed::CallbackService {
  public:
   explicit EmbedService(GrpcOperations& operations) : operations_(operations) {}
-  grpc::ServerUnaryReactor* Embed(CallbackServerContext* context,
-                                  const tei::v1::EmbedRequest* request,
+  grpc::ServerUnaryReactor* Embed(Context* context, const tei::v1::EmbedRequest* request,
                                   tei::v1::EmbedResponse* response) override {
-    return Unary<tei::v1::EmbedRequest, tei::v1::EmbedResponse>(operations_, context, request,
-                                                                response, EmbedOne());
+    return Unary(operations_, context, request, response, &GrpcOperations::Embed);
   }
   grpc::ServerBidiReactor<tei::v1::EmbedRequest, tei::v1::EmbedResponse>* EmbedStream(
-      CallbackServerContext* context) override {
-    return Stream<tei::v1::EmbedRequest, tei::v1::EmbedResponse>(operations_, context, EmbedOne());
+      Context* context) override {
+    return Stream(operations_, context, &GrpcOperations::Embed);
+  }
+  grpc::ServerUnaryReactor* EmbedSparse(Context* context,
+                                        const tei::v1::EmbedSparseRequest* request,
+                                        tei::v1::EmbedSparseResponse* response) override {
+    return Unary(operations_, context, request, response, &GrpcOperations::EmbedSparse);
+  }
+  grpc::ServerBidiReactor<tei::v1::EmbedSparseRequest, tei::v1::EmbedSparseResponse>*
+  EmbedSparseStream(Context* context) override {
+    return Stream(operations_, context, &GrpcOperations::EmbedSparse);
+  }
+  grpc::ServerUnaryReactor* EmbedAll(Context* context, const tei::v1::EmbedAllRequest* request,
+                                     tei::v1::EmbedAllResponse* response) override {
+    return Unary(operations_, context, request, response, &GrpcOperations::EmbedAll);
+  }
+  grpc::ServerBidiReactor<tei::v1::EmbedAllRequest, tei::v1::EmbedAllResponse>* EmbedAllStream(
+      Context* context) override {
+    return Stream(operations_, context, &GrpcOperations::EmbedAll);
   }
 
  private:
-  Operation<tei::v1::EmbedRequest, tei::v1::EmbedResponse> EmbedOne() {
-    return [this](const CallInfo& info, const tei::v1::EmbedRequest& request, auto done) {
-      operations_.Embed(info, request, std::move(done));
-    };
+  GrpcOperations& operations_;
+};
+
+class PredictService final : public tei::v1::Predict::CallbackService {
+ public:
+  explicit PredictService(GrpcOperations& operations) : operations_(operations) {}
+  grpc::ServerUnaryReactor* Predict(Context* context, const tei::v1::PredictRequest* request,
+                                    tei::v1::PredictResponse* response) override {
+    return Unary(operations_, context, request, response, &GrpcOperations::Predict);
   }
+  grpc::ServerBidiReactor<tei::v1::PredictRequest, tei::v1::PredictResponse>* PredictStream(
+      Context* context) override {
+    return Stream(operations_, context, &GrpcOperations::Predict);
+  }
+  grpc::ServerUnaryReactor* PredictPair(Context* context,
+                                        const tei::v1::PredictPairRequest* request,
+                                        tei::v1::PredictResponse* response) override {
+    return Unary(operations_, context, request, response, &GrpcOperations::PredictPair);
+  }
+  grpc::ServerBidiReactor<tei::v1::PredictPairRequest, tei::v1::PredictResponse>* PredictPairStream(
+      Context* context) override {
+    return Stream(operations_, context, &GrpcOperations::PredictPair);
+  }
+
+ private:
+  GrpcOperations& operations_;
+};
+
+class RerankService final : public tei::v1::Rerank::CallbackService {
+ public:
+  explicit RerankService(GrpcOperations& operations) : operations_(operations) {}
+  grpc::ServerUnaryReactor* Rerank(Context* context, const tei::v1::RerankRequest* request,
+                                   tei::v1::RerankResponse* response) override {
+    return Unary(operations_, context, request, response, &GrpcOperations::Rerank);
+  }
+  grpc::ServerReadReactor<tei::v1::RerankStreamRequest>* RerankStream(
+      Context* context, tei::v1::RerankResponse* response) override {
+    return Gather(operations_, context, response, &GrpcOperations::RerankTexts);
+  }
+
+ private:
   GrpcOperations& operations_;
 };
 
 class TokenizeService final : public tei::v1::Tokenize::CallbackService {
  public:
   explicit TokenizeService(GrpcOperations& operations) : operations_(operations) {}
-  grpc::ServerUnaryReactor* Tokenize(CallbackServerContext* context,
-                                     const tei::v1::EncodeRequest* request,
+  grpc::ServerUnaryReactor* Tokenize(Context* context, const tei::v1::EncodeRequest* request,
                                      tei::v1::EncodeResponse* response) override {
-    return Unary<tei::v1::EncodeRequest, tei::v1::EncodeResponse>(operations_, context, request,
-                                                                  response, Encode());
+    return Unary(operations_, context, request, response, &GrpcOperations::Tokenize);
   }
   grpc::ServerBidiReactor<tei::v1::EncodeRequest, tei::v1::EncodeResponse>* TokenizeStream(
-      CallbackServerContext* context) override {
-    return Stream<tei::v1::EncodeRequest, tei::v1::EncodeResponse>(operations_, context, Encode());
+      Context* context) override {
+    return Stream(operations_, context, &GrpcOperations::Tokenize);
   }
-  grpc::ServerUnaryReactor* Decode(CallbackServerContext* context,
-                                   const tei::v1::DecodeRequest* request,
+  grpc::ServerUnaryReactor* Decode(Context* context, const tei::v1::DecodeRequest* request,
                                    tei::v1::DecodeResponse* response) override {
-    return Unary<tei::v1::DecodeRequest, tei::v1::DecodeResponse>(operations_, context, request,
-                                                                  response, ToText());
+    return Unary(operations_, context, request, response, &GrpcOperations::Decode);
   }
   grpc::ServerBidiReactor<tei::v1::DecodeRequest, tei::v1::DecodeResponse>* DecodeStream(
-      CallbackServerContext* context) override {
-    return Stream<tei::v1::DecodeRequest, tei::v1::DecodeResponse>(operations_, context, ToText());
+      Context* context) override {
+    return Stream(operations_, context, &GrpcOperations::Decode);
   }
 
  private:
-  Operation<tei::v1::EncodeRequest, tei::v1::EncodeResponse> Encode() {
-    return [this](const CallInfo& info, const tei::v1::EncodeRequest& request, auto done) {
-      operations_.Tokenize(info, request, std::move(done));
-    };
-  }
-  Operation<tei::v1::DecodeRequest, tei::v1::DecodeResponse> ToText() {
-    return [this](const CallInfo& info, const tei::v1::DecodeRequest& request, auto done) {
-      operations_.Decode(info, request, std::move(done));
-    };
-  }
   GrpcOperations& operations_;
 };
 
 class AkiDbService final : public akidb::embedding::v1::EmbeddingService::CallbackService {
  public:
   explicit AkiDbService(GrpcOperations& operations) : operations_(operations) {}
-  grpc::ServerUnaryReactor* Embed(CallbackServerContext* context,
+  grpc::ServerUnaryReactor* Embed(Context* context,
                                   const akidb::embedding::v1::EmbedRequest* request,
                                   akidb::embedding::v1::EmbedResponse* response) override {
-    return Unary<akidb::embedding::v1::EmbedRequest, akidb::embedding::v1::EmbedResponse>(
-        operations_, context, request, response,
-        [this](const CallInfo& info, const akidb::embedding::v1::EmbedRequest& asked, auto done) {
-          operations_.AkiDbEmbed(info, asked, std::move(done));
-        });
+    return Unary(operations_, context, request, response, &GrpcOperations::AkiDbEmbed);
   }
   grpc::ServerUnaryReactor* GetModelInfo(
-      CallbackServerContext* context, const akidb::embedding::v1::ModelInfoRequest* request,
+      Context* context, const akidb::embedding::v1::ModelInfoRequest* request,
       akidb::embedding::v1::ModelInfoResponse* response) override {
-    return Unary<akidb::embedding::v1::ModelInfoRequest, akidb::embedding::v1::ModelInfoResponse>(
-        operations_, context, request, response,
-        [this](const CallInfo& info, const akidb::embedding::v1::ModelInfoRequest&, auto done) {
-          operations_.AkiDbInfo(info, std::move(done));
-        });
+    return Unary(operations_, context, request, response, &GrpcOperations::AkiDbInfo);
   }
 
  private:
@@ -169,6 +221,8 @@ class CallbackGrpcServer final : public GrpcServer {
       : operations_(app),
         info_(operations_),
         embed_(operations_),
+        predict_(operations_),
+        rerank_(operations_),
         tokenize_(operations_),
         akidb_(operations_) {}
   ~CallbackGrpcServer() override { Shutdown(std::chrono::milliseconds(0)); }
@@ -213,8 +267,8 @@ class CallbackGrpcServer final : public GrpcServer {
   GrpcOperations operations_;
   InfoService info_;
   EmbedService embed_;
-  tei::v1::Predict::CallbackService predict_;  // UNIMPLEMENTED.
-  tei::v1::Rerank::CallbackService rerank_;    // UNIMPLEMENTED.
+  PredictService predict_;
+  RerankService rerank_;
   TokenizeService tokenize_;
   AkiDbService akidb_;
   std::unique_ptr<grpc::Server> server_;

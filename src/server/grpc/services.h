@@ -3,10 +3,12 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "akidb/embedding/v1/embedding.pb.h"
 #include "server/app.h"
 #include "server/grpc/call.h"
+#include "server/model_calls.h"
 #include "tei/v1/tei.pb.h"
 
 namespace akin::server {
@@ -22,28 +24,52 @@ class GrpcOperations {
   // Whose call it is; an error without a valid key.
   grpc::Status ReadCaller(const grpc::CallbackServerContext& context, CallInfo& info) const;
 
-  void Info(const CallInfo& info, CallDone<tei::v1::InfoResponse> done);
-  void Embed(const CallInfo& info, const tei::v1::EmbedRequest& request,
-             CallDone<tei::v1::EmbedResponse> done);
+  void Info(const CallInfo& info, const tei::v1::InfoRequest& request,
+            CallDone<tei::v1::InfoResponse> done);
   void Tokenize(const CallInfo& info, const tei::v1::EncodeRequest& request,
                 CallDone<tei::v1::EncodeResponse> done);
   void Decode(const CallInfo& info, const tei::v1::DecodeRequest& request,
               CallDone<tei::v1::DecodeResponse> done);
   void AkiDbEmbed(const CallInfo& info, const akidb::embedding::v1::EmbedRequest& request,
                   CallDone<akidb::embedding::v1::EmbedResponse> done);
-  void AkiDbInfo(const CallInfo& info, CallDone<akidb::embedding::v1::ModelInfoResponse> done);
+  void AkiDbInfo(const CallInfo& info, const akidb::embedding::v1::ModelInfoRequest& request,
+                 CallDone<akidb::embedding::v1::ModelInfoResponse> done);
+
+  // model_services.cc
+  void Embed(const CallInfo& info, const tei::v1::EmbedRequest& request,
+             CallDone<tei::v1::EmbedResponse> done);
+  void EmbedSparse(const CallInfo& info, const tei::v1::EmbedSparseRequest& request,
+                   CallDone<tei::v1::EmbedSparseResponse> done);
+  void EmbedAll(const CallInfo& info, const tei::v1::EmbedAllRequest& request,
+                CallDone<tei::v1::EmbedAllResponse> done);
+  void Predict(const CallInfo& info, const tei::v1::PredictRequest& request,
+               CallDone<tei::v1::PredictResponse> done);
+  void PredictPair(const CallInfo& info, const tei::v1::PredictPairRequest& request,
+                   CallDone<tei::v1::PredictResponse> done);
+  void Rerank(const CallInfo& info, const tei::v1::RerankRequest& request,
+              CallDone<tei::v1::RerankResponse> done);
+  // The messages of a stream together; a text each.
+  void RerankTexts(const CallInfo& info, const std::vector<tei::v1::RerankStreamRequest>& texts,
+                   CallDone<tei::v1::RerankResponse> done);
+  // Messages that one stream may hold before it is answered.
+  size_t max_gathered() const { return app_.options().max_client_batch_size; }
 
  private:
-  struct Job {
-    std::string model;
-    std::vector<std::string> texts;
-    EmbedOptions options;
-    bool is_list = false;
-  };
-  using Embedded = std::function<void(Result<Embeddings>, const ServedModelPtr&)>;
-  void Run(const CallInfo& info, Job job, Embedded done);
-  void OnTokenizer(const CallInfo& info, size_t bytes, std::function<void(const Tokenizer&)> use,
-                   std::function<void(const Error&)> fail);
+  // What goes through the queue: `make` fills in the request once the model is there, or says why
+  // not; `done` gets the answer.
+  template <typename Answer>
+  using Answered = std::function<void(Result<Answer>, const ServedModelPtr&)>;
+  template <typename Answer, typename Request>
+  void Run(const CallInfo& info, const std::string& model, int64_t texts, bool is_list,
+           std::function<grpc::Status(const ServedModel&, Request&)> make,
+           std::function<void(grpc::Status)> refuse, Answered<Answer> done);
+  template <typename Response>
+  void EmbedOne(const CallInfo& info, std::string text, EmbedOptions options, Output output,
+                CallDone<Response> done, std::function<void(const AllEmbeddings&, Response&)> fill);
+  void PredictOne(const CallInfo& info, ScoreRequest::Input input, const ScoreOptions& options,
+                  bool raw_scores, CallDone<tei::v1::PredictResponse> done);
+  void OnModel(const CallInfo& info, size_t bytes, std::function<void(const ServedModel&)> use,
+               std::function<void(const Error&)> fail);
 
   App& app_;
 };

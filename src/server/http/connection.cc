@@ -80,8 +80,13 @@ asio::awaitable<void> Connection::Serve() {
   // What the client still sends is thrown away for a moment: closing at once would reset the
   // connection and take the answer with it.
   Enter(Phase::kClosing);
-  in_.clear();
-  for (int i = 0; i < 64 && !timed_out_ && co_await ReadMore(); ++i) in_.clear();
+  // GCC 12 evaluates a co_await behind && or || whatever stands before it, hence plain statements.
+  for (int i = 0; i < 64; ++i) {
+    in_.clear();
+    if (timed_out_) break;
+    const bool more = co_await ReadMore();
+    if (!more) break;
+  }
 }
 
 asio::awaitable<bool> Connection::ReadMore() {
@@ -127,7 +132,9 @@ asio::awaitable<std::optional<Head>> Connection::ReadHead() {
   if (in_.empty()) {
     if (in_.capacity() > kReadBytes) std::string().swap(in_);  // Idle clients hold little.
     Enter(Phase::kIdle);
-    if (shared_.draining || !co_await ReadMore()) co_return std::nullopt;
+    if (shared_.draining) co_return std::nullopt;
+    const bool more = co_await ReadMore();
+    if (!more) co_return std::nullopt;
   }
   Enter(Phase::kHead);
   while (true) {

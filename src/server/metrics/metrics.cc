@@ -39,7 +39,9 @@ void AppendByMethod(std::string& out, std::string_view name, std::string_view he
   AppendSample(out, name, "method=\"batch\"", batch);
 }
 
-// Resident memory, from the second number of /proc/self/statm; 0 where there is none.
+}  // namespace
+
+// The second number of /proc/self/statm.
 int64_t ResidentBytes() {
   long long size = 0, resident = 0;
   std::FILE* file = std::fopen("/proc/self/statm", "re");
@@ -48,8 +50,6 @@ int64_t ResidentBytes() {
   std::fclose(file);
   return found == 2 ? resident * sysconf(_SC_PAGESIZE) : 0;
 }
-
-}  // namespace
 
 void Histogram::Observe(double seconds) {
   size_t bucket = 0;
@@ -133,6 +133,9 @@ std::string Metrics::Render(const Gauges& g) const {
   AppendOne(out, "akin_http_malformed_total", "counter", "Requests with refused framing",
             g.http.refused);
   AppendOne(out, "akin_models_loaded", "gauge", "Models in memory", g.loaded_models);
+  AppendOne(out, "akin_spans_exported_total", "counter", "Spans that the trace collector took",
+            g.exported_spans);
+  AppendOne(out, "akin_spans_dropped_total", "counter", "Spans that it did not", g.dropped_spans);
   AppendOne(out, "akin_ready", "gauge", "1 when /health/ready answers 200", g.ready ? 1 : 0);
   AppendOne(out, "process_resident_memory_bytes", "gauge", "Resident memory", ResidentBytes());
   return out;

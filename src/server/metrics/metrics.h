@@ -30,6 +30,9 @@ class Histogram {
   std::atomic<double> sum_{0};
 };
 
+// Of this process; 0 where the system does not say.
+int64_t ResidentBytes();
+
 using Counter = std::atomic<int64_t>;
 
 // All members may be used from any thread.
@@ -50,6 +53,7 @@ struct Metrics {
     SchedulerCounts scheduler;
     HttpCounts http;
     int64_t loaded_models = 0;
+    int64_t exported_spans = 0, dropped_spans = 0;
     bool ready = false;
   };
   std::string Render(const Gauges& gauges) const;

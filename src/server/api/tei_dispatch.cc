@@ -1,0 +1,126 @@
+// Routes whose bodies mean what the model is: /, /invocations, and /vertex with several of them.
+#include <atomic>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "server/api/tei.h"
+#include "server/api/vectors.h"
+#include "server/json_writer.h"
+#include "server/text.h"
+
+namespace akin::server {
+namespace {
+
+using Handler = void (*)(App& app, const ExchangePtr& exchange);
+
+struct NamedHandler {
+  std::string_view name;
+  Handler handle;
+};
+constexpr NamedHandler kHandlers[] = {
+    {"embed", EmbedTei},     {"embed_all", EmbedAllTei}, {"embed_sparse", EmbedSparseTei},
+    {"predict", PredictTei}, {"rerank", RerankTei},      {"tokenize", TokenizeTei}};
+
+Handler HandlerOf(const ModelInfo& info) {
+  switch (info.kind) {
+    case ModelKind::kClassifier: return PredictTei;
+    case ModelKind::kReranker: return RerankTei;
+    case ModelKind::kSparse: return EmbedSparseTei;
+    case ModelKind::kDense:
+    case ModelKind::kStatic:
+    case ModelKind::kMultiVector: break;
+  }
+  return EmbedTei;
+}
+
+// The parts of a /vertex request, each an exchange of its own, and their answers in order. The last
+// part to be answered answers the whole: with the first failure, if there is one.
+class Instances : public std::enable_shared_from_this<Instances> {
+ public:
+  Instances(ExchangePtr whole, size_t count) : whole_(std::move(whole)), answers_(count) {
+    waiting_ = count;
+  }
+
+  ExchangePtr Part(size_t i, std::string body) {
+    HttpRequest request = whole_->request;
+    request.body = std::move(body);
+    auto part = std::make_shared<Exchange>(std::move(request), whole_->peer,
+                                           [self = shared_from_this(), i](HttpResponse response) {
+                                             self->answers_[i] = std::move(response);
+                                             if (--self->waiting_ == 0) self->Answer();
+                                           });
+    part->id = whole_->id;
+    part->client = whole_->client;
+    // The whole holds its parts only while they wait.
+    whole_->departure.OnLeave([weak = std::weak_ptr(part)] {
+      if (const ExchangePtr waiting = weak.lock()) waiting->departure.Leave();
+    });
+    return part;
+  }
+
+ private:
+  void Answer() {
+    for (HttpResponse& answer : answers_) {
+      if (answer.status != 200) return whole_->Respond(std::move(answer));
+    }
+    HttpResponse response;
+    JsonObject body(response.body);
+    AppendJsonArray(body.Key("predictions"), answers_.size(),
+                    [&](size_t i) { response.body += answers_[i].body; });
+    body.Close();
+    whole_->Respond(std::move(response));
+  }
+
+  const ExchangePtr whole_;
+  std::vector<HttpResponse> answers_;
+  std::atomic<size_t> waiting_;
+};
+
+// Each body's own `type`, or what the model is for.
+Result<std::vector<Handler>> HandlersOf(const std::vector<JsonRequest>& bodies, Handler fallback) {
+  std::vector<Handler> handlers;
+  for (const JsonRequest& body : bodies) {
+    AKIN_TRY_ASSIGN(const auto type, body.String("type"));
+    Handler handle = type ? nullptr : fallback;
+    for (const NamedHandler& row : kHandlers) {
+      if (type && row.name == *type) handle = row.handle;
+    }
+    if (handle == nullptr)
+      return InvalidInput("`type` is '", type->substr(0, 50), "', which is no task");
+    handlers.push_back(handle);
+  }
+  return handlers;
+}
+
+}  // namespace
+
+void InvokeTei(App& app, const ExchangePtr& exchange) {
+  app.WithModel(exchange, "", [&app, exchange](const ServedModelPtr& model) {
+    HandlerOf(model->info())(app, exchange);
+  });
+}
+
+void VertexTei(App& app, const ExchangePtr& exchange) {
+  WithBody(app, exchange, [&](const JsonRequest& body) -> Status {
+    AKIN_TRY_ASSIGN(auto bodies, body.Objects("instances"));
+    if (!bodies) return InvalidInput("`instances` is missing");
+    if (bodies->empty() || bodies->size() > app.options().max_client_batch_size) {
+      app.Fail(exchange, bodies->empty() ? Problem::kEmpty : Problem::kTooManyTexts,
+               StrCat("`instances` has ", bodies->size(), " entries, expected 1 to ",
+                      app.options().max_client_batch_size));
+      return {};
+    }
+    const auto shared = std::make_shared<std::vector<JsonRequest>>(*std::move(bodies));
+    app.WithModel(exchange, "", [&app, exchange, shared](const ServedModelPtr& model) {
+      const auto handlers = HandlersOf(*shared, HandlerOf(model->info()));
+      if (!handlers) return app.Fail(exchange, {Problem::kBadShape, handlers.error().message()});
+      const auto instances = std::make_shared<Instances>(exchange, shared->size());
+      for (size_t i = 0; i < shared->size(); ++i)
+        (*handlers)[i](app, instances->Part(i, (*shared)[i].Text()));
+    });
+    return {};
+  });
+}
+
+}  // namespace akin::server

@@ -1,0 +1,284 @@
+#include "server/model_calls.h"
+
+#include <algorithm>
+#include <charconv>
+#include <numeric>
+#include <utility>
+
+#include "server/text.h"
+
+namespace akin::server {
+namespace {
+
+// What the log, the limits and the priority want to know of a call, whatever its kind.
+struct CallFacts {
+  size_t texts = 0;
+  int64_t characters = 0;
+  bool is_list = true;
+};
+
+std::optional<Priority> PriorityOf(const HttpRequest& request) {
+  const std::string_view header = request.header("x-priority");
+  if (EqualIgnoringCase(header, "query")) return Priority::kQuery;
+  if (EqualIgnoringCase(header, "bulk")) return Priority::kBulk;
+  return std::nullopt;
+}
+
+// `x-request-timeout-ms`, at most what the server allows.
+std::chrono::milliseconds TimeoutOf(const HttpRequest& request, std::chrono::milliseconds most) {
+  const std::string_view header = request.header("x-request-timeout-ms");
+  int64_t milliseconds = 0;
+  const auto parsed = std::from_chars(header.data(), header.data() + header.size(), milliseconds);
+  if (parsed.ec != std::errc() || parsed.ptr != header.data() + header.size()) return most;
+  return std::clamp(std::chrono::milliseconds(milliseconds), std::chrono::milliseconds(0), most);
+}
+
+RequestTerms TermsOf(const App& app, const Exchange& exchange, size_t texts) {
+  const bool is_bulk = texts > app.options().bulk_texts;
+  return {.priority =
+              PriorityOf(exchange.request).value_or(is_bulk ? Priority::kBulk : Priority::kQuery),
+          .client = exchange.client,
+          .deadline = exchange.begin + TimeoutOf(exchange.request, app.options().request_timeout)};
+}
+
+Failure EmptyInput() { return {Problem::kEmpty, "`inputs` cannot be empty", "input"}; }
+
+std::optional<Failure> CheckCount(const App& app, size_t count) {
+  if (count == 0) return EmptyInput();
+  const size_t most = app.options().max_client_batch_size;
+  if (count <= most) return std::nullopt;
+  return Failure{Problem::kTooManyTexts,
+                 StrCat("batch size ", count, " > maximum allowed batch size ", most), "input"};
+}
+
+std::optional<Failure> CheckInputs(const App& app, const EmbedCall& call, Dialect dialect) {
+  for (const TextOrIds& input : call.inputs) {
+    if (input.is_ids ? input.ids.empty() : input.text.empty() && dialect == Dialect::kTei) {
+      return EmptyInput();
+    }
+    // Ids of another vocabulary give vectors of nonsense, and nobody would notice.
+    if (input.is_ids && dialect == Dialect::kOpenAi && !app.options().accept_token_ids) {
+      return Failure{Problem::kBadValue,
+                     "`input` holds token ids. They are of the client's tokenizer, not of this "
+                     "model's, and would give wrong vectors; send texts instead (LangChain: "
+                     "OpenAIEmbeddings(check_embedding_ctx_length=False)). A server started with "
+                     "--accept-token-ids takes ids of the model's own vocabulary",
+                     "input"};
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<Failure> CheckDimensions(const ModelInfo& info, const EmbedOptions& options) {
+  if (!options.dimensions) return std::nullopt;
+  if (*options.dimensions < 1)
+    return Failure{Problem::kBadValue, "`dimensions` should be positive", "dimensions"};
+  if (*options.dimensions <= info.dimension) return std::nullopt;
+  return Failure{
+      Problem::kBadValue,
+      StrCat("`dimensions` is ", *options.dimensions, ", the model gives ", info.dimension),
+      "dimensions"};
+}
+
+// Ids are decoded and encoded again, as TEI does: so they get the model's special tokens and
+// limits.
+Result<std::string> TextOf(const ServedModel& model, TextOrIds& input) {
+  if (!input.is_ids) return std::move(input.text);
+  const Tokenizer& tokenizer = model.tokenizer();
+  const auto size = static_cast<int64_t>(tokenizer.vocab_size());
+  for (const int32_t id : input.ids) {
+    if (id >= size) {
+      return InvalidInput("token id ", id, " is not in the vocabulary of ", size, " tokens");
+    }
+  }
+  return tokenizer.Decode(input.ids);
+}
+
+Result<std::vector<std::string>> TextsOf(const ServedModel& model, EmbedCall& call) {
+  std::vector<std::string> texts;
+  texts.reserve(call.inputs.size());
+  for (TextOrIds& input : call.inputs) {
+    AKIN_TRY_ASSIGN(std::string text, TextOf(model, input));
+    texts.push_back(std::move(text));
+  }
+  return texts;
+}
+
+void ChoosePrompt(const ModelInfo& info, EmbedCall& call) {
+  for (const std::string& name : call.prompts) {
+    if (std::ranges::find(info.prompts, name, &NamedPrompt::name) == info.prompts.end()) continue;
+    call.options.prompt_name = name;
+    return;
+  }
+}
+
+template <typename Answer>
+void Finish(App& app, const ExchangePtr& exchange, const ServedModel& model,
+            const Result<Answer>& answer, bool is_list, const Format<Answer>& format) {
+  if (!answer) return app.Fail(exchange, FailureOf(answer.error()));
+  Result<HttpResponse> response = format(*answer, model);
+  if (!response) return app.Fail(exchange, FailureOf(response.error()));
+  const Usage& usage = ReportOf(*answer).usage();
+  ExchangeCosts& costs = exchange->costs;
+  costs.computed = true;
+  costs.tokens = usage.total_tokens;
+  costs.truncated_tokens = usage.truncated_tokens;
+  costs.tokenize_ms = usage.tokenize_ms;
+  costs.queue_ms = usage.queue_ms;
+  costs.compute_ms = usage.compute_ms;
+  app.CountAnswer(usage, costs.texts, is_list, exchange->begin);
+  exchange->Respond(*std::move(response));
+}
+
+template <typename Answer, typename Request>
+void Submit(App& app, const ExchangePtr& exchange, const ServedModelPtr& model,
+            const CallFacts& facts, Request request, Format<Answer> format) {
+  exchange->costs.model = model->name();
+  exchange->costs.texts = static_cast<int64_t>(facts.texts);
+  exchange->costs.characters = facts.characters;
+  request.terms = TermsOf(app, *exchange, facts.texts);
+  const auto ticket = app.scheduler().Submit(
+      std::move(request), [&app, exchange, model, is_list = facts.is_list,
+                           format = std::move(format)](const Result<Answer>& answer) {
+        Finish(app, exchange, *model, answer, is_list, format);
+      });
+  if (!ticket) {
+    Failure failure = FailureOf(ticket.error());
+    if (failure.problem == Problem::kOverloaded) failure.message = "Model is overloaded";
+    return app.Fail(exchange, std::move(failure));
+  }
+  exchange->departure.OnLeave([&app, id = *ticket] { app.scheduler().Cancel(id); });
+}
+
+// What comes before the model: counts, limits. False: the exchange is answered.
+bool Begin(App& app, const ExchangePtr& exchange, const CallFacts& facts,
+           std::optional<Failure> failure = std::nullopt) {
+  Metrics& metrics = app.metrics();
+  ++(facts.is_list ? metrics.batch_requests : metrics.single_requests);
+  metrics.texts += static_cast<int64_t>(facts.texts);
+  if (auto too_many = CheckCount(app, facts.texts)) failure = std::move(too_many);
+  if (failure) app.Fail(exchange, *std::move(failure));
+  return !failure;
+}
+
+}  // namespace
+
+ScoreActivation ActivationOf(const ModelInfo& info, bool raw_scores) {
+  if (raw_scores) return ScoreActivation::kRaw;
+  return info.labels.size() == 1 ? ScoreActivation::kSigmoid : ScoreActivation::kSoftmax;
+}
+
+std::vector<size_t> OrderOf(std::span<const float> scores) {
+  std::vector<size_t> order(scores.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::ranges::stable_sort(order, std::greater<>(), [&](size_t i) { return scores[i]; });
+  return order;
+}
+
+int64_t CountCharacters(std::string_view text) {
+  return std::ranges::count_if(
+      text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; });
+}
+
+const TextReport& ReportOf(const AllEmbeddings& all) {
+  for (const TextReport* report :
+       std::initializer_list<const TextReport*>{&all.dense, &all.sparse, &all.multi_vector}) {
+    if (report->num_texts() > 0) return *report;
+  }
+  return all.tokens;
+}
+
+std::optional<Failure> CheckGives(const ModelInfo& info, Output output) {
+  if (info.Gives(output)) return std::nullopt;
+  const auto message = [&]() -> std::string_view {
+    switch (output) {
+      case Output::kSparse: return "model is not an embedding model with SPLADE pooling";
+      case Output::kScores: return "model is not a classifier model";
+      case Output::kMultiVector: return "model is not a late-interaction model";
+      case Output::kDense:
+      case Output::kTokens: return "model is not an embedding model";
+    }
+    return "";
+  };
+  return Failure{Problem::kWrongTask, std::string(message()), "model"};
+}
+
+std::optional<Failure> CheckReranks(const ModelInfo& info) {
+  const bool by_score = info.Gives(Output::kScores) && info.labels.size() == 1;
+  const bool by_max_sim = !info.Gives(Output::kScores) && info.Gives(Output::kMultiVector);
+  if (by_score || by_max_sim) return std::nullopt;
+  return Failure{Problem::kWrongTask, "model is not a re-ranker model", "model"};
+}
+
+void Embed(App& app, const ExchangePtr& exchange, EmbedCall call, Format<AllEmbeddings> format) {
+  CallFacts facts{.texts = call.inputs.size(), .is_list = call.is_list};
+  for (const TextOrIds& input : call.inputs) facts.characters += CountCharacters(input.text);
+  if (!Begin(app, exchange, facts, CheckInputs(app, call, app.DialectOf(exchange->request))))
+    return;
+  const std::string name = call.model;
+  auto shared = std::make_shared<EmbedCall>(std::move(call));
+  app.WithModel(exchange, name,
+                [&app, exchange, facts, shared, format](const ServedModelPtr& model) {
+                  for (const Output output : shared->outputs) {
+                    if (auto failure = CheckGives(model->info(), output))
+                      return app.Fail(exchange, *std::move(failure));
+                  }
+                  if (auto failure = CheckDimensions(model->info(), shared->options))
+                    return app.Fail(exchange, *std::move(failure));
+                  ChoosePrompt(model->info(), *shared);
+                  Result<std::vector<std::string>> texts = TextsOf(*model, *shared);
+                  if (!texts) return app.Fail(exchange, FailureOf(texts.error()));
+                  Submit<AllEmbeddings>(app, exchange, model, facts,
+                                        EmbedRequest{.embedder = model->embedder(),
+                                                     .texts = *std::move(texts),
+                                                     .outputs = shared->outputs,
+                                                     .options = shared->options},
+                                        format);
+                });
+}
+
+void Score(App& app, const ExchangePtr& exchange, ScoreCall call, Format<Scores> format) {
+  CallFacts facts{.texts = call.inputs.size(), .is_list = call.is_list};
+  for (const auto& input : call.inputs)
+    facts.characters += CountCharacters(input.first) + CountCharacters(input.second.value_or(""));
+  const bool has_empty = std::ranges::any_of(
+      call.inputs, [](const ScoreRequest::Input& input) { return input.first.empty(); });
+  if (!Begin(app, exchange, facts, has_empty ? std::optional(EmptyInput()) : std::nullopt)) return;
+  const std::string name = call.model;
+  auto shared = std::make_shared<ScoreCall>(std::move(call));
+  app.WithModel(exchange, name,
+                [&app, exchange, facts, shared, format](const ServedModelPtr& model) {
+                  if (auto failure = CheckGives(model->info(), Output::kScores))
+                    return app.Fail(exchange, *std::move(failure));
+                  shared->options.activation = ActivationOf(model->info(), shared->raw_scores);
+                  Submit<Scores>(app, exchange, model, facts,
+                                 ScoreRequest{.embedder = model->embedder(),
+                                              .inputs = std::move(shared->inputs),
+                                              .options = shared->options},
+                                 format);
+                });
+}
+
+void Rerank(App& app, const ExchangePtr& exchange, RerankCall call, Format<Scores> format) {
+  CallFacts facts{.texts = call.documents.size(), .characters = CountCharacters(call.query)};
+  for (const std::string& document : call.documents) facts.characters += CountCharacters(document);
+  std::optional<Failure> empty;
+  if (call.query.empty()) empty = Failure{Problem::kEmpty, "`query` cannot be empty", "query"};
+  if (!Begin(app, exchange, facts, std::move(empty))) return;
+  const std::string name = call.model;
+  auto shared = std::make_shared<RerankCall>(std::move(call));
+  app.WithModel(exchange, name,
+                [&app, exchange, facts, shared, format](const ServedModelPtr& model) {
+                  if (auto failure = CheckReranks(model->info()))
+                    return app.Fail(exchange, *std::move(failure));
+                  shared->options.activation = ActivationOf(model->info(), shared->raw_scores);
+                  Submit<Scores>(app, exchange, model, facts,
+                                 RerankRequest{.embedder = model->embedder(),
+                                               .query = std::move(shared->query),
+                                               .documents = std::move(shared->documents),
+                                               .options = shared->options},
+                                 format);
+                });
+}
+
+}  // namespace akin::server

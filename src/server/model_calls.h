@@ -1,0 +1,74 @@
+// What dialects ask of models, and the way of such a call: limits, model, task, queue, answer.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "akin/scheduler.h"
+
+#include "server/api/failure.h"
+#include "server/app.h"
+#include "server/exchange.h"
+#include "server/json_reader.h"
+#include "server/model_registry.h"
+
+namespace akin::server {
+
+// Vectors of texts.
+struct EmbedCall {
+  std::string model;  // As the client called it; empty: it did not.
+  std::vector<TextOrIds> inputs;
+  std::vector<Output> outputs = {Output::kDense};
+  EmbedOptions options;
+  // Of these prompts the first one that the model has; without any its own default.
+  std::vector<std::string> prompts;
+  bool is_list = true;
+};
+
+// Scores of texts or pairs by the model's labels.
+struct ScoreCall {
+  std::string model;
+  std::vector<ScoreRequest::Input> inputs;
+  ScoreOptions options;     // But for the activation.
+  bool raw_scores = false;  // Logits as they are; else a sigmoid of one, a softmax of several.
+  bool is_list = true;
+};
+
+// How well documents answer a query.
+struct RerankCall {
+  std::string model;
+  std::string query;
+  std::vector<std::string> documents;
+  ScoreOptions options;
+  bool raw_scores = false;
+};
+
+// Makes the answer, on the thread that computed. An error is the client's, in its dialect.
+template <typename Answer>
+using Format = std::function<Result<HttpResponse>(const Answer&, const ServedModel&)>;
+
+// Each answers the exchange exactly once.
+void Embed(App& app, const ExchangePtr& exchange, EmbedCall call, Format<AllEmbeddings> format);
+void Score(App& app, const ExchangePtr& exchange, ScoreCall call, Format<Scores> format);
+void Rerank(App& app, const ExchangePtr& exchange, RerankCall call, Format<Scores> format);
+
+// What an answer says of its texts, whatever was made of them.
+const TextReport& ReportOf(const AllEmbeddings& all);
+inline const TextReport& ReportOf(const Scores& scores) { return scores; }
+
+// Whether a model can do a task; else why not, in the words of TEI, whose clients know them.
+std::optional<Failure> CheckGives(const ModelInfo& info, Output output);
+std::optional<Failure> CheckReranks(const ModelInfo& info);
+
+// As TEI has it: logits as they are, or a sigmoid of one and a softmax of several.
+ScoreActivation ActivationOf(const ModelInfo& info, bool raw_scores);
+// Indices by descending score, equal ones in their order.
+std::vector<size_t> OrderOf(std::span<const float> scores);
+
+// UTF-8 sequences begin with any byte but a continuation.
+int64_t CountCharacters(std::string_view text);
+
+}  // namespace akin::server

@@ -1,0 +1,283 @@
+#!/usr/bin/env python3
+"""Rerankers, classifiers, sparse and late-interaction models, prompts: each route beside the command line, bit for bit.
+
+    tasks_test.py --akin PROGRAM --model FOLDER    (the models are FOLDER's neighbours)
+"""
+import concurrent.futures
+import json
+import pathlib
+import random
+import subprocess
+import unittest
+
+from serve_process import ARGUMENTS, Server, f32, main
+
+QUERY = "a cat"
+DOCUMENTS = ["the cat sat on the mat", "interest rates rose again", "zero", "a dog and a cat sleep in the sun"]
+LONG = "word and another word " * 60
+
+
+def folder(name):
+    return str(pathlib.Path(ARGUMENTS.model).with_name(name))
+
+
+def akin(verb, model, lines, *options):
+    """The answers of the command line, one object a line."""
+    out = subprocess.run(
+        [ARGUMENTS.akin, verb, "--model", folder(model), "--input", "-", *options],
+        input="".join(json.dumps(line) + "\n" for line in lines), capture_output=True, text=True, check=True).stdout
+    return [json.loads(line) for line in out.splitlines()]
+
+
+def bits(values):
+    return [f32(x) for x in values]
+
+
+class Served(unittest.TestCase):
+    """One server, with MODEL and the others of MODELS by their names."""
+
+    MODELS = ()
+    OPTIONS = ()
+
+    @classmethod
+    def setUpClass(cls):
+        cls.server = Server(*cls.OPTIONS, models=[f"{name}={folder(name)}" for name in cls.MODELS])
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.server.stop()
+
+    def ok(self, path, body):
+        status, answer = self.server.post_json(path, body)
+        self.assertEqual(status, 200, answer)
+        return answer
+
+    def fails(self, path, body, expected, kind=None):
+        status, answer = self.server.post_json(path, body)
+        self.assertEqual(status, expected, answer)
+        if kind is not None:
+            self.assertEqual(answer["error_type"], kind, answer)
+        return answer
+
+
+class Reranker(Served):
+    MODELS = ("cross-bert",)
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        pairs = [{"query": QUERY, "document": d} for d in DOCUMENTS]
+        cls.raw = [a["scores"][0] for a in akin("rerank", "cross-bert", pairs, "--activation", "raw")]
+        cls.scores = [a["scores"][0] for a in akin("rerank", "cross-bert", pairs, "--activation", "sigmoid")]
+        cls.order = sorted(range(len(DOCUMENTS)), key=lambda i: -cls.scores[i])
+
+    def test_tei(self):
+        answer = self.ok("/rerank", {"query": QUERY, "texts": DOCUMENTS})
+        self.assertEqual([a["index"] for a in answer], self.order)
+        self.assertEqual(bits(a["score"] for a in answer), bits(self.scores[i] for i in self.order))
+        self.assertEqual({tuple(sorted(a)) for a in answer}, {("index", "score")})
+        raw = self.ok("/rerank", {"query": QUERY, "texts": DOCUMENTS, "raw_scores": True, "return_text": True})
+        self.assertEqual(bits(a["score"] for a in raw), bits(self.raw[a["index"]] for a in raw))
+        self.assertEqual([a["text"] for a in raw], [DOCUMENTS[a["index"]] for a in raw])
+
+    def test_by_the_model_s_kind(self):
+        for path in ("/", "/invocations"):
+            answer = self.ok(path, {"query": QUERY, "texts": DOCUMENTS})
+            self.assertEqual([a["index"] for a in answer], self.order)
+        both = [{"query": QUERY, "texts": DOCUMENTS}, {"type": "predict", "inputs": [QUERY, DOCUMENTS[0]]}]
+        predictions = self.ok("/vertex", {"instances": both})["predictions"]
+        self.assertEqual([a["index"] for a in predictions[0]], self.order)
+        self.assertEqual(bits([predictions[1][0]["score"]]), bits(self.scores[:1]))
+        self.fails("/vertex", {"instances": [{"type": "embed", "inputs": "a"}, both[0]]}, 424, "Backend")
+        self.fails("/vertex", {"instances": []}, 400, "Empty")
+        self.assertEqual(self.server.post("/vertex", {"instances": [{"type": "x"}]})[0], 422)
+
+    def test_cohere_jina_and_vllm(self):
+        for path, version in (("/v1/rerank", "1"), ("/v2/rerank", "2"), ("/rerank", "1")):
+            answer = self.ok(path, {"model": "m", "query": QUERY, "documents": DOCUMENTS, "top_n": 2})
+            self.assertEqual([r["index"] for r in answer["results"]], self.order[:2])
+            self.assertEqual(bits(r["relevance_score"] for r in answer["results"]),
+                             bits(self.scores[i] for i in self.order[:2]))
+            self.assertNotIn("document", answer["results"][0])
+            self.assertEqual(answer["meta"]["api_version"]["version"], version)
+            self.assertGreater(answer["usage"]["total_tokens"], 20)
+            self.assertEqual(answer["model"], "cross-bert")
+        answer = self.ok("/v1/rerank", {"query": QUERY, "documents": [{"text": d} for d in DOCUMENTS],
+                                        "return_documents": True, "rank_fields": ["text"], "max_chunks_per_doc": 3})
+        self.assertEqual([r["document"]["text"] for r in answer["results"]], [DOCUMENTS[i] for i in self.order])
+        self.assertEqual(len(answer["meta"]["warnings"]), 1)
+        for wrong in ({"query": QUERY}, {"query": QUERY, "documents": []}, {"query": "", "documents": ["a"]},
+                      {"query": QUERY, "documents": ["a"], "top_n": -1}, {"query": QUERY, "documents": [{"x": 1}]},
+                      {"query": QUERY, "documents": ["a"], "rank_fields": ["title"]}):
+            status, answer = self.server.post_json("/v2/rerank", wrong)
+            self.assertEqual((status, list(answer)), (400, ["message"]), wrong)
+
+    def test_predict_scores_pairs_and_texts(self):
+        pair = self.ok("/predict", {"inputs": [QUERY, DOCUMENTS[0]]})
+        self.assertEqual(bits(p["score"] for p in pair), bits(self.scores[:1]))
+        self.assertIn("label", pair[0])
+        alone = akin("classify", "cross-bert", [{"text": QUERY}], "--activation", "raw")[0]["scores"]
+        several = self.ok("/predict", {"inputs": [[QUERY, DOCUMENTS[0]], [QUERY]], "raw_scores": True})
+        self.assertEqual([bits([s[0]["score"]]) for s in several], [bits(self.raw[:1]), bits(alone)])
+
+    def test_truncation(self):
+        status, headers, _ = self.server.post("/rerank", {"query": QUERY, "texts": [LONG]})
+        self.assertEqual(status, 200)
+        self.assertGreater(int(headers["x-truncated-tokens"]), 50)
+        answer = self.fails("/rerank", {"query": QUERY, "texts": [LONG], "truncate": False}, 422, "Validation")
+        self.assertRegex(answer["error"], r"must have less than \d+ tokens. Given: \d+")
+        lines = [{"query": QUERY, "document": LONG + "cat"}]
+        left = akin("rerank", "cross-bert", lines, "--truncate-side", "left", "--activation", "sigmoid")[0]["scores"]
+        answer = self.ok("/rerank", {"query": QUERY, "texts": [LONG + "cat"], "truncation_direction": "Left"})
+        self.assertEqual(bits([answer[0]["score"]]), bits(left))
+
+    def test_what_it_cannot_do(self):
+        for path in ("/embed", "/embed_sparse"):
+            self.fails(path, {"inputs": "a"}, 424, "Backend")
+        self.assertEqual(self.server.post("/v1/embeddings", {"input": "a"})[0], 400)
+        self.assertEqual(self.server.post("/v2/embed", {"texts": ["a"]})[0], 400)
+        self.assertEqual(self.server.post("/api/embed", {"input": "a"})[0], 400)
+        self.fails("/rerank", {"query": QUERY, "texts": []}, 400, "Empty")
+        self.fails("/predict", {"inputs": ""}, 400, "Empty")
+        self.assertEqual(self.server.post("/predict", {"inputs": [["a", "b", "c"]]})[0], 422)
+        info = json.loads(self.server.get("/info")[2])
+        self.assertEqual(list(info["model_type"]), ["reranker"])
+
+
+class Classifier(Served):
+    MODELS = ("cross-bert-nli",)
+
+    def test_predict(self):
+        reference = akin("classify", "cross-bert-nli", [{"text": t} for t in DOCUMENTS], "--activation", "softmax")
+        info = json.loads(self.server.get("/info")[2])["model_type"]["classifier"]
+        answer = self.ok("/predict", {"inputs": [[t] for t in DOCUMENTS]})
+        for got, expected in zip(answer, reference):
+            self.assertEqual([p["score"] for p in got], sorted((p["score"] for p in got), reverse=True))
+            for prediction in got:
+                at = info["label2id"][prediction["label"]]
+                self.assertEqual(bits([prediction["score"]]), bits([expected["scores"][at]]))
+        self.assertEqual(self.ok("/predict", {"inputs": DOCUMENTS[0]}), answer[0])
+        self.assertEqual(self.ok("/", {"inputs": DOCUMENTS[0]}), answer[0])
+        self.fails("/rerank", {"query": QUERY, "texts": DOCUMENTS}, 424, "Backend")
+
+
+class Sparse(Served):
+    MODELS = ("splade-bert",)
+
+    def test_embed_sparse(self):
+        reference = akin("sparse", "splade-bert", [{"text": t} for t in DOCUMENTS])
+        for path in ("/embed_sparse", "/"):
+            answer = self.ok(path, {"inputs": DOCUMENTS})
+            self.assertEqual([[v["index"] for v in a] for a in answer], [r["indices"] for r in reference])
+            self.assertEqual([bits(v["value"] for v in a) for a in answer], [bits(r["values"]) for r in reference])
+        self.assertEqual(self.ok("/embed_sparse", {"inputs": DOCUMENTS[0]}), answer[:1])
+        largest = self.ok("/embed_sparse", {"inputs": DOCUMENTS[0], "top_k": 3})[0]
+        kept = akin("sparse", "splade-bert", [{"text": DOCUMENTS[0]}], "--top-k", "3")[0]
+        self.assertEqual([v["index"] for v in largest], kept["indices"])
+        self.assertEqual(json.loads(self.server.get("/info")[2])["model_type"], {"embedding": {"pooling": "splade"}})
+
+
+class LateInteraction(Served):
+    MODELS = ("colbert-plain",)
+
+    def test_rerank_by_max_sim(self):
+        pairs = [{"query": QUERY, "document": d} for d in DOCUMENTS]
+        expected = [a["scores"][0] for a in akin("rerank", "colbert-plain", pairs)]
+        answer = self.ok("/rerank", {"query": QUERY, "texts": DOCUMENTS})
+        self.assertEqual([a["index"] for a in answer], sorted(range(4), key=lambda i: -expected[i]))
+        self.assertEqual(bits(a["score"] for a in answer), bits(expected[a["index"]] for a in answer))
+
+
+class Dense(Served):
+    MODELS = ("bert-cls-prompts", "bert-default-prompt", "bert-mean")
+
+    def vectors(self, lines, model="bert-cls-prompts", *options):
+        return [bits(a["embedding"]) for a in akin("embed", model, lines, "--normalize", *options)]
+
+    def test_embed_all_gives_the_states_of_all_tokens(self):
+        reference = akin("multivector", "bert-cls-prompts", [{"text": t} for t in DOCUMENTS], "--tokens")
+        answer = self.ok("/embed_all", {"inputs": DOCUMENTS})
+        self.assertEqual([[bits(row) for row in text] for text in answer],
+                         [[bits(row) for row in r["embeddings"]] for r in reference])
+        self.fails("/embed_all", {"inputs": ["a"] * 33}, 422, "Validation")
+
+    def test_prompts_by_name(self):
+        query = self.vectors([{"text": t} for t in DOCUMENTS], "bert-cls-prompts", "--prompt-name", "query")
+        plain = self.vectors([{"text": t} for t in DOCUMENTS])
+        self.assertNotEqual(query, plain)
+        self.assertEqual([bits(v) for v in self.ok("/embed", {"inputs": DOCUMENTS, "prompt_name": "query"})], query)
+        self.fails("/embed", {"inputs": "a", "prompt_name": "none"}, 422, "Validation")
+        answer = self.ok("/v1/embeddings", {"input": DOCUMENTS, "task": "retrieval.query"})
+        self.assertEqual([bits(d["embedding"]) for d in answer["data"]], query)
+        answer = self.ok("/v1/embeddings", {"input": DOCUMENTS, "task": "text-matching"})
+        self.assertEqual([bits(d["embedding"]) for d in answer["data"]], plain)
+        self.assertEqual(self.server.post("/v1/embeddings", {"input": "a", "task": "x"})[0], 400)
+        for kind, expected in (("search_query", query), ("search_document", plain), ("clustering", plain)):
+            answer = self.ok("/v2/embed", {"texts": DOCUMENTS, "input_type": kind})
+            self.assertEqual([bits(v) for v in answer["embeddings"]["float"]], expected)
+        content = [{"content": [{"type": "text", "text": t}]} for t in DOCUMENTS]
+        answer = self.ok("/v2/embed", {"inputs": content, "input_type": "search_query"})
+        self.assertEqual([bits(v) for v in answer["embeddings"]["float"]], query)
+        tokens = self.ok("/tokenize", {"inputs": "cat", "prompt_name": "query"})[0]
+        self.assertGreater(len(tokens), len(self.ok("/tokenize", {"inputs": "cat"})[0]))
+
+    def test_a_default_prompt_is_put_in_front_by_itself(self):
+        expected = self.vectors([{"text": DOCUMENTS[0]}], "bert-default-prompt")
+        answer = self.ok("/v1/embeddings", {"input": DOCUMENTS[0], "model": "bert-default-prompt"})
+        self.assertEqual(bits(answer["data"][0]["embedding"]), expected[0])
+
+    def test_either_end_is_cut(self):
+        left = self.vectors([{"text": LONG + "cat"}], "bert-cls-prompts", "--truncate-side", "left")
+        right = self.vectors([{"text": LONG + "cat"}])
+        self.assertNotEqual(left, right)
+        body = {"inputs": LONG + "cat"}
+        self.assertEqual([bits(v) for v in self.ok("/embed", {**body, "truncation_direction": "left"})], left)
+        self.assertEqual([bits(v) for v in self.ok("/embed", {**body, "truncation_direction": "Right"})], right)
+        answer = self.ok("/v2/embed", {"texts": [LONG + "cat"], "truncate": "START"})
+        self.assertEqual([bits(v) for v in answer["embeddings"]["float"]], left)
+        answer = self.ok("/v1/embeddings", {"input": LONG + "cat", "truncation_side": "left"})
+        self.assertEqual(bits(answer["data"][0]["embedding"]), left[0])
+
+    def test_long_texts_may_be_averaged(self):
+        expected = self.vectors([{"text": LONG}, {"text": "short"}], "bert-cls-prompts", "--overflow", "average")
+        answer = self.ok("/embed", {"inputs": [LONG, "short"], "overflow": "average"})
+        self.assertEqual([bits(v) for v in answer], expected)
+        self.assertEqual(self.server.post("/embed", {"inputs": "a", "overflow": "chunks"})[0], 422)
+        self.fails("/embed", {"inputs": LONG, "overflow": "error"}, 422, "Validation")
+
+    def test_what_it_cannot_do(self):
+        for path, body in (("/rerank", {"query": "a", "texts": ["b"]}), ("/predict", {"inputs": "a"}),
+                           ("/embed_sparse", {"inputs": "a"})):
+            self.fails(path, body, 424, "Backend")
+        self.assertEqual(self.server.post("/v2/rerank", {"query": "a", "documents": ["b"]})[0], 400)
+
+
+class ManyAtOnce(Served):
+    """Different tasks of different models in one queue: each request gets its own answer."""
+
+    MODELS = ("bert-mean", "cross-bert", "splade-bert")
+    OPTIONS = ("--max-batch-tokens", "64")
+
+    def test_each_request_gets_its_own_answer(self):
+        def work(i):
+            words = random.Random(i % 17)
+            text = " ".join(f"w{words.randrange(400)}" for _ in range(1 + i % 9))
+            texts = [text, QUERY, text]
+            return [("/v1/embeddings", {"model": "bert-mean", "input": texts}),
+                    ("/v2/rerank", {"model": "cross-bert", "query": QUERY, "documents": texts}),
+                    ("/api/embed", {"model": "bert-mean", "input": text})][i % 3]
+
+        def ask(i):
+            path, body = work(i)
+            answer = self.ok(path, body)
+            return json.dumps([answer.get("data"), answer.get("results"), answer.get("embeddings")])
+
+        alone = [ask(i) for i in range(51)]
+        with concurrent.futures.ThreadPoolExecutor(16) as pool:
+            together = list(pool.map(ask, [i % 51 for i in range(400)]))
+        self.assertEqual(together, [alone[i % 51] for i in range(400)])
+        self.assertLess(self.server.metric("akin_batches_total"), self.server.metric("akin_batch_sequences_total"))
+
+
+if __name__ == "__main__":
+    main()

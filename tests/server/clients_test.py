@@ -17,7 +17,7 @@ import unittest
 from serve_process import ARGUMENTS, Server, f32, main
 
 TEXTS = ["A cat sleeps in the sun.", "Interest rates rose again."]
-CLIENTS = ("openai", "huggingface_hub", "cohere", "langchain_openai", "ollama", "schemathesis")
+CLIENTS = ("openai", "huggingface_hub", "cohere", "langchain_openai", "llama_index", "ollama", "schemathesis")
 
 
 def needs(package):
@@ -67,6 +67,14 @@ class Clients(unittest.TestCase):
                                       check_embedding_ctx_length=False)
         self.assertEqual([bits(v) for v in embeddings.embed_documents(TEXTS)], self.expected)
         self.assertEqual(bits(embeddings.embed_query(TEXTS[0])), self.expected[0])
+
+    @needs("llama_index")
+    def test_llama_index_s_tei_integration(self):
+        from llama_index.embeddings.text_embeddings_inference import TextEmbeddingsInference
+
+        embedding = TextEmbeddingsInference(model_name="any", base_url=self.server.url, auth_token="secret")
+        self.assertEqual([bits(v) for v in embedding.get_text_embedding_batch(TEXTS)], self.expected)
+        self.assertEqual(bits(embedding.get_query_embedding(TEXTS[0])), self.expected[0])
 
     @needs("huggingface_hub")
     def test_huggingface_inference_client(self):

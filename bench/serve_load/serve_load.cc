@@ -106,6 +106,7 @@ class Bench {
     const auto requests = Requests(Texts(500, 7, 1), 1);
     Warm(server, requests);
     for (const TeiFigure& tei : kTeiQueries) {
+      const double cpu_before = server.CpuSeconds();
       const LoadResult result =
           Checked({.port = server.port(), .clients = tei.clients, .seconds = seconds_}, requests);
       const double p99 = Percentile(result.right_us, 99) / 1000;
@@ -113,6 +114,7 @@ class Bench {
       Figure("requests/s", result.per_second(), 0);
       Figure("P50 ms", Percentile(result.right_us, 50) / 1000, 3);
       Figure("P99 ms", p99, 3);
+      FigureCpu(server.CpuSeconds() - cpu_before, static_cast<double>(result.right), "request");
       Figure("x TEI's requests/s", result.per_second() / tei.per_second, 2);
       Figure("x TEI's P99", p99 / tei.p99_ms, 3);
     }
@@ -122,12 +124,14 @@ class Bench {
     ServerProcess server(akin_, model_, {});
     const auto requests = Requests(Texts(3200, 12, 2), 32);
     Warm(server, requests);
+    const double cpu_before = server.CpuSeconds();
     const LoadResult result =
         Checked({.port = server.port(), .clients = 8, .seconds = seconds_}, requests);
     Row("8 clients, 32 texts each");
     Figure("texts/s", 32 * result.per_second(), 0);
     Figure("P50 ms", Percentile(result.right_us, 50) / 1000, 2);
     Figure("P99 ms", Percentile(result.right_us, 99) / 1000, 2);
+    FigureCpu(server.CpuSeconds() - cpu_before, 32 * static_cast<double>(result.right), "text");
     Figure("x TEI's texts/s", 32 * result.per_second() / kTeiBulkTexts, 2);
   }
 
@@ -265,6 +269,11 @@ class Bench {
   void Fail(const std::string& why) {
     failed_ = true;
     std::printf("FAILED: %s\n", why.c_str());
+  }
+
+  // What the server's threads used: says something on a busy machine, too.
+  void FigureCpu(double seconds, double count, const std::string& unit) {
+    Figure(("CPU us a " + unit).c_str(), 1e6 * seconds / std::max(1.0, count), 0);
   }
 
   void Row(const std::string& name) {

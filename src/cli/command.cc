@@ -35,7 +35,9 @@ void ModelArguments::AddTo(CLI::App& verb) {
                  "hub (default: ",
                  kDefaultModel, ")"))
       ->type_name("DIR");
-  verb.add_option("--backend", backend, "What runs the model")->type_name(Choices(BackendNames()));
+  verb.add_option("--backend", backend,
+                  "What runs the model; a plug-in may have options, plugin:PATH,OPTION=VALUE,...")
+      ->type_name(Choices(BackendNames()));
   verb.add_option("--precision", precision, "What the matrix products run in")
       ->type_name(Choices(PrecisionNames()));
   verb.add_option("--isa", isa, "Instruction set; auto is the best this CPU has")
@@ -53,7 +55,7 @@ void ModelArguments::AddTo(CLI::App& verb) {
 
 Result<LoadOptions> ModelArguments::ToLoadOptions() const {
   LoadOptions options;
-  AKIN_TRY_ASSIGN(options.backend, ParseBackendKind(backend));
+  AKIN_TRY(ParseBackend(backend, options));
   AKIN_TRY_ASSIGN(options.precision, ParsePrecision(precision));
   AKIN_TRY_ASSIGN(options.isa, ParseIsa(isa));
   options.num_threads = threads;
@@ -194,6 +196,7 @@ std::vector<std::string> BackendNames() {
        {BackendKind::kAuto, BackendKind::kNative, BackendKind::kOnnxRuntime, BackendKind::kMlx}) {
     names.emplace_back(BackendKindName(kind));
   }
+  names.emplace_back("plugin:PATH");
   return names;
 }
 

@@ -109,7 +109,9 @@ void AddModelOptions(OptionList& options, ServeArguments& a) {
                        "are possible, the first one is the default (default: ",
                        kDefaultModel, ")"),
                 "[NAME=]DIR");
-  options.Text("--backend", a.backend, "What runs the models", Choices(BackendNames()));
+  options.Text("--backend", a.backend,
+               "What runs the models; a plug-in may have options, plugin:PATH,OPTION=VALUE,...",
+               Choices(BackendNames()));
   options.Text("--precision", a.precision, "What the matrix products run in",
                Choices(PrecisionNames()));
   options.Text("--isa", a.isa, "Instruction set; auto is the best this CPU has",
@@ -261,7 +263,7 @@ Status AddModels(const ServeArguments& a, server::ServeOptions& options) {
     return InvalidInput("two models are called '", twice->name, "'; --model NAME=DIR names them");
   }
   LoadOptions& load = options.registry.load;
-  AKIN_TRY_ASSIGN(load.backend, ParseBackendKind(a.backend));
+  AKIN_TRY(ParseBackend(a.backend, load));
   AKIN_TRY_ASSIGN(load.precision, ParsePrecision(a.precision));
   AKIN_TRY_ASSIGN(load.isa, ParseIsa(a.isa));
   load.num_threads = a.threads;

@@ -103,8 +103,7 @@ pub struct akin_plugin {
         *mut akin_plugin_output,
         *mut akin_plugin_error,
     ) -> i32,
-    pub health:
-        Option<unsafe extern "C" fn(*mut akin_plugin_model, *mut akin_plugin_error) -> i32>,
+    pub health: Option<unsafe extern "C" fn(*mut akin_plugin_model, *mut akin_plugin_error) -> i32>,
     pub close: unsafe extern "C" fn(*mut akin_plugin_model),
 }
 

@@ -38,7 +38,10 @@ const BERT: Family = Family {
 
 pub const FAMILIES: [Family; 6] = [
     BERT,
-    Family { model_type: "electra", ..BERT },
+    Family {
+        model_type: "electra",
+        ..BERT
+    },
     Family {
         model_type: "distilbert",
         hidden_size: "dim",
@@ -49,9 +52,24 @@ pub const FAMILIES: [Family; 6] = [
         reads_types: false,
         ..BERT
     },
-    Family { model_type: "roberta", shifts_positions: true, reads_types: false, ..BERT },
-    Family { model_type: "xlm-roberta", shifts_positions: true, reads_types: false, ..BERT },
-    Family { model_type: "camembert", shifts_positions: true, reads_types: false, ..BERT },
+    Family {
+        model_type: "roberta",
+        shifts_positions: true,
+        reads_types: false,
+        ..BERT
+    },
+    Family {
+        model_type: "xlm-roberta",
+        shifts_positions: true,
+        reads_types: false,
+        ..BERT
+    },
+    Family {
+        model_type: "camembert",
+        shifts_positions: true,
+        reads_types: false,
+        ..BERT
+    },
 ];
 
 #[derive(Debug)]
@@ -94,7 +112,10 @@ pub fn parse(json: &str) -> Result<ModelConfig> {
         .map_err(|error| invalid_model(format!("config.json: {error}")))?;
     let fields = Fields(&root);
     let model_type = fields.word_or("model_type", "");
-    let Some(family) = FAMILIES.iter().find(|family| family.model_type == model_type) else {
+    let Some(family) = FAMILIES
+        .iter()
+        .find(|family| family.model_type == model_type)
+    else {
         let known: Vec<_> = FAMILIES.iter().map(|family| family.model_type).collect();
         return Err(unsupported_model(format!(
             "config.json: \"model_type\" is \"{model_type}\"; this plug-in runs {}",
@@ -116,14 +137,22 @@ pub fn parse(json: &str) -> Result<ModelConfig> {
         )));
     }
     let pad_token_id = fields.size_or("pad_token_id", 0)?;
-    let first_position = if family.shifts_positions { pad_token_id + 1 } else { 0 };
+    let first_position = if family.shifts_positions {
+        pad_token_id + 1
+    } else {
+        0
+    };
     let rows = fields.size("max_position_embeddings")?;
     if rows <= first_position {
         return Err(invalid_model(format!(
             "config.json: \"max_position_embeddings\" is {rows}, the first position is {first_position}"
         )));
     }
-    let types = if family.model_type == "distilbert" { 1 } else { fields.size_or("type_vocab_size", 2)? };
+    let types = if family.model_type == "distilbert" {
+        1
+    } else {
+        fields.size_or("type_vocab_size", 2)?
+    };
     let bert = Config {
         vocab_size: fields.size("vocab_size")?,
         hidden_size,
@@ -135,14 +164,21 @@ pub fn parse(json: &str) -> Result<ModelConfig> {
         max_position_embeddings: rows - first_position,
         type_vocab_size: types.max(1),
         initializer_range: 0.02,
-        layer_norm_eps: root.get("layer_norm_eps").and_then(Value::as_f64).unwrap_or(1e-12),
+        layer_norm_eps: root
+            .get("layer_norm_eps")
+            .and_then(Value::as_f64)
+            .unwrap_or(1e-12),
         pad_token_id,
         position_embedding_type: PositionEmbeddingType::Absolute,
         use_cache: false,
         classifier_dropout: None,
         model_type: None,
     };
-    Ok(ModelConfig { family: *family, bert, first_position })
+    Ok(ModelConfig {
+        family: *family,
+        bert,
+        first_position,
+    })
 }
 
 fn refuse_what_differs(fields: &Fields) -> Result<()> {
@@ -186,15 +222,25 @@ mod tests {
     #[test]
     fn sizes_are_the_files() {
         let config = parse(SMALL).unwrap();
-        assert_eq!((config.bert.hidden_size, config.bert.max_position_embeddings), (8, 32));
+        assert_eq!(
+            (config.bert.hidden_size, config.bert.max_position_embeddings),
+            (8, 32)
+        );
         assert_eq!(config.first_position, 0);
         assert_eq!(config.bert.layer_norm_eps, 1e-12);
     }
 
     #[test]
     fn roberta_counts_positions_from_behind_its_padding() {
-        let config = with(r#""model_type": "bert""#, r#""model_type": "roberta", "pad_token_id": 1"#).unwrap();
-        assert_eq!((config.first_position, config.bert.max_position_embeddings), (2, 30));
+        let config = with(
+            r#""model_type": "bert""#,
+            r#""model_type": "roberta", "pad_token_id": 1"#,
+        )
+        .unwrap();
+        assert_eq!(
+            (config.first_position, config.bert.max_position_embeddings),
+            (2, 30)
+        );
         assert!(!config.family.reads_types);
     }
 
@@ -203,12 +249,42 @@ mod tests {
         for (from, to, code, mention) in [
             ("bert", "gpt2", abi::UNSUPPORTED_MODEL, "gpt2"),
             (r#""gelu""#, r#""silu""#, abi::UNSUPPORTED_MODEL, "silu"),
-            (r#""hidden_size": 8"#, r#""hidden_size": 9"#, abi::INVALID_MODEL, "no multiple"),
-            (r#""vocab_size": 10"#, r#""vocab_size": -1"#, abi::INVALID_MODEL, "vocab_size"),
-            (r#""vocab_size": 10"#, r#""vocab": 10"#, abi::INVALID_MODEL, "missing"),
-            (r#""hidden_act""#, r#""is_decoder": true, "hidden_act""#, abi::UNSUPPORTED_MODEL, "is_decoder"),
-            (r#""hidden_act""#, r#""position_embedding_type": "relative_key", "hidden_act""#, abi::UNSUPPORTED_MODEL, "relative_key"),
-            (r#""hidden_act""#, r#""embedding_size": 4, "hidden_act""#, abi::UNSUPPORTED_MODEL, "embedding_size"),
+            (
+                r#""hidden_size": 8"#,
+                r#""hidden_size": 9"#,
+                abi::INVALID_MODEL,
+                "no multiple",
+            ),
+            (
+                r#""vocab_size": 10"#,
+                r#""vocab_size": -1"#,
+                abi::INVALID_MODEL,
+                "vocab_size",
+            ),
+            (
+                r#""vocab_size": 10"#,
+                r#""vocab": 10"#,
+                abi::INVALID_MODEL,
+                "missing",
+            ),
+            (
+                r#""hidden_act""#,
+                r#""is_decoder": true, "hidden_act""#,
+                abi::UNSUPPORTED_MODEL,
+                "is_decoder",
+            ),
+            (
+                r#""hidden_act""#,
+                r#""position_embedding_type": "relative_key", "hidden_act""#,
+                abi::UNSUPPORTED_MODEL,
+                "relative_key",
+            ),
+            (
+                r#""hidden_act""#,
+                r#""embedding_size": 4, "hidden_act""#,
+                abi::UNSUPPORTED_MODEL,
+                "embedding_size",
+            ),
             ("{", "", abi::INVALID_MODEL, "config.json"),
         ] {
             let error = with(from, to).unwrap_err();

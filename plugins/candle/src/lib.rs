@@ -31,11 +31,17 @@ fn copy_text(text: &str, out: &mut [c_char]) {
 }
 
 /// Runs `body`; its error, or its panic, becomes a code and a text.
-unsafe fn at_the_door(error: *mut akin_plugin_error, body: impl FnOnce() -> Result<(), Error>) -> i32 {
+unsafe fn at_the_door(
+    error: *mut akin_plugin_error,
+    body: impl FnOnce() -> Result<(), Error>,
+) -> i32 {
     let failure = match catch_unwind(AssertUnwindSafe(body)) {
         Ok(Ok(())) => return OK,
         Ok(Err(failure)) => failure,
-        Err(panic) => Error { code: INTERNAL, message: format!("a panic: {}", panic_text(&panic)) },
+        Err(panic) => Error {
+            code: INTERNAL,
+            message: format!("a panic: {}", panic_text(panic.as_ref())),
+        },
     };
     copy_text(&failure.message, &mut (*error).message);
     failure.code
@@ -58,10 +64,12 @@ unsafe extern "C" fn load(
 ) -> i32 {
     at_the_door(error, || {
         let args = &*args;
-        let path = CStr::from_ptr(args.model_path).to_str().map_err(|_| Error {
-            code: INVALID_INPUT,
-            message: "the path of the model is not UTF-8".into(),
-        })?;
+        let path = CStr::from_ptr(args.model_path)
+            .to_str()
+            .map_err(|_| Error {
+                code: INVALID_INPUT,
+                message: "the path of the model is not UTF-8".into(),
+            })?;
         let loaded = Model::load(Path::new(path), args.num_threads.max(1) as usize)?;
         *model = Box::into_raw(Box::new(loaded)).cast();
         Ok(())
@@ -82,7 +90,11 @@ unsafe extern "C" fn describe(
         out.width = model.width() as i32;
         out.max_tokens = config.bert.max_position_embeddings as i32;
         out.vocab_size = config.bert.vocab_size as i32;
-        out.type_vocab_size = if config.family.reads_types { config.bert.type_vocab_size as i32 } else { 0 };
+        out.type_vocab_size = if config.family.reads_types {
+            config.bert.type_vocab_size as i32
+        } else {
+            0
+        };
         // A call takes all of the threads.
         out.max_concurrent_calls = 1;
         out.flags = PADS;
@@ -91,7 +103,10 @@ unsafe extern "C" fn describe(
         copy_text("cpu", &mut out.device);
         let layers = config.bert.num_hidden_layers;
         copy_text(
-            &format!("candle 0.11.0, {} of {layers} layers", config.family.model_type),
+            &format!(
+                "candle 0.11.0, {} of {layers} layers",
+                config.family.model_type
+            ),
             &mut out.detail,
         );
         Ok(())
@@ -132,7 +147,9 @@ unsafe extern "C" fn embed(
 
 unsafe extern "C" fn close(model: *mut akin_plugin_model) {
     // There is nobody to tell of a panic.
-    let _ = catch_unwind(AssertUnwindSafe(|| drop(Box::from_raw(model.cast::<Model>()))));
+    let _ = catch_unwind(AssertUnwindSafe(|| {
+        drop(Box::from_raw(model.cast::<Model>()))
+    }));
 }
 
 static PLUGIN: akin_plugin = akin_plugin {
@@ -165,7 +182,9 @@ mod tests {
         akin_plugin_error { message: [0; 1024] }
     }
     fn text_of(error: &akin_plugin_error) -> &str {
-        unsafe { CStr::from_ptr(error.message.as_ptr()) }.to_str().unwrap()
+        unsafe { CStr::from_ptr(error.message.as_ptr()) }
+            .to_str()
+            .unwrap()
     }
 
     #[test]
@@ -179,7 +198,10 @@ mod tests {
     fn texts_are_cut_between_characters() {
         let mut out = [1 as c_char; 4];
         copy_text("aéé", &mut out);
-        assert_eq!(unsafe { CStr::from_ptr(out.as_ptr()) }.to_str().unwrap(), "aé");
+        assert_eq!(
+            unsafe { CStr::from_ptr(out.as_ptr()) }.to_str().unwrap(),
+            "aé"
+        );
         copy_text("", &mut out);
         assert_eq!(out[0], 0);
     }

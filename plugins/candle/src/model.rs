@@ -53,12 +53,20 @@ impl Model {
         let threads = rayon::ThreadPoolBuilder::new()
             .num_threads(num_threads)
             .build()
-            .map_err(|error| Error { code: abi::INTERNAL, message: error.to_string() })?;
+            .map_err(|error| Error {
+                code: abi::INTERNAL,
+                message: error.to_string(),
+            })?;
         let num_parameters = weights.values().map(Tensor::elem_count).sum();
         let variables = VarBuilder::from_tensors(weights, DTYPE, &Device::Cpu);
         let bert = BertModel::load(variables, &config.bert)
             .map_err(|error| invalid_model(error.to_string()))?;
-        Ok(Model { config, bert, num_parameters, threads })
+        Ok(Model {
+            config,
+            bert,
+            num_parameters,
+            threads,
+        })
     }
 
     pub fn config(&self) -> &ModelConfig {
@@ -87,7 +95,10 @@ impl Model {
             let tokens = batch.range(s);
             let row = s * longest..s * longest + tokens.len();
             mask[row.clone()].fill(1);
-            for (to, from) in ids[row.clone()].iter_mut().zip(&batch.input_ids[tokens.clone()]) {
+            for (to, from) in ids[row.clone()]
+                .iter_mut()
+                .zip(&batch.input_ids[tokens.clone()])
+            {
                 *to = *from as u32;
             }
             if self.config.family.reads_types && !batch.token_type_ids.is_empty() {
@@ -97,7 +108,9 @@ impl Model {
             }
         }
         let tensor = |values: Vec<u32>| Tensor::from_vec(values, (rows, longest), &Device::Cpu);
-        let hidden = self.bert.forward(&tensor(ids)?, &tensor(types)?, Some(&tensor(mask)?))?;
+        let hidden = self
+            .bert
+            .forward(&tensor(ids)?, &tensor(types)?, Some(&tensor(mask)?))?;
         let hidden = hidden.flatten_all()?.to_vec1::<f32>()?;
         let width = self.width();
         for s in 0..rows {
@@ -118,7 +131,9 @@ fn transformer_folder(folder: &Path) -> PathBuf {
         .and_then(|modules| Some(modules.get(0)?.get("path")?.as_str()?.to_string()));
     match path {
         // Nothing outside of the folder is read.
-        Some(path) if Path::new(&path).components().count() == 1 && !path.starts_with(['.', '/']) => {
+        Some(path)
+            if Path::new(&path).components().count() == 1 && !path.starts_with(['.', '/']) =>
+        {
             folder.join(path)
         }
         _ => folder.to_path_buf(),

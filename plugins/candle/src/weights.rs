@@ -6,9 +6,9 @@ use std::path::Path;
 use candle_core::{DType, Device, Tensor};
 use serde_json::Value;
 
+use crate::abi;
 use crate::config::ModelConfig;
 use crate::error::{invalid_model, Error, Result};
-use crate::abi;
 
 pub type Weights = HashMap<String, Tensor>;
 
@@ -27,18 +27,25 @@ pub fn load(folder: &Path, config: &ModelConfig) -> Result<Weights> {
     let prefix = prefix_of(&tensors)?;
     let mut weights = Weights::new();
     for (name, tensor) in tensors {
-        if let Some(own) = name.strip_prefix(&prefix) {
-            weights.insert(bert_name(own), tensor.to_dtype(DType::F32)?);
+        let own = name.strip_prefix(&prefix).map(bert_name);
+        // A count from 0 that old files hold is no weight.
+        if let Some(own) = own.filter(|own| !own.ends_with("position_ids")) {
+            weights.insert(own, tensor.to_dtype(DType::F32)?);
         }
     }
     shift_positions(&mut weights, config)?;
     if !weights.contains_key(TYPES) {
-        // DistilBERT has no types: nothing is added.
-        let zeros = Tensor::zeros((config.bert.type_vocab_size, config.bert.hidden_size), DType::F32, &Device::Cpu)?;
         if config.family.reads_types {
-            return Err(invalid_model(format!("the weights have no tensor '{prefix}{TYPES}'")));
+            return Err(invalid_model(format!(
+                "the weights have no tensor '{prefix}{TYPES}'"
+            )));
         }
-        weights.insert(TYPES.into(), zeros);
+        // DistilBERT has no types: nothing is added.
+        let shape = (config.bert.type_vocab_size, config.bert.hidden_size);
+        weights.insert(
+            TYPES.into(),
+            Tensor::zeros(shape, DType::F32, &Device::Cpu)?,
+        );
     }
     Ok(weights)
 }
@@ -61,12 +68,21 @@ fn files(folder: &Path) -> Result<Vec<String>> {
     let Some(map) = root.get("weight_map").and_then(Value::as_object) else {
         return Err(invalid_model(format!("{INDEX}: has no \"weight_map\"")));
     };
-    let mut files: Vec<String> = map.values().filter_map(Value::as_str).map(String::from).collect();
+    let mut files: Vec<String> = map
+        .values()
+        .filter_map(Value::as_str)
+        .map(String::from)
+        .collect();
     files.sort();
     files.dedup();
     // Nothing outside of the folder is read.
-    if let Some(bad) = files.iter().find(|file| Path::new(file).components().count() != 1 || file.starts_with('.')) {
-        return Err(invalid_model(format!("{INDEX}: \"{bad}\" is no name of a file in the folder")));
+    if let Some(bad) = files
+        .iter()
+        .find(|file| Path::new(file).components().count() != 1 || file.starts_with('.'))
+    {
+        return Err(invalid_model(format!(
+            "{INDEX}: \"{bad}\" is no name of a file in the folder"
+        )));
     }
     Ok(files)
 }
@@ -106,7 +122,9 @@ fn shift_positions(weights: &mut Weights, config: &ModelConfig) -> Result<()> {
     if config.first_position == 0 {
         return Ok(());
     }
-    let Some(table) = weights.get(POSITIONS) else { return Ok(()) }; // Candle names what lacks.
+    let Some(table) = weights.get(POSITIONS) else {
+        return Ok(());
+    }; // Candle names what lacks.
     let rows = table.dim(0)?;
     let expected = config.first_position + config.bert.max_position_embeddings;
     if rows != expected {
@@ -114,7 +132,13 @@ fn shift_positions(weights: &mut Weights, config: &ModelConfig) -> Result<()> {
             "tensor '{POSITIONS}' has {rows} rows, config.json says max_position_embeddings {expected}"
         )));
     }
-    let used = table.narrow(0, config.first_position, config.bert.max_position_embeddings)?.contiguous()?;
+    let used = table
+        .narrow(
+            0,
+            config.first_position,
+            config.bert.max_position_embeddings,
+        )?
+        .contiguous()?;
     weights.insert(POSITIONS.into(), used);
     Ok(())
 }
@@ -126,11 +150,23 @@ mod tests {
     #[test]
     fn names_become_those_of_bert() {
         for (given, expected) in [
-            ("transformer.layer.3.attention.q_lin.weight", "encoder.layer.3.attention.self.query.weight"),
-            ("transformer.layer.0.output_layer_norm.bias", "encoder.layer.0.output.LayerNorm.bias"),
-            ("transformer.layer.0.sa_layer_norm.bias", "encoder.layer.0.attention.output.LayerNorm.bias"),
+            (
+                "transformer.layer.3.attention.q_lin.weight",
+                "encoder.layer.3.attention.self.query.weight",
+            ),
+            (
+                "transformer.layer.0.output_layer_norm.bias",
+                "encoder.layer.0.output.LayerNorm.bias",
+            ),
+            (
+                "transformer.layer.0.sa_layer_norm.bias",
+                "encoder.layer.0.attention.output.LayerNorm.bias",
+            ),
             ("embeddings.LayerNorm.gamma", "embeddings.LayerNorm.weight"),
-            ("encoder.layer.0.output.dense.weight", "encoder.layer.0.output.dense.weight"),
+            (
+                "encoder.layer.0.output.dense.weight",
+                "encoder.layer.0.output.dense.weight",
+            ),
         ] {
             assert_eq!(bert_name(given), expected);
         }
@@ -149,9 +185,17 @@ mod tests {
         let index = folder.join("model.safetensors.index.json");
         for name in ["../other", "/etc/passwd", "a/b"] {
             std::fs::write(&index, format!(r#"{{"weight_map": {{"x": "{name}"}}}}"#)).unwrap();
-            assert_eq!(files(&folder).unwrap_err().code, abi::INVALID_MODEL, "{name}");
+            assert_eq!(
+                files(&folder).unwrap_err().code,
+                abi::INVALID_MODEL,
+                "{name}"
+            );
         }
-        std::fs::write(&index, r#"{"weight_map": {"x": "b.safetensors", "y": "a.safetensors", "z": "b.safetensors"}}"#).unwrap();
+        std::fs::write(
+            &index,
+            r#"{"weight_map": {"x": "b.safetensors", "y": "a.safetensors", "z": "b.safetensors"}}"#,
+        )
+        .unwrap();
         assert_eq!(files(&folder).unwrap(), ["a.safetensors", "b.safetensors"]);
         std::fs::remove_dir_all(&folder).unwrap();
     }

@@ -10,6 +10,8 @@
 #include <vector>
 
 #include "akin/onnxruntime.h"
+#include "akin/python.h"
+#include "akin/remote.h"
 #include "akin/result.h"
 
 namespace akin {
@@ -21,6 +23,8 @@ enum class BackendKind {
   kOnnxRuntime,  // ONNX Runtime on the folder's ONNX file; its library is loaded when asked for.
   kMlx,          // Apple's MLX: models of the BERT family, in a build with AKIN_MLX.
   kPlugin,       // Somebody else's engine behind the C interface of akin/plugin.h.
+  kPython,       // A child process, in Python or not.
+  kRemote,       // A server elsewhere.
 };
 
 // What the matrix products run in.
@@ -140,6 +144,8 @@ struct LoadOptions {
   std::optional<PoolingMode> pooling;
   OnnxRuntimeOptions onnxruntime;  // Of the backend of that name.
   PluginOptions plugin;            // Likewise.
+  PythonOptions python;
+  RemoteOptions remote;
 };
 
 // What a command line says of the backend, put into `options`: its kind, as "native", or

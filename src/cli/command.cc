@@ -51,6 +51,8 @@ void ModelArguments::AddTo(CLI::App& verb) {
   verb.add_option("--pooling", pooling, "In place of the model's own pooling")
       ->type_name(Choices(PoolingNames()));
   onnxruntime.AddTo(verb);
+  python.AddTo(verb);
+  remote.AddTo(verb);
 }
 
 Result<LoadOptions> ModelArguments::ToLoadOptions() const {
@@ -64,6 +66,8 @@ Result<LoadOptions> ModelArguments::ToLoadOptions() const {
     AKIN_TRY_ASSIGN(options.pooling, ParsePoolingMode(pooling));
   }
   AKIN_TRY_ASSIGN(options.onnxruntime, onnxruntime.ToOptions());
+  options.python = python.ToOptions();
+  AKIN_TRY_ASSIGN(options.remote, remote.ToOptions());
   return options;
 }
 
@@ -192,8 +196,8 @@ std::string Choices(const std::vector<std::string>& names) {
 
 std::vector<std::string> BackendNames() {
   std::vector<std::string> names;
-  for (auto kind :
-       {BackendKind::kAuto, BackendKind::kNative, BackendKind::kOnnxRuntime, BackendKind::kMlx}) {
+  for (auto kind : {BackendKind::kAuto, BackendKind::kNative, BackendKind::kOnnxRuntime,
+                    BackendKind::kMlx, BackendKind::kPython, BackendKind::kRemote}) {
     names.emplace_back(BackendKindName(kind));
   }
   names.emplace_back("plugin:PATH");

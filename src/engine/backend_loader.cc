@@ -8,6 +8,8 @@
 #include "base/strings.h"
 #include "engine/onnxruntime_model.h"
 #include "engine/plugin_model.h"
+#include "engine/python_model.h"
+#include "engine/remote_model.h"
 #include "kernels/kernels.h"
 #include "model/onnx_file.h"
 #include "model/onnx_weights.h"
@@ -70,11 +72,12 @@ Result<BackendLoader> MakeMlxLoader(const LoaderInput& input,
   return loader;
 }
 
-// Of a transformer: every kind but kAuto and kPlugin.
+// Of a transformer: every kind but kAuto, kPlugin and kRemote.
 Result<BackendLoader> MakeLoader(BackendKind kind, const LoaderInput& input,
                                  Result<model::ModelConfig> own_config) {
   if (kind == BackendKind::kOnnxRuntime) return MakeOnnxRuntimeLoader(input, own_config);
   if (kind == BackendKind::kMlx) return MakeMlxLoader(input, std::move(own_config));
+  if (kind == BackendKind::kPython) return MakePythonLoader(input, own_config);
   return MakeNativeLoader(input, std::move(own_config));
 }
 
@@ -100,6 +103,7 @@ void BackendLoader::Keep(std::unique_ptr<backends::Backend> backend) {
 Result<BackendLoader> MakeBackendLoader(const LoaderInput& input) {
   BackendKind kind = input.options.backend;
   if (kind == BackendKind::kPlugin) return MakePluginLoader(input);
+  if (kind == BackendKind::kRemote) return MakeRemoteLoader(input);
   if (input.modules.kind == ModelKind::kStatic) return MakeStaticLoader(input);
   Result<model::ModelConfig> own_config = model::LoadModelConfig(input.directory);
   std::string note;

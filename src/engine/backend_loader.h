@@ -1,7 +1,7 @@
 // Which backend runs a model, and how it is loaded: the one place where backends are told apart.
 //
 // A backend is one case in MakeBackendLoader, a kind in akin/options.h and a loader in a file of
-// its own (onnxruntime_model.h, plugin_model.h).
+// its own (onnxruntime_model.h, python_model.h).
 #pragma once
 
 #include <functional>

@@ -21,6 +21,8 @@ using backends::RowKind;
 // Large enough that reading the weights once a batch costs little beside the products, small enough
 // that a batch's states stay in the L2 and L3 caches (docs/performance.md has the measurement).
 constexpr int kDefaultBatchTokens = 512;
+// A batch for a server elsewhere costs a round trip, and its machine may be a large one.
+constexpr int kRemoteBatchTokens = 16'384;
 constexpr int kMaxBatchTokens = 1 << 20;
 constexpr size_t kMaxTokenizerBytes = size_t{256} << 20;
 
@@ -30,6 +32,9 @@ Result<int> NumThreads(const LoadOptions& options) {
                         ", or 0 for as many as this machine allows");
   }
   if (options.num_threads > 0) return options.num_threads;
+  // They do not compute: each waits for a request of its own.
+  if (options.backend == BackendKind::kRemote)
+    return std::clamp(options.remote.max_connections, 1, kMaxThreads);
   AKIN_TRY_ASSIGN(const UsableThreads usable, CountUsableThreads());
   return usable.count;
 }
@@ -39,7 +44,8 @@ Result<int> BatchTokens(const LoadOptions& options) {
     return InvalidInput("batch_tokens is ", options.batch_tokens, ", expected 1 to ",
                         kMaxBatchTokens, ", or 0 for the default of ", kDefaultBatchTokens);
   }
-  return options.batch_tokens > 0 ? options.batch_tokens : kDefaultBatchTokens;
+  if (options.batch_tokens > 0) return options.batch_tokens;
+  return options.backend == BackendKind::kRemote ? kRemoteBatchTokens : kDefaultBatchTokens;
 }
 
 // Every id that the tokenizer can give must have a row in the model's tables: they are read without

@@ -1,6 +1,7 @@
-# Writes OUT, a C++ source that defines a std::string_view for each of FILES ("kName=path;..."): run with cmake -P.
+# Writes OUT, a C++ source that defines a std::string_view for each of FILES ("kName=path;..."), which HEADER declares in
+# NAMESPACE: run with cmake -P.
 # Text only. A literal may have 65,536 bytes, so a file is cut into parts.
-set(source "#include \"server/assets.h\"\n\nnamespace akin::server {\n")
+set(source "#include \"${HEADER}\"\n\nnamespace ${NAMESPACE} {\n")
 foreach(entry IN LISTS FILES)
   string(REGEX MATCH "^([^=]+)=(.*)$" matched "${entry}")
   set(name ${CMAKE_MATCH_1})
@@ -17,5 +18,5 @@ foreach(entry IN LISTS FILES)
   math(EXPR bytes "${digits} / 2")
   string(APPEND source "    , ${bytes});\n")
 endforeach()
-string(APPEND source "}  // namespace akin::server\n")
+string(APPEND source "}  // namespace ${NAMESPACE}\n")
 file(WRITE "${OUT}" "${source}")

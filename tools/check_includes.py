@@ -8,8 +8,8 @@
 - include/akin includes nothing but include/akin.
 - A header in the parent of several folders (src/backends/backend.h) is their common interface: it
   includes what all of them may, and who may include one of them may include it.
-- src/server includes nothing of src/ but itself, src/cli nothing but itself and the server: what
-  they miss in the public interface, every user misses.
+- src/server and src/c_api include nothing of src/ but themselves, src/cli nothing but itself and the
+  server: what they miss in the public interface, every user misses.
 """
 import pathlib
 import re
@@ -17,7 +17,7 @@ import sys
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"]+)"')
 PUBLIC = "akin"
-USERS_OF_THE_PUBLIC_INTERFACE = {"server": set(), "cli": {"server"}}
+USERS_OF_THE_PUBLIC_INTERFACE = {"server": set(), "cli": {"server"}, "c_api": set()}
 
 
 def read_folders(root):

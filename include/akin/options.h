@@ -6,8 +6,12 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "akin/onnxruntime.h"
+#include "akin/python.h"
+#include "akin/remote.h"
 #include "akin/result.h"
 
 namespace akin {
@@ -18,6 +22,9 @@ enum class BackendKind {
   kNative,       // Akin's own encoder and kernels.
   kOnnxRuntime,  // ONNX Runtime on the folder's ONNX file; its library is loaded when asked for.
   kMlx,          // Apple's MLX: models of the BERT family, in a build with AKIN_MLX.
+  kPlugin,       // Somebody else's engine behind the C interface of akin/plugin.h.
+  kPython,       // A child process, in Python or not.
+  kRemote,       // A server elsewhere.
 };
 
 // What the matrix products run in.
@@ -115,6 +122,13 @@ Result<Overflow> ParseOverflow(std::string_view name);
 Result<ScoreActivation> ParseScoreActivation(std::string_view name);
 Result<OutputType> ParseOutputType(std::string_view name);
 
+// Of BackendKind::kPlugin.
+struct PluginOptions {
+  std::string library;  // Path of the shared library.
+  // The plug-in's own; one that it does not have is an error.
+  std::vector<std::pair<std::string, std::string>> options;
+};
+
 struct LoadOptions {
   BackendKind backend = BackendKind::kAuto;
   Precision precision = Precision::kAuto;
@@ -129,7 +143,14 @@ struct LoadOptions {
   // the mean.
   std::optional<PoolingMode> pooling;
   OnnxRuntimeOptions onnxruntime;  // Of the backend of that name.
+  PluginOptions plugin;            // Likewise.
+  PythonOptions python;
+  RemoteOptions remote;
 };
+
+// What a command line says of the backend, put into `options`: its kind, as "native", or
+// "plugin:PATH[,option=value...]", where a comma in a value is written "\,". Error: InvalidInput.
+Status ParseBackend(std::string_view text, LoadOptions& options);
 
 struct EmbedOptions {
   // --- How texts are read ---

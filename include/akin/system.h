@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "akin/options.h"
@@ -64,6 +65,18 @@ std::vector<ModelLocation> ListModelLocations();
 // The folder of `model`, a path or a name as for Embedder::Load. Error: ModelNotFound, with the
 // places looked at.
 Result<std::string> FindModel(std::string_view model);
+
+// A plug-in by itself (akin/plugin.h), without a model.
+struct PluginInfo {
+  std::string path;
+  std::string name;     // "candle"
+  std::string version;  // Its own.
+  // That it has: names and descriptions.
+  std::vector<std::pair<std::string, std::string>> options;
+};
+
+// Errors: InvalidInput (no plug-in), UnsupportedModel (made for another version of the interface).
+Result<PluginInfo> DescribePlugin(const std::string& path);
 
 // The model that is used when none is named.
 inline constexpr std::string_view kDefaultModel = "all-MiniLM-L6-v2";

@@ -54,8 +54,10 @@ struct BackendInfo {
   int max_partly_attended = 0;
   int64_t num_parameters = 0;
   bool batch_invariant = false;
+  bool reads_texts = false;    // RaggedBatch::texts is needed.
   double flops_per_token = 0;  // Roughly, without attention: what a team is worth is judged by it.
-  int vocab_size = 0;          // Rows of the table of tokens; 0: not known.
+  int vocab_size = 0;          // Rows of the table of tokens; 0: not known,
+  int type_vocab_size = 0;     // and of the table of types.
   std::optional<RectangleInfo> rectangles;  // Unset: batches are computed without padding.
   // For people: what runs which file; what was asked for and could not be had.
   std::string detail;
@@ -79,6 +81,9 @@ class Backend {
   virtual Result<MatrixView<const float>> Compute(const RaggedBatch& batch,
                                                   const TeamMember& member,
                                                   Session& session) const = 0;
+
+  // Whether what runs the model is there and well, as far as that can be said without computing.
+  virtual Status Health() const { return {}; }
 };
 
 }  // namespace akin::backends

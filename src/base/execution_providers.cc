@@ -3,6 +3,7 @@
 
 #include "akin/onnxruntime.h"
 
+#include "base/key_values.h"
 #include "base/strings.h"
 
 namespace akin {
@@ -37,21 +38,6 @@ constexpr std::pair<GraphOptimization, std::string_view> kOptimizations[] = {
     {GraphOptimization::kExtended, "extended"},
     {GraphOptimization::kAll, "all"}};
 
-// Cuts `text` at the commas that no backslash stands before, and takes those backslashes away.
-std::vector<std::string> SplitAtCommas(std::string_view text) {
-  std::vector<std::string> parts(1);
-  for (size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '\\' && i + 1 < text.size() && text[i + 1] == ',') {
-      parts.back() += text[++i];
-    } else if (text[i] == ',') {
-      parts.emplace_back();
-    } else {
-      parts.back() += text[i];
-    }
-  }
-  return parts;
-}
-
 }  // namespace
 
 std::string ExecutionProviderName(std::string_view name) {
@@ -85,14 +71,9 @@ Result<ExecutionProvider> ParseExecutionProvider(std::string_view text) {
     rest.remove_prefix(std::min(rest.size(), kRequired.size() + 1));
   }
   if (rest.empty()) return provider;
-  for (const std::string& option : SplitAtCommas(rest)) {
-    const size_t equals = option.find('=');
-    if (equals == 0 || equals == option.npos) {
-      return InvalidInput("execution provider '", text, "': '", option,
-                          "' is no option, expected NAME[:required][:key=value,...]");
-    }
-    provider.options.emplace_back(option.substr(0, equals), option.substr(equals + 1));
-  }
+  AKIN_TRY_ASSIGN(provider.options,
+                  ParseKeyValues(StrCat("execution provider '", text, "'"),
+                                 "NAME[:required][:key=value,...]", SplitAtCommas(rest)));
   return provider;
 }
 

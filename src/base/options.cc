@@ -4,6 +4,7 @@
 #include <span>
 #include <utility>
 
+#include "base/key_values.h"
 #include "base/strings.h"
 
 namespace akin {
@@ -18,7 +19,13 @@ struct NamedValue {
 constexpr NamedValue<BackendKind> kBackendKinds[] = {{BackendKind::kAuto, "auto"},
                                                      {BackendKind::kNative, "native"},
                                                      {BackendKind::kOnnxRuntime, "onnxruntime"},
-                                                     {BackendKind::kMlx, "mlx"}};
+                                                     {BackendKind::kMlx, "mlx"},
+                                                     {BackendKind::kPlugin, "plugin"},
+                                                     {BackendKind::kPython, "python"},
+                                                     {BackendKind::kRemote, "remote"}};
+constexpr std::string_view kPluginPrefix = "plugin:";
+constexpr NamedValue<RemoteDialect> kRemoteDialects[] = {{RemoteDialect::kOpenAi, "openai"},
+                                                         {RemoteDialect::kTei, "tei"}};
 constexpr NamedValue<Precision> kPrecisions[] = {
     {Precision::kAuto, "auto"}, {Precision::kF32, "f32"},   {Precision::kBf16x3, "bf16x3"},
     {Precision::kF16, "f16"},   {Precision::kBf16, "bf16"}, {Precision::kW8, "w8"},
@@ -102,6 +109,25 @@ std::string_view OutputTypeName(OutputType type) { return NameOf(kOutputTypes, t
 Result<BackendKind> ParseBackendKind(std::string_view name) {
   if (name == "onnx") return BackendKind::kOnnxRuntime;
   return ParseName(kBackendKinds, "backend", name);
+}
+std::string_view RemoteDialectName(RemoteDialect dialect) {
+  return NameOf(kRemoteDialects, dialect);
+}
+Result<RemoteDialect> ParseRemoteDialect(std::string_view name) {
+  return ParseName(kRemoteDialects, "dialect", name);
+}
+Status ParseBackend(std::string_view text, LoadOptions& options) {
+  if (!text.starts_with(kPluginPrefix)) {
+    AKIN_TRY_ASSIGN(options.backend, ParseBackendKind(text));
+    return {};
+  }
+  const std::vector<std::string> parts = SplitAtCommas(text.substr(kPluginPrefix.size()));
+  AKIN_TRY_ASSIGN(options.plugin.options,
+                  ParseKeyValues(StrCat("backend '", text, "'"), "plugin:PATH[,option=value...]",
+                                 std::span(parts).subspan(1)));
+  options.plugin.library = parts.front();
+  options.backend = BackendKind::kPlugin;
+  return {};
 }
 Result<Precision> ParsePrecision(std::string_view name) {
   return ParseName(kPrecisions, "precision", name);

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string_view>
 
 namespace akin {
 
@@ -15,6 +16,9 @@ struct RaggedBatch {
   // [num_sequences], or empty: all. Tokens of sequence s attend to its first attended[s] tokens
   // only (ColBERT's mask tokens, which nobody sees, themselves included).
   std::span<const int32_t> attended;
+  // [num_sequences], or empty: what each sequence is the tokens of, for backends that read texts
+  // (BackendInfo::reads_texts).
+  std::span<const std::string_view> texts;
 
   size_t num_tokens() const { return input_ids.size(); }
   size_t num_sequences() const { return cu_seqlens.empty() ? 0 : cu_seqlens.size() - 1; }

@@ -35,7 +35,9 @@ void ModelArguments::AddTo(CLI::App& verb) {
                  "hub (default: ",
                  kDefaultModel, ")"))
       ->type_name("DIR");
-  verb.add_option("--backend", backend, "What runs the model")->type_name(Choices(BackendNames()));
+  verb.add_option("--backend", backend,
+                  "What runs the model; a plug-in may have options, plugin:PATH,OPTION=VALUE,...")
+      ->type_name(Choices(BackendNames()));
   verb.add_option("--precision", precision, "What the matrix products run in")
       ->type_name(Choices(PrecisionNames()));
   verb.add_option("--isa", isa, "Instruction set; auto is the best this CPU has")
@@ -49,11 +51,13 @@ void ModelArguments::AddTo(CLI::App& verb) {
   verb.add_option("--pooling", pooling, "In place of the model's own pooling")
       ->type_name(Choices(PoolingNames()));
   onnxruntime.AddTo(verb);
+  python.AddTo(verb);
+  remote.AddTo(verb);
 }
 
 Result<LoadOptions> ModelArguments::ToLoadOptions() const {
   LoadOptions options;
-  AKIN_TRY_ASSIGN(options.backend, ParseBackendKind(backend));
+  AKIN_TRY(ParseBackend(backend, options));
   AKIN_TRY_ASSIGN(options.precision, ParsePrecision(precision));
   AKIN_TRY_ASSIGN(options.isa, ParseIsa(isa));
   options.num_threads = threads;
@@ -62,6 +66,8 @@ Result<LoadOptions> ModelArguments::ToLoadOptions() const {
     AKIN_TRY_ASSIGN(options.pooling, ParsePoolingMode(pooling));
   }
   AKIN_TRY_ASSIGN(options.onnxruntime, onnxruntime.ToOptions());
+  options.python = python.ToOptions();
+  AKIN_TRY_ASSIGN(options.remote, remote.ToOptions());
   return options;
 }
 
@@ -190,10 +196,11 @@ std::string Choices(const std::vector<std::string>& names) {
 
 std::vector<std::string> BackendNames() {
   std::vector<std::string> names;
-  for (auto kind :
-       {BackendKind::kAuto, BackendKind::kNative, BackendKind::kOnnxRuntime, BackendKind::kMlx}) {
+  for (auto kind : {BackendKind::kAuto, BackendKind::kNative, BackendKind::kOnnxRuntime,
+                    BackendKind::kMlx, BackendKind::kPython, BackendKind::kRemote}) {
     names.emplace_back(BackendKindName(kind));
   }
+  names.emplace_back("plugin:PATH");
   return names;
 }
 

@@ -12,6 +12,8 @@
 #include "akin/result.h"
 
 #include "cli/onnxruntime_arguments.h"
+#include "cli/python_arguments.h"
+#include "cli/remote_arguments.h"
 #include "cli/text_source.h"
 
 namespace akin::cli {
@@ -58,6 +60,8 @@ struct ModelArguments {
   int batch_tokens = 0;
   std::string pooling;
   OnnxRuntimeArguments onnxruntime;
+  PythonArguments python;
+  RemoteArguments remote;
 
   void AddTo(CLI::App& verb);
   // Error: InvalidInput, a name that is none.

@@ -25,12 +25,14 @@ struct VerbFacts {
   std::vector<OptionFacts> options;
 };
 
+// Of "{a,b,c:PATH}". What stands behind a colon is for people to fill in.
 std::vector<std::string> SplitChoices(std::string_view type) {
   std::vector<std::string> out;
   type = type.substr(1, type.size() - 2);
   while (!type.empty()) {
     const size_t comma = std::min(type.find(','), type.size());
-    out.emplace_back(type.substr(0, comma));
+    const std::string_view choice = type.substr(0, comma);
+    out.emplace_back(choice.substr(0, std::min(choice.find(':'), choice.size() - 1) + 1));
     type.remove_prefix(std::min(comma + 1, type.size()));
   }
   return out;
@@ -136,7 +138,8 @@ std::string ZshValue(const OptionFacts& option) {
     case ValueKind::kNone: return "";
     case ValueKind::kFile: return ":file:_files";
     case ValueKind::kFolder: return ":folder:_files -/";
-    case ValueKind::kChoice: return StrCat(":value:(", Joined(option.choices, " "), ")");
+    case ValueKind::kChoice:
+      return StrCat(":value:(", ZshEscaped(Joined(option.choices, " ")), ")");
     case ValueKind::kOther: return ":value:";
   }
   return "";

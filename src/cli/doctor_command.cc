@@ -96,7 +96,12 @@ std::string ModelJson(const ModelCheck& check) {
   JsonObject out;
   out.Add("name", check.name).Add("folder", check.folder).Add("ok", !check.error);
   out.Add("tuned", check.tuning.has_value());
-  if (check.info) out.Add("isa", check.info->isa).Add("load_ms", check.info->load_ms);
+  if (check.info) {
+    out.Add("backend", check.info->backend)
+        .Add("backend_detail", check.info->backend_detail)
+        .Add("isa", check.info->isa)
+        .Add("load_ms", check.info->load_ms);
+  }
   if (check.error) {
     out.AddRaw("error", JsonObject()
                             .Add("category", CategoryName(check.error->code()))
@@ -122,16 +127,32 @@ std::string OnnxRuntimeJson(const Result<OnnxRuntimeInfo>& onnxruntime) {
       .str();
 }
 
-std::string DoctorJson(const SystemInfo& system, const std::vector<ModelLocation>& locations,
-                       const Result<OnnxRuntimeInfo>& onnxruntime, const ModelCheck& check) {
+std::string PluginJson(const Result<PluginInfo>& plugin) {
+  if (!plugin) {
+    return JsonObject().Add("found", false).Add("reason", plugin.error().message()).str();
+  }
+  std::vector<std::string> options;
+  for (const auto& [name, description] : plugin->options)
+    options.push_back(JsonObject().Add("name", name).Add("description", description).str());
   return JsonObject()
-             .Add("ok", !check.error)
-             .AddRaw("system", SystemJson(system))
-             .AddRaw("locations", LocationsJson(locations))
-             .AddRaw("onnxruntime", OnnxRuntimeJson(onnxruntime))
-             .AddRaw("model", ModelJson(check))
-             .str() +
-         '\n';
+      .Add("found", true)
+      .Add("path", plugin->path)
+      .Add("name", plugin->name)
+      .Add("version", plugin->version)
+      .AddRaw("options", JsonArray(options))
+      .str();
+}
+
+std::string DoctorJson(const SystemInfo& system, const std::vector<ModelLocation>& locations,
+                       const Result<OnnxRuntimeInfo>& onnxruntime,
+                       const std::optional<Result<PluginInfo>>& plugin, const ModelCheck& check) {
+  JsonObject out;
+  out.Add("ok", !check.error)
+      .AddRaw("system", SystemJson(system))
+      .AddRaw("locations", LocationsJson(locations))
+      .AddRaw("onnxruntime", OnnxRuntimeJson(onnxruntime));
+  if (plugin) out.AddRaw("plugin", PluginJson(*plugin));
+  return out.AddRaw("model", ModelJson(check)).str() + '\n';
 }
 
 class Page {
@@ -224,6 +245,14 @@ void AddOnnxRuntime(Page& page, const Result<OnnxRuntimeInfo>& onnxruntime) {
     page.Line("plug-in", StrCat(ShortExecutionProviderName(provider), " on ", type));
 }
 
+// Only where one is asked for.
+void AddPlugin(Page& page, const Result<PluginInfo>& plugin) {
+  page.Heading("Plug-in");
+  if (!plugin) return page.Check(false, plugin.error().message());
+  page.Check(true, StrCat(plugin->name, ' ', plugin->version, " at ", plugin->path));
+  for (const auto& [name, description] : plugin->options) page.Line(name, description);
+}
+
 void AddModel(Page& page, const ModelCheck& check) {
   page.Heading("Model");
   if (!check.folder.empty()) {
@@ -233,6 +262,9 @@ void AddModel(Page& page, const ModelCheck& check) {
     page.Check(true,
                StrCat("loaded in ", Fixed(check.info->load_ms, 1), " ms, runs on ",
                       check.info->backend, ", ", check.info->precision, ", ", check.info->isa));
+  }
+  if (check.info && !check.info->backend_detail.empty()) {
+    page.Note(StrCat("it is ", check.info->backend_detail));
   }
   page.Note(check.tuning ? StrCat("tuned: ", Described(*check.tuning))
                          : "not tuned for this machine (akin tune)");
@@ -253,15 +285,18 @@ VerbResult Doctor(const DoctorArguments& arguments) {
   }
   const std::vector<ModelLocation> locations = ListModelLocations();
   const Result<OnnxRuntimeInfo> onnxruntime = DescribeOnnxRuntime(options.onnxruntime);
+  std::optional<Result<PluginInfo>> plugin;
+  if (options.backend == BackendKind::kPlugin) plugin = DescribePlugin(options.plugin.library);
   const ModelCheck check = CheckModel(arguments.model);
   if (arguments.json) {
-    AKIN_TRY(WriteToStdout(DoctorJson(system, locations, onnxruntime, check)));
+    AKIN_TRY(WriteToStdout(DoctorJson(system, locations, onnxruntime, plugin, check)));
   } else {
     Page page(STDOUT_FILENO);
     AddMachine(page, system);
     AddIsas(page, system);
     AddLocations(page, locations);
     AddOnnxRuntime(page, onnxruntime);
+    if (plugin) AddPlugin(page, *plugin);
     AddModel(page, check);
     AKIN_TRY(WriteToStdout(page.text()));
   }

@@ -22,6 +22,8 @@ using std::chrono::seconds;
 struct ServeArguments {
   std::vector<std::string> models;
   std::string backend = "auto", precision = "auto", isa = "auto";
+  PythonArguments python;
+  RemoteArguments remote;
   int threads = 0;
   int max_batch_tokens = SchedulerOptions{}.batch_tokens;
   bool lazy = false, strict_model_names = false;
@@ -93,6 +95,13 @@ class OptionList {
   CLI::Option* Flag(const std::string& name, bool& value, const std::string& help) {
     return Declared(verb_.add_flag(name, value, help), name);
   }
+  // Options that others have declared.
+  void Adopt(std::string_view group) {
+    for (CLI::Option* option : verb_.get_options()) {
+      if (option->get_group() != group) continue;
+      option->envname(EnvironmentName("--" + option->get_lnames().front()));
+    }
+  }
 
  private:
   CLI::Option* Declared(CLI::Option* option, const std::string& name) {
@@ -102,18 +111,24 @@ class OptionList {
   std::string group_;
 };
 
-void AddModelOptions(OptionList& options, ServeArguments& a) {
+void AddModelOptions(CLI::App& verb, OptionList& options, ServeArguments& a) {
   options.Group("Models");
   options.Texts("-m,--model", a.models,
                 StrCat("Model to serve: a folder or a name in the cache, or NAME=FOLDER; several "
                        "are possible, the first one is the default (default: ",
                        kDefaultModel, ")"),
                 "[NAME=]DIR");
-  options.Text("--backend", a.backend, "What runs the models", Choices(BackendNames()));
+  options.Text("--backend", a.backend,
+               "What runs the models; a plug-in may have options, plugin:PATH,OPTION=VALUE,...",
+               Choices(BackendNames()));
   options.Text("--precision", a.precision, "What the matrix products run in",
                Choices(PrecisionNames()));
   options.Text("--isa", a.isa, "Instruction set; auto is the best this CPU has",
                Choices(IsaNames()));
+  a.python.AddTo(verb);
+  a.remote.AddTo(verb);
+  options.Adopt("Backend python");
+  options.Adopt("Backend remote");
   options.Number("--threads", a.threads, 0, 1024, "Threads that compute; 0: as many as we may use");
   options.Flag("--lazy", a.lazy, "Load a model when it is first asked for, not at start");
   options.Number("--max-loaded-models", a.max_loaded_models, 0, kMany,
@@ -261,9 +276,11 @@ Status AddModels(const ServeArguments& a, server::ServeOptions& options) {
     return InvalidInput("two models are called '", twice->name, "'; --model NAME=DIR names them");
   }
   LoadOptions& load = options.registry.load;
-  AKIN_TRY_ASSIGN(load.backend, ParseBackendKind(a.backend));
+  AKIN_TRY(ParseBackend(a.backend, load));
   AKIN_TRY_ASSIGN(load.precision, ParsePrecision(a.precision));
   AKIN_TRY_ASSIGN(load.isa, ParseIsa(a.isa));
+  load.python = a.python.ToOptions();
+  AKIN_TRY_ASSIGN(load.remote, a.remote.ToOptions());
   load.num_threads = a.threads;
   load.batch_tokens = a.max_batch_tokens;
   options.registry.lazy = a.lazy;
@@ -277,7 +294,10 @@ Status AddModels(const ServeArguments& a, server::ServeOptions& options) {
 Result<server::ServeOptions> ToServeOptions(const ServeArguments& a) {
   server::ServeOptions options;
   AKIN_TRY(AddModels(a, options));
-  options.scheduler = {.num_threads = a.threads,
+  const LoadOptions& load = options.registry.load;
+  // Of a server elsewhere each worker waits for a request of its own.
+  const bool remote = a.threads == 0 && load.backend == BackendKind::kRemote;
+  options.scheduler = {.num_threads = remote ? load.remote.max_connections : a.threads,
                        .batch_tokens = a.max_batch_tokens,
                        .max_requests = a.max_concurrent_requests,
                        .max_tokens = a.max_queue_tokens};
@@ -339,7 +359,7 @@ void AddServeCommand(CLI::App& app, Verbs& verbs) {
               "Serve models over HTTP: the APIs of OpenAI, TEI, Cohere, Ollama, AkiDB", kExamples);
   auto arguments = std::make_shared<ServeArguments>();
   OptionList options(verb);
-  AddModelOptions(options, *arguments);
+  AddModelOptions(verb, options, *arguments);
   AddNetworkOptions(options, *arguments);
   AddLimitOptions(options, *arguments);
   AddOperationOptions(options, *arguments);

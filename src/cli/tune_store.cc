@@ -93,6 +93,7 @@ std::vector<Circumstance> Circumstances(const ModelArguments& arguments,
           {"files", FilesDigest(folder)},
           {"cpu", system.cpu},
           {"isa", best ? std::string(IsaName(system.chosen_isa)) : arguments.isa},
+          {"backend", arguments.backend},
           {"precision", arguments.precision},
           {"cpus", StrCat(system.threads.count)},
           {"version", std::string(Version())}};
@@ -162,8 +163,8 @@ Result<std::string> TuningFile(const ModelArguments& arguments) {
   AKIN_TRY_ASSIGN(const std::string folder, Folder(arguments));
   const fs::path place = TuningFolder();
   if (place.empty()) return std::string();
-  const std::string name =
-      Digest(StrCat(folder, '\n', arguments.precision, '\n', IsaWord(arguments)));
+  const std::string name = Digest(
+      StrCat(folder, '\n', arguments.backend, '\n', arguments.precision, '\n', IsaWord(arguments)));
   return (place / (name + ".json")).string();
 }
 

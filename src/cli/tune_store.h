@@ -1,9 +1,9 @@
 // What `akin tune` has found for a model on this machine, and where it is kept.
 //
-// One small file for each model folder, precision and instruction set, beside the model cache. It
-// counts only as long as everything that it was measured with is the same; a file that does not fit
-// or is damaged is ignored, and that is said. It is written as a whole and renamed, so a reader
-// never sees half of one, and of two writers the later one wins.
+// One small file for each model folder, backend, precision and instruction set, beside the model
+// cache. It counts only as long as everything that it was measured with is the same; a file that
+// does not fit or is damaged is ignored, and that is said. It is written as a whole and renamed, so
+// a reader never sees half of one, and of two writers the later one wins.
 #pragma once
 
 #include <optional>

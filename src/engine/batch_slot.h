@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <string_view>
 #include <vector>
 
 #include "akin/options.h"
@@ -24,13 +25,14 @@ struct BatchSlot {
   std::vector<int32_t> token_type_ids;
   std::vector<int32_t> cu_seqlens;
   std::vector<int32_t> attended;           // Empty: all tokens.
+  std::vector<std::string_view> texts;     // Empty unless the backend reads them.
   std::vector<pooling::Segment> segments;  // Those of a sequence are neighbours.
   std::vector<int32_t> first_segment;      // Of each sequence, and the end.
   std::array<std::vector<float>, kNumOutputs> rows;
 
-  RaggedBatch batch() const { return {input_ids, token_type_ids, cu_seqlens, attended}; }
+  RaggedBatch batch() const { return {input_ids, token_type_ids, cu_seqlens, attended, texts}; }
   // Gathers the sequences of `batch` end to end and makes room for the rows. Throws std::bad_alloc.
-  void Fill(const TokenizedTexts& texts, const batching::Batch& batch, const Network& network,
+  void Fill(const TokenizedTexts& sequences, const batching::Batch& batch, const Network& network,
             const Wanted& wanted);
   OutputRows Views(const Network& network, const Wanted& wanted);
 };

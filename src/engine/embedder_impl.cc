@@ -218,6 +218,7 @@ Result<std::unique_ptr<ScoreCall>> Embedder::Impl::ReadMaxSim(
 }
 
 Status Embedder::Impl::Health() const {
+  AKIN_TRY(computer_.network().Health());
   const std::array<std::string_view, 1> texts{"health"};
   const auto zeros = [&] {
     return Internal("model '", info_.model, "' gives a vector of zeros for a test text");

@@ -15,6 +15,7 @@ std::string_view Bytes(std::span<const int32_t> ids) {
 // Those with segments are made of one text's windows and have no equals worth looking for.
 bool AreEqual(const TokenizedTexts& texts, uint32_t a, uint32_t b) {
   return Bytes(texts.token_type_ids(a)) == Bytes(texts.token_type_ids(b)) &&
+         texts.text(a) == texts.text(b) &&  // Where a backend reads them.
          texts.excluded()[a] == texts.excluded()[b] && texts.attended()[a] == texts.attended()[b] &&
          texts.segments(a).empty() && texts.segments(b).empty();
 }

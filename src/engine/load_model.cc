@@ -1,21 +1,15 @@
 #include "engine/load_model.h"
 
 #include <algorithm>
-#include <cstdlib>
-#include <functional>
 #include <utility>
 #include <variant>
 
-#include "backends/mlx/mlx_backend.h"
-#include "backends/native/native_backend.h"
-#include "backends/native/static_backend.h"
 #include "base/strings.h"
 #include "base/thread_count.h"
-#include "engine/onnxruntime_model.h"
+#include "engine/backend_loader.h"
 #include "engine/precision_gate.h"
 #include "hub/model_store.h"
 #include "kernels/kernels.h"
-#include "model/model_config.h"
 #include "model/model_directory.h"
 #include "model/sentence_modules.h"
 
@@ -27,6 +21,8 @@ using backends::RowKind;
 // Large enough that reading the weights once a batch costs little beside the products, small enough
 // that a batch's states stay in the L2 and L3 caches (docs/performance.md has the measurement).
 constexpr int kDefaultBatchTokens = 512;
+// A batch for a server elsewhere costs a round trip, and its machine may be a large one.
+constexpr int kRemoteBatchTokens = 16'384;
 constexpr int kMaxBatchTokens = 1 << 20;
 constexpr size_t kMaxTokenizerBytes = size_t{256} << 20;
 
@@ -36,6 +32,9 @@ Result<int> NumThreads(const LoadOptions& options) {
                         ", or 0 for as many as this machine allows");
   }
   if (options.num_threads > 0) return options.num_threads;
+  // They do not compute: each waits for a request of its own.
+  if (options.backend == BackendKind::kRemote)
+    return std::clamp(options.remote.max_connections, 1, kMaxThreads);
   AKIN_TRY_ASSIGN(const UsableThreads usable, CountUsableThreads());
   return usable.count;
 }
@@ -45,20 +44,14 @@ Result<int> BatchTokens(const LoadOptions& options) {
     return InvalidInput("batch_tokens is ", options.batch_tokens, ", expected 1 to ",
                         kMaxBatchTokens, ", or 0 for the default of ", kDefaultBatchTokens);
   }
-  return options.batch_tokens > 0 ? options.batch_tokens : kDefaultBatchTokens;
+  if (options.batch_tokens > 0) return options.batch_tokens;
+  return options.backend == BackendKind::kRemote ? kRemoteBatchTokens : kDefaultBatchTokens;
 }
-
-// What is known of the model before its backend is loaded.
-struct Shape {
-  std::string architecture;
-  int vocab_size = 0;
-  int type_vocab_size = 0;  // 0: types are not read.
-  int num_layers = 0, hidden_size = 0, num_heads = 0;
-};
 
 // Every id that the tokenizer can give must have a row in the model's tables: they are read without
 // a check per text.
-Status CheckIdsFitTables(const tokenizer::Pipeline& tokenizer, const Shape& shape) {
+Status CheckIdsFitTables(const tokenizer::Pipeline& tokenizer, const ModelShape& shape) {
+  if (!shape.reads_ids) return {};
   if (tokenizer.max_id() >= shape.vocab_size) {
     return InvalidModel("tokenizer.json: token '",
                         tokenizer.IdToToken(tokenizer.max_id()).value_or("?"), "' has id ",
@@ -139,7 +132,7 @@ Result<Network> MakeNetwork(std::unique_ptr<backends::Backend> backend,
 
 Result<std::shared_ptr<const tokenizer::Pipeline>> LoadTokenizer(
     const model::ModelDirectory& directory, const model::SentenceModules& modules,
-    const Shape& shape) {
+    const ModelShape& shape) {
   const std::string folder = modules.input_folder;
   const std::string file = folder.empty() ? "tokenizer.json" : folder + "/tokenizer.json";
   AKIN_TRY_ASSIGN(const std::string json, directory.ReadFile(file, kMaxTokenizerBytes));
@@ -153,80 +146,6 @@ Status CheckLimit(int max_tokens, const tokenizer::Pipeline& tokenizer) {
   return InvalidModel("max_seq_length is ", max_tokens, ", fewer than the ",
                       tokenizer.num_special_tokens(),
                       " special tokens that tokenizer.json adds to every text");
-}
-
-// How the backend is loaded in a precision, and what is known beforehand.
-struct BackendLoader {
-  Shape shape;
-  int max_positions = 0;
-  bool one_precision = false;  // The file's own; the gate has nothing to choose.
-  std::string note;            // What was not taken and why, or empty.
-  std::function<Result<std::unique_ptr<backends::Backend>>(Precision precision)> load;
-
-  std::string precision_reason = "as the model's file is";
-
-  // A backend that is there already.
-  void Keep(std::unique_ptr<backends::Backend> backend) {
-    one_precision = true;
-    const auto kept = std::make_shared<std::unique_ptr<backends::Backend>>(std::move(backend));
-    load = [kept](Precision) -> Result<std::unique_ptr<backends::Backend>> {
-      return std::move(*kept);
-    };
-  }
-};
-
-Shape ShapeOf(const model::ModelConfig& config) {
-  Shape shape;
-  shape.architecture = config.model_type;
-  shape.vocab_size = config.vocab_size;
-  shape.type_vocab_size = config.type_vocab_size;
-  shape.num_layers = config.num_hidden_layers;
-  shape.hidden_size = config.hidden_size;
-  shape.num_heads = config.num_attention_heads;
-  return shape;
-}
-
-Result<BackendLoader> MakeStaticLoader(const model::ModelDirectory& directory,
-                                       const model::SentenceModules& modules) {
-  AKIN_TRY_ASSIGN(backends::StaticBackend table,
-                  backends::LoadStaticBackend(directory, modules.input_folder));
-  const backends::BackendInfo info = table.backend->Info();
-  BackendLoader loader;
-  loader.shape.architecture = "static";
-  loader.shape.vocab_size = table.vocab_size;
-  loader.shape.hidden_size = info.width;
-  loader.max_positions = info.max_positions;
-  loader.Keep(std::move(table.backend));
-  return loader;
-}
-
-Result<BackendLoader> MakeTransformerLoader(const model::ModelDirectory& directory,
-                                            const LoadOptions& options, int num_threads, Isa isa) {
-  BackendLoader loader;
-  Result<model::ModelConfig> own_config = model::LoadModelConfig(directory);
-  if (ChooseBackend(directory, options, own_config, loader.note) == BackendKind::kOnnxRuntime) {
-    AKIN_TRY_ASSIGN(OnnxRuntimeModel onnx,
-                    LoadOnnxRuntimeModel(directory, options, num_threads, own_config));
-    loader.shape = ShapeOf(onnx.config);
-    loader.max_positions = onnx.config.max_positions;
-    loader.Keep(std::move(onnx.backend));
-    return loader;
-  }
-  AKIN_TRY_ASSIGN(model::ModelConfig config, std::move(own_config));
-  loader.shape = ShapeOf(config);
-  loader.max_positions = config.max_positions;
-  if (options.backend == BackendKind::kMlx) {
-    AKIN_TRY_ASSIGN(auto backend, backends::LoadMlxBackend(directory, config, options.precision));
-    loader.Keep(std::move(backend));
-    loader.precision_reason = options.precision == Precision::kAuto ? "mlx's default" : "requested";
-    return loader;
-  }
-  loader.load = [&directory, config = std::move(config),
-                 isa](Precision precision) -> Result<std::unique_ptr<backends::Backend>> {
-    AKIN_TRY_ASSIGN(const kernels::Kernels kernels, kernels::SelectKernels(isa, precision));
-    return backends::LoadNativeBackend(directory, config, kernels);
-  };
-  return loader;
 }
 
 // In the precision that was asked for, or in the fastest that the gate lets pass. The gate compares
@@ -259,7 +178,7 @@ int WidthOf(const Network& network, Output output) {
 }
 
 ModelInfo Describe(const Network& network, const model::SentenceModules& modules,
-                   const Shape& shape) {
+                   const ModelShape& shape) {
   const backends::BackendInfo& backend = network.info();
   const pooling::Chain* const dense = network.chain(Output::kDense);
   return {.architecture = shape.architecture,
@@ -294,7 +213,9 @@ ReaderSettings MakeReaderSettings(const Network& network, const model::SentenceM
   ReaderSettings settings{.truncation_side = modules.text.truncation_side,
                           .add_special_tokens = modules.kind != ModelKind::kStatic,
                           .excludes_prompt = dense != nullptr && dense->excludes_prompt(),
-                          .max_partly_attended = network.info().max_partly_attended};
+                          .max_partly_attended = network.info().max_partly_attended,
+                          .keeps_texts = network.info().reads_texts,
+                          .gives_token_states = network.info().rows == RowKind::kTokenStates};
   if (modules.kind == ModelKind::kMultiVector) settings.late = modules.late;
   return settings;
 }
@@ -309,10 +230,12 @@ Result<LoadedModel> LoadModel(std::string_view model, const LoadOptions& options
   AKIN_TRY_ASSIGN(const model::ModelDirectory directory, model::ModelDirectory::Open(path));
   AKIN_TRY_ASSIGN(const model::SentenceModules modules,
                   model::LoadSentenceModules(directory, options.pooling));
-  AKIN_TRY_ASSIGN(const BackendLoader loader,
-                  modules.kind == ModelKind::kStatic
-                      ? MakeStaticLoader(directory, modules)
-                      : MakeTransformerLoader(directory, options, num_threads, isa.isa));
+  AKIN_TRY_ASSIGN(const BackendLoader loader, MakeBackendLoader({.directory = directory,
+                                                                 .modules = modules,
+                                                                 .options = options,
+                                                                 .num_threads = num_threads,
+                                                                 .batch_tokens = batch_tokens,
+                                                                 .isa = isa.isa}));
   AKIN_TRY_ASSIGN(auto tokenizer, LoadTokenizer(directory, modules, loader.shape));
   const int max_tokens = modules.text.MaxTokens(loader.max_positions);
   AKIN_TRY(CheckLimit(max_tokens, *tokenizer));

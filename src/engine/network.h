@@ -43,6 +43,9 @@ class Network {
   // Of the backend and the largest chain.
   double flops_per_token() const { return flops_per_token_; }
 
+  // The backend's.
+  Status Health() const { return backend_->Health(); }
+
   std::unique_ptr<Session> NewSession(size_t max_tokens, size_t team_size) const;
 
   // Fills the wanted `rows`, not normalized at the end. All members of a team call it with the same

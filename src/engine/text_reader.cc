@@ -1,9 +1,11 @@
 #include "engine/text_reader.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <utility>
 
 #include "base/strings.h"
+#include "base/utf8.h"
 #include "engine/windows.h"
 
 namespace akin::engine {
@@ -19,6 +21,29 @@ std::string_view WithPrompt(std::string_view prompt, std::string_view text, std:
 bool MakesWindows(Overflow overflow) {
   return overflow == Overflow::kAverage || overflow == Overflow::kChunks ||
          overflow == Overflow::kLate;
+}
+
+// The byte at which code point `at` of `text` begins.
+size_t ByteOf(std::string_view text, int32_t at) {
+  size_t byte = 0;
+  for (; at > 0 && byte < text.size(); --at) byte += Utf8Length(text[byte]);
+  return byte;
+}
+
+// What is left of `text` when its tokens are cut: from the first one that is kept to the last one.
+Result<std::string_view> CutText(std::string_view text, const tokenizer::Pipeline& tokenizer,
+                                 EncodeOptions encode, tokenizer::Scratch& scratch) {
+  encode.with_offsets = true;
+  AKIN_TRY_ASSIGN(const Encoding encoding, tokenizer.Encode(text, encode, scratch));
+  int32_t first = INT32_MAX, last = 0;
+  for (size_t i = 0; i < encoding.ids.size(); ++i) {
+    if (encoding.special_tokens_mask[i] != 0) continue;
+    first = std::min<int32_t>(first, encoding.offsets[i].first);
+    last = std::max<int32_t>(last, encoding.offsets[i].second);
+  }
+  if (first >= last) return std::string_view();
+  const size_t begin = ByteOf(text, first);
+  return text.substr(begin, ByteOf(text, last) - begin);
 }
 
 }  // namespace
@@ -116,6 +141,13 @@ Status TextReader::ReadText(std::string_view text, const Plan& plan,
                         " tokens");
   }
   sequence.excluded = plan.excluded_tokens;
+  if (sequence.kept_text != nullptr) {
+    std::string_view kept = prompted;
+    if (sequence.truncated > 0) {
+      AKIN_TRY_ASSIGN(kept, CutText(prompted, tokenizer_, plan.encode, sequence.scratch));
+    }
+    *sequence.kept_text = kept;
+  }
   if (static_cast<size_t>(plan.pad_to) > length) {
     sequence.input_ids.resize(first + static_cast<size_t>(plan.pad_to), plan.pad_id);
     sequence.token_type_ids.resize(first + static_cast<size_t>(plan.pad_to), 0);
@@ -142,9 +174,15 @@ Result<ReadTexts> TextReader::Read(std::span<const std::string_view> texts,
   const auto read = [&](size_t i, SequenceBuilder& sequence) {
     return ReadText(texts[i], plan, sequence);
   };
-  AKIN_TRY_ASSIGN(result.sequences, TokenizedTexts::Make(texts.size(), bytes, read, pool));
+  AKIN_TRY_ASSIGN(result.sequences,
+                  TokenizedTexts::Make(texts.size(), bytes, read, pool, settings_.keeps_texts));
   if (options.overflow == Overflow::kError)
     AKIN_TRY(CheckOverflow(result.sequences, *plan.encode.max_tokens));
+  if (options.overflow == Overflow::kLate && !settings_.gives_token_states) {
+    return UnsupportedModel("overflow is \"late\", which needs a state of each token; backend ",
+                            info_.backend, " gives a vector of each text of model '", info_.model,
+                            "'");
+  }
   if (MakesWindows(options.overflow)) {
     return SplitIntoWindows(texts, std::move(result),
                             {.tokenizer = tokenizer_,
@@ -152,6 +190,7 @@ Result<ReadTexts> TextReader::Read(std::span<const std::string_view> texts,
                              .encode = plan.encode,
                              .prompt = plan.prompt,
                              .excludes_prompt = settings_.excludes_prompt,
+                             .keeps_texts = settings_.keeps_texts,
                              .max_positions = info_.max_positions});
   }
   return result;
@@ -174,6 +213,10 @@ Result<ReadTexts> TextReader::ReadScored(std::span<const ScoredText> texts,
   };
   const auto read = [&](size_t i, SequenceBuilder& sequence) -> Status {
     if (!texts[i].second) return ReadText(texts[i].first, plan, sequence);
+    if (settings_.keeps_texts) {
+      return UnsupportedModel("pairs of texts cannot be scored: backend ", info_.backend,
+                              " reads single texts");
+    }
     AKIN_TRY_ASSIGN(const Encoding encoding, tokenizer_.EncodePair(texts[i].first, *texts[i].second,
                                                                    encode_pair, sequence.scratch));
     sequence.input_ids.insert(sequence.input_ids.end(), encoding.ids.begin(), encoding.ids.end());
@@ -182,7 +225,8 @@ Result<ReadTexts> TextReader::ReadScored(std::span<const ScoredText> texts,
     sequence.truncated = encoding.truncated;
     return {};
   };
-  AKIN_TRY_ASSIGN(result.sequences, TokenizedTexts::Make(texts.size(), bytes, read, pool));
+  AKIN_TRY_ASSIGN(result.sequences,
+                  TokenizedTexts::Make(texts.size(), bytes, read, pool, settings_.keeps_texts));
   if (options.overflow == Overflow::kError)
     AKIN_TRY(CheckOverflow(result.sequences, *plan.encode.max_tokens));
   return result;

@@ -25,7 +25,10 @@ struct ReaderSettings {
   std::optional<TruncationSide> truncation_side;
   bool add_special_tokens = true;  // A static model has none.
   bool excludes_prompt = false;
-  int max_partly_attended = 0;  // The backend's.
+  // The backend's:
+  int max_partly_attended = 0;
+  bool keeps_texts = false;         // It reads them.
+  bool gives_token_states = false;  // What vectors of parts of a sequence are made of.
   std::optional<model::LateInteraction> late;
 };
 

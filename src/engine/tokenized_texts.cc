@@ -58,13 +58,14 @@ void TokenizedTexts::PlanChunks(size_t num_texts, FunctionRef<size_t(size_t)> by
 }
 
 Result<TokenizedTexts> TokenizedTexts::Make(size_t num_texts, FunctionRef<size_t(size_t)> bytes,
-                                            Reader read, const WorkerPool& pool) {
+                                            Reader read, const WorkerPool& pool, bool keep_texts) {
   TokenizedTexts result;
   result.places_.resize(num_texts);
   result.lengths_.resize(num_texts);
   result.truncated_.resize(num_texts);
   result.excluded_.resize(num_texts);
   result.attended_.resize(num_texts);
+  if (keep_texts) result.texts_.resize(num_texts);
   result.PlanChunks(num_texts, bytes);
 
   FirstError first_error;
@@ -74,6 +75,7 @@ Result<TokenizedTexts> TokenizedTexts::Make(size_t num_texts, FunctionRef<size_t
     const size_t first_token = chunk.input_ids.size();
     result.places_[i].first_token = first_token;
     SequenceBuilder sequence{scratch, text, chunk.input_ids, chunk.token_type_ids};
+    if (keep_texts) sequence.kept_text = &result.texts_[i];
     AKIN_TRY(read(i, sequence));
     result.lengths_[i] = static_cast<int32_t>(chunk.input_ids.size() - first_token);
     result.truncated_[i] = sequence.truncated;
@@ -113,33 +115,39 @@ TokenizedTexts TokenizedTexts::Join(std::span<const Source> sources) {
   for (const Source& source : sources) {
     const size_t i = source.text;
     const auto segments = source.texts->segments(i);
-    result.Append(source.texts->input_ids(i), source.texts->token_type_ids(i),
-                  source.texts->truncated()[i], source.texts->excluded()[i],
-                  {segments.begin(), segments.end()}, source.texts->attended()[i]);
+    result.Append({.input_ids = source.texts->input_ids(i),
+                   .token_type_ids = source.texts->token_type_ids(i),
+                   .truncated = source.texts->truncated()[i],
+                   .excluded = source.texts->excluded()[i],
+                   .attended = source.texts->attended()[i],
+                   .segments = {segments.begin(), segments.end()},
+                   .text = source.texts->text(i)});
   }
   return result;
 }
 
-void TokenizedTexts::Append(std::span<const int32_t> input_ids,
-                            std::span<const int32_t> token_type_ids, int32_t truncated,
-                            int32_t excluded, std::vector<pooling::Segment> segments,
-                            int32_t attended) {
+void TokenizedTexts::Append(Sequence sequence) {
   if (chunks_.empty()) chunks_.emplace_back();
   Chunk& chunk = chunks_.back();
   places_.push_back(
       {.chunk = static_cast<uint32_t>(chunks_.size() - 1), .first_token = chunk.input_ids.size()});
-  chunk.input_ids.insert(chunk.input_ids.end(), input_ids.begin(), input_ids.end());
-  chunk.token_type_ids.insert(chunk.token_type_ids.end(), token_type_ids.begin(),
-                              token_type_ids.end());
+  chunk.input_ids.insert(chunk.input_ids.end(), sequence.input_ids.begin(),
+                         sequence.input_ids.end());
+  chunk.token_type_ids.insert(chunk.token_type_ids.end(), sequence.token_type_ids.begin(),
+                              sequence.token_type_ids.end());
   chunk.last_text = places_.size();
-  if (!segments.empty() || !segments_.empty()) {
+  if (!sequence.segments.empty() || !segments_.empty()) {
     segments_.resize(lengths_.size());
-    segments_.push_back(std::move(segments));
+    segments_.push_back(std::move(sequence.segments));
   }
-  lengths_.push_back(static_cast<int32_t>(input_ids.size()));
-  truncated_.push_back(truncated);
-  excluded_.push_back(excluded);
-  attended_.push_back(attended);
+  if (!sequence.text.empty() || !texts_.empty()) {
+    texts_.resize(lengths_.size());
+    texts_.emplace_back(sequence.text);
+  }
+  lengths_.push_back(static_cast<int32_t>(sequence.input_ids.size()));
+  truncated_.push_back(sequence.truncated);
+  excluded_.push_back(sequence.excluded);
+  attended_.push_back(sequence.attended);
 }
 
 }  // namespace akin::engine

@@ -25,6 +25,20 @@ struct SequenceBuilder {
   int32_t truncated = 0;  // Tokens cut.
   int32_t excluded = 0;   // First tokens that take no part in the vector; fewer than all.
   int32_t attended = 0;   // First tokens that all tokens attend to; 0: all of them.
+  std::string* kept_text = nullptr;  // What the tokens are of; null: nobody wants it.
+};
+
+// A sequence by itself.
+struct Sequence {
+  std::span<const int32_t> input_ids;
+  std::span<const int32_t> token_type_ids;
+  int32_t truncated = 0;  // As in SequenceBuilder.
+  int32_t excluded = 0;
+  int32_t attended = 0;
+  // What becomes vectors of their own in place of one for all of it, if there are any; `begin` is
+  // counted in the sequence.
+  std::vector<pooling::Segment> segments;
+  std::string_view text;  // Empty where nobody wants it.
 };
 
 class TokenizedTexts {
@@ -35,7 +49,7 @@ class TokenizedTexts {
   // threads. Error: that of the first text that has one, with its index.
   using Reader = FunctionRef<Status(size_t text, SequenceBuilder& sequence)>;
   static Result<TokenizedTexts> Make(size_t num_texts, FunctionRef<size_t(size_t)> bytes,
-                                     Reader read, const WorkerPool& pool);
+                                     Reader read, const WorkerPool& pool, bool keep_texts = false);
 
   // Sequences of several calls as one, copied in their order.
   struct Source {
@@ -44,11 +58,7 @@ class TokenizedTexts {
   };
   static TokenizedTexts Join(std::span<const Source> sources);
 
-  // Appends a sequence. `segments`, if there are any, become vectors of their own in place of one
-  // for all of it; their `begin` is counted in the sequence.
-  void Append(std::span<const int32_t> input_ids, std::span<const int32_t> token_type_ids,
-              int32_t truncated, int32_t excluded, std::vector<pooling::Segment> segments = {},
-              int32_t attended = 0);
+  void Append(Sequence sequence);
 
   size_t size() const { return lengths_.size(); }
   // Tokens of each sequence after truncation, and tokens cut from it.
@@ -61,6 +71,11 @@ class TokenizedTexts {
   // What becomes vectors of a sequence; empty: all of it that is not excluded.
   std::span<const pooling::Segment> segments(size_t i) const {
     return segments_.empty() ? std::span<const pooling::Segment>() : segments_[i];
+  }
+
+  // What sequence i is the tokens of; empty where texts are not kept.
+  std::string_view text(size_t i) const {
+    return texts_.empty() ? std::string_view() : std::string_view(texts_[i]);
   }
 
   std::span<const int32_t> input_ids(size_t i) const { return Slice(&Chunk::input_ids, i); }
@@ -95,6 +110,7 @@ class TokenizedTexts {
   std::vector<int32_t> excluded_;
   std::vector<int32_t> attended_;
   std::vector<std::vector<pooling::Segment>> segments_;  // Empty, or one a sequence.
+  std::vector<std::string> texts_;                       // Likewise.
 };
 
 }  // namespace akin::engine

@@ -91,8 +91,10 @@ class WindowMaker {
 
   // Text `text` was not cut: one sequence, one row.
   void Keep(size_t text, const TokenizedTexts& read, size_t bytes) {
-    result_.sequences.Append(read.input_ids(text), read.token_type_ids(text), 0,
-                             read.excluded()[text]);
+    result_.sequences.Append({.input_ids = read.input_ids(text),
+                              .token_type_ids = read.token_type_ids(text),
+                              .excluded = read.excluded()[text],
+                              .text = read.text(text)});
     result_.text_of.push_back(static_cast<uint32_t>(text));
     result_.weights.push_back(static_cast<float>(read.lengths()[text]));
     // Tokens are counted without special ones, which only the tokenizer tells apart.
@@ -113,8 +115,14 @@ class WindowMaker {
     }
     if (args_.options.overflow == Overflow::kLate) return SplitLate(text, whole, room, overlap);
     for (const Span& span : Deal(whole.body, room, overlap)) {
-      Append(text, whole, span, {});
-      result_.chunks.push_back(whole.ChunkOf(text, span.begin, span.end));
+      const Chunk chunk = whole.ChunkOf(text, span.begin, span.end);
+      std::string window;
+      if (args_.keeps_texts) {
+        window = StrCat(args_.prompt,
+                        content.substr(chunk.begin_byte, chunk.end_byte - chunk.begin_byte));
+      }
+      Append(text, whole, span, {}, window);
+      result_.chunks.push_back(chunk);
     }
     return {};
   }
@@ -146,13 +154,13 @@ class WindowMaker {
         result_.chunks.push_back(
             whole.ChunkOf(text, part.begin + span.begin, part.begin + span.end));
       }
-      Append(text, whole, part, std::move(segments));
+      Append(text, whole, part, std::move(segments), {});
     }
     return {};
   }
 
   void Append(size_t text, const WholeText& whole, const Span& span,
-              std::vector<pooling::Segment> segments) {
+              std::vector<pooling::Segment> segments, std::string_view content) {
     ids_.clear();
     types_.clear();
     const auto add = [&](size_t begin, size_t end) {
@@ -165,7 +173,11 @@ class WindowMaker {
     add(whole.first_body() + span.begin, whole.first_body() + span.end);
     add(whole.encoding.ids.size() - whole.back(), whole.encoding.ids.size());
     const size_t excluded = args_.excludes_prompt && whole.prompt > 0 ? whole.first_body() : 0;
-    result_.sequences.Append(ids_, types_, 0, static_cast<int32_t>(excluded), std::move(segments));
+    result_.sequences.Append({.input_ids = ids_,
+                              .token_type_ids = types_,
+                              .excluded = static_cast<int32_t>(excluded),
+                              .segments = std::move(segments),
+                              .text = content});
     result_.text_of.push_back(static_cast<uint32_t>(text));
     result_.weights.push_back(static_cast<float>(span.end - span.begin));
   }

@@ -27,6 +27,7 @@ struct WindowArgs {
   const EncodeOptions& encode;  // max_tokens is the limit of a text.
   std::string_view prompt;
   bool excludes_prompt = false;
+  bool keeps_texts = false;
   int max_positions = 0;
 };
 

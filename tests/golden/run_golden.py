@@ -29,7 +29,7 @@ import fetch_model  # noqa: E402
 SKIP = 77
 # What Load says of a tier that this machine does not have.
 NOT_HERE = ("CPU lacks", "operating system does not save", "not an x86-64 CPU", "not an aarch64 CPU",
-            "ONNX Runtime's library", "has no backend")
+            "ONNX Runtime's library", "has no backend", "mlx-embeddings installed", "which onnxruntime runs")
 
 
 # What a precision promises on the real model; golden files ask for less. Tiny random models have no
@@ -63,6 +63,12 @@ def longest_sparse_vector(content):
 def skip(why):
     print(f"SKIPPED: {why}")
     sys.exit(SKIP)
+
+
+def test_python():
+    """The interpreter for --backend python: the one with what tests compare with, as a rule."""
+    own = HERE.parent.parent / ".venv" / "bin" / "python"
+    return os.environ.get("AKIN_TEST_PYTHON") or (str(own) if own.is_file() else sys.executable)
 
 
 def onnx_model(name):
@@ -135,6 +141,8 @@ def main():
     parser.add_argument("what", choices=["models", "real", "onnx"])
     parser.add_argument("paths", type=pathlib.Path, nargs="+")
     args = parser.parse_args()
+    if args.backend == "python":
+        os.environ["AKIN_PYTHON"] = test_python()
     if args.isa:
         os.environ["AKIN_ISA"] = args.isa
     with tempfile.TemporaryDirectory() as folder:

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "fuzz/hub_targets.h"
+#include "http/curl.h"
 #include "hub/client/content_hash.h"
 #include "hub/client/file_selection.h"
 #include "hub/client/http_client.h"
@@ -107,11 +108,12 @@ TEST(ContentHash, IsSha256OrGitsNameOfTheFile) {
 }
 
 TEST(Origin, IsSchemeHostAndPort) {
-  EXPECT_EQ(OriginOf("https://Hub.example/a?b"), OriginOf("https://hub.example:443/c"));
-  EXPECT_NE(OriginOf("https://hub.example"), OriginOf("http://hub.example"));
-  EXPECT_NE(OriginOf("https://hub.example"), OriginOf("https://hub.example:444"));
-  EXPECT_NE(OriginOf("https://hub.example"), OriginOf("https://hub.example.evil"));
-  EXPECT_NE(OriginOf("https://hub.example@evil.example"), OriginOf("https://hub.example"));
+  EXPECT_EQ(http::OriginOf("https://Hub.example/a?b"), http::OriginOf("https://hub.example:443/c"));
+  EXPECT_NE(http::OriginOf("https://hub.example"), http::OriginOf("http://hub.example"));
+  EXPECT_NE(http::OriginOf("https://hub.example"), http::OriginOf("https://hub.example:444"));
+  EXPECT_NE(http::OriginOf("https://hub.example"), http::OriginOf("https://hub.example.evil"));
+  EXPECT_NE(http::OriginOf("https://hub.example@evil.example"),
+            http::OriginOf("https://hub.example"));
 }
 
 class PartialFileTest : public ::testing::Test {

@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "base/strings.h"
+#include "http/curl.h"
 #include "hub/client/disk.h"
 #include "hub/client/hub_api.h"
 
@@ -144,7 +145,7 @@ Status BlobDownload::Fetch(size_t segment, HttpClient& client) {
         return InvalidModel(repository_, ": ", file_.path, " is shorter than the ", file_.size,
                             " bytes that the hub's list gives it");
       // An address elsewhere may have expired; the hub gives a new one.
-      const bool elsewhere = OriginOf(response.url) != OriginOf(settings_.endpoint);
+      const bool elsewhere = http::OriginOf(response.url) != http::OriginOf(settings_.endpoint);
       const bool success = response.status / 100 == 2;
       if (!success && !elsewhere)
         return RefusedByHub(settings_, response, StrCat(repository_, ": ", file_.path));

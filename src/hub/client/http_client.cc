@@ -3,8 +3,6 @@
 #include <curl/curl.h>
 
 #include <algorithm>
-#include <charconv>
-#include <mutex>
 #include <new>
 #include <random>
 #include <thread>
@@ -13,6 +11,7 @@
 
 #include "base/door.h"
 #include "base/strings.h"
+#include "http/curl.h"
 
 namespace akin::hub {
 namespace {
@@ -22,94 +21,16 @@ constexpr long kBufferBytes = 512 << 10;  // The most that libcurl takes: few ca
 constexpr std::chrono::seconds kLongestWait{120};
 constexpr std::chrono::milliseconds kCancelCheck{50};
 
-void InitializeCurlOnce() {
-  static std::once_flag once;
-  std::call_once(once, [] { curl_global_init(CURL_GLOBAL_DEFAULT); });
-}
-
-struct FreeUrl {
-  void operator()(CURLU* url) const { curl_url_cleanup(url); }
-};
-using Url = std::unique_ptr<CURLU, FreeUrl>;
-
-std::string PartOf(CURLU* url, CURLUPart part, unsigned flags = 0) {
-  char* text = nullptr;
-  if (curl_url_get(url, part, &text, flags) != CURLUE_OK) return "";
-  std::string result(text);
-  curl_free(text);
-  return result;
-}
-
-Url ParseUrl(const std::string& text) {
-  Url url(curl_url());
-  if (url && curl_url_set(url.get(), CURLUPART_URL, text.c_str(), 0) != CURLUE_OK) url.reset();
-  return url;
-}
-
-// Without user, password and query, which may be secrets: for messages.
-std::string Shown(const std::string& text) {
-  const Url url = ParseUrl(text);
-  if (!url) return text.substr(0, text.find('?'));
-  for (CURLUPart part : {CURLUPART_USER, CURLUPART_PASSWORD, CURLUPART_QUERY, CURLUPART_FRAGMENT})
-    curl_url_set(url.get(), part, nullptr, 0);
-  return PartOf(url.get(), CURLUPART_URL);
-}
-
-std::string LowerCase(std::string_view text) {
-  std::string lower(text);
-  std::ranges::transform(lower, lower.begin(), [](char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
-  });
-  return lower;
-}
-
-std::string_view Trimmed(std::string_view text) {
-  while (!text.empty() && static_cast<unsigned char>(text.front()) <= ' ') text.remove_prefix(1);
-  while (!text.empty() && static_cast<unsigned char>(text.back()) <= ' ') text.remove_suffix(1);
-  return text;
-}
-
-bool IsRedirect(long status) {
-  return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
-}
-
-// Retry-After: seconds, or a date.
-std::optional<std::chrono::seconds> RetryAfter(const HttpResponse& response) {
-  const std::string text = response.Header("retry-after");
-  if (text.empty()) return std::nullopt;
-  int64_t seconds = 0;
-  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), seconds);
-  if (parsed.ec != std::errc() || parsed.ptr != text.data() + text.size()) {
-    const time_t date = curl_getdate(text.c_str(), nullptr);
-    if (date < 0) return std::nullopt;
-    seconds = date - time(nullptr);
-  }
-  return std::chrono::seconds(std::clamp<int64_t>(seconds, 0, 1'000'000));
-}
-
 HttpFailure Refused(Error error) { return {.error = std::move(error)}; }
 HttpFailure Retryable(Error error) { return {.error = std::move(error), .retryable = true}; }
 
 }  // namespace
 
-std::string OriginOf(const std::string& text) {
-  const Url url = ParseUrl(text);
-  if (!url) return "";
-  return LowerCase(StrCat(PartOf(url.get(), CURLUPART_SCHEME), "://",
-                          PartOf(url.get(), CURLUPART_HOST), ':',
-                          PartOf(url.get(), CURLUPART_PORT, CURLU_DEFAULT_PORT)));
+std::string HttpResponse::Header(const std::string& name) const {
+  return http::Find(headers, name);
 }
-
-namespace {
-std::string Look(const std::map<std::string, std::string>& headers, const std::string& name) {
-  const auto found = headers.find(name);
-  return found == headers.end() ? "" : found->second;
-}
-}  // namespace
-
-std::string HttpResponse::Header(const std::string& name) const { return Look(headers, name); }
 std::string HttpResponse::FirstHeader(const std::string& name) const {
-  return Look(first_headers, name);
+  return http::Find(first_headers, name);
 }
 
 struct HttpClient::Handle {
@@ -122,7 +43,7 @@ struct HttpClient::Handle {
 struct HttpClient::Transfer {
   const HttpRequest& request;
   const std::function<bool()>& cancelled;
-  const std::map<std::string, std::string>* hub;
+  const http::Headers* hub;
   HttpResponse response;
   size_t header_bytes = 0;
   bool body_begun = false;
@@ -137,16 +58,9 @@ struct HttpClient::Transfer {
   bool TakeHeader(std::string_view line) {
     header_bytes += line.size();
     if (header_bytes > kMaxHeaderBytes)
-      return Stop(MakeError(ErrorCode::kServiceUnavailable, Shown(request.url),
+      return Stop(MakeError(ErrorCode::kServiceUnavailable, http::ShownUrl(request.url),
                             ": the headers are longer than ", kMaxHeaderBytes, " bytes"));
-    if (line.starts_with("HTTP/")) {
-      response.headers.clear();  // Of "100 Continue" before.
-      return true;
-    }
-    const size_t colon = line.find(':');
-    if (colon != line.npos) {
-      response.headers[LowerCase(Trimmed(line.substr(0, colon)))] = Trimmed(line.substr(colon + 1));
-    }
+    http::TakeHeaderLine(line, response.headers);
     return true;
   }
 
@@ -157,7 +71,7 @@ struct HttpClient::Transfer {
     if (response.status / 100 != 2) return true;
     const std::string encoding = response.Header("content-encoding");
     if (!encoding.empty() && encoding != "identity") {
-      return Stop(MakeError(ErrorCode::kServiceUnavailable, Shown(request.url),
+      return Stop(MakeError(ErrorCode::kServiceUnavailable, http::ShownUrl(request.url),
                             ": the answer is encoded as ", encoding,
                             ", though it was asked for as it is"));
     }
@@ -216,7 +130,7 @@ struct HttpClient::Transfer {
 
 HttpClient::HttpClient(const HubSettings& settings, std::function<bool()> cancelled)
     : settings_(settings), cancelled_(std::move(cancelled)) {
-  InitializeCurlOnce();
+  http::InitializeCurl();
   handle_ = std::make_unique<Handle>();
   if (handle_->curl == nullptr) throw std::bad_alloc();
 }
@@ -224,24 +138,16 @@ HttpClient::HttpClient(const HubSettings& settings, std::function<bool()> cancel
 HttpClient::~HttpClient() = default;
 
 HttpOutcome HttpClient::GetOnce(const HttpRequest& request, const std::string& url,
-                                const std::map<std::string, std::string>* hub) {
+                                const http::Headers* hub) {
   CURL* const curl = handle_->curl;
   Transfer transfer{request, cancelled_, hub};
   Transfer::Sink sink{transfer, curl};
   transfer.response.url = url;
 
-  struct FreeList {
-    void operator()(curl_slist* list) const { curl_slist_free_all(list); }
-  };
-  std::unique_ptr<curl_slist, FreeList> headers(
-      curl_slist_append(nullptr, "Accept-Encoding: identity"));
-  if (!settings_.token.empty() && OriginOf(url) == OriginOf(settings_.endpoint)) {
-    const std::string token = "Authorization: Bearer " + settings_.token;
-    if (curl_slist* longer = curl_slist_append(headers.get(), token.c_str())) {
-      (void)headers.release();
-      headers.reset(longer);
-    }
-  }
+  http::HeaderLines headers;
+  headers.Add("Accept-Encoding: identity");
+  if (!settings_.token.empty() && http::OriginOf(url) == http::OriginOf(settings_.endpoint))
+    headers.Add("Authorization: Bearer " + settings_.token);
   char message[CURL_ERROR_SIZE] = "";
   const std::string agent = StrCat("akin/", Version());
 
@@ -282,10 +188,10 @@ HttpOutcome HttpClient::GetOnce(const HttpRequest& request, const std::string& u
         transfer.stopped->code() == ErrorCode::kServiceUnavailable && !transfer.taking_body;
     outcome.failure = HttpFailure{.error = *std::move(transfer.stopped), .retryable = retryable};
   } else if (code == CURLE_UNSUPPORTED_PROTOCOL || code == CURLE_URL_MALFORMAT) {
-    outcome.failure = Refused(MakeError(ErrorCode::kServiceUnavailable, Shown(url), ": ",
+    outcome.failure = Refused(MakeError(ErrorCode::kServiceUnavailable, http::ShownUrl(url), ": ",
                                         message[0] ? message : curl_easy_strerror(code)));
   } else if (code != CURLE_OK) {
-    outcome.failure = Retryable(MakeError(ErrorCode::kServiceUnavailable, Shown(url), ": ",
+    outcome.failure = Retryable(MakeError(ErrorCode::kServiceUnavailable, http::ShownUrl(url), ": ",
                                           message[0] ? message : curl_easy_strerror(code)));
   }
   return outcome;
@@ -293,7 +199,7 @@ HttpOutcome HttpClient::GetOnce(const HttpRequest& request, const std::string& u
 
 HttpOutcome HttpClient::Get(const HttpRequest& request) {
   std::string url = request.url;
-  std::map<std::string, std::string> first_headers;
+  http::Headers first_headers;
   for (int redirects = 0;; ++redirects) {
     HttpOutcome outcome = GetOnce(request, url, redirects == 0 ? nullptr : &first_headers);
     if (redirects == 0) first_headers = outcome.response.headers;
@@ -302,29 +208,29 @@ HttpOutcome HttpClient::Get(const HttpRequest& request) {
     if (status == 408 || status == 429 || status >= 500) {
       outcome.failure = Retryable(
           MakeError(status == 429 ? ErrorCode::kOverloaded : ErrorCode::kServiceUnavailable,
-                    Shown(url), ": the server answers with status ", status));
-      outcome.failure->retry_after = RetryAfter(outcome.response);
+                    http::ShownUrl(url), ": the server answers with status ", status));
+      outcome.failure->retry_after = http::RetryAfter(outcome.response.headers);
       return outcome;
     }
-    if (!IsRedirect(status)) return outcome;
+    if (!http::IsRedirect(status)) return outcome;
 
-    const Url next = ParseUrl(url);
+    const http::Url next = http::ParseUrl(url);
     const std::string location = outcome.response.Header("location");
     const auto refuse = [&](const auto&... why) {
       outcome.failure =
-          Refused(MakeError(ErrorCode::kServiceUnavailable, Shown(request.url), why...));
+          Refused(MakeError(ErrorCode::kServiceUnavailable, http::ShownUrl(request.url), why...));
       return outcome;
     };
     if (redirects == settings_.max_redirects)
       return refuse(": more than ", settings_.max_redirects, " redirects");
     if (location.empty() || !next ||
         curl_url_set(next.get(), CURLUPART_URL, location.c_str(), 0) != CURLUE_OK) {
-      return refuse(": redirected to '", Shown(location), "', which is no address");
+      return refuse(": redirected to '", http::ShownUrl(location), "', which is no address");
     }
-    const std::string scheme = PartOf(next.get(), CURLUPART_SCHEME);
+    const std::string scheme = http::PartOf(next.get(), CURLUPART_SCHEME);
     if (scheme != "https" && (scheme != "http" || url.starts_with("https:")))
       return refuse(": redirected from https to ", scheme, ", which is refused");
-    url = PartOf(next.get(), CURLUPART_URL);
+    url = http::PartOf(next.get(), CURLUPART_URL);
   }
 }
 

@@ -5,7 +5,6 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -13,16 +12,17 @@
 
 #include "akin/result.h"
 
+#include "http/headers.h"
 #include "hub/client/settings.h"
 
 namespace akin::hub {
 
 struct HttpResponse {
   long status = 0;
-  std::string url;                             // That answered, after redirects.
-  std::map<std::string, std::string> headers;  // Names in lower case.
+  std::string url;  // That answered, after redirects.
+  http::Headers headers;
   // Of the first answer: the hub's own words about a file that lies elsewhere.
-  std::map<std::string, std::string> first_headers;
+  http::Headers first_headers;
 
   // Empty when it is not there.
   std::string Header(const std::string& name) const;
@@ -71,8 +71,7 @@ class HttpClient {
  private:
   struct Transfer;
   // One hop. `hub` are the headers of the first one, if this is another.
-  HttpOutcome GetOnce(const HttpRequest& request, const std::string& url,
-                      const std::map<std::string, std::string>* hub);
+  HttpOutcome GetOnce(const HttpRequest& request, const std::string& url, const http::Headers* hub);
 
   const HubSettings& settings_;
   const std::function<bool()> cancelled_;
@@ -95,8 +94,5 @@ class Retries {
   const std::function<bool()>& cancelled_;
   int failures_ = 0;
 };
-
-// Scheme, host and port of an address; empty when it is none.
-std::string OriginOf(const std::string& url);
 
 }  // namespace akin::hub

@@ -1,6 +1,7 @@
 #include "hub/client/hub_api.h"
 
 #include "base/strings.h"
+#include "http/curl.h"
 
 namespace akin::hub {
 namespace {
@@ -109,7 +110,7 @@ Result<std::vector<HubFile>> HubApi::Files(const HubName& name, const std::strin
     AKIN_TRY(ParseTreePage(body, Described(name) + ": list of files", files));
     const std::string next = NextPage(response.Header("link"));
     if (next.empty()) return files;
-    if (OriginOf(next) != OriginOf(settings_.endpoint))
+    if (http::OriginOf(next) != http::OriginOf(settings_.endpoint))
       return InvalidModel(Described(name), ": the list of files goes on at another host");
     url = next;
   }

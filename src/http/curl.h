@@ -1,0 +1,43 @@
+// Small pieces over libcurl's handles and addresses.
+#pragma once
+
+#include <curl/curl.h>
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace akin::http {
+
+// Before the first handle.
+void InitializeCurl();
+
+struct FreeUrl {
+  void operator()(CURLU* url) const { curl_url_cleanup(url); }
+};
+using Url = std::unique_ptr<CURLU, FreeUrl>;
+
+// Null when it is no address.
+Url ParseUrl(const std::string& text);
+// Empty when it has no such part.
+std::string PartOf(CURLU* url, CURLUPart part, unsigned flags = 0);
+// Without user, password and query, which may be secrets: for messages.
+std::string ShownUrl(const std::string& text);
+// Scheme, host and port of an address; empty when it is none.
+std::string OriginOf(const std::string& text);
+
+struct FreeList {
+  void operator()(curl_slist* list) const { curl_slist_free_all(list); }
+};
+// Lines of a request's head.
+class HeaderLines {
+ public:
+  // Error of memory only: std::bad_alloc.
+  void Add(const std::string& line);
+  curl_slist* get() const { return list_.get(); }
+
+ private:
+  std::unique_ptr<curl_slist, FreeList> list_;
+};
+
+}  // namespace akin::http

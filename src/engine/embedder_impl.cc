@@ -36,6 +36,34 @@ Embedder::Impl::Impl(engine::LoadedModel loaded)
                                             .batch_tokens = info_.batch_tokens,
                                             .max_positions = info_.max_positions}) {}
 
+std::shared_ptr<Embedder::Impl> Embedder::Impl::Make(engine::LoadedRoutes loaded) {
+  std::shared_ptr<Impl> root;
+  std::vector<std::pair<std::string, std::shared_ptr<const Impl>>> routes;
+  for (engine::LoadedModel& model : loaded.models) {
+    std::string name = model.route;
+    auto impl = std::make_shared<Impl>(std::move(model));
+    const bool is_root = loaded.default_route.empty() ? root == nullptr : name == loaded.default_route;
+    if (is_root) root = impl;
+    routes.emplace_back(std::move(name), is_root ? nullptr : std::move(impl));
+  }
+  if (routes.size() == 1 && routes[0].first.empty()) return root;
+  root->has_default_route_ = !loaded.default_route.empty();
+  root->routes_ = std::move(routes);
+  return root;
+}
+
+Result<const Embedder::Impl*> Embedder::Impl::RouteOf(const EmbedOptions& options) const {
+  if (routes_.empty()) return this;
+  std::string names;
+  for (const auto& [name, impl] : routes_) {
+    if (name == options.prompt_name) return impl == nullptr ? this : impl.get();
+    names += StrCat(names.empty() ? "" : ", ", name);
+  }
+  if (has_default_route_) return this;
+  return InvalidInput("prompt_name is not one of the routes of model '", info_.model, "': ", names,
+                      "; the model has no default");
+}
+
 Status Embedder::Impl::CheckGives(Output output) const {
   if (info_.Gives(output)) return {};
   const auto unreadable =
@@ -51,20 +79,35 @@ Status Embedder::Impl::CheckGives(Output output) const {
                       ", not ", OutputName(output));
 }
 
-Result<engine::VectorShape> Embedder::Impl::Shape(const EmbedOptions& options) const {
+Status Embedder::Impl::Cut(const EmbedOptions& options, int dimension,
+                           engine::VectorShape& shape) const {
   if (options.dimensions && options.truncate_dim) {
     return InvalidInput("dimensions and truncate_dim are both given; they exclude each other");
   }
-  engine::VectorShape shape{.normalize = options.normalize.value_or(info_.normalize)};
   const auto cut = options.dimensions ? options.dimensions : options.truncate_dim;
-  if (!cut) return shape;
-  if (*cut < 1 || *cut > info_.dimension) {
+  if (!cut) return {};
+  if (*cut < 1 || *cut > dimension) {
     return InvalidInput(options.dimensions ? "dimensions" : "truncate_dim", " is ", *cut,
-                        ", expected 1 to ", info_.dimension, ", the dimension of model '",
-                        info_.model, "'");
+                        ", expected 1 to ", dimension, ", the dimension of model '", info_.model,
+                        "'");
   }
   shape.cut = static_cast<size_t>(*cut);
-  shape.normalize_after_cut = options.dimensions && options.normalize.value_or(true);
+  shape.normalize_after_cut = options.dimensions.has_value();
+  return {};
+}
+
+Result<engine::VectorShape> Embedder::Impl::Shape(const EmbedOptions& options) const {
+  engine::VectorShape shape{.normalize = options.normalize.value_or(info_.normalize)};
+  AKIN_TRY(Cut(options, info_.dimension, shape));
+  shape.normalize_after_cut = shape.normalize_after_cut && options.normalize.value_or(true);
+  return shape;
+}
+
+Result<engine::VectorShape> Embedder::Impl::TokenShape(Output output,
+                                                       const EmbedOptions& options) const {
+  const pooling::Chain& chain = *computer_.network().chain(output);
+  engine::VectorShape shape{.normalize = chain.normalizes()};
+  AKIN_TRY(Cut(options, static_cast<int>(chain.output().width), shape));
   return shape;
 }
 
@@ -92,7 +135,8 @@ auto Embedder::Impl::Run(ReadCall read_call) const {
 Result<AllEmbeddings> Embedder::Impl::EmbedAll(std::span<const std::string_view> texts,
                                                std::span<const Output> outputs,
                                                const EmbedOptions& options) const {
-  return Run([&] { return ReadEmbed(texts, outputs, options); });
+  AKIN_TRY_ASSIGN(const Impl* const route, RouteOf(options));
+  return route->Run([&] { return route->ReadEmbed(texts, outputs, options); });
 }
 
 Status Embedder::Impl::CheckOutputs(std::span<const Output> outputs,
@@ -109,6 +153,12 @@ Status Embedder::Impl::CheckOutputs(std::span<const Output> outputs,
     return InvalidInput("overflow is \"", OverflowName(options.overflow),
                         "\", which makes dense vectors; others take \"truncate\" or \"error\"");
   }
+  const bool only_sparse =
+      std::ranges::all_of(outputs, [](Output output) { return output == Output::kSparse; });
+  if (only_sparse && (options.dimensions || options.truncate_dim)) {
+    return InvalidInput(options.dimensions ? "dimensions" : "truncate_dim",
+                        " cuts vectors of all values; top_k is what shortens sparse ones");
+  }
   return {};
 }
 
@@ -119,11 +169,25 @@ Result<std::unique_ptr<EmbedCall>> Embedder::Impl::ReadEmbed(
   EmbedCall::Plan plan{.top_k = options.top_k,
                        .skip_first_vector = skip_first_vector_,
                        .return_ids = options.return_ids};
-  AKIN_TRY_ASSIGN(plan.shape, Shape(options));
   for (const Output output : outputs) {
     plan.wanted[static_cast<size_t>(output)] = true;
-    if (output == Output::kSparse) plan.special_ids = SpecialTokens();
-    if (output == Output::kMultiVector) plan.left_out_ids = LeftOutTokens(options);
+    switch (output) {
+      case Output::kDense: {
+        AKIN_TRY_ASSIGN(plan.shape, Shape(options));
+        break;
+      }
+      case Output::kSparse: plan.special_ids = SpecialTokens(); break;
+      case Output::kMultiVector: {
+        plan.left_out_ids = LeftOutTokens(options);
+        AKIN_TRY_ASSIGN(plan.multi_vector_shape, TokenShape(output, options));
+        break;
+      }
+      case Output::kTokens: {
+        AKIN_TRY_ASSIGN(plan.token_shape, TokenShape(output, options));
+        break;
+      }
+      case Output::kScores: break;  // Refused above.
+    }
   }
   AKIN_TRY_ASSIGN(ReadTexts read, reader().Read(texts, options, computer_.pool()));
   return std::make_unique<EmbedCall>(computer_.network(), std::move(read), std::move(plan));
@@ -142,6 +206,7 @@ std::vector<int32_t> Embedder::Impl::LeftOutTokens(const EmbedOptions& options) 
 
 std::vector<bool> Embedder::Impl::SpecialTokens() const {
   std::vector<bool> special;
+  if (!settings_.add_special_tokens) return special;  // Those that a text spells count.
   for (const std::string_view name :
        {"<s>", "</s>", "<pad>", "<unk>", "[CLS]", "[SEP]", "[PAD]", "[UNK]"}) {
     const auto id = tokenizer_->TokenToId(name);
@@ -204,6 +269,11 @@ Result<std::unique_ptr<ScoreCall>> Embedder::Impl::ReadMaxSim(
                      .overflow = options.overflow,
                      .truncation_side = options.truncation_side};
   AKIN_TRY(CheckOutputs(std::array{Output::kMultiVector}, embed));
+  if (!routes_.empty()) {
+    return UnsupportedModel("model '", info_.model,
+                            "' reads queries and documents by modules of their own (Router), which "
+                            "are not computed together; compare their multi-vectors by MaxSim");
+  }
   engine::MaxSimCall::Plan plan{.left_out_of_documents = LeftOutTokens(embed),
                                 .skip_first_vector = skip_first_vector_,
                                 .return_ids = options.return_ids};
@@ -218,6 +288,9 @@ Result<std::unique_ptr<ScoreCall>> Embedder::Impl::ReadMaxSim(
 }
 
 Status Embedder::Impl::Health() const {
+  for (const auto& [name, route] : routes_) {
+    if (route != nullptr) AKIN_TRY(route->Health());
+  }
   const std::array<std::string_view, 1> texts{"health"};
   const auto zeros = [&] {
     return Internal("model '", info_.model, "' gives a vector of zeros for a test text");
@@ -227,7 +300,7 @@ Status Embedder::Impl::Health() const {
     return {};
   }
   const std::array outputs{info_.outputs.front()};
-  AKIN_TRY_ASSIGN(const AllEmbeddings all, EmbedAll(texts, outputs, {}));
+  AKIN_TRY_ASSIGN(const AllEmbeddings all, Run([&] { return ReadEmbed(texts, outputs, {}); }));
   if (outputs[0] != Output::kDense) return {};
   if (std::ranges::all_of(all.dense[0], [](float x) { return x == 0.0f; })) return zeros();
   return {};

@@ -17,6 +17,7 @@
 #include "kernels/kernels.h"
 #include "model/model_config.h"
 #include "model/model_directory.h"
+#include "model/module_rows.h"
 #include "model/sentence_modules.h"
 
 namespace akin::engine {
@@ -130,7 +131,7 @@ Result<Network> MakeNetwork(std::unique_ptr<backends::Backend> backend,
     AKIN_TRY(CheckRows(head.output, chain.output()));
     chains[static_cast<size_t>(head.output)].emplace(std::move(chain));
   }
-  if (input.per_token) {
+  if (input.per_token && modules.input == model::InputKind::kTransformer) {
     AKIN_TRY_ASSIGN(pooling::Chain states, pooling::Chain::Make({}, input, step_kernels));
     chains[static_cast<size_t>(Output::kTokens)].emplace(std::move(states));
   }
@@ -138,12 +139,11 @@ Result<Network> MakeNetwork(std::unique_ptr<backends::Backend> backend,
 }
 
 Result<std::shared_ptr<const tokenizer::Pipeline>> LoadTokenizer(
-    const model::ModelDirectory& directory, const model::SentenceModules& modules,
+    const model::ModelDirectory& input, const model::SentenceModules& modules,
     const Shape& shape) {
-  const std::string folder = modules.input_folder;
-  const std::string file = folder.empty() ? "tokenizer.json" : folder + "/tokenizer.json";
-  AKIN_TRY_ASSIGN(const std::string json, directory.ReadFile(file, kMaxTokenizerBytes));
-  AKIN_TRY_ASSIGN(auto tokenizer, tokenizer::Pipeline::Load(json, file, modules.text.lower_case));
+  constexpr char kFile[] = "tokenizer.json";
+  AKIN_TRY_ASSIGN(const std::string json, input.ReadFile(kFile, kMaxTokenizerBytes));
+  AKIN_TRY_ASSIGN(auto tokenizer, tokenizer::Pipeline::Load(json, kFile, modules.text.lower_case));
   AKIN_TRY(CheckIdsFitTables(*tokenizer, shape));
   return std::shared_ptr<const tokenizer::Pipeline>(std::move(tokenizer));
 }
@@ -186,10 +186,10 @@ Shape ShapeOf(const model::ModelConfig& config) {
   return shape;
 }
 
-Result<BackendLoader> MakeStaticLoader(const model::ModelDirectory& directory,
-                                       const model::SentenceModules& modules) {
-  AKIN_TRY_ASSIGN(backends::StaticBackend table,
-                  backends::LoadStaticBackend(directory, modules.input_folder));
+Result<BackendLoader> MakeStaticLoader(const model::ModelDirectory& input, model::InputKind kind) {
+  AKIN_TRY_ASSIGN(backends::StaticBackend table, kind == model::InputKind::kTokenWeights
+                                                     ? backends::LoadTokenWeights(input)
+                                                     : backends::LoadStaticBackend(input));
   const backends::BackendInfo info = table.backend->Info();
   BackendLoader loader;
   loader.shape.architecture = "static";
@@ -230,9 +230,9 @@ Result<BackendLoader> MakeTransformerLoader(const model::ModelDirectory& directo
 }
 
 // In the precision that was asked for, or in the fastest that the gate lets pass. The gate compares
-// dense vectors; other models stay in f32.
-Result<GateResult> LoadNetwork(const LoadOptions& options, ModelKind kind,
-                               const BackendLoader& loader, const GateInput& input) {
+// vectors; models of scores stay in f32, where a small difference can turn an order round.
+Result<GateResult> LoadNetwork(const LoadOptions& options, const BackendLoader& loader,
+                               const GateInput& input) {
   if (loader.one_precision) {
     AKIN_TRY_ASSIGN(Network network, input.load(Precision::kF32));
     return GateResult{std::move(network), loader.precision_reason};
@@ -241,9 +241,9 @@ Result<GateResult> LoadNetwork(const LoadOptions& options, ModelKind kind,
     AKIN_TRY_ASSIGN(Network network, input.load(options.precision));
     return GateResult{std::move(network), "requested"};
   }
-  if (kind == ModelKind::kDense) return LoadWithinGate(input);
+  if (input.output != Output::kScores) return LoadWithinGate(input);
   AKIN_TRY_ASSIGN(Network network, input.load(Precision::kF32));
-  return GateResult{std::move(network), "only dense vectors are measured for a faster one"};
+  return GateResult{std::move(network), "models of scores stay in f32 unless asked"};
 }
 
 std::vector<Output> OutputsOf(const Network& network, const model::SentenceModules& modules) {
@@ -292,57 +292,96 @@ ModelInfo Describe(const Network& network, const model::SentenceModules& modules
 ReaderSettings MakeReaderSettings(const Network& network, const model::SentenceModules& modules) {
   const pooling::Chain* const dense = network.chain(Output::kDense);
   ReaderSettings settings{.truncation_side = modules.text.truncation_side,
-                          .add_special_tokens = modules.kind != ModelKind::kStatic,
+                          .add_special_tokens = modules.input == model::InputKind::kTransformer,
                           .excludes_prompt = dense != nullptr && dense->excludes_prompt(),
                           .max_partly_attended = network.info().max_partly_attended};
   if (modules.kind == ModelKind::kMultiVector) settings.late = modules.late;
   return settings;
 }
 
-}  // namespace
+// The routes of a model are chosen as prompts are, by name: each is one, if need be without text.
+void AddRoutesToPrompts(const model::Routes& routes, model::TextSettings& text) {
+  for (const std::string& name : routes.names) {
+    if (std::ranges::find(text.prompts, name, &NamedPrompt::name) == text.prompts.end())
+      text.prompts.push_back({name, ""});
+  }
+}
 
-Result<LoadedModel> LoadModel(std::string_view model, const LoadOptions& options) {
-  AKIN_TRY_ASSIGN(const int num_threads, NumThreads(options));
-  AKIN_TRY_ASSIGN(const int batch_tokens, BatchTokens(options));
-  AKIN_TRY_ASSIGN(const kernels::IsaChoice isa, kernels::ChooseIsa(options.isa));
-  AKIN_TRY_ASSIGN(const std::string path, hub::FindOrPull(model));
-  AKIN_TRY_ASSIGN(const model::ModelDirectory directory, model::ModelDirectory::Open(path));
-  AKIN_TRY_ASSIGN(const model::SentenceModules modules,
-                  model::LoadSentenceModules(directory, options.pooling));
+// How a call asked for the model to run, resolved.
+struct RunPlan {
+  int num_threads = 0;
+  int batch_tokens = 0;
+  Isa isa = Isa::kAuto;
+};
+
+Result<LoadedModel> LoadRoute(const model::ModelDirectory& directory, const model::Routes& routes,
+                              const std::string& route, const LoadOptions& options,
+                              const RunPlan& plan) {
+  AKIN_TRY_ASSIGN(model::SentenceModules modules,
+                  model::LoadSentenceModules(directory, options.pooling, route));
+  AddRoutesToPrompts(routes, modules.text);
+  const model::ModelDirectory input = directory.In(modules.input_folder);
   AKIN_TRY_ASSIGN(const BackendLoader loader,
-                  modules.kind == ModelKind::kStatic
-                      ? MakeStaticLoader(directory, modules)
-                      : MakeTransformerLoader(directory, options, num_threads, isa.isa));
-  AKIN_TRY_ASSIGN(auto tokenizer, LoadTokenizer(directory, modules, loader.shape));
+                  modules.input != model::InputKind::kTransformer
+                      ? MakeStaticLoader(input, modules.input)
+                      : MakeTransformerLoader(input, options, plan.num_threads, plan.isa));
+  AKIN_TRY_ASSIGN(auto tokenizer, LoadTokenizer(input, modules, loader.shape));
   const int max_tokens = modules.text.MaxTokens(loader.max_positions);
   AKIN_TRY(CheckLimit(max_tokens, *tokenizer));
   const auto load = [&](Precision precision) -> Result<Network> {
     AKIN_TRY_ASSIGN(auto backend, loader.load(precision));
-    return MakeNetwork(std::move(backend), modules, isa.isa, precision);
+    return MakeNetwork(std::move(backend), modules, plan.isa, precision);
   };
-  AKIN_TRY_ASSIGN(GateResult gate, LoadNetwork(options, modules.kind, loader,
-                                               {.directory = directory,
+  AKIN_TRY_ASSIGN(GateResult gate, LoadNetwork(options, loader,
+                                               {.directory = input,
+                                                .route = route,
+                                                .output = modules.heads.front().output,
                                                 .tokenizer = *tokenizer,
                                                 .max_tokens = max_tokens,
-                                                .isa = isa.isa,
+                                                .isa = plan.isa,
                                                 .load = load}));
   ModelInfo info = Describe(gate.network, modules, loader.shape);
   info.model = directory.name();
-  info.path = path;
+  info.path = directory.path();
   info.precision_reason = std::move(gate.reason);
-  info.num_threads = num_threads;
-  info.batch_tokens = batch_tokens;
+  info.num_threads = plan.num_threads;
+  info.batch_tokens = plan.batch_tokens;
   if (!loader.note.empty()) info.notes.insert(info.notes.begin(), loader.note);
   for (const backends::ProviderUse& use : gate.network.info().execution_providers)
     info.execution_providers.push_back({use.name, use.num_nodes});
   ReaderSettings settings = MakeReaderSettings(gate.network, modules);
-  return LoadedModel{.info = std::move(info),
+  return LoadedModel{.route = route,
+                     .info = std::move(info),
                      .settings = std::move(settings),
                      .score_activation = modules.score_activation,
                      .skip_first_vector = modules.late.skip_first,
                      .unreadable = modules.unreadable,
                      .tokenizer = std::move(tokenizer),
                      .network = std::move(gate.network)};
+}
+
+}  // namespace
+
+Result<LoadedRoutes> LoadModel(std::string_view model, const LoadOptions& options) {
+  RunPlan plan;
+  AKIN_TRY_ASSIGN(plan.num_threads, NumThreads(options));
+  AKIN_TRY_ASSIGN(plan.batch_tokens, BatchTokens(options));
+  AKIN_TRY_ASSIGN(const kernels::IsaChoice isa, kernels::ChooseIsa(options.isa));
+  plan.isa = isa.isa;
+  AKIN_TRY_ASSIGN(const std::string path, hub::FindOrPull(model));
+  AKIN_TRY_ASSIGN(const model::ModelDirectory directory, model::ModelDirectory::Open(path));
+  AKIN_TRY_ASSIGN(const model::Routes routes, model::ReadRoutes(directory));
+  LoadedRoutes loaded{.default_route = routes.default_name};
+  if (routes.names.empty()) {
+    AKIN_TRY_ASSIGN(LoadedModel only, LoadRoute(directory, routes, {}, options, plan));
+    loaded.models.push_back(std::move(only));
+    return loaded;
+  }
+  for (const std::string& route : routes.names) {
+    AKIN_TRY_ASSIGN(LoadedModel one, LoadRoute(directory, routes, route, options, plan));
+    loaded.models.push_back(std::move(one));
+  }
+  return loaded;
 }
 
 }  // namespace akin::engine

@@ -143,16 +143,16 @@ TEST(Routes, TheSchedulerKeepsThemApart) {
   ASSERT_TRUE(scheduler) << scheduler.error().message();
   for (int round = 0; round < 4; ++round) {
     for (const char* task : {"query", "document"}) {
-      std::promise<Result<Embeddings>> answer;
+      std::promise<Result<AllEmbeddings>> answer;
       EmbedRequest request{.embedder = embedder, .texts = {"How do cats sleep?", "a river"}};
       request.options.prompt_name = task;
       const auto expected = embedder.Embed({"How do cats sleep?", "a river"}, request.options);
-      ASSERT_TRUE((*scheduler)->Submit(std::move(request), [&](Result<Embeddings> result) {
+      ASSERT_TRUE((*scheduler)->Submit(std::move(request), [&](Result<AllEmbeddings> result) {
         answer.set_value(std::move(result));
       }));
-      const Result<Embeddings> got = answer.get_future().get();
+      const Result<AllEmbeddings> got = answer.get_future().get();
       ASSERT_TRUE(got) << got.error().message();
-      for (size_t i = 0; i < 2; ++i) EXPECT_TRUE(SameBits((*got)[i], (*expected)[i]));
+      for (size_t i = 0; i < 2; ++i) EXPECT_TRUE(SameBits(got->dense[i], (*expected)[i]));
     }
   }
 }

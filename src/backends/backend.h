@@ -74,6 +74,10 @@ class Backend {
   // A session for batches of up to `max_tokens` tokens and teams of up to `team_size` threads.
   virtual std::unique_ptr<Session> NewSession(size_t max_tokens, size_t team_size) const = 0;
 
+  // Makes room in the session for a batch that is larger than those before. One thread calls it
+  // before the team computes; batches that fit allocate nothing. Throws std::bad_alloc.
+  virtual void Reserve(const RaggedBatch& /*batch*/, Session& /*session*/) const {}
+
   // Computes the batch's rows and leaves them in the session, where they stay until the next call
   // with it. All members of a team call it with the same arguments, and the team meets when it has
   // returned to all of them: only then the rows are read. What it returns to the member of rank 0

@@ -95,8 +95,9 @@ void TextArguments::AddTo(CLI::App& verb, bool windows, bool prompts) {
         ->check(Between(0, kMostTokens));
   }
   if (!prompts) return;
-  auto* named = verb.add_option("--prompt-name", prompt_name,
-                                "One of the model's prompts, put in front of every text")
+  auto* named = verb.add_option("--prompt-name,--task", prompt_name,
+                                "One of the model's prompts, put in front of every text, or the "
+                                "task by which it chooses its modules")
                     ->type_name("NAME");
   verb.add_option("--prompt", prompt, "This text in front of every text")
       ->type_name("TEXT")
@@ -139,6 +140,15 @@ void VectorArguments::AddTo(CLI::App& verb) {
   auto* off =
       verb.add_flag("--no-normalize", no_normalize, "Leave vectors as the model makes them");
   on->excludes(off);
+  cut.AddTo(verb);
+}
+
+void VectorArguments::Set(EmbedOptions& options) const {
+  if (normalize || no_normalize) options.normalize = normalize;
+  cut.Set(options);
+}
+
+void CutArguments::AddTo(CLI::App& verb) {
   auto* cut = verb.add_option("--dimensions", dimensions,
                               "Keep the first N values, scaled to length 1 again")
                   ->type_name("N")
@@ -149,8 +159,7 @@ void VectorArguments::AddTo(CLI::App& verb) {
       ->excludes(cut);
 }
 
-void VectorArguments::Set(EmbedOptions& options) const {
-  if (normalize || no_normalize) options.normalize = normalize;
+void CutArguments::Set(EmbedOptions& options) const {
   if (dimensions > 0) options.dimensions = dimensions;
   if (truncate_dim > 0) options.truncate_dim = truncate_dim;
 }

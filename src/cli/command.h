@@ -91,12 +91,20 @@ struct TextArguments {
   Result<std::optional<TruncationSide>> ParsedSide() const;
 };
 
-// What becomes of a dense vector: --normalize --no-normalize --dimensions --truncate-dim.
+// Fewer values: --dimensions --truncate-dim.
+struct CutArguments {
+  int dimensions = 0;
+  int truncate_dim = 0;
+
+  void AddTo(CLI::App& verb);
+  void Set(EmbedOptions& options) const;
+};
+
+// What becomes of a dense vector: --normalize --no-normalize, and what CutArguments has.
 struct VectorArguments {
   bool normalize = false;
   bool no_normalize = false;
-  int dimensions = 0;
-  int truncate_dim = 0;
+  CutArguments cut;
 
   void AddTo(CLI::App& verb);
   void Set(EmbedOptions& options) const;

@@ -56,7 +56,8 @@ OptionFacts FactsOf(const CLI::Option& option) {
 VerbFacts FactsOf(const CLI::App& verb) {
   VerbFacts facts{verb.get_name(), verb.get_description(), {}};
   for (const CLI::Option* option : verb.get_options()) {
-    if (option->nonpositional()) facts.options.push_back(FactsOf(*option));
+    const bool hidden = option->get_group().empty();
+    if (option->nonpositional() && !hidden) facts.options.push_back(FactsOf(*option));
   }
   return facts;
 }

@@ -14,6 +14,8 @@
 #include "cli/progress.h"
 #include "cli/strings.h"
 #include "cli/terminal.h"
+#include "cli/type_arguments.h"
+#include "cli/typed_values.h"
 #include "cli/utf8.h"
 #include "cli/vector_sink.h"
 
@@ -33,9 +35,7 @@ struct EmbedArguments {
   InputArguments input;
   std::string output;
   std::string format;
-  std::string output_type = "float32";
-  std::string ranges;
-  std::string write_ranges;
+  TypeArguments type;
   bool ids = false;
   bool quiet = false;
   bool json = false;
@@ -47,43 +47,11 @@ Result<VectorFormat> FormatOf(const EmbedArguments& arguments) {
 }
 
 Result<EmbedOptions> OptionsOf(const EmbedArguments& arguments) {
-  AKIN_TRY(ParseOutputType(arguments.output_type));
+  AKIN_TRY(arguments.type.Check());
   AKIN_TRY_ASSIGN(EmbedOptions options, arguments.text.ToEmbedOptions());
   options.return_ids = arguments.ids;
   arguments.vector.Set(options);
   return options;
-}
-
-constexpr size_t kMaxRangesBytes = size_t{16} << 20;
-constexpr std::string_view kModelRanges = "quantization_ranges.json";
-
-// For int8 and uint8: those of --ranges, or the model folder's own.
-Result<QuantizationRanges> ReadRanges(const EmbedArguments& arguments, OutputType type,
-                                      const ModelInfo& info) {
-  if (type != OutputType::kInt8 && type != OutputType::kUint8) {
-    if (arguments.ranges.empty()) return QuantizationRanges();
-    return InvalidInput("--ranges is for --output-type int8 and uint8");
-  }
-  std::string path = arguments.ranges;
-  if (path.empty()) {
-    path = StrCat(info.path, "/", kModelRanges);
-    if (access(path.c_str(), R_OK) != 0) {
-      return InvalidInput("--output-type ", OutputTypeName(type),
-                          " needs the ranges of the values: --ranges FILE, or ", kModelRanges,
-                          " in the model folder; akin embed --write-ranges FILE measures them on "
-                          "texts like yours");
-    }
-  }
-  AKIN_TRY_ASSIGN(const FileDescriptor file, OpenInput(path));
-  AKIN_TRY_ASSIGN(const std::string json, ReadAll(file.get(), path, kMaxRangesBytes));
-  return QuantizationRanges::FromJson(json, path);
-}
-
-Status WriteRanges(const std::string& path, const QuantizationRanges& ranges) {
-  if (ranges.min.empty()) return InvalidInput("--write-ranges: there were no texts to measure");
-  AKIN_TRY_ASSIGN(OutputFile file, OutputFile::Create(path));
-  AKIN_TRY(file.Write(ranges.ToJson()));
-  return file.Commit();
 }
 
 // Everything that can be wrong without a model is found before one is loaded.
@@ -98,8 +66,7 @@ VerbResult EmbedStream(const EmbedArguments& arguments) {
   AKIN_TRY(RequireOutput(info, Output::kDense, "embed"));
   SinkOptions sink_options{.dimension = static_cast<size_t>(info.dimension),
                            .with_ids = arguments.ids};
-  AKIN_TRY_ASSIGN(sink_options.type, ParseOutputType(arguments.output_type));
-  AKIN_TRY_ASSIGN(sink_options.ranges, ReadRanges(arguments, sink_options.type, info));
+  AKIN_TRY_ASSIGN(sink_options.value, arguments.type.ToValueType(info, Output::kDense));
   AKIN_TRY_ASSIGN(auto sink, VectorSink::Create(format, std::move(output), sink_options));
   QuantizationRanges measured;
   Progress progress(arguments.quiet, source->total_bytes());
@@ -112,12 +79,12 @@ VerbResult EmbedStream(const EmbedArguments& arguments) {
        .compute =
            [&](const TextChunk& chunk) { return EmbedChunk(embedder, chunk, *source, options); },
        .write = [&](const TextChunk& chunk, const Embeddings& embeddings) -> Status {
-         if (!arguments.write_ranges.empty()) AKIN_TRY(measured.Include(embeddings.vectors()));
+         if (arguments.type.measures()) AKIN_TRY(measured.Include(embeddings.vectors()));
          return sink->Write(chunk.ids, embeddings);
        }});
   AKIN_TRY_ASSIGN(const Totals totals, pipeline.Run());
   AKIN_TRY(sink->Finish());
-  if (!arguments.write_ranges.empty()) AKIN_TRY(WriteRanges(arguments.write_ranges, measured));
+  AKIN_TRY(arguments.type.WriteRanges(measured));
   progress.Erase();
   if (totals.truncated > 0) {
     SayOnStderr(TruncationNote(totals.truncated, totals.texts, info, options.max_tokens));
@@ -144,11 +111,16 @@ VerbResult EmbedSingle(const EmbedArguments& arguments) {
   if (const auto at = FindInvalidUtf8(text)) {
     return InvalidInput("the text is not UTF-8 at byte ", *at + 1);
   }
-  AKIN_TRY_ASSIGN(const Embedder embedder, LoadEmbedder(arguments.model));
   AKIN_TRY_ASSIGN(const EmbedOptions options, OptionsOf(arguments));
+  AKIN_TRY_ASSIGN(const Embedder embedder, LoadEmbedder(arguments.model));
+  AKIN_TRY(RequireOutput(embedder.Info(), Output::kDense, "embed"));
+  AKIN_TRY_ASSIGN(const ValueType value,
+                  arguments.type.ToValueType(embedder.Info(), Output::kDense));
   AKIN_TRY_ASSIGN(const Embeddings embeddings, embedder.Embed({text}, options));
+  AKIN_TRY_ASSIGN(const TypedValues values,
+                  TypedValues::Make(embeddings[0], value.type, value.ranges));
   std::string vector;
-  AppendJsonFloats(vector, embeddings[0]);
+  values.AppendJson(vector);
   JsonObject out;
   out.AddRaw("embedding", vector);
   if (embeddings.truncated(0) > 0) out.Add("truncated_tokens", embeddings.truncated(0));
@@ -176,16 +148,7 @@ void AddEmbedCommand(CLI::App& app, Verbs& verbs) {
       ->type_name("FILE");
   verb.add_option("--format", arguments->format, "Format, if the ending does not say it")
       ->type_name(Choices({"jsonl", "npy", "raw"}));
-  verb.add_option("--output-type", arguments->output_type,
-                  "What the values are written as; int8 and uint8 need --ranges")
-      ->type_name(Choices(OutputTypeNames()));
-  verb.add_option("--ranges", arguments->ranges,
-                  "Ranges of the values for int8 and uint8 (default: the model folder's "
-                  "quantization_ranges.json)")
-      ->type_name("FILE");
-  verb.add_option("--write-ranges", arguments->write_ranges,
-                  "Measure the ranges on these texts and write them")
-      ->type_name("FILE");
+  arguments->type.AddTo(verb);
   verb.add_flag("--ids", arguments->ids, "Write the token ids too");
   arguments->model.AddTo(verb);
   arguments->text.AddTo(verb, /*windows=*/true, /*prompts=*/true);

@@ -5,6 +5,7 @@
 #include "cli/answer_lines.h"
 #include "cli/stream_verb.h"
 #include "cli/strings.h"
+#include "cli/type_arguments.h"
 
 namespace akin::cli {
 namespace {
@@ -12,6 +13,7 @@ namespace {
 struct ScoreArguments {
   StreamArguments stream;
   TextArguments text;
+  TypeArguments type;
   std::string activation = "model";
   std::string query;
 
@@ -21,14 +23,33 @@ struct ScoreArguments {
     options.return_ids = stream.ids;
     return options;
   }
+  Result<LineOptions> ToLineOptions(std::string_view verb) const {
+    LineOptions options{.with_ids = stream.ids};
+    AKIN_TRY_ASSIGN(options.value.type, type.ToFloatType(verb, "scores"));
+    return options;
+  }
   void AddTo(CLI::App& verb) {
     stream.AddTo(verb);
+    stream.RefuseDimensions(verb);
     text.AddTo(verb, /*windows=*/false, /*prompts=*/false);
+    type.AddFloatsTo(verb);
     verb.add_option("--activation", activation,
                     "What is made of the logits (default: what the model's files say)")
         ->type_name("{model,sigmoid,softmax,raw}");
   }
 };
+
+constexpr char kNoDimensions[] = "scores have one value for each label; there is nothing to cut";
+
+// A line may say how its text is read; what has no meaning for a score is not passed over.
+Status CheckLinesOfScores(const TextChunk& chunk) {
+  const std::string_view key = !chunk.prompt_name.empty()  ? "prompt_name"
+                               : chunk.truncate_dim        ? "truncate_dim"
+                                                           : "";
+  if (key.empty()) return {};
+  return InvalidInput("text 0: \"", key, "\" has no meaning for a score; it is for embed and ",
+                      "multivector", key == "prompt_name" ? " and sparse" : "");
+}
 
 Result<Scores> RerankChunk(const Embedder& embedder, const TextChunk& chunk,
                            const std::string& query, const ScoreOptions& options) {
@@ -77,6 +98,7 @@ VerbResult Rerank(const ScoreArguments& given) {
     source.second_field = arguments.query.empty() ? "query" : "";
   }
   AKIN_TRY_ASSIGN(const ScoreOptions options, arguments.ToOptions());
+  AKIN_TRY_ASSIGN(const LineOptions line_options, arguments.ToLineOptions("rerank"));
   return RunStream<Scores>(arguments.stream,
                            {.name = "rerank",
                             .max_tokens = options.max_tokens,
@@ -87,17 +109,21 @@ VerbResult Rerank(const ScoreArguments& given) {
                                              : RequireOutput(info, Output::kScores, "rerank");
                                 },
                             .compute =
-                                [&](const Embedder& embedder, const TextChunk& chunk) {
+                                [&](const Embedder& embedder,
+                                    const TextChunk& chunk) -> Result<Scores> {
+                                  AKIN_TRY(CheckLinesOfScores(chunk));
                                   return RerankChunk(embedder, chunk, arguments.query, options);
                                 },
                             .lines =
                                 [&](const Embedder&, const TextChunk& chunk, const Scores& scores) {
-                                  return ScoreLines(chunk.ids, scores, {}, options.return_ids);
-                                }});
+                                  return ScoreLines(chunk.ids, scores, {}, line_options);
+                                },
+                            .no_dimensions = kNoDimensions});
 }
 
 VerbResult Classify(const ScoreArguments& arguments, const std::string& pair_field) {
   AKIN_TRY_ASSIGN(const ScoreOptions options, arguments.ToOptions());
+  AKIN_TRY_ASSIGN(const LineOptions line_options, arguments.ToLineOptions("classify"));
   StreamArguments stream = arguments.stream;
   stream.input.source.second_field = pair_field;
   if (!pair_field.empty() && stream.input.source.input.empty())
@@ -109,6 +135,7 @@ VerbResult Classify(const ScoreArguments& arguments, const std::string& pair_fie
        .check =
            [](const ModelInfo& info) { return RequireOutput(info, Output::kScores, "classify"); },
        .compute = [&](const Embedder& embedder, const TextChunk& chunk) -> Result<Scores> {
+         AKIN_TRY(CheckLinesOfScores(chunk));
          ScoreOptions of_model = options;
          // Several labels share one certainty, unless the model or the caller says otherwise.
          if (options.activation == ScoreActivation::kModel && embedder.Info().labels.size() > 1)
@@ -121,8 +148,9 @@ VerbResult Classify(const ScoreArguments& arguments, const std::string& pair_fie
        },
        .lines =
            [&](const Embedder& embedder, const TextChunk& chunk, const Scores& scores) {
-             return ScoreLines(chunk.ids, scores, embedder.Info().labels, options.return_ids);
-           }});
+             return ScoreLines(chunk.ids, scores, embedder.Info().labels, line_options);
+           },
+       .no_dimensions = kNoDimensions});
 }
 
 constexpr char kRerankExamples[] =

@@ -22,6 +22,7 @@ struct StreamArguments {
   std::string output;
   bool ids = false;
   bool quiet = false;
+  std::string refused;  // An option that other verbs have and this one cannot mean.
 
   void AddTo(CLI::App& verb) {
     input.AddTo(verb);
@@ -30,6 +31,17 @@ struct StreamArguments {
     verb.add_flag("--ids", ids, "Write the token ids too");
     model.AddTo(verb);
     verb.add_flag("-q,--quiet", quiet, "No progress on the terminal");
+  }
+
+  // Takes the options that cut vectors, so that the refusal can say why.
+  void RefuseDimensions(CLI::App& verb) {
+    for (const std::string name : {"--dimensions", "--truncate-dim"}) {
+      const auto refuse = [this, name](const CLI::results_t&) {
+        refused = name;
+        return true;
+      };
+      verb.add_option(name, refuse)->group("");  // Not in --help.
+    }
   }
 };
 
@@ -41,11 +53,14 @@ struct StreamVerb {
   std::optional<int> max_tokens;
   std::function<Status(const ModelInfo&)> check;
   std::function<Result<Answer>(const Embedder&, const TextChunk&)> compute;
-  std::function<std::string(const Embedder&, const TextChunk&, const Answer&)> lines;
+  std::function<Result<std::string>(const Embedder&, const TextChunk&, const Answer&)> lines;
+  std::string no_dimensions;  // Why --dimensions is refused, where it is.
 };
 
 template <typename Answer>
 VerbResult RunStream(const StreamArguments& arguments, const StreamVerb<Answer>& verb) {
+  if (!arguments.refused.empty())
+    return InvalidInput("akin ", verb.name, ": ", arguments.refused, ": ", verb.no_dimensions);
   StopSignal stop;
   AKIN_TRY_ASSIGN(auto source, arguments.input.Open(verb.name, arguments.quiet, &stop));
   AKIN_TRY_ASSIGN(OutputFile output, OutputFile::Create(arguments.output));
@@ -63,8 +78,9 @@ VerbResult RunStream(const StreamArguments& arguments, const StreamVerb<Answer>&
          return answer;
        },
        .write =
-           [&](const TextChunk& chunk, const Answer& answer) {
-             return output.Write(verb.lines(embedder, chunk, answer));
+           [&](const TextChunk& chunk, const Answer& answer) -> Status {
+             AKIN_TRY_ASSIGN(const std::string lines, verb.lines(embedder, chunk, answer));
+             return output.Write(lines);
            }});
   AKIN_TRY_ASSIGN(const Totals totals, pipeline.Run());
   AKIN_TRY(output.Commit());

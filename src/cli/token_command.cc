@@ -3,6 +3,7 @@
 
 #include "cli/answer_lines.h"
 #include "cli/stream_verb.h"
+#include "cli/type_arguments.h"
 
 namespace akin::cli {
 namespace {
@@ -10,19 +11,29 @@ namespace {
 struct TokenArguments {
   StreamArguments stream;
   TextArguments text;
-  int top_k = 0;
-  bool all_tokens = false;
+  TypeArguments type;
 
   Result<EmbedOptions> ToOptions() const {
     AKIN_TRY_ASSIGN(EmbedOptions options, text.ToEmbedOptions());
-    if (top_k > 0) options.top_k = top_k;
     options.return_ids = stream.ids;
     return options;
   }
 };
 
-VerbResult Sparse(const TokenArguments& arguments) {
-  AKIN_TRY_ASSIGN(const EmbedOptions options, arguments.ToOptions());
+struct SparseArguments : TokenArguments {
+  int top_k = 0;
+};
+
+struct MultivectorArguments : TokenArguments {
+  CutArguments cut;
+  bool all_tokens = false;
+};
+
+VerbResult Sparse(const SparseArguments& arguments) {
+  AKIN_TRY_ASSIGN(EmbedOptions options, arguments.ToOptions());
+  if (arguments.top_k > 0) options.top_k = arguments.top_k;
+  LineOptions lines{.with_ids = arguments.stream.ids};
+  AKIN_TRY_ASSIGN(lines.value.type, arguments.type.ToFloatType("sparse", "sparse weights"));
   return RunStream<SparseEmbeddings>(
       arguments.stream,
       {.name = "sparse",
@@ -36,33 +47,47 @@ VerbResult Sparse(const TokenArguments& arguments) {
            AKIN_TRY(RequireOutput(embedder.Info(), Output::kSparse, "sparse"));
          return answer;
        },
-       .lines =
-           [&](const Embedder&, const TextChunk& chunk, const SparseEmbeddings& vectors) {
-             return SparseLines(chunk.ids, vectors, options.return_ids);
-           }});
+       .lines = [&](const Embedder&, const TextChunk& chunk,
+                    const SparseEmbeddings& vectors) { return SparseLines(chunk.ids, vectors, lines); },
+       .no_dimensions = "a sparse vector has a weight for every vocabulary entry; --top-k N keeps "
+                        "the N largest"});
 }
 
-VerbResult Multivector(const TokenArguments& arguments) {
-  AKIN_TRY_ASSIGN(const EmbedOptions options, arguments.ToOptions());
+VerbResult Multivector(const MultivectorArguments& arguments) {
+  AKIN_TRY_ASSIGN(EmbedOptions options, arguments.ToOptions());
+  AKIN_TRY(arguments.type.Check());
+  arguments.cut.Set(options);
   const Output output = arguments.all_tokens ? Output::kTokens : Output::kMultiVector;
-  return RunStream<TokenEmbeddings>(
-      arguments.stream,
-      {.name = "multivector",
-       .max_tokens = options.max_tokens,
-       .check = [](const ModelInfo&) { return Status(); },
-       .compute = [&](const Embedder& embedder, const TextChunk& chunk) -> Result<TokenEmbeddings> {
-         const EmbedOptions of_chunk = OptionsOfChunk(chunk, options);
-         auto answer = output == Output::kTokens
-                           ? embedder.EmbedTokens(ViewsOf(chunk.texts), of_chunk)
-                           : embedder.EmbedMultiVector(ViewsOf(chunk.texts), of_chunk);
-         if (!answer && answer.error().code() != ErrorCode::kUnsupportedModel)
-           AKIN_TRY(RequireOutput(embedder.Info(), output, "multivector"));
-         return answer;
-       },
-       .lines =
-           [&](const Embedder&, const TextChunk& chunk, const TokenEmbeddings& vectors) {
-             return TokenLines(chunk.ids, vectors, options.return_ids);
-           }});
+  LineOptions lines{.with_ids = arguments.stream.ids};
+  QuantizationRanges measured;
+  AKIN_TRY_ASSIGN(
+      const int status,
+      RunStream<TokenEmbeddings>(
+          arguments.stream,
+          {.name = "multivector",
+           .max_tokens = options.max_tokens,
+           .check = [&](const ModelInfo& info) -> Status {
+             AKIN_TRY_ASSIGN(lines.value, arguments.type.ToValueType(info, output));
+             return {};
+           },
+           .compute = [&](const Embedder& embedder,
+                          const TextChunk& chunk) -> Result<TokenEmbeddings> {
+             const EmbedOptions of_chunk = OptionsOfChunk(chunk, options);
+             auto answer = output == Output::kTokens
+                               ? embedder.EmbedTokens(ViewsOf(chunk.texts), of_chunk)
+                               : embedder.EmbedMultiVector(ViewsOf(chunk.texts), of_chunk);
+             if (!answer && answer.error().code() != ErrorCode::kUnsupportedModel)
+               AKIN_TRY(RequireOutput(embedder.Info(), output, "multivector"));
+             return answer;
+           },
+           .lines = [&](const Embedder&, const TextChunk& chunk,
+                        const TokenEmbeddings& vectors) -> Result<std::string> {
+             for (size_t i = 0; arguments.type.measures() && i < vectors.size(); ++i)
+               AKIN_TRY(measured.Include(vectors[i]));
+             return TokenLines(chunk.ids, vectors, lines);
+           }}));
+  AKIN_TRY(arguments.type.WriteRanges(measured));
+  return status;
 }
 
 constexpr char kSparseExamples[] =
@@ -78,9 +103,11 @@ constexpr char kMultivectorExamples[] =
 void AddSparseCommand(CLI::App& app, Verbs& verbs) {
   CLI::App& verb = AddVerb(app, "sparse", "Turn texts into sparse vectors of vocabulary weights",
                            kSparseExamples);
-  auto arguments = std::make_shared<TokenArguments>();
+  auto arguments = std::make_shared<SparseArguments>();
   arguments->stream.AddTo(verb);
+  arguments->stream.RefuseDimensions(verb);
   arguments->text.AddTo(verb, /*windows=*/false, /*prompts=*/true);
+  arguments->type.AddFloatsTo(verb);
   verb.add_option("--top-k", arguments->top_k, "Keep the N largest weights (default: all)")
       ->type_name("N")
       ->check(Between(1, 1 << 20));
@@ -90,9 +117,11 @@ void AddSparseCommand(CLI::App& app, Verbs& verbs) {
 void AddMultivectorCommand(CLI::App& app, Verbs& verbs) {
   CLI::App& verb =
       AddVerb(app, "multivector", "Turn texts into a vector for each token", kMultivectorExamples);
-  auto arguments = std::make_shared<TokenArguments>();
+  auto arguments = std::make_shared<MultivectorArguments>();
   arguments->stream.AddTo(verb);
   arguments->text.AddTo(verb, /*windows=*/false, /*prompts=*/true);
+  arguments->cut.AddTo(verb);
+  arguments->type.AddTo(verb);
   verb.add_flag("--tokens", arguments->all_tokens,
                 "The states of all tokens, special ones included, of any model");
   verbs[&verb] = [arguments] { return Multivector(*arguments); };

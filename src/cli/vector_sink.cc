@@ -1,18 +1,15 @@
 #include "cli/vector_sink.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <iterator>
 
 #include "cli/answer_lines.h"
-#include "cli/json_writer.h"
 #include "cli/strings.h"
+#include "cli/typed_values.h"
 
 namespace akin::cli {
 namespace {
-
-static_assert(std::endian::native == std::endian::little, "floats are written as they lie");
 
 constexpr size_t kFlushBytes = size_t{1} << 20;
 
@@ -26,82 +23,6 @@ constexpr Ending kEndings[] = {
     {".f32", VectorFormat::kRaw},     {".raw", VectorFormat::kRaw},
     {".bin", VectorFormat::kRaw},
 };
-
-// Numbers of one type, as they leave: values of int8 and of packed bits as whole numbers.
-template <typename T>
-std::span<const char> BytesOf(const std::vector<T>& values) {
-  return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T)};
-}
-
-// A vector in its output type.
-class Converted {
- public:
-  static Result<Converted> Make(std::span<const float> vector, const SinkOptions& options) {
-    Converted out;
-    out.type_ = options.type;
-    switch (options.type) {
-      case OutputType::kFloat32: out.f32_ = vector; break;
-      case OutputType::kFloat16:
-        out.f32_ = vector;
-        out.f16_.resize(vector.size());
-        ToFloat16(vector, out.f16_);
-        break;
-      case OutputType::kInt8:
-        out.i8_.resize(vector.size());
-        AKIN_TRY(ToInt8(vector, options.ranges, out.i8_));
-        break;
-      case OutputType::kUint8:
-        out.u8_.resize(vector.size());
-        AKIN_TRY(ToUint8(vector, options.ranges, out.u8_));
-        break;
-      case OutputType::kBinary:
-        out.i8_.resize(vector.size() / 8);
-        AKIN_TRY(ToBinary(vector, out.i8_));
-        break;
-      case OutputType::kUbinary:
-        out.u8_.resize(vector.size() / 8);
-        AKIN_TRY(ToUbinary(vector, out.u8_));
-        break;
-    }
-    return out;
-  }
-
-  // f16 is written with its value; the nearest f32 has no more digits than needed.
-  void AppendJson(std::string& json) const {
-    if (!i8_.empty()) return AppendIntegers<int8_t>(i8_, json);
-    if (!u8_.empty()) return AppendIntegers<uint8_t>(u8_, json);
-    if (f16_.empty()) return AppendJsonFloats(json, f32_);
-    std::vector<float> rounded;
-    for (const uint16_t half : f16_) rounded.push_back(FromFloat16(half));
-    AppendJsonFloats(json, rounded);
-  }
-  std::span<const char> bytes() const {
-    if (!i8_.empty()) return BytesOf(i8_);
-    if (!u8_.empty()) return BytesOf(u8_);
-    if (!f16_.empty()) return BytesOf(f16_);
-    return {reinterpret_cast<const char*>(f32_.data()), f32_.size_bytes()};
-  }
-
- private:
-  template <typename T>
-  static void AppendIntegers(const std::vector<T>& values, std::string& json) {
-    json += '[';
-    for (size_t i = 0; i < values.size(); ++i) json += StrCat(i > 0 ? "," : "", int{values[i]});
-    json += ']';
-  }
-
-  OutputType type_ = OutputType::kFloat32;
-  std::span<const float> f32_;
-  std::vector<uint16_t> f16_;
-  std::vector<int8_t> i8_;
-  std::vector<uint8_t> u8_;
-};
-
-// Values of a vector of `dimension` in its output type.
-size_t ValuesOf(size_t dimension, OutputType type) {
-  const bool packed = type == OutputType::kBinary || type == OutputType::kUbinary;
-  return packed ? dimension / 8 : dimension;
-}
 
 std::string_view NpyType(OutputType type) {
   switch (type) {
@@ -136,7 +57,8 @@ class JsonlSink : public VectorSink {
                       "],\"tokens\":[", chunk.begin_token, ',', chunk.end_token, ']');
       }
       out += ",\"embedding\":";
-      AKIN_TRY_ASSIGN(const Converted vector, Converted::Make(embeddings[i], options_));
+      AKIN_TRY_ASSIGN(const TypedValues vector,
+                      TypedValues::Make(embeddings[i], options_.value.type, options_.value.ranges));
       vector.AppendJson(out);
       AppendReport(embeddings, text, options_.with_ids, out);
       out += "}\n";
@@ -155,7 +77,8 @@ class RawSink : public VectorSink {
  protected:
   Status WriteRows(std::span<const std::string>, const Embeddings& embeddings) override {
     for (size_t i = 0; i < embeddings.size(); ++i) {
-      AKIN_TRY_ASSIGN(const Converted vector, Converted::Make(embeddings[i], options_));
+      AKIN_TRY_ASSIGN(const TypedValues vector,
+                      TypedValues::Make(embeddings[i], options_.value.type, options_.value.ranges));
       const std::span<const char> bytes = vector.bytes();
       block_.append(bytes.begin(), bytes.end());
       if (block_.size() >= kFlushBytes) AKIN_TRY(Flush());
@@ -182,7 +105,7 @@ class NpySink : public RawSink {
  protected:
   Status WriteEnd() override {
     return output_.Overwrite(
-        0, NpyHeader(num_rows_, ValuesOf(dimension_, options_.type), options_.type));
+        0, NpyHeader(num_rows_, NumTypedValues(dimension_, options_.value.type), options_.value.type));
   }
 };
 

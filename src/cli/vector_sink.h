@@ -13,6 +13,7 @@
 #include "akin/result.h"
 
 #include "cli/output_file.h"
+#include "cli/type_arguments.h"
 
 namespace akin::cli {
 
@@ -30,8 +31,7 @@ Result<VectorFormat> FormatOfPath(std::string_view path);
 
 struct SinkOptions {
   size_t dimension = 0;
-  OutputType type = OutputType::kFloat32;
-  QuantizationRanges ranges;  // For int8 and uint8.
+  ValueType value;
   bool with_ids = false;      // JSON lines hold the token ids too.
 };
 

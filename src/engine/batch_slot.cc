@@ -40,6 +40,7 @@ void BatchSlot::Fill(const TokenizedTexts& sequences, const batching::Batch& bat
     const pooling::RowShape& shape = network.chain(static_cast<Output>(output))->output();
     rows[output].resize((shape.per_token ? input_ids.size() : segments.size()) * shape.width);
   }
+  network.Reserve(this->batch(), *session);
 }
 
 OutputRows BatchSlot::Views(const Network& network, const Wanted& wanted) {

@@ -9,6 +9,11 @@ namespace {
 
 bool Wants(const Wanted& wanted, Output output) { return wanted[static_cast<size_t>(output)]; }
 
+// Multi-vectors as the model makes them.
+VectorShape OwnShape(const Network& network) {
+  return {.normalize = network.chain(Output::kMultiVector)->normalizes()};
+}
+
 // `texts` with one more sequence.
 ReadTexts WithBehind(ReadTexts texts, const TokenizedTexts& one) {
   std::vector<TokenizedTexts::Source> sources;
@@ -35,12 +40,11 @@ EmbedCall::EmbedCall(const Network& network, ReadTexts read, Plan plan)
     group_.Add(&sparse_.emplace(network, count, plan_.special_ids, plan_.top_k));
   if (Wants(wanted(), Output::kMultiVector)) {
     group_.Add(&multi_vector_.emplace(network, Output::kMultiVector, count, plan_.left_out_ids,
-                                      plan_.skip_first_vector,
-                                      network.chain(Output::kMultiVector)->normalizes()));
+                                      plan_.skip_first_vector, plan_.multi_vector_shape));
   }
   if (Wants(wanted(), Output::kTokens)) {
-    group_.Add(
-        &tokens_.emplace(network, Output::kTokens, count, std::vector<int32_t>(), false, false));
+    group_.Add(&tokens_.emplace(network, Output::kTokens, count, std::vector<int32_t>(), false,
+                                plan_.token_shape));
   }
 }
 
@@ -87,9 +91,9 @@ MaxSimCall::MaxSimCall(const Network& network, ReadTexts documents, const ReadTe
       return_ids_(plan.return_ids),
       query_(static_cast<uint32_t>(sequences().size() - 1)),
       of_documents_(network, Output::kMultiVector, query_, plan.left_out_of_documents,
-                    plan.skip_first_vector, network.chain(Output::kMultiVector)->normalizes()),
+                    plan.skip_first_vector, OwnShape(network)),
       of_query_(network, Output::kMultiVector, 1, plan.left_out_of_query, plan.skip_first_vector,
-                network.chain(Output::kMultiVector)->normalizes()) {}
+                OwnShape(network)) {}
 
 Status MaxSimCall::Take(uint32_t sequence, const BatchSlot& slot, size_t place) {
   return sequence == query_ ? of_query_.Take(0, slot, place)

@@ -27,12 +27,18 @@ class Call {
   // What the network is to make of each sequence, and who takes it.
   const Wanted& wanted() const { return wanted_; }
   virtual RowSink& sink() = 0;
+  // The model that read it, by address: of a model with routes, the one that was chosen.
+  const void* model() const { return model_; }
+  void set_model(const void* model) { model_ = model; }
 
  protected:
   Call(ReadTexts read, const Wanted& wanted) : read_(std::move(read)), wanted_(wanted) {}
 
   ReadTexts read_;
   const Wanted wanted_;
+
+ private:
+  const void* model_ = nullptr;
 };
 
 Wanted Only(Output output);
@@ -43,7 +49,9 @@ class EmbedCall final : public Call {
   // What a model and the options of a call make of the rows.
   struct Plan {
     Wanted wanted{};
-    VectorShape shape;                  // Of dense vectors.
+    VectorShape shape;                  // Of dense vectors,
+    VectorShape multi_vector_shape;     // of multi-vectors,
+    VectorShape token_shape;            // of all tokens' states.
     std::vector<bool> special_ids;      // That have no weight in sparse vectors,
     std::optional<int> top_k;           // of which the largest are kept.
     std::vector<int32_t> left_out_ids;  // Of multi-vectors, sorted,

@@ -84,7 +84,7 @@ void SparseCollector::TakeLargestOfEachId(std::span<const int32_t> ids,
   for (size_t t = 0; t < rows.rows(); ++t) {
     const size_t id = static_cast<size_t>(ids[t]);
     const bool special = id < special_.size() && special_[id];
-    if (!special && rows(t, 0) > 0.0f) weights.emplace_back(ids[t], -rows(t, 0));
+    if (!special && rows(t, 0) != 0.0f) weights.emplace_back(ids[t], -rows(t, 0));
   }
   std::ranges::sort(weights);
   for (const auto& [id, weight] : weights) {
@@ -95,18 +95,19 @@ void SparseCollector::TakeLargestOfEachId(std::span<const int32_t> ids,
 }
 
 TokenCollector::TokenCollector(const Network& network, Output output, size_t num_sequences,
-                               std::vector<int32_t> left_out, bool skip_first, bool normalize)
+                               std::vector<int32_t> left_out, bool skip_first, VectorShape shape)
     : network_(network),
       output_(output),
       left_out_(std::move(left_out)),
       skip_first_(skip_first),
-      normalize_(normalize),
+      shape_(shape),
       values_(num_sequences),
       tokens_(num_sequences) {}
 
 Status TokenCollector::Take(uint32_t sequence, const BatchSlot& slot, size_t place) {
   const MatrixView<const float> rows = RowsOf(slot, network_, output_, place);
   const size_t begin = static_cast<size_t>(slot.cu_seqlens[place]);
+  const size_t kept = shape_.Kept(rows.cols());
   std::vector<float>& values = values_[sequence];
   values.clear();
   tokens_[sequence].clear();
@@ -116,14 +117,16 @@ Status TokenCollector::Take(uint32_t sequence, const BatchSlot& slot, size_t pla
     AKIN_TRY(CheckFinite(rows.row(t), sequence));
     tokens_[sequence].push_back(id);
     values.insert(values.end(), rows.row(t).begin(), rows.row(t).end());
-    if (normalize_) pooling::Normalize(std::span(values).last(rows.cols()));
+    if (shape_.normalize) pooling::Normalize(std::span(values).last(rows.cols()));
+    values.resize(values.size() - (rows.cols() - kept));
+    if (shape_.normalize_after_cut) pooling::Normalize(std::span(values).last(kept));
   }
   return {};
 }
 
 TokenEmbeddings TokenCollector::Finish(TextReport report) {
   return TokenEmbeddings(std::move(values_), std::move(tokens_),
-                         network_.chain(output_)->output().width, std::move(report));
+                         shape_.Kept(network_.chain(output_)->output().width), std::move(report));
 }
 
 Status CollectorGroup::Take(uint32_t sequence, const BatchSlot& slot, size_t place) {
@@ -154,10 +157,10 @@ std::vector<float> AverageWindows(const ReadTexts& read, MatrixView<float> rows,
 }
 
 size_t ShapeVectors(const VectorShape& shape, size_t dimension, std::vector<float>& values) {
-  if (values.empty()) return std::min(shape.cut.value_or(dimension), dimension);
+  const size_t kept = shape.Kept(dimension);
+  if (values.empty()) return kept;
   const ScopedFlushDenormals as_the_workers;  // The caller may round in another way.
   const size_t rows = values.size() / dimension;
-  const size_t kept = std::min(shape.cut.value_or(dimension), dimension);
   for (size_t i = 0; i < rows; ++i) {
     const std::span<float> row(&values[i * dimension], dimension), cut(&values[i * kept], kept);
     if (shape.normalize) pooling::Normalize(row);

@@ -1,6 +1,7 @@
 // Rows of sequences -> the results of a call.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -56,12 +57,21 @@ class SparseCollector : public RowSink {
   std::vector<SparseVector> vectors_;
 };
 
+// Vectors as the options want them: normalized, cut, normalized again.
+struct VectorShape {
+  bool normalize = false;
+  std::optional<size_t> cut;  // To the first values.
+  bool normalize_after_cut = false;
+
+  size_t Kept(size_t dimension) const { return std::min(cut.value_or(dimension), dimension); }
+};
+
 // A row for each token that counts.
 class TokenCollector : public RowSink {
  public:
   // Tokens with an id in `left_out`, and the first one if `skip_first`, do not.
   TokenCollector(const Network& network, Output output, size_t num_sequences,
-                 std::vector<int32_t> left_out, bool skip_first, bool normalize);
+                 std::vector<int32_t> left_out, bool skip_first, VectorShape shape);
   Status Take(uint32_t sequence, const BatchSlot& slot, size_t place) override;
   TokenEmbeddings Finish(TextReport report);
 
@@ -69,7 +79,8 @@ class TokenCollector : public RowSink {
   const Network& network_;
   const Output output_;
   const std::vector<int32_t> left_out_;  // Sorted.
-  const bool skip_first_, normalize_;
+  const bool skip_first_;
+  const VectorShape shape_;
   std::vector<std::vector<float>> values_;
   std::vector<std::vector<int32_t>> tokens_;
 };
@@ -89,12 +100,6 @@ class CollectorGroup : public RowSink {
 // vector, bit for bit.
 std::vector<float> AverageWindows(const ReadTexts& read, MatrixView<float> rows, bool normalize);
 
-// The vectors as the options want them: normalized, cut, normalized again.
-struct VectorShape {
-  bool normalize = false;
-  std::optional<size_t> cut;  // To the first values.
-  bool normalize_after_cut = false;
-};
 // `values` [rows, dimension] becomes [rows, result].
 size_t ShapeVectors(const VectorShape& shape, size_t dimension, std::vector<float>& values);
 

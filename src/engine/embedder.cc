@@ -18,8 +18,8 @@ namespace akin {
 Result<Embedder> Embedder::Load(std::string_view model, const LoadOptions& options) {
   return AtTheDoor("cannot load the model", model, [&]() -> Result<Embedder> {
     const auto start = std::chrono::steady_clock::now();
-    AKIN_TRY_ASSIGN(engine::LoadedModel loaded, engine::LoadModel(model, options));
-    const auto impl = std::make_shared<Impl>(std::move(loaded));
+    AKIN_TRY_ASSIGN(engine::LoadedRoutes loaded, engine::LoadModel(model, options));
+    const auto impl = Impl::Make(std::move(loaded));
     AKIN_TRY(impl->Health());  // The first text also warms caches, pages and threads up.
     impl->set_load_ms(
         std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start)

@@ -36,6 +36,34 @@ Embedder::Impl::Impl(engine::LoadedModel loaded)
                                             .batch_tokens = info_.batch_tokens,
                                             .max_positions = info_.max_positions}) {}
 
+std::shared_ptr<Embedder::Impl> Embedder::Impl::Make(engine::LoadedRoutes loaded) {
+  std::shared_ptr<Impl> root;
+  std::vector<std::pair<std::string, std::shared_ptr<const Impl>>> routes;
+  for (engine::LoadedModel& model : loaded.models) {
+    std::string name = model.route;
+    auto impl = std::make_shared<Impl>(std::move(model));
+    const bool is_root = loaded.default_route.empty() ? root == nullptr : name == loaded.default_route;
+    if (is_root) root = impl;
+    routes.emplace_back(std::move(name), is_root ? nullptr : std::move(impl));
+  }
+  if (routes.size() == 1 && routes[0].first.empty()) return root;
+  root->has_default_route_ = !loaded.default_route.empty();
+  root->routes_ = std::move(routes);
+  return root;
+}
+
+Result<const Embedder::Impl*> Embedder::Impl::RouteOf(const EmbedOptions& options) const {
+  if (routes_.empty()) return this;
+  std::string names;
+  for (const auto& [name, impl] : routes_) {
+    if (name == options.prompt_name) return impl == nullptr ? this : impl.get();
+    names += StrCat(names.empty() ? "" : ", ", name);
+  }
+  if (has_default_route_) return this;
+  return InvalidInput("prompt_name is not one of the routes of model '", info_.model, "': ", names,
+                      "; the model has no default");
+}
+
 Status Embedder::Impl::CheckGives(Output output) const {
   if (info_.Gives(output)) return {};
   const auto unreadable =
@@ -51,20 +79,35 @@ Status Embedder::Impl::CheckGives(Output output) const {
                       ", not ", OutputName(output));
 }
 
-Result<engine::VectorShape> Embedder::Impl::Shape(const EmbedOptions& options) const {
+Status Embedder::Impl::Cut(const EmbedOptions& options, int dimension,
+                           engine::VectorShape& shape) const {
   if (options.dimensions && options.truncate_dim) {
     return InvalidInput("dimensions and truncate_dim are both given; they exclude each other");
   }
-  engine::VectorShape shape{.normalize = options.normalize.value_or(info_.normalize)};
   const auto cut = options.dimensions ? options.dimensions : options.truncate_dim;
-  if (!cut) return shape;
-  if (*cut < 1 || *cut > info_.dimension) {
+  if (!cut) return {};
+  if (*cut < 1 || *cut > dimension) {
     return InvalidInput(options.dimensions ? "dimensions" : "truncate_dim", " is ", *cut,
-                        ", expected 1 to ", info_.dimension, ", the dimension of model '",
-                        info_.model, "'");
+                        ", expected 1 to ", dimension, ", the dimension of model '", info_.model,
+                        "'");
   }
   shape.cut = static_cast<size_t>(*cut);
-  shape.normalize_after_cut = options.dimensions && options.normalize.value_or(true);
+  shape.normalize_after_cut = options.dimensions.has_value();
+  return {};
+}
+
+Result<engine::VectorShape> Embedder::Impl::Shape(const EmbedOptions& options) const {
+  engine::VectorShape shape{.normalize = options.normalize.value_or(info_.normalize)};
+  AKIN_TRY(Cut(options, info_.dimension, shape));
+  shape.normalize_after_cut = shape.normalize_after_cut && options.normalize.value_or(true);
+  return shape;
+}
+
+Result<engine::VectorShape> Embedder::Impl::TokenShape(Output output,
+                                                       const EmbedOptions& options) const {
+  const pooling::Chain& chain = *computer_.network().chain(output);
+  engine::VectorShape shape{.normalize = chain.normalizes()};
+  AKIN_TRY(Cut(options, static_cast<int>(chain.output().width), shape));
   return shape;
 }
 
@@ -75,14 +118,14 @@ Result<Embeddings> Embedder::Impl::Embed(std::span<const std::string_view> texts
 }
 
 template <typename ReadCall>
-auto Embedder::Impl::Run(ReadCall read_call) const {
+auto Embedder::Impl::Run(ReadCall read_call) {
   using ResultType = decltype((*read_call())->Finish({}));
   const auto start = steady_clock::now();
   Usage usage;
   return [&]() -> ResultType {
     AKIN_TRY_ASSIGN(const auto call, read_call());
     usage.tokenize_ms = MillisecondsSince(start);
-    AKIN_TRY(computer_.Compute(call->sequences(), call->wanted(), info_.num_threads, call->sink()));
+    AKIN_TRY(call->computer().Compute(call->sequences(), call->wanted(), call->computer().num_threads(), call->sink()));
     usage.duration_ms = MillisecondsSince(start);
     usage.compute_ms = usage.duration_ms - usage.tokenize_ms;
     return call->Finish(usage);
@@ -104,8 +147,15 @@ Status Embedder::Impl::CheckOutputs(std::span<const Output> outputs,
   }
   if (options.top_k && *options.top_k < 1)
     return InvalidInput("top_k is ", *options.top_k, ", expected at least 1");
-  const bool dense = std::ranges::find(outputs, Output::kDense) != outputs.end();
-  if (!dense && options.overflow != Overflow::kTruncate && options.overflow != Overflow::kError) {
+  const auto wants = [&](Output output) {
+    return std::ranges::find(outputs, output) != outputs.end();
+  };
+  const bool cuts = options.dimensions || options.truncate_dim;
+  if (cuts && outputs.size() == 1 && wants(Output::kSparse)) {
+    return InvalidInput(options.dimensions ? "dimensions" : "truncate_dim",
+                        " cuts vectors of all values; top_k is what shortens sparse ones");
+  }
+  if (!wants(Output::kDense) && options.overflow != Overflow::kTruncate && options.overflow != Overflow::kError) {
     return InvalidInput("overflow is \"", OverflowName(options.overflow),
                         "\", which makes dense vectors; others take \"truncate\" or \"error\"");
   }
@@ -115,18 +165,31 @@ Status Embedder::Impl::CheckOutputs(std::span<const Output> outputs,
 Result<std::unique_ptr<EmbedCall>> Embedder::Impl::ReadEmbed(
     std::span<const std::string_view> texts, std::span<const Output> outputs,
     const EmbedOptions& options) const {
+  AKIN_TRY_ASSIGN(const Impl* const route, RouteOf(options));
+  return route->ReadHere(texts, outputs, options);
+}
+
+Result<std::unique_ptr<EmbedCall>> Embedder::Impl::ReadHere(std::span<const std::string_view> texts,
+                                                            std::span<const Output> outputs,
+                                                            const EmbedOptions& options) const {
   AKIN_TRY(CheckOutputs(outputs, options));
   EmbedCall::Plan plan{.top_k = options.top_k,
                        .skip_first_vector = skip_first_vector_,
                        .return_ids = options.return_ids};
-  AKIN_TRY_ASSIGN(plan.shape, Shape(options));
   for (const Output output : outputs) {
     plan.wanted[static_cast<size_t>(output)] = true;
+    if (output == Output::kDense) {
+      AKIN_TRY_ASSIGN(plan.dense, Shape(options));
+    } else if (output == Output::kMultiVector) {
+      AKIN_TRY_ASSIGN(plan.multi_vector, TokenShape(output, options));
+    } else if (output == Output::kTokens) {
+      AKIN_TRY_ASSIGN(plan.tokens, TokenShape(output, options));
+    }
     if (output == Output::kSparse) plan.special_ids = SpecialTokens();
     if (output == Output::kMultiVector) plan.left_out_ids = LeftOutTokens(options);
   }
   AKIN_TRY_ASSIGN(ReadTexts read, reader().Read(texts, options, computer_.pool()));
-  return std::make_unique<EmbedCall>(computer_.network(), std::move(read), std::move(plan));
+  return std::make_unique<EmbedCall>(computer_, std::move(read), std::move(plan));
 }
 
 std::vector<int32_t> Embedder::Impl::LeftOutTokens(const EmbedOptions& options) const {
@@ -142,6 +205,7 @@ std::vector<int32_t> Embedder::Impl::LeftOutTokens(const EmbedOptions& options) 
 
 std::vector<bool> Embedder::Impl::SpecialTokens() const {
   std::vector<bool> special;
+  if (!settings_.add_special_tokens) return special;  // Those that a text spells count.
   for (const std::string_view name :
        {"<s>", "</s>", "<pad>", "<unk>", "[CLS]", "[SEP]", "[PAD]", "[UNK]"}) {
     const auto id = tokenizer_->TokenToId(name);
@@ -178,8 +242,7 @@ Result<std::unique_ptr<ScoreCall>> Embedder::Impl::ReadScored(std::span<const Sc
   AKIN_TRY_ASSIGN(ReadTexts read, reader().ReadScored(texts, options, computer_.pool()));
   const ScoreActivation activation =
       options.activation == ScoreActivation::kModel ? score_activation_ : options.activation;
-  return std::unique_ptr<ScoreCall>(std::make_unique<engine::LogitsCall>(
-      computer_.network(), std::move(read), activation, options.return_ids));
+  return std::unique_ptr<ScoreCall>(std::make_unique<engine::LogitsCall>(computer_, std::move(read), activation, options.return_ids));
 }
 
 Result<std::unique_ptr<ScoreCall>> Embedder::Impl::ReadRerank(
@@ -204,7 +267,9 @@ Result<std::unique_ptr<ScoreCall>> Embedder::Impl::ReadMaxSim(
                      .overflow = options.overflow,
                      .truncation_side = options.truncation_side};
   AKIN_TRY(CheckOutputs(std::array{Output::kMultiVector}, embed));
-  engine::MaxSimCall::Plan plan{.left_out_of_documents = LeftOutTokens(embed),
+  AKIN_TRY_ASSIGN(const engine::VectorShape shape, TokenShape(Output::kMultiVector, embed));
+  engine::MaxSimCall::Plan plan{.shape = shape,
+                                .left_out_of_documents = LeftOutTokens(embed),
                                 .skip_first_vector = skip_first_vector_,
                                 .return_ids = options.return_ids};
   AKIN_TRY_ASSIGN(ReadTexts of_documents, reader().Read(documents, embed, computer_.pool()));
@@ -213,11 +278,13 @@ Result<std::unique_ptr<ScoreCall>> Embedder::Impl::ReadMaxSim(
   plan.left_out_of_query = LeftOutTokens(embed);
   AKIN_TRY_ASSIGN(const ReadTexts of_query,
                   reader().Read(std::array{query}, embed, computer_.pool()));
-  return std::unique_ptr<ScoreCall>(std::make_unique<engine::MaxSimCall>(
-      computer_.network(), std::move(of_documents), of_query, plan));
+  return std::unique_ptr<ScoreCall>(std::make_unique<engine::MaxSimCall>(computer_, std::move(of_documents), of_query, plan));
 }
 
 Status Embedder::Impl::Health() const {
+  for (const auto& [name, route] : routes_) {
+    if (route != nullptr) AKIN_TRY(route->Health());
+  }
   AKIN_TRY(computer_.network().Health());
   const std::array<std::string_view, 1> texts{"health"};
   const auto zeros = [&] {
@@ -228,7 +295,8 @@ Status Embedder::Impl::Health() const {
     return {};
   }
   const std::array outputs{info_.outputs.front()};
-  AKIN_TRY_ASSIGN(const AllEmbeddings all, EmbedAll(texts, outputs, {}));
+  AKIN_TRY_ASSIGN(const AllEmbeddings all,
+                  Run([&] { return ReadHere(texts, outputs, {}); }));
   if (outputs[0] != Output::kDense) return {};
   if (std::ranges::all_of(all.dense[0], [](float x) { return x == 0.0f; })) return zeros();
   return {};

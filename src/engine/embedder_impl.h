@@ -3,7 +3,10 @@
 
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "akin/embedder.h"
 #include "akin/tokenizer.h"
@@ -19,6 +22,8 @@ namespace akin {
 
 class Embedder::Impl {
  public:
+  // Of a model with a Router, that of the default route, which knows the others.
+  static std::shared_ptr<Impl> Make(engine::LoadedRoutes loaded);
   explicit Impl(engine::LoadedModel loaded);
 
   Result<Embeddings> Embed(std::span<const std::string_view> texts,
@@ -57,13 +62,23 @@ class Embedder::Impl {
   auto Run(ReadCall read_call) const;
 
   engine::TextReader reader() const { return {*tokenizer_, info_, settings_}; }
+  // The model that the options choose; this one, where there is no Router. Error: InvalidInput (no
+  // route is chosen and there is no default).
+  Result<const Impl*> RouteOf(const EmbedOptions& options) const;
   // Error: InvalidInput, saying what the model gives, or why it does not give this.
   Status CheckGives(Output output) const;
   Status CheckOutputs(std::span<const Output> outputs, const EmbedOptions& options) const;
+  // How dense vectors, and those of tokens, leave.
   Result<engine::VectorShape> Shape(const EmbedOptions& options) const;
+  Result<engine::VectorShape> TokenShape(Output output, const EmbedOptions& options) const;
+  // What the options cut, of vectors of `dimension` values. Error: InvalidInput.
+  Status Cut(const EmbedOptions& options, int dimension, engine::VectorShape& shape) const;
   std::vector<int32_t> LeftOutTokens(const EmbedOptions& options) const;
   std::vector<bool> SpecialTokens() const;
 
+  // By name, with this one where it has a null pointer; empty: there is no Router.
+  std::vector<std::pair<std::string, std::shared_ptr<const Impl>>> routes_;
+  bool has_default_route_ = true;
   ModelInfo info_;
   engine::ReaderSettings settings_;
   ScoreActivation score_activation_;

@@ -20,7 +20,7 @@ class GateRecord {
   };
   using Cosines = std::vector<Cosine>;
 
-  GateRecord(const model::ModelDirectory& directory, Isa isa);
+  GateRecord(const model::ModelDirectory& directory, std::string_view route, Isa isa);
 
   Cosines Read() const;
   // Appears whole under its name or not at all, whoever else writes.

@@ -11,6 +11,7 @@
 #include "hub/model_store.h"
 #include "kernels/kernels.h"
 #include "model/model_directory.h"
+#include "model/module_rows.h"
 #include "model/sentence_modules.h"
 
 namespace akin::engine {
@@ -123,7 +124,7 @@ Result<Network> MakeNetwork(std::unique_ptr<backends::Backend> backend,
     AKIN_TRY(CheckRows(head.output, chain.output()));
     chains[static_cast<size_t>(head.output)].emplace(std::move(chain));
   }
-  if (input.per_token) {
+  if (input.per_token && modules.input == model::InputKind::kTransformer) {
     AKIN_TRY_ASSIGN(pooling::Chain states, pooling::Chain::Make({}, input, step_kernels));
     chains[static_cast<size_t>(Output::kTokens)].emplace(std::move(states));
   }
@@ -131,12 +132,11 @@ Result<Network> MakeNetwork(std::unique_ptr<backends::Backend> backend,
 }
 
 Result<std::shared_ptr<const tokenizer::Pipeline>> LoadTokenizer(
-    const model::ModelDirectory& directory, const model::SentenceModules& modules,
+    const model::ModelDirectory& input, const model::SentenceModules& modules,
     const ModelShape& shape) {
-  const std::string folder = modules.input_folder;
-  const std::string file = folder.empty() ? "tokenizer.json" : folder + "/tokenizer.json";
-  AKIN_TRY_ASSIGN(const std::string json, directory.ReadFile(file, kMaxTokenizerBytes));
-  AKIN_TRY_ASSIGN(auto tokenizer, tokenizer::Pipeline::Load(json, file, modules.text.lower_case));
+  constexpr char kFile[] = "tokenizer.json";
+  AKIN_TRY_ASSIGN(const std::string json, input.ReadFile(kFile, kMaxTokenizerBytes));
+  AKIN_TRY_ASSIGN(auto tokenizer, tokenizer::Pipeline::Load(json, kFile, modules.text.lower_case));
   AKIN_TRY(CheckIdsFitTables(*tokenizer, shape));
   return std::shared_ptr<const tokenizer::Pipeline>(std::move(tokenizer));
 }
@@ -149,9 +149,9 @@ Status CheckLimit(int max_tokens, const tokenizer::Pipeline& tokenizer) {
 }
 
 // In the precision that was asked for, or in the fastest that the gate lets pass. The gate compares
-// dense vectors; other models stay in f32.
-Result<GateResult> LoadNetwork(const LoadOptions& options, ModelKind kind,
-                               const BackendLoader& loader, const GateInput& input) {
+// vectors; models of scores stay in f32, where a small difference can turn an order round.
+Result<GateResult> LoadNetwork(const LoadOptions& options, const BackendLoader& loader,
+                               const GateInput& input) {
   if (loader.one_precision) {
     AKIN_TRY_ASSIGN(Network network, input.load(Precision::kF32));
     return GateResult{std::move(network), loader.precision_reason};
@@ -160,9 +160,9 @@ Result<GateResult> LoadNetwork(const LoadOptions& options, ModelKind kind,
     AKIN_TRY_ASSIGN(Network network, input.load(options.precision));
     return GateResult{std::move(network), "requested"};
   }
-  if (kind == ModelKind::kDense) return LoadWithinGate(input);
+  if (input.output != Output::kScores) return LoadWithinGate(input);
   AKIN_TRY_ASSIGN(Network network, input.load(Precision::kF32));
-  return GateResult{std::move(network), "only dense vectors are measured for a faster one"};
+  return GateResult{std::move(network), "models of scores stay in f32 unless asked"};
 }
 
 std::vector<Output> OutputsOf(const Network& network, const model::SentenceModules& modules) {
@@ -203,6 +203,8 @@ ModelInfo Describe(const Network& network, const model::SentenceModules& modules
           .backend = backend.name,
           .precision = backend.precision,
           .isa = backend.isa,
+          .shape_buckets =
+              backend.rectangles ? backend.rectangles->length_buckets : std::vector<int32_t>(),
           .batch_invariant = backend.batch_invariant,
           .backend_detail = backend.detail,
           .notes = backend.notes};
@@ -211,7 +213,7 @@ ModelInfo Describe(const Network& network, const model::SentenceModules& modules
 ReaderSettings MakeReaderSettings(const Network& network, const model::SentenceModules& modules) {
   const pooling::Chain* const dense = network.chain(Output::kDense);
   ReaderSettings settings{.truncation_side = modules.text.truncation_side,
-                          .add_special_tokens = modules.kind != ModelKind::kStatic,
+                          .add_special_tokens = modules.input == model::InputKind::kTransformer,
                           .excludes_prompt = dense != nullptr && dense->excludes_prompt(),
                           .max_partly_attended = network.info().max_partly_attended,
                           .keeps_texts = network.info().reads_texts,
@@ -220,52 +222,93 @@ ReaderSettings MakeReaderSettings(const Network& network, const model::SentenceM
   return settings;
 }
 
-}  // namespace
+// The routes of a model are chosen as prompts are, by name: each is one, if need be without text.
+void AddRoutesToPrompts(const model::Routes& routes, model::TextSettings& text) {
+  for (const std::string& name : routes.names) {
+    if (std::ranges::find(text.prompts, name, &NamedPrompt::name) == text.prompts.end())
+      text.prompts.push_back({name, ""});
+  }
+}
 
-Result<LoadedModel> LoadModel(std::string_view model, const LoadOptions& options) {
-  AKIN_TRY_ASSIGN(const int num_threads, NumThreads(options));
-  AKIN_TRY_ASSIGN(const int batch_tokens, BatchTokens(options));
-  AKIN_TRY_ASSIGN(const kernels::IsaChoice isa, kernels::ChooseIsa(options.isa));
-  AKIN_TRY_ASSIGN(const std::string path, hub::FindOrPull(model));
-  AKIN_TRY_ASSIGN(const model::ModelDirectory directory, model::ModelDirectory::Open(path));
-  AKIN_TRY_ASSIGN(const model::SentenceModules modules,
-                  model::LoadSentenceModules(directory, options.pooling));
-  AKIN_TRY_ASSIGN(const BackendLoader loader, MakeBackendLoader({.directory = directory,
-                                                                 .modules = modules,
-                                                                 .options = options,
-                                                                 .num_threads = num_threads,
-                                                                 .batch_tokens = batch_tokens,
-                                                                 .isa = isa.isa}));
-  AKIN_TRY_ASSIGN(auto tokenizer, LoadTokenizer(directory, modules, loader.shape));
+// How a call asked for the model to run, resolved.
+struct RunPlan {
+  int num_threads = 0;
+  int batch_tokens = 0;
+  Isa isa = Isa::kAuto;
+};
+
+Result<LoadedModel> LoadRoute(const model::ModelDirectory& directory, const model::Routes& routes,
+                              const std::string& route, const LoadOptions& options,
+                              const RunPlan& plan) {
+  AKIN_TRY_ASSIGN(model::SentenceModules modules,
+                  model::LoadSentenceModules(directory, options.pooling, route));
+  AddRoutesToPrompts(routes, modules.text);
+  const model::ModelDirectory input = directory.In(modules.input_folder);
+  AKIN_TRY_ASSIGN(const BackendLoader loader,
+                  MakeBackendLoader({.model_folder = directory,
+                                     .directory = input,
+                                     .modules = modules,
+                                     .options = options,
+                                     .num_threads = plan.num_threads,
+                                     .batch_tokens = plan.batch_tokens,
+                                     .isa = plan.isa}));
+  AKIN_TRY_ASSIGN(auto tokenizer, LoadTokenizer(input, modules, loader.shape));
   const int max_tokens = modules.text.MaxTokens(loader.max_positions);
   AKIN_TRY(CheckLimit(max_tokens, *tokenizer));
   const auto load = [&](Precision precision) -> Result<Network> {
     AKIN_TRY_ASSIGN(auto backend, loader.load(precision));
-    return MakeNetwork(std::move(backend), modules, isa.isa, precision);
+    return MakeNetwork(std::move(backend), modules, plan.isa, precision);
   };
-  AKIN_TRY_ASSIGN(GateResult gate, LoadNetwork(options, modules.kind, loader,
-                                               {.directory = directory,
+  AKIN_TRY_ASSIGN(GateResult gate, LoadNetwork(options, loader,
+                                               {.directory = input,
+                                                .route = route,
+                                                .output = modules.heads.front().output,
                                                 .tokenizer = *tokenizer,
                                                 .max_tokens = max_tokens,
-                                                .isa = isa.isa,
+                                                .isa = plan.isa,
                                                 .load = load}));
   ModelInfo info = Describe(gate.network, modules, loader.shape);
   info.model = directory.name();
-  info.path = path;
+  info.path = directory.path();
   info.precision_reason = std::move(gate.reason);
-  info.num_threads = num_threads;
-  info.batch_tokens = batch_tokens;
+  info.num_threads = plan.num_threads;
+  info.batch_tokens = plan.batch_tokens;
   if (!loader.note.empty()) info.notes.insert(info.notes.begin(), loader.note);
   for (const backends::ProviderUse& use : gate.network.info().execution_providers)
     info.execution_providers.push_back({use.name, use.num_nodes});
   ReaderSettings settings = MakeReaderSettings(gate.network, modules);
-  return LoadedModel{.info = std::move(info),
+  return LoadedModel{.route = route,
+                     .info = std::move(info),
                      .settings = std::move(settings),
                      .score_activation = modules.score_activation,
                      .skip_first_vector = modules.late.skip_first,
                      .unreadable = modules.unreadable,
                      .tokenizer = std::move(tokenizer),
                      .network = std::move(gate.network)};
+}
+
+}  // namespace
+
+Result<LoadedRoutes> LoadModel(std::string_view model, const LoadOptions& options) {
+  RunPlan plan;
+  AKIN_TRY_ASSIGN(plan.num_threads, NumThreads(options));
+  AKIN_TRY_ASSIGN(plan.batch_tokens, BatchTokens(options));
+  AKIN_TRY_ASSIGN(const kernels::IsaChoice isa, kernels::ChooseIsa(options.isa));
+  plan.isa = isa.isa;
+  AKIN_TRY_ASSIGN(const std::string path, hub::FindOrPull(model));
+  AKIN_TRY_ASSIGN(const model::ModelDirectory directory, model::ModelDirectory::Open(path));
+  AKIN_TRY_ASSIGN(const model::Routes routes, model::ReadRoutes(directory));
+  LoadedRoutes loaded{.default_route = routes.default_name};
+  if (routes.names.empty()) {
+    AKIN_TRY_ASSIGN(LoadedModel only, LoadRoute(directory, routes, {}, options, plan));
+    loaded.models.push_back(std::move(only));
+    return loaded;
+  }
+  for (const std::string& route : routes.names) {
+    AKIN_TRY_ASSIGN(LoadedModel one, LoadRoute(directory, routes, route, options, plan));
+    loaded.models.push_back(std::move(one));
+  }
+  return loaded;
 }
 
 }  // namespace akin::engine

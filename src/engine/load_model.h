@@ -18,6 +18,7 @@
 namespace akin::engine {
 
 struct LoadedModel {
+  std::string route;  // Its name, of a model with a Router; else empty.
   ModelInfo info;  // Complete but for load_ms.
   ReaderSettings settings;
   ScoreActivation score_activation = ScoreActivation::kRaw;
@@ -27,7 +28,14 @@ struct LoadedModel {
   Network network;
 };
 
+// The routes of a model (model/module_rows.h), each as a model of its own; encoders that they share
+// are there once. Of a model without a Router, one.
+struct LoadedRoutes {
+  std::vector<LoadedModel> models;  // At least one.
+  std::string default_route;        // Empty: a call has to name one.
+};
+
 // Errors: those of Embedder::Load.
-Result<LoadedModel> LoadModel(std::string_view model, const LoadOptions& options);
+Result<LoadedRoutes> LoadModel(std::string_view model, const LoadOptions& options);
 
 }  // namespace akin::engine

@@ -47,6 +47,10 @@ class Network {
   Status Health() const { return backend_->Health(); }
 
   std::unique_ptr<Session> NewSession(size_t max_tokens, size_t team_size) const;
+  // As Backend::Reserve.
+  void Reserve(const RaggedBatch& batch, Session& session) const {
+    backend_->Reserve(batch, *session.backend);
+  }
 
   // Fills the wanted `rows`, not normalized at the end. All members of a team call it with the same
   // arguments; what it returns to the member of rank 0 counts. Does not throw.

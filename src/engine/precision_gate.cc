@@ -48,7 +48,7 @@ constexpr std::string_view kTexts[] = {
     "She sells sea shells by the sea shore; the shells she sells are surely seashells.",
 };
 
-// The texts' vectors [texts, dimension].
+// The texts' vectors [texts, dimension], or those of all their tokens.
 class GateVectors {
  public:
   static Result<GateVectors> Compute(const GateInput& input, const Network& network) {
@@ -68,14 +68,17 @@ class GateVectors {
       cu_seqlens.push_back(end);
     }
     const RaggedBatch batch{ids, types, cu_seqlens};
-    vectors.dimension_ = network.chain(Output::kDense)->output().width;
-    vectors.values_.resize(segments.size() * vectors.dimension_);
+    const pooling::RowShape& shape = network.chain(input.output)->output();
+    const size_t num_rows = pooling::BatchView{batch, segments}.num_rows(shape.per_token);
+    vectors.dimension_ = shape.width;
+    vectors.values_.resize(num_rows * vectors.dimension_);
     if (segments.empty()) return vectors;
     const auto session = network.NewSession(batch.num_tokens(), 1);
+    network.Reserve(batch, *session);
     const ScopedFlushDenormals flush_denormals;
-    const MatrixView<float> rows(vectors.values_.data(), segments.size(), vectors.dimension_);
+    const MatrixView<float> rows(vectors.values_.data(), num_rows, vectors.dimension_);
     OutputRows wanted{};
-    wanted[static_cast<size_t>(Output::kDense)] = rows;
+    wanted[static_cast<size_t>(input.output)] = rows;
     AKIN_TRY(network.Compute({batch, segments}, {}, *session, wanted));
     for (size_t i = 0; i < rows.rows(); ++i) pooling::Normalize(rows.row(i));
     return vectors;
@@ -86,8 +89,12 @@ class GateVectors {
     double least = 1.0;
     for (size_t first = 0; first < values_.size(); first += dimension_) {
       double dot = 0.0;
-      for (size_t i = first; i < first + dimension_; ++i)
+      bool zeros = true;  // Sparse vectors may be: equal ones are as near as can be.
+      for (size_t i = first; i < first + dimension_; ++i) {
         dot += double{values_[i]} * double{other.values_[i]};
+        zeros = zeros && values_[i] == 0.0f && other.values_[i] == 0.0f;
+      }
+      if (zeros) continue;
       if (!(dot >= least)) least = dot;
       if (std::isnan(least)) return least;
     }
@@ -132,7 +139,7 @@ Result<GateResult> LoadWithinGate(const GateInput& input) {
     AKIN_TRY_ASSIGN(Network network, input.load(Precision::kF32));
     return GateResult{std::move(network), "nothing is faster on this instruction set"};
   }
-  const GateRecord record(input.directory, input.isa);
+  const GateRecord record(input.directory, input.route, input.isa);
   GateRecord::Cosines cosines = record.Read();
   if (const auto known = Decide(candidates, cosines)) {
     AKIN_TRY_ASSIGN(Network network, input.load(*known));

@@ -2,7 +2,8 @@
 // cosine of f32's.
 //
 // The gate embeds some texts in f32 and in each candidate, fastest first, and takes the first one
-// whose worst cosine is at least kLeastCosine. That costs a second or less, once: the cosines are
+// whose worst cosine is at least kLeastCosine: of texts, or of tokens where a model gives vectors
+// of these. That costs a second or less, once: the cosines are
 // kept in the cache folder, under the model's files and the tier that they were measured with.
 #pragma once
 
@@ -23,7 +24,9 @@ namespace akin::engine {
 inline constexpr double kLeastCosine = 0.9995;
 
 struct GateInput {
-  const model::ModelDirectory& directory;
+  const model::ModelDirectory& directory;  // Of the encoder.
+  std::string route;                       // Of a model with a Router.
+  Output output = Output::kDense;          // Whose vectors are compared; not scores.
   const tokenizer::Pipeline& tokenizer;
   int max_tokens = 0;
   Isa isa = Isa::kScalar;  // Chosen already, not kAuto.

@@ -24,7 +24,9 @@ Status CheckDimension(std::span<const float> vector, const QuantizationRanges& r
 // range of one value has a step of 1.
 uint8_t Step(float x, float min, float max) {
   const float step = max == min ? 1.0f : (max - min) / 255.0f;
-  return static_cast<uint8_t>(std::clamp(std::floor((x - min) / step), 0.0f, 255.0f));
+  const float steps = std::floor((x - min) / step);
+  if (steps >= 255.0f) return 255;
+  return steps > 0.0f ? static_cast<uint8_t>(steps) : uint8_t{0};  // Also of what is not a number.
 }
 
 // Rounds to nearest even.
@@ -50,6 +52,8 @@ Result<std::vector<float>> ReadFloats(formats::JsonValue root, std::string_view 
   for (const formats::JsonValue element : elements) {
     AKIN_TRY_ASSIGN(const double x, element.AsDouble());
     floats.push_back(static_cast<float>(x));
+    if (!std::isfinite(floats.back()))
+      return InvalidInput(element.Where(), " is ", element.Found(), ", which no value can be");
   }
   return floats;
 }
@@ -74,6 +78,8 @@ Result<QuantizationRanges> Parse(std::string_view json, std::string_view name) {
   for (size_t i = 0; i < ranges.min.size(); ++i) {
     if (ranges.min[i] > ranges.max[i])
       return InvalidInput(name, ": \"min\" is above \"max\" at value ", i);
+    if (!std::isfinite(ranges.max[i] - ranges.min[i]))
+      return InvalidInput(name, ": the range at value ", i, " is wider than a float32 can say");
   }
   return ranges;
 }

@@ -80,18 +80,27 @@ Result<ModelDirectory> ModelDirectory::Open(const std::string& path) {
   return directory;
 }
 
+ModelDirectory ModelDirectory::In(std::string_view folder) const {
+  ModelDirectory inside = *this;
+  if (folder.empty()) return inside;
+  inside.prefix_ = StrCat(prefix_, folder, "/");
+  inside.path_ = StrCat(path_, "/", folder);
+  return inside;
+}
+
 bool ModelDirectory::Exists(std::string_view file) const {
   struct stat status;
   return lstat(StrCat(path_, "/", file).c_str(), &status) == 0;
 }
 
-Result<UniqueFd> ModelDirectory::OpenFile(std::string_view file) const {
+Result<UniqueFd> ModelDirectory::OpenFile(std::string_view name) const {
+  const std::string file = StrCat(prefix_, name);
   if (!IsPlainRelativePath(file))
     return InvalidModel("'", file, "' is not a path inside the model folder");
   Result<UniqueFd> opened = OpenRegularFile(StrCat(real_path_, "/", file), file);
   if (!opened && opened.error().code() == ErrorCode::kModelNotFound) {
-    return ModelNotFound(file, Exists(file) ? " is a link to nothing" : " is not there",
-                         " (model folder '", path_, "')");
+    return ModelNotFound(file, Exists(name) ? " is a link to nothing" : " is not there",
+                         " (model folder '", path_.substr(0, path_.size() - prefix_.size()), "')");
   }
   AKIN_TRY_ASSIGN(UniqueFd fd, std::move(opened));
   const std::string real = RealPathOf(fd);
@@ -104,18 +113,18 @@ Result<UniqueFd> ModelDirectory::OpenFile(std::string_view file) const {
 
 Result<std::string> ModelDirectory::ReadFile(std::string_view file, size_t max_bytes) const {
   AKIN_TRY_ASSIGN(const UniqueFd fd, OpenFile(file));
-  return akin::ReadFile(fd, file, max_bytes);
+  return akin::ReadFile(fd, StrCat(prefix_, file), max_bytes);
 }
 
 Result<MappedFile> ModelDirectory::MapFile(std::string_view file) const {
   AKIN_TRY_ASSIGN(const UniqueFd fd, OpenFile(file));
-  return MappedFile::Map(fd, file);
+  return MappedFile::Map(fd, StrCat(prefix_, file));
 }
 
 Result<formats::JsonDocument> ModelDirectory::ReadJson(std::string_view file,
                                                        size_t max_bytes) const {
   AKIN_TRY_ASSIGN(const std::string text, ReadFile(file, max_bytes));
-  return formats::JsonDocument::Parse(text, std::string(file), {.max_bytes = max_bytes});
+  return formats::JsonDocument::Parse(text, StrCat(prefix_, file), {.max_bytes = max_bytes});
 }
 
 Result<std::optional<formats::JsonDocument>> ModelDirectory::ReadJsonIfExists(

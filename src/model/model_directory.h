@@ -23,6 +23,10 @@ class ModelDirectory {
   // Error: ModelNotFound (not there), InvalidModel (not a folder).
   static Result<ModelDirectory> Open(const std::string& path);
 
+  // A folder of this model, whose files are named as if it were a model folder of its own; what may
+  // be opened is still what belongs to the whole model. "" is the folder itself.
+  ModelDirectory In(std::string_view folder) const;
+
   const std::string& path() const { return path_; }
   // The last part of the path; of a hub snapshot ("models--org--name/snapshots/revision"),
   // "org/name".
@@ -49,6 +53,7 @@ class ModelDirectory {
 
   std::string path_;
   std::string name_;
+  std::string prefix_;             // "" or "folder/": in front of the name of every file.
   std::string real_path_;          // Without links; what is opened must lie in it,
   std::string blobs_path_;         // or in this folder; empty when the folder is no hub snapshot;
   std::string shared_blobs_path_;  // or in this one, which the models of a hub cache share.

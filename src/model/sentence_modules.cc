@@ -10,6 +10,7 @@
 #include "formats/json.h"
 #include "model/heads.h"
 #include "model/model_directory.h"
+#include "model/module_rows.h"
 
 namespace akin::model {
 namespace {
@@ -20,84 +21,20 @@ using formats::JsonValue;
 constexpr std::string_view kConfigFile = "config.json";
 constexpr std::string_view kSentenceConfigFile = "config_sentence_transformers.json";
 
-// sentence-transformers' modules that are known and not implemented.
-constexpr std::string_view kUnsupportedModules[] = {
-    "WeightedLayerPooling", "CNN",       "LSTM",        "BoW",    "WordEmbeddings",
-    "SparseAutoEncoder",    "CLIPModel", "WordWeights", "Router", "Asym",
-    "SparseStaticEmbedding"};
-constexpr std::string_view kModules[] = {
-    "Transformer", "MLMTransformer", "StaticEmbedding", "Pooling",       "Dense",
-    "LayerNorm",   "Normalize",      "Dropout",         "SpladePooling", "MultiVectorMask"};
-
-// One row of modules.json.
-struct ModuleRow {
-  std::string type;  // Without the package: "Pooling".
-  std::string path;  // Folder, relative to the model folder; empty: the model folder itself.
-};
-
-// "sentence_transformers.models.Pooling", "sentence_transformers.<any.module>.Pooling" of newer
-// versions, "pylate.models.Dense.Dense".
-Result<std::string> ModuleType(JsonValue type) {
-  AKIN_TRY_ASSIGN(const std::string_view full_name, type.AsString());
-  const std::string_view name = full_name.substr(full_name.rfind('.') + 1);
-  const bool known_package =
-      full_name.starts_with("sentence_transformers.") || full_name.starts_with("pylate.");
-  if (known_package &&
-      std::ranges::find(kUnsupportedModules, name) != std::end(kUnsupportedModules))
-    return UnsupportedModel(type.Where(), " is ", type.Found(), ", a module that is not supported");
-  if (!known_package || std::ranges::find(kModules, name) == std::end(kModules)) {
-    return UnsupportedModel(type.Where(), " is ", type.Found(), ", a module that is not known");
-  }
-  return std::string(name);
-}
-
-Result<ModuleRow> ReadModuleRow(JsonValue row, const ModelDirectory& directory) {
-  AKIN_TRY(row.AsObject());
-  ModuleRow module;
-  AKIN_TRY_ASSIGN(const JsonValue type, row.Get("type"));
-  AKIN_TRY_ASSIGN(const JsonValue path, row.Get("path"));
-  AKIN_TRY_ASSIGN(const std::string_view path_text, path.AsString());
-  module.path = std::string(path_text);
-  if (module.path.starts_with('/') || module.path.find("..") != std::string::npos) {
-    return InvalidModel(path.Where(), " is ", path.Found(),
-                        ", expected a folder inside the model folder");
-  }
-  AKIN_TRY_ASSIGN(module.type, ModuleType(type));
-  const bool has_files = module.type != "Normalize" && module.type != "Dropout";
-  if (has_files && !module.path.empty() && !directory.Exists(module.path)) {
-    return ModelNotFound("folder '", module.path, "', which modules.json names, is not there");
-  }
-  return module;
-}
-
-Result<std::vector<ModuleRow>> ReadModuleRows(const ModelDirectory& directory) {
-  AKIN_TRY_ASSIGN(const JsonDocument document, directory.ReadJson("modules.json"));
-  AKIN_TRY_ASSIGN(const auto rows, document.root().AsArray());
-  std::vector<ModuleRow> modules;
-  for (const JsonValue row : rows) {
-    AKIN_TRY_ASSIGN(ModuleRow module, ReadModuleRow(row, directory));
-    modules.push_back(std::move(module));
-  }
-  return modules;
-}
-
-// What gives the first rows: a transformer, which is the model folder's own, or a static table.
+// What gives the first rows: a transformer or a static table.
 Status CheckInput(std::span<const ModuleRow> rows) {
   if (rows.empty()) {
     return UnsupportedModel("modules.json: no modules; the first is a Transformer or a ",
                             "StaticEmbedding");
   }
-  const ModuleRow& first = rows[0];
-  const bool transformer = first.type == "Transformer" || first.type == "MLMTransformer";
-  if (!transformer && first.type != "StaticEmbedding") {
-    return UnsupportedModel("modules.json: the first module is ", first.type,
-                            "; supported: Transformer, MLMTransformer, StaticEmbedding");
+  const std::string& first = rows[0].type;
+  for (const std::string_view input :
+       {"Transformer", "MLMTransformer", "StaticEmbedding", "SparseStaticEmbedding"}) {
+    if (first == input) return {};
   }
-  if (transformer && !first.path.empty()) {
-    return UnsupportedModel("modules.json: the Transformer is in folder '", first.path,
-                            "'; supported: the model folder itself");
-  }
-  return {};
+  return UnsupportedModel("modules.json: the first module is ", first,
+                          "; supported: Transformer, MLMTransformer, StaticEmbedding, ",
+                          "SparseStaticEmbedding");
 }
 
 // --- One module after the other ---
@@ -105,8 +42,9 @@ Status CheckInput(std::span<const ModuleRow> rows) {
 // Reads the folder of a model; what it finds goes into `result`.
 class ModuleReader {
  public:
-  ModuleReader(const ModelDirectory& directory, SentenceModules& result)
-      : directory_(directory), result_(result) {}
+  // `input` is the folder of the first module, with its config.json and weights.
+  ModuleReader(const ModelDirectory& directory, ModelDirectory input, SentenceModules& result)
+      : directory_(directory), input_(std::move(input)), result_(result) {}
 
   Status Read(const ModuleRow& row, Head& head) {
     if (row.type == "Normalize") return Add(Module(Normalize{row.path}), head);
@@ -121,10 +59,12 @@ class ModuleReader {
                             "'; supported: one, the first module");
   }
 
-  // The folder's own config.json.
+  const ModelDirectory& input() const { return input_; }
+
+  // The encoder's own config.json.
   Result<const JsonDocument*> Config() {
     if (!config_) {
-      AKIN_TRY_ASSIGN(JsonDocument document, directory_.ReadJson(kConfigFile));
+      AKIN_TRY_ASSIGN(JsonDocument document, input_.ReadJson(kConfigFile));
       AKIN_TRY(document.root().AsObject());
       config_.emplace(std::move(document));
     }
@@ -133,7 +73,7 @@ class ModuleReader {
 
   Status ReadClassifier() {
     AKIN_TRY_ASSIGN(const JsonDocument* const config, Config());
-    AKIN_TRY_ASSIGN(TensorIndex tensors, TensorIndex::Open(directory_));
+    AKIN_TRY_ASSIGN(TensorIndex tensors, TensorIndex::Open(input_));
     AKIN_TRY_ASSIGN(ClassificationHead head, LoadClassificationHead(config->root(), tensors));
     result_.weights.push_back(std::move(tensors));
     result_.kind = head.labels.size() == 1 ? ModelKind::kReranker : ModelKind::kClassifier;
@@ -153,7 +93,7 @@ class ModuleReader {
   Status ReadSplade(const ModuleRow& row, Head& head) {
     AKIN_TRY_ASSIGN(const JsonDocument document, directory_.ReadJson(row.path + "/config.json"));
     AKIN_TRY_ASSIGN(const JsonDocument* const config, Config());
-    AKIN_TRY_ASSIGN(TensorIndex tensors, TensorIndex::Open(directory_));
+    AKIN_TRY_ASSIGN(TensorIndex tensors, TensorIndex::Open(input_));
     VocabularyPooling pooling{.folder = row.path};
     AKIN_TRY_ASSIGN(pooling.sum, OneOf(document.root(), "pooling_strategy", "max", "sum"));
     AKIN_TRY_ASSIGN(pooling.log_twice,
@@ -206,6 +146,7 @@ class ModuleReader {
 
  private:
   const ModelDirectory& directory_;
+  const ModelDirectory input_;
   SentenceModules& result_;
   std::optional<JsonDocument> config_;
 };
@@ -274,9 +215,10 @@ Status ReadPylate(JsonValue root, ModuleReader& reader, SentenceModules& result)
 Status ReadLateInteraction(const ModelDirectory& directory, ModuleReader& reader,
                            SentenceModules& result) {
   bool pylate = false;
-  for (const std::string_view file :
-       {kSentenceConfigFile, std::string_view("sentence_bert_config.json")}) {
-    AKIN_TRY_ASSIGN(const auto document, directory.ReadJsonIfExists(file));
+  for (const auto& [folder, file] :
+       {std::pair(&directory, kSentenceConfigFile),
+        std::pair(&reader.input(), std::string_view("sentence_bert_config.json"))}) {
+    AKIN_TRY_ASSIGN(const auto document, folder->ReadJsonIfExists(file));
     if (!document) continue;
     const JsonValue root = document->root();
     AKIN_TRY_ASSIGN(const auto query_length, ReadLength(root, "query_length"));
@@ -351,15 +293,24 @@ bool Pools(const Head& head) {
   });
 }
 
-Status ReadModules(const ModelDirectory& directory, ModuleReader& reader, SentenceModules& result) {
-  AKIN_TRY_ASSIGN(const std::vector<ModuleRow> rows, ReadModuleRows(directory));
-  AKIN_TRY(CheckInput(rows));
-  result.input_folder = rows[0].path;
+Status ReadModules(const ModelDirectory& directory, std::span<const ModuleRow> rows,
+                   ModuleReader& reader, SentenceModules& result) {
   Head head;
-  for (const ModuleRow& row : std::span(rows).subspan(1)) AKIN_TRY(reader.Read(row, head));
+  for (const ModuleRow& row : rows.subspan(1)) AKIN_TRY(reader.Read(row, head));
   if (rows[0].type == "StaticEmbedding") {
     result.kind = ModelKind::kStatic;
+    result.input = InputKind::kTokenTable;
     result.heads.push_back(std::move(head));
+    return {};
+  }
+  if (rows[0].type == "SparseStaticEmbedding") {
+    if (!head.modules.empty()) {
+      return UnsupportedModel("modules.json: modules follow the SparseStaticEmbedding in folder '",
+                              rows[0].path, "'; supported: none");
+    }
+    result.kind = ModelKind::kSparse;
+    result.input = InputKind::kTokenWeights;
+    result.heads.push_back({Output::kSparse, {}});
     return {};
   }
   if (head.modules.empty()) {
@@ -386,6 +337,7 @@ Status ReadBareFolder(const ModelDirectory& directory, ModuleReader& reader,
   if (const auto type = config->root().Find("model_type");
       type && type->AsString().value_or("") == "model2vec") {
     result.kind = ModelKind::kStatic;
+    result.input = InputKind::kTokenTable;
     Head head;
     AKIN_TRY_ASSIGN(const bool normalize, ReadFlag(config->root(), "normalize", true));
     if (normalize) head.modules.push_back(Normalize{});
@@ -410,8 +362,8 @@ Status OverridePooling(PoolingMode mode, SentenceModules& result) {
                       ModelKindName(result.kind), ") has no pooling to replace");
 }
 
-Status ReadMatryoshka(const ModelDirectory& directory, SentenceModules& result) {
-  AKIN_TRY_ASSIGN(const auto config, directory.ReadJsonIfExists(kConfigFile));
+Status ReadMatryoshka(const ModelDirectory& input, SentenceModules& result) {
+  AKIN_TRY_ASSIGN(const auto config, input.ReadJsonIfExists(kConfigFile));
   if (!config) return {};
   const auto sizes = config->root().Find("matryoshka_dimensions");
   if (!sizes || sizes->is_null()) return {};
@@ -426,17 +378,21 @@ Status ReadMatryoshka(const ModelDirectory& directory, SentenceModules& result) 
 }  // namespace
 
 Result<SentenceModules> LoadSentenceModules(const ModelDirectory& directory,
-                                            std::optional<PoolingMode> pooling) {
+                                            std::optional<PoolingMode> pooling,
+                                            std::string_view route) {
   SentenceModules result;
-  AKIN_TRY_ASSIGN(result.text, LoadTextSettings(directory));
-  ModuleReader reader(directory, result);
+  std::vector<ModuleRow> rows;
   if (directory.Exists("modules.json")) {
-    AKIN_TRY(ReadModules(directory, reader, result));
-  } else {
-    AKIN_TRY(ReadBareFolder(directory, reader, result));
+    AKIN_TRY_ASSIGN(rows, ReadModuleRows(directory, route));
+    AKIN_TRY(CheckInput(rows));
+    result.input_folder = rows[0].path;
   }
+  ModuleReader reader(directory, directory.In(result.input_folder), result);
+  AKIN_TRY_ASSIGN(result.text, LoadTextSettings(directory, reader.input()));
+  AKIN_TRY(rows.empty() ? ReadBareFolder(directory, reader, result)
+                        : ReadModules(directory, rows, reader, result));
   if (pooling) AKIN_TRY(OverridePooling(*pooling, result));
-  AKIN_TRY(ReadMatryoshka(directory, result));
+  AKIN_TRY(ReadMatryoshka(reader.input(), result));
   return result;
 }
 

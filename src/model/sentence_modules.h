@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -39,13 +40,21 @@ struct LateInteraction {
   bool skip_first = false;                  // The first token's is left out (BGE-M3).
 };
 
+// What makes the first rows of a text's tokens.
+enum class InputKind {
+  kTransformer,
+  kTokenTable,    // A vector of each token, of which the mean is taken (StaticEmbedding, model2vec).
+  kTokenWeights,  // One weight of each token (SparseStaticEmbedding).
+};
+
 struct SentenceModules {
   ModelKind kind = ModelKind::kDense;
+  InputKind input = InputKind::kTransformer;
   std::vector<Head> heads;
   // Outputs that the folder has only in a form that is not read, and what can be done about it.
   std::vector<std::pair<Output, std::string>> unreadable;
-  // Folder of the input module: "" for the model folder itself. A static model has a table of
-  // embeddings there and no transformer.
+  // Folder of the input module, with its config.json, tokenizer and weights: "" for the model
+  // folder itself.
   std::string input_folder;
   ModuleWeights weights;  // Keeps the modules' tensors alive.
   TextSettings text;
@@ -57,9 +66,10 @@ struct SentenceModules {
 
 // A folder without modules.json is a bare transformers folder: mean pooling, no normalization, as
 // sentence-transformers has it, or the head of its class. `pooling` is used in place of the
-// folder's own. Errors: InvalidModel, UnsupportedModel, ModelNotFound (a module's folder); they
+// folder's own; `route` is one of ReadRoutes' (model/module_rows.h). Errors: InvalidModel, UnsupportedModel, ModelNotFound (a module's folder); they
 // name the file and the key.
 Result<SentenceModules> LoadSentenceModules(const ModelDirectory& directory,
-                                            std::optional<PoolingMode> pooling = std::nullopt);
+                                            std::optional<PoolingMode> pooling = std::nullopt,
+                                            std::string_view route = {});
 
 }  // namespace akin::model

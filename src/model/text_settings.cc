@@ -95,10 +95,11 @@ int TextSettings::MaxTokens(int max_positions) const {
   return limit < max_positions ? static_cast<int>(limit) : max_positions;
 }
 
-Result<TextSettings> LoadTextSettings(const ModelDirectory& directory) {
+Result<TextSettings> LoadTextSettings(const ModelDirectory& directory,
+                                      const ModelDirectory& input) {
   TextSettings settings;
-  AKIN_TRY(ReadTransformerSettings(directory, settings));
-  AKIN_TRY(ReadTokenizerSettings(directory, settings));
+  AKIN_TRY(ReadTransformerSettings(input, settings));
+  AKIN_TRY(ReadTokenizerSettings(input, settings));
   AKIN_TRY_ASSIGN(const auto document,
                   directory.ReadJsonIfExists("config_sentence_transformers.json"));
   AKIN_TRY(ReadPrompts(document, settings));

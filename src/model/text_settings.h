@@ -32,7 +32,8 @@ struct TextSettings {
   int MaxTokens(int max_positions) const;
 };
 
-// Errors: InvalidModel, naming file and key.
-Result<TextSettings> LoadTextSettings(const ModelDirectory& directory);
+// `input` is the folder of the encoder and its tokenizer, `directory` that of the model: the same
+// one but for models of several encoders. Errors: InvalidModel, naming file and key.
+Result<TextSettings> LoadTextSettings(const ModelDirectory& directory, const ModelDirectory& input);
 
 }  // namespace akin::model

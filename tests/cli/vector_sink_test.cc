@@ -136,7 +136,7 @@ TEST_F(VectorSinkTest, EveryOutputTypeHasItsNumbers) {
            {OutputType::kUbinary, "[170]"},
            {OutputType::kBinary, "[42]"}}) {
     auto sink = VectorSink::Create(VectorFormat::kJsonl, *OutputFile::Create(PathOf("v.jsonl")),
-                                   {.type = type, .ranges = ranges});
+                                   {.value = {.type = type, .ranges = ranges}});
     ASSERT_TRUE((*sink)->Write(std::vector<std::string>{"0"}, vectors));
     ASSERT_TRUE((*sink)->Finish());
     EXPECT_EQ(BytesOf(PathOf("v.jsonl")), "{\"id\":0,\"embedding\":" + expected + "}\n")

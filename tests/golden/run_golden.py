@@ -108,6 +108,17 @@ def copy_of_golden(folder, work):
     return path
 
 
+def with_other_outputs(model, golden, work):
+    """-> (model, golden) of each output that the golden file has: "also" holds those beside its own kind."""
+    content = json.loads(golden.read_text(encoding="utf-8"))
+    yield model, golden
+    for kind, other in content.get("also", {}).items():
+        path = work / f"{golden.stem}-{kind}.json"
+        path.write_text(json.dumps(content | other | {"kind": kind, "model": f"{content['model']} ({kind})"}),
+                        encoding="utf-8")
+        yield model, path
+
+
 def shorten(golden, texts):
     """Keeps the first `texts` texts of every case in the golden file."""
     content = json.loads(golden.read_text(encoding="utf-8"))
@@ -159,7 +170,7 @@ def main():
             without_prompts(pairs[0][1])
         else:
             models = sorted(golden.parent for path in args.paths for golden in path.glob("*/golden.json"))
-            pairs = [(m, copy_of_golden(m, work)) for m in models]
+            pairs = [pair for m in models for pair in with_other_outputs(m, copy_of_golden(m, work), work)]
         if not pairs:
             sys.exit(f"{args.paths}: no model folder with a golden.json")
         require_tier(args.akin, pairs[0][0], args.backend)

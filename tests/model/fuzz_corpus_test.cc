@@ -5,28 +5,34 @@
 #include <fstream>
 #include <sstream>
 #include <string>
+#include <string_view>
 
 #include "fuzz/model_targets.h"
+#include "fuzz/module_targets.h"
 
 namespace akin::fuzz {
 namespace {
 
-TEST(ModelFuzzCorpus, Config) {
+// Every file of a corpus, and its prefixes, as files that were cut; returns how many files.
+int Replay(const char* corpus, void (*run)(std::string_view), size_t step) {
   int num_files = 0;
-  const auto folder = std::filesystem::path(AKIN_TEST_DATA) / "fuzz" / "model_config";
+  const auto folder = std::filesystem::path(AKIN_TEST_DATA) / "fuzz" / corpus;
   for (const auto& entry : std::filesystem::directory_iterator(folder)) {
     SCOPED_TRACE(entry.path().filename().string());
     std::ifstream in(entry.path(), std::ios::binary);
     std::stringstream bytes;
     bytes << in.rdbuf();
     const std::string text = bytes.str();
-    LoadConfig(text);
-    // Every prefix, as a file that was cut.
-    for (size_t size = 0; size < text.size(); size += 7) LoadConfig(text.substr(0, size));
+    run(text);
+    for (size_t size = 0; size < text.size(); size += step) run(text.substr(0, size));
     ++num_files;
   }
-  EXPECT_GT(num_files, 30);
+  return num_files;
 }
+
+TEST(ModelFuzzCorpus, Config) { EXPECT_GT(Replay("model_config", LoadConfig, 7), 30); }
+TEST(ModelFuzzCorpus, Modules) { EXPECT_GT(Replay("model_modules", LoadModules, 61), 12); }
+TEST(ModelFuzzCorpus, Ranges) { EXPECT_GE(Replay("quantization_ranges", LoadRanges, 1), 10); }
 
 }  // namespace
 }  // namespace akin::fuzz

@@ -7,6 +7,7 @@
 
 #include "base/strings.h"
 #include "model/model_directory.h"
+#include "model/module_rows.h"
 #include "support/expect_error.h"
 #include "support/temporary_folder.h"
 
@@ -53,9 +54,9 @@ class SentenceModulesTest : public ::testing::Test {
     Write("modules.json", text + "]");
   }
 
-  Result<SentenceModules> Load() {
+  Result<SentenceModules> Load(std::string_view route = {}) {
     const auto directory = ModelDirectory::Open(folder_.path().string());
-    return LoadSentenceModules(*directory);
+    return LoadSentenceModules(*directory, std::nullopt, route);
   }
   // With one file replaced, for this call only.
   Result<SentenceModules> LoadWith(std::string_view file, std::string_view content) {
@@ -287,6 +288,77 @@ TEST_F(SentenceModulesTest, ThePromptMayBeLeftOut) {
   EXPECT_TRUE(std::get<Pooling>(Load()->heads[0].modules[0]).include_prompt);
   Write(kPoolingFile, R"({"pooling_mode": "mean", "include_prompt": false})");
   EXPECT_FALSE(std::get<Pooling>(Load()->heads[0].modules[0]).include_prompt);
+}
+
+// A Transformer and a Router, which pools queries and documents in different ways.
+class RouterTest : public SentenceModulesTest {
+ protected:
+  RouterTest() {
+    WriteModules({"Transformer", "Router", "Normalize"});
+    WriteRouter(kStructure, R"({"default_route": "document"})");
+    Write("1_Router/query_0_Pooling/config.json", R"({"pooling_mode": "max"})");
+    Write("1_Router/document_0_Pooling/config.json", R"({"pooling_mode": "cls"})");
+  }
+  void WriteRouter(std::string_view structure, std::string_view parameters) {
+    Write("1_Router/router_config.json",
+          StrCat(R"({"types": {"query_0_Pooling": "sentence_transformers.models.Pooling",)",
+                 R"("document_0_Pooling": "sentence_transformers.models.Pooling"},)",
+                 R"("structure": )", structure, R"(, "parameters": )", parameters, "}"));
+  }
+  Result<Routes> LoadRoutes() {
+    const auto directory = ModelDirectory::Open(folder_.path().string());
+    return ReadRoutes(*directory);
+  }
+  static constexpr std::string_view kStructure =
+      R"({"query": ["query_0_Pooling"], "document": ["document_0_Pooling"]})";
+};
+
+TEST_F(RouterTest, EveryRouteHasTheModulesAroundTheRouterAndItsOwn) {
+  const auto query = Load("query"), document = Load("document");
+  ASSERT_TRUE(query && document) << query.error().message();
+  EXPECT_EQ(TypesOf(*query), "Pooling Normalize");
+  EXPECT_EQ(ModesOf(*query), std::vector{PoolingMode::kMax});
+  EXPECT_EQ(ModesOf(*document), std::vector{PoolingMode::kCls});
+}
+
+TEST_F(RouterTest, RoutesKeepTheirOrderAndTheirDefault) {
+  const auto routes = LoadRoutes();
+  ASSERT_TRUE(routes) << routes.error().message();
+  EXPECT_EQ(routes->names, (std::vector<std::string>{"query", "document"}));
+  EXPECT_EQ(routes->default_name, "document");
+  WriteRouter(kStructure, R"({"allow_empty_key": true})");
+  EXPECT_EQ(LoadRoutes()->default_name, "query");
+  WriteRouter(kStructure, R"({"allow_empty_key": false, "default_route": null})");
+  EXPECT_EQ(LoadRoutes()->default_name, "");
+}
+
+TEST_F(RouterTest, ARouterThatIsNotWholeOrChoosesByMoreIsRefusedByItsKey) {
+  WriteRouter(kStructure, R"({"default_route": "nowhere"})");
+  ExpectError(LoadRoutes(), ErrorCode::kInvalidModel, "router_config.json", "default_route",
+              "nowhere");
+  WriteRouter(kStructure, R"x({"route_mappings": {"('query', 'text')": "query"}})x");
+  ExpectError(LoadRoutes(), ErrorCode::kUnsupportedModel, "route_mappings");
+  WriteRouter("{}", "{}");
+  ExpectError(LoadRoutes(), ErrorCode::kInvalidModel, "structure");
+  WriteRouter(R"({"query": ["query_1_Dense"]})", "{}");
+  ExpectError(Load("query"), ErrorCode::kInvalidModel, "query_1_Dense");
+  WriteRouter(R"({"query": ["../../etc"]})", "{}");
+  ExpectError(Load("query"), ErrorCode::kInvalidModel);
+  WriteRouter(kStructure, "{}");
+  ExpectError(Load("passage"), ErrorCode::kInvalidModel, "structure", "passage");
+}
+
+TEST_F(RouterTest, AnEncoderInAFolderOfItsOwnIsReadThere) {
+  WriteModules({"Router", "Normalize"});
+  Write("router_config.json",
+        R"({"types": {"a": "sentence_transformers.models.Transformer",)"
+        R"("b": "sentence_transformers.models.Pooling"}, "structure": {"query": ["a", "b"]}})");
+  Write("a/sentence_bert_config.json", R"({"max_seq_length": 17})");
+  Write("b/config.json", R"({"pooling_mode": "mean"})");
+  const auto modules = Load("query");
+  ASSERT_TRUE(modules) << modules.error().message();
+  EXPECT_EQ(modules->input_folder, "a");
+  EXPECT_EQ(modules->text.max_seq_length, 17);
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <utility>
 
 #include "base/aligned_buffer.h"
@@ -26,10 +27,38 @@ constexpr int kWeightOrder = 1;
 // Reading and packing keep no more threads busy than this.
 constexpr int kMostPackingThreads = 8;
 
+// A session begins with room for so many tokens, or for the most it may ever get, if that is less.
+// Models take texts of up to 131072 tokens, whose states would need gigabytes; hardly any text is
+// so long.
+constexpr size_t kFirstTokens = 8192;
+
 class NativeSession : public Session {
  public:
-  explicit NativeSession(encoder::Workspace memory) : workspace(std::move(memory)) {}
-  encoder::Workspace workspace;
+  NativeSession(const encoder::Encoder& encoder, size_t most_tokens, size_t team_size)
+      : encoder_(encoder), most_tokens_(most_tokens), team_size_(team_size) {
+    Resize(std::min(most_tokens, kFirstTokens));
+  }
+
+  encoder::Workspace& workspace() { return *workspace_; }
+
+  // At least doubles when it grows at all.
+  void Reserve(size_t num_tokens) {
+    if (workspace_ && num_tokens <= num_tokens_) return;
+    Resize(std::max(num_tokens, std::min(most_tokens_, 2 * num_tokens_)));
+  }
+
+ private:
+  void Resize(size_t num_tokens) {
+    workspace_.reset();  // First: the old one and the new one need not be there together.
+    const size_t longest = static_cast<size_t>(encoder_.config().max_positions);
+    workspace_.emplace(encoder_.NewWorkspace(num_tokens, std::min(num_tokens, longest), team_size_));
+    num_tokens_ = num_tokens;
+  }
+
+  const encoder::Encoder& encoder_;  // The backend's, which outlives its sessions.
+  const size_t most_tokens_, team_size_;
+  size_t num_tokens_ = 0;
+  std::optional<encoder::Workspace> workspace_;  // Unset only after memory has run out.
 };
 
 class NativeBackend : public Backend {
@@ -57,14 +86,16 @@ class NativeBackend : public Backend {
   }
 
   std::unique_ptr<Session> NewSession(size_t max_tokens, size_t team_size) const override {
-    const size_t max_length = static_cast<size_t>(encoder_->config().max_positions);
-    return std::make_unique<NativeSession>(
-        encoder_->NewWorkspace(max_tokens, max_length, team_size));
+    return std::make_unique<NativeSession>(*encoder_, max_tokens, team_size);
+  }
+
+  void Reserve(const RaggedBatch& batch, Session& session) const override {
+    static_cast<NativeSession&>(session).Reserve(batch.num_tokens());
   }
 
   Result<MatrixView<const float>> Compute(const RaggedBatch& batch, const TeamMember& member,
                                           Session& session) const override {
-    encoder::Workspace& workspace = static_cast<NativeSession&>(session).workspace;
+    encoder::Workspace& workspace = static_cast<NativeSession&>(session).workspace();
     encoder_->Forward(batch, member, workspace);
     if (files_ != nullptr) AKIN_TRY(files_->CheckIntact());
     return MatrixView<const float>(workspace.hidden().f32(batch.num_tokens()));

@@ -16,7 +16,50 @@ constexpr int kMaxPositions = INT_MAX / 4;
 
 class StaticSession : public Session {
  public:
-  std::vector<float> rows;  // [num_sequences, dimension]
+  std::vector<float> rows;  // [num_sequences, dimension], or [num_tokens, 1].
+};
+
+// What backends of tables have in common.
+BackendInfo TableInfo(RowKind rows, int64_t width, int64_t num_parameters) {
+  return {.name = "native",
+          .precision = "f32",
+          .isa = "scalar",
+          .rows = rows,
+          .width = static_cast<int>(width),
+          .max_positions = kMaxPositions,
+          .num_parameters = num_parameters,
+          .batch_invariant = true,
+          .flops_per_token = 2.0 * static_cast<double>(width)};
+}
+
+class WeightBackend : public Backend {
+ public:
+  explicit WeightBackend(std::vector<float> weights) : weights_(std::move(weights)) {}
+
+  BackendInfo Info() const override {
+    return TableInfo(RowKind::kTokenStates, 1, static_cast<int64_t>(weights_.size()));
+  }
+
+  std::unique_ptr<Session> NewSession(size_t, size_t) const override {
+    return std::make_unique<StaticSession>();
+  }
+
+  Result<MatrixView<const float>> Compute(const RaggedBatch& batch, const TeamMember& member,
+                                          Session& session) const override {
+    if (member.rank != 0) return MatrixView<const float>();
+    std::vector<float>& rows = static_cast<StaticSession&>(session).rows;
+    try {
+      rows.resize(batch.num_tokens());
+    } catch (const std::bad_alloc&) {
+      return OutOfMemory();
+    }
+    for (size_t t = 0; t < rows.size(); ++t)
+      rows[t] = weights_[static_cast<size_t>(batch.input_ids[t])];
+    return MatrixView<const float>(rows.data(), rows.size(), 1);
+  }
+
+ private:
+  std::vector<float> weights_;
 };
 
 struct TokenTable {
@@ -31,15 +74,7 @@ class TableBackend : public Backend {
   explicit TableBackend(TokenTable table) : table_(std::move(table)) {}
 
   BackendInfo Info() const override {
-    return {.name = "native",
-            .precision = "f32",
-            .isa = "scalar",
-            .rows = RowKind::kPooled,
-            .width = static_cast<int>(dimension()),
-            .max_positions = kMaxPositions,
-            .num_parameters = table_.rows.num_elements(),
-            .batch_invariant = true,
-            .flops_per_token = 2.0 * static_cast<double>(dimension())};
+    return TableInfo(RowKind::kPooled, table_.rows.shape[1], table_.rows.num_elements());
   }
 
   std::unique_ptr<Session> NewSession(size_t, size_t) const override {
@@ -97,9 +132,22 @@ Result<model::Tensor> GetTable(const model::TensorIndex& tensors, std::string_vi
 
 }  // namespace
 
-Result<StaticBackend> LoadStaticBackend(const model::ModelDirectory& directory,
-                                        const std::string& folder) {
-  AKIN_TRY_ASSIGN(model::TensorIndex tensors, model::TensorIndex::Open(directory, folder));
+Result<StaticBackend> LoadTokenWeights(const model::ModelDirectory& directory) {
+  AKIN_TRY_ASSIGN(const model::TensorIndex tensors, model::TensorIndex::Open(directory));
+  const auto shape = tensors.Shape("weight");
+  if (!shape || shape->size() != 1) {
+    return InvalidModel(tensors.name(), ": tensor 'weight' is ",
+                        shape ? "not of one dimension" : "missing",
+                        "; a SparseStaticEmbedding has one, [vocabulary]");
+  }
+  AKIN_TRY_ASSIGN(const model::Tensor weight,
+                  tensors.Get("weight", {{"vocabulary", (*shape)[0]}}));
+  return StaticBackend{std::make_unique<WeightBackend>(model::ReadAll(weight)),
+                       static_cast<int>((*shape)[0])};
+}
+
+Result<StaticBackend> LoadStaticBackend(const model::ModelDirectory& directory) {
+  AKIN_TRY_ASSIGN(model::TensorIndex tensors, model::TensorIndex::Open(directory));
   const bool own_layout = tensors.Contains("embedding.weight");
   AKIN_TRY_ASSIGN(model::Tensor rows,
                   GetTable(tensors, own_layout ? "embedding.weight" : "embeddings"));

@@ -1,0 +1,161 @@
+// Several outputs of one pass, and models that choose their modules by the task.
+#include <gtest/gtest.h>
+
+#include <array>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <future>
+#include <iterator>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "akin/embedder.h"
+#include "akin/scheduler.h"
+
+#include "support/expect_error.h"
+#include "support/temporary_folder.h"
+
+namespace akin {
+namespace {
+
+const std::string kModels = std::string(AKIN_GOLDEN_MODELS) + "/modules/";
+const std::vector<std::string_view> kTexts = {"", "How do cats sleep?",
+                                              "a river and a jar of honey, a river", "東京 ①"};
+
+Embedder Load(const std::string& path, Precision precision = Precision::kF32) {
+  Result<Embedder> embedder = Embedder::Load(path, {.precision = precision, .num_threads = 2});
+  EXPECT_TRUE(embedder) << embedder.error().message();
+  return std::move(embedder).value();
+}
+
+bool SameBits(std::span<const float> a, std::span<const float> b) {
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size_bytes()) == 0;
+}
+
+TEST(Outputs, OnePassGivesTheSameBitsAsOneForEachOutput) {
+  for (const Precision precision : {Precision::kF32, Precision::kBf16}) {
+    const Embedder embedder = Load(kModels + "bge-m3", precision);
+    const std::array all_outputs{Output::kDense, Output::kSparse, Output::kMultiVector,
+                                 Output::kTokens};
+    const auto all = embedder.EmbedAll(kTexts, all_outputs);
+    ASSERT_TRUE(all) << all.error().message();
+    const auto dense = embedder.Embed(kTexts);
+    const auto sparse = embedder.EmbedSparse(kTexts);
+    const auto multi = embedder.EmbedMultiVector(kTexts);
+    const auto tokens = embedder.EmbedTokens(kTexts);
+    ASSERT_TRUE(dense && sparse && multi && tokens);
+    for (size_t i = 0; i < kTexts.size(); ++i) {
+      EXPECT_TRUE(SameBits(all->dense[i], (*dense)[i]));
+      EXPECT_EQ(all->sparse[i].indices, (*sparse)[i].indices);
+      EXPECT_EQ(all->sparse[i].values, (*sparse)[i].values);
+      ASSERT_EQ(all->multi_vector[i].rows(), (*multi)[i].rows());
+      for (size_t t = 0; t < (*multi)[i].rows(); ++t)
+        EXPECT_TRUE(SameBits(all->multi_vector[i].row(t), (*multi)[i].row(t)));
+      // The first token's vector is left out.
+      EXPECT_EQ(all->multi_vector[i].rows() + 1, (*tokens)[i].rows());
+      EXPECT_EQ(all->tokens[i].rows(), (*tokens)[i].rows());
+    }
+  }
+}
+
+TEST(Outputs, WhatWasNotAskedForIsEmpty) {
+  const auto all = Load(kModels + "bge-m3").EmbedAll(kTexts, std::array{Output::kSparse});
+  ASSERT_TRUE(all) << all.error().message();
+  EXPECT_EQ(all->sparse.size(), kTexts.size());
+  EXPECT_EQ(all->dense.size() + all->multi_vector.size() + all->tokens.size(), 0u);
+}
+
+TEST(Outputs, CutsHoldForEveryVectorOfAPass) {
+  const Embedder embedder = Load(kModels + "bge-m3");
+  const std::array outputs{Output::kDense, Output::kMultiVector};
+  const auto whole = embedder.EmbedAll(kTexts, outputs);
+  const auto cut = embedder.EmbedAll(kTexts, outputs, {.truncate_dim = 8});
+  ASSERT_TRUE(whole && cut) << cut.error().message();
+  EXPECT_EQ(cut->dense.dimension(), 8u);
+  EXPECT_EQ(cut->multi_vector.dimension(), 8u);
+  EXPECT_TRUE(SameBits(cut->multi_vector[1].row(0), whole->multi_vector[1].row(0).first(8)));
+  ExpectError(embedder.EmbedMultiVector(kTexts, {.dimensions = 65}), ErrorCode::kInvalidInput,
+              "dimensions is 65", "1 to 64");
+  ExpectError(embedder.EmbedSparse(kTexts, {.dimensions = 8}), ErrorCode::kInvalidInput,
+              "dimensions", "top_k");
+  ExpectError(embedder.EmbedAll(kTexts, std::array{Output::kScores}), ErrorCode::kInvalidInput,
+              "Classify");
+}
+
+TEST(Outputs, LayersThatAreOnlyPicklesAreRefusedWithTheWayOut) {
+  const TemporaryFolder folder;
+  std::filesystem::copy(kModels + "bge-m3", folder.path(),
+                        std::filesystem::copy_options::recursive);
+  folder.Remove("sparse_linear.safetensors");
+  folder.Remove("colbert_linear.safetensors");
+  const Embedder embedder = Load(folder.path().string());
+  EXPECT_TRUE(embedder.Embed(kTexts));
+  ExpectError(embedder.EmbedSparse(kTexts), ErrorCode::kUnsupportedModel, "sparse_linear.pt",
+              "pickle", "sparse_linear.safetensors");
+  ExpectError(embedder.EmbedMultiVector(kTexts), ErrorCode::kUnsupportedModel,
+              "colbert_linear.pt", "safetensors");
+  folder.Remove("model.safetensors");
+  folder.Write("pytorch_model.bin", "a pickle");
+  ExpectError(Embedder::Load(folder.path().string()), ErrorCode::kUnsupportedModel,
+              "pytorch_model.bin", "model.safetensors");
+}
+
+TEST(Routes, APromptsNameIsTheTask) {
+  const Embedder embedder = Load(kModels + "router-dense");
+  const auto query = embedder.Embed(kTexts, {.prompt_name = "query"});
+  const auto document = embedder.Embed(kTexts, {.prompt_name = "document"});
+  const auto by_default = embedder.Embed(kTexts);
+  ASSERT_TRUE(query && document && by_default);
+  EXPECT_FALSE(SameBits((*query)[1], (*document)[1]));
+  EXPECT_TRUE(SameBits((*by_default)[1], (*document)[1]));
+  ExpectError(embedder.Embed(kTexts, {.prompt_name = "passage"}), ErrorCode::kInvalidInput,
+              "query", "document");
+}
+
+TEST(Routes, WithoutADefaultACallHasToNameOne) {
+  const TemporaryFolder folder;
+  std::filesystem::copy(kModels + "router-encoders", folder.path(),
+                        std::filesystem::copy_options::recursive);
+  std::filesystem::path file = folder / "router_config.json";
+  std::string json;
+  {
+    std::ifstream in(file);
+    json.assign(std::istreambuf_iterator<char>(in), {});
+  }
+  const auto replace = [&](const std::string& from, const std::string& to) {
+    ASSERT_NE(json.find(from), std::string::npos);
+    json.replace(json.find(from), from.size(), to);
+  };
+  replace(R"("default_route": "query")", R"("default_route": null)");
+  replace(R"("allow_empty_key": true)", R"("allow_empty_key": false)");
+  folder.Write("router_config.json", json);
+  const Embedder embedder = Load(folder.path().string());
+  ExpectError(embedder.Embed(kTexts), ErrorCode::kInvalidInput, "query, document");
+  EXPECT_TRUE(embedder.Embed(kTexts, {.prompt_name = "document"}));
+  EXPECT_TRUE(embedder.Health());
+}
+
+TEST(Routes, TheSchedulerKeepsThemApart) {
+  const Embedder embedder = Load(kModels + "router-encoders");
+  const auto scheduler = Scheduler::Start({.num_threads = 2});
+  ASSERT_TRUE(scheduler) << scheduler.error().message();
+  for (int round = 0; round < 4; ++round) {
+    for (const char* task : {"query", "document"}) {
+      std::promise<Result<AllEmbeddings>> answer;
+      EmbedRequest request{.embedder = embedder, .texts = {"How do cats sleep?", "a river"}};
+      request.options.prompt_name = task;
+      const auto expected = embedder.Embed({"How do cats sleep?", "a river"}, request.options);
+      ASSERT_TRUE((*scheduler)->Submit(std::move(request), [&](Result<AllEmbeddings> result) {
+        answer.set_value(std::move(result));
+      }));
+      const Result<AllEmbeddings> got = answer.get_future().get();
+      ASSERT_TRUE(got) << got.error().message();
+      for (size_t i = 0; i < 2; ++i) EXPECT_TRUE(SameBits(got->dense[i], (*expected)[i]));
+    }
+  }
+}
+
+}  // namespace
+}  // namespace akin

@@ -38,6 +38,7 @@ Result<OnnxRuntimeModel> LoadOnnxRuntimeModel(const model::ModelDirectory& direc
   OnnxRuntimeModel model;
   backends::OnnxRuntimeParams params{
       .options = options.onnxruntime, .precision = options.precision, .num_threads = num_threads};
+  if (options.batch_tokens > 0) params.batch_tokens = options.batch_tokens;
   AKIN_TRY_ASSIGN(model.config, model::LoadLooseConfig(directory));
   params.pad_token_id = model.config.pad_token_id;
   if (config) model.config = *config;

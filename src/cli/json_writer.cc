@@ -118,7 +118,7 @@ std::string JsonStrings(std::span<const std::string> texts) {
 
 std::string JsonIntegers(std::span<const int32_t> numbers) {
   std::vector<std::string> values;
-  for (const int32_t number : numbers) values.push_back(StrCat(number));
+  for (const int32_t number : numbers) values.push_back(std::to_string(number));
   return JsonArray(values);
 }
 

@@ -179,12 +179,17 @@ std::vector<Candidate> BucketsFor(const Candidate& best, const ModelInfo& usual)
   return out;
 }
 
+// Lists of lengths go beyond the column, and stay whole.
+std::string Padded(std::string name) {
+  return name.size() < size_t{kNameWidth} ? PadToWidth(name, kNameWidth) : std::move(name) + "  ";
+}
+
 std::string TableOf(const std::vector<Candidate>& candidates) {
   std::string out;
   for (const Candidate& c : candidates) {
     const Spread rate = SpreadOf(c.texts_per_second);
     out +=
-        StrCat("  ", PadToWidth(NameOf(c), kNameWidth), Grouped(std::llround(rate.median)), " texts/s  [",
+        StrCat("  ", Padded(NameOf(c)), Grouped(std::llround(rate.median)), " texts/s  [",
                Grouped(std::llround(rate.least)), "..", Grouped(std::llround(rate.most)), "]\n");
   }
   return out;

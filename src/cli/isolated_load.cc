@@ -75,8 +75,7 @@ std::vector<std::string> LoadCommand(const ModelArguments& arguments) {
   for (const std::string& provider : onnx.providers) add("--ep", provider);
   for (const std::string& entry : onnx.session_config) add("--session-config", entry);
   std::string buckets;
-  for (const int length : onnx.shape_buckets)
-    buckets += StrCat(buckets.empty() ? "" : ",", length);
+  for (const int length : onnx.shape_buckets) buckets += StrCat(buckets.empty() ? "" : ",", length);
   add("--shape-buckets", buckets);
   add("--optimization-level", onnx.optimization);
   add("--optimized-model-cache", onnx.optimized_cache);
@@ -96,8 +95,8 @@ Status TryLoadInChild(const ModelArguments& arguments, std::chrono::seconds limi
   if (const int error =
           posix_spawn(&child, kThisProgram, files.get(), nullptr, argv.data(), environ);
       error != 0) {
-    return MakeError(ErrorCode::kInternal, "--isolate-load: no process can be started: ",
-                     std::strerror(error));
+    return MakeError(ErrorCode::kInternal,
+                     "--isolate-load: no process can be started: ", std::strerror(error));
   }
   const std::optional<int> status = AwaitEnd(child, deadline);
   if (!status) {

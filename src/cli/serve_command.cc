@@ -126,9 +126,10 @@ void AddModelOptions(OptionList& options, ServeArguments& a) {
   options.Text("--isa", a.isa, "Instruction set; auto is the best this CPU has",
                Choices(IsaNames()));
   options.OnnxRuntime(a.onnxruntime);
-  options.Number("--threads", a.threads, 0, 1024,
-                 "Threads that compute; 0: as akin tune has found for the first model, else as many "
-                 "as we may use");
+  options.Number(
+      "--threads", a.threads, 0, 1024,
+      "Threads that compute; 0: as akin tune has found for the first model, else as many "
+      "as we may use");
   options.Flag("--lazy", a.lazy, "Load a model when it is first asked for, not at start");
   options.Number("--max-loaded-models", a.max_loaded_models, 0, kMany,
                  "Let models go, least recently used first, beyond so many; 0: never");

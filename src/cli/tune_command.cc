@@ -85,9 +85,8 @@ Result<std::vector<std::string>> TextsFor(const TuneArguments& arguments,
 }
 
 std::string NameOf(const Candidate& c) {
-  return Described({.threads = c.threads,
-                    .batch_tokens = c.batch_tokens,
-                    .shape_buckets = c.shape_buckets});
+  return Described(
+      {.threads = c.threads, .batch_tokens = c.batch_tokens, .shape_buckets = c.shape_buckets});
 }
 
 Result<Embedder> LoadCandidate(const TuneArguments& arguments, const Candidate& candidate) {
@@ -188,9 +187,8 @@ std::string TableOf(const std::vector<Candidate>& candidates) {
   std::string out;
   for (const Candidate& c : candidates) {
     const Spread rate = SpreadOf(c.texts_per_second);
-    out +=
-        StrCat("  ", Padded(NameOf(c)), Grouped(std::llround(rate.median)), " texts/s  [",
-               Grouped(std::llround(rate.least)), "..", Grouped(std::llround(rate.most)), "]\n");
+    out += StrCat("  ", Padded(NameOf(c)), Grouped(std::llround(rate.median)), " texts/s  [",
+                  Grouped(std::llround(rate.least)), "..", Grouped(std::llround(rate.most)), "]\n");
   }
   return out;
 }

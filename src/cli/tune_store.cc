@@ -25,7 +25,7 @@ namespace fs = std::filesystem;
 constexpr int kFormat = 1;
 constexpr size_t kMostBytes = 1 << 16;
 constexpr int64_t kMostBatchTokens = 1 << 16;  // More than any measurement tries.
-constexpr int64_t kMostBucket = 1 << 20;  // As --shape-buckets allows.
+constexpr int64_t kMostBucket = 1 << 20;       // As --shape-buckets allows.
 constexpr size_t kMostModelFiles = 1000;
 
 std::string Environment(const char* name) {
@@ -220,9 +220,8 @@ Result<std::string> TuningFile(const ModelArguments& arguments) {
   AKIN_TRY_ASSIGN(const std::string folder, Folder(arguments));
   const fs::path place = TuningFolder();
   if (place.empty()) return std::string();
-  const std::string name =
-      Digest(StrCat(folder, '\n', BackendWords(arguments), '\n', arguments.precision, '\n',
-                    IsaWord(arguments)));
+  const std::string name = Digest(StrCat(folder, '\n', BackendWords(arguments), '\n',
+                                         arguments.precision, '\n', IsaWord(arguments)));
   return (place / (name + ".json")).string();
 }
 

@@ -284,8 +284,8 @@ ModelInfo Describe(const Network& network, const model::SentenceModules& modules
           .backend = backend.name,
           .precision = backend.precision,
           .isa = backend.isa,
-          .shape_buckets = backend.rectangles ? backend.rectangles->length_buckets
-                                              : std::vector<int32_t>(),
+          .shape_buckets =
+              backend.rectangles ? backend.rectangles->length_buckets : std::vector<int32_t>(),
           .batch_invariant = backend.batch_invariant,
           .backend_detail = backend.detail,
           .notes = backend.notes};

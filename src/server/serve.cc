@@ -175,15 +175,14 @@ Status CheckServe(const ServeOptions& options) {
     AKIN_TRY_ASSIGN(const Embedder embedder,
                     Embedder::Load(spec.source, spec.OptionsFrom(options.registry.load)));
     const ModelInfo& info = embedder.Info();
-    logger.Log(
-        LogLevel::kInfo, "model is fine",
-        {{"model", spec.name},
-         {"dimension", info.dimension},
-         {"precision", info.precision},
-         {"backend", info.backend},
-         {"threads", info.num_threads},
-         {"batch_tokens", info.batch_tokens},
-         {"shape_buckets", ListOf(info.shape_buckets)}});
+    logger.Log(LogLevel::kInfo, "model is fine",
+               {{"model", spec.name},
+                {"dimension", info.dimension},
+                {"precision", info.precision},
+                {"backend", info.backend},
+                {"threads", info.num_threads},
+                {"batch_tokens", info.batch_tokens},
+                {"shape_buckets", ListOf(info.shape_buckets)}});
   }
   return {};
 }

@@ -17,9 +17,8 @@ TEST(HugePages, WritableAnonymousMappingsAndTheHeapAreFound) {
                             "c000-d000 rw-s 00000000 00:00 0 \n"
                             "nonsense\n\n"
                             "7f00c0000000-7f00c0002000 rw-p 00000000 00:00 0"),
-            (std::vector<AddressRange>{{0x1000, 0x3000},
-                                       {0x8000, 0x9000},
-                                       {0x7f00c0000000, 0x7f00c0002000}}));
+            (std::vector<AddressRange>{
+                {0x1000, 0x3000}, {0x8000, 0x9000}, {0x7f00c0000000, 0x7f00c0002000}}));
 }
 
 TEST(HugePages, WhatWasThereBeforeIsNotNew) {

@@ -91,9 +91,8 @@ TEST(RectanglePlan, RowsFilledUpCountAsComputed) {
   const std::vector<int32_t> buckets = {16, 64};
   const auto plan_of = [&](size_t count, size_t budget) {
     const std::vector<int32_t> lengths(count, 40);
-    return PlanRectangles(lengths, {.token_budget = budget,
-                                    .buckets = buckets,
-                                    .rows_by_powers_of_two = true});
+    return PlanRectangles(
+        lengths, {.token_budget = budget, .buckets = buckets, .rows_by_powers_of_two = true});
   };
   // Five rows would be computed as eight: four and one are cheaper.
   ASSERT_EQ(plan_of(5, 1024).size(), 2u);

@@ -55,7 +55,8 @@ int main() {
     std::vector<std::byte> file(size[0] | size[1] << 8 | size[2] << 16);
     if (std::fread(file.data(), 1, file.size(), stdin) != file.size()) return 1;
     const auto model = ParseOnnx(file, "model.onnx");
-    std::puts((model ? DescribeGraph(model->graph) : "refused: " + model.error().message()).c_str());
+    std::puts(
+        (model ? DescribeGraph(model->graph) : "refused: " + model.error().message()).c_str());
   }
   return 0;
 }

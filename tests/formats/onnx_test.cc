@@ -96,8 +96,9 @@ TEST(Onnx, SizesThatContradictEachOtherAreRefused) {
   ExpectInvalid(WithInitializer(TensorHead("w", 1, {3}) + Bytes(9, "12345678")), "'w'", "8 bytes",
                 "12");
   ExpectInvalid(WithInitializer(TensorHead("w", 1, {2})), "'w'", "0 bytes");
-  ExpectInvalid(WithInitializer(TensorHead("w", 1, {2}) + Bytes(9, "12345678") + Bytes(10, "1")),
-                "'w'", "raw_data and in another field");
+  ExpectInvalid(
+      WithInitializer(TensorHead("w", 1, {2}) + Bytes(9, "12345678") + Bytes(10, "12345678")),
+      "'w'", "raw_data and in another field");
   // Doubles of a tensor of floats, and half a double that nothing asks for.
   ExpectInvalid(WithInitializer(TensorHead("w", 1, {2}) + Bytes(10, "12345678")), "'w'", "field 10",
                 "expected 4");

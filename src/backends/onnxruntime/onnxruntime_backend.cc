@@ -135,8 +135,8 @@ class OnnxRuntimeBackend : public Backend {
     });
     profile_ = options.count_nodes || !only_cpu;
     // Others than the CPU may compile each shape: there shall be few of them.
-    rows_by_powers_of_two_ = !only_cpu && !options.shape_buckets.empty() && !signature_.batch &&
-                             !one_sequence_a_run_;
+    rows_by_powers_of_two_ =
+        !only_cpu && !options.shape_buckets.empty() && !signature_.batch && !one_sequence_a_run_;
     library_->TakeWarnings();
     // Other providers have threads, queues and memory of their own: one session for all.
     const bool two = only_cpu && params_.num_threads > 1 && !one_sequence_a_run_;

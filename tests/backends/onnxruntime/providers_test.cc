@@ -125,8 +125,7 @@ TEST_F(BuiltInOpenVinoTest, WithBucketsThereAreFewShapes) {
   const auto session = (*backend)->NewSession(16, 1);
   const auto rows = (*backend)->Compute({ids, {}, borders}, TeamMember{}, *session);
   ASSERT_TRUE(rows) << rows.error().message();
-  for (size_t r = 0; r < ids.size(); ++r)
-    EXPECT_NEAR(rows->row(r)[0], TableValue(ids[r], 0), 1e-3);
+  for (size_t r = 0; r < ids.size(); ++r) EXPECT_NEAR(rows->row(r)[0], TableValue(ids[r], 0), 1e-3);
 }
 
 TEST_F(BuiltInOpenVinoTest, AWrongOptionIsAnErrorThoughTheProviderIsOptional) {

@@ -45,7 +45,8 @@ struct ModelInfo {
   std::string isa;  // "avx512"
   int num_threads = 0;
   int batch_tokens = 0;
-  bool batch_invariant = false;  // A text's vector has the same bits alone and in any batch.
+  std::vector<int32_t> shape_buckets;  // Lengths that texts are padded to; empty: to none.
+  bool batch_invariant = false;        // A text's vector has the same bits alone and in any batch.
   // Of a backend outside of Akin: what runs which file,
   std::string backend_detail;  // "onnx/model.onnx in ONNX Runtime 1.32.0 (/usr/lib/...)"
   // what was asked for and could not be had, or is worth knowing,

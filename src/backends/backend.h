@@ -35,6 +35,7 @@ enum class RowKind {
 struct RectangleInfo {
   std::vector<int32_t> length_buckets;  // Rising; empty: any length.
   bool one_sequence = false;            // Sequences are not computed together at all.
+  bool rows_by_powers_of_two = false;   // Rectangles are filled up with rows.
 };
 
 // How much of the model's graph one of the parts of a backend runs.

@@ -7,6 +7,7 @@
 #include "batching/rectangle_plan.h"
 
 #include <algorithm>
+#include <bit>
 #include <limits>
 #include <numeric>
 
@@ -43,7 +44,7 @@ Sorted SortByLength(std::span<const int32_t> lengths, std::span<const int32_t> b
   return sorted;
 }
 
-std::vector<Batch> Cut(const Sorted& sorted, size_t budget) {
+std::vector<Batch> Cut(const Sorted& sorted, size_t budget, bool by_powers_of_two) {
   const size_t n = sorted.order.size();
   constexpr size_t kUnknown = std::numeric_limits<size_t>::max();
   std::vector<size_t> cost(n + 1, kUnknown);
@@ -51,9 +52,11 @@ std::vector<Batch> Cut(const Sorted& sorted, size_t budget) {
   cost[0] = 0;
   for (size_t i = 0; i < n; ++i) {
     const size_t length = sorted.padded[i];
-    const size_t most_rows = std::clamp<size_t>(budget / length, 1, kMaxRows);
+    size_t most_rows = std::clamp<size_t>(budget / length, 1, kMaxRows);
+    if (by_powers_of_two) most_rows = std::bit_floor(most_rows);
     for (size_t rows = 1; rows <= most_rows && i + rows <= n; ++rows) {
-      const size_t candidate = cost[i] + rows * length + kRunTokens;
+      const size_t computed_rows = by_powers_of_two ? std::bit_ceil(rows) : rows;
+      const size_t candidate = cost[i] + computed_rows * length + kRunTokens;
       if (candidate < cost[i + rows]) {
         cost[i + rows] = candidate;
         first[i + rows] = i;
@@ -73,13 +76,13 @@ std::vector<Batch> Cut(const Sorted& sorted, size_t budget) {
 std::vector<Batch> PlanRectangles(std::span<const int32_t> lengths,
                                   const RectangleOptions& options) {
   const Sorted sorted = SortByLength(lengths, options.buckets);
-  std::vector<Batch> plan = Cut(sorted, options.token_budget);
+  std::vector<Batch> plan = Cut(sorted, options.token_budget, options.rows_by_powers_of_two);
   const size_t total = std::accumulate(sorted.padded.begin(), sorted.padded.end(), size_t{0});
   if (options.num_workers > 1 && total > options.token_budget &&
       plan.size() < kManyPerWorker * options.num_workers) {
     const size_t rounds = (plan.size() + options.num_workers - 1) / options.num_workers;
     const size_t share = total / (rounds * options.num_workers) + 1;
-    if (share < options.token_budget) plan = Cut(sorted, share);
+    if (share < options.token_budget) plan = Cut(sorted, share, options.rows_by_powers_of_two);
   }
   const auto size_of = [&](const Batch& batch) {
     return batch.size() * Padded(static_cast<size_t>(lengths[batch.front()]), options.buckets);

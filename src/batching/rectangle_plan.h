@@ -15,6 +15,8 @@ struct RectangleOptions {
   size_t num_workers = 1;            // Threads that take rectangles from the plan.
   std::span<const int32_t> buckets;  // Lengths that are padded to, rising; empty: any. Longer
                                      // sequences are padded to nothing.
+  // Rectangles are filled up to a power of two of rows: of shapes there are few then.
+  bool rows_by_powers_of_two = false;
 };
 
 // The rectangles that compute sequences of `lengths` tokens, the largest first: of all ways to cut

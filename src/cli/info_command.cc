@@ -73,6 +73,7 @@ std::string InfoJson(const ModelInfo& info, bool tuned) {
       .Add("isa", info.isa)
       .Add("num_threads", info.num_threads)
       .Add("batch_tokens", info.batch_tokens)
+      .AddRaw("shape_buckets", JsonIntegers(info.shape_buckets))
       .Add("tuned", tuned)
       .Add("batch_invariant", info.batch_invariant)
       .Add("backend_detail", info.backend_detail)

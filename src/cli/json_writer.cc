@@ -116,4 +116,10 @@ std::string JsonStrings(std::span<const std::string> texts) {
   return JsonArray(values);
 }
 
+std::string JsonIntegers(std::span<const int32_t> numbers) {
+  std::vector<std::string> values;
+  for (const int32_t number : numbers) values.push_back(std::to_string(number));
+  return JsonArray(values);
+}
+
 }  // namespace akin::cli

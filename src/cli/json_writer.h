@@ -49,5 +49,6 @@ class JsonObject {
 // [a,b,c] of values that are JSON already.
 std::string JsonArray(std::span<const std::string> values);
 std::string JsonStrings(std::span<const std::string> texts);
+std::string JsonIntegers(std::span<const int32_t> values);
 
 }  // namespace akin::cli

@@ -4,6 +4,7 @@
 
 #include "akin/system.h"
 
+#include "cli/isolated_load.h"
 #include "cli/pull_progress.h"
 #include "cli/strings.h"
 
@@ -40,6 +41,7 @@ Result<Embedder> LoadEmbedder(const ModelArguments& arguments, std::optional<Tun
 Result<Embedder> LoadUntuned(const ModelArguments& arguments) {
   AKIN_TRY_ASSIGN(const LoadOptions options, arguments.ToLoadOptions());
   AKIN_TRY(PullIfMissing(ModelNameOf(arguments)));
+  if (arguments.onnxruntime.isolate_load) AKIN_TRY(TryLoadInChild(arguments));
   return Embedder::Load(ModelNameOf(arguments), options);
 }
 

@@ -6,7 +6,6 @@
 namespace akin::cli {
 namespace {
 
-constexpr char kGroup[] = "Backend onnxruntime";
 constexpr double kMostSeconds = 86'400;
 
 using KeyValue = std::pair<std::string, std::string>;
@@ -87,6 +86,10 @@ void OnnxRuntimeArguments::AddTo(CLI::App& verb) {
   verb.add_option("--run-timeout", run_timeout, "End a run that takes longer; 0: never")
       ->type_name("SECONDS")
       ->check(CLI::Range(0.0, kMostSeconds).description(""))
+      ->group(kGroup);
+  verb.add_flag("--isolate-load", isolate_load,
+                "Let another process load the model first: files that bring the runtime down are "
+                "an error then")
       ->group(kGroup);
   verb.add_option("--session-config", session_config,
                   "Entry of ONNX Runtime's session configuration, passed on; repeatable")

@@ -11,6 +11,8 @@
 namespace akin::cli {
 
 struct OnnxRuntimeArguments {
+  static constexpr char kGroup[] = "Backend onnxruntime";  // In --help.
+
   std::string library;
   std::string onnx_file;
   std::string output;
@@ -23,6 +25,7 @@ struct OnnxRuntimeArguments {
   bool batch_invariant = false;
   bool no_batch_invariant = false;
   double run_timeout = 60;
+  bool isolate_load = false;
   bool count_nodes = false;  // Set by verbs, no option.
 
   void AddTo(CLI::App& verb);

@@ -9,7 +9,9 @@
 #include "akin/system.h"
 
 #include "cli/exit_status.h"
+#include "cli/isolated_load.h"
 #include "cli/strings.h"
+#include "cli/tune_store.h"
 #include "server/config_file.h"
 #include "server/serve.h"
 
@@ -25,7 +27,8 @@ struct ServeArguments {
   PythonArguments python;
   RemoteArguments remote;
   int threads = 0;
-  int max_batch_tokens = SchedulerOptions{}.batch_tokens;
+  int max_batch_tokens = 0;
+  OnnxRuntimeArguments onnxruntime;
   bool lazy = false, strict_model_names = false;
   int max_loaded_models = 0, model_idle = 0, memory_budget = 0;
 
@@ -69,6 +72,14 @@ std::string EnvironmentName(const std::string& option) {
 class OptionList {
  public:
   explicit OptionList(CLI::App& verb) : verb_(verb) {}
+
+  void OnnxRuntime(OnnxRuntimeArguments& onnxruntime) {
+    onnxruntime.AddTo(verb_);
+    for (CLI::Option* option : verb_.get_options()) {
+      if (option->get_group() == OnnxRuntimeArguments::kGroup)
+        option->envname(EnvironmentName(option->get_name()));
+    }
+  }
 
   void Group(const std::string& name) { group_ = name; }
   CLI::Option* Text(const std::string& name, std::string& value, const std::string& help,
@@ -125,11 +136,15 @@ void AddModelOptions(CLI::App& verb, OptionList& options, ServeArguments& a) {
                Choices(PrecisionNames()));
   options.Text("--isa", a.isa, "Instruction set; auto is the best this CPU has",
                Choices(IsaNames()));
+  options.OnnxRuntime(a.onnxruntime);
   a.python.AddTo(verb);
   a.remote.AddTo(verb);
   options.Adopt("Backend python");
   options.Adopt("Backend remote");
-  options.Number("--threads", a.threads, 0, 1024, "Threads that compute; 0: as many as we may use");
+  options.Number(
+      "--threads", a.threads, 0, 1024,
+      "Threads that compute; 0: as akin tune has found for the first model, else as many "
+      "as we may use");
   options.Flag("--lazy", a.lazy, "Load a model when it is first asked for, not at start");
   options.Number("--max-loaded-models", a.max_loaded_models, 0, kMany,
                  "Let models go, least recently used first, beyond so many; 0: never");
@@ -164,8 +179,12 @@ void AddNetworkOptions(OptionList& options, ServeArguments& a) {
 
 void AddLimitOptions(OptionList& options, ServeArguments& a) {
   options.Group("Limits");
-  options.Number("--max-batch-tokens", a.max_batch_tokens, 1, 1 << 20,
-                 "The most tokens computed together");
+  options
+      .Number("--max-batch-tokens", a.max_batch_tokens, 1, 1 << 20,
+              StrCat("The most tokens computed together (default: as akin tune has found for the "
+                     "first model, else ",
+                     SchedulerOptions{}.batch_tokens, ')'))
+      ->default_str("");
   options.Number("--max-concurrent-requests", a.max_concurrent_requests, 1, kMany,
                  "Requests in the queue; more get 429");
   options.Number("--max-queue-tokens", a.max_queue_tokens, 1, kMany,
@@ -264,6 +283,30 @@ Result<bool> ParseBool(std::string_view option, std::string_view text) {
   return InvalidInput(option, " is '", text, "', expected true or false");
 }
 
+// A model as other verbs would load it.
+ModelArguments ArgumentsOf(const ServeArguments& a, const server::ModelSpec& spec) {
+  return {.model = spec.source,
+          .backend = a.backend,
+          .precision = a.precision,
+          .isa = a.isa,
+          .threads = a.threads,
+          .batch_tokens = a.max_batch_tokens,
+          .pooling = {},
+          .onnxruntime = a.onnxruntime};
+}
+
+// What `akin tune` has found: lengths to pad to are each model's own and put into `models`; threads
+// and the token budget are the server's, so that those of the first model are returned.
+std::optional<Tuning> FindTunings(const ServeArguments& a, std::vector<server::ModelSpec>& models) {
+  std::optional<Tuning> of_first;
+  for (server::ModelSpec& spec : models) {
+    std::optional<Tuning> tuning;
+    spec.shape_buckets = WithTuning(ArgumentsOf(a, spec), &tuning).onnxruntime.shape_buckets;
+    if (&spec == &models.front()) of_first = std::move(tuning);
+  }
+  return of_first;
+}
+
 Status AddModels(const ServeArguments& a, server::ServeOptions& options) {
   for (const std::string& model : a.models) options.registry.models.push_back(ParseModel(model));
   if (a.models.empty()) {
@@ -275,14 +318,18 @@ Status AddModels(const ServeArguments& a, server::ServeOptions& options) {
   if (twice != names.end()) {
     return InvalidInput("two models are called '", twice->name, "'; --model NAME=DIR names them");
   }
+  const std::optional<Tuning> tuning = FindTunings(a, options.registry.models);
   LoadOptions& load = options.registry.load;
   AKIN_TRY(ParseBackend(a.backend, load));
   AKIN_TRY_ASSIGN(load.precision, ParsePrecision(a.precision));
   AKIN_TRY_ASSIGN(load.isa, ParseIsa(a.isa));
   load.python = a.python.ToOptions();
   AKIN_TRY_ASSIGN(load.remote, a.remote.ToOptions());
-  load.num_threads = a.threads;
-  load.batch_tokens = a.max_batch_tokens;
+  AKIN_TRY_ASSIGN(load.onnxruntime, a.onnxruntime.ToOptions());
+  load.num_threads = a.threads == 0 && tuning ? tuning->threads : a.threads;
+  load.batch_tokens = a.max_batch_tokens > 0 ? a.max_batch_tokens
+                      : tuning               ? tuning->batch_tokens
+                                             : SchedulerOptions{}.batch_tokens;
   options.registry.lazy = a.lazy;
   options.registry.max_loaded = static_cast<size_t>(a.max_loaded_models);
   options.registry.idle = seconds(a.model_idle);
@@ -297,8 +344,8 @@ Result<server::ServeOptions> ToServeOptions(const ServeArguments& a) {
   const LoadOptions& load = options.registry.load;
   // Of a server elsewhere each worker waits for a request of its own.
   const bool remote = a.threads == 0 && load.backend == BackendKind::kRemote;
-  options.scheduler = {.num_threads = remote ? load.remote.max_connections : a.threads,
-                       .batch_tokens = a.max_batch_tokens,
+  options.scheduler = {.num_threads = remote ? load.remote.max_connections : load.num_threads,
+                       .batch_tokens = load.batch_tokens,
                        .max_requests = a.max_concurrent_requests,
                        .max_tokens = a.max_queue_tokens};
   options.http = {.host = a.host,
@@ -338,6 +385,9 @@ Result<server::ServeOptions> ToServeOptions(const ServeArguments& a) {
 VerbResult RunServe(CLI::App& verb, const ServeArguments& arguments) {
   if (!arguments.config.empty()) AKIN_TRY(ApplyConfigFile(verb, arguments.config));
   AKIN_TRY_ASSIGN(const server::ServeOptions options, ToServeOptions(arguments));
+  for (const server::ModelSpec& spec : options.registry.models) {
+    if (arguments.onnxruntime.isolate_load) AKIN_TRY(TryLoadInChild(ArgumentsOf(arguments, spec)));
+  }
   AKIN_TRY(arguments.check ? server::CheckServe(options) : server::Serve(options));
   return kSuccess;
 }

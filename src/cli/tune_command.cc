@@ -1,8 +1,11 @@
-// `akin tune`: which number of threads and which token budget are fastest for a model here.
+// `akin tune`: which token budget, which number of threads and, of a backend that pads, which
+// lengths to pad to are fastest for a model here.
 #include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <filesystem>
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include "akin/system.h"
@@ -28,9 +31,14 @@ using Clock = std::chrono::steady_clock;
 
 constexpr size_t kMostTexts = 100'000;
 constexpr int kBudgets[] = {128, 256, 512, 1024, 2048};
+// Sets of lengths to pad to, as the first one and the factor between two of them.
+constexpr std::pair<int, int> kBucketSteps[] = {{16, 2}, {32, 4}};
+// Candidates that have weights of their own are in memory together only up to this much.
+constexpr double kMostWeightBytes = 4e9;
 // Something else than the default has to be faster by this, and in most rounds, to be worth a file.
 constexpr double kWorthwhile = 1.02;
 constexpr double kMostRounds = 0.75;
+constexpr int kNameWidth = 36;
 
 struct TuneArguments {
   ModelArguments model;
@@ -42,6 +50,7 @@ struct TuneArguments {
 
 struct Candidate {
   int threads = 0, batch_tokens = 0;
+  std::vector<int> shape_buckets;
   std::vector<double> texts_per_second;  // One a round.
   double Median() const { return SpreadOf(texts_per_second).median; }
 };
@@ -76,27 +85,42 @@ Result<std::vector<std::string>> TextsFor(const TuneArguments& arguments,
 }
 
 std::string NameOf(const Candidate& c) {
-  return StrCat(Counted(c.threads, "thread"), ", batches of ", Grouped(c.batch_tokens), " tokens");
+  return Described(
+      {.threads = c.threads, .batch_tokens = c.batch_tokens, .shape_buckets = c.shape_buckets});
+}
+
+Result<Embedder> LoadCandidate(const TuneArguments& arguments, const Candidate& candidate) {
+  ModelArguments model = arguments.model;
+  model.threads = candidate.threads;
+  model.batch_tokens = candidate.batch_tokens;
+  model.onnxruntime.shape_buckets = candidate.shape_buckets;
+  return LoadUntuned(model);
+}
+
+// Whether so many may be loaded at once: the native engine's share their weights, others have two
+// copies each, one for each way to use the threads.
+bool FitTogether(const ModelInfo& info, size_t count) {
+  constexpr double kBytesPerParameter = 2 * 4;
+  return info.backend == "native" || static_cast<double>(info.num_parameters) * kBytesPerParameter *
+                                             static_cast<double>(count) <=
+                                         kMostWeightBytes;
 }
 
 // Every candidate once a round, so that a slow second of the machine hits all of them.
 Status Measure(const TuneArguments& arguments, std::span<const std::string> texts,
                StatusLine& status, std::vector<Candidate>& candidates) {
-  std::vector<Embedder> embedders;
-  for (const Candidate& c : candidates) {
-    ModelArguments model = arguments.model;
-    model.threads = c.threads;
-    model.batch_tokens = c.batch_tokens;
-    AKIN_TRY_ASSIGN(Embedder embedder, LoadUntuned(model));
-    embedders.push_back(std::move(embedder));
-  }
+  std::vector<std::optional<Embedder>> embedders(candidates.size());
   for (int round = 0; round < arguments.runs; ++round) {
     for (size_t i = 0; i < candidates.size(); ++i) {
       status.Show(StrCat("round ", round + 1, " of ", arguments.runs, ": ", NameOf(candidates[i])));
+      if (!embedders[i]) {
+        AKIN_TRY_ASSIGN(embedders[i], LoadCandidate(arguments, candidates[i]));
+      }
       const auto start = Clock::now();
-      AKIN_TRY(embedders[i].Embed(texts));
+      AKIN_TRY(embedders[i]->Embed(texts));
       const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
       candidates[i].texts_per_second.push_back(static_cast<double>(texts.size()) / seconds);
+      if (!FitTogether(embedders[i]->Info(), candidates.size())) embedders[i].reset();
     }
   }
   return {};
@@ -115,29 +139,56 @@ const Candidate& Best(const std::vector<Candidate>& candidates) {
   return clear ? best : usual;
 }
 
+// The same settings, not measured yet.
+Candidate Fresh(const Candidate& candidate) {
+  return {candidate.threads, candidate.batch_tokens, candidate.shape_buckets, {}};
+}
+
 std::vector<Candidate> BudgetsFor(const ModelInfo& usual, bool given) {
-  std::vector<Candidate> out = {{usual.num_threads, usual.batch_tokens, {}}};
+  std::vector<Candidate> out = {{usual.num_threads, usual.batch_tokens, usual.shape_buckets, {}}};
   for (const int budget : kBudgets) {
-    if (!given && budget != usual.batch_tokens) out.push_back({usual.num_threads, budget, {}});
+    if (given || budget == usual.batch_tokens) continue;
+    out.push_back(Fresh(out.front()));
+    out.back().batch_tokens = budget;
   }
   return out;
 }
 
 std::vector<Candidate> ThreadsFor(const Candidate& best, bool given) {
-  std::vector<Candidate> out = {{best.threads, best.batch_tokens, {}}};
-  if (given) return out;
-  for (int threads = 1; threads < best.threads; threads *= 2)
-    out.push_back({threads, best.batch_tokens, {}});
+  std::vector<Candidate> out = {Fresh(best)};
+  for (int threads = 1; !given && threads < best.threads; threads *= 2) {
+    out.push_back(Fresh(best));
+    out.back().threads = threads;
+  }
   return out;
+}
+
+// Only of the backend that pads. The last length is the model's own limit: buckets are one.
+std::vector<Candidate> BucketsFor(const Candidate& best, const ModelInfo& usual) {
+  std::vector<Candidate> out = {Fresh(best)};
+  if (usual.backend != BackendKindName(BackendKind::kOnnxRuntime) || !best.shape_buckets.empty())
+    return out;
+  for (const auto& [first, factor] : kBucketSteps) {
+    out.push_back(Fresh(best));
+    std::vector<int>& buckets = out.back().shape_buckets;
+    for (int length = first; length < usual.max_positions; length *= factor)
+      buckets.push_back(length);
+    buckets.push_back(usual.max_positions);
+  }
+  return out;
+}
+
+// Lists of lengths go beyond the column, and stay whole.
+std::string Padded(std::string name) {
+  return name.size() < size_t{kNameWidth} ? PadToWidth(name, kNameWidth) : std::move(name) + "  ";
 }
 
 std::string TableOf(const std::vector<Candidate>& candidates) {
   std::string out;
   for (const Candidate& c : candidates) {
     const Spread rate = SpreadOf(c.texts_per_second);
-    out +=
-        StrCat("  ", PadToWidth(NameOf(c), 36), Grouped(std::llround(rate.median)), " texts/s  [",
-               Grouped(std::llround(rate.least)), "..", Grouped(std::llround(rate.most)), "]\n");
+    out += StrCat("  ", Padded(NameOf(c)), Grouped(std::llround(rate.median)), " texts/s  [",
+                  Grouped(std::llround(rate.least)), "..", Grouped(std::llround(rate.most)), "]\n");
   }
   return out;
 }
@@ -146,6 +197,7 @@ std::string TuningJson(const Tuning& tuning, const std::string& file, bool store
   return JsonObject()
              .Add("threads", tuning.threads)
              .Add("batch_tokens", tuning.batch_tokens)
+             .AddRaw("shape_buckets", JsonIntegers(tuning.shape_buckets))
              .Add("texts_per_second", tuning.texts_per_second)
              .Add("default_texts_per_second", tuning.default_texts_per_second)
              .Add("file", file)
@@ -154,7 +206,8 @@ std::string TuningJson(const Tuning& tuning, const std::string& file, bool store
          '\n';
 }
 
-// What was measured, in two steps: budgets with all threads, then threads with the best budget.
+// What was measured, step by step: budgets with all threads, threads with the best budget, lengths
+// to pad to with the best of both.
 struct TuneResult {
   Tuning tuning;
   std::string table;
@@ -164,20 +217,30 @@ Result<TuneResult> FindBest(const TuneArguments& arguments) {
   AKIN_TRY_ASSIGN(const Embedder usual, LoadUntuned(arguments.model));
   AKIN_TRY_ASSIGN(const std::vector<std::string> texts, TextsFor(arguments, usual));
   StatusLine status(arguments.quiet);
-  auto budgets = BudgetsFor(usual.Info(), arguments.model.batch_tokens > 0);
-  AKIN_TRY(Measure(arguments, texts, status, budgets));
-  auto threads = ThreadsFor(Best(budgets), arguments.model.threads > 0);
-  AKIN_TRY(Measure(arguments, texts, status, threads));
-  const Candidate& best = Best(threads);
-  // The second step may have met a faster or slower machine: the gain is that of both steps.
-  const double gain =
-      Best(budgets).Median() / budgets.front().Median() * best.Median() / threads.front().Median();
-  return TuneResult{.tuning = {.threads = best.threads,
-                               .batch_tokens = best.batch_tokens,
-                               .texts_per_second = best.Median(),
-                               .default_texts_per_second = best.Median() / gain,
-                               .date = UtcNow()},
-                    .table = TableOf(budgets) + TableOf({threads.begin() + 1, threads.end()})};
+  TuneResult result;
+  Candidate best;
+  // A step may meet a faster or slower machine than the one before: the gain is that of all steps.
+  double gain = 1;
+  const auto measure = [&](std::vector<Candidate> candidates) -> Status {
+    const bool first_step = result.table.empty();
+    if (candidates.size() > 1 || first_step) {
+      AKIN_TRY(Measure(arguments, texts, status, candidates));
+      gain *= Best(candidates).Median() / candidates.front().Median();
+      result.table += TableOf({candidates.begin() + (first_step ? 0 : 1), candidates.end()});
+      best = Best(candidates);
+    }
+    return {};
+  };
+  AKIN_TRY(measure(BudgetsFor(usual.Info(), arguments.model.batch_tokens > 0)));
+  AKIN_TRY(measure(ThreadsFor(best, arguments.model.threads > 0)));
+  AKIN_TRY(measure(BucketsFor(best, usual.Info())));
+  result.tuning = {.threads = best.threads,
+                   .batch_tokens = best.batch_tokens,
+                   .shape_buckets = best.shape_buckets,
+                   .texts_per_second = best.Median(),
+                   .default_texts_per_second = best.Median() / gain,
+                   .date = UtcNow()};
+  return result;
 }
 
 VerbResult Reset(const TuneArguments& arguments) {

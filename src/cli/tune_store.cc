@@ -25,6 +25,7 @@ namespace fs = std::filesystem;
 constexpr int kFormat = 1;
 constexpr size_t kMostBytes = 1 << 16;
 constexpr int64_t kMostBatchTokens = 1 << 16;  // More than any measurement tries.
+constexpr int64_t kMostBucket = 1 << 20;       // As --shape-buckets allows.
 constexpr size_t kMostModelFiles = 1000;
 
 std::string Environment(const char* name) {
@@ -60,23 +61,59 @@ Result<std::string> Folder(const ModelArguments& arguments) {
   return error ? path : canonical.string();
 }
 
+// Whether a change of this file makes another model.
+bool IsModelFile(std::string_view name) {
+  return name.ends_with(".json") || name.ends_with(".safetensors") ||
+         name.find(".onnx") != name.npos;  // And model.onnx_data.
+}
+
 // Sizes and times of the model's files: a model that was replaced has others.
 std::string FilesDigest(const std::string& folder) {
   std::vector<std::string> files;
-  std::error_code error;
-  for (fs::directory_iterator entry(folder, error), end;
-       !error && entry != end && files.size() < kMostModelFiles; entry.increment(error)) {
-    const std::string name = entry->path().filename().string();
-    if (!name.ends_with(".json") && !name.ends_with(".safetensors")) continue;
-    std::error_code bad_size, bad_time;
-    const auto size = entry->file_size(bad_size);
-    const auto time = entry->last_write_time(bad_time).time_since_epoch().count();
-    files.push_back(StrCat(name, ' ', bad_size ? 0 : size, ' ', bad_time ? 0 : time));
+  for (const std::string_view part : {"", "onnx"}) {
+    std::error_code error;
+    for (fs::directory_iterator entry(fs::path(folder) / part, error), end;
+         !error && entry != end && files.size() < kMostModelFiles; entry.increment(error)) {
+      const std::string name = entry->path().filename().string();
+      if (!IsModelFile(name)) continue;
+      std::error_code bad_size, bad_time;
+      const auto size = entry->file_size(bad_size);
+      const auto time = entry->last_write_time(bad_time).time_since_epoch().count();
+      files.push_back(StrCat(part, '/', name, ' ', bad_size ? 0 : size, ' ', bad_time ? 0 : time));
+    }
   }
   std::ranges::sort(files);
   std::string all;
   for (const std::string& file : files) all += file + '\n';
   return Digest(all);
+}
+
+// What runs the model, as far as options say it: "native", "onnxruntime --ep openvino".
+std::string BackendWords(const ModelArguments& arguments) {
+  const OnnxRuntimeArguments& onnx = arguments.onnxruntime;
+  std::string words = arguments.backend == "onnx" ? "onnxruntime" : arguments.backend;
+  const auto add = [&words](std::string_view option, std::string_view value) {
+    if (!value.empty()) words += StrCat(' ', option, ' ', value);
+  };
+  add("--ort-library", onnx.library);
+  add("--onnx-file", onnx.onnx_file);
+  add("--onnx-output", onnx.output);
+  for (const std::string& plugin : onnx.provider_libraries) add("--ep-library", plugin);
+  for (const std::string& provider : onnx.providers) add("--ep", provider);
+  for (const std::string& entry : onnx.session_config) add("--session-config", entry);
+  if (onnx.optimization != "all") add("--optimization-level", onnx.optimization);
+  if (onnx.batch_invariant) words += " --batch-invariant";
+  if (onnx.no_batch_invariant) words += " --no-batch-invariant";
+  return words;
+}
+
+// The version of the library that a measurement with it is bound to; empty where it is not asked
+// for.
+std::string OnnxRuntimeVersion(const ModelArguments& arguments) {
+  const auto options = arguments.ToLoadOptions();
+  if (!options || options->backend != BackendKind::kOnnxRuntime) return "";
+  const auto info = DescribeOnnxRuntime(options->onnxruntime);
+  return info ? info->version : "";  // Loading says what is wrong.
 }
 
 // What a measurement holds for, by the name under which the file has it.
@@ -93,7 +130,8 @@ std::vector<Circumstance> Circumstances(const ModelArguments& arguments,
           {"files", FilesDigest(folder)},
           {"cpu", system.cpu},
           {"isa", best ? std::string(IsaName(system.chosen_isa)) : arguments.isa},
-          {"backend", arguments.backend},
+          {"backend", BackendWords(arguments)},
+          {"onnxruntime", OnnxRuntimeVersion(arguments)},
           {"precision", arguments.precision},
           {"cpus", StrCat(system.threads.count)},
           {"version", std::string(Version())}};
@@ -123,6 +161,24 @@ class StoredTuning {
     }
     return static_cast<int>(count);
   }
+  // Rising lengths; none where the file has none.
+  Result<std::vector<int>> Lengths(std::string_view key) const {
+    std::vector<int> lengths;
+    simdjson::dom::element stored;
+    if (root_[key].get(stored)) return lengths;
+    simdjson::dom::array array;
+    const auto wrong = [&] {
+      return InvalidInput(path_, ": \"", key, "\" is no list of rising lengths");
+    };
+    if (stored.get(array)) return wrong();
+    for (const simdjson::dom::element element : array) {
+      int64_t length = 0;
+      const int64_t least = lengths.empty() ? 1 : lengths.back() + 1;
+      if (element.get(length) || length < least || length > kMostBucket) return wrong();
+      lengths.push_back(static_cast<int>(length));
+    }
+    return lengths;
+  }
   double Rate(std::string_view key) const {
     double rate = 0;
     return root_[key].get(rate) || !std::isfinite(rate) ? 0 : rate;
@@ -151,6 +207,7 @@ Result<Tuning> ReadTuning(const std::string& path, const ModelArguments& argumen
   Tuning tuning;
   AKIN_TRY_ASSIGN(tuning.threads, stored.Count("threads", DescribeSystem().threads.count));
   AKIN_TRY_ASSIGN(tuning.batch_tokens, stored.Count("batch_tokens", kMostBatchTokens));
+  AKIN_TRY_ASSIGN(tuning.shape_buckets, stored.Lengths("shape_buckets"));
   tuning.texts_per_second = stored.Rate("texts_per_second");
   tuning.default_texts_per_second = stored.Rate("default_texts_per_second");
   tuning.date = stored.Text("date");
@@ -163,8 +220,8 @@ Result<std::string> TuningFile(const ModelArguments& arguments) {
   AKIN_TRY_ASSIGN(const std::string folder, Folder(arguments));
   const fs::path place = TuningFolder();
   if (place.empty()) return std::string();
-  const std::string name = Digest(
-      StrCat(folder, '\n', arguments.backend, '\n', arguments.precision, '\n', IsaWord(arguments)));
+  const std::string name = Digest(StrCat(folder, '\n', BackendWords(arguments), '\n',
+                                         arguments.precision, '\n', IsaWord(arguments)));
   return (place / (name + ".json")).string();
 }
 
@@ -195,6 +252,7 @@ Status StoreTuning(const ModelArguments& arguments, const Tuning& tuning) {
   for (const Circumstance& now : Circumstances(arguments, folder)) out.Add(now.key, now.value);
   out.Add("threads", tuning.threads)
       .Add("batch_tokens", tuning.batch_tokens)
+      .AddRaw("shape_buckets", JsonIntegers(tuning.shape_buckets))
       .Add("texts_per_second", tuning.texts_per_second)
       .Add("default_texts_per_second", tuning.default_texts_per_second)
       .Add("date", tuning.date);
@@ -214,13 +272,18 @@ ModelArguments WithTuning(const ModelArguments& arguments, std::optional<Tuning>
   if (!tuning) return out;
   if (arguments.threads == 0) out.threads = tuning->threads;
   if (arguments.batch_tokens == 0) out.batch_tokens = tuning->batch_tokens;
+  if (arguments.onnxruntime.shape_buckets.empty())
+    out.onnxruntime.shape_buckets = tuning->shape_buckets;
   if (applied != nullptr) *applied = tuning;
   return out;
 }
 
 std::string Described(const Tuning& tuning) {
-  return StrCat(Counted(tuning.threads, "thread"), ", batches of ", Grouped(tuning.batch_tokens),
-                " tokens");
+  std::string out = StrCat(Counted(tuning.threads, "thread"), ", batches of ",
+                           Grouped(tuning.batch_tokens), " tokens");
+  for (const int length : tuning.shape_buckets)
+    out += StrCat(length == tuning.shape_buckets.front() ? ", padded to " : ", ", length);
+  return out;
 }
 
 }  // namespace akin::cli

@@ -8,6 +8,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "akin/result.h"
 
@@ -19,6 +20,8 @@ namespace akin::cli {
 struct Tuning {
   int threads = 0;
   int batch_tokens = 0;
+  // Lengths to pad to, of a backend that pads: rising, or none.
+  std::vector<int> shape_buckets;
   double texts_per_second = 0;          // With them,
   double default_texts_per_second = 0;  // and without.
   std::string date;                     // UTC.
@@ -39,7 +42,8 @@ Status StoreTuning(const ModelArguments& arguments, const Tuning& tuning);
 // be null, gets what was filled in.
 ModelArguments WithTuning(const ModelArguments& arguments, std::optional<Tuning>* applied);
 
-// "2 threads, batches of 1,024 tokens"
+// "2 threads, batches of 1,024 tokens, padded to 32, 64"; without the last part where there are
+// none.
 std::string Described(const Tuning& tuning);
 
 }  // namespace akin::cli

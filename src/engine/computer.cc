@@ -46,9 +46,11 @@ std::vector<Batch> Computer::MakePlan(const TokenizedTexts& texts, const Wanted&
   const auto& rectangles = network_.info().rectangles;
   // Sequences that are computed one by one are padded to nothing.
   if (rectangles && !rectangles->one_sequence) {
-    return batching::PlanRectangles(texts.lengths(), {.token_budget = token_budget,
-                                                      .num_workers = num_workers,
-                                                      .buckets = rectangles->length_buckets});
+    return batching::PlanRectangles(texts.lengths(),
+                                    {.token_budget = token_budget,
+                                     .num_workers = num_workers,
+                                     .buckets = rectangles->length_buckets,
+                                     .rows_by_powers_of_two = rectangles->rows_by_powers_of_two});
   }
   size_t row_bytes = 1;
   for (size_t i = 0; i < kNumOutputs; ++i) {

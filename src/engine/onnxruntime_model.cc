@@ -20,6 +20,7 @@ Result<BackendLoader> MakeOnnxRuntimeLoader(const LoaderInput& input,
                                      .precision = input.options.precision,
                                      .num_threads = input.num_threads,
                                      .pad_token_id = config.pad_token_id};
+  if (input.options.batch_tokens > 0) params.batch_tokens = input.options.batch_tokens;
   if (own_config) config = *own_config;
   params.max_positions = config.max_positions;
   AKIN_TRY_ASSIGN(auto backend, backends::LoadOnnxRuntimeBackend(input.directory, params));

@@ -38,6 +38,23 @@ constexpr TypeRow kTypes[] = {
     {OnnxType::kUndefined, "no type", 0},
 };
 
+// The field of TensorProto that holds a type's values where they are not raw.
+uint32_t TypedField(OnnxType type) {
+  switch (static_cast<int32_t>(type)) {
+    case 1:   // float
+    case 14:  // complex64
+      return 4;
+    case 11:  // double
+    case 15:  // complex128
+      return 10;
+    case 7: return 7;  // int64
+    case 12:           // uint32
+    case 13:           // uint64
+      return 11;
+    default: return 5;
+  }
+}
+
 const TypeRow* FindType(OnnxType type) {
   const auto* row = std::ranges::find(kTypes, type, &TypeRow::type);
   return row == std::end(kTypes) ? nullptr : row;
@@ -300,7 +317,24 @@ class Parser {
       }
     }));
     AKIN_TRY(CheckDims(tensor));
+    for (const ProtobufField& field : stored.typed) AKIN_TRY(CheckPacked(field, tensor));
     return PlaceValues(stored, tensor);
+  }
+
+  // Whole elements, also where the tensor has no use for them.
+  Status CheckPacked(const ProtobufField& field, const OnnxTensor& tensor) {
+    if (field.type != WireType::kBytes) return {};
+    const size_t size = field.number == 4 ? 4 : field.number == 10 ? 8 : 1;
+    if (field.bytes.size() % size != 0) {
+      return Damaged("tensor '", tensor.name, "' holds ", field.bytes.size(),
+                     " bytes in elements of ", size);
+    }
+    if (size > 1) return {};
+    ProtobufReader reader(field.bytes);
+    while (reader.NextVarint()) {
+    }
+    if (reader.problem() == nullptr) return {};
+    return Damaged("tensor '", tensor.name, "' holds ", reader.problem());
   }
 
   Status CheckDims(const OnnxTensor& tensor) {
@@ -360,6 +394,8 @@ class Parser {
     }
     if (!bits) return {};  // Strings, and types that only others know.
     if (stored.raw) {
+      if (!stored.typed.empty() || stored.strings)
+        return Damaged("tensor '", tensor.name, "' holds values in raw_data and in another field");
       tensor.bytes = *stored.raw;
     } else {
       AKIN_TRY(DecodeTyped(stored.typed, tensor));
@@ -375,6 +411,13 @@ class Parser {
   // which each holds one element (types of fewer bits too, but two of 4 bits).
   Status DecodeTyped(std::span<const ProtobufField> fields, OnnxTensor& tensor) {
     if (fields.empty()) return {};
+    for (const ProtobufField& field : fields) {
+      if (field.number != TypedField(tensor.type)) {
+        return Damaged("tensor '", tensor.name, "' of ", OnnxTypeName(tensor.type),
+                       " stores its values in field ", field.number, ", expected ",
+                       TypedField(tensor.type));
+      }
+    }
     const bool fixed = fields[0].number == 4 || fields[0].number == 10;
     if (fixed && fields.size() == 1 && fields[0].type == WireType::kBytes) {
       tensor.bytes = fields[0].bytes;
@@ -389,15 +432,11 @@ class Parser {
         decoded.push_back(static_cast<std::byte>(i < 8 ? value >> (8 * i) & 0xFF : 0));
     };
     for (const ProtobufField& field : fields) {
-      if (field.number != fields[0].number)
-        return Damaged("tensor '", tensor.name, "' stores its values in two ways");
       if (field.type == WireType::kBytes && fixed) {
         decoded.insert(decoded.end(), field.bytes.begin(), field.bytes.end());
       } else if (field.type == WireType::kBytes) {
         ProtobufReader reader(field.bytes);
         while (const std::optional<uint64_t> value = reader.NextVarint()) append(*value, width);
-        if (reader.problem() != nullptr)
-          return Damaged("tensor '", tensor.name, "' holds ", reader.problem());
       } else {
         append(field.value, field.type == WireType::kFixed32   ? 4
                             : field.type == WireType::kFixed64 ? 8

@@ -110,7 +110,8 @@ void ModelRegistry::LoadUntilStopped() {
 
 void ModelRegistry::Load(Entry& entry, std::unique_lock<std::mutex>& lock) {
   lock.unlock();
-  Result<Embedder> loaded = Embedder::Load(entry.spec.source, options_.load);
+  Result<Embedder> loaded =
+      Embedder::Load(entry.spec.source, entry.spec.OptionsFrom(options_.load));
   Result<ServedModelPtr> result = Error(ErrorCode::kInternal, "out of memory");
   if (loaded) {
     const ModelInfo& info = loaded->Info();

@@ -25,8 +25,14 @@
 namespace akin::server {
 
 struct ModelSpec {
-  std::string name;    // What clients call it.
-  std::string source;  // A folder, or the name of a model in the cache.
+  std::string name;                         // What clients call it.
+  std::string source;                       // A folder, or the name of a model in the cache.
+  std::vector<int32_t> shape_buckets = {};  // In place of LoadOptions' where there are any.
+
+  LoadOptions OptionsFrom(LoadOptions options) const {
+    if (!shape_buckets.empty()) options.onnxruntime.shape_buckets = shape_buckets;
+    return options;
+  }
 };
 
 struct RegistryOptions {

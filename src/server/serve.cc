@@ -3,6 +3,8 @@
 #include <unistd.h>
 
 #include <memory>
+#include <span>
+#include <string>
 #include <thread>
 #include <utility>
 
@@ -151,6 +153,13 @@ class Server {
   std::thread grpc_drain_;
 };
 
+// "8 32"
+std::string ListOf(std::span<const int32_t> numbers) {
+  std::string out;
+  for (const int32_t number : numbers) out += (out.empty() ? "" : " ") + std::to_string(number);
+  return out;
+}
+
 }  // namespace
 
 Status Serve(const ServeOptions& options) { return Server(options).Run(); }
@@ -163,11 +172,17 @@ Status CheckServe(const ServeOptions& options) {
   App app(options.app, registry, *scheduler, metrics, logger);
   AKIN_TRY_ASSIGN(const auto http, HttpServer::Listen(options.http, app));
   for (const ModelSpec& spec : options.registry.models) {
-    AKIN_TRY_ASSIGN(const Embedder embedder, Embedder::Load(spec.source, options.registry.load));
+    AKIN_TRY_ASSIGN(const Embedder embedder,
+                    Embedder::Load(spec.source, spec.OptionsFrom(options.registry.load)));
     const ModelInfo& info = embedder.Info();
-    logger.Log(
-        LogLevel::kInfo, "model is fine",
-        {{"model", spec.name}, {"dimension", info.dimension}, {"precision", info.precision}});
+    logger.Log(LogLevel::kInfo, "model is fine",
+               {{"model", spec.name},
+                {"dimension", info.dimension},
+                {"precision", info.precision},
+                {"backend", info.backend},
+                {"threads", info.num_threads},
+                {"batch_tokens", info.batch_tokens},
+                {"shape_buckets", ListOf(info.shape_buckets)}});
   }
   return {};
 }

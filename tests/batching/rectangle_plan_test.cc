@@ -87,6 +87,21 @@ TEST(RectanglePlan, WithBucketsLengthsCountAsPadded) {
   EXPECT_EQ(PlanRectangles(lengths, {.token_budget = 128})[2], (Batch{1, 0}));
 }
 
+TEST(RectanglePlan, RowsFilledUpCountAsComputed) {
+  const std::vector<int32_t> buckets = {16, 64};
+  const auto plan_of = [&](size_t count, size_t budget) {
+    const std::vector<int32_t> lengths(count, 40);
+    return PlanRectangles(
+        lengths, {.token_budget = budget, .buckets = buckets, .rows_by_powers_of_two = true});
+  };
+  // Five rows would be computed as eight: four and one are cheaper.
+  ASSERT_EQ(plan_of(5, 1024).size(), 2u);
+  EXPECT_EQ(plan_of(5, 1024)[0].size(), 4u);
+  EXPECT_EQ(plan_of(8, 1024).size(), 1u);
+  // Filled up they must not go beyond the budget: 7 rows of 64 fit, 8 do not.
+  for (const Batch& batch : plan_of(7, 448)) EXPECT_LE(batch.size(), 4u);
+}
+
 TEST(RectanglePlan, FewRectanglesAreEvenedOutOverTheWorkers) {
   const std::vector<int32_t> lengths(48, 32);  // Three rectangles of 512 tokens.
   EXPECT_EQ(PlanRectangles(lengths, {.token_budget = 512, .num_workers = 1}).size(), 3u);

@@ -96,6 +96,14 @@ TEST(Onnx, SizesThatContradictEachOtherAreRefused) {
   ExpectInvalid(WithInitializer(TensorHead("w", 1, {3}) + Bytes(9, "12345678")), "'w'", "8 bytes",
                 "12");
   ExpectInvalid(WithInitializer(TensorHead("w", 1, {2})), "'w'", "0 bytes");
+  ExpectInvalid(
+      WithInitializer(TensorHead("w", 1, {2}) + Bytes(9, "12345678") + Bytes(10, "12345678")),
+      "'w'", "raw_data and in another field");
+  // Doubles of a tensor of floats, and half a double that nothing asks for.
+  ExpectInvalid(WithInitializer(TensorHead("w", 1, {2}) + Bytes(10, "12345678")), "'w'", "field 10",
+                "expected 4");
+  ExpectInvalid(WithInitializer(TensorHead("w", 0, {2}) + Bytes(10, "1234")), "'w'", "4 bytes",
+                "elements of 8");
   ExpectInvalid(WithInitializer(TensorHead("w", 1, {-1})), "'w'", "-1");
   ExpectInvalid(WithInitializer(TensorHead("w", 1, {int64_t{1} << 32, int64_t{1} << 32})), "'w'",
                 "overflows");

@@ -9,6 +9,7 @@
 #include "backends/onnxruntime/onnxruntime_backend.h"
 
 #include <algorithm>
+#include <bit>
 #include <chrono>
 #include <optional>
 #include <utility>
@@ -20,6 +21,7 @@
 #include "backends/onnxruntime/run_watch.h"
 #include "backends/onnxruntime/signature.h"
 #include "base/floating_point.h"
+#include "base/huge_pages.h"
 #include "base/strings.h"
 #include "model/onnx_file.h"
 
@@ -53,8 +55,11 @@ class OnnxRuntimeBackend : public Backend {
                                                const OnnxRuntimeParams& params) {
     std::unique_ptr<OnnxRuntimeBackend> backend(new OnnxRuntimeBackend(params));
     AKIN_TRY(backend->OpenFile(directory));
+    const NewMemory memory;
     AKIN_TRY(backend->MakeSessions());
     AKIN_TRY(backend->WarmUp());
+    // A short text is bound by reading the packed weights.
+    memory.UseHugePages();
     return std::unique_ptr<Backend>(std::move(backend));
   }
 
@@ -129,6 +134,9 @@ class OnnxRuntimeBackend : public Backend {
       return provider.name == "CPUExecutionProvider";
     });
     profile_ = options.count_nodes || !only_cpu;
+    // Others than the CPU may compile each shape: there shall be few of them.
+    rows_by_powers_of_two_ =
+        !only_cpu && !options.shape_buckets.empty() && !signature_.batch && !one_sequence_a_run_;
     library_->TakeWarnings();
     // Other providers have threads, queues and memory of their own: one session for all.
     const bool two = only_cpu && params_.num_threads > 1 && !one_sequence_a_run_;
@@ -170,13 +178,22 @@ class OnnxRuntimeBackend : public Backend {
         info_.execution_providers.push_back({provider, nodes});
     }
     AKIN_TRY(DescribeSelf());
-    for (const int32_t bucket : params_.options.shape_buckets) {
-      AKIN_TRY(rectangle->Probe(
-          {signature_.batch.value_or(1), std::min<int64_t>(bucket, info_.max_positions)}));
-    }
+    AKIN_TRY(WarmUpBuckets(*rectangle));
     if (together_ && alone_) {
       AKIN_TRY_ASSIGN(auto other, Rectangle::Create(*together_, run_));
       AKIN_TRY(other->Probe(shape));
+    }
+    return {};
+  }
+
+  // Every shape that there can be.
+  Status WarmUpBuckets(Rectangle& rectangle) {
+    for (const int32_t bucket : params_.options.shape_buckets) {
+      Shape shape{signature_.batch.value_or(1), std::min<int64_t>(bucket, info_.max_positions)};
+      do {
+        AKIN_TRY(rectangle.Probe(shape));
+        shape.batch *= 2;
+      } while (rows_by_powers_of_two_ && shape.batch * shape.length <= params_.batch_tokens);
     }
     return {};
   }
@@ -213,7 +230,8 @@ class OnnxRuntimeBackend : public Backend {
     info_.notes = notes_;
     for (std::string& warning : library_->TakeWarnings()) info_.notes.push_back(std::move(warning));
     info_.rectangles = RectangleInfo{.length_buckets = params_.options.shape_buckets,
-                                     .one_sequence = one_sequence_a_run_};
+                                     .one_sequence = one_sequence_a_run_,
+                                     .rows_by_powers_of_two = rows_by_powers_of_two_};
     return ReadLimit();
   }
 
@@ -259,7 +277,9 @@ class OnnxRuntimeBackend : public Backend {
       return InvalidInput("a sequence has ", length, " tokens, ", file_->name(), " takes ",
                           *signature_.length);
     }
-    return Shape{signature_.batch.value_or(static_cast<int64_t>(last - first)),
+    size_t rows = last - first;
+    if (rows_by_powers_of_two_) rows = std::bit_ceil(rows);
+    return Shape{signature_.batch.value_or(static_cast<int64_t>(rows)),
                  signature_.length.value_or(BucketOf(length))};
   }
 
@@ -270,6 +290,7 @@ class OnnxRuntimeBackend : public Backend {
   GraphTraits traits_;
   bool one_sequence_a_run_ = false;
   bool profile_ = false;
+  bool rows_by_powers_of_two_ = false;
   std::vector<std::string> notes_;
   BackendInfo info_;
   mutable std::optional<RunWatch> watch_;

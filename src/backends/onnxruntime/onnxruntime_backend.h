@@ -14,6 +14,8 @@ struct OnnxRuntimeParams {
   OnnxRuntimeOptions options;
   Precision precision = Precision::kAuto;  // Chooses the ONNX file when the options name none.
   int num_threads = 1;
+  // The most tokens of a batch. Shapes up to it are run at load where each has to be compiled.
+  int batch_tokens = 512;
   // Filled into padded places: some graphs count positions from the tokens that are not it.
   int32_t pad_token_id = 0;
   // Longest sequence, from the model's other files; 0: they do not say.

@@ -10,6 +10,7 @@
 #include "base/cpu_info.h"
 #include "base/regular_file.h"
 #include "base/strings.h"
+#include "formats/onnx.h"
 
 namespace akin::backends::onnxruntime {
 namespace {
@@ -67,14 +68,23 @@ Result<OptimizedGraph> OptimizedGraph::Find(const Library& library, const model:
   hash = Hash(std::as_bytes(std::span(settings)), hash);
   graph.path_ = (folder / (Hex(hash) + ".onnx")).string();
 
-  Result<UniqueFd> fd = OpenRegularFile(graph.path_, graph.path_);
-  if (fd) {
-    AKIN_TRY_ASSIGN(graph.found_, MappedFile::Map(*fd, graph.path_));
-    return graph;
-  }
-  static std::atomic<int> counter{0};
-  graph.temporary_ = StrCat(graph.path_, '.', getpid(), '.', counter.fetch_add(1), ".tmp");
+  graph.Open();
+  if (!graph.found()) graph.Forget();
   return graph;
+}
+
+// A graph that is there and reads as one; what is damaged is made anew.
+void OptimizedGraph::Open() {
+  const Result<UniqueFd> fd = OpenRegularFile(path_, path_);
+  if (!fd) return;
+  Result<MappedFile> file = MappedFile::Map(*fd, path_);
+  if (file && formats::ParseOnnx(file->bytes(), path_)) found_ = std::move(*file);
+}
+
+void OptimizedGraph::Forget() {
+  static std::atomic<int> counter{0};
+  found_.reset();
+  temporary_ = StrCat(path_, '.', getpid(), '.', counter.fetch_add(1), ".tmp");
 }
 
 void OptimizedGraph::Keep() const {

@@ -26,6 +26,8 @@ class OptimizedGraph {
                                      const OnnxRuntimeOptions& options, bool only_cpu);
 
   bool found() const { return found_.has_value(); }
+  // ONNX Runtime does not take what was found: it is to be written anew.
+  void Forget();
   std::span<const std::byte> bytes() const { return found_->bytes(); }
   // Where ONNX Runtime shall write the graph to; nullptr: nowhere.
   const char* to_write() const { return temporary_.empty() ? nullptr : temporary_.c_str(); }
@@ -33,6 +35,8 @@ class OptimizedGraph {
   void Keep() const;
 
  private:
+  void Open();
+
   std::optional<MappedFile> found_;
   std::string path_;
   std::string temporary_;

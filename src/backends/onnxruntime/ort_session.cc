@@ -32,27 +32,6 @@ GraphOptimizationLevel LevelOf(GraphOptimization optimization) {
   return ORT_ENABLE_ALL;
 }
 
-// A folder of our own, so that nobody can lay a link where ONNX Runtime writes its profile.
-class ProfileFolder {
- public:
-  static Result<ProfileFolder> Make() {
-    std::string path = (fs::temp_directory_path() / "akin-profile-XXXXXX").string();
-    if (mkdtemp(path.data()) == nullptr)
-      return Internal("cannot make a folder for ONNX Runtime's profile: ", path);
-    return ProfileFolder(path);
-  }
-  ProfileFolder(ProfileFolder&& other) noexcept : path_(std::exchange(other.path_, {})) {}
-  ~ProfileFolder() {
-    std::error_code ignored;
-    if (!path_.empty()) fs::remove_all(path_, ignored);
-  }
-  std::string prefix() const { return path_ + "/run"; }
-
- private:
-  explicit ProfileFolder(std::string path) : path_(std::move(path)) {}
-  std::string path_;
-};
-
 // Makes the options of one session.
 class OptionsBuilder {
  public:
@@ -133,6 +112,18 @@ Status AppendProviders(const Library& library, std::span<const ExecutionProvider
 
 }  // namespace
 
+Result<ProfileFolder> ProfileFolder::Make() {
+  std::string path = (fs::temp_directory_path() / "akin-profile-XXXXXX").string();
+  if (mkdtemp(path.data()) == nullptr)
+    return Internal("cannot make a folder for ONNX Runtime's profile: ", path);
+  return ProfileFolder(path);
+}
+
+ProfileFolder::~ProfileFolder() {
+  std::error_code ignored;
+  if (!path_.empty()) fs::remove_all(path_, ignored);
+}
+
 Result<std::unique_ptr<SharedWeights>> SharedWeights::Create(const Library& library,
                                                              const model::OnnxFile& file) {
   const OrtApi& api = library.api();
@@ -176,25 +167,24 @@ Result<OrtSessionOwner> OrtSessionOwner::Create(const Library& library, const mo
                                                 std::vector<std::string>& notes) {
   const OrtApi& api = library.api();
   std::vector<ExecutionProvider> wanted = options.providers;
-  for (;;) {
+  for (bool kept_graph_is_good = true;;) {
     OrtSessionOwner owner(library);
     OptionsBuilder builder(library, options);
     AKIN_TRY(builder.Start(params));
     AKIN_TRY(builder.AddExternalFiles(file));
     AKIN_TRY(AppendProviders(library, wanted, builder.get(), owner.providers_, notes));
     const bool only_cpu = owner.providers_.size() == 1;
-    AKIN_TRY_ASSIGN(const OptimizedGraph graph,
-                    OptimizedGraph::Find(library, file, options, only_cpu));
+    AKIN_TRY_ASSIGN(OptimizedGraph graph, OptimizedGraph::Find(library, file, options, only_cpu));
+    if (!kept_graph_is_good && graph.found()) graph.Forget();
     AKIN_TRY(builder.SetLevel(graph.found() ? ORT_DISABLE_ALL : LevelOf(options.optimization)));
     if (graph.to_write() != nullptr) {
       AKIN_TRY(library.Check(api.SetOptimizedModelFilePath(builder.get(), graph.to_write()),
                              ErrorCode::kInvalidInput, "the cache of optimized models"));
     }
     if (weights != nullptr && !graph.found()) AKIN_TRY(weights->AddTo(builder.get()));
-    std::string profile;
     if (params.profile) {
-      profile = (fs::temp_directory_path() / "akin-onnxruntime").string();
-      AKIN_TRY(library.Check(api.EnableProfiling(builder.get(), profile.c_str()),
+      AKIN_TRY_ASSIGN(owner.profile_, ProfileFolder::Make());
+      AKIN_TRY(library.Check(api.EnableProfiling(builder.get(), owner.profile_->prefix().c_str()),
                              ErrorCode::kInternal, "ONNX Runtime's profile"));
     }
 
@@ -210,6 +200,11 @@ Result<OrtSessionOwner> OrtSessionOwner::Create(const Library& library, const mo
       owner.session_ = {session, api.ReleaseSession};
       graph.Keep();
       return owner;
+    }
+    if (graph.found()) {
+      api.ReleaseStatus(status);
+      kept_graph_is_good = false;
+      continue;
     }
     Error error = library.ToError(status, ErrorCode::kInvalidModel,
                                   StrCat(file.name(), ": ONNX Runtime ", library.version()));
@@ -238,8 +233,7 @@ Result<std::vector<std::pair<std::string, int>>> OrtSessionOwner::EndProfiling()
     api.ReleaseStatus(status);
   AKIN_TRY_ASSIGN(const UniqueFd fd, OpenRegularFile(path, path));
   AKIN_TRY_ASSIGN(const std::string text, ReadFile(fd, path, kMaxProfileBytes));
-  std::error_code ignored;
-  fs::remove(path, ignored);
+  profile_.reset();
 
   // [{"cat": "Node", "name": "..._kernel_time", "args": {"provider": "..."}}, ...]
   AKIN_TRY_ASSIGN(const formats::JsonDocument document,

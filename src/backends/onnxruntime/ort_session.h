@@ -2,7 +2,9 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "akin/onnxruntime.h"
@@ -39,6 +41,23 @@ class SharedWeights {
   std::vector<Weight> weights_;
 };
 
+// A folder of our own, so that nobody can lay a link where ONNX Runtime writes its profile.
+class ProfileFolder {
+ public:
+  static Result<ProfileFolder> Make();
+  ProfileFolder(ProfileFolder&& other) noexcept : path_(std::exchange(other.path_, {})) {}
+  ProfileFolder& operator=(ProfileFolder&& other) noexcept {
+    std::swap(path_, other.path_);
+    return *this;
+  }
+  ~ProfileFolder();
+  std::string prefix() const { return path_ + "/run"; }
+
+ private:
+  explicit ProfileFolder(std::string path) : path_(std::move(path)) {}
+  std::string path_;
+};
+
 class OrtSessionOwner {
  public:
   // `weights` may be nullptr. The file, and `weights`, outlive the session. `notes` gets what could
@@ -60,6 +79,7 @@ class OrtSessionOwner {
  private:
   explicit OrtSessionOwner(const Library& library) : library_(&library) {}
   const Library* library_;
+  std::optional<ProfileFolder> profile_;  // Outlives the session, which may write there at its end.
   Handle<OrtSession> session_;
   std::vector<std::string> providers_;
 };

@@ -296,6 +296,28 @@ TEST_F(OnnxRuntimeBackendTest, TheOptimizedGraphIsKeptAndFound) {
   EXPECT_EQ(*Compute(**again, kBatch), TableRows(kIds));
 }
 
+TEST_F(OnnxRuntimeBackendTest, ADamagedOptimizedGraphIsMadeAnew) {
+  const OnnxFolder folder(LookupModel());
+  const TemporaryFolder cache;
+  OnnxRuntimeParams params;
+  params.options.optimized_model_cache = cache.path().string();
+  ASSERT_TRUE(folder.Load(params));
+  const std::filesystem::path kept = std::filesystem::directory_iterator(cache.path())->path();
+  const auto size = std::filesystem::file_size(kept);
+  // No graph at all, half of one, and one that only ONNX Runtime can see to be wrong.
+  const std::string unknown_operator = onnx_file::Model(
+      protobuf::Bytes(2, "g") + Initializer(Table()) +
+      GraphNode(onnx_file::Node("NoSuchOperator", {"table", "input_ids"}, {"last_hidden_state"})) +
+      GraphInput("input_ids") + GraphOutput("last_hidden_state"));
+  for (const std::string& damage : {std::string(), LookupModel().substr(0, 40), unknown_operator}) {
+    std::ofstream(kept, std::ios::binary | std::ios::trunc) << damage;
+    const auto backend = folder.Load(params);
+    ASSERT_TRUE(backend) << backend.error().message();
+    EXPECT_EQ(*Compute(**backend, kBatch), TableRows(kIds));
+    EXPECT_EQ(std::filesystem::file_size(kept), size);
+  }
+}
+
 TEST_F(OnnxRuntimeBackendTest, ALibraryThatIsNoneIsRefused) {
   const OnnxFolder folder(LookupModel());
   OnnxRuntimeParams params;

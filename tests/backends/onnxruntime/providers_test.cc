@@ -111,6 +111,23 @@ class BuiltInOpenVinoTest : public OpenVinoTest {
 
 TEST_F(BuiltInOpenVinoTest, ItRunsTheGraphAndSaysSo) { ExpectOpenVinoRuns(params_); }
 
+TEST_F(BuiltInOpenVinoTest, WithBucketsThereAreFewShapes) {
+  params_.options.shape_buckets = {2, 8};
+  const auto backend = folder_.Load(params_);
+  ASSERT_TRUE(backend) << backend.error().message();
+  const BackendInfo info = (*backend)->Info();
+  ASSERT_TRUE(info.rectangles);
+  EXPECT_TRUE(info.rectangles->rows_by_powers_of_two);
+  EXPECT_EQ(info.max_positions, 8);
+  // Three sequences, filled up to four rows of eight.
+  const std::array<int32_t, 6> ids = {5, 1, 2, 3, 4, 0};
+  const std::array<int32_t, 4> borders = {0, 1, 5, 6};
+  const auto session = (*backend)->NewSession(16, 1);
+  const auto rows = (*backend)->Compute({ids, {}, borders}, TeamMember{}, *session);
+  ASSERT_TRUE(rows) << rows.error().message();
+  for (size_t r = 0; r < ids.size(); ++r) EXPECT_NEAR(rows->row(r)[0], TableValue(ids[r], 0), 1e-3);
+}
+
 TEST_F(BuiltInOpenVinoTest, AWrongOptionIsAnErrorThoughTheProviderIsOptional) {
   params_.options.providers = {*ParseExecutionProvider("openvino:no_such_option=1")};
   ExpectError(folder_.Load(params_), ErrorCode::kInvalidInput, "OpenVINO");

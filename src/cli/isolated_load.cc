@@ -1,0 +1,116 @@
+#include "cli/isolated_load.h"
+
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <optional>
+#include <thread>
+
+#include "cli/model_access.h"
+#include "cli/strings.h"
+
+extern char** environ;
+
+namespace akin::cli {
+namespace {
+
+constexpr char kThisProgram[] = "/proc/self/exe";
+constexpr std::chrono::milliseconds kLook{5};
+
+class SpawnFiles {
+ public:
+  SpawnFiles() {
+    posix_spawn_file_actions_init(&actions_);
+    posix_spawn_file_actions_addopen(&actions_, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+    posix_spawn_file_actions_addopen(&actions_, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+    posix_spawn_file_actions_addopen(&actions_, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
+  }
+  ~SpawnFiles() { posix_spawn_file_actions_destroy(&actions_); }
+  SpawnFiles(const SpawnFiles&) = delete;
+  SpawnFiles& operator=(const SpawnFiles&) = delete;
+  const posix_spawn_file_actions_t* get() const { return &actions_; }
+
+ private:
+  posix_spawn_file_actions_t actions_;
+};
+
+// The child's status when it has ended; nothing when it has not by `deadline`.
+std::optional<int> AwaitEnd(pid_t child, std::chrono::steady_clock::time_point deadline) {
+  for (;;) {
+    int status = 0;
+    const pid_t ended = waitpid(child, &status, WNOHANG);
+    if (ended == child) return status;
+    if (ended < 0 && errno != EINTR) return 0;  // Somebody else has waited for it.
+    if (std::chrono::steady_clock::now() >= deadline) return std::nullopt;
+    std::this_thread::sleep_for(kLook);
+  }
+}
+
+}  // namespace
+
+std::vector<std::string> LoadCommand(const ModelArguments& arguments) {
+  std::vector<std::string> command = {"akin", "info", "--json"};
+  const auto add = [&command](std::string_view option, std::string value) {
+    if (value.empty()) return;
+    command.emplace_back(option);
+    command.push_back(std::move(value));
+  };
+  const OnnxRuntimeArguments& onnx = arguments.onnxruntime;
+  add("--model", std::string(ModelNameOf(arguments)));
+  add("--backend", arguments.backend);
+  add("--precision", arguments.precision);
+  add("--isa", arguments.isa);
+  if (arguments.threads > 0) add("--threads", StrCat(arguments.threads));
+  if (arguments.batch_tokens > 0) add("--batch-tokens", StrCat(arguments.batch_tokens));
+  add("--pooling", arguments.pooling);
+  add("--ort-library", onnx.library);
+  add("--onnx-file", onnx.onnx_file);
+  add("--onnx-output", onnx.output);
+  for (const std::string& plugin : onnx.provider_libraries) add("--ep-library", plugin);
+  for (const std::string& provider : onnx.providers) add("--ep", provider);
+  for (const std::string& entry : onnx.session_config) add("--session-config", entry);
+  std::string buckets;
+  for (const int length : onnx.shape_buckets) buckets += StrCat(buckets.empty() ? "" : ",", length);
+  add("--shape-buckets", buckets);
+  add("--optimization-level", onnx.optimization);
+  add("--optimized-model-cache", onnx.optimized_cache);
+  if (onnx.batch_invariant) command.emplace_back("--batch-invariant");
+  if (onnx.no_batch_invariant) command.emplace_back("--no-batch-invariant");
+  return command;
+}
+
+Status TryLoadInChild(const ModelArguments& arguments, std::chrono::seconds limit) {
+  std::vector<std::string> command = LoadCommand(arguments);
+  std::vector<char*> argv;
+  for (std::string& word : command) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  const SpawnFiles files;
+  const auto deadline = std::chrono::steady_clock::now() + limit;
+  pid_t child = 0;
+  if (const int error =
+          posix_spawn(&child, kThisProgram, files.get(), nullptr, argv.data(), environ);
+      error != 0) {
+    return MakeError(ErrorCode::kInternal,
+                     "--isolate-load: no process can be started: ", std::strerror(error));
+  }
+  const std::optional<int> status = AwaitEnd(child, deadline);
+  if (!status) {
+    kill(child, SIGKILL);
+    waitpid(child, nullptr, 0);
+    return MakeError(ErrorCode::kInvalidModel, "model '", ModelNameOf(arguments),
+                     "': the process that tried to load it was not done after ", limit.count(),
+                     " seconds and was ended");
+  }
+  if (!WIFSIGNALED(*status)) return {};
+  return MakeError(ErrorCode::kInvalidModel, "model '", ModelNameOf(arguments),
+                   "': loading it brought down the process that tried it first (signal ",
+                   WTERMSIG(*status), ", ", strsignal(WTERMSIG(*status)),
+                   "); it was not loaded here");
+}
+
+}  // namespace akin::cli

@@ -1,0 +1,134 @@
+#!/usr/bin/env python3
+"""The backend onnxruntime from the command line: what is tuned is used, providers, loads in another process.
+
+    onnxruntime_test.py --akin PROGRAM --model tests/data/onnx/bert-onnx --crashing LIBRARY
+
+Skips aloud without ONNX Runtime's library. Needs only Python's standard library.
+"""
+import argparse
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import unittest
+
+ARGUMENTS = None
+SECONDS = 240
+SKIPPED = 77
+
+
+def run(*args, cache=None):
+    environment = {**os.environ, **({"AKIN_CACHE": cache} if cache else {})}
+    environment.pop("AKIN_THREADS", None)
+    done = subprocess.run([ARGUMENTS.akin, *args], capture_output=True, stdin=subprocess.DEVNULL, timeout=SECONDS,
+                          env=environment, check=False)
+    return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
+def info(*args, cache=None):
+    code, out, err = run("info", "--json", "--model", ARGUMENTS.model, *args, cache=cache)
+    assert code == 0, (code, err)
+    return json.loads(out), err
+
+
+class Tune(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+        self.cache = self.folder.name
+
+    def tune(self, *args):
+        return run("tune", "--model", ARGUMENTS.model, "--runs", "1", *args, cache=self.cache)
+
+    def store(self, **changes):
+        """Another setting, as if it had been found to be best."""
+        path, = (pathlib.Path(self.cache) / "tuning").iterdir()
+        path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+    def used(self, *args):
+        found, err = info(*args, cache=self.cache)
+        return (found["num_threads"], found["batch_tokens"], found["shape_buckets"], found["tuned"]), err
+
+    def test_budgets_threads_and_buckets_are_measured_stored_and_used(self):
+        code, out, err = self.tune("--backend", "onnxruntime")
+        self.assertEqual((code, err), (0, ""))
+        for part in ("batches of 128 tokens", "1 thread, ", "padded to 16, 32", "padded to 32, ", "best: "):
+            self.assertIn(part, out)
+        self.store(threads=1, batch_tokens=77, shape_buckets=[8, 32])
+        # "onnx" is short for it; another backend and other options are other measurements.
+        for backend in ("onnxruntime", "onnx"):
+            self.assertEqual(self.used("--backend", backend), ((1, 77, [8, 32], True), ""))
+        self.assertFalse(self.used("--backend", "native")[0][3])
+        self.assertFalse(self.used("--backend", "onnx", "--optimization-level", "basic")[0][3])
+        self.assertEqual(self.used("--backend", "onnx", "--shape-buckets", "16,64")[0], (1, 77, [16, 64], True))
+        code, out, _ = run("embed", "--backend", "onnx", "--model", ARGUMENTS.model, "one text", cache=self.cache)
+        self.assertEqual((code, out.count("\n")), (0, 1))
+        self.assertIn("padded to 8, 32", run("info", "--backend", "onnx", "--model", ARGUMENTS.model,
+                                             cache=self.cache)[1])
+
+    def test_what_does_not_fit_is_ignored_aloud(self):
+        self.tune("--backend", "onnxruntime", "--batch-tokens", "64", "--threads", "1")
+        for changes in ({"shape_buckets": [8, 8]}, {"shape_buckets": "x"}, {"shape_buckets": [0]},
+                        {"shape_buckets": [1 << 40]}, {"onnxruntime": "1.0.0"}, {"backend": "native"}):
+            before = (pathlib.Path(self.cache) / "tuning")
+            path, = before.iterdir()
+            good = path.read_text()
+            self.store(**changes)
+            used, err = self.used("--backend", "onnxruntime")
+            self.assertFalse(used[3], changes)
+            self.assertIn("tuning ignored", err)
+            self.assertIn(next(iter(changes)), err)
+            path.write_text(good)
+
+    def test_the_server_uses_it(self):
+        self.tune("--backend", "onnxruntime")
+        self.store(threads=1, batch_tokens=78, shape_buckets=[8, 32])
+        code, _, err = run("serve", "--check", "--port", "0", "--backend", "onnxruntime", "--model", ARGUMENTS.model,
+                           "--log-format", "json", cache=self.cache)
+        self.assertEqual(code, 0, err)
+        fine = next(json.loads(line) for line in err.splitlines() if "model is fine" in line)
+        self.assertEqual((fine["threads"], fine["batch_tokens"], fine["shape_buckets"]), (1, 78, "8 32"))
+
+
+class Providers(unittest.TestCase):
+    def test_a_required_one_that_is_missing_fails_and_an_optional_one_falls_through(self):
+        for verb in (["embed"], ["serve", "--check", "--port", "0"]):
+            code, _, err = run(*verb, "--backend", "onnx", "--model", ARGUMENTS.model, "--ep", "coreml:required",
+                               *(["a text"] if verb == ["embed"] else []))
+            self.assertEqual(code, 2, err)
+            self.assertIn("CoreMLExecutionProvider", err)
+        found, _ = info("--backend", "onnx", "--ep", "coreml")
+        self.assertEqual(found["isa"], "cpu")
+        self.assertTrue(any(note.startswith("not used: ") and "CoreML" in note for note in found["notes"]))
+
+
+class IsolatedLoad(unittest.TestCase):
+    def test_a_runtime_that_dies_is_an_error(self):
+        stub = ["--backend", "onnx", "--model", ARGUMENTS.model, "--ort-library", ARGUMENTS.crashing]
+        self.assertEqual(run("info", *stub)[0], -6)  # What it is for.
+        for verb in (["info"], ["embed", "a text"], ["serve", "--check", "--port", "0"]):
+            code, out, err = run(*verb, *stub, "--isolate-load")
+            self.assertEqual((code, out), (4, ""), err)
+            self.assertIn("brought down the process that tried it first (signal 6", err)
+
+    def test_a_good_model_loads_and_a_bad_one_says_why(self):
+        found, err = info("--backend", "onnx", "--isolate-load")
+        self.assertEqual((found["backend"], err), ("onnxruntime", ""))
+        code, _, err = run("info", "--backend", "onnx", "--model", ARGUMENTS.model, "--isolate-load", "--onnx-file",
+                           "none.onnx")
+        self.assertEqual(code, 3)
+        self.assertIn("none.onnx", err)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    for option in ("--akin", "--model", "--crashing"):
+        parser.add_argument(option, required=True)
+    ARGUMENTS, rest = parser.parse_known_args()
+    doctor = json.loads(run("doctor", "--json", "--model", ARGUMENTS.model)[1])
+    if not doctor["onnxruntime"]["found"]:
+        print("SKIPPED: ONNX Runtime's library is not there (./dev setup fetches it)")
+        sys.exit(SKIPPED)
+    unittest.main(argv=[sys.argv[0], *rest])

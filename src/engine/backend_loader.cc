@@ -33,8 +33,10 @@ BackendKind ChooseBackend(const LoaderInput& input, const Result<model::ModelCon
 }
 
 Result<BackendLoader> MakeStaticLoader(const LoaderInput& input) {
-  AKIN_TRY_ASSIGN(backends::StaticBackend table,
-                  backends::LoadStaticBackend(input.directory, input.modules.input_folder));
+  const bool weights = input.modules.input == model::InputKind::kTokenWeights;
+  AKIN_TRY_ASSIGN(backends::StaticBackend table, weights
+                                                     ? backends::LoadTokenWeights(input.directory)
+                                                     : backends::LoadStaticBackend(input.directory));
   const backends::BackendInfo info = table.backend->Info();
   BackendLoader loader;
   loader.shape.architecture = "static";
@@ -104,7 +106,7 @@ Result<BackendLoader> MakeBackendLoader(const LoaderInput& input) {
   BackendKind kind = input.options.backend;
   if (kind == BackendKind::kPlugin) return MakePluginLoader(input);
   if (kind == BackendKind::kRemote) return MakeRemoteLoader(input);
-  if (input.modules.kind == ModelKind::kStatic) return MakeStaticLoader(input);
+  if (input.modules.input != model::InputKind::kTransformer) return MakeStaticLoader(input);
   Result<model::ModelConfig> own_config = model::LoadModelConfig(input.directory);
   std::string note;
   if (kind == BackendKind::kAuto) kind = ChooseBackend(input, own_config, note);

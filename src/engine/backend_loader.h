@@ -29,7 +29,8 @@ struct ModelShape {
 ModelShape ShapeOf(const model::ModelConfig& config);
 
 struct LoaderInput {
-  const model::ModelDirectory& directory;  // Outlives the loader.
+  const model::ModelDirectory& model_folder;  // All of it,
+  const model::ModelDirectory& directory;     // and the encoder's part, which outlives the loader.
   const model::SentenceModules& modules;
   const LoadOptions& options;
   int num_threads = 1;

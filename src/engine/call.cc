@@ -9,11 +9,6 @@ namespace {
 
 bool Wants(const Wanted& wanted, Output output) { return wanted[static_cast<size_t>(output)]; }
 
-// Multi-vectors as the model makes them.
-VectorShape OwnShape(const Network& network) {
-  return {.normalize = network.chain(Output::kMultiVector)->normalizes()};
-}
-
 // `texts` with one more sequence.
 ReadTexts WithBehind(ReadTexts texts, const TokenizedTexts& one) {
   std::vector<TokenizedTexts::Source> sources;
@@ -31,8 +26,9 @@ Wanted Only(Output output) {
   return wanted;
 }
 
-EmbedCall::EmbedCall(const Network& network, ReadTexts read, Plan plan)
-    : Call(std::move(read), plan.wanted), plan_(std::move(plan)) {
+EmbedCall::EmbedCall(const Computer& computer, ReadTexts read, Plan plan)
+    : Call(computer, std::move(read), plan.wanted), plan_(std::move(plan)) {
+  const Network& network = computer.network();
   const size_t count = sequences().size();
   if (Wants(wanted(), Output::kDense))
     group_.Add(&dense_.emplace(network, Output::kDense, sequences()));
@@ -40,11 +36,11 @@ EmbedCall::EmbedCall(const Network& network, ReadTexts read, Plan plan)
     group_.Add(&sparse_.emplace(network, count, plan_.special_ids, plan_.top_k));
   if (Wants(wanted(), Output::kMultiVector)) {
     group_.Add(&multi_vector_.emplace(network, Output::kMultiVector, count, plan_.left_out_ids,
-                                      plan_.skip_first_vector, plan_.multi_vector_shape));
+                                      plan_.skip_first_vector, plan_.multi_vector));
   }
   if (Wants(wanted(), Output::kTokens)) {
     group_.Add(&tokens_.emplace(network, Output::kTokens, count, std::vector<int32_t>(), false,
-                                plan_.token_shape));
+                                plan_.tokens));
   }
 }
 
@@ -59,7 +55,7 @@ Result<AllEmbeddings> EmbedCall::Finish(const Usage& usage) {
 }
 
 Embeddings EmbedCall::FinishDense(const TextReport& report) {
-  VectorShape shape = plan_.shape;
+  VectorShape shape = plan_.dense;
   size_t dimension = dense_->rows().cols();
   std::vector<float> values;
   if (read_.weights.empty()) {
@@ -72,12 +68,12 @@ Embeddings EmbedCall::FinishDense(const TextReport& report) {
   return Embeddings(std::move(values), dimension, report, std::move(read_.chunks));
 }
 
-LogitsCall::LogitsCall(const Network& network, ReadTexts read, ScoreActivation activation,
+LogitsCall::LogitsCall(const Computer& computer, ReadTexts read, ScoreActivation activation,
                        bool return_ids)
-    : ScoreCall(std::move(read), Only(Output::kScores)),
+    : ScoreCall(computer, std::move(read), Only(Output::kScores)),
       activation_(activation),
       return_ids_(return_ids),
-      logits_(network, Output::kScores, sequences()) {}
+      logits_(computer.network(), Output::kScores, sequences()) {}
 
 Result<Scores> LogitsCall::Finish(const Usage& usage) {
   const MatrixView<float> rows = logits_.rows();
@@ -85,15 +81,16 @@ Result<Scores> LogitsCall::Finish(const Usage& usage) {
   return Scores(logits_.TakeValues(), rows.cols(), MakeReport(read_, usage, return_ids_));
 }
 
-MaxSimCall::MaxSimCall(const Network& network, ReadTexts documents, const ReadTexts& query,
+MaxSimCall::MaxSimCall(const Computer& computer, ReadTexts documents, const ReadTexts& query,
                        const Plan& plan)
-    : ScoreCall(WithBehind(std::move(documents), query.sequences), Only(Output::kMultiVector)),
+    : ScoreCall(computer, WithBehind(std::move(documents), query.sequences),
+                Only(Output::kMultiVector)),
       return_ids_(plan.return_ids),
       query_(static_cast<uint32_t>(sequences().size() - 1)),
-      of_documents_(network, Output::kMultiVector, query_, plan.left_out_of_documents,
-                    plan.skip_first_vector, OwnShape(network)),
-      of_query_(network, Output::kMultiVector, 1, plan.left_out_of_query, plan.skip_first_vector,
-                OwnShape(network)) {}
+      of_documents_(computer.network(), Output::kMultiVector, query_, plan.left_out_of_documents,
+                    plan.skip_first_vector, plan.shape),
+      of_query_(computer.network(), Output::kMultiVector, 1, plan.left_out_of_query,
+                plan.skip_first_vector, plan.shape) {}
 
 Status MaxSimCall::Take(uint32_t sequence, const BatchSlot& slot, size_t place) {
   return sequence == query_ ? of_query_.Take(0, slot, place)

@@ -12,6 +12,7 @@
 #include "akin/result.h"
 
 #include "engine/collectors.h"
+#include "engine/computer.h"
 #include "engine/network.h"
 #include "engine/text_reader.h"
 
@@ -23,22 +24,20 @@ class Call {
   Call(const Call&) = delete;
   Call& operator=(const Call&) = delete;
 
+  // What is to make the rows: that of the model, or of the route of it that the call chose.
+  const Computer& computer() const { return computer_; }
   const TokenizedTexts& sequences() const { return read_.sequences; }
   // What the network is to make of each sequence, and who takes it.
   const Wanted& wanted() const { return wanted_; }
   virtual RowSink& sink() = 0;
-  // The model that read it, by address: of a model with routes, the one that was chosen.
-  const void* model() const { return model_; }
-  void set_model(const void* model) { model_ = model; }
 
  protected:
-  Call(ReadTexts read, const Wanted& wanted) : read_(std::move(read)), wanted_(wanted) {}
+  Call(const Computer& computer, ReadTexts read, const Wanted& wanted)
+      : computer_(computer), read_(std::move(read)), wanted_(wanted) {}
 
+  const Computer& computer_;
   ReadTexts read_;
   const Wanted wanted_;
-
- private:
-  const void* model_ = nullptr;
 };
 
 Wanted Only(Output output);
@@ -49,16 +48,14 @@ class EmbedCall final : public Call {
   // What a model and the options of a call make of the rows.
   struct Plan {
     Wanted wanted{};
-    VectorShape shape;                  // Of dense vectors,
-    VectorShape multi_vector_shape;     // of multi-vectors,
-    VectorShape token_shape;            // of all tokens' states.
+    VectorShape dense, multi_vector, tokens;
     std::vector<bool> special_ids;      // That have no weight in sparse vectors,
     std::optional<int> top_k;           // of which the largest are kept.
     std::vector<int32_t> left_out_ids;  // Of multi-vectors, sorted,
     bool skip_first_vector = false;     // likewise.
     bool return_ids = false;
   };
-  EmbedCall(const Network& network, ReadTexts read, Plan plan);
+  EmbedCall(const Computer& computer, ReadTexts read, Plan plan);
 
   RowSink& sink() override { return group_; }
   // After the rows of all sequences were taken; once. `usage` has the times.
@@ -85,7 +82,7 @@ class ScoreCall : public Call {
 // By a model that gives scores.
 class LogitsCall final : public ScoreCall {
  public:
-  LogitsCall(const Network& network, ReadTexts read, ScoreActivation activation, bool return_ids);
+  LogitsCall(const Computer& computer, ReadTexts read, ScoreActivation activation, bool return_ids);
   RowSink& sink() override { return logits_; }
   Result<Scores> Finish(const Usage& usage) override;
 
@@ -100,11 +97,12 @@ class LogitsCall final : public ScoreCall {
 class MaxSimCall final : public ScoreCall, private RowSink {
  public:
   struct Plan {
+    VectorShape shape;
     std::vector<int32_t> left_out_of_documents, left_out_of_query;  // Sorted ids.
     bool skip_first_vector = false;
     bool return_ids = false;
   };
-  MaxSimCall(const Network& network, ReadTexts documents, const ReadTexts& query, const Plan& plan);
+  MaxSimCall(const Computer& computer, ReadTexts documents, const ReadTexts& query, const Plan& plan);
   RowSink& sink() override { return *this; }
   Result<Scores> Finish(const Usage& usage) override;
 

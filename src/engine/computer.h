@@ -36,6 +36,7 @@ class Computer {
 
   const Network& network() const { return network_; }
   const WorkerPool& pool() const { return pool_; }
+  int num_threads() const { return options_.num_threads; }
 
   // Computes what is wanted of all sequences that have tokens, on at most `max_threads` threads.
   Status Compute(const TokenizedTexts& texts, const Wanted& wanted, int max_threads,

@@ -57,14 +57,18 @@ class Embedder::Impl {
   Result<std::unique_ptr<engine::ScoreCall>> ReadMaxSim(std::string_view query,
                                                         std::span<const std::string_view> documents,
                                                         const ScoreOptions& options) const;
+  // As ReadEmbed, of this route.
+  Result<std::unique_ptr<engine::EmbedCall>> ReadHere(std::span<const std::string_view> texts,
+                                                      std::span<const Output> outputs,
+                                                      const EmbedOptions& options) const;
   // All three steps, alone.
   template <typename ReadCall>
-  auto Run(ReadCall read_call) const;
+  static auto Run(ReadCall read_call);
 
-  engine::TextReader reader() const { return {*tokenizer_, info_, settings_}; }
   // The model that the options choose; this one, where there is no Router. Error: InvalidInput (no
   // route is chosen and there is no default).
   Result<const Impl*> RouteOf(const EmbedOptions& options) const;
+  engine::TextReader reader() const { return {*tokenizer_, info_, settings_}; }
   // Error: InvalidInput, saying what the model gives, or why it does not give this.
   Status CheckGives(Output output) const;
   Status CheckOutputs(std::span<const Output> outputs, const EmbedOptions& options) const;

@@ -41,11 +41,7 @@ struct EmbedderAccess {
 
   static Result<std::unique_ptr<EmbedCall>> Read(const EmbedRequest& request) {
     const std::vector<std::string_view> texts(request.texts.begin(), request.texts.end());
-    AKIN_TRY_ASSIGN(const Embedder::Impl* const route,
-                    Of(request.embedder).RouteOf(request.options));
-    auto call = route->ReadEmbed(texts, request.outputs, request.options);
-    if (call) (*call)->set_model(route);
-    return call;
+    return Of(request.embedder).ReadEmbed(texts, request.outputs, request.options);
   }
   static Result<std::unique_ptr<ScoreCall>> Read(const ScoreRequest& request) {
     std::vector<ScoredText> texts;
@@ -57,17 +53,6 @@ struct EmbedderAccess {
     const std::vector<std::string_view> documents(request.documents.begin(),
                                                   request.documents.end());
     return Of(request.embedder).ReadRerank(request.query, documents, request.options);
-  }
-  // The model, or the route of it, that has read the call; `embedder` keeps it alive.
-  static const Embedder::Impl& Of(const Embedder& embedder, const Call& call) {
-    for (const auto& [name, route] : Of(embedder).routes_) {
-      if (route != nullptr && route.get() == call.model()) return *route;
-    }
-    return Of(embedder);
-  }
-  static Status Compute(const Embedder::Impl& impl, const TokenizedTexts& texts,
-                        const Wanted& wanted, int num_threads, RowSink& sink) {
-    return impl.computer_.Compute(texts, wanted, num_threads, sink);
   }
 };
 
@@ -111,22 +96,20 @@ size_t EstimateTokens(const RerankRequest& request) {
   return tokens;
 }
 
-uint64_t GroupOf(const Embedder& embedder, const Call& call) {
-  uint64_t group = reinterpret_cast<uintptr_t>(&EmbedderAccess::Of(embedder, call));
+uint64_t GroupOf(const Call& call) {
+  uint64_t group = reinterpret_cast<uintptr_t>(&call.computer());
   for (const bool wanted : call.wanted()) group = group << 1 | (wanted ? 1 : 0);
   return group;
 }
 
-Status ComputeJoined(const Embedder& embedder, std::span<const JoinedSequences> joined,
-                     int num_threads) {
+Status ComputeJoined(std::span<const JoinedSequences> joined, int num_threads) {
   std::vector<TokenizedTexts::Source> sources;
   for (const JoinedSequences& one : joined)
     sources.push_back({&one.call->sequences(), one.sequences[0]});
   const TokenizedTexts texts = TokenizedTexts::Join(sources);
-  Distributor sink(joined);
   const Call& first = *joined[0].call;
-  return EmbedderAccess::Compute(EmbedderAccess::Of(embedder, first), texts, first.wanted(),
-                                 num_threads, sink);
+  Distributor sink(joined);
+  return first.computer().Compute(texts, first.wanted(), num_threads, sink);
 }
 
 }  // namespace akin::engine

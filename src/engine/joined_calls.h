@@ -24,7 +24,7 @@ size_t EstimateTokens(const ScoreRequest& request);
 size_t EstimateTokens(const RerankRequest& request);
 
 // Sequences may be computed together when this is equal: the same model, the same rows.
-uint64_t GroupOf(const Embedder& embedder, const Call& call);
+uint64_t GroupOf(const Call& call);
 
 // Equal sequences of a call: the first one is computed, all get its rows.
 struct JoinedSequences {
@@ -33,8 +33,7 @@ struct JoinedSequences {
 };
 
 // Computes sequences of one group, at least one, on at most `num_threads` of the embedder's
-// threads.
-Status ComputeJoined(const Embedder& embedder, std::span<const JoinedSequences> joined,
-                     int num_threads);
+// threads. Their embedders live.
+Status ComputeJoined(std::span<const JoinedSequences> joined, int num_threads);
 
 }  // namespace akin::engine

@@ -36,7 +36,7 @@ Result<BackendLoader> MakePluginLoader(const LoaderInput& input) {
   AKIN_TRY_ASSIGN(const model::ModelConfig config, model::LoadLooseConfig(input.directory));
   AKIN_TRY_ASSIGN(auto backend,
                   backends::LoadPluginBackend({.plugin = input.options.plugin,
-                                               .model_path = input.directory.path(),
+                                               .model_path = input.model_folder.path(),
                                                .precision = input.options.precision,
                                                .num_threads = input.num_threads,
                                                .max_batch_tokens = input.batch_tokens}));

@@ -13,7 +13,7 @@ Result<BackendLoader> MakePythonLoader(const LoaderInput& input,
   AKIN_TRY_ASSIGN(model::ModelConfig config, model::LoadLooseConfig(input.directory));
   if (own_config) config = *own_config;
   AKIN_TRY_ASSIGN(auto backend, backends::LoadPythonBackend(
-                                    input.directory, {.options = input.options.python,
+                                    input.model_folder, {.options = input.options.python,
                                                       .num_threads = input.num_threads,
                                                       .max_positions = config.max_positions}));
   const backends::BackendInfo info = backend->Info();

@@ -194,7 +194,7 @@ class Scheduler::Impl {
     uint64_t group = 0;
     const Status status = AtTheDoor("cannot tokenize", {}, [&]() -> Status {
       AKIN_TRY(job->Tokenize());
-      group = engine::GroupOf(*job->embedder(), *job->call());
+      group = engine::GroupOf(*job->call());
       const engine::TokenizedTexts& texts = job->call()->sequences();
       for (size_t i = 0; i < job->equal().size(); ++i)
         lengths.push_back(texts.lengths()[job->equal()[i][0]]);
@@ -267,7 +267,7 @@ class Scheduler::Impl {
         tokens +=
             static_cast<size_t>(job.call()->sequences().lengths()[joined.back().sequences[0]]);
       }
-      AKIN_TRY(engine::ComputeJoined(*members[0].job->embedder(), joined, num_threads));
+      AKIN_TRY(engine::ComputeJoined(joined, num_threads));
       const auto elapsed =
           std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - start).count();
       for (size_t i = 0; i < members.size(); ++i) {

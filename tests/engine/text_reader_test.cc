@@ -111,10 +111,10 @@ TEST_F(TextReaderTest, QueriesOfALateInteractionModelAreFilledUp) {
   const int32_t mask = Tokenizer().TokenToId("[MASK]").value();
   EXPECT_EQ(query->sequences.lengths()[0], 20);
   EXPECT_EQ(Ids(*query, 0).back(), mask);
-  const auto own = std::ranges::find(Ids(*query, 0), mask) - Ids(*query, 0).begin();
-  EXPECT_GT(query->sequences.attended()[0], 0);
-  EXPECT_LT(query->sequences.attended()[0], 20);
-  EXPECT_GE(own, 0);
+  const auto ids = Ids(*query, 0);
+  const auto own = std::ranges::find(ids, mask) - ids.begin();
+  EXPECT_GT(own, 0);
+  EXPECT_EQ(query->sequences.attended()[0], own);
   EXPECT_LT(Read({"a harbour"})->sequences.lengths()[0], 20);  // A document.
 
   settings_.late->expansion->attend = true;

@@ -1,5 +1,4 @@
-// The binary form of akin/plugin.h: what is here cannot change while AKIN_PLUGIN_ABI_VERSION is 1,
-// and plugins/candle/src/abi.rs says the same in Rust.
+// The binary form of akin/plugin.h: what is here cannot change while AKIN_PLUGIN_ABI_VERSION is 1.
 #include <gtest/gtest.h>
 
 #include <cstddef>

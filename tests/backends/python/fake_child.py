@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 
-WIDTH = 8
+WIDTH = int(os.environ.get("FAKE_CHILD_WIDTH", "8"))
 MODE = sys.argv[1] if len(sys.argv) > 1 else os.environ.get("FAKE_CHILD_MODE", "good")
 FD = int(os.environ["AKIN_BRIDGE_FD"])
 os.set_inheritable(FD, MODE == "leak-socket")

@@ -18,24 +18,24 @@ import unittest
 HERE = pathlib.Path(__file__).resolve().parent
 FAKE = HERE / "fake_child.py"
 ARGUMENTS = argparse.Namespace(akin=None, model=None)
+WIDTH = 64  # The model's.
 SECONDS = 60 * int(os.environ.get("AKIN_TEST_SLOW", "1"))
 
 
 def run(*arguments, mode="good", stdin="", **environment):
     return subprocess.run([ARGUMENTS.akin, *arguments], input=stdin, capture_output=True, text=True, timeout=SECONDS,
-                          check=False, env={**os.environ, "FAKE_CHILD_MODE": mode, **environment})
+                          check=False, env={**os.environ, "FAKE_CHILD_MODE": mode, "FAKE_CHILD_WIDTH": str(WIDTH), **environment})
 
 
-def embed(*arguments, **keywords):
-    return run("embed", "--model", ARGUMENTS.model, "--backend", "python", "--python", sys.executable, *arguments,
-               **keywords)
+def embed(*arguments, python=sys.executable, **keywords):
+    return run("embed", "--model", ARGUMENTS.model, "--backend", "python", "--python", python, *arguments, **keywords)
 
 
 def expected(text):
     """The mean of the formula's rows of the text's tokens, of length 1."""
     out = run("tokenize", "--model", ARGUMENTS.model, "--jsonl", "--input", "-", stdin=json.dumps({"text": text}) + "\n")
     ids = json.loads(out.stdout)["ids"]
-    rows = [[((31 * t + 7 * j) % 97) / 97 - 0.5 for j in range(8)] for t in ids]
+    rows = [[((31 * t + 7 * j) % 97) / 97 - 0.5 for j in range(WIDTH)] for t in ids]
     mean = [sum(column) / len(ids) for column in zip(*rows)]
     length = math.sqrt(sum(x * x for x in mean))
     return [x / length for x in mean]
@@ -69,7 +69,7 @@ class PythonBackend(unittest.TestCase):
 
     def test_each_kind_of_failure_is_one_error_of_its_category(self):
         child = ("--child", str(FAKE), "a text")
-        self.fails(2, "the interpreter '/nowhere/python' cannot be run", arguments=("--python", "/nowhere/python", "a"))
+        self.fails(2, "the interpreter '/nowhere/python' cannot be run", python="/nowhere/python")
         self.fails(2, "/nowhere/child.py", arguments=("--child", "/nowhere/child.py", "a"))
         self.fails(6, "exit status 1", "no module named sentence_formers", arguments=child, mode="die-at-start")
         self.fails(6, "has not loaded the model after 500 ms", arguments=("--child-start-timeout", "0.5", *child),
@@ -84,7 +84,7 @@ class PythonBackend(unittest.TestCase):
             bare.write_text(f'#!/bin/sh\nexec "{sys.executable}" -I -S "$@"\n', encoding="utf-8")
             bare.chmod(0o755)
             self.fails(2, "none of sentence-transformers, onnxruntime, mlx-embeddings installed",
-                       arguments=("--python", str(bare), "a text"))
+                       python=str(bare))
             # The environment names one, too.
             done = run("embed", "--model", ARGUMENTS.model, "--backend", "python", "a text", AKIN_PYTHON=str(bare))
             self.assertEqual(done.returncode, 2, done.stderr)
@@ -108,7 +108,7 @@ class PythonBackend(unittest.TestCase):
         process = subprocess.Popen(
             [ARGUMENTS.akin, "embed", "--model", ARGUMENTS.model, "--backend", "python", "--python", sys.executable,
              "--child", str(FAKE), "--input", "-"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
-            env={**os.environ, "FAKE_CHILD_MODE": "grandchild"})
+            env={**os.environ, "FAKE_CHILD_MODE": "grandchild", "FAKE_CHILD_WIDTH": str(WIDTH)})
         self.addCleanup(process.stdin.close)
 
         def members():

@@ -52,10 +52,10 @@ class WithFake(unittest.TestCase):
         return embed(self.fake.url, *options, **keywords)
 
     def fails(self, status, *words, dialect="openai", fault=None, always=None, options=()):
-        """The first request, which asks for the width, succeeds; the fault is the next one's."""
-        self.fake.faults[:] = [None, fault] if fault else []
+        """The requests of the load, for the width and the health, succeed; the fault is that of the one with the texts."""
+        self.fake.faults[:] = [None, None, fault] if fault else []
         self.fake.always = always
-        done = self.embed("--dialect", dialect, *options, texts=["one text", "and another"])
+        done = self.embed("--dialect", dialect, "--threads", "1", *options, texts=["one text", "and another"])
         self.assertEqual(done.returncode, status, done.stderr)
         self.assertEqual(done.stdout, "")
         for word in (*words, "backend remote", self.fake.url):
@@ -139,7 +139,7 @@ class Faults(WithFake):
         for code in (400, 404, 413, 422):
             self.fake.log.clear()
             self.fails(2, f"status {code}", "too long", fault=fake.status(code, b'{"error":{"message":"too long"}}'))
-            self.assertEqual(len(self.fake.log), 2)
+            self.assertEqual(len(self.fake.log), 3)
         self.fails(2, "redirects to 'http://elsewhere.example/", fault=fake.status(307, Location="http://elsewhere.example/x"))
 
     def test_what_may_pass_is_tried_again(self):

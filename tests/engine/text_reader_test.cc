@@ -179,6 +179,9 @@ TEST_F(TextReaderTest, AveragedWindowsWeighAsManyTokensAsTheyHave) {
 }
 
 TEST_F(TextReaderTest, LateChunksAreSegmentsOfTheWholeText) {
+  ExpectError(Read({kLong}, {.overflow = Overflow::kLate}), ErrorCode::kUnsupportedModel, "late",
+              "token");
+  settings_.gives_token_states = true;
   const auto read = Read({kLong}, {.overflow = Overflow::kLate, .window_tokens = 8});
   ASSERT_TRUE(read) << read.error().message();
   ASSERT_EQ(read->sequences.size(), 1u);

@@ -1,7 +1,6 @@
 //! config.json of a BERT-family model -> Candle's configuration of BERT.
 //!
-//! One encoder runs all of them. They differ in names, which `weights` brings into BERT's, and in
-//! what stands in this table.
+//! They differ in names, which `weights` brings into BERT's, and in what stands in this table.
 
 use candle_transformers::models::bert::{Config, HiddenAct, PositionEmbeddingType};
 use serde_json::Value;
@@ -75,7 +74,7 @@ pub const FAMILIES: [Family; 6] = [
 #[derive(Debug)]
 pub struct ModelConfig {
     pub family: Family,
-    /// As Candle's BERT takes it: positions without the rows that are not used.
+    /// As Candle's BERT takes it; positions without the rows before the first one.
     pub bert: Config,
     /// Rows of the table of positions before its first that is used.
     pub first_position: usize,

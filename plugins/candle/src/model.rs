@@ -7,8 +7,9 @@
 use std::path::{Path, PathBuf};
 
 use candle_core::{Device, Tensor};
-use candle_nn::VarBuilder;
-use candle_transformers::models::bert::{BertModel, DTYPE};
+use candle_nn::{Activation, VarBuilder};
+use candle_transformers::models::bert::{BertModel, HiddenAct, DTYPE};
+use candle_transformers::models::xlm_roberta::{self, XLMRobertaModel};
 use serde_json::Value;
 
 use crate::abi;
@@ -18,10 +19,53 @@ use crate::weights;
 
 pub struct Model {
     config: ModelConfig,
-    bert: BertModel,
+    encoder: Encoder,
     num_parameters: usize,
     /// Candle's own are one for the whole process; this is how many Akin grants.
     threads: rayon::ThreadPool,
+}
+
+/// Candle's two encoders of the family: RoBERTa's counts positions over the tokens that are not
+/// padding, also where a text holds one.
+enum Encoder {
+    Bert(BertModel),
+    Roberta(XLMRobertaModel),
+}
+
+impl Encoder {
+    fn load(variables: VarBuilder, config: &ModelConfig) -> candle_core::Result<Encoder> {
+        if !config.family.shifts_positions {
+            return Ok(Encoder::Bert(BertModel::load(variables, &config.bert)?));
+        }
+        let bert = &config.bert;
+        let roberta = xlm_roberta::Config {
+            hidden_size: bert.hidden_size,
+            layer_norm_eps: bert.layer_norm_eps,
+            attention_probs_dropout_prob: 0.0,
+            hidden_dropout_prob: 0.0,
+            num_attention_heads: bert.num_attention_heads,
+            position_embedding_type: "absolute".into(),
+            intermediate_size: bert.intermediate_size,
+            hidden_act: match bert.hidden_act {
+                HiddenAct::Gelu => Activation::Gelu,
+                HiddenAct::GeluApproximate => Activation::NewGelu,
+                HiddenAct::Relu => Activation::Relu,
+            },
+            num_hidden_layers: bert.num_hidden_layers,
+            vocab_size: bert.vocab_size,
+            max_position_embeddings: config.first_position + bert.max_position_embeddings,
+            type_vocab_size: bert.type_vocab_size,
+            pad_token_id: bert.pad_token_id as u32,
+        };
+        Ok(Encoder::Roberta(XLMRobertaModel::new(&roberta, variables)?))
+    }
+
+    fn forward(&self, ids: &Tensor, types: &Tensor, mask: &Tensor) -> candle_core::Result<Tensor> {
+        match self {
+            Encoder::Bert(bert) => bert.forward(ids, types, Some(mask)),
+            Encoder::Roberta(roberta) => roberta.forward(ids, mask, types, None, None, None),
+        }
+    }
 }
 
 /// Sequences end to end.
@@ -59,11 +103,11 @@ impl Model {
             })?;
         let num_parameters = weights.values().map(Tensor::elem_count).sum();
         let variables = VarBuilder::from_tensors(weights, DTYPE, &Device::Cpu);
-        let bert = BertModel::load(variables, &config.bert)
-            .map_err(|error| invalid_model(error.to_string()))?;
+        let encoder =
+            Encoder::load(variables, &config).map_err(|error| invalid_model(error.to_string()))?;
         Ok(Model {
             config,
-            bert,
+            encoder,
             num_parameters,
             threads,
         })
@@ -109,8 +153,8 @@ impl Model {
         }
         let tensor = |values: Vec<u32>| Tensor::from_vec(values, (rows, longest), &Device::Cpu);
         let hidden = self
-            .bert
-            .forward(&tensor(ids)?, &tensor(types)?, Some(&tensor(mask)?))?;
+            .encoder
+            .forward(&tensor(ids)?, &tensor(types)?, &tensor(mask)?)?;
         let hidden = hidden.flatten_all()?.to_vec1::<f32>()?;
         let width = self.width();
         for s in 0..rows {

@@ -8,12 +8,11 @@ use serde_json::Value;
 
 use crate::abi;
 use crate::config::ModelConfig;
-use crate::error::{invalid_model, Error, Result};
+use crate::error::{invalid_model, unsupported_model, Error, Result};
 
 pub type Weights = HashMap<String, Tensor>;
 
 const WORDS: &str = "embeddings.word_embeddings.weight";
-const POSITIONS: &str = "embeddings.position_embeddings.weight";
 const TYPES: &str = "embeddings.token_type_embeddings.weight";
 
 pub fn load(folder: &Path, config: &ModelConfig) -> Result<Weights> {
@@ -33,7 +32,6 @@ pub fn load(folder: &Path, config: &ModelConfig) -> Result<Weights> {
             weights.insert(own, tensor.to_dtype(DType::F32)?);
         }
     }
-    shift_positions(&mut weights, config)?;
     if !weights.contains_key(TYPES) {
         if config.family.reads_types {
             return Err(invalid_model(format!(
@@ -54,8 +52,15 @@ pub fn load(folder: &Path, config: &ModelConfig) -> Result<Weights> {
 fn files(folder: &Path) -> Result<Vec<String>> {
     const ONE: &str = "model.safetensors";
     const INDEX: &str = "model.safetensors.index.json";
+    const PICKLE: &str = "pytorch_model.bin";
     if folder.join(ONE).exists() {
         return Ok(vec![ONE.into()]);
+    }
+    if !folder.join(INDEX).exists() && folder.join(PICKLE).exists() {
+        return Err(unsupported_model(format!(
+            "the model's folder has its weights in {PICKLE} only, which can run code; \
+             convert them to {ONE}"
+        )));
     }
     let Ok(json) = std::fs::read_to_string(folder.join(INDEX)) else {
         return Err(Error {
@@ -115,32 +120,6 @@ fn bert_name(name: &str) -> String {
         name = name.replace(from, to);
     }
     name
-}
-
-/// RoBERTa's table without the rows before its first position is BERT's.
-fn shift_positions(weights: &mut Weights, config: &ModelConfig) -> Result<()> {
-    if config.first_position == 0 {
-        return Ok(());
-    }
-    let Some(table) = weights.get(POSITIONS) else {
-        return Ok(());
-    }; // Candle names what lacks.
-    let rows = table.dim(0)?;
-    let expected = config.first_position + config.bert.max_position_embeddings;
-    if rows != expected {
-        return Err(invalid_model(format!(
-            "tensor '{POSITIONS}' has {rows} rows, config.json says max_position_embeddings {expected}"
-        )));
-    }
-    let used = table
-        .narrow(
-            0,
-            config.first_position,
-            config.bert.max_position_embeddings,
-        )?
-        .contiguous()?;
-    weights.insert(POSITIONS.into(), used);
-    Ok(())
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "akin/system.h"
+
 #include "cli/bench_texts.h"
 #include "cli/json_writer.h"
 #include "cli/strings.h"
@@ -133,7 +135,9 @@ Status MeasureBreakdowns(std::span<const Embedder> embedders, std::span<const st
     SettingReport& setting = report.settings[s];
     say(StrCat("where the time goes: ", setting.Name()));
     const ModelInfo& info = embedders[s].Info();
-    AKIN_TRY_ASSIGN(const Isa isa, ParseIsa(info.isa));
+    // A backend that is not Akin's names a device or an execution provider instead of a tier.
+    const Result<Isa> own = ParseIsa(info.isa);
+    const Isa isa = own ? *own : DescribeSystem().chosen_isa;
     AKIN_TRY_ASSIGN(setting.peak, MeasureMachinePeak(isa, info.num_threads));
     AKIN_TRY_ASSIGN(Breakdown all, OfAllTexts(embedders[s], texts, options));
     AKIN_TRY_ASSIGN(Breakdown single, OfShortTexts(embedders[s], options));

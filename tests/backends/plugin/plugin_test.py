@@ -38,6 +38,12 @@ class PluginTest(unittest.TestCase):
         self.assertAlmostEqual(sum(x * x for x in self.vector), 1, places=5)
         self.assertNotEqual(self.embed(self.word + ",seed=2"), self.vector)
 
+    def test_bench_measures_it(self):
+        run = akin("bench", "--model", ARGUMENTS.model, "--backend", self.word, "--queries", "2", "--warmup", "1", "--runs", "1",
+                   "--json")
+        self.assertEqual(run.returncode, 0, run.stderr)
+        self.assertIn("settings", json.loads(run.stdout))
+
     def test_info_says_which(self):
         run = akin("info", "--model", ARGUMENTS.model, "--backend", self.word, "--json")
         info = json.loads(run.stdout)

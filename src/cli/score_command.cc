@@ -43,9 +43,9 @@ constexpr char kNoDimensions[] = "scores have one value for each label; there is
 
 // A line may say how its text is read; what has no meaning for a score is not passed over.
 Status CheckLinesOfScores(const TextChunk& chunk) {
-  const std::string_view key = !chunk.prompt_name.empty()  ? "prompt_name"
-                               : chunk.truncate_dim        ? "truncate_dim"
-                                                           : "";
+  const std::string_view key = !chunk.prompt_name.empty() ? "prompt_name"
+                               : chunk.truncate_dim       ? "truncate_dim"
+                                                          : "";
   if (key.empty()) return {};
   return InvalidInput("text 0: \"", key, "\" has no meaning for a score; it is for embed and ",
                       "multivector", key == "prompt_name" ? " and sparse" : "");
@@ -99,26 +99,25 @@ VerbResult Rerank(const ScoreArguments& given) {
   }
   AKIN_TRY_ASSIGN(const ScoreOptions options, arguments.ToOptions());
   AKIN_TRY_ASSIGN(const LineOptions line_options, arguments.ToLineOptions("rerank"));
-  return RunStream<Scores>(arguments.stream,
-                           {.name = "rerank",
-                            .max_tokens = options.max_tokens,
-                            .check =
-                                [](const ModelInfo& info) {
-                                  return info.Gives(Output::kMultiVector)
-                                             ? Status()
-                                             : RequireOutput(info, Output::kScores, "rerank");
-                                },
-                            .compute =
-                                [&](const Embedder& embedder,
-                                    const TextChunk& chunk) -> Result<Scores> {
-                                  AKIN_TRY(CheckLinesOfScores(chunk));
-                                  return RerankChunk(embedder, chunk, arguments.query, options);
-                                },
-                            .lines =
-                                [&](const Embedder&, const TextChunk& chunk, const Scores& scores) {
-                                  return ScoreLines(chunk.ids, scores, {}, line_options);
-                                },
-                            .no_dimensions = kNoDimensions});
+  return RunStream<Scores>(
+      arguments.stream,
+      {.name = "rerank",
+       .max_tokens = options.max_tokens,
+       .check =
+           [](const ModelInfo& info) {
+             return info.Gives(Output::kMultiVector)
+                        ? Status()
+                        : RequireOutput(info, Output::kScores, "rerank");
+           },
+       .compute = [&](const Embedder& embedder, const TextChunk& chunk) -> Result<Scores> {
+         AKIN_TRY(CheckLinesOfScores(chunk));
+         return RerankChunk(embedder, chunk, arguments.query, options);
+       },
+       .lines =
+           [&](const Embedder&, const TextChunk& chunk, const Scores& scores) {
+             return ScoreLines(chunk.ids, scores, {}, line_options);
+           },
+       .no_dimensions = kNoDimensions});
 }
 
 VerbResult Classify(const ScoreArguments& arguments, const std::string& pair_field) {

@@ -77,11 +77,10 @@ VerbResult RunStream(const StreamArguments& arguments, const StreamVerb<Answer>&
          if (!answer) return WithPlaces(answer.error(), chunk, *source);
          return answer;
        },
-       .write =
-           [&](const TextChunk& chunk, const Answer& answer) -> Status {
-             AKIN_TRY_ASSIGN(const std::string lines, verb.lines(embedder, chunk, answer));
-             return output.Write(lines);
-           }});
+       .write = [&](const TextChunk& chunk, const Answer& answer) -> Status {
+         AKIN_TRY_ASSIGN(const std::string lines, verb.lines(embedder, chunk, answer));
+         return output.Write(lines);
+       }});
   AKIN_TRY_ASSIGN(const Totals totals, pipeline.Run());
   AKIN_TRY(output.Commit());
   progress.Erase();

@@ -47,8 +47,10 @@ VerbResult Sparse(const SparseArguments& arguments) {
            AKIN_TRY(RequireOutput(embedder.Info(), Output::kSparse, "sparse"));
          return answer;
        },
-       .lines = [&](const Embedder&, const TextChunk& chunk,
-                    const SparseEmbeddings& vectors) { return SparseLines(chunk.ids, vectors, lines); },
+       .lines =
+           [&](const Embedder&, const TextChunk& chunk, const SparseEmbeddings& vectors) {
+             return SparseLines(chunk.ids, vectors, lines);
+           },
        .no_dimensions = "a sparse vector has a weight for every vocabulary entry; --top-k N keeps "
                         "the N largest"});
 }
@@ -60,32 +62,32 @@ VerbResult Multivector(const MultivectorArguments& arguments) {
   const Output output = arguments.all_tokens ? Output::kTokens : Output::kMultiVector;
   LineOptions lines{.with_ids = arguments.stream.ids};
   QuantizationRanges measured;
-  AKIN_TRY_ASSIGN(
-      const int status,
-      RunStream<TokenEmbeddings>(
-          arguments.stream,
-          {.name = "multivector",
-           .max_tokens = options.max_tokens,
-           .check = [&](const ModelInfo& info) -> Status {
-             AKIN_TRY_ASSIGN(lines.value, arguments.type.ToValueType(info, output));
-             return {};
-           },
-           .compute = [&](const Embedder& embedder,
-                          const TextChunk& chunk) -> Result<TokenEmbeddings> {
-             const EmbedOptions of_chunk = OptionsOfChunk(chunk, options);
-             auto answer = output == Output::kTokens
-                               ? embedder.EmbedTokens(ViewsOf(chunk.texts), of_chunk)
-                               : embedder.EmbedMultiVector(ViewsOf(chunk.texts), of_chunk);
-             if (!answer && answer.error().code() != ErrorCode::kUnsupportedModel)
-               AKIN_TRY(RequireOutput(embedder.Info(), output, "multivector"));
-             return answer;
-           },
-           .lines = [&](const Embedder&, const TextChunk& chunk,
-                        const TokenEmbeddings& vectors) -> Result<std::string> {
-             for (size_t i = 0; arguments.type.measures() && i < vectors.size(); ++i)
-               AKIN_TRY(measured.Include(vectors[i]));
-             return TokenLines(chunk.ids, vectors, lines);
-           }}));
+  AKIN_TRY_ASSIGN(const int status,
+                  RunStream<TokenEmbeddings>(
+                      arguments.stream,
+                      {.name = "multivector",
+                       .max_tokens = options.max_tokens,
+                       .check = [&](const ModelInfo& info) -> Status {
+                         AKIN_TRY_ASSIGN(lines.value, arguments.type.ToValueType(info, output));
+                         return {};
+                       },
+                       .compute = [&](const Embedder& embedder,
+                                      const TextChunk& chunk) -> Result<TokenEmbeddings> {
+                         const EmbedOptions of_chunk = OptionsOfChunk(chunk, options);
+                         auto answer =
+                             output == Output::kTokens
+                                 ? embedder.EmbedTokens(ViewsOf(chunk.texts), of_chunk)
+                                 : embedder.EmbedMultiVector(ViewsOf(chunk.texts), of_chunk);
+                         if (!answer && answer.error().code() != ErrorCode::kUnsupportedModel)
+                           AKIN_TRY(RequireOutput(embedder.Info(), output, "multivector"));
+                         return answer;
+                       },
+                       .lines = [&](const Embedder&, const TextChunk& chunk,
+                                    const TokenEmbeddings& vectors) -> Result<std::string> {
+                         for (size_t i = 0; arguments.type.measures() && i < vectors.size(); ++i)
+                           AKIN_TRY(measured.Include(vectors[i]));
+                         return TokenLines(chunk.ids, vectors, lines);
+                       }}));
   AKIN_TRY(arguments.type.WriteRanges(measured));
   return status;
 }

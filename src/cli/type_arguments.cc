@@ -75,8 +75,7 @@ Result<ValueType> TypeArguments::ToValueType(const ModelInfo& info, Output outpu
 
 Status TypeArguments::WriteRanges(const QuantizationRanges& measured) const {
   if (write_ranges.empty()) return {};
-  if (measured.min.empty())
-    return InvalidInput("--write-ranges: there were no texts to measure");
+  if (measured.min.empty()) return InvalidInput("--write-ranges: there were no texts to measure");
   AKIN_TRY_ASSIGN(OutputFile file, OutputFile::Create(write_ranges));
   AKIN_TRY(file.Write(measured.ToJson()));
   return file.Commit();

@@ -105,7 +105,8 @@ class NpySink : public RawSink {
  protected:
   Status WriteEnd() override {
     return output_.Overwrite(
-        0, NpyHeader(num_rows_, NumTypedValues(dimension_, options_.value.type), options_.value.type));
+        0,
+        NpyHeader(num_rows_, NumTypedValues(dimension_, options_.value.type), options_.value.type));
   }
 };
 

@@ -32,7 +32,7 @@ Result<VectorFormat> FormatOfPath(std::string_view path);
 struct SinkOptions {
   size_t dimension = 0;
   ValueType value;
-  bool with_ids = false;      // JSON lines hold the token ids too.
+  bool with_ids = false;  // JSON lines hold the token ids too.
 };
 
 class VectorSink {

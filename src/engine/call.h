@@ -102,7 +102,8 @@ class MaxSimCall final : public ScoreCall, private RowSink {
     bool skip_first_vector = false;
     bool return_ids = false;
   };
-  MaxSimCall(const Computer& computer, ReadTexts documents, const ReadTexts& query, const Plan& plan);
+  MaxSimCall(const Computer& computer, ReadTexts documents, const ReadTexts& query,
+             const Plan& plan);
   RowSink& sink() override { return *this; }
   Result<Scores> Finish(const Usage& usage) override;
 

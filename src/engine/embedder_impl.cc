@@ -42,7 +42,8 @@ std::shared_ptr<Embedder::Impl> Embedder::Impl::Make(engine::LoadedRoutes loaded
   for (engine::LoadedModel& model : loaded.models) {
     std::string name = model.route;
     auto impl = std::make_shared<Impl>(std::move(model));
-    const bool is_root = loaded.default_route.empty() ? root == nullptr : name == loaded.default_route;
+    const bool is_root =
+        loaded.default_route.empty() ? root == nullptr : name == loaded.default_route;
     if (is_root) root = impl;
     routes.emplace_back(std::move(name), is_root ? nullptr : std::move(impl));
   }
@@ -125,7 +126,8 @@ auto Embedder::Impl::Run(ReadCall read_call) {
   return [&]() -> ResultType {
     AKIN_TRY_ASSIGN(const auto call, read_call());
     usage.tokenize_ms = MillisecondsSince(start);
-    AKIN_TRY(call->computer().Compute(call->sequences(), call->wanted(), call->computer().num_threads(), call->sink()));
+    AKIN_TRY(call->computer().Compute(call->sequences(), call->wanted(),
+                                      call->computer().num_threads(), call->sink()));
     usage.duration_ms = MillisecondsSince(start);
     usage.compute_ms = usage.duration_ms - usage.tokenize_ms;
     return call->Finish(usage);
@@ -155,7 +157,8 @@ Status Embedder::Impl::CheckOutputs(std::span<const Output> outputs,
     return InvalidInput(options.dimensions ? "dimensions" : "truncate_dim",
                         " cuts vectors of all values; top_k is what shortens sparse ones");
   }
-  if (!wants(Output::kDense) && options.overflow != Overflow::kTruncate && options.overflow != Overflow::kError) {
+  if (!wants(Output::kDense) && options.overflow != Overflow::kTruncate &&
+      options.overflow != Overflow::kError) {
     return InvalidInput("overflow is \"", OverflowName(options.overflow),
                         "\", which makes dense vectors; others take \"truncate\" or \"error\"");
   }
@@ -242,7 +245,8 @@ Result<std::unique_ptr<ScoreCall>> Embedder::Impl::ReadScored(std::span<const Sc
   AKIN_TRY_ASSIGN(ReadTexts read, reader().ReadScored(texts, options, computer_.pool()));
   const ScoreActivation activation =
       options.activation == ScoreActivation::kModel ? score_activation_ : options.activation;
-  return std::unique_ptr<ScoreCall>(std::make_unique<engine::LogitsCall>(computer_, std::move(read), activation, options.return_ids));
+  return std::unique_ptr<ScoreCall>(std::make_unique<engine::LogitsCall>(
+      computer_, std::move(read), activation, options.return_ids));
 }
 
 Result<std::unique_ptr<ScoreCall>> Embedder::Impl::ReadRerank(
@@ -278,7 +282,8 @@ Result<std::unique_ptr<ScoreCall>> Embedder::Impl::ReadMaxSim(
   plan.left_out_of_query = LeftOutTokens(embed);
   AKIN_TRY_ASSIGN(const ReadTexts of_query,
                   reader().Read(std::array{query}, embed, computer_.pool()));
-  return std::unique_ptr<ScoreCall>(std::make_unique<engine::MaxSimCall>(computer_, std::move(of_documents), of_query, plan));
+  return std::unique_ptr<ScoreCall>(
+      std::make_unique<engine::MaxSimCall>(computer_, std::move(of_documents), of_query, plan));
 }
 
 Status Embedder::Impl::Health() const {
@@ -295,8 +300,7 @@ Status Embedder::Impl::Health() const {
     return {};
   }
   const std::array outputs{info_.outputs.front()};
-  AKIN_TRY_ASSIGN(const AllEmbeddings all,
-                  Run([&] { return ReadHere(texts, outputs, {}); }));
+  AKIN_TRY_ASSIGN(const AllEmbeddings all, Run([&] { return ReadHere(texts, outputs, {}); }));
   if (outputs[0] != Output::kDense) return {};
   if (std::ranges::all_of(all.dense[0], [](float x) { return x == 0.0f; })) return zeros();
   return {};

@@ -71,8 +71,7 @@ bool WriteAll(int fd, std::string_view bytes) {
 
 }  // namespace
 
-GateRecord::GateRecord(const model::ModelDirectory& directory, std::string_view route,
-                       Isa isa) {
+GateRecord::GateRecord(const model::ModelDirectory& directory, std::string_view route, Isa isa) {
   std::error_code error;
   const std::string real = std::filesystem::canonical(directory.path(), error).string();
   key_ = StrCat("version ", Version(), ", tier ", IsaName(isa), ", folder ", real, ',');

@@ -244,14 +244,13 @@ Result<LoadedModel> LoadRoute(const model::ModelDirectory& directory, const mode
                   model::LoadSentenceModules(directory, options.pooling, route));
   AddRoutesToPrompts(routes, modules.text);
   const model::ModelDirectory input = directory.In(modules.input_folder);
-  AKIN_TRY_ASSIGN(const BackendLoader loader,
-                  MakeBackendLoader({.model_folder = directory,
-                                     .directory = input,
-                                     .modules = modules,
-                                     .options = options,
-                                     .num_threads = plan.num_threads,
-                                     .batch_tokens = plan.batch_tokens,
-                                     .isa = plan.isa}));
+  AKIN_TRY_ASSIGN(const BackendLoader loader, MakeBackendLoader({.model_folder = directory,
+                                                                 .directory = input,
+                                                                 .modules = modules,
+                                                                 .options = options,
+                                                                 .num_threads = plan.num_threads,
+                                                                 .batch_tokens = plan.batch_tokens,
+                                                                 .isa = plan.isa}));
   AKIN_TRY_ASSIGN(auto tokenizer, LoadTokenizer(input, modules, loader.shape));
   const int max_tokens = modules.text.MaxTokens(loader.max_positions);
   AKIN_TRY(CheckLimit(max_tokens, *tokenizer));

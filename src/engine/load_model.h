@@ -19,7 +19,7 @@ namespace akin::engine {
 
 struct LoadedModel {
   std::string route;  // Its name, of a model with a Router; else empty.
-  ModelInfo info;  // Complete but for load_ms.
+  ModelInfo info;     // Complete but for load_ms.
   ReaderSettings settings;
   ScoreActivation score_activation = ScoreActivation::kRaw;
   bool skip_first_vector = false;  // Of multi-vector outputs.

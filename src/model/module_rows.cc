@@ -18,11 +18,11 @@ constexpr std::string_view kModulesFile = "modules.json";
 
 // sentence-transformers' modules that are known and not implemented.
 constexpr std::string_view kUnsupportedModules[] = {
-    "WeightedLayerPooling", "CNN", "LSTM", "BoW", "WordEmbeddings", "SparseAutoEncoder",
-    "CLIPModel", "WordWeights"};
+    "WeightedLayerPooling", "CNN",       "LSTM",       "BoW", "WordEmbeddings",
+    "SparseAutoEncoder",    "CLIPModel", "WordWeights"};
 constexpr std::string_view kModules[] = {
-    "Transformer", "MLMTransformer", "StaticEmbedding", "Pooling",         "Dense",
-    "LayerNorm",   "Normalize",      "Dropout",         "SpladePooling",   "SparseStaticEmbedding",
+    "Transformer", "MLMTransformer", "StaticEmbedding", "Pooling",       "Dense",
+    "LayerNorm",   "Normalize",      "Dropout",         "SpladePooling", "SparseStaticEmbedding",
     "Router",      "Asym",           "MultiVectorMask"};
 
 bool IsRouter(const ModuleRow& row) { return row.type == "Router" || row.type == "Asym"; }
@@ -163,8 +163,7 @@ class RouterFile {
       }
     }
     if (std::ranges::find(routes.names, "text") != routes.names.end()) routes.default_name = "text";
-    if (routes.default_name.empty() && first_is_default)
-      routes.default_name = routes.names.front();
+    if (routes.default_name.empty() && first_is_default) routes.default_name = routes.names.front();
     return {};
   }
 

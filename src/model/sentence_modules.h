@@ -43,7 +43,7 @@ struct LateInteraction {
 // What makes the first rows of a text's tokens.
 enum class InputKind {
   kTransformer,
-  kTokenTable,    // A vector of each token, of which the mean is taken (StaticEmbedding, model2vec).
+  kTokenTable,  // A vector of each token, of which the mean is taken (StaticEmbedding, model2vec).
   kTokenWeights,  // One weight of each token (SparseStaticEmbedding).
 };
 
@@ -66,8 +66,8 @@ struct SentenceModules {
 
 // A folder without modules.json is a bare transformers folder: mean pooling, no normalization, as
 // sentence-transformers has it, or the head of its class. `pooling` is used in place of the
-// folder's own; `route` is one of ReadRoutes' (model/module_rows.h). Errors: InvalidModel, UnsupportedModel, ModelNotFound (a module's folder); they
-// name the file and the key.
+// folder's own; `route` is one of ReadRoutes' (model/module_rows.h). Errors: InvalidModel,
+// UnsupportedModel, ModelNotFound (a module's folder); they name the file and the key.
 Result<SentenceModules> LoadSentenceModules(const ModelDirectory& directory,
                                             std::optional<PoolingMode> pooling = std::nullopt,
                                             std::string_view route = {});

@@ -94,8 +94,8 @@ TEST(Outputs, LayersThatAreOnlyPicklesAreRefusedWithTheWayOut) {
   EXPECT_TRUE(embedder.Embed(kTexts));
   ExpectError(embedder.EmbedSparse(kTexts), ErrorCode::kUnsupportedModel, "sparse_linear.pt",
               "pickle", "sparse_linear.safetensors");
-  ExpectError(embedder.EmbedMultiVector(kTexts), ErrorCode::kUnsupportedModel,
-              "colbert_linear.pt", "safetensors");
+  ExpectError(embedder.EmbedMultiVector(kTexts), ErrorCode::kUnsupportedModel, "colbert_linear.pt",
+              "safetensors");
   folder.Remove("model.safetensors");
   folder.Write("pytorch_model.bin", "a pickle");
   ExpectError(Embedder::Load(folder.path().string()), ErrorCode::kUnsupportedModel,
@@ -110,8 +110,8 @@ TEST(Routes, APromptsNameIsTheTask) {
   ASSERT_TRUE(query && document && by_default);
   EXPECT_FALSE(SameBits((*query)[1], (*document)[1]));
   EXPECT_TRUE(SameBits((*by_default)[1], (*document)[1]));
-  ExpectError(embedder.Embed(kTexts, {.prompt_name = "passage"}), ErrorCode::kInvalidInput,
-              "query", "document");
+  ExpectError(embedder.Embed(kTexts, {.prompt_name = "passage"}), ErrorCode::kInvalidInput, "query",
+              "document");
 }
 
 TEST(Routes, WithoutADefaultACallHasToNameOne) {

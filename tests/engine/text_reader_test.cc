@@ -92,9 +92,11 @@ TEST_F(TextReaderTest, LimitsAreThoseOfTheModel) {
 }
 
 TEST_F(TextReaderTest, TheSideThatIsCutIsTheCallsOrTheModels) {
-  const std::string text = "the river weighs a jar of honey at the third attempt and stops here now";
+  const std::string text =
+      "the river weighs a jar of honey at the third attempt and stops here now";
   const auto right = Ids(*Read({text}, {.max_tokens = 8}), 0);
-  const auto left = Ids(*Read({text}, {.max_tokens = 8, .truncation_side = TruncationSide::kLeft}), 0);
+  const auto left =
+      Ids(*Read({text}, {.max_tokens = 8, .truncation_side = TruncationSide::kLeft}), 0);
   const auto all = Ids(*Read({text}, {.max_tokens = kPositions}), 0);
   EXPECT_TRUE(std::equal(right.begin() + 1, right.end() - 1, all.begin() + 1));
   EXPECT_TRUE(std::equal(left.rbegin() + 1, left.rend() - 1, all.rbegin() + 1));
@@ -153,9 +155,9 @@ TEST_F(TextReaderTest, WindowsHoldTheTokensOfTheTextInOrder) {
 
 TEST_F(TextReaderTest, WindowsNameTheirBytesWithoutThePrompt) {
   for (const std::string_view prompt : {"", "find this: "}) {
-    const auto read = Read({kLong}, {.overflow = Overflow::kChunks,
-                                     .window_tokens = 10,
-                                     .prompt = std::string(prompt)});
+    const auto read =
+        Read({kLong},
+             {.overflow = Overflow::kChunks, .window_tokens = 10, .prompt = std::string(prompt)});
     ASSERT_TRUE(read) << read.error().message();
     EXPECT_EQ(read->chunks.front().begin_byte, 0u);
     EXPECT_EQ(read->chunks.back().end_byte, kLong.size());
@@ -168,9 +170,8 @@ TEST_F(TextReaderTest, WindowsNameTheirBytesWithoutThePrompt) {
 }
 
 TEST_F(TextReaderTest, AveragedWindowsWeighAsManyTokensAsTheyHave) {
-  const auto read = Read({kLong}, {.overflow = Overflow::kAverage,
-                                   .window_tokens = 8,
-                                   .window_overlap = 2});
+  const auto read =
+      Read({kLong}, {.overflow = Overflow::kAverage, .window_tokens = 8, .window_overlap = 2});
   ASSERT_TRUE(read) << read.error().message();
   EXPECT_TRUE(read->chunks.empty());
   ASSERT_EQ(read->weights.size(), read->sequences.size());
@@ -198,8 +199,9 @@ TEST_F(TextReaderTest, LateChunksAreSegmentsOfTheWholeText) {
 
 TEST_F(TextReaderTest, WindowsWithoutRoomAreRefused) {
   const auto read = [&](int window, int overlap) {
-    return Read({kLong}, {.overflow = Overflow::kChunks, .window_tokens = window,
-                          .window_overlap = overlap});
+    return Read(
+        {kLong},
+        {.overflow = Overflow::kChunks, .window_tokens = window, .window_overlap = overlap});
   };
   ExpectError(read(2, 0), ErrorCode::kInvalidInput, "text 0", "window_tokens is 2");
   ExpectError(read(kPositions + 1, 0), ErrorCode::kInvalidInput, "window_tokens");

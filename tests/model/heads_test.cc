@@ -60,12 +60,12 @@ std::string Describe(const std::vector<Module>& modules) {
       text += PoolingModeName(pooling->modes.at(0));
     if (const auto* dense = std::get_if<Dense>(&module)) {
       const bool plain = dense->activation == RowActivation::kIdentity;
-      text += plain                                            ? "dense"
-              : dense->activation == RowActivation::kTanh      ? "dense(tanh)"
-              : dense->activation == RowActivation::kRelu      ? "dense(relu)"
-              : dense->activation == RowActivation::kGelu      ? "dense(gelu)"
+      text += plain                                           ? "dense"
+              : dense->activation == RowActivation::kTanh     ? "dense(tanh)"
+              : dense->activation == RowActivation::kRelu     ? "dense(relu)"
+              : dense->activation == RowActivation::kGelu     ? "dense(gelu)"
               : dense->activation == RowActivation::kGeluTanh ? "dense(gelu_tanh)"
-                                                               : "dense(other)";
+                                                              : "dense(other)";
     }
     if (std::holds_alternative<RowLayerNorm>(module)) text += "norm";
   }
@@ -74,17 +74,20 @@ std::string Describe(const std::vector<Module>& modules) {
 
 TEST(Heads, TheTensorsDecideWhichHeadItIs) {
   const auto classifier = [](Head head) { return Describe(head.Classifier().value().modules); };
-  EXPECT_EQ(classifier(Head("{}").WithLinear("classifier.dense", 4, 4).WithLinear(
-                "classifier.out_proj", 1, 4)),
-            "cls dense(tanh) dense");
+  EXPECT_EQ(
+      classifier(
+          Head("{}").WithLinear("classifier.dense", 4, 4).WithLinear("classifier.out_proj", 1, 4)),
+      "cls dense(tanh) dense");
   EXPECT_EQ(classifier(Head(R"({"model_type":"electra"})")
                            .WithLinear("classifier.dense", 4, 4)
                            .WithLinear("classifier.out_proj", 1, 4)),
             "cls dense(gelu) dense");
-  EXPECT_EQ(classifier(Head("{}").WithLinear("pre_classifier", 4, 4).WithLinear("classifier", 2, 4)),
-            "cls dense(relu) dense");
-  EXPECT_EQ(classifier(Head("{}").WithLinear("bert.pooler.dense", 4, 4).WithLinear("classifier", 2, 4)),
-            "cls dense(tanh) dense");
+  EXPECT_EQ(
+      classifier(Head("{}").WithLinear("pre_classifier", 4, 4).WithLinear("classifier", 2, 4)),
+      "cls dense(relu) dense");
+  EXPECT_EQ(
+      classifier(Head("{}").WithLinear("bert.pooler.dense", 4, 4).WithLinear("classifier", 2, 4)),
+      "cls dense(tanh) dense");
   EXPECT_EQ(classifier(Head(R"({"pooler_hidden_act":"gelu_new"})")
                            .WithLinear("pooler.dense", 4, 4)
                            .WithLinear("classifier", 2, 4)),
@@ -98,7 +101,8 @@ TEST(Heads, TheTensorsDecideWhichHeadItIs) {
 }
 
 TEST(Heads, LabelsAreThoseOfTheFileInTheirOrder) {
-  const auto head = Head(R"({"id2label":{"1":"no","0":"yes"}})").With("score.weight", {2, 4}).Classifier();
+  const auto head =
+      Head(R"({"id2label":{"1":"no","0":"yes"}})").With("score.weight", {2, 4}).Classifier();
   ASSERT_TRUE(head) << head.error().message();
   EXPECT_EQ(head->labels, (std::vector<std::string>{"yes", "no"}));
   const auto unnamed = Head("{}").With("score.weight", {2, 4}).Classifier();
@@ -123,10 +127,12 @@ TEST(Heads, ScoresGetTheActivationThatTheFolderNames) {
   EXPECT_EQ(activation("{}", 1), ScoreActivation::kSigmoid);
   EXPECT_EQ(activation("{}", 3), ScoreActivation::kRaw);
   EXPECT_EQ(activation(R"({"sentence_transformers":{"activation_fn":
-                          "torch.nn.modules.linear.Identity"}})", 1),
+                          "torch.nn.modules.linear.Identity"}})",
+                       1),
             ScoreActivation::kRaw);
   EXPECT_EQ(activation(R"({"sbert_ce_default_activation_function":
-                          "torch.nn.modules.activation.Softmax"})", 3),
+                          "torch.nn.modules.activation.Softmax"})",
+                       3),
             ScoreActivation::kSoftmax);
   ExpectError(Head(R"({"sbert_ce_default_activation_function":"torch.nn.Hardtanh"})")
                   .With("score.weight", {1, 4})
@@ -141,8 +147,10 @@ TEST(Heads, AHeadThatIsNotKnownOrDamagedNamesWhatLacks) {
               "score.weight", "expected 2");
   ExpectError(Head("{}").With("score.weight", {2, 4}).With("score.bias", {3}).Classifier(),
               ErrorCode::kInvalidModel, "score.bias", "[3]");
-  ExpectError(Head(R"({"classifier_pooling":"max"})").WithLinear("bert.pooler.dense", 4, 4)
-                  .WithLinear("classifier", 2, 4).Classifier(),
+  ExpectError(Head(R"({"classifier_pooling":"max"})")
+                  .WithLinear("bert.pooler.dense", 4, 4)
+                  .WithLinear("classifier", 2, 4)
+                  .Classifier(),
               ErrorCode::kUnsupportedModel, "classifier_pooling", "max");
 }
 

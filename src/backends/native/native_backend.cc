@@ -51,7 +51,8 @@ class NativeSession : public Session {
   void Resize(size_t num_tokens) {
     workspace_.reset();  // First: the old one and the new one need not be there together.
     const size_t longest = static_cast<size_t>(encoder_.config().max_positions);
-    workspace_.emplace(encoder_.NewWorkspace(num_tokens, std::min(num_tokens, longest), team_size_));
+    workspace_.emplace(
+        encoder_.NewWorkspace(num_tokens, std::min(num_tokens, longest), team_size_));
     num_tokens_ = num_tokens;
   }
 

@@ -140,8 +140,7 @@ Result<StaticBackend> LoadTokenWeights(const model::ModelDirectory& directory) {
                         shape ? "not of one dimension" : "missing",
                         "; a SparseStaticEmbedding has one, [vocabulary]");
   }
-  AKIN_TRY_ASSIGN(const model::Tensor weight,
-                  tensors.Get("weight", {{"vocabulary", (*shape)[0]}}));
+  AKIN_TRY_ASSIGN(const model::Tensor weight, tensors.Get("weight", {{"vocabulary", (*shape)[0]}}));
   return StaticBackend{std::make_unique<WeightBackend>(model::ReadAll(weight)),
                        static_cast<int>((*shape)[0])};
 }

@@ -129,7 +129,9 @@ Result<HttpAnswer> HttpPool::Post(const std::string& body, size_t max_bytes,
   curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &transfer.answer.status);
   Return(std::move(connection));
   if (transfer.stopped) return *std::move(transfer.stopped);
-  if (code == CURLE_OPERATION_TIMEDOUT && Clock::now() >= deadline) return late();
+  // Counted in whole milliseconds, the time can be over a little before the deadline.
+  constexpr std::chrono::milliseconds kRounding{2};
+  if (code == CURLE_OPERATION_TIMEDOUT && Clock::now() + kRounding >= deadline) return late();
   if (code != CURLE_OK)
     return MakeError(ErrorCode::kServiceUnavailable,
                      message[0] ? message : curl_easy_strerror(code));

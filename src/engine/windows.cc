@@ -185,7 +185,7 @@ class WindowMaker {
       result_.chunks.push_back(whole.ChunkOf(text, begin, end));
       begin = end;
     }
-    Append(text, whole, {0, whole.body}, std::move(segments));
+    Append(text, whole, {0, whole.body}, std::move(segments), {});
     return {};
   }
 

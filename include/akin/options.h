@@ -165,6 +165,9 @@ struct EmbedOptions {
   // (unset: the limit), and how many of them the window before it has too.
   std::optional<int> window_tokens;
   int window_overlap = 0;
+  // For Overflow::kLate, of one text that fits into the model's context: chunks of the caller's in
+  // place of windows. The bytes where they end, ascending; the last one is the text's size.
+  std::vector<size_t> chunk_ends;
   // One of ModelInfo::prompts, put in front of every text: "query", "document". Empty: the model's
   // default, if it has one. A late-interaction model reads queries and documents differently by it;
   // a model with routes (Router, Asym) takes the route of that name.

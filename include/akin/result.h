@@ -4,6 +4,8 @@
 // day. No exception crosses this library's interface.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -28,6 +30,12 @@ enum class ErrorCode : int {
 // The name that leaves the process, in JSON and in messages: "InvalidModel".
 std::string_view ErrorCodeName(ErrorCode code);
 
+// A text has more tokens than it may have, and may not be cut.
+struct TooManyTokens {
+  int64_t tokens = 0;
+  int64_t limit = 0;
+};
+
 class [[nodiscard]] Error {
  public:
   // `message` names the object, what was found and what was expected. Control characters in it are
@@ -37,9 +45,23 @@ class [[nodiscard]] Error {
   ErrorCode code() const { return code_; }
   const std::string& message() const { return message_; }
 
+  // What InvalidInput is about, for callers who tell these cases apart.
+  const std::optional<TooManyTokens>& too_many_tokens() const { return too_many_tokens_; }
+  Error With(TooManyTokens detail) && {
+    too_many_tokens_ = detail;
+    return std::move(*this);
+  }
+  // The same error in other words.
+  Error Reworded(std::string message) const {
+    Error error(code_, std::move(message));
+    error.too_many_tokens_ = too_many_tokens_;
+    return error;
+  }
+
  private:
   ErrorCode code_;
   std::string message_;
+  std::optional<TooManyTokens> too_many_tokens_;
 };
 
 // Marks a value as the error of a `Result`, as `std::unexpected` does.

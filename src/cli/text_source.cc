@@ -67,7 +67,7 @@ class LineSource : public TextSource {
   int64_t bytes_consumed() const override { return reader_.bytes_consumed(); }
   std::string IndexId() const { return StrCat(reader_.line_number() - 1); }
   Error At(const Error& error) const {
-    return MakeError(error.code(), NameOf(reader_.line_number()), ": ", error.message());
+    return error.Reworded(StrCat(NameOf(reader_.line_number()), ": ", error.message()));
   }
 
   const FileDescriptor file_;  // Closed unless the input is a file of our own.

@@ -159,8 +159,10 @@ Status TextReader::ReadText(std::string_view text, const Plan& plan,
 Status TextReader::CheckOverflow(const TokenizedTexts& sequences, int max_tokens) const {
   for (size_t i = 0; i < sequences.size(); ++i) {
     if (const int cut = sequences.truncated()[i]; cut > 0) {
-      return InvalidInput("text ", i, " has ", sequences.lengths()[i] + cut,
-                          " tokens, the limit is ", max_tokens, " and overflow is an error");
+      const int tokens = sequences.lengths()[i] + cut;
+      return InvalidInput("text ", i, " has ", tokens, " tokens, the limit is ", max_tokens,
+                          " and overflow is an error")
+          .With(TooManyTokens{tokens, max_tokens});
     }
   }
   return {};
@@ -169,6 +171,10 @@ Status TextReader::CheckOverflow(const TokenizedTexts& sequences, int max_tokens
 Result<ReadTexts> TextReader::Read(std::span<const std::string_view> texts,
                                    const EmbedOptions& options, const WorkerPool& pool) const {
   AKIN_TRY_ASSIGN(const Plan plan, MakePlan(options));
+  if (!options.chunk_ends.empty() && options.overflow != Overflow::kLate) {
+    return InvalidInput("chunk_ends are given and overflow is \"", OverflowName(options.overflow),
+                        "\"; they go with \"late\"");
+  }
   ReadTexts result{.num_texts = texts.size()};
   const auto bytes = [&](size_t i) { return texts[i].size(); };
   const auto read = [&](size_t i, SequenceBuilder& sequence) {

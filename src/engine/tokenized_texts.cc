@@ -32,7 +32,7 @@ class FirstError {
   Status ToStatus(size_t num_texts) const {
     if (!error_) return {};
     if (num_texts == 1) return *error_;
-    return Error(error_->code(), StrCat("text ", text_, ": ", error_->message()));
+    return error_->Reworded(StrCat("text ", text_, ": ", error_->message()));
   }
 
  private:

@@ -106,6 +106,7 @@ class WindowMaker {
 
   Status Split(size_t text, std::string_view content) {
     AKIN_TRY_ASSIGN(const WholeText whole, Tokenize(content, args_, scratch_));
+    if (!args_.options.chunk_ends.empty()) return SplitAsGiven(text, content.size(), whole);
     AKIN_TRY_ASSIGN(const size_t room,
                     Room(whole, args_.options.window_tokens.value_or(*args_.encode.max_tokens)));
     const size_t overlap = static_cast<size_t>(args_.options.window_overlap);
@@ -159,6 +160,35 @@ class WindowMaker {
     return {};
   }
 
+  // Each token belongs to the chunk that it begins in.
+  Status SplitAsGiven(size_t text, size_t bytes, const WholeText& whole) {
+    const std::vector<size_t>& ends = args_.options.chunk_ends;
+    if (!std::ranges::is_sorted(ends) || ends.back() != bytes) {
+      return InvalidInput("chunk_ends do not ascend to ", bytes, ", the size of the text");
+    }
+    AKIN_TRY_ASSIGN(const size_t context, Room(whole, args_.max_positions));
+    if (whole.body > context) {
+      const int64_t tokens = static_cast<int64_t>(whole.encoding.ids.size());
+      return InvalidInput("the chunks have ", tokens, " tokens together, the model's context is ",
+                          args_.max_positions)
+          .With(TooManyTokens{tokens, args_.max_positions});
+    }
+    std::vector<pooling::Segment> segments;
+    size_t begin = 0;
+    for (size_t i = 0; i < ends.size(); ++i) {
+      size_t end = begin;
+      while (end < whole.body && whole.ChunkOf(text, end, end + 1).begin_byte < ends[i]) ++end;
+      if (end == begin) return InvalidInput("chunk ", i, " has no tokens");
+      segments.push_back({.begin = whole.first_body() + begin,
+                          .length = end - begin,
+                          .first_position = whole.first_body() + begin});
+      result_.chunks.push_back(whole.ChunkOf(text, begin, end));
+      begin = end;
+    }
+    Append(text, whole, {0, whole.body}, std::move(segments), {});
+    return {};
+  }
+
   void Append(size_t text, const WholeText& whole, const Span& span,
               std::vector<pooling::Segment> segments, std::string_view content) {
     ids_.clear();
@@ -192,17 +222,21 @@ class WindowMaker {
 
 Result<ReadTexts> SplitIntoWindows(std::span<const std::string_view> texts, ReadTexts read,
                                    const WindowArgs& args) {
+  const bool as_given = !args.options.chunk_ends.empty();
+  if (as_given && texts.size() != 1) {
+    return InvalidInput("chunk_ends are of one text, but there are ", texts.size());
+  }
   ReadTexts result{.num_texts = texts.size()};
   WindowMaker maker(args, result);
   for (size_t i = 0; i < texts.size(); ++i) {
     const bool longer_than_window =
         args.options.window_tokens && read.sequences.lengths()[i] > *args.options.window_tokens;
-    if (read.sequences.truncated()[i] == 0 && !longer_than_window) {
+    if (!as_given && read.sequences.truncated()[i] == 0 && !longer_than_window) {
       maker.Keep(i, read.sequences, texts[i].size());
       continue;
     }
     if (const Status split = maker.Split(i, texts[i]); !split) {
-      return Error(split.error().code(), StrCat("text ", i, ": ", split.error().message()));
+      return split.error().Reworded(StrCat("text ", i, ": ", split.error().message()));
     }
   }
   if (args.options.overflow == Overflow::kAverage) {

@@ -104,6 +104,23 @@ Result<std::vector<std::string>> TextsOf(const ServedModel& model, EmbedCall& ca
   return texts;
 }
 
+// Chunks -> their document, with a space where two would run together.
+std::vector<std::string> AsOneDocument(const std::vector<std::string>& chunks,
+                                       EmbedOptions& options) {
+  std::string document;
+  for (const std::string& chunk : chunks) {
+    const auto is_space = [](char c) { return c == ' ' || c == '\n' || c == '\t'; };
+    const bool runs_together = !document.empty() && !chunk.empty() && !is_space(document.back()) &&
+                               !is_space(chunk.front());
+    // The space belongs to the chunk before it.
+    if (runs_together) ++options.chunk_ends.back(), document += ' ';
+    document += chunk;
+    options.chunk_ends.push_back(document.size());
+  }
+  options.overflow = Overflow::kLate;
+  return {std::move(document)};
+}
+
 void ChoosePrompt(const ModelInfo& info, EmbedCall& call) {
   for (const std::string& name : call.prompts) {
     if (std::ranges::find(info.prompts, name, &NamedPrompt::name) == info.prompts.end()) continue;
@@ -228,6 +245,7 @@ void Embed(App& app, const ExchangePtr& exchange, EmbedCall call, Format<AllEmbe
                   ChoosePrompt(model->info(), *shared);
                   Result<std::vector<std::string>> texts = TextsOf(*model, *shared);
                   if (!texts) return app.Fail(exchange, FailureOf(texts.error()));
+                  if (shared->is_one_document) texts = AsOneDocument(*texts, shared->options);
                   Submit<AllEmbeddings>(app, exchange, model, facts,
                                         EmbedRequest{.embedder = model->embedder(),
                                                      .texts = *std::move(texts),

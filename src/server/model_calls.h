@@ -25,6 +25,8 @@ struct EmbedCall {
   EmbedOptions options;
   // Of these prompts the first one that the model has; without any its own default.
   std::vector<std::string> prompts;
+  // Late chunking: the inputs are chunks of one document, each with a vector that knows the whole.
+  bool is_one_document = false;
   bool is_list = true;
 };
 

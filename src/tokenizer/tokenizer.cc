@@ -114,7 +114,7 @@ class FirstError {
   }
   Status ToStatus() const {
     if (!error_) return {};
-    return Error(error_->code(), StrCat("text ", text_, ": ", error_->message()));
+    return error_->Reworded(StrCat("text ", text_, ": ", error_->message()));
   }
 
  private:

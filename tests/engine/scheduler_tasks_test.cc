@@ -91,6 +91,43 @@ TEST(SchedulerTasks, WindowsOfLongTextsAreTheEmbeddersOwn) {
   }
 }
 
+TEST(SchedulerTasks, ATextThatIsTooLongSaysByHowMuch) {
+  const Embedder model = Load("bert-mean");
+  std::string text = "word";
+  while (text.size() < 4000) text += " word";
+  const auto answer = Ask<AllEmbeddings>(EmbedRequest{
+      .embedder = model, .texts = {"a", text}, .options = {.overflow = Overflow::kError}});
+  ASSERT_FALSE(answer);
+  ASSERT_TRUE(answer.error().too_many_tokens());
+  EXPECT_EQ(answer.error().too_many_tokens()->limit, model.Info().max_tokens);
+  const auto tokens = model.tokenizer().CountTokens(text, {.truncation = Off{}}).value();
+  EXPECT_EQ(answer.error().too_many_tokens()->tokens, static_cast<int64_t>(tokens));
+  EXPECT_FALSE(Error(ErrorCode::kInvalidInput, "overflow is an error").too_many_tokens());
+}
+
+TEST(SchedulerTasks, LateChunksMayBeTheCallersOwn) {
+  const Embedder model = Load("bert-mean");
+  const auto embed = [&](std::vector<std::string_view> texts, std::vector<size_t> ends,
+                         Overflow overflow = Overflow::kLate) {
+    return model.Embed(texts, {.overflow = overflow, .chunk_ends = std::move(ends)});
+  };
+  const Embeddings chunks = embed({"the cat sat. rates rose"}, {13, 23}).value();
+  ASSERT_EQ(chunks.size(), 2u);
+  EXPECT_EQ(chunks.chunks()[0].begin_byte, 0u);
+  EXPECT_EQ(chunks.chunks()[0].end_token, chunks.chunks()[1].begin_token);
+  EXPECT_EQ(chunks.chunks()[1].end_byte, 23u);
+  // One chunk is all of the text but for the special tokens.
+  EXPECT_EQ(embed({"the cat"}, {7}).value().size(), 1u);
+  EXPECT_FALSE(embed({"the cat"}, {3, 6})) << "the last one is not the end";
+  EXPECT_FALSE(embed({"the cat"}, {4, 2, 7})) << "not ascending";
+  EXPECT_FALSE(embed({"the cat"}, {3, 3, 7})) << "a chunk without a token";
+  EXPECT_FALSE(embed({"the cat", "b"}, {7})) << "two texts";
+  EXPECT_FALSE(embed({"the cat"}, {7}, Overflow::kTruncate));
+  std::string text = "word";
+  while (text.size() < 4000) text += " word";
+  EXPECT_TRUE(embed({text}, {text.size()}).error().too_many_tokens());
+}
+
 TEST(SchedulerTasks, TextsAndPairsAreScoredTogether) {
   const Embedder model = Load("cross-bert-nli");
   const Scores texts = model.Classify(Views()).value();

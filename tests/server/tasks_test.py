@@ -245,6 +245,27 @@ class Dense(Served):
         self.assertEqual(self.server.post("/embed", {"inputs": "a", "overflow": "chunks"})[0], 422)
         self.fails("/embed", {"inputs": LONG, "overflow": "error"}, 422, "Validation")
 
+    def test_late_chunking_gives_each_input_a_vector_that_knows_the_whole(self):
+        chunks = DOCUMENTS[:2] + ["zero"]
+        body = {"model": "bert-mean", "input": chunks, "late_chunking": True}
+        vectors = [d["embedding"] for d in self.ok("/v1/embeddings", body)["data"]]
+        self.assertEqual(len(vectors), len(chunks))
+        # Of all tokens of the whole, those of a chunk, averaged.
+        server = Server(models=["bert-mean=" + folder("bert-mean")])
+        self.addCleanup(server.stop)
+        states = server.post_json("/embed_all", {"inputs": " ".join(chunks)})[1][0]
+        counts = [len(t) for t in server.post_json("/tokenize", {"inputs": chunks, "add_special_tokens": False})[1]]
+        self.assertEqual(sum(counts) + 2, len(states))
+        begin = 1
+        for vector, count in zip(vectors, counts):
+            mean = [sum(column) / count for column in zip(*states[begin : begin + count])]
+            length = sum(x * x for x in mean) ** 0.5
+            for got, expected in zip(vector, mean):
+                self.assertAlmostEqual(got, expected / length, places=5)
+            begin += count
+        for wrong in (["a", ""], [LONG * 20, "b"]):
+            self.assertEqual(self.server.post("/v1/embeddings", {**body, "input": wrong})[0], 400)
+
     def test_what_it_cannot_do(self):
         for path, body in (("/rerank", {"query": "a", "texts": ["b"]}), ("/predict", {"inputs": "a"}),
                            ("/embed_sparse", {"inputs": "a"})):

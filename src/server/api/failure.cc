@@ -1,7 +1,6 @@
 #include "server/api/failure.h"
 
 #include <algorithm>
-#include <charconv>
 
 #include "server/json_writer.h"
 #include "server/text.h"
@@ -84,31 +83,18 @@ std::string OpenAiBody(const Row& row, std::string_view message, std::string_vie
 
 // The words that each dialect's clients look for.
 std::string MessageOf(Dialect dialect, const Failure& failure) {
-  if (failure.problem != Problem::kTooLong || failure.limit_tokens == 0) return failure.message;
+  if (failure.problem != Problem::kTooLong) return failure.message;
+  const auto [tokens, limit] = failure.too_many_tokens;
   switch (dialect) {
     case Dialect::kTei:
-      return StrCat("Input validation error: `inputs` must have less than ", failure.limit_tokens,
-                    " tokens. Given: ", failure.given_tokens);
+      return StrCat("Input validation error: `inputs` must have less than ", limit,
+                    " tokens. Given: ", tokens);
     case Dialect::kOpenAi:
-      return StrCat("This model's maximum context length is ", failure.limit_tokens,
-                    " tokens, however you requested ", failure.given_tokens, " tokens");
+      return StrCat("This model's maximum context length is ", limit,
+                    " tokens, however you requested ", tokens, " tokens");
     case Dialect::kOllama: return "the input length exceeds the context length";
     default: return failure.message;
   }
-}
-
-// "text 0 has 90 tokens, the limit is 64 and overflow is an error" has both numbers.
-void ReadTokenCounts(std::string_view message, Failure& failure) {
-  const auto number_behind = [&](std::string_view words) {
-    int64_t number = 0;
-    const size_t at = message.find(words);
-    if (at == std::string_view::npos) return number;
-    const char* const begin = message.data() + at + words.size();
-    std::from_chars(begin, message.data() + message.size(), number);
-    return number;
-  };
-  failure.given_tokens = number_behind(" has ");
-  failure.limit_tokens = number_behind("the limit is ");
 }
 
 std::string OneMember(std::string_view key, std::string_view message) {
@@ -161,9 +147,7 @@ Failure FailureOf(const Error& error) {
     switch (error.code()) {
       case ErrorCode::kCancelled: return Problem::kCancelled;
       case ErrorCode::kInvalidInput:
-        return error.message().find("overflow is an error") != std::string::npos
-                   ? Problem::kTooLong
-                   : Problem::kBadValue;
+        return error.too_many_tokens() ? Problem::kTooLong : Problem::kBadValue;
       case ErrorCode::kDeadlineExceeded: return Problem::kDeadline;
       case ErrorCode::kModelNotFound: return Problem::kUnknownModel;
       case ErrorCode::kOverloaded: return Problem::kOverloaded;
@@ -175,7 +159,7 @@ Failure FailureOf(const Error& error) {
     return Problem::kInternal;
   }();
   Failure failure{.problem = problem, .message = error.message()};
-  if (problem == Problem::kTooLong) ReadTokenCounts(error.message(), failure);
+  if (error.too_many_tokens()) failure.too_many_tokens = *error.too_many_tokens();
   return failure;
 }
 

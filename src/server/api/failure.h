@@ -43,7 +43,7 @@ struct Failure {
   std::string message;
   std::string param;  // The field that is wrong, where the dialect has a place for it.
   int retry_after_seconds = 0;
-  int64_t given_tokens = 0, limit_tokens = 0;  // kTooLong, as far as they are known.
+  TooManyTokens too_many_tokens;  // kTooLong.
 };
 
 // The answer in the dialect's words: status, body, Retry-After, WWW-Authenticate.

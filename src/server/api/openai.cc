@@ -79,7 +79,7 @@ Result<EmbedCall> ReadCall(const JsonRequest& body) {
   AKIN_TRY(ReadTask(body, call));
   AKIN_TRY(ReadAdditions(body, call.options));
   AKIN_TRY_ASSIGN(const auto late_chunking, body.Bool("late_chunking"));
-  if (late_chunking.value_or(false)) return InvalidInput("`late_chunking` is not supported");
+  call.is_one_document = late_chunking.value_or(false);
   return call;
 }
 

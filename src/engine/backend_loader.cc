@@ -34,9 +34,9 @@ BackendKind ChooseBackend(const LoaderInput& input, const Result<model::ModelCon
 
 Result<BackendLoader> MakeStaticLoader(const LoaderInput& input) {
   const bool weights = input.modules.input == model::InputKind::kTokenWeights;
-  AKIN_TRY_ASSIGN(backends::StaticBackend table, weights
-                                                     ? backends::LoadTokenWeights(input.directory)
-                                                     : backends::LoadStaticBackend(input.directory));
+  AKIN_TRY_ASSIGN(backends::StaticBackend table,
+                  weights ? backends::LoadTokenWeights(input.directory)
+                          : backends::LoadStaticBackend(input.directory));
   const backends::BackendInfo info = table.backend->Info();
   BackendLoader loader;
   loader.shape.architecture = "static";

@@ -14,8 +14,8 @@ Result<BackendLoader> MakePythonLoader(const LoaderInput& input,
   if (own_config) config = *own_config;
   AKIN_TRY_ASSIGN(auto backend, backends::LoadPythonBackend(
                                     input.model_folder, {.options = input.options.python,
-                                                      .num_threads = input.num_threads,
-                                                      .max_positions = config.max_positions}));
+                                                         .num_threads = input.num_threads,
+                                                         .max_positions = config.max_positions}));
   const backends::BackendInfo info = backend->Info();
   BackendLoader loader;
   loader.shape = ShapeOf(config);

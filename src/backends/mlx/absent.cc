@@ -1,6 +1,5 @@
 // Stands in for this backend in a build without it (AKIN_MLX=OFF).
 #include "backends/mlx/mlx_backend.h"
-
 #include "base/strings.h"
 
 namespace akin::backends {

@@ -68,19 +68,11 @@ std::vector<std::string> LoadCommand(const ModelArguments& arguments) {
   if (arguments.threads > 0) add("--threads", StrCat(arguments.threads));
   if (arguments.batch_tokens > 0) add("--batch-tokens", StrCat(arguments.batch_tokens));
   add("--pooling", arguments.pooling);
-  add("--ort-library", onnx.library);
-  add("--onnx-file", onnx.onnx_file);
-  add("--onnx-output", onnx.output);
-  for (const std::string& plugin : onnx.provider_libraries) add("--ep-library", plugin);
-  for (const std::string& provider : onnx.providers) add("--ep", provider);
-  for (const std::string& entry : onnx.session_config) add("--session-config", entry);
+  for (std::string& word : onnx.Words()) command.push_back(std::move(word));
   std::string buckets;
   for (const int length : onnx.shape_buckets) buckets += StrCat(buckets.empty() ? "" : ",", length);
   add("--shape-buckets", buckets);
-  add("--optimization-level", onnx.optimization);
   add("--optimized-model-cache", onnx.optimized_cache);
-  if (onnx.batch_invariant) command.emplace_back("--batch-invariant");
-  if (onnx.no_batch_invariant) command.emplace_back("--no-batch-invariant");
   return command;
 }
 

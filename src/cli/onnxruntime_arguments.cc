@@ -99,6 +99,23 @@ void OnnxRuntimeArguments::AddTo(CLI::App& verb) {
       ->group(kGroup);
 }
 
+std::vector<std::string> OnnxRuntimeArguments::Words() const {
+  std::vector<std::string> words;
+  const auto add = [&words](const char* option, const std::string& value) {
+    if (!value.empty()) words.insert(words.end(), {option, value});
+  };
+  add("--ort-library", library);
+  add("--onnx-file", onnx_file);
+  add("--onnx-output", output);
+  for (const std::string& plugin : provider_libraries) add("--ep-library", plugin);
+  for (const std::string& provider : providers) add("--ep", provider);
+  for (const std::string& entry : session_config) add("--session-config", entry);
+  if (optimization != "all") add("--optimization-level", optimization);
+  if (batch_invariant) words.emplace_back("--batch-invariant");
+  if (no_batch_invariant) words.emplace_back("--no-batch-invariant");
+  return words;
+}
+
 Result<OnnxRuntimeOptions> OnnxRuntimeArguments::ToOptions() const {
   OnnxRuntimeOptions options;
   options.library = library;

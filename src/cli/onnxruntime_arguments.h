@@ -33,6 +33,9 @@ struct OnnxRuntimeArguments {
   void AddLibraryTo(CLI::App& verb);
   // Error: InvalidInput, an option that is malformed.
   Result<OnnxRuntimeOptions> ToOptions() const;
+  // What computes the model, and how, as words of a command line: all but the buckets, the cache,
+  // the time limit and how it is loaded. What is not given is left out.
+  std::vector<std::string> Words() const;
 };
 
 }  // namespace akin::cli

@@ -90,20 +90,8 @@ std::string FilesDigest(const std::string& folder) {
 
 // What runs the model, as far as options say it: "native", "onnxruntime --ep openvino".
 std::string BackendWords(const ModelArguments& arguments) {
-  const OnnxRuntimeArguments& onnx = arguments.onnxruntime;
   std::string words = arguments.backend == "onnx" ? "onnxruntime" : arguments.backend;
-  const auto add = [&words](std::string_view option, std::string_view value) {
-    if (!value.empty()) words += StrCat(' ', option, ' ', value);
-  };
-  add("--ort-library", onnx.library);
-  add("--onnx-file", onnx.onnx_file);
-  add("--onnx-output", onnx.output);
-  for (const std::string& plugin : onnx.provider_libraries) add("--ep-library", plugin);
-  for (const std::string& provider : onnx.providers) add("--ep", provider);
-  for (const std::string& entry : onnx.session_config) add("--session-config", entry);
-  if (onnx.optimization != "all") add("--optimization-level", onnx.optimization);
-  if (onnx.batch_invariant) words += " --batch-invariant";
-  if (onnx.no_batch_invariant) words += " --no-batch-invariant";
+  for (const std::string& word : arguments.onnxruntime.Words()) words += ' ' + word;
   return words;
 }
 

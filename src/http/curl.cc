@@ -1,5 +1,8 @@
 #include "http/curl.h"
 
+#include <sys/stat.h>
+
+#include <cstdlib>
 #include <mutex>
 #include <new>
 
@@ -41,6 +44,38 @@ std::string OriginOf(const std::string& text) {
   return LowerCase(StrCat(PartOf(url.get(), CURLUPART_SCHEME), "://",
                           PartOf(url.get(), CURLUPART_HOST), ':',
                           PartOf(url.get(), CURLUPART_PORT, CURLU_DEFAULT_PORT)));
+}
+
+Trust TrustFromEnvironment() {
+  for (const char* name :
+       {"SSL_CERT_FILE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_DIR"}) {
+    const char* const path = std::getenv(name);
+    if (path == nullptr || *path == '\0') continue;
+    struct stat status;
+    const bool folder = stat(path, &status) == 0 && S_ISDIR(status.st_mode);
+    return folder ? Trust{.folder = path} : Trust{.file = path};
+  }
+  return {};
+}
+
+void SetTrust(CURL* curl, const Trust& trust) {
+  // One replaces the system's own whole: libcurl would else keep its file beside the folder.
+  if (!trust.file.empty()) curl_easy_setopt(curl, CURLOPT_CAINFO, trust.file.c_str());
+  if (!trust.folder.empty()) {
+    curl_easy_setopt(curl, CURLOPT_CAINFO, nullptr);
+    curl_easy_setopt(curl, CURLOPT_CAPATH, trust.folder.c_str());
+  }
+}
+
+bool IsDistrust(CURLcode code) {
+  return code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE ||
+         code == CURLE_SSL_ISSUER_ERROR;
+}
+
+std::string TrustHint(const Trust& trust) {
+  const std::string& path = trust.file.empty() ? trust.folder : trust.file;
+  return path.empty() ? " (SSL_CERT_FILE names other certificates to trust)"
+                      : StrCat(" (the certificates to trust are ", path, ')');
 }
 
 void HeaderLines::Add(const std::string& line) {

@@ -134,6 +134,8 @@ TEST_F(PartialFileTest, WhatWasWrittenIsThereTheNextTime) {
     ASSERT_EQ(file.num_segments(), 2u);
     ASSERT_TRUE(file.Write(0, "abc"));
     ASSERT_TRUE(file.Write(PartialFile::kSegmentBytes, "xyz"));
+    ASSERT_TRUE(file.SaveCount(0));
+    ASSERT_TRUE(file.SaveCount(1));
   }
   PartialFile file = Open();
   EXPECT_EQ(file.Done(0), 3);
@@ -142,6 +144,25 @@ TEST_F(PartialFileTest, WhatWasWrittenIsThereTheNextTime) {
   EXPECT_EQ(file.ContiguousEnd(0), 3);
   EXPECT_EQ(file.ContiguousEnd(PartialFile::kSegmentBytes), PartialFile::kSegmentBytes + 3);
   EXPECT_EQ(Content().substr(0, 3), "abc");
+}
+
+TEST_F(PartialFileTest, LittleIsLostWithoutANotice) {
+  const std::string piece(16 << 10, 'p');
+  const auto count = static_cast<int64_t>(piece.size());
+  int64_t written = 0;
+  {
+    PartialFile file = Open();
+    for (; written < 3 * PartialFile::kCountEvery + count; written += count)
+      ASSERT_TRUE(file.Write(written, piece));
+  }  // As if killed: nobody has saved a count.
+  EXPECT_GT(Open().Done(0), written - PartialFile::kCountEvery);
+  EXPECT_LE(Open().Done(0), written);
+  {
+    PartialFile file = Open();
+    for (written = file.Done(0); written < PartialFile::kSegmentBytes; written += count)
+      ASSERT_TRUE(file.Write(written, piece));
+  }
+  EXPECT_EQ(Open().Done(0), PartialFile::kSegmentBytes);  // A whole segment is always counted.
 }
 
 TEST_F(PartialFileTest, AWriteMayCrossSegmentsAndDoesNotChangeWhatIsThere) {
@@ -158,9 +179,13 @@ TEST_F(PartialFileTest, AWriteMayCrossSegmentsAndDoesNotChangeWhatIsThere) {
 }
 
 TEST_F(PartialFileTest, AnotherSizeOrDamagedCountsBeginAnew) {
-  ASSERT_TRUE(Open().Write(0, "abc"));
+  const auto write = [&](int64_t size) {
+    PartialFile file = Open(size);
+    return file.Write(0, "abc") && file.SaveCount(0);
+  };
+  ASSERT_TRUE(write(kSize));
   EXPECT_EQ(Open(kSize + 4096).DoneInAll(), 0);
-  ASSERT_TRUE(Open(kSize + 4096).Write(0, "abc"));
+  ASSERT_TRUE(write(kSize + 4096));
   std::string damaged = Content();
   std::fill(damaged.end() - 16, damaged.end(), '\x7F');  // Counts beyond their segments.
   folder_.Write("blobs/x.akin-part", damaged);

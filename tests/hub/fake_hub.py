@@ -2,6 +2,8 @@
 
     with FakeHub({"org/name": {"config.json": b"{}", ...}}) as hub: ... hub.endpoint ...
 
+With `tls` (an ssl.SSLContext) both servers speak https.
+
 Large files (LARGE_BYTES and more) are "LFS": their resolve address redirects to a second server, as the real hub does to
 its content network, and their ETag is the SHA-256; others are served in place under their git blob id. Every request is
 recorded in `hub.requests` as (server, method, path, headers). `hub.faults` is a list of functions(request) that may answer
@@ -99,10 +101,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
         entries = [{"type": "directory", "oid": "0" * 40, "size": 0, "path": d} for d in
                    sorted({f.rsplit("/", 1)[0] for f in files if "/" in f})]
         for name, content in files.items():
-            entry = {"type": "file", "path": name, "size": len(content), "oid": git_blob_id(content)}
+            entry = {"type": "file", "path": name, "size": len(content)}
             if len(content) >= LARGE_BYTES:
                 entry["lfs"] = {"oid": sha256(content), "size": len(content), "pointerSize": 134}
                 entry["oid"] = "1" * 40  # Of the pointer.
+            else:
+                entry["oid"] = git_blob_id(content)
             entries.append(entry)
         at = int(query.get("cursor", ["0"])[0])
         if at + PAGE < len(entries):
@@ -194,6 +198,8 @@ class Server(http.server.ThreadingHTTPServer):
     def __init__(self, hub, side):
         self.hub, self.side = hub, side
         super().__init__(("127.0.0.1", 0), Handler)
+        if hub.tls:  # The handshake is made by each connection's own thread, at its first byte.
+            self.socket = hub.tls.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
         threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
 
     def handle_error(self, *_):
@@ -201,7 +207,8 @@ class Server(http.server.ThreadingHTTPServer):
 
 
 class FakeHub:
-    def __init__(self, models):
+    def __init__(self, models, tls=None):
+        self.tls = tls
         self.models, self.commits, self.blobs = {}, {}, {}
         self.requests, self.faults, self.gated, self.token = [], [], set(), "hf_secret"
         self.change_list = lambda entries: entries
@@ -210,8 +217,9 @@ class FakeHub:
         for repository, files in models.items():
             self.publish(repository, files)
         self.hub_server, self.cdn_server = Server(self, "hub"), Server(self, "cdn")
-        self.endpoint = f"http://127.0.0.1:{self.hub_server.server_address[1]}"
-        self.cdn = f"http://127.0.0.1:{self.cdn_server.server_address[1]}"
+        scheme = "https" if tls else "http"
+        self.endpoint = f"{scheme}://127.0.0.1:{self.hub_server.server_address[1]}"
+        self.cdn = f"{scheme}://127.0.0.1:{self.cdn_server.server_address[1]}"
 
     def publish(self, repository, files, revision="main"):
         """-> the commit"""

@@ -6,7 +6,6 @@
 
 #include "base/door.h"
 #include "base/strings.h"
-#include "http/curl.h"
 
 namespace akin::backends::remote {
 namespace {
@@ -62,7 +61,10 @@ struct HttpPool::Connection {
   CURL* const curl;
 };
 
-HttpPool::HttpPool(PoolOptions options) : options_(std::move(options)) { http::InitializeCurl(); }
+HttpPool::HttpPool(PoolOptions options)
+    : options_(std::move(options)), trust_(http::TrustFromEnvironment()) {
+  http::InitializeCurl();
+}
 
 HttpPool::~HttpPool() = default;
 
@@ -114,6 +116,7 @@ Result<HttpAnswer> HttpPool::Post(const std::string& body, size_t max_bytes,
   curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
   curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
   curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
+  http::SetTrust(curl, trust_);
   curl_easy_setopt(curl, CURLOPT_TCP_NODELAY, 1L);
   curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body.data());
   curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(body.size()));
@@ -134,7 +137,8 @@ Result<HttpAnswer> HttpPool::Post(const std::string& body, size_t max_bytes,
   if (code == CURLE_OPERATION_TIMEDOUT && Clock::now() + kRounding >= deadline) return late();
   if (code != CURLE_OK)
     return MakeError(ErrorCode::kServiceUnavailable,
-                     message[0] ? message : curl_easy_strerror(code));
+                     message[0] ? message : curl_easy_strerror(code),
+                     http::IsDistrust(code) ? http::TrustHint(trust_) : "");
   return std::move(transfer.answer);
 }
 

@@ -11,6 +11,7 @@
 
 #include "akin/result.h"
 
+#include "http/curl.h"
 #include "http/headers.h"
 
 namespace akin::backends::remote {
@@ -49,6 +50,7 @@ class HttpPool {
   void Return(std::unique_ptr<Connection> connection);
 
   const PoolOptions options_;
+  const http::Trust trust_;
   std::mutex mutex_;
   std::condition_variable returned_;
   std::vector<std::unique_ptr<Connection>> idle_;  // Guarded by mutex_.

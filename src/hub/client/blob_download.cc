@@ -23,6 +23,9 @@ constexpr int64_t kProgressBytes = 64 << 10;
 // Hashed from the disk by a thread that also has a connection to serve: some milliseconds' worth.
 constexpr int64_t kHashAtOnceBytes = 8 << 20;
 constexpr size_t kReadBytes = size_t{256} << 10;
+// libcurl hands over 16 KiB at a time. Gathered, connections meet sixteen times more seldom at the file, which one
+// of them at a time may write to; still in the cache when it is hashed.
+constexpr size_t kWriteBytes = size_t{256} << 10;
 constexpr std::chrono::milliseconds kStreamCheck{2};
 
 // W/"x" or "x" -> x, as huggingface_hub does.
@@ -66,6 +69,7 @@ struct BlobDownload::Answer {
   bool yielded = false;      // Another one does.
   int64_t at = 0;            // Where the next piece belongs.
   int64_t end = 0;           // Behind the last byte that may come.
+  std::string gathered;      // Received and not yet written: the bytes before `at`.
 };
 
 BlobDownload::BlobDownload(const HubSettings& settings, const std::function<bool()>& cancelled,
@@ -123,6 +127,13 @@ bool BlobDownload::Release(size_t segment) {
 
 Status BlobDownload::Fetch(size_t segment, HttpClient& client) {
   if (partial_->num_segments() == 0) return {};  // An empty file.
+  const Status fetched = FetchSegment(segment, client);
+  // Of a segment that another connection has taken over it is that one's to say.
+  const Status saved = one_stream_ ? Status() : partial_->SaveCount(segment);
+  return fetched ? saved : fetched;
+}
+
+Status BlobDownload::FetchSegment(size_t segment, HttpClient& client) {
   Retries retries(settings_, cancelled_);
   bool owns_stream = false;
   while (true) {
@@ -137,6 +148,7 @@ Status BlobDownload::Fetch(size_t segment, HttpClient& client) {
     const bool whole = first == 0 && answer.wanted.last + 1 == file_.size;
     if (!whole) request.range = answer.wanted;
     HttpOutcome outcome = client.Get(request);
+    AKIN_TRY(WriteGathered(answer));
     if (answer.yielded) return {};
     owns_stream = answer.owns_stream;
     if (!outcome.failure) {
@@ -235,10 +247,17 @@ Status BlobDownload::Take(std::string_view piece, Answer& answer) {
     return InvalidModel(repository_, ": ", file_.path, " goes on behind its ", file_.size,
                         " bytes");
   }
-  AKIN_TRY(partial_->Write(answer.at, piece));
-  HashWhatFits(answer.at, piece);
+  answer.gathered += piece;
   answer.at += static_cast<int64_t>(piece.size());
   received_bytes_ += static_cast<int64_t>(piece.size());
+  return answer.gathered.size() < kWriteBytes ? Status() : WriteGathered(answer);
+}
+
+Status BlobDownload::WriteGathered(Answer& answer) {
+  const int64_t offset = answer.at - static_cast<int64_t>(answer.gathered.size());
+  AKIN_TRY(partial_->Write(offset, answer.gathered));
+  HashWhatFits(offset, answer.gathered);
+  answer.gathered.clear();
   return {};
 }
 

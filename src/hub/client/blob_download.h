@@ -62,10 +62,12 @@ class BlobDownload {
 
  private:
   struct Answer;
+  Status FetchSegment(size_t segment, HttpClient& client);
   Status JudgeHeaders(const HttpResponse& response, Answer& answer);
   Status JudgePart(const HttpResponse& response, Answer& answer);
   Status JudgeWhole(const HttpResponse& response, Answer& answer);
   Status Take(std::string_view piece, Answer& answer);
+  Status WriteGathered(Answer& answer);
   Status BecomeOnlyStream();
   void HashWhatFits(int64_t offset, std::string_view bytes);
   Status HashUpTo(int64_t end);

@@ -1,5 +1,8 @@
 #include "hub/client/downloads.h"
 
+#include <pthread.h>
+#include <time.h>
+
 #include <algorithm>
 #include <atomic>
 #include <chrono>
@@ -10,6 +13,7 @@
 
 #include "base/door.h"
 #include "base/strings.h"
+#include "base/thread_count.h"
 #include "hub/client/blob_download.h"
 #include "hub/client/http_client.h"
 
@@ -18,11 +22,20 @@ namespace {
 
 constexpr std::chrono::milliseconds kReport{100};  // Also how often busy files are looked at.
 constexpr size_t kMaxActiveFiles = 64;             // Open files at once.
+// Connections are added, up to twice as many at a time, while those that are there leave two thirds
+// of the processors idle: they wait for the network then. From a server nearby two bring all that two
+// cores can receive, write and hash; more would wait for each other at the file, spinning in the
+// kernel, and take the cores from the hash.
+constexpr size_t kFirstConnections = 2;
+constexpr std::chrono::milliseconds kLoadCheck{50};
+constexpr double kBusyShare = 0.35;
 
 enum class FileState { kPending, kActive, kDone };
 
 class Downloads {
  public:
+  using Clock = std::chrono::steady_clock;
+
   explicit Downloads(const DownloadRequest& request)
       : request_(request), cancelled_([this] { return stop_.load(); }) {
     for (const HubFile& file : request.files) {
@@ -30,21 +43,22 @@ class Downloads {
           request.settings, cancelled_, request.repository, request.commit, file, request.paths)});
       bytes_ += file.size;
     }
+    max_workers_ = MaxWorkers();
   }
 
   Result<int64_t> Run() {
-    std::vector<std::thread> workers;
-    StartWorkers(workers);
+    StartWorkers(kFirstConnections);
     {
       std::unique_lock lock(mutex_);
       while (!AllDone() && !error_) {
-        changed_.wait_for(lock, kReport);
+        changed_.wait_for(lock, workers_.size() < max_workers_ ? kLoadCheck : kReport);
+        AddWorkers();
         Report(lock);
       }
       stop_ = stop_ || error_.has_value();
     }
     changed_.notify_all();
-    for (std::thread& worker : workers) worker.join();
+    for (std::thread& worker : workers_) worker.join();
     if (!error_) {
       std::unique_lock lock(mutex_);
       Report(lock);
@@ -65,17 +79,46 @@ class Downloads {
     size_t segment;
   };
 
-  void StartWorkers(std::vector<std::thread>& workers) {
+  // No use to have more: one for each segment, as many as are allowed.
+  size_t MaxWorkers() const {
     size_t segments = 0;
     for (const HubFile& file : request_.files)
       segments += 1 + static_cast<size_t>(file.size / PartialFile::kSegmentBytes);
-    const size_t count = std::min(segments, static_cast<size_t>(request_.settings.connections));
+    return std::min(segments, static_cast<size_t>(request_.settings.connections));
+  }
+
+  void StartWorkers(size_t count) {
+    count = std::min(count, max_workers_);
     try {
-      while (workers.size() < count) workers.emplace_back([this] { Work(); });
+      while (workers_.size() < count) workers_.emplace_back([this] { Work(); });
     } catch (...) {
+      max_workers_ = workers_.size();
       // Fewer threads than wanted will do; none will not.
-      if (workers.empty()) Fail(CaughtError("cannot download"), false);
+      if (workers_.empty()) Fail(CaughtError("cannot download"), false);
     }
+  }
+
+  void AddWorkers() {
+    const auto now = Clock::now();
+    if (workers_.size() == max_workers_ || now - load_checked_ < kLoadCheck) return;
+    const double busy = BusySeconds();
+    const double seconds = std::chrono::duration<double>(now - load_checked_).count();
+    if (busy - busy_seconds_ < kBusyShare * processors_ * seconds) StartWorkers(2 * workers_.size());
+    load_checked_ = now;
+    busy_seconds_ = busy;
+  }
+
+  // Of the processors in all workers so far.
+  double BusySeconds() {
+    double sum = 0;
+    for (std::thread& worker : workers_) {
+      clockid_t clock;
+      timespec time;
+      if (pthread_getcpuclockid(worker.native_handle(), &clock) != 0) continue;  // It has ended.
+      if (clock_gettime(clock, &time) != 0) continue;
+      sum += static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
+    }
+    return sum;
   }
 
   void Work() noexcept {
@@ -185,6 +228,13 @@ class Downloads {
   std::atomic<bool> stop_{false};
   const std::function<bool()> cancelled_;
   int64_t bytes_ = 0;
+
+  // Of the calling thread only.
+  std::vector<std::thread> workers_;
+  size_t max_workers_ = 0;
+  const int processors_ = CountMachineThreads().count;
+  Clock::time_point load_checked_ = Clock::now();
+  double busy_seconds_ = 0;
 
   std::mutex mutex_;
   std::condition_variable changed_;

@@ -165,7 +165,7 @@ HttpOutcome HttpClient::GetOnce(const HttpRequest& request, const std::string& u
   curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME,
                    static_cast<long>(settings_.stall_timeout.count()));
   curl_easy_setopt(curl, CURLOPT_BUFFERSIZE, kBufferBytes);
-  if (!settings_.ca_file.empty()) curl_easy_setopt(curl, CURLOPT_CAINFO, settings_.ca_file.c_str());
+  http::SetTrust(curl, settings_.trust);
   std::string range;
   if (request.range) {
     range = StrCat(request.range->first, '-', request.range->last);
@@ -187,12 +187,14 @@ HttpOutcome HttpClient::GetOnce(const HttpRequest& request, const std::string& u
     const bool retryable =
         transfer.stopped->code() == ErrorCode::kServiceUnavailable && !transfer.taking_body;
     outcome.failure = HttpFailure{.error = *std::move(transfer.stopped), .retryable = retryable};
-  } else if (code == CURLE_UNSUPPORTED_PROTOCOL || code == CURLE_URL_MALFORMAT) {
-    outcome.failure = Refused(MakeError(ErrorCode::kServiceUnavailable, http::ShownUrl(url), ": ",
-                                        message[0] ? message : curl_easy_strerror(code)));
   } else if (code != CURLE_OK) {
-    outcome.failure = Retryable(MakeError(ErrorCode::kServiceUnavailable, http::ShownUrl(url), ": ",
-                                          message[0] ? message : curl_easy_strerror(code)));
+    const bool distrust = http::IsDistrust(code);
+    outcome.failure =
+        HttpFailure{.error = MakeError(ErrorCode::kServiceUnavailable, http::ShownUrl(url), ": ",
+                                       message[0] ? message : curl_easy_strerror(code),
+                                       distrust ? http::TrustHint(settings_.trust) : ""),
+                    .retryable = !distrust && code != CURLE_UNSUPPORTED_PROTOCOL &&
+                                 code != CURLE_URL_MALFORMAT};
   }
   return outcome;
 }

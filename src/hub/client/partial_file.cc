@@ -8,7 +8,6 @@
 
 #include <algorithm>
 #include <utility>
-#include <vector>
 
 #include "hub/client/disk.h"
 
@@ -44,6 +43,7 @@ Result<PartialFile> PartialFile::Open(const std::string& path, int64_t size) {
   partial.path_ = path;
   partial.size_ = size;
   partial.num_segments_ = static_cast<size_t>((size + kSegmentBytes - 1) / kSegmentBytes);
+  partial.saved_.resize(partial.num_segments_);
   partial.done_ = std::make_unique<std::atomic<int64_t>[]>(partial.num_segments_);
   partial.file_ =
       UniqueFd(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0666));
@@ -72,12 +72,12 @@ Status PartialFile::ReadCounts(int64_t file_bytes) {
                           counts + static_cast<int64_t>(sizeof kMagic)) == counts_bytes;
   if (!fits) return StartAnew();
   for (size_t s = 0; s < num_segments_; ++s)
-    done_[s] = found[s] < 0 || found[s] > End(s) - Begin(s) ? 0 : found[s];
+    done_[s] = saved_[s] = found[s] < 0 || found[s] > End(s) - Begin(s) ? 0 : found[s];
   return {};
 }
 
 Status PartialFile::StartAnew() {
-  for (size_t s = 0; s < num_segments_; ++s) done_[s] = 0;
+  for (size_t s = 0; s < num_segments_; ++s) done_[s] = saved_[s] = 0;
   if (ftruncate(file_.get(), 0) != 0) return DiskError(path_, errno);
   const std::vector<char> zeros(num_segments_ * sizeof(int64_t));
   // The counts before the magic: only with it they are read.
@@ -103,12 +103,14 @@ int64_t PartialFile::ContiguousEnd(int64_t from) const {
   return size_;
 }
 
-Status PartialFile::WriteCount(size_t segment) {
+Status PartialFile::SaveCount(size_t segment) {
   const int64_t count = Done(segment);
+  if (count == saved_[segment]) return {};
   const int error =
       WriteFully(file_.get(), reinterpret_cast<const char*>(&count), sizeof count,
                  CountsOffset() + static_cast<int64_t>(sizeof kMagic + segment * sizeof count));
   if (error != 0) return DiskError(path_, error);
+  saved_[segment] = count;
   return {};
 }
 
@@ -122,8 +124,10 @@ Status PartialFile::Write(int64_t offset, std::string_view bytes) {
       const int error = WriteFully(file_.get(), bytes.data() + skip,
                                    static_cast<size_t>(count - skip), offset + skip);
       if (error != 0) return DiskError(path_, error);
-      done_[segment].store(offset + count - Begin(segment), std::memory_order_release);
-      AKIN_TRY(WriteCount(segment));
+      const int64_t done = offset + count - Begin(segment);
+      done_[segment].store(done, std::memory_order_release);
+      if (done - saved_[segment] >= kCountEvery || offset + count == End(segment))
+        AKIN_TRY(SaveCount(segment));
     }
     offset += count;
     bytes.remove_prefix(static_cast<size_t>(count));

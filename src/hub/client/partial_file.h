@@ -4,7 +4,8 @@
 //   <blob>.akin-part:  the bytes of the file | at the next multiple of 4096: magic, and for each
 //                      segment how many of its bytes are there
 //
-// A count is written after its bytes, so that it is right whenever the process is killed. When the
+// A count is written after its bytes, so that it is right whenever the process is killed: at most kCountEvery
+// of a segment's bytes are there and not counted. When the
 // machine itself stops, the disk may have kept a count and lost bytes: therefore the hash of the
 // whole file decides in the end, never the counts.
 #pragma once
@@ -15,6 +16,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "akin/result.h"
 
@@ -26,6 +28,8 @@ class PartialFile {
  public:
   // Small enough that little is lost, large enough that a request is worth it.
   static constexpr int64_t kSegmentBytes = int64_t{16} << 20;
+  // A count after each piece would be every second write of a pull.
+  static constexpr int64_t kCountEvery = int64_t{1} << 20;
 
   // Opens or makes `path` for a file of `size` bytes; what is there is kept if it fits. Error:
   // ServiceUnavailable.
@@ -45,6 +49,9 @@ class PartialFile {
   // Bytes at `offset`; at most one thread writes to a segment at a time. Bytes that are there
   // already are left as they are: they may have been hashed. Error: ServiceUnavailable.
   Status Write(int64_t offset, std::string_view bytes);
+  // Writes down how much of a segment is there, when nobody will write to it for a while. Error:
+  // ServiceUnavailable.
+  Status SaveCount(size_t segment);
   // Reads up to `bytes` of what is there. Error: ServiceUnavailable.
   Result<size_t> Read(int64_t offset, char* bytes, size_t count) const;
 
@@ -57,7 +64,6 @@ class PartialFile {
  private:
   PartialFile() = default;
   Status ReadCounts(int64_t file_bytes);
-  Status WriteCount(size_t segment);
   int64_t CountsOffset() const;
 
   std::string path_;
@@ -65,6 +71,7 @@ class PartialFile {
   int64_t size_ = 0;
   size_t num_segments_ = 0;
   std::unique_ptr<std::atomic<int64_t>[]> done_;
+  std::vector<int64_t> saved_;  // What the file says; each by the one who writes to the segment.
 };
 
 }  // namespace akin::hub

@@ -61,13 +61,6 @@ Result<std::string> Token() {
   return token;
 }
 
-std::string CaFile() {
-  for (const char* name : {"SSL_CERT_FILE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE"}) {
-    if (std::string file = Environment(name); !file.empty()) return file;
-  }
-  return "";
-}
-
 // A whole number in [1, most], if the variable is set.
 template <typename Value>
 Status ReadNumber(const char* name, int most, Value& value) {
@@ -87,7 +80,7 @@ Result<HubSettings> ReadHubSettings() {
   HubSettings settings;
   AKIN_TRY_ASSIGN(settings.endpoint, Endpoint());
   AKIN_TRY_ASSIGN(settings.token, Token());
-  settings.ca_file = CaFile();
+  settings.trust = http::TrustFromEnvironment();
   settings.offline =
       IsTrue(Environment("HF_HUB_OFFLINE")) || IsTrue(Environment("TRANSFORMERS_OFFLINE"));
   AKIN_TRY(ReadNumber("HF_HUB_DOWNLOAD_TIMEOUT", 3600, settings.stall_timeout));

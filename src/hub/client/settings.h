@@ -6,12 +6,14 @@
 
 #include "akin/result.h"
 
+#include "http/curl.h"
+
 namespace akin::hub {
 
 struct HubSettings {
   std::string endpoint;  // HF_ENDPOINT without a slash at the end.
   std::string token;     // HF_TOKEN, or the file that `hf auth login` writes; may be empty.
-  std::string ca_file;   // SSL_CERT_FILE, CURL_CA_BUNDLE or REQUESTS_CA_BUNDLE; may be empty.
+  http::Trust trust;     // Behind https.
   bool offline = false;  // HF_HUB_OFFLINE
   std::chrono::seconds connect_timeout{10};
   std::chrono::seconds stall_timeout{30};           // HF_HUB_DOWNLOAD_TIMEOUT

@@ -1,0 +1,133 @@
+#!/usr/bin/env python3
+"""`akin pull` from a hub behind https whose certificate an authority of one's own has signed.
+
+    tls_test.py --akin build/release/akin --model tests/data/models/bert-mean
+
+Skips (77) where there is no openssl to make certificates with.
+"""
+import pathlib
+import shutil
+import ssl
+import subprocess
+import sys
+import tempfile
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+import fake_hub  # noqa: E402
+import pull_test  # noqa: E402
+
+CERTIFICATES = None
+
+
+class Certificates:
+    """Two authorities, and certificates of the first for 127.0.0.1 and for another host."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        for authority in ("ours", "other"):
+            self.openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN=Test {authority}",
+                         "-addext", "basicConstraints=critical,CA:TRUE", "-keyout", f"{authority}.key", "-out", f"{authority}.pem")
+        self.make("server", "IP:127.0.0.1")
+        self.make("stranger", "DNS:elsewhere.example")
+
+    def openssl(self, *arguments):
+        subprocess.run(["openssl", *arguments], cwd=self.folder, check=True, capture_output=True)
+
+    def make(self, name, host):
+        (self.folder / "extensions").write_text(f"subjectAltName={host}\n")
+        self.openssl("req", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.csr")
+        self.openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "ours.pem", "-CAkey", "ours.key", "-CAcreateserial", "-days", "2",
+                     "-extfile", "extensions", "-out", f"{name}.pem")
+
+    def path(self, name):
+        return str(self.folder / name)
+
+    def context(self, name):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.path(f"{name}.pem"), self.path(f"{name}.key"))
+        return context
+
+    def hashed_folder(self):
+        """What `openssl rehash` makes of a folder with our authority: what SSL_CERT_DIR names."""
+        folder = self.folder / "hashed"
+        folder.mkdir(exist_ok=True)
+        name = subprocess.run(["openssl", "x509", "-hash", "-noout", "-in", self.path("ours.pem")], check=True,
+                              capture_output=True, text=True).stdout.strip()
+        shutil.copy(self.path("ours.pem"), folder / f"{name}.0")
+        return str(folder)
+
+
+class Tls(pull_test.HubCase):
+    def setUp(self):
+        super().setUp()
+        self.hub = self.hub_with(CERTIFICATES.context("server"))
+
+    def hub_with(self, tls):
+        hub = fake_hub.FakeHub({"org/name": self.files}, tls)
+        self.addCleanup(hub.close)
+        return hub
+
+    def environment(self, **changes):
+        names = ("SSL_CERT_FILE", "SSL_CERT_DIR", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE")
+        kept = {k: v for k, v in super().environment().items() if k not in names}
+        return {**kept, **changes}
+
+    def test_an_authority_of_one_s_own_is_trusted_where_it_is_named(self):
+        for variable, value in (("SSL_CERT_FILE", CERTIFICATES.path("ours.pem")),
+                                ("CURL_CA_BUNDLE", CERTIFICATES.path("ours.pem")),
+                                ("REQUESTS_CA_BUNDLE", CERTIFICATES.path("ours.pem")),
+                                ("REQUESTS_CA_BUNDLE", CERTIFICATES.hashed_folder()),
+                                ("SSL_CERT_DIR", CERTIFICATES.hashed_folder())):
+            with self.subTest(variable=variable, value=value):
+                shutil.rmtree(self.cache, ignore_errors=True)
+                self.assert_pulled(self.pull(**{variable: value}))
+
+    def test_the_token_goes_over_tls_to_the_hub_only(self):
+        self.hub.gated.add("org/name")
+        self.assert_pulled(self.pull(HF_TOKEN="hf_secret", SSL_CERT_FILE=CERTIFICATES.path("ours.pem")))
+        self.assertFalse([r for r in self.hub.requests if r[0] == "cdn" and "Authorization" in r[3]])
+
+    def test_a_stranger_s_authority_is_refused_at_once(self):
+        # With a wait before the second attempt that would be too long for the test: there is none.
+        for trust in ({}, {"SSL_CERT_FILE": CERTIFICATES.path("other.pem")}):
+            result = self.pull(AKIN_HUB_RETRY_MS="60000", **trust)
+            self.assert_fails_cleanly(result, pull_test.UNAVAILABLE, "certificate", trust.get("SSL_CERT_FILE", "SSL_CERT_FILE"))
+        self.assertEqual(self.hub.requests, [])
+
+    def test_a_certificate_of_another_host_is_refused_at_once(self):
+        self.hub = self.hub_with(CERTIFICATES.context("stranger"))
+        result = self.pull(AKIN_HUB_RETRY_MS="60000", SSL_CERT_FILE=CERTIFICATES.path("ours.pem"))
+        self.assert_fails_cleanly(result, pull_test.UNAVAILABLE, "127.0.0.1", "SSL")
+        self.assertEqual(self.hub.requests, [])
+
+    def test_a_file_that_holds_no_certificates_is_said(self):
+        for path in (str(self.folder / "absent.pem"), str(pathlib.Path(pull_test.MODEL).resolve() / "config.json")):
+            result = self.pull(AKIN_HUB_RETRY_MS="60000", SSL_CERT_FILE=path)
+            self.assert_fails_cleanly(result, pull_test.UNAVAILABLE, path)
+
+    def test_content_from_a_server_without_tls_is_refused(self):
+        plain = self.hub_with(None)
+        self.hub.cdn = plain.cdn
+        self.assert_fails_cleanly(self.pull(SSL_CERT_FILE=CERTIFICATES.path("ours.pem")), pull_test.UNAVAILABLE,
+                                  "from https to http")
+        self.assertEqual(plain.requests, [])
+
+    def test_https_to_a_server_without_tls_is_said(self):
+        plain = self.hub_with(None)
+        result = self.pull(HF_ENDPOINT=plain.endpoint.replace("http:", "https:"))
+        self.assert_fails_cleanly(result, pull_test.UNAVAILABLE, "SSL")
+
+
+def main():
+    global CERTIFICATES
+    if not shutil.which("openssl"):
+        print("SKIPPED: there is no openssl here to make certificates with")
+        sys.exit(77)
+    with tempfile.TemporaryDirectory(prefix="akin-tls-") as folder:
+        CERTIFICATES = Certificates(pathlib.Path(folder))
+        pull_test.main()
+
+
+if __name__ == "__main__":
+    main()

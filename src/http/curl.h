@@ -26,15 +26,17 @@ std::string ShownUrl(const std::string& text);
 // Scheme, host and port of an address; empty when it is none.
 std::string OriginOf(const std::string& text);
 
-// Whom to trust, said as curl and Python's clients let one say it. Both empty: whom the system trusts.
+// Whom to trust, said as curl and Python's clients let one say it. Both empty: whom the system
+// trusts.
 struct Trust {
-  std::string file;    // SSL_CERT_FILE, CURL_CA_BUNDLE or REQUESTS_CA_BUNDLE: certificates in PEM.
-  std::string folder;  // SSL_CERT_DIR, or a folder in one of those: certificates under hashed names.
+  std::string file;  // SSL_CERT_FILE, CURL_CA_BUNDLE or REQUESTS_CA_BUNDLE: certificates in PEM.
+  std::string
+      folder;  // SSL_CERT_DIR, or a folder in one of those: certificates under hashed names.
 };
 Trust TrustFromEnvironment();
 void SetTrust(CURL* curl, const Trust& trust);
-// Whether `code` says that the server is not trusted, or that whom to trust cannot be read: another attempt ends
-// as this one.
+// Whether `code` says that the server is not trusted, or that whom to trust cannot be read: another
+// attempt ends as this one.
 bool IsDistrust(CURLcode code);
 // " (SSL_CERT_FILE ...)": what to do about it, for a message.
 std::string TrustHint(const Trust& trust);

@@ -23,8 +23,8 @@ constexpr int64_t kProgressBytes = 64 << 10;
 // Hashed from the disk by a thread that also has a connection to serve: some milliseconds' worth.
 constexpr int64_t kHashAtOnceBytes = 8 << 20;
 constexpr size_t kReadBytes = size_t{256} << 10;
-// libcurl hands over 16 KiB at a time. Gathered, connections meet sixteen times more seldom at the file, which one
-// of them at a time may write to; still in the cache when it is hashed.
+// libcurl hands over 16 KiB at a time. Gathered, connections meet sixteen times more seldom at the
+// file, which one of them at a time may write to; still in the cache when it is hashed.
 constexpr size_t kWriteBytes = size_t{256} << 10;
 constexpr std::chrono::milliseconds kStreamCheck{2};
 

@@ -23,9 +23,9 @@ namespace {
 constexpr std::chrono::milliseconds kReport{100};  // Also how often busy files are looked at.
 constexpr size_t kMaxActiveFiles = 64;             // Open files at once.
 // Connections are added, up to twice as many at a time, while those that are there leave two thirds
-// of the processors idle: they wait for the network then. From a server nearby two bring all that two
-// cores can receive, write and hash; more would wait for each other at the file, spinning in the
-// kernel, and take the cores from the hash.
+// of the processors idle: they wait for the network then. From a server nearby two bring all that
+// two cores can receive, write and hash; more would wait for each other at the file, spinning in
+// the kernel, and take the cores from the hash.
 constexpr size_t kFirstConnections = 2;
 constexpr std::chrono::milliseconds kLoadCheck{50};
 constexpr double kBusyShare = 0.35;
@@ -103,7 +103,8 @@ class Downloads {
     if (workers_.size() == max_workers_ || now - load_checked_ < kLoadCheck) return;
     const double busy = BusySeconds();
     const double seconds = std::chrono::duration<double>(now - load_checked_).count();
-    if (busy - busy_seconds_ < kBusyShare * processors_ * seconds) StartWorkers(2 * workers_.size());
+    if (busy - busy_seconds_ < kBusyShare * processors_ * seconds)
+      StartWorkers(2 * workers_.size());
     load_checked_ = now;
     busy_seconds_ = busy;
   }

@@ -4,10 +4,10 @@
 //   <blob>.akin-part:  the bytes of the file | at the next multiple of 4096: magic, and for each
 //                      segment how many of its bytes are there
 //
-// A count is written after its bytes, so that it is right whenever the process is killed: at most kCountEvery
-// of a segment's bytes are there and not counted. When the
-// machine itself stops, the disk may have kept a count and lost bytes: therefore the hash of the
-// whole file decides in the end, never the counts.
+// A count is written after its bytes, so that it is right whenever the process is killed: at most
+// kCountEvery of a segment's bytes are there and not counted. When the machine itself stops, the
+// disk may have kept a count and lost bytes: therefore the hash of the whole file decides in the
+// end, never the counts.
 #pragma once
 
 #include <algorithm>

@@ -23,12 +23,24 @@ std::optional<element> Find(const object& members, std::string_view name) {
   return found;
 }
 
+// What stands there, never its content, which may be a text that nobody else is to see.
+std::string_view TypeName(const element& value) {
+  using simdjson::dom::element_type;
+  switch (value.type()) {
+    case element_type::ARRAY: return "an array";
+    case element_type::OBJECT: return "an object";
+    case element_type::STRING: return "a string";
+    case element_type::BOOL: return "true or false";
+    case element_type::NULL_VALUE: return "null";
+    default: return "a number";
+  }
+}
+
 template <typename Value>
 Result<Value> As(const element& value, std::string_view name, std::string_view expected) {
   Value out{};
   if (value.get(out) != simdjson::SUCCESS)
-    return InvalidInput('"', name, "\" is ", std::string(simdjson::minify(value)).substr(0, 40),
-                        ", expected ", expected);
+    return InvalidInput('"', name, "\" is ", TypeName(value), ", expected ", expected);
   return out;
 }
 

@@ -79,7 +79,8 @@ class Bridge(unittest.TestCase):
             '{"method": "explode"}': "explode", '{"method": "embed_batch"}': "params",
             '{"method": "embed_batch", "params": {}}': "texts", '{"method": "embed_batch", "params": {"texts": []}}': "empty",
             '{"method": "embed_batch", "params": {"texts": "x"}}': "texts",
-            '{"method": "embed_batch", "params": {"texts": ["x", 1]}}': "texts[1]",
+            '{"method": "embed_batch", "params": {"texts": ["x", 1]}}': "texts[1]\" is a number",
+            '{"method": "embed_batch", "params": {"texts": [["a secret"]]}}': "texts[0]\" is an array",
             '{"method": "embed_batch", "params": {"texts": ["x"], "normalize": "yes"}}': "normalize",
             '{"method": "load_model", "params": {"model": 7}}': "model",
             '{"method":' * 100: "JSON",
@@ -89,6 +90,7 @@ class Bridge(unittest.TestCase):
             self.assertEqual((answer["status"], answer["category"]), ("error", "InvalidInput"), line)
             self.assertIn(word, answer["message"], line)
             self.assertNotIn("embeddings", answer)
+            self.assertNotIn("secret", answer["message"])
         answer = self.ask(process, {"method": "load_model", "params": {"model": "/nowhere/at/all"}})
         self.assertEqual((answer["status"], answer["category"]), ("error", "ModelNotFound"))
         self.assertEqual(self.embed(process, ["A text."])["status"], "ok")

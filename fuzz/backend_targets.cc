@@ -24,13 +24,15 @@ using backends::python::Exchange;
 using backends::python::MessageHandler;
 using backends::python::MessageReader;
 
-constexpr size_t kMostPayload = size_t{1} << 16;  // Of a message that is kept; larger ones are dropped.
+constexpr size_t kMostPayload = size_t{1}
+                                << 16;  // Of a message that is kept; larger ones are dropped.
 
 void Require(bool holds) {
   if (!holds) std::abort();
 }
 
-// Keeps what a channel brought. Of a message with bytes every other one is wanted, so that both ways are taken.
+// Keeps what a channel brought. Of a message with bytes every other one is wanted, so that both
+// ways are taken.
 class Recorder : public MessageHandler {
  public:
   Status TakeLine(std::string_view line, size_t& num_bytes,
@@ -59,7 +61,8 @@ void ReadChannel(std::string_view bytes, size_t piece, Recorder& recorder) {
   const UniqueFd child(ends[0]), ours(ends[1]);
   MessageReader reader;
   while (!bytes.empty()) {
-    const ssize_t sent = send(child.get(), bytes.data(), std::min(piece, bytes.size()), MSG_DONTWAIT);
+    const ssize_t sent =
+        send(child.get(), bytes.data(), std::min(piece, bytes.size()), MSG_DONTWAIT);
     Require(sent > 0);
     bytes.remove_prefix(static_cast<size_t>(sent));
     const Result<bool> open = reader.Receive(ours.get(), recorder);
@@ -104,7 +107,8 @@ void ReadAsServer(std::string_view bytes) {
 void ReadAsDatabase(std::string_view bytes) {
   cli::BridgeRequestParser parser;
   const auto request = parser.Parse(bytes);
-  if (request && request->method == cli::BridgeMethod::kEmbedBatch) Require(!request->texts.empty());
+  if (request && request->method == cli::BridgeMethod::kEmbedBatch)
+    Require(!request->texts.empty());
 }
 
 }  // namespace

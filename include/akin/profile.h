@@ -34,8 +34,8 @@ struct StageProfile {
 };
 
 // Embeds `texts` as Embedder::Embed does, with a clock in every thread, which costs some 30 ns for
-// each of a dozen stages of a layer and batch. A backend that is not ours knows no stages: the list
-// has what surrounds it. Errors: those of Embed.
+// each of a dozen stages of a layer and batch. A backend that is not ours is one stage, "else in
+// the backend", beside what surrounds it. Errors: those of Embed.
 Result<StageProfile> ProfileStages(const Embedder& embedder, std::span<const std::string> texts,
                                    const EmbedOptions& options = {});
 

@@ -25,9 +25,10 @@ enum class Stage {
   kOutput,           // The second one, added to the residual stream.
   kNorm,             // Norms, and the rounding or quantizing of what they give.
   kPrepare,          // Rounding or quantizing elsewhere, for the next product.
-  kPooling,          // Token states to one vector.
-  kModule,           // What the model's other modules do (Dense, a head, ...).
-  kWait,             // For the rest of the team.
+  kBackend,  // In the backend, but for the stages above: all of one that is no encoder of ours.
+  kPooling,  // Token states to one vector.
+  kModule,   // What the model's other modules do (Dense, a head, ...).
+  kWait,     // For the rest of the team.
   kCount,
 };
 

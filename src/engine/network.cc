@@ -44,6 +44,7 @@ Status Network::Compute(const pooling::BatchView& batch, const TeamMember& membe
         *session.rows && !prepared) {
       session.rows = std::move(prepared).error();
     }
+    member.Lap(Stage::kBackend);
   }
   member.Meet();
   if (!*session.rows) return member.rank == 0 ? Status(std::move(*session.rows).error()) : Status();

@@ -33,6 +33,7 @@ constexpr StageName kStages[] = {
     {Stage::kOutput, "feed-forward down", "linear"},
     {Stage::kNorm, "norms", "layer_norm"},
     {Stage::kPrepare, "rounding, quantizing", "prepare"},
+    {Stage::kBackend, "else in the backend", "backend"},
     {Stage::kPooling, "pooling", "pooling"},
     {Stage::kModule, "other modules", "modules"},
     {Stage::kWait, "waiting for the team", ""},

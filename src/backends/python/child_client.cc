@@ -14,6 +14,7 @@
 #include <cstring>
 #include <utility>
 
+#include "base/backend_counters.h"
 #include "base/door.h"
 #include "base/strings.h"
 
@@ -122,6 +123,7 @@ class ChildClient::Life : public MessageHandler {
     const auto found = client_.waiting_.find(read->id);
     if (found == client_.waiting_.end()) {
       ++client_.counts_.unknown_answers;
+      ++CountersOfBackends().child_unknown_answers;
       return {};
     }
     unfinished_ = std::move(found->second);
@@ -164,6 +166,7 @@ class ChildClient::Life : public MessageHandler {
   template <typename... Pieces>
   Error Wrong(const Pieces&... pieces) {
     ++client_.counts_.wrong_answers;
+    ++CountersOfBackends().child_wrong_answers;
     return Internal("backend python: the child process ", pieces...);
   }
   Error NotFinite() { return Wrong("gives values that are not finite (NaN or infinity)"); }
@@ -332,7 +335,7 @@ Error ChildClient::RunChild() {
   {
     const std::lock_guard lock(mutex_);
     process_ = process;
-    ++counts_.starts;
+    if (counts_.starts++ > 0) ++CountersOfBackends().child_restarts;
   }
   Life life(*this, *process);
   Error end = life.Run();

@@ -23,6 +23,7 @@ class CircuitBreaker {
 
   explicit CircuitBreaker(const Options& options) : options_(options) {}
 
+  bool open() const { return open_; }
   // Whether a request may be sent now. Its outcome has to be told.
   bool Admits(Clock::time_point now) {
     if (!open_) return true;

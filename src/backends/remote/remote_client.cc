@@ -5,6 +5,7 @@
 #include <thread>
 #include <utility>
 
+#include "base/backend_counters.h"
 #include "base/strings.h"
 #include "http/curl.h"
 
@@ -70,6 +71,10 @@ RemoteClient::RemoteClient(const RemoteOptions& options, RequestSettings setting
       pool_(std::move(pool)),
       random_(std::random_device()()) {}
 
+RemoteClient::~RemoteClient() {
+  if (breaker_.open()) --CountersOfBackends().remote_open_breakers;
+}
+
 Status RemoteClient::Embed(std::span<const std::string_view> texts, std::vector<float>& values) {
   values.clear();
   const auto deadline = Clock::now() + milliseconds(options_.timeout_ms);
@@ -91,6 +96,7 @@ Status RemoteClient::EmbedPart(std::span<const std::string_view> texts, Clock::t
     if (!failure) return {};
     if (!failure->may_pass || attempt >= options_.max_retries) return failure->error;
     AKIN_TRY(WaitAfter(*failure, attempt, deadline));
+    ++CountersOfBackends().remote_retries;
   }
 }
 
@@ -98,17 +104,23 @@ Status RemoteClient::AskBreaker() {
   const std::lock_guard lock(mutex_);
   const auto now = Clock::now();
   if (breaker_.Admits(now)) return {};
+  ++CountersOfBackends().remote_refusals;
   return Say(ErrorCode::kServiceUnavailable, "has failed again and again; it is asked again in ",
              breaker_.Rest(now).count(), " ms");
 }
 
 void RemoteClient::TellBreaker(const std::optional<Failure>& failure) {
+  BackendCounters& counters = CountersOfBackends();
+  ++counters.remote_requests;
+  if (failure) ++counters.remote_failures;
   const std::lock_guard lock(mutex_);
+  const bool was_open = breaker_.open();
   if (failure && failure->breaks) {
     breaker_.Failed(Clock::now());
   } else {
     breaker_.Succeeded();
   }
+  counters.remote_open_breakers += static_cast<int>(breaker_.open()) - static_cast<int>(was_open);
 }
 
 std::optional<RemoteClient::Failure> RemoteClient::Attempt(const std::string& body,

@@ -20,6 +20,9 @@ namespace akin::backends::remote {
 
 class RemoteClient {
  public:
+  ~RemoteClient();
+  RemoteClient(const RemoteClient&) = delete;
+  RemoteClient& operator=(const RemoteClient&) = delete;
   // Error: InvalidInput, an option.
   static Result<std::unique_ptr<RemoteClient>> Make(const RemoteOptions& options,
                                                     RequestSettings settings);

@@ -5,6 +5,8 @@
 #include <cmath>
 #include <cstdio>
 
+#include "akin/backend_counts.h"
+
 #include "server/text.h"
 
 namespace akin::server {
@@ -37,6 +39,27 @@ void AppendByMethod(std::string& out, std::string_view name, std::string_view he
   AppendFamily(out, name, "counter", help);
   AppendSample(out, name, "method=\"single\"", single);
   AppendSample(out, name, "method=\"batch\"", batch);
+}
+
+// Of models that run elsewhere: in a child process, on another server.
+void AppendBackends(std::string& out) {
+  const BackendCounts counts = CountBackends();
+  AppendOne(out, "akin_child_restarts_total", "counter",
+            "Child processes started in place of one that ended", counts.child_restarts);
+  AppendOne(out, "akin_child_wrong_answers_total", "counter", "Answers that were an error",
+            counts.child_wrong_answers);
+  AppendOne(out, "akin_child_unknown_answers_total", "counter", "Late or double answers, dropped",
+            counts.child_unknown_answers);
+  AppendOne(out, "akin_remote_requests_total", "counter", "Sent to other servers, retries included",
+            counts.remote_requests);
+  AppendOne(out, "akin_remote_failures_total", "counter", "Of these, that brought no vectors",
+            counts.remote_failures);
+  AppendOne(out, "akin_remote_retries_total", "counter", "Of these, that were sent again",
+            counts.remote_retries);
+  AppendOne(out, "akin_remote_refusals_total", "counter",
+            "Not sent, because the circuit breaker was open", counts.remote_refusals);
+  AppendOne(out, "akin_remote_open_breakers", "gauge", "Servers that are left alone now",
+            counts.remote_open_breakers);
 }
 
 }  // namespace
@@ -133,6 +156,7 @@ std::string Metrics::Render(const Gauges& g) const {
   AppendOne(out, "akin_http_malformed_total", "counter", "Requests with refused framing",
             g.http.refused);
   AppendOne(out, "akin_models_loaded", "gauge", "Models in memory", g.loaded_models);
+  AppendBackends(out);
   AppendOne(out, "akin_spans_exported_total", "counter", "Spans that the trace collector took",
             g.exported_spans);
   AppendOne(out, "akin_spans_dropped_total", "counter", "Spans that it did not", g.dropped_spans);

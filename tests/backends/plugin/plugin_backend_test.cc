@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <numeric>
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "akin/embedder.h"
+#include "akin/profile.h"
 #include "akin/scheduler.h"
 #include "akin/system.h"
 #include "akin/tokenizer.h"
@@ -87,6 +89,16 @@ TEST(Plugin, TheExampleGivesTheVectorsThatItsHeadDescribes) {
     for (size_t j = 0; j < sum.size(); ++j) EXPECT_NEAR(vectors[i][j], sum[j] / norm, 1e-6);
   }
   EXPECT_EQ(Values(vectors[0]), Values(vectors[2]));
+}
+
+TEST(Plugin, ItsTimeIsAStageOfItsOwn) {
+  const Embedder embedder =
+      Embedder::Load(kModel, With(Faulty(), {{"rows", "states"}, {"width", "64"}})).value();
+  const std::vector<std::string> texts = {"the cat", "a house"};
+  const StageProfile profile = ProfileStages(embedder, texts).value();
+  std::vector<std::string> stages;
+  for (const StageTime& stage : profile.stages) stages.push_back(stage.stage);
+  EXPECT_NE(std::ranges::find(stages, "else in the backend"), stages.end());
 }
 
 TEST(Plugin, TheModelInformationSaysWhatRuns) {

@@ -17,6 +17,8 @@
 #include <set>
 #include <thread>
 
+#include "akin/backend_counts.h"
+
 #include "base/strings.h"
 #include "support/expect_error.h"
 
@@ -218,12 +220,15 @@ TEST(ChildClient, NullAmongJsonNumbersIsNotFinite) {
 }
 
 TEST(ChildClient, UnknownAndDoubleAnswersAreDroppedAndCounted) {
+  const BackendCounts before = CountBackends();
   const auto client = Started("good");
   ASSERT_NE(client, nullptr);
   ExpectRight(Ask(*client, {kStray, 2, 3}));
   ExpectRight(Ask(*client, {4, 5, 6}));
   EXPECT_EQ(client->counts().unknown_answers, 2);
   EXPECT_EQ(client->counts().starts, 1);
+  EXPECT_EQ(CountBackends().child_unknown_answers - before.child_unknown_answers, 2);
+  EXPECT_EQ(CountBackends().child_restarts, before.child_restarts);
 }
 
 TEST(ChildClient, StartThatFailsSaysWhy) {
@@ -336,6 +341,7 @@ TEST(ChildClient, KilledUnderLoadItGivesNoWrongAnswerAndServesAgain) {
   const int num_kills = asked != nullptr ? std::atoi(asked) : 50;
   const auto descriptors = OpenDescriptors();
   const int children = NumChildren();
+  const int64_t restarts = CountBackends().child_restarts;
   std::atomic<int64_t> right{0}, failed{0};
   std::mutex reasons_mutex;
   std::map<std::string, int> reasons;  // Guarded by reasons_mutex.
@@ -380,6 +386,7 @@ TEST(ChildClient, KilledUnderLoadItGivesNoWrongAnswerAndServesAgain) {
     stop = true;
     for (std::thread& thread : load) thread.join();
     EXPECT_GE(client->counts().starts, num_kills / 2);
+    EXPECT_EQ(CountBackends().child_restarts - restarts, client->counts().starts - 1);
     EXPECT_EQ(client->counts().wrong_answers, 0);
   }
   EXPECT_GT(right, 0);

@@ -246,11 +246,19 @@ class BehindAkinServe(unittest.TestCase):
             fake_back.always = fake.status(503)
             status, answer = front.post_json("/embed", {"inputs": "a text"})
             self.assertIn(status, (424, 429, 503), answer)
+            deadline = time.monotonic() + TIMEOUT
+            while front.metric("akin_remote_open_breakers") == 0 and time.monotonic() < deadline:
+                front.post_json("/embed", {"inputs": "a text"})
+            self.assertEqual(front.metric("akin_remote_open_breakers"), 1, "failed again and again")
             fake_back.always = None
             deadline = time.monotonic() + TIMEOUT
             while front.post_json("/embed", {"inputs": "a text"})[0] != 200 and time.monotonic() < deadline:
                 time.sleep(0.1)
             self.assertEqual(front.post_json("/embed", {"inputs": "a text"})[0], 200)
+            self.assertEqual(front.metric("akin_remote_open_breakers"), 0)
+            self.assertGreaterEqual(front.metric("akin_remote_failures_total"), 8)
+            self.assertGreater(front.metric("akin_remote_retries_total"), 0)
+            self.assertGreater(front.metric("akin_remote_requests_total"), front.metric("akin_remote_failures_total"))
         finally:
             front.stop()
             fake_back.stop()

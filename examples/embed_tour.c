@@ -48,7 +48,10 @@ static akin_code describe_model(const akin_embedder* embedder) {
   akin_model_info info = AKIN_MODEL_INFO_INIT;
   TRY(akin_embedder_info(embedder, &info));
   printf("   model       %s\n", info.model);
-  printf("   backend     %s, %s, %s\n", info.backend, info.precision, info.isa);
+  printf("   backend     %s", info.backend);
+  if (*info.precision != '\0') printf(", %s", info.precision); /* Not known of all backends. */
+  if (*info.isa != '\0') printf(", %s", info.isa);
+  printf("\n");
   if (*info.backend_detail != '\0') printf("   it is       %s\n", info.backend_detail);
   printf("   dimension   %d\n", (int)info.dimension);
   printf("   max tokens  %d\n", (int)info.max_tokens);

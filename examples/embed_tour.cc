@@ -61,8 +61,11 @@ double Percentile(const std::vector<double>& values, double percent) {
 
 void DescribeModel(const akin::ModelInfo& info) {
   std::printf("   model       %s\n", info.model.c_str());
-  std::printf("   backend     %s, %s, %s\n", info.backend.c_str(), info.precision.c_str(),
-              info.isa.c_str());
+  std::printf("   backend     %s", info.backend.c_str());
+  for (const std::string& fact : {info.precision, info.isa}) {
+    if (!fact.empty()) std::printf(", %s", fact.c_str());  // Not all are known of all backends.
+  }
+  std::printf("\n");
   if (!info.backend_detail.empty()) std::printf("   it is       %s\n", info.backend_detail.c_str());
   std::printf("   dimension   %d\n", info.dimension);
   std::printf("   max tokens  %d\n", info.max_tokens);

@@ -78,7 +78,8 @@ typedef struct akin_load_options {
   int32_t
       num_threads; /* That compute, the caller's own included. 0: as many as the machine allows. */
   int32_t batch_tokens;  /* The most tokens computed together; 0: the default. */
-  const char* backend;   /* "auto", "native", "onnxruntime", "plugin:PATH[,option=value...]", ... */
+  const char* backend;   /* "auto", "native", "onnxruntime", "plugin:PATH[,option=value...]",
+                            "remote:URL[,dialect=tei]", "python:CHILD", ... */
   const char* precision; /* "auto", "f32", "bf16x3", "bf16", "w8", "int8" */
   const char* isa;       /* "auto", "avx2", ... */
   const char* pooling;   /* In place of the model's own: "mean", "cls", ... */

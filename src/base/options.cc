@@ -1,6 +1,7 @@
 // The names of options, in one table each way.
 #include "akin/options.h"
 
+#include <algorithm>
 #include <span>
 #include <utility>
 
@@ -23,7 +24,6 @@ constexpr NamedValue<BackendKind> kBackendKinds[] = {{BackendKind::kAuto, "auto"
                                                      {BackendKind::kPlugin, "plugin"},
                                                      {BackendKind::kPython, "python"},
                                                      {BackendKind::kRemote, "remote"}};
-constexpr std::string_view kPluginPrefix = "plugin:";
 constexpr NamedValue<RemoteDialect> kRemoteDialects[] = {{RemoteDialect::kOpenAi, "openai"},
                                                          {RemoteDialect::kTei, "tei"}};
 constexpr NamedValue<Precision> kPrecisions[] = {
@@ -116,17 +116,74 @@ std::string_view RemoteDialectName(RemoteDialect dialect) {
 Result<RemoteDialect> ParseRemoteDialect(std::string_view name) {
   return ParseName(kRemoteDialects, "dialect", name);
 }
+namespace {
+
+Error NoSuchOption(std::string_view backend, std::string_view key, std::string_view known) {
+  return InvalidInput("backend ", backend, " has no option '", key, "' in its name; known: ", known);
+}
+
+// Each takes what stands behind "plugin:" or the like: the word itself, and its options.
+Status TakePlugin(std::string path, KeyValues values, LoadOptions& options) {
+  options.plugin = {.library = std::move(path), .options = std::move(values)};
+  return {};
+}
+
+Status TakePython(std::string child, KeyValues values, LoadOptions& options) {
+  options.python.child = std::move(child);
+  for (auto& [key, value] : values) {
+    if (key == "interpreter") {
+      options.python.interpreter = std::move(value);
+    } else if (key == "library") {
+      options.python.library = std::move(value);
+    } else {
+      return NoSuchOption("python", key, "interpreter, library");
+    }
+  }
+  return {};
+}
+
+Status TakeRemote(std::string url, KeyValues values, LoadOptions& options) {
+  options.remote.url = std::move(url);
+  for (auto& [key, value] : values) {
+    if (key == "dialect") {
+      AKIN_TRY_ASSIGN(options.remote.dialect, ParseRemoteDialect(value));
+    } else if (key == "model") {
+      options.remote.model = std::move(value);
+    } else {
+      return NoSuchOption("remote", key, "dialect, model");
+    }
+  }
+  return {};
+}
+
+// Backends that need more than their name.
+struct BackendForm {
+  BackendKind kind;
+  std::string_view form;
+  Status (*take)(std::string word, KeyValues values, LoadOptions& options);
+
+  // "plugin:"
+  std::string_view prefix() const { return form.substr(0, form.find(':') + 1); }
+};
+constexpr BackendForm kBackendForms[] = {
+    {BackendKind::kPlugin, "plugin:PATH[,option=value...]", TakePlugin},
+    {BackendKind::kPython, "python:CHILD[,option=value...]", TakePython},
+    {BackendKind::kRemote, "remote:URL[,option=value...]", TakeRemote}};
+
+}  // namespace
+
 Status ParseBackend(std::string_view text, LoadOptions& options) {
-  if (!text.starts_with(kPluginPrefix)) {
+  const auto form = std::ranges::find_if(
+      kBackendForms, [&](const BackendForm& f) { return text.starts_with(f.prefix()); });
+  if (form == std::end(kBackendForms)) {
     AKIN_TRY_ASSIGN(options.backend, ParseBackendKind(text));
     return {};
   }
-  const std::vector<std::string> parts = SplitAtCommas(text.substr(kPluginPrefix.size()));
-  AKIN_TRY_ASSIGN(options.plugin.options,
-                  ParseKeyValues(StrCat("backend '", text, "'"), "plugin:PATH[,option=value...]",
-                                 std::span(parts).subspan(1)));
-  options.plugin.library = parts.front();
-  options.backend = BackendKind::kPlugin;
+  const std::vector<std::string> parts = SplitAtCommas(text.substr(form->prefix().size()));
+  AKIN_TRY_ASSIGN(KeyValues values, ParseKeyValues(StrCat("backend '", text, "'"), form->form,
+                                                   std::span(parts).subspan(1)));
+  AKIN_TRY(form->take(parts.front(), std::move(values), options));
+  options.backend = form->kind;
   return {};
 }
 Result<Precision> ParsePrecision(std::string_view name) {

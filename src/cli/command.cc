@@ -57,7 +57,9 @@ void ModelArguments::AddTo(CLI::App& verb) {
 
 Result<LoadOptions> ModelArguments::ToLoadOptions() const {
   LoadOptions options;
-  AKIN_TRY(ParseBackend(backend, options));
+  options.python = python.ToOptions();
+  AKIN_TRY_ASSIGN(options.remote, remote.ToOptions());
+  AKIN_TRY(ParseBackend(backend, options));  // What it says counts before their options.
   AKIN_TRY_ASSIGN(options.precision, ParsePrecision(precision));
   AKIN_TRY_ASSIGN(options.isa, ParseIsa(isa));
   options.num_threads = threads;
@@ -66,8 +68,6 @@ Result<LoadOptions> ModelArguments::ToLoadOptions() const {
     AKIN_TRY_ASSIGN(options.pooling, ParsePoolingMode(pooling));
   }
   AKIN_TRY_ASSIGN(options.onnxruntime, onnxruntime.ToOptions());
-  options.python = python.ToOptions();
-  AKIN_TRY_ASSIGN(options.remote, remote.ToOptions());
   return options;
 }
 

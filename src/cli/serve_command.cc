@@ -320,11 +320,11 @@ Status AddModels(const ServeArguments& a, server::ServeOptions& options) {
   }
   const std::optional<Tuning> tuning = FindTunings(a, options.registry.models);
   LoadOptions& load = options.registry.load;
-  AKIN_TRY(ParseBackend(a.backend, load));
-  AKIN_TRY_ASSIGN(load.precision, ParsePrecision(a.precision));
-  AKIN_TRY_ASSIGN(load.isa, ParseIsa(a.isa));
   load.python = a.python.ToOptions();
   AKIN_TRY_ASSIGN(load.remote, a.remote.ToOptions());
+  AKIN_TRY(ParseBackend(a.backend, load));  // What it says counts before their options.
+  AKIN_TRY_ASSIGN(load.precision, ParsePrecision(a.precision));
+  AKIN_TRY_ASSIGN(load.isa, ParseIsa(a.isa));
   AKIN_TRY_ASSIGN(load.onnxruntime, a.onnxruntime.ToOptions());
   load.num_threads = a.threads == 0 && tuning ? tuning->threads : a.threads;
   load.batch_tokens = a.max_batch_tokens > 0 ? a.max_batch_tokens

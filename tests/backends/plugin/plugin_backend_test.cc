@@ -398,5 +398,27 @@ TEST(ParseBackend, TakesAPluginWithItsOptions) {
               "plugin");
 }
 
+TEST(ParseBackend, TakesAServerAndAChildWithTheirOptions) {
+  LoadOptions options;
+  ASSERT_TRUE(ParseBackend("remote:http://gpu:8080/v1,dialect=tei,model=bge-m3", options));
+  EXPECT_EQ(options.backend, BackendKind::kRemote);
+  EXPECT_EQ(options.remote.url, "http://gpu:8080/v1");
+  EXPECT_EQ(options.remote.dialect, RemoteDialect::kTei);
+  EXPECT_EQ(options.remote.model, "bge-m3");
+  ASSERT_TRUE(ParseBackend("python:./engine.py,interpreter=/opt/python3,library=x", options));
+  EXPECT_EQ(options.backend, BackendKind::kPython);
+  EXPECT_EQ(options.python.child, "./engine.py");
+  EXPECT_EQ(options.python.interpreter, "/opt/python3");
+  EXPECT_EQ(options.python.library, "x");
+  LoadOptions untouched;
+  ExpectError(ParseBackend("remote:http://gpu,colour=red", untouched), ErrorCode::kInvalidInput,
+              "backend remote", "'colour'", "dialect, model");
+  ExpectError(ParseBackend("python:x,colour=red", untouched), ErrorCode::kInvalidInput,
+              "backend python", "'colour'", "interpreter, library");
+  ExpectError(ParseBackend("remote:http://gpu,dialect=soap", untouched), ErrorCode::kInvalidInput,
+              "soap");
+  EXPECT_EQ(untouched.backend, BackendKind::kAuto);
+}
+
 }  // namespace
 }  // namespace akin

@@ -148,8 +148,8 @@ struct LoadOptions {
   RemoteOptions remote;
 };
 
-// What a command line says of the backend, put into `options`: its kind, as "native", or "plugin:PATH",
-// "remote:URL" or "python:CHILD", each [,option=value...], a comma written "\,". Error: InvalidInput.
+// What a command line says of the backend, put into `options`: "native", or "plugin:PATH",
+// "remote:URL", "python:CHILD" with [,option=value...] (a comma is "\,"). Error: InvalidInput.
 Status ParseBackend(std::string_view text, LoadOptions& options);
 
 struct EmbedOptions {

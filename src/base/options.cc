@@ -119,7 +119,8 @@ Result<RemoteDialect> ParseRemoteDialect(std::string_view name) {
 namespace {
 
 Error NoSuchOption(std::string_view backend, std::string_view key, std::string_view known) {
-  return InvalidInput("backend ", backend, " has no option '", key, "' in its name; known: ", known);
+  return InvalidInput("backend ", backend, " has no option '", key,
+                      "' in its name; known: ", known);
 }
 
 // Each takes what stands behind "plugin:" or the like: the word itself, and its options.

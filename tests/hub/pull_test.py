@@ -441,6 +441,13 @@ class Faults(HubCase):
         self.fault("hub", "", page, times=-1)
         self.assert_fails_cleanly(self.pull(), UNAVAILABLE, "text/html", "HF_ENDPOINT")
 
+    def test_a_page_that_says_404_is_no_hub(self):
+        def page(request):
+            request.body(404, b"<html>Not found</html>", {"Content-Type": "text/html;charset=utf-8"})
+            return True
+        self.fault("hub", "", page, times=-1)
+        self.assert_fails_cleanly(self.pull(), UNAVAILABLE, "404", "text/html", "HF_ENDPOINT")
+
     def test_nobody_there_is_said(self):
         with socket.socket() as closed:
             closed.bind(("127.0.0.1", 0))
@@ -561,6 +568,14 @@ class Disk(HubCase):
 
 
 class Processes(HubCase):
+    def test_what_one_left_that_was_killed_at_the_last_moment_is_removed(self):
+        # All files have their names, the ref's new content has not.
+        self.assert_pulled(self.pull())
+        (self.repository / ".akin-1-1").write_text("0" * 40)
+        (self.repository / ".akin-1-2").mkdir()
+        (self.repository / ".akin-1-2" / "config.json").symlink_to("../../blobs/x")
+        self.assert_pulled(self.pull())
+
     def test_sixteen_processes_download_once(self):
         self.hub.seconds_per_megabyte = 0.5
         processes = [self.start("pull", "org/name") for _ in range(16)]

@@ -97,6 +97,11 @@ bool AllFinite(std::span<const float> values) {
   return std::ranges::all_of(values, [](float x) { return std::isfinite(x); });
 }
 
+// The child's own refusal.
+Error SaidByChild(const Error& error) {
+  return MakeError(error.code(), "backend python: the child process says: ", error.message());
+}
+
 }  // namespace
 
 // One child, from its start to its end, on the supervising thread.
@@ -146,8 +151,7 @@ class ChildClient::Life : public MessageHandler {
     const auto width = static_cast<size_t>(client_.description_.width);
     if (answer.error) {
       // Its own refusal is an answer, too: it runs.
-      return FinishWith(MakeError(answer.error->code(), "backend python: the child process says: ",
-                                  answer.error->message()));
+      return FinishWith(SaidByChild(*answer.error));
     }
     if (answer.rows != exchange.rows || answer.width != width)
       return FinishWith(Wrong("gives ", answer.rows, " rows of ", answer.width,
@@ -180,7 +184,7 @@ class ChildClient::Life : public MessageHandler {
   }
 
   Status TakeDescription(Answer answer) {
-    if (answer.error) return *std::move(answer.error);
+    if (answer.error) return SaidByChild(*answer.error);
     if (!answer.description) return Internal("backend python: the child process answers nothing");
     const std::lock_guard lock(client_.mutex_);
     if (!client_.described_) {

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "base/strings.h"
+#include "base/utf8.h"
 #include "formats/base64.h"
 #include "formats/json.h"
 #include "formats/json_text.h"
@@ -164,7 +165,11 @@ Status ReadVectors(std::string_view body, RemoteDialect dialect, size_t num_text
 std::string ReadReason(std::string_view body) {
   const auto document = JsonDocument::Parse(body, "answer", {.max_depth = 32});
   std::string reason = document ? ReasonIn(document->root(), 1) : std::string();
-  if (reason.size() > kMaxReasonBytes) reason.resize(kMaxReasonBytes);
+  if (reason.size() > kMaxReasonBytes) {
+    size_t end = kMaxReasonBytes;
+    while (end > 0 && IsUtf8Continuation(reason[end])) --end;  // Not inside a character.
+    reason.resize(end);
+  }
   return reason;
 }
 

@@ -22,6 +22,13 @@ std::string Quoted(std::string_view text, bool keep_slashes) {
   return out;
 }
 
+// `found` is what came in place of a hub's answer.
+Error NoHub(const HubSettings& settings, std::string_view found) {
+  return MakeError(ErrorCode::kServiceUnavailable, settings.endpoint, " answers with ", found,
+                   " where a hub's JSON was expected; is HF_ENDPOINT right, and no login page in "
+                   "between?");
+}
+
 std::string Described(const HubName& name) { return StrCat(name.repository, '@', name.revision); }
 
 }  // namespace
@@ -43,6 +50,10 @@ Error RefusedByHub(const HubSettings& settings, const HttpResponse& response,
   if (code == "RevisionNotFound")
     return ModelNotFound(what, ": this revision does not exist on ", hub);
   if (code == "EntryNotFound") return ModelNotFound(what, " is not there on ", hub);
+  // A hub says in a header or in JSON what it has not got; a page with that status is somebody
+  // else's.
+  if (code.empty() && response.Header("content-type").find("text/html") != std::string::npos)
+    return NoHub(settings, StrCat("status ", response.status, " and text/html"));
   if (response.status == 401 || response.status == 404) {
     return ModelNotFound(what, " does not exist on ", hub,
                          settings.token.empty() ? ", or is private: then set HF_TOKEN"
@@ -77,12 +88,8 @@ Result<HttpResponse> HubApi::GetJson(const HubName& name, const std::string& url
     if (outcome.response.status / 100 != 2)
       return RefusedByHub(settings_, outcome.response, Described(name));
     const std::string type = outcome.response.Header("content-type");
-    if (type.find("json") == type.npos) {
-      return MakeError(ErrorCode::kServiceUnavailable, settings_.endpoint, " answers with ",
-                       type.empty() ? "an unknown type" : type,
-                       " where a hub's JSON was expected; is HF_ENDPOINT right, and no login page "
-                       "in between?");
-    }
+    if (type.find("json") == type.npos)
+      return NoHub(settings_, type.empty() ? "an unknown type" : type);
     return std::move(outcome.response);
   }
 }

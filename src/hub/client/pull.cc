@@ -159,7 +159,9 @@ Result<PulledModel> Pull(std::string_view model, const PullOptions& options) {
                      .files = static_cast<int>(files.size()),
                      .bytes = SumOfBytes(files)};
   const bool there = hub::HasAll(pulled.path, files);
-  if (!there) {
+  if (there) {
+    hub::RemoveSpares(paths);  // Of one that was killed while it wrote the ref.
+  } else {
     AKIN_TRY_ASSIGN(pulled.received_bytes, Fetch(settings, name, paths, commit, files, options));
   }
   // A complete snapshot in a cache that cannot be written is as good as any.

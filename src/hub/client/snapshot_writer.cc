@@ -9,7 +9,9 @@
 
 #include <algorithm>
 #include <chrono>
+#include <string>
 #include <thread>
+#include <vector>
 
 #include "base/strings.h"
 #include "hub/client/disk.h"
@@ -141,13 +143,22 @@ Status WriteAbsent(const RepositoryPaths& paths, const std::string& commit,
   return {};
 }
 
-void RemoveLeftovers(const RepositoryPaths& paths, std::span<const HubFile> wanted) {
+void RemoveSpares(const RepositoryPaths& paths) {
+  std::vector<std::string> spares = EntriesOf(paths.folder);
+  std::erase_if(spares, [](const std::string& name) { return !name.starts_with(kSparePrefix); });
+  if (spares.empty()) return;  // As a rule: no lock is taken, and the cache need not be writable.
   const Result<FileLock> lock = LockNames(paths);
   if (!lock) return;
-  for (const std::string& name : EntriesOf(paths.folder)) {
+  for (const std::string& name : spares) {
     const std::string path = StrCat(paths.folder, '/', name);
-    if (name.starts_with(kSparePrefix) && (lock->works() || IsOld(path))) RemoveTree(path);
+    if (lock->works() || IsOld(path)) RemoveTree(path);
   }
+}
+
+void RemoveLeftovers(const RepositoryPaths& paths, std::span<const HubFile> wanted) {
+  RemoveSpares(paths);
+  const Result<FileLock> lock = LockNames(paths);
+  if (!lock) return;
   for (const std::string& name : EntriesOf(paths.blobs)) {
     if (name.ends_with(kPartSuffix)) RemovePart(paths, name, wanted);
   }

@@ -27,6 +27,9 @@ Status WriteRef(const RepositoryPaths& paths, const HubName& name, const std::st
 Status WriteAbsent(const RepositoryPaths& paths, const std::string& commit,
                    std::span<const std::string_view> absent);
 
+// Removes what killed processes were about to give a name to.
+void RemoveSpares(const RepositoryPaths& paths);
+
 // Removes what killed processes have left: parts of files that are not among `wanted`, folders that
 // were not complete. What another process holds stays.
 void RemoveLeftovers(const RepositoryPaths& paths, std::span<const HubFile> wanted);

@@ -99,6 +99,11 @@ TEST(Dialect, ReasonIsFoundInEveryShapeOfError) {
   EXPECT_EQ(ReadReason(R"({"error":"too long","error_type":"Validation"})"), "too long");
   EXPECT_EQ(ReadReason(R"({"message":"too long"})"), "too long");
   EXPECT_EQ(ReadReason("<html>"), "");
+  // Cut between characters.
+  std::string umlauts;
+  for (int i = 0; i < 200; ++i) umlauts += "\xC3\xBC";
+  EXPECT_EQ(ReadReason("{\"error\":\"" + umlauts + "\"}"), umlauts.substr(0, 300));
+  EXPECT_EQ(ReadReason("{\"error\":\"x" + umlauts + "\"}"), 'x' + umlauts.substr(0, 298));
 }
 
 TEST(Base64, ReadsWhatIsBase64AndNothingElse) {

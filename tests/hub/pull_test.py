@@ -494,15 +494,23 @@ class Offline(HubCase):
         self.assertEqual(len(self.hub.requests), asked)
 
     def test_a_proxy_is_used(self):
-        seen = []
+        """The fake hub stands in as the proxy of two hosts that only a proxy can reach."""
+        direct, seen = (self.hub.endpoint, self.hub.cdn), []
+        self.hub.endpoint, self.hub.cdn = "http://hub.invalid", "http://content.invalid"
 
-        def record(request):
+        def forward(request):
             seen.append(request.path)
-            request.path = request.path.split("unreachable.invalid", 1)[-1]
-        self.hub.faults.append(record)
-        result = self.pull(HF_ENDPOINT="http://unreachable.invalid", http_proxy=self.hub.endpoint)
-        self.assertTrue(seen and seen[0].startswith("http://unreachable.invalid/api/models/org/name"), seen)
-        self.assertIn(result.status, (0, INVALID_MODEL))  # The next page's address is the hub's own.
+            request.side = "cdn" if request.path.startswith(self.hub.cdn) else "hub"
+            request.path = request.path.removeprefix(self.hub.endpoint).removeprefix(self.hub.cdn)
+        self.hub.faults.append(forward)
+        self.assert_pulled(self.pull(http_proxy=direct[0]))
+        self.assertTrue(seen[0].startswith("http://hub.invalid/api/models/org/name"), seen[0])
+        self.assertTrue(any(path.startswith("http://content.invalid/") for path in seen), seen)
+        # A host that no_proxy names is asked directly.
+        self.hub.faults.clear()
+        self.hub.endpoint, self.hub.cdn = direct
+        shutil.rmtree(self.cache)
+        self.assert_pulled(self.pull(http_proxy="http://127.0.0.1:9", no_proxy="127.0.0.1"))
 
 
 class Disk(HubCase):

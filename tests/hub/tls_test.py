@@ -6,11 +6,14 @@
 Skips (77) where there is no openssl to make certificates with.
 """
 import pathlib
+import select
 import shutil
+import socket
 import ssl
 import subprocess
 import sys
 import tempfile
+import threading
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
@@ -58,6 +61,42 @@ class Certificates:
         return str(folder)
 
 
+class Proxy:
+    """Takes CONNECT and passes bytes on; `heads` are the requests that it could read."""
+
+    def __init__(self):
+        self.heads = []
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.address = f"http://127.0.0.1:{self.socket.getsockname()[1]}"
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            try:
+                client = self.socket.accept()[0]
+            except OSError:
+                return
+            threading.Thread(target=self.serve, args=(client,), daemon=True).start()
+
+    def serve(self, client):
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            head += client.recv(1)
+        self.heads.append(head.decode())
+        host, port = head.split()[1].decode().split(":")
+        with socket.create_connection((host, int(port))) as server, client:
+            client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            while True:
+                for ready in select.select([client, server], [], [], pull_test.SECONDS)[0]:
+                    data = ready.recv(1 << 16)
+                    if not data:
+                        return
+                    (server if ready is client else client).sendall(data)
+
+    def close(self):
+        self.socket.close()
+
+
 class Tls(pull_test.HubCase):
     def setUp(self):
         super().setUp()
@@ -94,6 +133,14 @@ class Tls(pull_test.HubCase):
             result = self.pull(AKIN_HUB_RETRY_MS="60000", **trust)
             self.assert_fails_cleanly(result, pull_test.UNAVAILABLE, "certificate", trust.get("SSL_CERT_FILE", "SSL_CERT_FILE"))
         self.assertEqual(self.hub.requests, [])
+
+    def test_a_proxy_gets_no_more_than_the_address(self):
+        proxy = Proxy()
+        self.addCleanup(proxy.close)
+        self.hub.gated.add("org/name")
+        self.assert_pulled(self.pull(HF_TOKEN="hf_secret", SSL_CERT_FILE=CERTIFICATES.path("ours.pem"), https_proxy=proxy.address))
+        self.assertEqual({h.split()[1] for h in proxy.heads}, {self.hub.endpoint.split("/")[2], self.hub.cdn.split("/")[2]})
+        self.assertFalse([h for h in proxy.heads if "hf_secret" in h or not h.startswith("CONNECT ")])
 
     def test_a_certificate_of_another_host_is_refused_at_once(self):
         self.hub = self.hub_with(CERTIFICATES.context("stranger"))

@@ -59,8 +59,8 @@ Result<Pair> MakeSocketPair() {
 #endif
   if (socketpair(AF_UNIX, kType, 0, fds) != 0)
     return Internal("cannot make a socket pair: ", ErrnoText(errno));
-  // So that a batch's states, often a megabyte, go over in one piece instead of by turns. The system caps it, and
-  // what it says does not matter.
+  // So that a batch's states, often a megabyte, go over in one piece instead of by turns. The
+  // system caps it, and what it says does not matter.
   constexpr int kBufferBytes = 4 << 20;
   for (const int fd : fds)
     setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &kBufferBytes, sizeof kBufferBytes);

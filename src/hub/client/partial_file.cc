@@ -50,7 +50,10 @@ Result<PartialFile> PartialFile::Open(const std::string& path, int64_t size) {
   struct stat status;
   if (!partial.file_ || fstat(partial.file_.get(), &status) != 0) return DiskError(path, errno);
   if (!S_ISREG(status.st_mode)) return DiskError(path, EEXIST);
-  AKIN_TRY(partial.ReadCounts(status.st_size));
+  if (Status read = partial.ReadCounts(status.st_size); !read) {
+    partial.Remove();  // It could not be begun: of no use to anybody.
+    return std::move(read).error();
+  }
   return partial;
 }
 

@@ -139,15 +139,17 @@ def endless(handler, texts, vectors):
 
 
 class FakeServer:
-    """Answers on a free port of the loopback until `stop`."""
+    """Answers on a free port of the loopback until `stop`; with `tls` (an ssl.SSLContext) by https."""
 
-    def __init__(self):
+    def __init__(self, tls=None):
         self.lock = threading.Lock()
         self.log, self.faults, self.always = [], [], None
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
         self.server.fake = self
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+        if tls:  # The handshake is made by each connection's own thread.
+            self.server.socket = tls.wrap_socket(self.server.socket, server_side=True, do_handshake_on_connect=False)
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.server.server_address[1]}"
         self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
         self.thread.start()
 

@@ -17,8 +17,10 @@ import unittest
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1] / "server"))
+sys.path.insert(0, str(HERE.parents[1] / "support"))
 sys.path.insert(0, str(HERE))
 import fake_server as fake  # noqa: E402
+from certificates import Certificates  # noqa: E402
 from serve_process import ARGUMENTS, TIMEOUT, Server, main  # noqa: E402
 
 DIALECTS = ("openai", "tei")
@@ -120,6 +122,26 @@ class RightAnswers(WithFake):
         done = embed(self.fake.url.replace("http://", "http://user:sesame@"))
         self.assertEqual(done.returncode, 2)
         self.assertNotIn("sesame", done.stderr)
+
+
+@unittest.skipUnless(shutil.which("openssl"), "there is no openssl here to make certificates with")
+class Tls(unittest.TestCase):
+    def test_an_authority_of_one_s_own_is_trusted_where_it_is_named(self):
+        with tempfile.TemporaryDirectory() as folder:
+            certificates = Certificates(pathlib.Path(folder))
+            server = fake.FakeServer(certificates.context("server"))
+            try:
+                done = embed(server.url, SSL_CERT_FILE=certificates.path("ours.pem"))
+                self.assertEqual((done.returncode, done.stderr), (0, ""))
+                self.assertEqual(len(vectors(done)), 1)
+                asked = len(server.log)
+                done = embed(server.url, "--remote-retries", "0", SSL_CERT_FILE=certificates.path("other.pem"))
+                self.assertEqual(done.returncode, 6, done.stderr)
+                self.assertIn("certificate", done.stderr)
+                self.assertIn(certificates.path("other.pem"), done.stderr)
+                self.assertEqual(len(server.log), asked, "neither key nor text went there")
+            finally:
+                server.stop()
 
 
 class Faults(WithFake):

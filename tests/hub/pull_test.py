@@ -615,7 +615,8 @@ class Processes(HubCase):
         moments = random.Random(5)
         completed = 0
         for _ in range(KILLS):
-            if moments.random() < 0.3:
+            # From nothing when there is nothing more to do, and now and then else; mostly where the last one stopped.
+            if list(self.repository.glob("refs/*")) or moments.random() < 0.2:
                 shutil.rmtree(self.repository, ignore_errors=True)
             process = self.start("pull", "org/name")
             time.sleep(moments.uniform(0, whole))

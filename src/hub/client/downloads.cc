@@ -109,9 +109,10 @@ class Downloads {
     busy_seconds_ = busy;
   }
 
-  // Of the processors in all workers so far.
+  // Of the processors in all workers so far; 0 where the system does not say, as if they waited.
   double BusySeconds() {
     double sum = 0;
+#ifdef __linux__
     for (std::thread& worker : workers_) {
       clockid_t clock;
       timespec time;
@@ -119,6 +120,7 @@ class Downloads {
       if (clock_gettime(clock, &time) != 0) continue;
       sum += static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
     }
+#endif
     return sum;
   }
 

@@ -178,8 +178,9 @@ CachedBytes FindPacked(std::string_view key, size_t size) {
 
 void StorePacked(std::string_view key, std::span<const std::byte> bytes) {
   const std::string folder = PackedCacheFolder();
+  if (folder.empty() || kHeaderBytes + bytes.size() > MostBytes()) return;
   const std::string header = Header(key, bytes.size(), Checksum(bytes));
-  if (folder.empty() || header.empty() || kHeaderBytes + bytes.size() > MostBytes()) return;
+  if (header.empty()) return;
   std::error_code error;
   fs::create_directories(folder, error);
   const std::string path = PathOf(folder, key);

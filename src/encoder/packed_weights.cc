@@ -63,9 +63,12 @@ void LinearSource::PackPanel(const kernels::Kernels& kernels, size_t panel, Scra
   const size_t width = kernels.linear.panel_width, k = shape_.k;
   scratch.rows.resize(std::max(scratch.rows.size(), width * k));
   scratch.bias.assign(width, 0.0f);
-  for (size_t column = 0; column < width; ++column) {
-    const std::span<float> out = std::span(scratch.rows).subspan(column * k, k);
+  for (size_t column = 0, count; column < width; column += count) {
     const Row source = Find(panel, column, width);
+    // Rows that follow one another in the file are one read: it costs as much as copying a row.
+    for (count = 1; column + count < width; ++count)
+      if (Find(panel, column + count, width) != source.Next(count)) break;
+    const std::span<float> out = std::span(scratch.rows).subspan(column * k, count * k);
     if (source.part == nullptr) {
       std::ranges::fill(out, 0.0f);
       continue;
@@ -73,7 +76,7 @@ void LinearSource::PackPanel(const kernels::Kernels& kernels, size_t panel, Scra
     model::ReadF32(source.part->weight, static_cast<int64_t>(source.row * k), out);
     if (!source.part->bias.empty())
       model::ReadF32(source.part->bias, static_cast<int64_t>(source.row),
-                     {&scratch.bias[column], 1});
+                     std::span(scratch.bias).subspan(column, count));
   }
   kernels.linear.pack_panel({scratch.rows.data(), width, k}, scratch.bias,
                             memory + panel * kernels.linear.panel_bytes(k));
@@ -115,7 +118,22 @@ void WeightArena::Fill(int num_threads) {
   if (!cached_.empty()) return;
   PackPanels(num_threads);
   jobs_ = {};
-  if (!cache_key_.empty()) StorePacked(cache_key_, packed_.As<std::byte>());
+  if (!cache_key_.empty()) StartKeeping();
+}
+
+void WeightArena::StartKeeping() {
+  const auto keep = [this] {
+    try {
+      StorePacked(cache_key_, packed_.As<std::byte>());
+    } catch (const std::bad_alloc&) {
+      // The next start packs again.
+    }
+  };
+  try {
+    keeper_ = std::jthread(keep);
+  } catch (const std::system_error&) {
+    keep();
+  }
 }
 
 void WeightArena::PackPanels(int num_threads) {

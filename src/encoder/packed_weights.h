@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "base/aligned_buffer.h"
@@ -41,6 +42,8 @@ class LinearSource {
   struct Row {
     const model::Linear* part = nullptr;
     size_t row = 0;
+    Row Next(size_t count) const { return {part, part == nullptr ? 0 : row + count}; }
+    bool operator==(const Row&) const = default;
   };
   // That of a panel's column.
   Row Find(size_t panel, size_t column, size_t panel_width) const;
@@ -60,7 +63,8 @@ class WeightArena {
 
   // The next product. Its panels are there when Fill has returned.
   kernels::PackedLinear Add(LinearSource source);
-  // Packs what was added, on up to `num_threads` threads, and keeps it for the next time.
+  // Packs what was added, on up to `num_threads` threads, and begins to keep it for the next time;
+  // what is left of that to be done is waited for when the arena goes.
   void Fill(int num_threads);
 
  private:
@@ -70,6 +74,8 @@ class WeightArena {
     size_t end;  // Panels of all jobs up to and with this one.
   };
   void PackPanels(int num_threads);
+  // On a thread of its own: the first vector does not wait for the disk.
+  void StartKeeping();
 
   const kernels::Kernels& kernels_;
   std::string cache_key_;
@@ -77,6 +83,7 @@ class WeightArena {
   AlignedBuffer packed_;  // or this.
   size_t used_bytes_ = 0;
   std::vector<Job> jobs_;
+  std::jthread keeper_;  // Reads packed_: the last member, so that it is joined first.
 };
 
 }  // namespace akin::encoder

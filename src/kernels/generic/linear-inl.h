@@ -79,17 +79,31 @@ size_t PackedPanelBytes(size_t k) {
   return RoundUp(kHeadBytes<Product> + elements * sizeof(typename Product::Panel), 64);
 }
 
-// Where the weight of column j at k stands.
+// No container or algorithm of the standard library in here: see target.h.
+
+// Encoded rows of k, `stride` apart, to columns j0 to j0 + kLanes of `steps` steps of a panel.
 template <typename Product>
-size_t PanelIndex(size_t k, size_t j) {
-  constexpr size_t kDepth = Product::kDepth;
-  return (k / kDepth * kPanelWidth + j) * kDepth + k % kDepth;
+void CopyColumns(const typename Product::Panel* encoded, size_t stride, size_t steps, size_t j0,
+                 typename Product::Panel* out) {
+  using Panel = typename Product::Panel;
+  constexpr size_t kDepth = Product::kDepth, kStep = kPanelWidth * kDepth, kLanes = V::kLanes;
+  out += j0 * kDepth;
+  size_t step = 0;
+  if constexpr (kDepth * sizeof(Panel) == sizeof(float)) {
+    for (; step + kLanes <= steps; step += kLanes)
+      TransposeDwords(reinterpret_cast<const std::byte*>(encoded + step * kDepth),
+                      stride * sizeof(Panel), kLanes - 1,
+                      reinterpret_cast<std::byte*>(out + step * kStep), kStep * sizeof(Panel));
+  }
+  for (; step < steps; ++step)
+    for (size_t j = 0; j < kLanes; ++j)
+      for (size_t d = 0; d < kDepth; ++d)
+        out[step * kStep + j * kDepth + d] = encoded[j * stride + step * kDepth + d];
 }
 
-// No container or algorithm of the standard library in here: see target.h.
 template <typename Product>
 void PackPanel(MatrixView<const float> rows, std::span<const float> bias, std::byte* panel) {
-  // Several cache lines of each row are read before they are evicted; whole rotations.
+  // Whole rotations; what is encoded at a time stays in the L1 cache.
   constexpr size_t kBlock = kMaxRotation;
   for (size_t j = 0; j < kPanelWidth; ++j) reinterpret_cast<float*>(panel)[j] = bias[j];
   float* scales = reinterpret_cast<float*>(panel + kColumnBytes);
@@ -100,17 +114,20 @@ void PackPanel(MatrixView<const float> rows, std::span<const float> bias, std::b
   auto* out = reinterpret_cast<typename Product::Panel*>(panel + kHeadBytes<Product>);
   const size_t cols = rows.cols(), k_end = Steps<Product>(cols) * Product::kDepth;
   for (size_t k0 = 0; k0 < k_end; k0 += kBlock) {
-    const size_t k1 = k0 + kBlock < k_end ? k0 + kBlock : k_end;
-    const size_t count = k1 < cols ? k1 - k0 : cols - k0;
-    for (size_t j = 0; j < kPanelWidth; ++j) {
-      const float* row = rows.data() + j * rows.stride() + k0;
-      typename Product::Panel encoded[kBlock] = {};
-      if constexpr (Product::kScaled) {
-        QuantizeRotatedWeights({row, count}, RotationOf(cols), scales[j], encoded);
-      } else {
-        for (size_t i = 0; i < count; ++i) encoded[i] = Product::Encode(row[i]);
+    const size_t count = k0 + kBlock < cols ? kBlock : cols - k0;
+    const size_t steps = Steps<Product>(count);
+    for (size_t j0 = 0; j0 < kPanelWidth; j0 += V::kLanes) {
+      typename Product::Panel encoded[V::kLanes][kBlock];
+      for (size_t j = 0; j < V::kLanes; ++j) {
+        const float* row = rows.data() + (j0 + j) * rows.stride() + k0;
+        if constexpr (Product::kScaled) {
+          QuantizeRotatedWeights({row, count}, RotationOf(cols), scales[j0 + j], encoded[j]);
+        } else {
+          for (size_t i = 0; i < count; ++i) encoded[j][i] = Product::Encode(row[i]);
+        }
+        for (size_t i = count; i < steps * Product::kDepth; ++i) encoded[j][i] = {};
       }
-      for (size_t k = k0; k < k1; ++k) out[PanelIndex<Product>(k, j)] = encoded[k - k0];
+      CopyColumns<Product>(encoded[0], kBlock, steps, j0, out + k0 * kPanelWidth);
     }
   }
 }

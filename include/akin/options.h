@@ -73,7 +73,15 @@ inline constexpr size_t kNumOutputs = 5;
 enum class ModelKind { kDense, kStatic, kSparse, kMultiVector, kReranker, kClassifier };
 
 // How the states of a text's tokens become one vector.
-enum class PoolingMode { kCls, kMax, kMean, kMeanSqrtLen, kWeightedMean, kLastToken };
+enum class PoolingMode {
+  kCls,
+  kMax,
+  kMean,
+  kMeanSqrtLen,
+  kWeightedMean,
+  kLastToken,
+  kSplade,  // A sparse one, through the model's masked-language-model head; in LoadOptions only.
+};
 
 // What becomes of a text that is longer than its limit.
 enum class Overflow {

@@ -49,14 +49,15 @@ constexpr NamedValue<ModelKind> kModelKinds[] = {
     {ModelKind::kDense, "dense"},       {ModelKind::kStatic, "static"},
     {ModelKind::kSparse, "sparse"},     {ModelKind::kMultiVector, "multi-vector"},
     {ModelKind::kReranker, "reranker"}, {ModelKind::kClassifier, "classifier"}};
-// sentence-transformers' names.
+// sentence-transformers' names; text-embeddings-inference's "splade".
 constexpr NamedValue<PoolingMode> kPoolingModes[] = {
     {PoolingMode::kCls, "cls"},
     {PoolingMode::kMax, "max"},
     {PoolingMode::kMean, "mean"},
     {PoolingMode::kMeanSqrtLen, "mean_sqrt_len_tokens"},
     {PoolingMode::kWeightedMean, "weightedmean"},
-    {PoolingMode::kLastToken, "lasttoken"}};
+    {PoolingMode::kLastToken, "lasttoken"},
+    {PoolingMode::kSplade, "splade"}};
 constexpr NamedValue<Overflow> kOverflows[] = {{Overflow::kTruncate, "truncate"},
                                                {Overflow::kError, "error"},
                                                {Overflow::kAverage, "average"},

@@ -235,7 +235,7 @@ std::vector<std::string> PoolingNames() {
   std::vector<std::string> names;
   for (auto mode :
        {PoolingMode::kCls, PoolingMode::kMax, PoolingMode::kMean, PoolingMode::kMeanSqrtLen,
-        PoolingMode::kWeightedMean, PoolingMode::kLastToken}) {
+        PoolingMode::kWeightedMean, PoolingMode::kLastToken, PoolingMode::kSplade}) {
     names.emplace_back(PoolingModeName(mode));
   }
   return names;

@@ -71,12 +71,14 @@ bool WriteAll(int fd, std::string_view bytes) {
 
 }  // namespace
 
-GateRecord::GateRecord(const model::ModelDirectory& directory, std::string_view route, Isa isa) {
+GateRecord::GateRecord(const model::ModelDirectory& directory, std::string_view route,
+                       std::optional<PoolingMode> pooling, Isa isa) {
   std::error_code error;
   const std::string real = std::filesystem::canonical(directory.path(), error).string();
   key_ = StrCat("version ", Version(), ", tier ", IsaName(isa), ", folder ", real, ',');
   for (const std::string_view file : kFiles) key_ += FileKey(directory.path(), file);
   if (!route.empty()) key_ += StrCat(" route ", route);
+  if (pooling) key_ += StrCat(" pooling ", PoolingModeName(*pooling));
   // A line is a line.
   std::erase_if(key_, [](char c) { return c == '\n'; });
   const std::string cache = CacheFolder();

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "akin/options.h"
@@ -20,7 +22,8 @@ class GateRecord {
   };
   using Cosines = std::vector<Cosine>;
 
-  GateRecord(const model::ModelDirectory& directory, std::string_view route, Isa isa);
+  GateRecord(const model::ModelDirectory& directory, std::string_view route,
+             std::optional<PoolingMode> pooling, Isa isa);
 
   Cosines Read() const;
   // Appears whole under its name or not at all, whoever else writes.
@@ -29,7 +32,7 @@ class GateRecord {
  private:
   std::string folder_;  // Empty: there is no cache folder.
   std::string path_;
-  std::string key_;  // Names, sizes and times of the model's files; tier and version.
+  std::string key_;  // All that the vectors depend on: the files' sizes and times, tier, version.
 };
 
 }  // namespace akin::engine

@@ -261,6 +261,7 @@ Result<LoadedModel> LoadRoute(const model::ModelDirectory& directory, const mode
   AKIN_TRY_ASSIGN(GateResult gate, LoadNetwork(options, loader,
                                                {.directory = input,
                                                 .route = route,
+                                                .pooling = options.pooling,
                                                 .output = modules.heads.front().output,
                                                 .tokenizer = *tokenizer,
                                                 .max_tokens = max_tokens,

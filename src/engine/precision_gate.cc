@@ -139,7 +139,7 @@ Result<GateResult> LoadWithinGate(const GateInput& input) {
     AKIN_TRY_ASSIGN(Network network, input.load(Precision::kF32));
     return GateResult{std::move(network), "nothing is faster on this instruction set"};
   }
-  const GateRecord record(input.directory, input.route, input.isa);
+  const GateRecord record(input.directory, input.route, input.pooling, input.isa);
   GateRecord::Cosines cosines = record.Read();
   if (const auto known = Decide(candidates, cosines)) {
     AKIN_TRY_ASSIGN(Network network, input.load(*known));

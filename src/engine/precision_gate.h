@@ -9,6 +9,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "akin/options.h"
@@ -26,6 +27,7 @@ inline constexpr double kLeastCosine = 0.9995;
 struct GateInput {
   const model::ModelDirectory& directory;  // Of the encoder.
   std::string route;                       // Of a model with a Router.
+  std::optional<PoolingMode> pooling;      // In place of the model's own.
   Output output = Output::kDense;          // Whose vectors are compared; not scores.
   const tokenizer::Pipeline& tokenizer;
   int max_tokens = 0;

@@ -54,7 +54,7 @@ Result<std::vector<PoolingMode>> ReadPoolingNames(JsonValue value) {
   const auto add = [&](JsonValue name_value) -> Status {
     AKIN_TRY_ASSIGN(const std::string_view name, name_value.AsString());
     const Result<PoolingMode> mode = ParsePoolingMode(name);
-    if (!mode) {
+    if (!mode || *mode == PoolingMode::kSplade) {
       return UnsupportedModel(name_value.Where(), " is ", name_value.Found(),
                               ", a pooling mode that is not known");
     }

@@ -71,6 +71,16 @@ class ModuleReader {
     return &*config_;
   }
 
+  // Of a folder that does not say it: the largest weight over the tokens, as sentence-transformers'
+  // SparseEncoder has it.
+  Status ReadMaskedLm() {
+    Head head;
+    AKIN_TRY(AddSplade({}, head));
+    result_.kind = ModelKind::kSparse;
+    result_.heads.push_back(std::move(head));
+    return {};
+  }
+
   Status ReadClassifier() {
     AKIN_TRY_ASSIGN(const JsonDocument* const config, Config());
     AKIN_TRY_ASSIGN(TensorIndex tensors, TensorIndex::Open(input_));
@@ -92,12 +102,16 @@ class ModuleReader {
 
   Status ReadSplade(const ModuleRow& row, Head& head) {
     AKIN_TRY_ASSIGN(const JsonDocument document, directory_.ReadJson(row.path + "/config.json"));
-    AKIN_TRY_ASSIGN(const JsonDocument* const config, Config());
-    AKIN_TRY_ASSIGN(TensorIndex tensors, TensorIndex::Open(input_));
     VocabularyPooling pooling{.folder = row.path};
     AKIN_TRY_ASSIGN(pooling.sum, OneOf(document.root(), "pooling_strategy", "max", "sum"));
     AKIN_TRY_ASSIGN(pooling.log_twice,
                     OneOf(document.root(), "activation_function", "relu", "log1p_relu"));
+    return AddSplade(std::move(pooling), head);
+  }
+
+  Status AddSplade(VocabularyPooling pooling, Head& head) {
+    AKIN_TRY_ASSIGN(const JsonDocument* const config, Config());
+    AKIN_TRY_ASSIGN(TensorIndex tensors, TensorIndex::Open(input_));
     AKIN_TRY_ASSIGN(std::vector<Module> modules,
                     LoadMaskedLmHead(config->root(), tensors, pooling));
     result_.weights.push_back(std::move(tensors));
@@ -345,6 +359,11 @@ Status ReadBareFolder(const ModelDirectory& directory, ModuleReader& reader,
     return {};
   }
   result.heads.push_back({Output::kDense, {Pooling{.modes = {PoolingMode::kMean}}}});
+  if (IsArchitecture(config->root(), "ForMaskedLM")) {
+    result.unreadable.emplace_back(Output::kSparse,
+                                   "only if it is loaded with pooling \"splade\", which is made "
+                                   "with its masked-language-model head");
+  }
   return ReadBgeHeads(directory, result);
 }
 
@@ -389,9 +408,14 @@ Result<SentenceModules> LoadSentenceModules(const ModelDirectory& directory,
   }
   ModuleReader reader(directory, directory.In(result.input_folder), result);
   AKIN_TRY_ASSIGN(result.text, LoadTextSettings(directory, reader.input()));
-  AKIN_TRY(rows.empty() ? ReadBareFolder(directory, reader, result)
-                        : ReadModules(directory, rows, reader, result));
-  if (pooling) AKIN_TRY(OverridePooling(*pooling, result));
+  const bool transformer = rows.empty() || rows[0].type.ends_with("Transformer");
+  if (pooling == PoolingMode::kSplade && transformer) {
+    AKIN_TRY(reader.ReadMaskedLm());
+  } else {
+    AKIN_TRY(rows.empty() ? ReadBareFolder(directory, reader, result)
+                          : ReadModules(directory, rows, reader, result));
+    if (pooling) AKIN_TRY(OverridePooling(*pooling, result));
+  }
   AKIN_TRY(ReadMatryoshka(reader.input(), result));
   return result;
 }

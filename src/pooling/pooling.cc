@@ -54,6 +54,7 @@ void PoolOne(PoolingMode mode, MatrixView<const float> states, size_t first_posi
     case PoolingMode::kLastToken:
       std::ranges::copy(states.row(states.rows() - 1), vector.begin());
       return;
+    case PoolingMode::kSplade: return;  // Not one of a module's modes (model/modules.cc).
   }
 }
 

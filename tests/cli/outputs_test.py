@@ -9,6 +9,7 @@ import argparse
 import json
 import math
 import os
+import shutil
 import struct
 import subprocess
 import sys
@@ -80,6 +81,27 @@ class Verbs(unittest.TestCase):
         _, cut, _ = run("sparse", "splade-bert", "--top-k", "5", "some words")
         self.assertEqual(sorted(cut[0]["values"]), sorted(whole[0]["values"])[-5:])
         self.assertEqual(cut[0]["indices"], sorted(cut[0]["indices"]))
+
+    def test_a_bare_masked_language_model_gives_sparse_vectors_with_pooling_splade(self):
+        for model in ("splade-bert", "splade-distilbert"):
+            with tempfile.TemporaryDirectory() as folder:
+                bare = os.path.join(folder, "bare")
+                shutil.copytree(os.path.join(MODELS, model), bare)
+                _, said_by_modules, _ = run("sparse", bare, "some words", "others")
+                os.remove(os.path.join(bare, "modules.json"))
+                _, pooled, _ = run("embed", bare, "some words")
+                self.assertEqual(len(pooled[0]["embedding"]), 32)
+                code, _, err = run("sparse", bare, "some words")
+                self.assertEqual(code, 1, err)
+                self.assertIn('pooling "splade"', err)
+                code, lines, err = run("sparse", bare, "--pooling", "splade", "some words", "others")
+                self.assertEqual((code, lines), (0, said_by_modules), err)
+                code, _, err = run("embed", bare, "--pooling", "splade", "some words")
+                self.assertEqual(code, 2)
+                self.assertIn("akin sparse", err)
+        code, _, err = run("sparse", "bert-mean", "--pooling", "splade", "some words")
+        self.assertNotEqual(code, 0)
+        self.assertIn("no masked-language-model head", err)
 
     def test_tokens_have_a_state_each(self):
         _, lines, _ = run("multivector", "bert-mean", "--tokens", "--ids", "a text")

@@ -92,7 +92,7 @@ class Verbs(unittest.TestCase):
                 _, pooled, _ = run("embed", bare, "some words")
                 self.assertEqual(len(pooled[0]["embedding"]), 32)
                 code, _, err = run("sparse", bare, "some words")
-                self.assertEqual(code, 1, err)
+                self.assertEqual(code, 5, err)
                 self.assertIn('pooling "splade"', err)
                 code, lines, err = run("sparse", bare, "--pooling", "splade", "some words", "others")
                 self.assertEqual((code, lines), (0, said_by_modules), err)

@@ -102,14 +102,13 @@ int32_t Describe(const akin_plugin_model* model, akin_plugin_description* out,
   return AKIN_PLUGIN_OK;
 }
 
-// [size, first byte, last byte, sum of bytes]
-void FillFromText(const akin_plugin_text& text, float* row) {
+// [size, first byte, last byte, sum of bytes], as many of them as a row has.
+void FillFromText(const akin_plugin_text& text, int width, float* row) {
   const auto byte = [&](size_t i) { return float(static_cast<unsigned char>(text.data[i])); };
-  row[0] = static_cast<float>(text.size_bytes);
-  row[1] = text.size_bytes > 0 ? byte(0) : 0;
-  row[2] = text.size_bytes > 0 ? byte(text.size_bytes - 1) : 0;
-  row[3] = 0;
-  for (size_t i = 0; i < text.size_bytes; ++i) row[3] += byte(i);
+  float values[4] = {static_cast<float>(text.size_bytes), text.size_bytes > 0 ? byte(0) : 0,
+                     text.size_bytes > 0 ? byte(text.size_bytes - 1) : 0, 0};
+  for (size_t i = 0; i < text.size_bytes; ++i) values[3] += byte(i);
+  for (int j = 0; j < width && j < 4; ++j) row[j] = values[j];
 }
 
 // Of each token [id, place, type, 1]; vectors and logits are the sums over the tokens.
@@ -145,7 +144,8 @@ int32_t Embed(akin_plugin_model* model, const akin_plugin_batch* batch, akin_plu
   const float as_given = output->values[last];
   if (model->input == "texts") {
     for (size_t s = 0; s < batch->num_sequences; ++s)
-      FillFromText(batch->texts[s], output->values + s * static_cast<size_t>(model->width));
+      FillFromText(batch->texts[s], model->width,
+                   output->values + s * static_cast<size_t>(model->width));
   } else {
     FillFromTokens(batch, per_token, model->width, output->values);
   }

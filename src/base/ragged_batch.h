@@ -20,6 +20,10 @@ struct RaggedBatch {
   // (BackendInfo::reads_texts).
   std::span<const std::string_view> texts;
 
+  // Of the rows that are computed for tokens, only those of each sequence's first token are read: a
+  // backend may leave the others as they were.
+  bool only_first_rows = false;
+
   size_t num_tokens() const { return input_ids.size(); }
   size_t num_sequences() const { return cu_seqlens.empty() ? 0 : cu_seqlens.size() - 1; }
   size_t begin(size_t sequence) const { return static_cast<size_t>(cu_seqlens[sequence]); }

@@ -34,10 +34,22 @@ Status Network::Prepare(const pooling::BatchView& batch, size_t team_size, Sessi
   return {};
 }
 
+bool Network::ReadsOnlyFirstRows(const pooling::BatchView& batch, const OutputRows& rows) const {
+  for (size_t i = 0; i < kNumOutputs; ++i) {
+    if (rows[i].cols() > 0 && !chains_[i]->reads_only_first_rows()) return false;
+  }
+  if (batch.segments.size() != batch.tokens.num_sequences()) return false;
+  for (size_t s = 0; s < batch.segments.size(); ++s) {
+    if (batch.segments[s].begin != batch.tokens.begin(s)) return false;
+  }
+  return true;
+}
+
 Status Network::Compute(const pooling::BatchView& batch, const TeamMember& member, Session& session,
                         const OutputRows& rows) const {
-  Result<MatrixView<const float>> states =
-      backend_->Compute(batch.tokens, member, *session.backend);
+  RaggedBatch tokens = batch.tokens;
+  tokens.only_first_rows = ReadsOnlyFirstRows(batch, rows);
+  Result<MatrixView<const float>> states = backend_->Compute(tokens, member, *session.backend);
   if (member.rank == 0) {
     session.rows = std::move(states);
     if (Status prepared = Prepare(batch, static_cast<size_t>(member.size), session, rows);

@@ -58,6 +58,7 @@ class Network {
                  const OutputRows& rows) const;
 
  private:
+  bool ReadsOnlyFirstRows(const pooling::BatchView& batch, const OutputRows& rows) const;
   Status Prepare(const pooling::BatchView& batch, size_t team_size, Session& session,
                  const OutputRows& rows) const;
 

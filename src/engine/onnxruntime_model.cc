@@ -1,5 +1,6 @@
 #include "engine/onnxruntime_model.h"
 
+#include <algorithm>
 #include <memory>
 #include <utility>
 
@@ -20,6 +21,8 @@ Result<BackendLoader> MakeOnnxRuntimeLoader(const LoaderInput& input,
                                      .precision = input.options.precision,
                                      .num_threads = input.num_threads,
                                      .pad_token_id = config.pad_token_id};
+  params.wants_only_first_rows = std::ranges::any_of(
+      input.modules.heads, [](const auto& head) { return model::ReadOnlyFirstRows(head.modules); });
   if (input.options.batch_tokens > 0) params.batch_tokens = input.options.batch_tokens;
   if (own_config) config = *own_config;
   params.max_positions = config.max_positions;

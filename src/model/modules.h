@@ -2,7 +2,9 @@
 // and checked. `folder` stands in messages.
 #pragma once
 
+#include <algorithm>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -78,6 +80,14 @@ struct VocabularyPooling {
 };
 
 using Module = std::variant<Pooling, Dense, RowLayerNorm, Normalize, VocabularyPooling>;
+
+// Whether they pool by the first token alone: of other tokens' rows they read none.
+inline bool ReadOnlyFirstRows(std::span<const Module> modules) {
+  const auto* pooling = modules.empty() ? nullptr : std::get_if<Pooling>(&modules.front());
+  return pooling != nullptr && std::ranges::all_of(pooling->modes, [](PoolingMode mode) {
+           return mode == PoolingMode::kCls;
+         });
+}
 
 // Each reads the files in the module's folder of the model. Errors: InvalidModel, UnsupportedModel,
 // ModelNotFound; they name the file and the key. Tensors live as long as their index, which is

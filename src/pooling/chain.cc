@@ -24,6 +24,7 @@ Result<Chain> Chain::Make(std::span<const model::Module> modules, RowShape input
     chain.normalizes_ = true;
     modules = modules.first(modules.size() - 1);
   }
+  chain.reads_only_first_rows_ = input.per_token && model::ReadOnlyFirstRows(modules);
   RowShape rows = input;
   for (const model::Module& module : modules) {
     AKIN_TRY_ASSIGN(auto step, MakeStep(module, rows, kernels));

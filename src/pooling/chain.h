@@ -41,6 +41,8 @@ class Chain {
   bool normalizes() const { return normalizes_; }
   // Tokens of the prompt take no part in a vector.
   bool excludes_prompt() const { return excludes_prompt_; }
+  // Of a segment's rows the chain reads the first one only.
+  bool reads_only_first_rows() const { return reads_only_first_rows_; }
   // Multiplications and additions, roughly, for each token.
   double flops_per_token() const;
 
@@ -59,6 +61,7 @@ class Chain {
   RowShape input_, output_;
   bool normalizes_ = false;
   bool excludes_prompt_ = false;
+  bool reads_only_first_rows_ = false;
 };
 
 }  // namespace akin::pooling

@@ -54,6 +54,18 @@ class ChainTest : public testing::Test {
   std::vector<float> states_ = {1, 2, 3, 5, 6, 7, 0, 3, 4};
 };
 
+TEST_F(ChainTest, OnlyPoolingByTheFirstTokenReadsFirstRowsOnly) {
+  const auto reads = [](std::vector<model::Module> modules, bool per_token = true) {
+    return MakeChain(modules, {3, per_token}).value().reads_only_first_rows();
+  };
+  EXPECT_TRUE(reads({Pool({PoolingMode::kCls})}));
+  EXPECT_TRUE(reads({Pool({PoolingMode::kCls}), model::Normalize{}}));
+  EXPECT_FALSE(reads({Pool({PoolingMode::kCls, PoolingMode::kMean})}));
+  EXPECT_FALSE(reads({Pool({PoolingMode::kMean})}));
+  EXPECT_FALSE(reads({}));  // Token states.
+  EXPECT_FALSE(reads({model::Normalize{}}, false));
+}
+
 TEST_F(ChainTest, PoolingMakesOneRowOfEachSegment) {
   const std::vector modules{Pool({PoolingMode::kMean})};
   const Chain chain = MakeChain(modules, {3, true}).value();

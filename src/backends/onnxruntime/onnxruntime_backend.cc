@@ -11,9 +11,11 @@
 #include <algorithm>
 #include <bit>
 #include <chrono>
+#include <cmath>
 #include <optional>
 #include <utility>
 
+#include "backends/onnxruntime/first_rows.h"
 #include "backends/onnxruntime/library.h"
 #include "backends/onnxruntime/ort_session.h"
 #include "backends/onnxruntime/providers.h"
@@ -56,8 +58,7 @@ class OnnxRuntimeBackend : public Backend {
     std::unique_ptr<OnnxRuntimeBackend> backend(new OnnxRuntimeBackend(params));
     AKIN_TRY(backend->OpenFile(directory));
     const NewMemory memory;
-    AKIN_TRY(backend->MakeSessions());
-    AKIN_TRY(backend->WarmUp());
+    AKIN_TRY(backend->Start());
     // A short text is bound by reading the packed weights.
     memory.UseHugePages();
     return std::unique_ptr<Backend>(std::move(backend));
@@ -127,12 +128,39 @@ class OnnxRuntimeBackend : public Backend {
     return {};
   }
 
+  Status Start() {
+    const std::vector<std::string> notes = notes_;
+    // Shapes that are fixed, or compiled by a provider, are left alone.
+    if (params_.wants_only_first_rows && per_token() && !signature_.length && only_cpu())
+      first_rows_ = onnxruntime::PlanFirstRows(*file_, signature_.output);
+    const Status started = MakeSessionsAndWarmUp();
+    if (started || !first_rows_) return started;
+    // What is wrong with the graph as it is in the file is to be said of that one.
+    alone_.reset();
+    together_.reset();
+    weights_.reset();
+    first_rows_.reset();
+    info_ = {};
+    notes_ = notes;
+    notes_.push_back(StrCat("all rows of the last layer are computed: ", started.error().message()));
+    return MakeSessionsAndWarmUp();
+  }
+
+  Status MakeSessionsAndWarmUp() {
+    AKIN_TRY(MakeSessions());
+    return WarmUp();
+  }
+
+  bool only_cpu() const {
+    return std::ranges::all_of(params_.options.providers, [](const auto& provider) {
+      return provider.name == "CPUExecutionProvider";
+    });
+  }
+
   Status MakeSessions() {
     const OnnxRuntimeOptions& options = params_.options;
     one_sequence_a_run_ = options.batch_invariant.value_or(traits_.quantizes_by_batch);
-    const bool only_cpu = std::ranges::all_of(options.providers, [](const auto& provider) {
-      return provider.name == "CPUExecutionProvider";
-    });
+    const bool only_cpu = this->only_cpu();
     profile_ = options.count_nodes || !only_cpu;
     // Others than the CPU may compile each shape: there shall be few of them.
     rows_by_powers_of_two_ =
@@ -140,13 +168,22 @@ class OnnxRuntimeBackend : public Backend {
     library_->TakeWarnings();
     // Other providers have threads, queues and memory of their own: one session for all.
     const bool two = only_cpu && params_.num_threads > 1 && !one_sequence_a_run_;
-    if (two) {
-      AKIN_TRY_ASSIGN(weights_, SharedWeights::Create(*library_, *file_));
+    if (two || first_rows_) {
+      AKIN_TRY_ASSIGN(weights_,
+                      SharedWeights::Create(*library_, *file_,
+                                            first_rows_ ? &first_rows_->initializers : nullptr));
+    }
+    std::string rewritten;
+    if (first_rows_) {
+      rewritten = onnxruntime::WriteFirstRows(
+          *file_, signature_.output, *first_rows_,
+          [&](const auto& tensor) { return SharedWeights::Holds(*file_, tensor); });
     }
     const auto make = [&](int num_threads, bool profile) {
-      return OrtSessionOwner::Create(*library_, *file_, options,
-                                     {.num_threads = num_threads, .profile = profile},
-                                     weights_.get(), notes_);
+      return OrtSessionOwner::Create(
+          *library_, *file_, options,
+          {.num_threads = num_threads, .profile = profile, .rewritten = std::as_bytes(std::span(rewritten))},
+          weights_.get(), notes_);
     };
     if (two || only_cpu) {
       AKIN_TRY_ASSIGN(alone_, make(1, profile_));
@@ -158,7 +195,8 @@ class OnnxRuntimeBackend : public Backend {
     run_ = {.library = library_,
             .signature = &signature_,
             .watch = &*watch_,
-            .pad_token_id = params_.pad_token_id};
+            .pad_token_id = params_.pad_token_id,
+            .takes_num_rows = first_rows_.has_value()};
     return {};
   }
 
@@ -178,10 +216,44 @@ class OnnxRuntimeBackend : public Backend {
         info_.execution_providers.push_back({provider, nodes});
     }
     AKIN_TRY(DescribeSelf());
+    if (first_rows_) AKIN_TRY(CheckFirstRows(*rectangle));
     AKIN_TRY(WarmUpBuckets(*rectangle));
     if (together_ && alone_) {
       AKIN_TRY_ASSIGN(auto other, Rectangle::Create(*together_, run_));
       AKIN_TRY(other->Probe(shape));
+    }
+    return {};
+  }
+
+  // First rows by themselves are those among all rows, but for rounding.
+  Status CheckFirstRows(Rectangle& rectangle) const {
+    constexpr size_t kLengths[] = {9, 5};
+    const size_t count = one_sequence_a_run_ || signature_.batch == 1 ? 1 : 2;
+    std::vector<int32_t> ids, borders = {0};
+    const int64_t num_ids = traits_.vocab_size.value_or(1);
+    for (size_t s = 0; s < count; ++s) {
+      for (size_t t = 0; t < kLengths[s]; ++t)
+        ids.push_back(static_cast<int32_t>(static_cast<int64_t>(ids.size() * 7 + 1) % num_ids));
+      borders.push_back(static_cast<int32_t>(ids.size()));
+    }
+    RaggedBatch batch{ids, {}, borders};
+    const size_t width = static_cast<size_t>(info_.width);
+    std::vector<float> all(ids.size() * width), first(all.size());
+    AKIN_TRY_ASSIGN(const Shape shape, ShapeOf(batch, 0, count));
+    AKIN_TRY(rectangle.Run(batch, 0, count, shape, all));
+    batch.only_first_rows = true;
+    AKIN_TRY(rectangle.Run(batch, 0, count, shape, first));
+    constexpr float kBound = 1e-4f;  // Of the largest value; sums in another order differ by 1e-6.
+    for (size_t s = 0; s < count; ++s) {
+      const MatrixView<const float> expected(all.data() + batch.begin(s) * width, 1, width);
+      const MatrixView<const float> found(first.data() + batch.begin(s) * width, 1, width);
+      float largest = 0, difference = 0;
+      for (size_t j = 0; j < width; ++j) {
+        largest = std::max(largest, std::abs(expected(0, j)));
+        difference = std::max(difference, std::abs(expected(0, j) - found(0, j)));
+      }
+      if (!(difference <= kBound * largest))
+        return Internal("the rows of first tokens differ by ", difference);
     }
     return {};
   }
@@ -291,6 +363,7 @@ class OnnxRuntimeBackend : public Backend {
   bool one_sequence_a_run_ = false;
   bool profile_ = false;
   bool rows_by_powers_of_two_ = false;
+  std::optional<onnxruntime::FirstRowsPlan> first_rows_;  // The sessions' graph is of this plan.
   std::vector<std::string> notes_;
   BackendInfo info_;
   mutable std::optional<RunWatch> watch_;

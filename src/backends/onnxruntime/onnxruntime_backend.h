@@ -18,6 +18,9 @@ struct OnnxRuntimeParams {
   int batch_tokens = 512;
   // Filled into padded places: some graphs count positions from the tokens that are not it.
   int32_t pad_token_id = 0;
+  // The model's vectors are made of the rows of first tokens: it is worth while to compute them
+  // alone (RaggedBatch::only_first_rows).
+  bool wants_only_first_rows = false;
   // Longest sequence, from the model's other files; 0: they do not say.
   int max_positions = 0;
 };

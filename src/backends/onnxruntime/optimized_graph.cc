@@ -44,9 +44,9 @@ std::string Hex(uint64_t value) {
 }  // namespace
 
 Result<OptimizedGraph> OptimizedGraph::Find(const Library& library, const model::OnnxFile& file,
-                                            const OnnxRuntimeOptions& options, bool only_cpu) {
+                                            const OnnxRuntimeOptions& options, const GraphUse& use) {
   OptimizedGraph graph;
-  if (options.optimized_model_cache.empty() || !only_cpu ||
+  if (options.optimized_model_cache.empty() || !use.only_cpu ||
       options.optimization == GraphOptimization::kNone) {
     return graph;
   }
@@ -63,6 +63,7 @@ Result<OptimizedGraph> OptimizedGraph::Find(const Library& library, const model:
     hash = Hash(mapped.bytes(), hash);
   }
   if (size > kMaxModelBytes) return graph;
+  hash = Hash(use.rewritten, hash);
   const std::string settings = StrCat(
       library.version(), ' ', GraphOptimizationName(options.optimization), ' ', GetCpuInfo().name);
   hash = Hash(std::as_bytes(std::span(settings)), hash);

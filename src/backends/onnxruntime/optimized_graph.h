@@ -18,12 +18,18 @@
 
 namespace akin::backends::onnxruntime {
 
+struct GraphUse {
+  bool only_cpu = true;  // No other provider runs it.
+  // By us, before ONNX Runtime saw it; empty: it is the file's.
+  std::span<const std::byte> rewritten;
+};
+
 class OptimizedGraph {
  public:
   // Without a cache folder in the options, nothing is found and nothing is to write. Error:
   // InvalidInput (the folder cannot be made).
   static Result<OptimizedGraph> Find(const Library& library, const model::OnnxFile& file,
-                                     const OnnxRuntimeOptions& options, bool only_cpu);
+                                     const OnnxRuntimeOptions& options, const GraphUse& use);
 
   bool found() const { return found_.has_value(); }
   // ONNX Runtime does not take what was found: it is to be written anew.

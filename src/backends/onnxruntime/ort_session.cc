@@ -124,8 +124,13 @@ ProfileFolder::~ProfileFolder() {
   if (!path_.empty()) fs::remove_all(path_, ignored);
 }
 
-Result<std::unique_ptr<SharedWeights>> SharedWeights::Create(const Library& library,
-                                                             const model::OnnxFile& file) {
+bool SharedWeights::Holds(const model::OnnxFile& file, const formats::OnnxTensor& tensor) {
+  return tensor.type == formats::OnnxType::kFloat &&
+         file.ValuesOf(tensor).size() >= kLeastSharedBytes;
+}
+
+Result<std::unique_ptr<SharedWeights>> SharedWeights::Create(
+    const Library& library, const model::OnnxFile& file, const std::set<std::string_view>* wanted) {
   const OrtApi& api = library.api();
   std::unique_ptr<SharedWeights> shared(new SharedWeights(library));
   OrtPrepackedWeightsContainer* packed = nullptr;
@@ -137,8 +142,8 @@ Result<std::unique_ptr<SharedWeights>> SharedWeights::Create(const Library& libr
                          ErrorCode::kInternal, "ONNX Runtime's memory"));
   const Handle<OrtMemoryInfo> memory(info, api.ReleaseMemoryInfo);
   for (const formats::OnnxTensor& tensor : file.graph().initializers) {
+    if (!Holds(file, tensor) || (wanted != nullptr && !wanted->contains(tensor.name))) continue;
     const std::span<const std::byte> bytes = file.ValuesOf(tensor);
-    if (tensor.type != formats::OnnxType::kFloat || bytes.size() < kLeastSharedBytes) continue;
     OrtValue* value = nullptr;
     AKIN_TRY(library.Check(
         api.CreateTensorWithDataAsOrtValue(memory.get(), const_cast<std::byte*>(bytes.data()),
@@ -174,7 +179,8 @@ Result<OrtSessionOwner> OrtSessionOwner::Create(const Library& library, const mo
     AKIN_TRY(builder.AddExternalFiles(file));
     AKIN_TRY(AppendProviders(library, wanted, builder.get(), owner.providers_, notes));
     const bool only_cpu = owner.providers_.size() == 1;
-    AKIN_TRY_ASSIGN(OptimizedGraph graph, OptimizedGraph::Find(library, file, options, only_cpu));
+    AKIN_TRY_ASSIGN(OptimizedGraph graph, OptimizedGraph::Find(library, file, options,
+                                                               {.only_cpu = only_cpu, .rewritten = params.rewritten}));
     if (!kept_graph_is_good && graph.found()) graph.Forget();
     AKIN_TRY(builder.SetLevel(graph.found() ? ORT_DISABLE_ALL : LevelOf(options.optimization)));
     if (graph.to_write() != nullptr) {
@@ -189,7 +195,9 @@ Result<OrtSessionOwner> OrtSessionOwner::Create(const Library& library, const mo
     }
 
     OrtSession* session = nullptr;
-    const std::span<const std::byte> bytes = graph.found() ? graph.bytes() : file.bytes();
+    const std::span<const std::byte> bytes = graph.found()               ? graph.bytes()
+                                             : !params.rewritten.empty() ? params.rewritten
+                                                                         : file.bytes();
     OrtStatus* status = weights != nullptr
                             ? api.CreateSessionFromArrayWithPrepackedWeightsContainer(
                                   library.env(), bytes.data(), bytes.size(), builder.get(),

@@ -3,6 +3,8 @@
 
 #include <memory>
 #include <optional>
+#include <set>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -18,14 +20,20 @@ namespace akin::backends::onnxruntime {
 struct SessionParams {
   int num_threads = 1;   // Of one run, the calling thread included.
   bool profile = false;  // Until EndProfiling.
+  // The graph to run if it is not as the file has it (first_rows.h), empty: it is.
+  std::span<const std::byte> rewritten;
 };
 
 // What several sessions of one graph share: the weights that ONNX Runtime has packed for its
 // products.
 class SharedWeights {
  public:
+  // `wanted`: the initializers of the graph if they are not all of the file's, else nullptr.
   static Result<std::unique_ptr<SharedWeights>> Create(const Library& library,
-                                                       const model::OnnxFile& file);
+                                                       const model::OnnxFile& file,
+                                                       const std::set<std::string_view>* wanted);
+  // Whether an initializer of the file is one of them.
+  static bool Holds(const model::OnnxFile& file, const formats::OnnxTensor& tensor);
   // Before a session is made of `options`.
   Status AddTo(OrtSessionOptions* options) const;
   OrtPrepackedWeightsContainer* packed() const { return packed_.get(); }

@@ -119,23 +119,30 @@ void Rectangle::Fill(const RaggedBatch& batch, size_t first, size_t last, Shape 
   }
 }
 
+// A value borrows its buffer, and a buffer of the same size stays where it is.
 Status Rectangle::BindInputs(Shape shape) {
-  // A value borrows its buffer, and a buffer of the same size stays where it is.
-  const OrtApi& api = params_.library->api();
   const std::vector<Input>& inputs = params_.signature->inputs;
   const std::array<int64_t, 2> dims = {shape.batch, shape.length};
   for (size_t i = 0; i < inputs.size(); ++i) {
     const bool is_wide = inputs[i].type == OnnxType::kInt64;
     void* data = is_wide ? static_cast<void*>(wide_[i].data()) : narrow_[i].data();
-    const size_t bytes = static_cast<size_t>(shape.batch * shape.length) * (is_wide ? 8 : 4);
-    OrtValue* value = nullptr;
-    AKIN_TRY(Check(api.CreateTensorWithDataAsOrtValue(memory_.get(), data, bytes, dims.data(),
-                                                      dims.size(), ElementType(inputs[i].type),
-                                                      &value)));
-    const Handle<OrtValue> handle(value, api.ReleaseValue);
-    AKIN_TRY(Check(api.BindInput(binding_.get(), inputs[i].name.c_str(), value)));
+    AKIN_TRY(BindInput(inputs[i].name, inputs[i].type, data, dims));
   }
-  return {};
+  if (!params_.takes_num_rows) return {};
+  constexpr std::array<int64_t, 1> kOne = {1};
+  return BindInput(kNumRowsInput, OnnxType::kInt64, num_rows_.data(), kOne);
+}
+
+Status Rectangle::BindInput(const std::string& name, OnnxType type, void* data,
+                            std::span<const int64_t> dims) {
+  const OrtApi& api = params_.library->api();
+  size_t bytes = BytesOf(type);
+  for (const int64_t dim : dims) bytes *= static_cast<size_t>(dim);
+  OrtValue* value = nullptr;
+  AKIN_TRY(Check(api.CreateTensorWithDataAsOrtValue(memory_.get(), data, bytes, dims.data(),
+                                                    dims.size(), ElementType(type), &value)));
+  const Handle<OrtValue> handle(value, api.ReleaseValue);
+  return Check(api.BindInput(binding_.get(), name.c_str(), value));
 }
 
 // `destination` takes the output as it is; nullptr: it goes to output_.
@@ -180,13 +187,17 @@ Status Rectangle::Run(const RaggedBatch& batch, size_t first, size_t last, Shape
     AKIN_TRY(BindInputs(shape));
     bound_ = shape;
   }
+  const bool only_first = batch.only_first_rows && params_.takes_num_rows;
+  num_rows_[0] = only_first ? 1 : kAllRows;
+  const Shape output = {shape.batch, only_first ? 1 : shape.length};
   // Without padding the output's rows are the result's.
-  const int64_t padded_rows = per_token() ? shape.batch * shape.length : shape.batch;
+  const int64_t padded_rows = per_token() ? output.batch * output.length : shape.batch;
   const bool direct = params_.signature->output_type == OnnxType::kFloat &&
                       static_cast<size_t>(padded_rows * params_.width) == rows.size();
-  AKIN_TRY(BindOutput(shape, direct ? rows.data() : nullptr));
+  AKIN_TRY(BindOutput(output, direct ? rows.data() : nullptr));
   AKIN_TRY(Execute());
-  if (!direct) CopyRows(batch, first, last, shape, rows);
+  if (direct) return {};
+  only_first ? CopyFirstRows(batch, first, last, rows) : CopyRows(batch, first, last, shape, rows);
   return {};
 }
 
@@ -206,10 +217,21 @@ void Rectangle::CopyRows(const RaggedBatch& batch, size_t first, size_t last, Sh
   }
 }
 
+// Each to its place; the others stay what they are.
+void Rectangle::CopyFirstRows(const RaggedBatch& batch, size_t first, size_t last,
+                              std::span<float> rows) const {
+  const size_t width = static_cast<size_t>(params_.width);
+  for (size_t s = first; s < last; ++s) {
+    ReadOutput((s - first) * width,
+               rows.subspan((batch.begin(s) - batch.begin(first)) * width, width));
+  }
+}
+
 Result<std::vector<int64_t>> Rectangle::Probe(Shape shape) {
   const std::vector<int32_t> ids(static_cast<size_t>(shape.length), params_.pad_token_id);
   const std::array<int32_t, 2> cu_seqlens = {0, static_cast<int32_t>(shape.length)};
   Fill({ids, {}, cu_seqlens}, 0, 1, shape);
+  num_rows_[0] = kAllRows;
   bound_.reset();
   AKIN_TRY(BindInputs(shape));
   const OrtApi& api = params_.library->api();

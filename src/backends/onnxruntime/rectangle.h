@@ -2,6 +2,7 @@
 // that come back. Its buffers are reused from run to run.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -11,6 +12,7 @@
 #include "akin/matrix_view.h"
 #include "akin/result.h"
 
+#include "backends/onnxruntime/first_rows.h"
 #include "backends/onnxruntime/library.h"
 #include "backends/onnxruntime/ort_session.h"
 #include "backends/onnxruntime/run_watch.h"
@@ -32,6 +34,7 @@ struct RunParams {
   RunWatch* watch = nullptr;
   int32_t pad_token_id = 0;
   int64_t width = 0;  // Values of a row; 0: not known yet.
+  bool takes_num_rows = false;  // The graph has the input of first_rows.h.
 };
 
 // Serves one thread at a time.
@@ -41,7 +44,8 @@ class Rectangle {
                                                    const RunParams& params);
 
   // Runs the sequences [first, last) of `batch` as a rectangle of `shape`, which is large enough,
-  // and writes their rows to `rows`: [tokens of the sequences, width] or [sequences, width].
+  // and writes their rows to `rows`: [tokens of the sequences, width] or [sequences, width]. Of
+  // batch.only_first_rows, where the graph can, those of the first tokens only.
   // Errors: Internal (ONNX Runtime failed), DeadlineExceeded.
   Status Run(const RaggedBatch& batch, size_t first, size_t last, Shape shape,
              std::span<float> rows);
@@ -59,6 +63,8 @@ class Rectangle {
   void FillInput(InputRole role, const RaggedBatch& batch, size_t first, size_t last, Shape shape,
                  std::vector<Index>& values) const;
   Status BindInputs(Shape shape);
+  Status BindInput(const std::string& name, formats::OnnxType type, void* data,
+                   std::span<const int64_t> dims);
   Status BindOutput(Shape shape, float* destination);
   Status Execute();
   Status CheckFinite(OrtValue* value, std::span<const int64_t> dims) const;
@@ -66,6 +72,8 @@ class Rectangle {
   bool per_token() const { return params_.signature->rows == RowKind::kTokenStates; }
   void CopyRows(const RaggedBatch& batch, size_t first, size_t last, Shape shape,
                 std::span<float> rows) const;
+  void CopyFirstRows(const RaggedBatch& batch, size_t first, size_t last,
+                     std::span<float> rows) const;
   void ReadOutput(size_t first, std::span<float> to) const;
 
   const OrtSessionOwner& session_;
@@ -75,6 +83,7 @@ class Rectangle {
   Handle<OrtRunOptions> run_options_;
   std::vector<std::vector<int64_t>> wide_;    // By input; [batch, length] of the int64 ones,
   std::vector<std::vector<int32_t>> narrow_;  // and of the int32 ones.
+  std::array<int64_t, 1> num_rows_ = {kAllRows};
   std::optional<Shape> bound_;                // The inputs are bound for this shape.
   std::vector<std::byte> output_;             // As the graph gives it, when it is not direct.
 };

@@ -1,0 +1,191 @@
+// An ONNX file is one message of Protocol Buffers: what does not change is copied, field by field.
+// Numbers of fields: onnx.proto.
+#include <algorithm>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "backends/onnxruntime/first_rows.h"
+#include "formats/protobuf.h"
+
+namespace akin::backends::onnxruntime {
+namespace {
+
+using formats::ProtobufField;
+using formats::ProtobufReader;
+using formats::WireType;
+
+constexpr char kZero[] = "akin.zero";
+
+std::string_view AsText(std::span<const std::byte> bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+void AppendVarint(uint64_t value, std::string& to) {
+  for (; value >= 0x80; value >>= 7) to += static_cast<char>((value & 0x7F) | 0x80);
+  to += static_cast<char>(value);
+}
+void AppendNumber(uint32_t field, int64_t value, std::string& to) {
+  AppendVarint(uint64_t{field} << 3, to);
+  AppendVarint(static_cast<uint64_t>(value), to);
+}
+void AppendBytes(uint32_t field, std::string_view bytes, std::string& to) {
+  AppendVarint(uint64_t{field} << 3 | static_cast<uint64_t>(WireType::kBytes), to);
+  AppendVarint(bytes.size(), to);
+  to.append(bytes);
+}
+void AppendField(const ProtobufField& field, std::string& to) {
+  if (field.type == WireType::kBytes) return AppendBytes(field.number, field.as_string(), to);
+  AppendVarint(uint64_t{field.number} << 3 | static_cast<uint64_t>(field.type), to);
+  if (field.type == WireType::kVarint) return AppendVarint(field.value, to);
+  for (int i = 0; i < (field.type == WireType::kFixed64 ? 8 : 4); ++i)
+    to += static_cast<char>(field.value >> (8 * i) & 0xFF);
+}
+
+// int64 [n].
+std::string Tensor(std::string_view name, std::span<const int64_t> values) {
+  std::string tensor;
+  AppendNumber(1, static_cast<int64_t>(values.size()), tensor);
+  AppendNumber(2, static_cast<int64_t>(formats::OnnxType::kInt64), tensor);
+  AppendBytes(8, name, tensor);
+  AppendBytes(9, AsText(std::as_bytes(values)), tensor);
+  return tensor;
+}
+
+// Its values are said to be in a file, which nobody opens, since the session has been given them.
+std::string WithoutValues(const formats::OnnxTensor& tensor) {
+  std::string entry, head;
+  for (const int64_t dim : tensor.dims) AppendNumber(1, dim, head);
+  AppendNumber(2, static_cast<int64_t>(tensor.type), head);
+  AppendBytes(8, tensor.name, head);
+  AppendBytes(1, "location", entry);
+  AppendBytes(2, "akin.shared", entry);
+  AppendBytes(13, entry, head);
+  constexpr int64_t kExternal = 1;
+  AppendNumber(14, kExternal, head);
+  return head;
+}
+
+// `dims`: nothing for one that varies.
+std::string ValueInfo(std::string_view name, formats::OnnxType type,
+                      std::span<const std::optional<int64_t>> dims) {
+  std::string shape, tensor, kind, info;
+  for (const auto& dim : dims) {
+    std::string written;
+    if (dim) AppendNumber(1, *dim, written);
+    AppendBytes(1, written, shape);
+  }
+  AppendNumber(1, static_cast<int64_t>(type), tensor);
+  AppendBytes(2, shape, tensor);
+  AppendBytes(1, tensor, kind);
+  AppendBytes(1, name, info);
+  AppendBytes(2, kind, info);
+  return info;
+}
+
+std::string AxisName(size_t axis) { return "akin.axis." + std::to_string(axis); }
+
+std::string SliceNode(const FirstRowsPlan::Slice& slice) {
+  std::string node;
+  for (const std::string& input :
+       {slice.from, std::string(kZero), std::string(kNumRowsInput), AxisName(slice.axis)}) {
+    AppendBytes(1, input, node);
+  }
+  AppendBytes(2, slice.to, node);
+  AppendBytes(3, slice.to, node);
+  AppendBytes(4, "Slice", node);
+  return node;
+}
+
+class Writer {
+ public:
+  using LeaveOut = std::function<bool(const formats::OnnxTensor&)>;
+  Writer(std::string_view output, const FirstRowsPlan& plan, const LeaveOut& leave_out)
+      : output_(output), plan_(plan), leave_out_(leave_out) {}
+
+  void Graph(const model::OnnxFile& file, std::span<const std::byte> graph, std::string& to) {
+    size_t node = 0;
+    ProtobufReader reader(graph);
+    while (const auto field = reader.Next()) {
+      if (field->Is(1, WireType::kBytes)) {
+        Node(node++, *field, to);
+      } else if (field->Is(5, WireType::kBytes)) {
+        const formats::OnnxTensor& tensor = file.graph().initializers[initializer_++];
+        if (!plan_.initializers.contains(tensor.name)) continue;
+        leave_out_(tensor) ? AppendBytes(5, WithoutValues(tensor), to) : AppendField(*field, to);
+      } else if (field->Is(12, WireType::kBytes) || field->Is(13, WireType::kBytes)) {
+        // Outputs, and the shapes that the exporter has seen: they are others now.
+      } else {
+        AppendField(*field, to);
+      }
+    }
+    const auto& outputs = file.graph().outputs;
+    const auto& old = *std::ranges::find(outputs, output_, &formats::OnnxValueInfo::name);
+    AppendBytes(12, ValueInfo(output_, old.type, std::vector<std::optional<int64_t>>(3)), to);
+    const std::optional<int64_t> one = 1;
+    AppendBytes(11, ValueInfo(kNumRowsInput, formats::OnnxType::kInt64, {&one, 1}), to);
+    for (const auto& [name, shape] : plan_.shapes) AppendBytes(5, Tensor(name, shape), to);
+    AppendSliceConstants(to);
+  }
+
+ private:
+  void Node(size_t index, const ProtobufField& field, std::string& to) const {
+    if (!plan_.needed[index]) return;
+    for (const FirstRowsPlan::Slice& slice : plan_.slices) {
+      if (slice.before == index) AppendBytes(1, SliceNode(slice), to);
+    }
+    const auto first = plan_.inputs.lower_bound({index, 0});
+    if (first == plan_.inputs.end() || first->first.first != index) return AppendField(field, to);
+    std::string node;
+    size_t input = 0;
+    ProtobufReader reader(field.bytes);
+    while (const auto part = reader.Next()) {
+      const bool is_input = part->Is(1, WireType::kBytes);
+      const auto changed =
+          is_input ? plan_.inputs.find({index, input++}) : plan_.inputs.end();
+      if (changed == plan_.inputs.end()) {
+        AppendField(*part, node);
+      } else {
+        AppendBytes(1, changed->second, node);
+      }
+    }
+    AppendBytes(1, node, to);
+  }
+
+  void AppendSliceConstants(std::string& to) const {
+    const int64_t zero = 0;
+    AppendBytes(5, Tensor(kZero, {&zero, 1}), to);
+    std::set<size_t> axes;
+    for (const FirstRowsPlan::Slice& slice : plan_.slices) axes.insert(slice.axis);
+    for (const size_t axis : axes) {
+      const int64_t value = static_cast<int64_t>(axis);
+      AppendBytes(5, Tensor(AxisName(axis), {&value, 1}), to);
+    }
+  }
+
+  std::string_view output_;
+  const FirstRowsPlan& plan_;
+  const LeaveOut& leave_out_;
+  size_t initializer_ = 0;
+};
+
+}  // namespace
+
+std::string WriteFirstRows(const model::OnnxFile& file, std::string_view output,
+                           const FirstRowsPlan& plan,
+                           const std::function<bool(const formats::OnnxTensor&)>& leave_out) {
+  std::string written, graph;
+  ProtobufReader reader(file.bytes());
+  while (const auto field = reader.Next()) {
+    if (!field->Is(7, WireType::kBytes)) {
+      AppendField(*field, written);
+      continue;
+    }
+    Writer(output, plan, leave_out).Graph(file, field->bytes, graph);
+  }
+  AppendBytes(7, graph, written);
+  return written;
+}
+
+}  // namespace akin::backends::onnxruntime

@@ -7,6 +7,7 @@
 #include "cli/isolated_load.h"
 #include "cli/pull_progress.h"
 #include "cli/strings.h"
+#include "cli/terminal.h"
 
 namespace akin::cli {
 namespace {
@@ -35,7 +36,14 @@ std::string_view ModelNameOf(const ModelArguments& arguments) {
 Result<Embedder> LoadEmbedder(const ModelArguments& arguments, std::optional<Tuning>* tuning) {
   AKIN_TRY(arguments.ToLoadOptions());  // A wrong option is said before anything is looked up.
   AKIN_TRY(PullIfMissing(ModelNameOf(arguments)));
-  return LoadUntuned(WithTuning(arguments, tuning));
+  Result<Embedder> embedder = LoadUntuned(WithTuning(arguments, tuning));
+  // Who asks for the tuning describes the model, and says it there.
+  if (embedder && tuning == nullptr) {
+    for (const std::string& note : embedder->Info().notes) {
+      if (note.starts_with("not used")) SayOnStderr(note);
+    }
+  }
+  return embedder;
 }
 
 Result<Embedder> LoadUntuned(const ModelArguments& arguments) {

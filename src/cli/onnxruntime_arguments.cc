@@ -40,7 +40,7 @@ void OnnxRuntimeArguments::AddLibraryTo(CLI::App& verb) {
   verb.add_option("--ep-library", provider_libraries,
                   "Plug-in with an execution provider, loaded under a name; repeatable")
       ->type_name("NAME=PATH")
-      ->expected(1)
+      ->allow_extra_args(false)  // What follows its value is a text.
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
       ->group(kGroup);
 }
@@ -59,13 +59,14 @@ void OnnxRuntimeArguments::AddTo(CLI::App& verb) {
                   "Execution provider, most wanted first: NAME[:required][:key=value,...]; "
                   "repeatable. What none of them computes, the CPU does")
       ->type_name("NAME")
-      ->expected(1)
+      ->allow_extra_args(false)  // What follows its value is a text.
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
       ->group(kGroup);
   verb.add_option("--shape-buckets", shape_buckets,
                   "Lengths that texts are padded to, for providers that compile each shape")
       ->type_name("N,...")
       ->delimiter(',')
+      ->allow_extra_args(false)
       ->check(Between(1, 1 << 20))
       ->group(kGroup);
   verb.add_option("--optimization-level", optimization, "How much the graph is rewritten at load")
@@ -94,7 +95,7 @@ void OnnxRuntimeArguments::AddTo(CLI::App& verb) {
   verb.add_option("--session-config", session_config,
                   "Entry of ONNX Runtime's session configuration, passed on; repeatable")
       ->type_name("KEY=VALUE")
-      ->expected(1)
+      ->allow_extra_args(false)  // What follows its value is a text.
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
       ->group(kGroup);
 }

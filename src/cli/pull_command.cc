@@ -50,7 +50,7 @@ void AddPullCommand(CLI::App& app, Verbs& verbs) {
                   "Only files that fit the pattern, as 'onnx/*'; may be given several times "
                   "(default: what is needed to load the model)")
       ->type_name("PATTERN")
-      ->expected(1)
+      ->allow_extra_args(false)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   verb.add_flag("--json", arguments->json, "Print one object");
   verb.add_flag("-q,--quiet", arguments->quiet, "No progress");

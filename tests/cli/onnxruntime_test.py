@@ -99,9 +99,21 @@ class Providers(unittest.TestCase):
                                *(["a text"] if verb == ["embed"] else []))
             self.assertEqual(code, 2, err)
             self.assertIn("CoreMLExecutionProvider", err)
+        # Said where nobody asked, too; the text behind the option is a text.
+        code, out, err = run("embed", "--backend", "onnx", "--model", ARGUMENTS.model, "--ep", "coreml", "a text")
+        self.assertEqual((code, out.count("\n")), (0, 1), err)
+        self.assertIn("not used: execution provider CoreMLExecutionProvider", err)
         found, _ = info("--backend", "onnx", "--ep", "coreml")
         self.assertEqual(found["isa"], "cpu")
         self.assertTrue(any(note.startswith("not used: ") and "CoreML" in note for note in found["notes"]))
+
+
+class Options(unittest.TestCase):
+    def test_a_text_behind_an_option_is_a_text(self):
+        for option in (["--ep", "cpu"], ["--shape-buckets", "16,64"],
+                       ["--session-config", "session.intra_op.allow_spinning=0"]):
+            code, out, err = run("embed", "--backend", "onnx", "--model", ARGUMENTS.model, *option, "a text", "another")
+            self.assertEqual((code, out.count("\n")), (0, 2), (option, err))
 
 
 class IsolatedLoad(unittest.TestCase):

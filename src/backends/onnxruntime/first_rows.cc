@@ -44,7 +44,7 @@ class Planner {
     for (size_t n = nodes_.size(); n-- > 0;) Visit(n);
     // Inputs and initializers that are wanted cut.
     for (const auto& [tensor, readers] : readers_) {
-      if (file_.FindInitializer(tensor) != nullptr) plan_.initializers.insert(tensor);
+      if (file_.FindInitializer(tensor) != nullptr) plan_.initializers.emplace(tensor);
       if (!producers_.contains(tensor) && !CutAt(tensor, readers)) return std::nullopt;
     }
     // A cut right at the output spares nothing.

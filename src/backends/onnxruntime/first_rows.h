@@ -19,7 +19,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -44,7 +43,7 @@ struct FirstRowsPlan {
     size_t before = 0;     // The first node that reads it.
   };
   std::vector<bool> needed;  // By node: the output depends on it.
-  std::set<std::string_view> initializers;  // Those that are needed.
+  std::set<std::string, std::less<>> initializers;  // Those that are needed.
   std::vector<Slice> slices;
   // (Node, place among its inputs) -> the tensor that is read instead.
   std::map<std::pair<size_t, size_t>, std::string> inputs;
@@ -56,10 +55,10 @@ struct FirstRowsPlan {
 // is [batch, length, width].
 std::optional<FirstRowsPlan> PlanFirstRows(const model::OnnxFile& file, std::string_view output);
 
-// The file as the plan changes it; `output` is its only output. Values of initializers that
-// `leave_out` names are not in it: a session has to be given them.
+// The file as the plan changes it; `output` is its only output. Large values are not copied: they
+// are external data of the file as it was, under the name kOriginalFile.
 std::string WriteFirstRows(const model::OnnxFile& file, std::string_view output,
-                           const FirstRowsPlan& plan,
-                           const std::function<bool(const formats::OnnxTensor&)>& leave_out);
+                           const FirstRowsPlan& plan);
+inline constexpr char kOriginalFile[] = "akin.original";
 
 }  // namespace akin::backends::onnxruntime

@@ -53,15 +53,28 @@ std::string Tensor(std::string_view name, std::span<const int64_t> values) {
   return tensor;
 }
 
-// Its values are said to be in a file, which nobody opens, since the session has been given them.
-std::string WithoutValues(const formats::OnnxTensor& tensor) {
-  std::string entry, head;
+// Whether the values are better read where the file has them.
+bool StaysInFile(const formats::OnnxTensor& tensor) {
+  constexpr size_t kLeastBytes = 1 << 16;
+  return !tensor.external && tensor.decoded == nullptr && tensor.bytes.size() >= kLeastBytes;
+}
+
+void AppendExternalEntry(std::string_view key, std::string_view value, std::string& to) {
+  std::string entry;
+  AppendBytes(1, key, entry);
+  AppendBytes(2, value, entry);
+  AppendBytes(13, entry, to);
+}
+
+// Its values are in the file as it was.
+std::string WithoutValues(const model::OnnxFile& file, const formats::OnnxTensor& tensor) {
+  std::string head;
   for (const int64_t dim : tensor.dims) AppendNumber(1, dim, head);
   AppendNumber(2, static_cast<int64_t>(tensor.type), head);
   AppendBytes(8, tensor.name, head);
-  AppendBytes(1, "location", entry);
-  AppendBytes(2, "akin.shared", entry);
-  AppendBytes(13, entry, head);
+  AppendExternalEntry("location", kOriginalFile, head);
+  AppendExternalEntry("offset", std::to_string(tensor.bytes.data() - file.bytes().data()), head);
+  AppendExternalEntry("length", std::to_string(tensor.bytes.size()), head);
   constexpr int64_t kExternal = 1;
   AppendNumber(14, kExternal, head);
   return head;
@@ -100,9 +113,7 @@ std::string SliceNode(const FirstRowsPlan::Slice& slice) {
 
 class Writer {
  public:
-  using LeaveOut = std::function<bool(const formats::OnnxTensor&)>;
-  Writer(std::string_view output, const FirstRowsPlan& plan, const LeaveOut& leave_out)
-      : output_(output), plan_(plan), leave_out_(leave_out) {}
+  Writer(std::string_view output, const FirstRowsPlan& plan) : output_(output), plan_(plan) {}
 
   void Graph(const model::OnnxFile& file, std::span<const std::byte> graph, std::string& to) {
     size_t node = 0;
@@ -113,7 +124,8 @@ class Writer {
       } else if (field->Is(5, WireType::kBytes)) {
         const formats::OnnxTensor& tensor = file.graph().initializers[initializer_++];
         if (!plan_.initializers.contains(tensor.name)) continue;
-        leave_out_(tensor) ? AppendBytes(5, WithoutValues(tensor), to) : AppendField(*field, to);
+        StaysInFile(tensor) ? AppendBytes(5, WithoutValues(file, tensor), to)
+                            : AppendField(*field, to);
       } else if (field->Is(12, WireType::kBytes) || field->Is(13, WireType::kBytes)) {
         // Outputs, and the shapes that the exporter has seen: they are others now.
       } else {
@@ -166,15 +178,13 @@ class Writer {
 
   std::string_view output_;
   const FirstRowsPlan& plan_;
-  const LeaveOut& leave_out_;
   size_t initializer_ = 0;
 };
 
 }  // namespace
 
 std::string WriteFirstRows(const model::OnnxFile& file, std::string_view output,
-                           const FirstRowsPlan& plan,
-                           const std::function<bool(const formats::OnnxTensor&)>& leave_out) {
+                           const FirstRowsPlan& plan) {
   std::string written, graph;
   ProtobufReader reader(file.bytes());
   while (const auto field = reader.Next()) {
@@ -182,7 +192,7 @@ std::string WriteFirstRows(const model::OnnxFile& file, std::string_view output,
       AppendField(*field, written);
       continue;
     }
-    Writer(output, plan, leave_out).Graph(file, field->bytes, graph);
+    Writer(output, plan).Graph(file, field->bytes, graph);
   }
   AppendBytes(7, graph, written);
   return written;

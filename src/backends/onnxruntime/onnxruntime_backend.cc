@@ -175,9 +175,7 @@ class OnnxRuntimeBackend : public Backend {
     }
     std::string rewritten;
     if (first_rows_) {
-      rewritten = onnxruntime::WriteFirstRows(
-          *file_, signature_.output, *first_rows_,
-          [&](const auto& tensor) { return SharedWeights::Holds(*file_, tensor); });
+      rewritten = onnxruntime::WriteFirstRows(*file_, signature_.output, *first_rows_);
     }
     const auto make = [&](int num_threads, bool profile) {
       return OrtSessionOwner::Create(

@@ -7,6 +7,7 @@
 #include <map>
 #include <utility>
 
+#include "backends/onnxruntime/first_rows.h"
 #include "backends/onnxruntime/optimized_graph.h"
 #include "backends/onnxruntime/providers.h"
 #include "base/regular_file.h"
@@ -61,16 +62,18 @@ class OptionsBuilder {
     return Check(library_.api().SetSessionGraphOptimizationLevel(get(), level));
   }
 
-  Status AddExternalFiles(const model::OnnxFile& file) {
+  Status AddExternalFiles(const model::OnnxFile& file, bool rewritten) {
     std::vector<const char*> names;
     std::vector<char*> buffers;
     std::vector<size_t> sizes;
-    for (const auto& [name, mapped] : file.external_files()) {
-      names.push_back(name.c_str());
+    const auto add = [&](const char* name, std::span<const std::byte> bytes) {
+      names.push_back(name);
       // Only read: the parameter lacks its const.
-      buffers.push_back(const_cast<char*>(reinterpret_cast<const char*>(mapped.bytes().data())));
-      sizes.push_back(mapped.bytes().size());
-    }
+      buffers.push_back(const_cast<char*>(reinterpret_cast<const char*>(bytes.data())));
+      sizes.push_back(bytes.size());
+    };
+    for (const auto& [name, mapped] : file.external_files()) add(name.c_str(), mapped.bytes());
+    if (rewritten) add(kOriginalFile, file.bytes());
     if (names.empty()) return {};
     return Check(library_.api().AddExternalInitializersFromFilesInMemory(
         get(), names.data(), buffers.data(), sizes.data(), names.size()));
@@ -124,13 +127,8 @@ ProfileFolder::~ProfileFolder() {
   if (!path_.empty()) fs::remove_all(path_, ignored);
 }
 
-bool SharedWeights::Holds(const model::OnnxFile& file, const formats::OnnxTensor& tensor) {
-  return tensor.type == formats::OnnxType::kFloat &&
-         file.ValuesOf(tensor).size() >= kLeastSharedBytes;
-}
-
 Result<std::unique_ptr<SharedWeights>> SharedWeights::Create(
-    const Library& library, const model::OnnxFile& file, const std::set<std::string_view>* wanted) {
+    const Library& library, const model::OnnxFile& file, const std::set<std::string, std::less<>>* wanted) {
   const OrtApi& api = library.api();
   std::unique_ptr<SharedWeights> shared(new SharedWeights(library));
   OrtPrepackedWeightsContainer* packed = nullptr;
@@ -142,8 +140,9 @@ Result<std::unique_ptr<SharedWeights>> SharedWeights::Create(
                          ErrorCode::kInternal, "ONNX Runtime's memory"));
   const Handle<OrtMemoryInfo> memory(info, api.ReleaseMemoryInfo);
   for (const formats::OnnxTensor& tensor : file.graph().initializers) {
-    if (!Holds(file, tensor) || (wanted != nullptr && !wanted->contains(tensor.name))) continue;
     const std::span<const std::byte> bytes = file.ValuesOf(tensor);
+    if (tensor.type != formats::OnnxType::kFloat || bytes.size() < kLeastSharedBytes) continue;
+    if (wanted != nullptr && !wanted->contains(tensor.name)) continue;
     OrtValue* value = nullptr;
     AKIN_TRY(library.Check(
         api.CreateTensorWithDataAsOrtValue(memory.get(), const_cast<std::byte*>(bytes.data()),
@@ -176,7 +175,7 @@ Result<OrtSessionOwner> OrtSessionOwner::Create(const Library& library, const mo
     OrtSessionOwner owner(library);
     OptionsBuilder builder(library, options);
     AKIN_TRY(builder.Start(params));
-    AKIN_TRY(builder.AddExternalFiles(file));
+    AKIN_TRY(builder.AddExternalFiles(file, !params.rewritten.empty()));
     AKIN_TRY(AppendProviders(library, wanted, builder.get(), owner.providers_, notes));
     const bool only_cpu = owner.providers_.size() == 1;
     AKIN_TRY_ASSIGN(OptimizedGraph graph, OptimizedGraph::Find(library, file, options,

@@ -31,9 +31,7 @@ class SharedWeights {
   // `wanted`: the initializers of the graph if they are not all of the file's, else nullptr.
   static Result<std::unique_ptr<SharedWeights>> Create(const Library& library,
                                                        const model::OnnxFile& file,
-                                                       const std::set<std::string_view>* wanted);
-  // Whether an initializer of the file is one of them.
-  static bool Holds(const model::OnnxFile& file, const formats::OnnxTensor& tensor);
+                                                       const std::set<std::string, std::less<>>* wanted);
   // Before a session is made of `options`.
   Status AddTo(OrtSessionOptions* options) const;
   OrtPrepackedWeightsContainer* packed() const { return packed_.get(); }

@@ -17,8 +17,8 @@ using formats::OnnxNode;
 
 // Each value by itself; of several inputs as broadcasting pairs them.
 constexpr std::string_view kElementwise[] = {
-    "Abs", "Add",  "BiasGelu", "Cast", "Div",     "Erf",  "Exp", "Gelu", "Identity",
-    "Mul", "Neg",  "Pow",      "Relu", "Sigmoid", "Sqrt", "Sub", "Tanh", "Where"};
+    "Abs", "Add", "BiasGelu", "Cast", "Div",     "Erf",  "Exp", "Gelu", "Identity",
+    "Mul", "Neg", "Pow",      "Relu", "Sigmoid", "Sqrt", "Sub", "Tanh", "Where"};
 
 bool Contains(std::span<const std::string_view> names, std::string_view name) {
   return std::ranges::find(names, name) != names.end();

@@ -1,10 +1,11 @@
 // A graph that can compute the end of the network for the first tokens only.
 //
 // A model that pools by [CLS] reads one row of each sequence, but its graph computes the last layer
-// for all of them: of a layer only keys and values are needed of the others, a sixth of its products.
-// So rows are cut off as early in the graph as that changes nothing:
+// for all of them: of a layer only keys and values are needed of the others, a sixth of its
+// products. So rows are cut off as early in the graph as that changes nothing:
 //
-//   hidden --+-- query --> attention --> output --> + --> norm --> feed-forward --> last_hidden_state
+//   hidden --+-- query --> attention --> output --> + --> norm --> feed-forward -->
+//   last_hidden_state
 //            +-- key, value ---^                    |
 //            +--------------------------------------+
 //
@@ -42,7 +43,7 @@ struct FirstRowsPlan {
     size_t axis = 0;       // From the front.
     size_t before = 0;     // The first node that reads it.
   };
-  std::vector<bool> needed;  // By node: the output depends on it.
+  std::vector<bool> needed;                         // By node: the output depends on it.
   std::set<std::string, std::less<>> initializers;  // Those that are needed.
   std::vector<Slice> slices;
   // (Node, place among its inputs) -> the tensor that is read instead.

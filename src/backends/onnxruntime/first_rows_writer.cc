@@ -154,8 +154,7 @@ class Writer {
     ProtobufReader reader(field.bytes);
     while (const auto part = reader.Next()) {
       const bool is_input = part->Is(1, WireType::kBytes);
-      const auto changed =
-          is_input ? plan_.inputs.find({index, input++}) : plan_.inputs.end();
+      const auto changed = is_input ? plan_.inputs.find({index, input++}) : plan_.inputs.end();
       if (changed == plan_.inputs.end()) {
         AppendField(*part, node);
       } else {

@@ -142,7 +142,8 @@ class OnnxRuntimeBackend : public Backend {
     first_rows_.reset();
     info_ = {};
     notes_ = notes;
-    notes_.push_back(StrCat("all rows of the last layer are computed: ", started.error().message()));
+    notes_.push_back(
+        StrCat("all rows of the last layer are computed: ", started.error().message()));
     return MakeSessionsAndWarmUp();
   }
 
@@ -178,10 +179,11 @@ class OnnxRuntimeBackend : public Backend {
       rewritten = onnxruntime::WriteFirstRows(*file_, signature_.output, *first_rows_);
     }
     const auto make = [&](int num_threads, bool profile) {
-      return OrtSessionOwner::Create(
-          *library_, *file_, options,
-          {.num_threads = num_threads, .profile = profile, .rewritten = std::as_bytes(std::span(rewritten))},
-          weights_.get(), notes_);
+      return OrtSessionOwner::Create(*library_, *file_, options,
+                                     {.num_threads = num_threads,
+                                      .profile = profile,
+                                      .rewritten = std::as_bytes(std::span(rewritten))},
+                                     weights_.get(), notes_);
     };
     if (two || only_cpu) {
       AKIN_TRY_ASSIGN(alone_, make(1, profile_));

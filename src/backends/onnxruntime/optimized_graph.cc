@@ -44,7 +44,8 @@ std::string Hex(uint64_t value) {
 }  // namespace
 
 Result<OptimizedGraph> OptimizedGraph::Find(const Library& library, const model::OnnxFile& file,
-                                            const OnnxRuntimeOptions& options, const GraphUse& use) {
+                                            const OnnxRuntimeOptions& options,
+                                            const GraphUse& use) {
   OptimizedGraph graph;
   if (options.optimized_model_cache.empty() || !use.only_cpu ||
       options.optimization == GraphOptimization::kNone) {

@@ -128,7 +128,8 @@ ProfileFolder::~ProfileFolder() {
 }
 
 Result<std::unique_ptr<SharedWeights>> SharedWeights::Create(
-    const Library& library, const model::OnnxFile& file, const std::set<std::string, std::less<>>* wanted) {
+    const Library& library, const model::OnnxFile& file,
+    const std::set<std::string, std::less<>>* wanted) {
   const OrtApi& api = library.api();
   std::unique_ptr<SharedWeights> shared(new SharedWeights(library));
   OrtPrepackedWeightsContainer* packed = nullptr;
@@ -178,8 +179,9 @@ Result<OrtSessionOwner> OrtSessionOwner::Create(const Library& library, const mo
     AKIN_TRY(builder.AddExternalFiles(file, !params.rewritten.empty()));
     AKIN_TRY(AppendProviders(library, wanted, builder.get(), owner.providers_, notes));
     const bool only_cpu = owner.providers_.size() == 1;
-    AKIN_TRY_ASSIGN(OptimizedGraph graph, OptimizedGraph::Find(library, file, options,
-                                                               {.only_cpu = only_cpu, .rewritten = params.rewritten}));
+    AKIN_TRY_ASSIGN(OptimizedGraph graph,
+                    OptimizedGraph::Find(library, file, options,
+                                         {.only_cpu = only_cpu, .rewritten = params.rewritten}));
     if (!kept_graph_is_good && graph.found()) graph.Forget();
     AKIN_TRY(builder.SetLevel(graph.found() ? ORT_DISABLE_ALL : LevelOf(options.optimization)));
     if (graph.to_write() != nullptr) {

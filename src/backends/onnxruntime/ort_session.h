@@ -29,9 +29,9 @@ struct SessionParams {
 class SharedWeights {
  public:
   // `wanted`: the initializers of the graph if they are not all of the file's, else nullptr.
-  static Result<std::unique_ptr<SharedWeights>> Create(const Library& library,
-                                                       const model::OnnxFile& file,
-                                                       const std::set<std::string, std::less<>>* wanted);
+  static Result<std::unique_ptr<SharedWeights>> Create(
+      const Library& library, const model::OnnxFile& file,
+      const std::set<std::string, std::less<>>* wanted);
   // Before a session is made of `options`.
   Status AddTo(OrtSessionOptions* options) const;
   OrtPrepackedWeightsContainer* packed() const { return packed_.get(); }

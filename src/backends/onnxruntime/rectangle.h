@@ -33,7 +33,7 @@ struct RunParams {
   const Signature* signature = nullptr;
   RunWatch* watch = nullptr;
   int32_t pad_token_id = 0;
-  int64_t width = 0;  // Values of a row; 0: not known yet.
+  int64_t width = 0;            // Values of a row; 0: not known yet.
   bool takes_num_rows = false;  // The graph has the input of first_rows.h.
 };
 
@@ -84,8 +84,8 @@ class Rectangle {
   std::vector<std::vector<int64_t>> wide_;    // By input; [batch, length] of the int64 ones,
   std::vector<std::vector<int32_t>> narrow_;  // and of the int32 ones.
   std::array<int64_t, 1> num_rows_ = {kAllRows};
-  std::optional<Shape> bound_;                // The inputs are bound for this shape.
-  std::vector<std::byte> output_;             // As the graph gives it, when it is not direct.
+  std::optional<Shape> bound_;     // The inputs are bound for this shape.
+  std::vector<std::byte> output_;  // As the graph gives it, when it is not direct.
 };
 
 }  // namespace akin::backends::onnxruntime

@@ -14,12 +14,12 @@ constexpr size_t kMostConstants = 16;
 
 // As many dimensions as the first input has.
 constexpr std::string_view kLikeFirst[] = {
-    "Abs",  "Cast", "Dropout", "Erf",     "Exp",     "Gelu",  "Identity", "LayerNormalization",
-    "Neg",  "Relu", "Sigmoid", "Softmax", "Sqrt",    "Tanh",  "Transpose", "Slice",
+    "Abs",   "Cast", "Dropout", "Erf",     "Exp",  "Gelu", "Identity",  "LayerNormalization",
+    "Neg",   "Relu", "Sigmoid", "Softmax", "Sqrt", "Tanh", "Transpose", "Slice",
     "Concat"};
 // As many as the largest input has.
-constexpr std::string_view kLikeLargest[] = {"Add",    "BiasGelu", "Div", "Mul",
-                                             "Pow",    "Sub",      "Where"};
+constexpr std::string_view kLikeLargest[] = {"Add", "BiasGelu", "Div",  "Mul",
+                                             "Pow", "Sub",      "Where"};
 
 template <size_t N>
 bool Contains(const std::string_view (&names)[N], std::string_view name) {

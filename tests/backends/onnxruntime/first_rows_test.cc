@@ -67,8 +67,8 @@ std::string ReshapeNodes(const std::string& in, const std::string& out,
 std::string HeadsOf(const std::string& name, const std::vector<int64_t>& perm) {
   return MatMulNode("hidden", "w" + name, name) +
          ReshapeNodes(name, name + "_split", {kHeads, kWidth / kHeads}) +
-         GraphNode(Node("Transpose", {name + "_split"}, {name + "_heads"},
-                        IntsAttribute("perm", perm)));
+         GraphNode(
+             Node("Transpose", {name + "_split"}, {name + "_heads"}, IntsAttribute("perm", perm)));
 }
 
 // `last` makes last_hidden_state of "summed"; a pooler is another output.
@@ -123,10 +123,10 @@ TEST(FirstRows, AnOperatorThatMixesRowsIsNotPassed) {
   for (const FirstRowsPlan::Slice& slice : plan->slices)
     EXPECT_TRUE(slice.from == "probabilities" || slice.from == "hidden") << slice.from;
   // At the very end: nothing is spared.
-  EXPECT_FALSE(PlanOf(LayerModel(GraphNode(
-      Node("Softmax", {"summed"}, {"last_hidden_state"}, IntAttribute("axis", 1))))));
-  EXPECT_FALSE(PlanOf(LayerModel(GraphNode(Node("CumSum", {"summed", "axis0"},
-                                                {"last_hidden_state"})))));
+  EXPECT_FALSE(PlanOf(LayerModel(
+      GraphNode(Node("Softmax", {"summed"}, {"last_hidden_state"}, IntAttribute("axis", 1))))));
+  EXPECT_FALSE(
+      PlanOf(LayerModel(GraphNode(Node("CumSum", {"summed", "axis0"}, {"last_hidden_state"})))));
 }
 
 TEST(FirstRows, AGraphThatIsNotUnderstoodIsLeftAlone) {

@@ -11,6 +11,7 @@
 #include <charconv>
 #include <chrono>
 #include <cstring>
+#include <ctime>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -26,6 +27,12 @@ constexpr auto kGiveUp = std::chrono::seconds(30);
 
 [[noreturn]] void ThrowErrno(const char* what) {
   throw std::system_error(errno, std::generic_category(), what);
+}
+
+double ThreadCpuSeconds() {
+  timespec used{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+  return static_cast<double>(used.tv_sec) + 1e-9 * static_cast<double>(used.tv_nsec);
 }
 
 int Connect(uint16_t port) {
@@ -90,6 +97,7 @@ class Loop {
   }
 
   LoadResult Run() {
+    const double cpu_before = ThreadCpuSeconds();
     begin_ = Clock::now();
     end_ = begin_ + std::chrono::duration_cast<Clock::duration>(
                         std::chrono::duration<double>(load_.seconds));
@@ -106,6 +114,7 @@ class Loop {
     // What is on its way is waited for, so that nothing is counted as lost that is only late.
     while (waiting_ > 0 && Clock::now() < finished + kGiveUp) Poll();
     result_.lost += waiting_;
+    result_.client_cpu_seconds = ThreadCpuSeconds() - cpu_before;
     std::ranges::sort(result_.right_us);
     std::ranges::sort(result_.refused_us);
     return std::move(result_);

@@ -28,11 +28,18 @@ bool RequestQueue::Admit(QueuedRequest info) {
   const auto [it, is_new] = lane.clients.try_emplace(request.info.client);
   Client& client = it->second;
   if (is_new) client.served = lane.served;
-  // Behind nobody and ahead of nobody: where the least served of its neighbours is.
-  const auto least = std::ranges::min_element(client.waiting, {}, &Request::served);
-  if (least != client.waiting.end()) request.served = (*least)->served;
-  client.waiting.push_back(&request);
+  request.arrival = ++arrivals_;
+  request.virtual_start = client.virtual_time;
+  Enqueue(client, request, request.waiting_tokens);
   return true;
+}
+
+void RequestQueue::Enqueue(Client& client, Request& request, size_t tokens) {
+  request.virtual_finish = request.virtual_start + static_cast<double>(tokens);
+  const auto order = [](const Request& it) { return std::pair(it.virtual_finish, it.arrival); };
+  const auto later = std::ranges::find_if(
+      client.waiting, [&](const Request* other) { return order(*other) > order(request); });
+  client.waiting.insert(later, &request);
 }
 
 void RequestQueue::SetLengths(RequestId id, uint64_t group, std::vector<int32_t> lengths) {
@@ -45,6 +52,9 @@ void RequestQueue::SetLengths(RequestId id, uint64_t group, std::vector<int32_t>
   request.group = group;
   request.lengths = std::move(lengths);
   SetWaitingTokens(request, tokens);
+  Client& client = LaneOf(request).clients.at(request.info.client);
+  std::erase(client.waiting, &request);
+  Enqueue(client, request, tokens);
   CountActionable(request, request.actionable());
 }
 
@@ -67,7 +77,8 @@ Work RequestQueue::Next(size_t idle_workers) {
 }
 
 // Only as far ahead as a batch needs: texts of a client that has a batch's worth of tokens ready
-// are tokenized later, so that a flood of one client does not keep the workers from the others.
+// before them are tokenized later, so that a flood of one client does not keep the workers from the
+// others.
 RequestQueue::Request* RequestQueue::NextToTokenize(Lane& lane) {
   Request* next = nullptr;
   const Client* next_client = nullptr;
@@ -76,7 +87,8 @@ RequestQueue::Request* RequestQueue::NextToTokenize(Lane& lane) {
     Request* first = nullptr;
     for (Request* request : client.waiting) {
       if (request->state == State::kReady) ready_tokens += request->waiting_tokens;
-      if (request->state == State::kUntokenized && first == nullptr) first = request;
+      if (request->state == State::kUntokenized) first = request;
+      if (first != nullptr) break;
     }
     if (first == nullptr || ready_tokens >= options_.batch_tokens) continue;
     if (next == nullptr || client.served < next_client->served) {
@@ -115,14 +127,11 @@ std::vector<Pick> RequestQueue::TakeBatch(Lane& lane, size_t idle_workers) {
     Request* request = nullptr;
     for (auto& [name, candidate] : lane.clients) {
       if (client != nullptr && candidate.served >= client->served) continue;
-      Request* least = nullptr;
-      for (Request* waiting : candidate.waiting) {
-        if (!fits(*waiting)) continue;
-        if (least == nullptr || waiting->served < least->served) least = waiting;
-      }
-      if (least == nullptr) continue;
+      const auto first =
+          std::ranges::find_if(candidate.waiting, [&](const Request* it) { return fits(*it); });
+      if (first == candidate.waiting.end()) continue;
       client = &candidate;
-      request = least;
+      request = *first;
     }
     if (request == nullptr) break;
     if (batch.empty()) group = request->group;
@@ -145,7 +154,7 @@ void RequestQueue::Begin(Lane& lane, Client& client, Request& request, std::vect
   batch.push_back({request.info.id, static_cast<uint32_t>(request.next)});
   lane.served = std::max(lane.served, client.served);
   client.served += cost;
-  request.served += cost;
+  client.virtual_time += static_cast<double>(cost) / static_cast<double>(client.waiting.size());
   ++request.next;
   SetWaitingTokens(request, request.waiting_tokens - length);
   if (request.waits()) return;

@@ -10,8 +10,13 @@
 //   gets one, so that nothing waits for ever.
 // - Between the clients of one priority tokens are shared out evenly (start-time fair queueing: the
 //   client that has got the fewest tokens is next; one that comes back starts where the others
-//   are). Within a client its requests share in the same way, so that a request of 2,000 texts does
-//   not hold up a request of one.
+//   are).
+// - The requests of one client are served one after the other, in the order in which even sharing
+//   would finish them (weighted fair queueing, Demers, Keshav and Shenker 1989: of requests that
+//   would share the machine, the one to finish first is served first). None is done later than it
+//   would be by sharing, most are done sooner: of eight equal requests the first has its answer
+//   after one eighth of the time instead of all eight at the end, and a request of one text still
+//   does not wait for one of 2,000.
 // - A batch holds sequences of one group only: what the engine can compute in one call.
 #pragma once
 
@@ -100,14 +105,19 @@ class RequestQueue {
     size_t next = 0;            // The first sequence that has not begun.
     size_t finished = 0;        // Sequences computed.
     size_t waiting_tokens = 0;  // Of those that have not begun.
-    uint64_t served = 0;        // Tokens begun, counted from where the others were at its start.
+    uint64_t arrival = 0;       // Counts up.
+    double virtual_start = 0;   // The client's virtual time when the request came,
+    double virtual_finish = 0;  // and when its last token would be served by even sharing.
     bool counted = false;       // In num_actionable_.
     bool waits() const { return state != State::kReady || next < lengths.size(); }
     bool actionable() const { return state != State::kTokenizing && waits(); }
   };
   struct Client {
     uint64_t served = 0;
-    std::list<Request*> waiting;  // In order of arrival.
+    // Tokens that each of its requests would have got by even sharing: goes on by 1 / n with each
+    // token that is served while n requests wait.
+    double virtual_time = 0;
+    std::list<Request*> waiting;  // By virtual finish, equal ones in order of arrival.
   };
   struct Lane {
     std::map<std::string, Client> clients;  // Those with a waiting request.
@@ -120,6 +130,8 @@ class RequestQueue {
   Request* NextToTokenize(Lane& lane);
   std::vector<Pick> TakeBatch(Lane& lane, size_t idle_workers);
   size_t Share(const Lane& lane, size_t idle_workers) const;
+  // Puts a request of `client` where its virtual finish belongs.
+  static void Enqueue(Client& client, Request& request, size_t tokens);
   void Begin(Lane& lane, Client& client, Request& request, std::vector<Pick>& batch);
   void SetWaitingTokens(Request& request, size_t tokens);
   void CountActionable(Request& request, bool actionable);
@@ -129,6 +141,7 @@ class RequestQueue {
   QueueOptions options_;
   std::unordered_map<RequestId, Request> requests_;
   Lane lanes_[2];
+  uint64_t arrivals_ = 0;
   size_t waiting_tokens_ = 0;
   size_t num_actionable_ = 0;
   int query_batches_ = 0;  // In a row, while bulk waited.

@@ -96,6 +96,34 @@ size_t EstimateTokens(const RerankRequest& request) {
   return tokens;
 }
 
+size_t TextBytes(const EmbedRequest& request) {
+  size_t bytes = 0;
+  for (const std::string& text : request.texts) bytes += text.size();
+  return bytes;
+}
+
+size_t TextBytes(const ScoreRequest& request) {
+  size_t bytes = 0;
+  for (const ScoreRequest::Input& input : request.inputs)
+    bytes += input.first.size() + (input.second ? input.second->size() : 0);
+  return bytes;
+}
+
+size_t TextBytes(const RerankRequest& request) {
+  size_t bytes = request.query.size();
+  for (const std::string& document : request.documents)
+    bytes += request.query.size() + document.size();
+  return bytes;
+}
+
+std::optional<double> FlopsOf(const Call& call) {
+  const Network& network = call.computer().network();
+  if (!network.info().waits_for_nobody) return std::nullopt;
+  double tokens = 0;
+  for (const int32_t length : call.sequences().lengths()) tokens += length;
+  return tokens * network.flops_per_token();
+}
+
 uint64_t GroupOf(const Call& call) {
   uint64_t group = reinterpret_cast<uintptr_t>(&call.computer());
   for (const bool wanted : call.wanted()) group = group << 1 | (wanted ? 1 : 0);

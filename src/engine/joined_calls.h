@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 
 #include "akin/result.h"
@@ -22,6 +23,15 @@ Result<std::unique_ptr<ScoreCall>> ReadCall(const RerankRequest& request);
 size_t EstimateTokens(const EmbedRequest& request);
 size_t EstimateTokens(const ScoreRequest& request);
 size_t EstimateTokens(const RerankRequest& request);
+
+// Bytes of all of its texts.
+size_t TextBytes(const EmbedRequest& request);
+size_t TextBytes(const ScoreRequest& request);
+size_t TextBytes(const RerankRequest& request);
+
+// What computing a call takes, roughly; nothing where that cannot be said: of backends that wait
+// for others.
+std::optional<double> FlopsOf(const Call& call);
 
 // Sequences may be computed together when this is equal: the same model, the same rows.
 uint64_t GroupOf(const Call& call);

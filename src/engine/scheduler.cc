@@ -9,6 +9,7 @@
 #include <cmath>
 #include <condition_variable>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <unordered_map>
 #include <utility>
@@ -27,6 +28,11 @@ using batching::Work;
 using engine::Job;
 using engine::JobPtr;
 using Clock = Job::Clock;
+
+// What a request may have to be computed on the thread that brings it: that thread has other things
+// to do, such as serving connections, and must be back in some milliseconds on a slow machine, too.
+constexpr size_t kMostBytesHere = 512;
+constexpr double kMostFlopsHere = 1e9;
 
 // How much of the speed's estimate a batch replaces.
 constexpr double kSpeedWeight = 0.1;
@@ -81,13 +87,17 @@ class Scheduler::Impl {
   Result<Ticket> Queue(Request request, Done done) {
     return AtTheDoor("cannot queue the request", {}, [&]() -> Result<Ticket> {
       const RequestTerms terms = request.terms;
-      return Submit(std::make_shared<JobType>(std::move(request), std::move(done)), terms);
+      const auto job = std::make_shared<JobType>(std::move(request), std::move(done));
+      job->submitted = Clock::now();
+      if (terms.may_compute_here) {
+        if (const auto ticket = ComputeHere(job, terms)) return *ticket;
+      }
+      return Submit(job, terms);
     });
   }
 
   Result<Ticket> Submit(const JobPtr& job, const RequestTerms& terms) {
     const auto tokens = static_cast<int32_t>(std::min<size_t>(job->EstimateTokens(), INT32_MAX));
-    job->submitted = Clock::now();
     const std::lock_guard lock(mutex_);
     if (stopping_) return Stopped();
     const Ticket ticket = next_ticket_++;
@@ -99,6 +109,11 @@ class Scheduler::Impl {
       ++counts_.refused;
       return MakeError(ErrorCode::kOverloaded, "the queue is full: ", queue_.num_requests(),
                        " requests and ", queue_.waiting_tokens(), " tokens wait");
+    }
+    // What was too much to be computed at once is tokenized already.
+    if (job->call() != nullptr) {
+      CountDuplicates(*job);
+      queue_.SetLengths(ticket, engine::GroupOf(*job->call()), job->Lengths());
     }
     // Work that is no text is never joined: its ticket, which no model's group can be, is its
     // group.
@@ -123,7 +138,7 @@ class Scheduler::Impl {
 
   SchedulerLoad Load() const {
     const std::lock_guard lock(mutex_);
-    SchedulerLoad load{.requests = static_cast<int64_t>(queue_.num_requests()),
+    SchedulerLoad load{.requests = static_cast<int64_t>(queue_.num_requests()) + (here_ ? 1 : 0),
                        .waiting_tokens = static_cast<int64_t>(queue_.waiting_tokens()),
                        .tokens_per_second = tokens_per_second_ * num_threads_};
     if (load.tokens_per_second > 0) {
@@ -156,6 +171,8 @@ class Scheduler::Impl {
       if (sleeping_ > 0 && queue_.has_work()) wake_.notify_one();
       switch (work.kind) {
         case Work::Kind::kNothing:
+          // DropExpired lets go of the lock: what Stop says meanwhile wakes nobody.
+          if (stopping_) break;
           ++sleeping_;
           wake_.wait(lock);
           --sleeping_;
@@ -164,6 +181,42 @@ class Scheduler::Impl {
         case Work::Kind::kCompute: Compute(work.batch, lock); break;
       }
     }
+  }
+
+  // A short request to a scheduler that has nothing to do. Nothing: it is to be queued.
+  std::optional<Ticket> ComputeHere(const JobPtr& job, const RequestTerms& terms) {
+    const bool expired = terms.deadline && *terms.deadline <= job->submitted;
+    if (expired || job->TextBytes() > kMostBytesHere) return std::nullopt;
+    std::unique_lock lock(mutex_);
+    if (stopping_ || here_ || queue_.num_requests() > 0) return std::nullopt;
+    here_ = true;
+    const Ticket ticket = next_ticket_++;
+    lock.unlock();
+    size_t tokens = 0;
+    bool too_much = false;
+    const Status status = AtTheDoor("cannot compute", {}, [&]() -> Status {
+      AKIN_TRY(job->Tokenize());
+      const std::optional<double> flops = engine::FlopsOf(*job->call());
+      too_much = !flops || *flops > kMostFlopsHere;
+      if (too_much) return {};
+      std::vector<Member> members;
+      for (uint32_t i = 0; i < job->equal().size(); ++i) members.push_back({job, {ticket, i}});
+      job->first_batch = Clock::now();
+      return ComputeMembers(members, num_threads_, tokens);
+    });
+    job->finished = Clock::now();
+    lock.lock();
+    here_ = false;
+    if (too_much) return std::nullopt;
+    ++counts_.accepted;
+    ++(status ? counts_.completed : counts_.failed);
+    if (status) {
+      CountDuplicates(*job);
+      CountBatch(job->equal().size(), tokens, job->finished - job->first_batch);
+    }
+    lock.unlock();
+    status ? job->Succeed() : job->Fail(status.error());
+    return ticket;
   }
 
   // Whoever takes a job calls `done`. Null: somebody else has.
@@ -191,19 +244,15 @@ class Scheduler::Impl {
     const JobPtr job = jobs_.at(ticket);
     lock.unlock();
     std::vector<int32_t> lengths;
-    uint64_t group = 0;
     const Status status = AtTheDoor("cannot tokenize", {}, [&]() -> Status {
       AKIN_TRY(job->Tokenize());
-      group = engine::GroupOf(*job->call());
-      const engine::TokenizedTexts& texts = job->call()->sequences();
-      for (size_t i = 0; i < job->equal().size(); ++i)
-        lengths.push_back(texts.lengths()[job->equal()[i][0]]);
+      lengths = job->Lengths();
       return {};
     });
     lock.lock();
     if (!status) return FailJob(ticket, status.error(), lock);
-    counts_.duplicates += static_cast<int64_t>(job->call()->sequences().size() - lengths.size());
-    queue_.SetLengths(ticket, group, std::move(lengths));
+    CountDuplicates(*job);
+    queue_.SetLengths(ticket, engine::GroupOf(*job->call()), std::move(lengths));
   }
 
   void FailJob(Ticket ticket, const Error& error, std::unique_lock<std::mutex>& lock) {
@@ -244,6 +293,11 @@ class Scheduler::Impl {
     CountBatch(members.size(), tokens, elapsed);
     for (const auto& [ticket, error] : failed) FailJob(ticket, error, lock);
     FinishMembers(members, lock);
+  }
+
+  void CountDuplicates(Job& job) {
+    counts_.duplicates +=
+        static_cast<int64_t>(job.call()->sequences().size() - job.equal().size());
   }
 
   void CountBatch(size_t sequences, size_t tokens, Clock::duration elapsed) {
@@ -314,6 +368,7 @@ class Scheduler::Impl {
   std::unordered_map<Ticket, JobPtr> jobs_;
   Ticket next_ticket_ = 1;
   int sleeping_ = 0;
+  bool here_ = false;  // A request is being computed by the thread that brought it.
   bool stopping_ = false;
   double tokens_per_second_ = 0;  // Of one worker.
   SchedulerCounts counts_;

@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "akin/scheduler.h"
 
@@ -30,6 +31,7 @@ class Job {
   virtual Call* call() = 0;
   virtual const Embedder* embedder() const = 0;
   virtual size_t EstimateTokens() const = 0;
+  virtual size_t TextBytes() const = 0;
   // The work of a job that has no call.
   virtual void Work() {}
   // Either one, once: tells the caller.
@@ -46,6 +48,14 @@ class Job {
   }
   // The sequences that are to be computed, each for its equals.
   const EqualSequences& equal() const { return equal_; }
+  // Their lengths.
+  std::vector<int32_t> Lengths() {
+    std::vector<int32_t> lengths;
+    lengths.reserve(equal_.size());
+    for (size_t i = 0; i < equal_.size(); ++i)
+      lengths.push_back(call()->sequences().lengths()[equal_[i][0]]);
+    return lengths;
+  }
 
   Clock::time_point submitted, finished;
   std::atomic<int64_t> compute_ns{0};  // Of all its batches.
@@ -82,6 +92,7 @@ class CallJob final : public Job {
   Call* call() override { return call_.get(); }
   const Embedder* embedder() const override { return &request_.embedder; }
   size_t EstimateTokens() const override { return engine::EstimateTokens(request_); }
+  size_t TextBytes() const override { return engine::TextBytes(request_); }
   void Succeed() override {
     done_(AtTheDoor("cannot make the answer", {}, [&] { return call_->Finish(Spent()); }));
   }
@@ -104,6 +115,7 @@ class WorkJob final : public Job {
   size_t EstimateTokens() const override {
     return static_cast<size_t>(std::clamp<int64_t>(request_.estimated_tokens, 1, 1 << 30));
   }
+  size_t TextBytes() const override { return 0; }
   void Work() override { request_.work(); }
   void Succeed() override { done_({}); }
   void Fail(const Error& error) override { done_(error); }

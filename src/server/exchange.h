@@ -88,6 +88,8 @@ class Exchange {
     respondent_(std::move(response));
   }
 
+  bool answered() const { return answered_; }
+
   // When the client goes away before its answer.
   Departure departure;
 

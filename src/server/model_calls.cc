@@ -38,7 +38,8 @@ RequestTerms TermsOf(const App& app, const Exchange& exchange, size_t texts) {
   return {.priority =
               PriorityOf(exchange.request).value_or(is_bulk ? Priority::kBulk : Priority::kQuery),
           .client = exchange.client,
-          .deadline = exchange.begin + TimeoutOf(exchange.request, app.options().request_timeout)};
+          .deadline = exchange.begin + TimeoutOf(exchange.request, app.options().request_timeout),
+          .may_compute_here = true};
 }
 
 Failure EmptyInput() { return {Problem::kEmpty, "`inputs` cannot be empty", "input"}; }

@@ -103,8 +103,8 @@ TEST(RequestQueue, ABatchJoinsRequestsUpToTheTokenBudget) {
 
 TEST(RequestQueue, ASequenceLongerThanTheBudgetIsABatchOfItsOwn) {
   RequestQueue queue({.batch_tokens = 100});
-  AdmitReady(queue, {.id = 1, .lengths = {500}});
-  AdmitReady(queue, {.id = 2, .lengths = {10}});
+  AdmitReady(queue, {.id = 1, .lengths = {500}, .client = "a"});
+  AdmitReady(queue, {.id = 2, .lengths = {10}, .client = "b"});
   EXPECT_EQ(RequestsOf(TakeBatch(queue)), (std::vector<RequestId>{1}));
   EXPECT_EQ(RequestsOf(TakeBatch(queue)), (std::vector<RequestId>{2}));
 }
@@ -171,7 +171,58 @@ TEST(RequestQueue, ClientsShareTokensEvenlyWhateverTheirTextsLengths) {
   EXPECT_NEAR(static_cast<double>(tokens[1]) / static_cast<double>(tokens[2]), 1.0, 0.05);
 }
 
-TEST(RequestQueue, RequestsOfOneClientAreInterleaved) {
+TEST(RequestQueue, EqualRequestsOfOneClientFinishInTheirOrder) {
+  RequestQueue queue({.batch_tokens = 512});
+  for (RequestId id = 1; id <= 8; ++id)
+    AdmitReady(queue, {.id = id, .lengths = std::vector<int32_t>(32, 16)});
+  for (RequestId id = 1; id <= 8; ++id)
+    EXPECT_EQ(RequestsOf(TakeBatch(queue)), std::vector<RequestId>(32, id));
+}
+
+// Eight callers with one key, each of which sends its next request when it has its answer: nobody
+// is overtaken for ever by those that came later.
+TEST(RequestQueue, NoRequestOfAClientIsOvertakenMoreThanOnceByItsEquals) {
+  RequestQueue queue({.max_tokens = 1'000'000, .batch_tokens = 512});
+  const std::vector<int32_t> lengths(32, 14);
+  std::map<RequestId, int> finished_before;  // Requests that finished while it was there.
+  RequestId next_id = 1;
+  const auto send = [&] {
+    ASSERT_TRUE(Admit(queue, {.id = next_id, .lengths = lengths}));
+    finished_before[next_id++] = 0;
+  };
+  for (int i = 0; i < 8; ++i) send();
+  for (int step = 0; step < 2000; ++step) {
+    Work work = queue.Next(1);
+    if (work.kind == Work::Kind::kTokenize) queue.SetLengths(work.request, kGroup, lengths);
+    for (const Pick& pick : work.batch) {
+      if (!queue.Finish(pick.request)) continue;
+      EXPECT_LE(finished_before[pick.request], 8);
+      finished_before.erase(pick.request);
+      for (auto& [id, count] : finished_before) ++count;
+      send();
+    }
+  }
+  EXPECT_GT(next_id, 500u);
+}
+
+// One text after the other beside a request of 2,000 of the same client: each of them is served in
+// the next batch, and yet the large one gets on as it would by sharing.
+TEST(RequestQueue, ALargeRequestGetsItsShareBesideAnEndlessStreamOfSmallOnes) {
+  RequestQueue queue({.max_tokens = 1'000'000, .batch_tokens = 100});
+  AdmitReady(queue, {.id = 1, .lengths = std::vector<int32_t>(100, 100)});
+  RequestId next_id = 2;
+  int batches = 0;
+  for (bool large_waits = true; large_waits && batches < 1000; ++batches) {
+    AdmitReady(queue, {.id = next_id++, .lengths = {100}});
+    for (const Pick& pick : TakeBatch(queue))
+      if (queue.Finish(pick.request) && pick.request == 1) large_waits = false;
+  }
+  // Its 100 batches, and as many for the others, within what tags of whole requests round off.
+  EXPECT_GE(batches, 150);
+  EXPECT_LE(batches, 320);
+}
+
+TEST(RequestQueue, AShortRequestDoesNotWaitForALongOneOfItsClient) {
   RequestQueue queue({.max_tokens = 1'000'000, .batch_tokens = 1000});
   AdmitReady(queue, {.id = 1, .lengths = std::vector<int32_t>(1000, 100)});
   TakeBatch(queue);

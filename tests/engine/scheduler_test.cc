@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <future>
+#include <optional>
 #include <random>
 #include <string>
 #include <thread>
@@ -93,6 +95,82 @@ TEST(Scheduler, AnswersWithTheBitsOfTheTextAlone) {
   }
   EXPECT_GT(answer.usage().total_tokens, 8);
   EXPECT_GE(answer.usage().queue_ms, 0);
+}
+
+// What `done` was told of, and where it ran.
+struct Told {
+  std::optional<Result<AllEmbeddings>> answer;
+  std::thread::id thread;
+};
+Scheduler::Done<AllEmbeddings> TellInto(Told& told) {
+  return [&told](Result<AllEmbeddings> answer) {
+    told = {std::move(answer), std::this_thread::get_id()};
+  };
+}
+
+TEST(Scheduler, AnIdleOneComputesAShortRequestWhereItIsSubmittedIfThatMay) {
+  const auto scheduler = Started();
+  Told told;
+  ASSERT_TRUE(scheduler->Submit(EmbedRequest{.embedder = Model(),
+                                             .texts = {"one text", "another", "one text"},
+                                             .terms = {.may_compute_here = true}},
+                                TellInto(told)));
+  ASSERT_TRUE(told.answer.has_value()) << "answered before Submit returned";
+  EXPECT_EQ(told.thread, std::this_thread::get_id());
+  const Embeddings& answer = told.answer->value().dense;
+  ASSERT_EQ(answer.size(), 3u);
+  for (const auto& [i, text] : {std::pair(0, "one text"), {1, "another"}, {2, "one text"}})
+    EXPECT_TRUE(std::ranges::equal(answer[static_cast<size_t>(i)], Alone(text)));
+  EXPECT_GT(answer.usage().compute_ms, 0);
+  const SchedulerCounts counts = scheduler->Counts();
+  EXPECT_EQ(counts.accepted, 1);
+  EXPECT_EQ(counts.completed, 1);
+  EXPECT_EQ(counts.duplicates, 1);
+  EXPECT_EQ(scheduler->Load().requests, 0);
+}
+
+TEST(Scheduler, ItsErrorsComeBackFromThereToo) {
+  const auto scheduler = Started();
+  Told told;
+  ASSERT_TRUE(scheduler->Submit(EmbedRequest{.embedder = Model(),
+                                             .texts = {"a text"},
+                                             .options = {.prompt_name = "none such"},
+                                             .terms = {.may_compute_here = true}},
+                                TellInto(told)));
+  ASSERT_TRUE(told.answer.has_value());
+  EXPECT_EQ(told.answer->error().code(), ErrorCode::kInvalidInput);
+  EXPECT_EQ(scheduler->Counts().failed, 1);
+}
+
+// The thread that tells of an answer to a request that might be computed at once.
+std::thread::id ThreadThatAnswers(Scheduler& scheduler, EmbedRequest request,
+                                  const std::function<void()>& then = [] {}) {
+  request.terms.may_compute_here = true;
+  std::promise<std::thread::id> thread;
+  EXPECT_TRUE(scheduler.Submit(std::move(request), [&](const Result<AllEmbeddings>& answer) {
+    EXPECT_TRUE(answer);
+    thread.set_value(std::this_thread::get_id());
+  }));
+  then();
+  return thread.get_future().get();
+}
+
+TEST(Scheduler, NothingIsComputedWhereItIsSubmittedWhileOthersWait) {
+  const auto scheduler = Started();
+  Blockade blockade(*scheduler);
+  EXPECT_NE(ThreadThatAnswers(*scheduler, {.embedder = Model(), .texts = {"a text"}},
+                              [&] { blockade.Lift(); }),
+            std::this_thread::get_id());
+}
+
+TEST(Scheduler, LongTextsAreNotTokenizedWhereTheyAreSubmittedHoweverFewTokensCount) {
+  const auto scheduler = Started();
+  std::string text;
+  for (int i = 0; i < 200; ++i) text += "word ";
+  EXPECT_NE(ThreadThatAnswers(*scheduler, {.embedder = Model(),
+                                           .texts = {text},
+                                           .options = {.max_tokens = 4}}),
+            std::this_thread::get_id());
 }
 
 TEST(Scheduler, ManyCallersEachGetTheirOwnVectors) {
@@ -188,6 +266,28 @@ TEST(Scheduler, ExpiredRequestsAreDroppedBeforeTheyAreComputed) {
   EXPECT_EQ(asked.answer.get().error().code(), ErrorCode::kDeadlineExceeded);
   EXPECT_EQ(scheduler->Counts().expired, 1);
   EXPECT_EQ(scheduler->Counts().batch_sequences, 0);
+}
+
+// A worker that tells of an expired request holds no lock meanwhile, and must not go to sleep over
+// it.
+TEST(Scheduler, StoppingWhileARequestExpiresEnds) {
+  for (int round = 0; round < 200; ++round) {
+    auto scheduler = Started({.num_threads = 1});
+    std::promise<void> told;
+    {
+      Blockade blockade(*scheduler);
+      ASSERT_TRUE(scheduler->Submit(
+          EmbedRequest{.embedder = Model(),
+                       .texts = {"too late"},
+                       .terms = {.deadline = std::chrono::steady_clock::now()}},
+          [&](const Result<AllEmbeddings>&) {
+            told.set_value();
+            std::this_thread::sleep_for(100us);
+          }));
+    }
+    told.get_future().wait();
+    scheduler.reset();
+  }
 }
 
 TEST(Scheduler, ATextThatIsWrongNamesItsPlaceAmongEqualOnes) {

@@ -83,6 +83,7 @@ class NativeBackend : public Backend {
             .max_partly_attended = encoder::MaxPartlyAttended(config),
             .num_parameters = num_parameters_,
             .batch_invariant = true,
+            .waits_for_nobody = true,
             .flops_per_token = encoder_->flops_per_token()};
   }
 

@@ -29,6 +29,7 @@ BackendInfo TableInfo(RowKind rows, int64_t width, int64_t num_parameters) {
           .max_positions = kMaxPositions,
           .num_parameters = num_parameters,
           .batch_invariant = true,
+          .waits_for_nobody = true,
           .flops_per_token = 2.0 * static_cast<double>(width)};
 }
 

@@ -223,8 +223,9 @@ asio::awaitable<HttpResponse> Connection::Answer(HttpRequest request) {
         };
         const auto exchange =
             std::make_shared<Exchange>(std::move(request), peer_, std::move(respond));
-        WatchForLeaving(exchange);
         shared_.handler.Handle(exchange);
+        // What another thread answers reaches this one later than this.
+        if (!exchange->answered()) WatchForLeaving(exchange);
       },
       asio::use_awaitable);
 }

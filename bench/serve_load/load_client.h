@@ -34,7 +34,7 @@ struct LoadResult {
   int64_t lost = 0;      // Sent, and the connection ended or nothing came within 30 s.
   int64_t not_sent = 0;  // Open loop: no connection was free.
   double seconds = 0;
-  double client_cpu_seconds = 0;  // Of the thread that plays the clients.
+  double client_cpu_seconds = 0;            // Of the thread that plays the clients.
   std::vector<float> right_us, refused_us;  // From the request's sending to its answer; sorted.
 
   double per_second() const { return seconds > 0 ? static_cast<double>(right) / seconds : 0; }

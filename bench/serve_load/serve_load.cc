@@ -189,9 +189,9 @@ class Bench {
   }
 
   // Capacity is what as many clients as the queue holds comfortably get; then four times that rate,
-  // whatever the answers. Rounds in turn, so that what else the machine does meets both. The clients
-  // share the cores with the server, and four times as many requests cost them more, too: what they
-  // used is printed beside.
+  // whatever the answers. Rounds in turn, so that what else the machine does meets both. The
+  // clients share the cores with the server, and four times as many requests cost them more, too:
+  // what they used is printed beside.
   void Overload(double seconds) {
     constexpr int kRounds = 6;
     ServerProcess server(akin_, model_, {"--max-concurrent-requests", "64"});
@@ -205,11 +205,9 @@ class Bench {
     LoadResult all;
     for (int round = 0; round < kRounds; ++round) {
       capacity.Add(closed(seconds / kRounds));
-      const LoadResult result = Checked({.port = server.port(),
-                                         .clients = 1024,
-                                         .rate = rate,
-                                         .seconds = seconds / kRounds},
-                                        requests);
+      const LoadResult result = Checked(
+          {.port = server.port(), .clients = 1024, .rate = rate, .seconds = seconds / kRounds},
+          requests);
       overload.Add(result);
       all.sent += result.sent;
       all.refused += result.refused;

@@ -104,7 +104,8 @@ struct SchedulerCounts {
 class Scheduler {
  public:
   // Called exactly once for each accepted request, on a worker, on the thread that cancels, or (if
-  // the request's terms allow it) on the one that submits; it returns soon and does not throw. Usage::queue_ms tells how long the request waited.
+  // the request's terms allow it) on the one that submits; it returns soon and does not throw.
+  // Usage::queue_ms tells how long the request waited.
   template <typename Answer>
   using Done = std::function<void(Result<Answer>)>;
   using Ticket = uint64_t;

@@ -55,7 +55,7 @@ struct BackendInfo {
   int max_partly_attended = 0;
   int64_t num_parameters = 0;
   bool batch_invariant = false;
-  bool reads_texts = false;    // RaggedBatch::texts is needed.
+  bool reads_texts = false;       // RaggedBatch::texts is needed.
   bool waits_for_nobody = false;  // Compute takes the time that its arithmetic takes.
   double flops_per_token = 0;  // Roughly, without attention: what a team is worth is judged by it.
   int vocab_size = 0;          // Rows of the table of tokens; 0: not known,

@@ -33,7 +33,12 @@ using Clock = Job::Clock;
 // to do, such as serving connections, and must be back in some milliseconds on a slow machine, too.
 constexpr size_t kMostBytesHere = 512;
 constexpr double kMostFlopsHere = 1e9;
+constexpr double kMostSecondsHere = 0.02;  // As fast as it has gone of late.
 
+// How much of the pace's estimate such a request replaces, and from where on it is arithmetic that
+// takes the time.
+constexpr double kPaceWeight = 0.2;
+constexpr double kLeastFlopsOfPace = 1e7;
 // How much of the speed's estimate a batch replaces.
 constexpr double kSpeedWeight = 0.1;
 
@@ -191,14 +196,17 @@ class Scheduler::Impl {
     if (stopping_ || here_ || queue_.num_requests() > 0) return std::nullopt;
     here_ = true;
     const Ticket ticket = next_ticket_++;
+    const double pace = seconds_per_flop_here_;
     lock.unlock();
     size_t tokens = 0;
+    double spent_flops = 0;
     bool too_much = false;
     const Status status = AtTheDoor("cannot compute", {}, [&]() -> Status {
       AKIN_TRY(job->Tokenize());
       const std::optional<double> flops = engine::FlopsOf(*job->call());
-      too_much = !flops || *flops > kMostFlopsHere;
+      too_much = !flops || *flops > kMostFlopsHere || *flops * pace > kMostSecondsHere;
       if (too_much) return {};
+      spent_flops = *flops;
       std::vector<Member> members;
       for (uint32_t i = 0; i < job->equal().size(); ++i) members.push_back({job, {ticket, i}});
       job->first_batch = Clock::now();
@@ -207,12 +215,19 @@ class Scheduler::Impl {
     job->finished = Clock::now();
     lock.lock();
     here_ = false;
+    // A pace that was too slow is forgotten bit by bit, and tried again.
+    if (too_much) seconds_per_flop_here_ *= 1 - kPaceWeight;
     if (too_much) return std::nullopt;
     ++counts_.accepted;
     ++(status ? counts_.completed : counts_.failed);
     if (status) {
       CountDuplicates(*job);
-      CountBatch(job->equal().size(), tokens, job->finished - job->first_batch);
+      const auto elapsed = job->finished - job->first_batch;
+      CountBatch(job->equal().size(), tokens, elapsed);
+      if (spent_flops >= kLeastFlopsOfPace) {
+        const double now = std::chrono::duration<double>(elapsed).count() / spent_flops;
+        seconds_per_flop_here_ += kPaceWeight * (now - seconds_per_flop_here_);
+      }
     }
     lock.unlock();
     status ? job->Succeed() : job->Fail(status.error());
@@ -296,8 +311,7 @@ class Scheduler::Impl {
   }
 
   void CountDuplicates(Job& job) {
-    counts_.duplicates +=
-        static_cast<int64_t>(job.call()->sequences().size() - job.equal().size());
+    counts_.duplicates += static_cast<int64_t>(job.call()->sequences().size() - job.equal().size());
   }
 
   void CountBatch(size_t sequences, size_t tokens, Clock::duration elapsed) {
@@ -368,6 +382,7 @@ class Scheduler::Impl {
   std::unordered_map<Ticket, JobPtr> jobs_;
   Ticket next_ticket_ = 1;
   int sleeping_ = 0;
+  double seconds_per_flop_here_ = 0;
   bool here_ = false;  // A request is being computed by the thread that brought it.
   bool stopping_ = false;
   double tokens_per_second_ = 0;  // Of one worker.

@@ -96,8 +96,9 @@ class Exchange {
   HttpRequest request;
   const std::string peer;  // The client's address.
   const Clock::time_point begin = Clock::now();
-  std::string id;      // The request's, from its header or made.
-  std::string client;  // Whom the work counts for.
+  bool is_only_one = false;  // No other request had been read and not yet handled.
+  std::string id;            // The request's, from its header or made.
+  std::string client;        // Whom the work counts for.
   TraceContext trace;
   ExchangeCosts costs;  // Written by whoever answers, before.
   // Runs once, before the answer goes out: log, metrics, headers that all answers have.

@@ -39,7 +39,7 @@ RequestTerms TermsOf(const App& app, const Exchange& exchange, size_t texts) {
               PriorityOf(exchange.request).value_or(is_bulk ? Priority::kBulk : Priority::kQuery),
           .client = exchange.client,
           .deadline = exchange.begin + TimeoutOf(exchange.request, app.options().request_timeout),
-          .may_compute_here = true};
+          .may_compute_here = exchange.is_only_one};
 }
 
 Failure EmptyInput() { return {Problem::kEmpty, "`inputs` cannot be empty", "input"}; }

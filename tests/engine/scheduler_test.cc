@@ -143,8 +143,8 @@ TEST(Scheduler, ItsErrorsComeBackFromThereToo) {
 }
 
 // The thread that tells of an answer to a request that might be computed at once.
-std::thread::id ThreadThatAnswers(Scheduler& scheduler, EmbedRequest request,
-                                  const std::function<void()>& then = [] {}) {
+std::thread::id ThreadThatAnswers(
+    Scheduler& scheduler, EmbedRequest request, const std::function<void()>& then = [] {}) {
   request.terms.may_compute_here = true;
   std::promise<std::thread::id> thread;
   EXPECT_TRUE(scheduler.Submit(std::move(request), [&](const Result<AllEmbeddings>& answer) {
@@ -167,9 +167,8 @@ TEST(Scheduler, LongTextsAreNotTokenizedWhereTheyAreSubmittedHoweverFewTokensCou
   const auto scheduler = Started();
   std::string text;
   for (int i = 0; i < 200; ++i) text += "word ";
-  EXPECT_NE(ThreadThatAnswers(*scheduler, {.embedder = Model(),
-                                           .texts = {text},
-                                           .options = {.max_tokens = 4}}),
+  EXPECT_NE(ThreadThatAnswers(*scheduler,
+                              {.embedder = Model(), .texts = {text}, .options = {.max_tokens = 4}}),
             std::this_thread::get_id());
 }
 
@@ -276,14 +275,14 @@ TEST(Scheduler, StoppingWhileARequestExpiresEnds) {
     std::promise<void> told;
     {
       Blockade blockade(*scheduler);
-      ASSERT_TRUE(scheduler->Submit(
-          EmbedRequest{.embedder = Model(),
-                       .texts = {"too late"},
-                       .terms = {.deadline = std::chrono::steady_clock::now()}},
-          [&](const Result<AllEmbeddings>&) {
-            told.set_value();
-            std::this_thread::sleep_for(100us);
-          }));
+      ASSERT_TRUE(
+          scheduler->Submit(EmbedRequest{.embedder = Model(),
+                                         .texts = {"too late"},
+                                         .terms = {.deadline = std::chrono::steady_clock::now()}},
+                            [&](const Result<AllEmbeddings>&) {
+                              told.set_value();
+                              std::this_thread::sleep_for(100us);
+                            }));
     }
     told.get_future().wait();
     scheduler.reset();

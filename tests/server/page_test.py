@@ -14,7 +14,7 @@ import sys
 import tempfile
 import unittest
 
-from serve_process import TIMEOUT, Server, main
+from serve_process import ARGUMENTS, TIMEOUT, Server, main
 
 BROWSER = next((b for b in ("chromium", "chromium-browser", "google-chrome") if shutil.which(b)), None)
 
@@ -54,6 +54,22 @@ class Page(unittest.TestCase):
         self.assertIn("values a vector", page)
         self.assertRegex(page, r"<dt>compute</dt><dd>\d+ ms")
         self.assertIn('<p id="error" role="alert"></p>', page)
+
+    def test_it_offers_the_prompts_that_the_model_has(self):
+        self.assertIn('<label id="prompt-row" for="prompt" hidden="">', browse(self.server.url + "/", "--dump-dom").stdout)
+        model = pathlib.Path(ARGUMENTS.model).with_name("bert-cls-prompts")
+        server = Server(models=[str(model)])
+        self.addCleanup(server.stop)
+        page = browse(server.url + "/", "--dump-dom").stdout
+        self.assertIn('<label id="prompt-row" for="prompt">', page)
+        self.assertIn('<option value="query">query</option>', page)
+
+    def test_behind_a_key_it_works_for_whoever_has_it(self):
+        server = Server("--api-key", "secret")
+        self.addCleanup(server.stop)
+        self.assertEqual(server.get("/", {"Accept": "text/html"})[0], 401)
+        page = browse(server.url.replace("http://", "http://me:secret@") + "/", "--dump-dom").stdout
+        self.assertIn('data-done="5"', page)
 
     def test_the_docs_list_every_route(self):
         page = browse(self.server.url + "/docs", "--dump-dom").stdout

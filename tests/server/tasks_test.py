@@ -187,6 +187,15 @@ class LateInteraction(Served):
         self.assertEqual([a["index"] for a in answer], sorted(range(4), key=lambda i: -expected[i]))
         self.assertEqual(bits(a["score"] for a in answer), bits(expected[a["index"]] for a in answer))
 
+    def test_multi_vectors_of_documents_and_queries(self):
+        for prompt in ({}, {"prompt_name": "query"}):
+            options = [word for name in prompt.values() for word in ("--prompt-name", name)]
+            reference = akin("multivector", "colbert-plain", [{"text": t} for t in DOCUMENTS], *options)
+            answer = self.ok("/embed_all", {"inputs": DOCUMENTS, "output": "multi_vector", **prompt})
+            self.assertEqual([[bits(row) for row in text] for text in answer],
+                             [[bits(row) for row in r["embeddings"]] for r in reference])
+        self.assertEqual(self.server.post("/embed_all", {"inputs": "a", "output": "vectors"})[0], 422)
+
 
 class Dense(Served):
     MODELS = ("bert-cls-prompts", "bert-default-prompt", "bert-mean")
@@ -200,11 +209,13 @@ class Dense(Served):
         self.assertEqual([[bits(row) for row in text] for text in answer],
                          [[bits(row) for row in r["embeddings"]] for r in reference])
         self.fails("/embed_all", {"inputs": ["a"] * 33}, 422, "Validation")
+        self.fails("/embed_all", {"inputs": "a", "output": "multi_vector"}, 424, "Backend")
 
     def test_prompts_by_name(self):
         query = self.vectors([{"text": t} for t in DOCUMENTS], "bert-cls-prompts", "--prompt-name", "query")
         plain = self.vectors([{"text": t} for t in DOCUMENTS])
         self.assertNotEqual(query, plain)
+        self.assertIn("query", json.loads(self.server.get("/info")[2])["prompts"])
         self.assertEqual([bits(v) for v in self.ok("/embed", {"inputs": DOCUMENTS, "prompt_name": "query"})], query)
         self.fails("/embed", {"inputs": "a", "prompt_name": "none"}, 422, "Validation")
         answer = self.ok("/v1/embeddings", {"input": DOCUMENTS, "task": "retrieval.query"})

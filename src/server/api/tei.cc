@@ -33,6 +33,15 @@ Result<EmbedCall> ReadEmbedCall(const App& app, const JsonRequest& body) {
   return call;
 }
 
+// Our own addition to /embed_all: the states of all tokens, as TEI has it, or the vectors that a
+// late-interaction model compares.
+Result<Output> ReadTokenOutput(const JsonRequest& body) {
+  AKIN_TRY_ASSIGN(const auto name, body.String("output"));
+  if (!name || *name == "tokens") return Output::kTokens;
+  if (*name == "multi_vector") return Output::kMultiVector;
+  return InvalidInput("`output` is '", name->substr(0, 50), "', expected tokens or multi_vector");
+}
+
 // "embedding" with its pooling, or "classifier" or "reranker" with their labels.
 void AppendModelType(std::string& out, const ModelInfo& info) {
   JsonObject type(out);
@@ -88,7 +97,8 @@ void EmbedTei(App& app, const ExchangePtr& exchange) {
 void EmbedAllTei(App& app, const ExchangePtr& exchange) {
   WithBody(app, exchange, [&](const JsonRequest& body) -> Status {
     AKIN_TRY_ASSIGN(EmbedCall call, ReadEmbedCall(app, body));
-    call.outputs = {Output::kTokens};
+    AKIN_TRY_ASSIGN(const Output output, ReadTokenOutput(body));
+    call.outputs = {output};
     if (call.inputs.size() > kMaxTextsWithTokens) {
       app.Fail(exchange, Problem::kTooManyTexts,
                StrCat("batch size ", call.inputs.size(), " > maximum allowed batch size ",
@@ -96,10 +106,11 @@ void EmbedAllTei(App& app, const ExchangePtr& exchange) {
       return {};
     }
     Embed(app, exchange, std::move(call),
-          [](const AllEmbeddings& all, const ServedModel&) -> Result<HttpResponse> {
+          [output](const AllEmbeddings& all, const ServedModel&) -> Result<HttpResponse> {
             HttpResponse response;
             std::string& out = response.body;
-            const TokenEmbeddings& tokens = all.tokens;
+            const TokenEmbeddings& tokens =
+                output == Output::kMultiVector ? all.multi_vector : all.tokens;
             AppendJsonArray(out, tokens.size(), [&](size_t i) {
               AppendJsonArray(out, tokens[i].rows(),
                               [&](size_t t) { AppendJsonFloats(out, tokens[i].row(t)); });
@@ -187,6 +198,8 @@ void InfoTei(App& app, const ExchangePtr& exchange) {
         .Add("backend", info.backend)
         .Add("isa", info.isa)
         .Add("batch_invariant", info.batch_invariant);
+    AppendJsonArray(body.Key("prompts"), info.prompts.size(),
+                    [&](size_t i) { AppendJsonString(response.body, info.prompts[i].name); });
     body.Close();
     exchange->Respond(std::move(response));
   });

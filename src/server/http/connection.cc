@@ -123,7 +123,8 @@ asio::awaitable<bool> Connection::ServeOne() {
                    with_body);
     co_return false;
   }
-  HttpResponse response = co_await Answer(std::move(head->request));
+  const bool is_only_one = co_await IsOnlyOne();
+  HttpResponse response = co_await Answer(std::move(head->request), is_only_one);
   const bool keep_alive = head->keep_alive && !response.close && !shared_.draining;
   co_return co_await Write(std::move(response), keep_alive, with_body) && keep_alive;
 }
@@ -207,7 +208,21 @@ asio::awaitable<bool> Connection::ReadChunkedBody(std::string& body) {
   }
 }
 
-asio::awaitable<HttpResponse> Connection::Answer(HttpRequest request) {
+// Whether no other client's request has arrived with this one: a request that the event loop
+// computes itself keeps it from the others, which belong into the queue, where they are computed
+// together, or refused when it is full. All that has been received is read before this returns.
+asio::awaitable<bool> Connection::IsOnlyOne() {
+  struct Counted {
+    explicit Counted(int& the_count) : count(the_count) { ++count; }
+    ~Counted() { --count; }
+    int& count;
+  };
+  const Counted counted(shared_.arrived);
+  co_await asio::post(stream_->socket().get_executor(), asio::use_awaitable);
+  co_return shared_.arrived == 1;
+}
+
+asio::awaitable<HttpResponse> Connection::Answer(HttpRequest request, bool is_only_one) {
   Enter(Phase::kAnswering);
   const auto executor = stream_->socket().get_executor();
   co_return co_await asio::async_initiate<decltype(asio::use_awaitable), void(HttpResponse)>(
@@ -223,6 +238,7 @@ asio::awaitable<HttpResponse> Connection::Answer(HttpRequest request) {
         };
         const auto exchange =
             std::make_shared<Exchange>(std::move(request), peer_, std::move(respond));
+        exchange->is_only_one = is_only_one;
         shared_.handler.Handle(exchange);
         // What another thread answers reaches this one later than this.
         if (!exchange->answered()) WatchForLeaving(exchange);

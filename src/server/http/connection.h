@@ -28,6 +28,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     HttpHandler& handler;
     HttpCounts& counts;
     bool draining = false;
+    int arrived = 0;  // Requests that were read and are not yet handled.
   };
 
   Connection(std::unique_ptr<Stream> stream, std::string peer, Shared& shared);
@@ -51,7 +52,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   boost::asio::awaitable<bool> ReadBody(Head& head);
   boost::asio::awaitable<bool> ReadSizedBody(size_t length, std::string& body);
   boost::asio::awaitable<bool> ReadChunkedBody(std::string& body);
-  boost::asio::awaitable<HttpResponse> Answer(HttpRequest request);
+  boost::asio::awaitable<bool> IsOnlyOne();
+  boost::asio::awaitable<HttpResponse> Answer(HttpRequest request, bool is_only_one);
   boost::asio::awaitable<bool> Write(HttpResponse response, bool keep_alive, bool with_body);
   void WatchForLeaving(const ExchangePtr& exchange);
 

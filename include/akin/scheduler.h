@@ -43,8 +43,7 @@ struct RequestTerms {
   std::optional<std::chrono::steady_clock::time_point> deadline;
   // A request of a few words, when nothing else waits or is under way and the native backend is
   // done with it in some milliseconds, may be computed by the thread that submits it: `done` is
-  // called before Submit returns. Saves two hand-overs between threads, which take a tenth of a
-  // short text's time.
+  // called before Submit returns. Saves two hand-overs between threads.
   bool may_compute_here = false;
 };
 

@@ -33,7 +33,8 @@ further off than 2e-5, on every instruction set of the machine that runs the tes
 model's `golden.json`. This page is written by `tools/make_models_table.py` from those models.
 
 Weights are read from `model.safetensors` or its shards (`model.safetensors.index.json`), in F32, F16 or BF16, under the
-names of transformers or of the original repository. `pytorch_model.bin` is a pickle, which can run code: it is refused, and
+names of transformers or of the original repository; where there are none, from an ONNX graph (`onnx/model.onnx` or `model.onnx`) that is
+nothing but a BERT-like encoder, quantized ones dequantized. `pytorch_model.bin` is a pickle, which can run code: it is refused, and
 the message says how to convert it. What a configuration asks for and Akin does not have is refused with the key and its
 value.
 

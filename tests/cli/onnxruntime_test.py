@@ -116,6 +116,24 @@ class Options(unittest.TestCase):
             self.assertEqual((code, out.count("\n")), (0, 2), (option, err))
 
 
+class Library(unittest.TestCase):
+    def test_one_that_is_truncated_or_a_pipe_is_refused(self):
+        whole = pathlib.Path(ARGUMENTS.crashing).read_bytes()
+        with tempfile.TemporaryDirectory() as folder:
+            cut, pipe = pathlib.Path(folder, "cut.so"), pathlib.Path(folder, "pipe.so")
+            cut.write_bytes(whole[:len(whole) // 2])
+            os.mkfifo(pipe)
+            for path, why in ((cut, "is truncated"), (pipe, "is not a regular file")):
+                for option in ("--ort-library", "--ep-library"):
+                    value = f"a={path}" if option == "--ep-library" else str(path)
+                    for verb in (["info"], ["embed", "a text"], ["serve", "--check", "--port", "0"]):
+                        with self.subTest((path.name, option, verb[0])):
+                            code, out, err = run(*verb, "--backend", "onnx", "--model", ARGUMENTS.model, option, value)
+                            self.assertEqual((code, out), (2, ""), err)
+                            self.assertIn(str(path), err)
+                            self.assertIn(why, err)
+
+
 class IsolatedLoad(unittest.TestCase):
     def test_a_runtime_that_dies_is_an_error(self):
         stub = ["--backend", "onnx", "--model", ARGUMENTS.model, "--ort-library", ARGUMENTS.crashing]

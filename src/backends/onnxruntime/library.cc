@@ -8,6 +8,7 @@
 #include <map>
 #include <utility>
 
+#include "base/shared_library.h"
 #include "base/strings.h"
 
 namespace akin::backends::onnxruntime {
@@ -73,6 +74,9 @@ std::string DeviceTypeName(OrtHardwareDeviceType type) {
 }  // namespace
 
 Result<std::unique_ptr<Library>> Library::Open(const std::string& path) {
+  // A name without a slash is looked for by the loader among the system's libraries.
+  if (path.find('/') != path.npos)
+    AKIN_TRY(CheckSharedLibrary(path, StrCat("ONNX Runtime's library '", path, "'")));
   void* handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (handle == nullptr) return InvalidInput("cannot load ONNX Runtime: ", LoaderError());
   using GetApiBase = const OrtApiBase*(ORT_API_CALL*)();
@@ -137,7 +141,7 @@ Result<const Library*> Library::Load(const std::string& path) {
     // Otherwise a mistyped name would be looked for among the system's libraries.
     if (!fs::exists(wanted, error))
       return InvalidInput("ONNX Runtime's library '", wanted, "' is not there", kHowToGetIt);
-    return open(wanted);
+    return open(fs::absolute(wanted, error).string());
   }
   std::string reason;
   std::vector<std::string> places = PlacesBesideProgram();
@@ -179,8 +183,7 @@ Status Library::RegisterPlugin(const std::string& name, const std::string& given
       return InvalidInput("the provider library '", name, "' is already loaded from ", known_path);
     }
   }
-  if (!fs::is_regular_file(path, error))
-    return InvalidInput("the provider library '", path, "' (", name, ") is not there");
+  AKIN_TRY(CheckSharedLibrary(path, StrCat("the provider library '", path, "' (", name, ")")));
   AKIN_TRY(Check(api_->RegisterExecutionProviderLibrary(env_, name.c_str(), path.c_str()),
                  ErrorCode::kInvalidInput,
                  StrCat("cannot load the provider library '", path, "'")));

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <system_error>
 
+#include "base/shared_library.h"
 #include "base/strings.h"
 #include "base/utf8.h"
 
@@ -102,9 +103,7 @@ Result<Library> Library::Load(const std::string& given_path) {
   std::error_code error;
   // A name without a slash would be looked for among the system's libraries.
   const std::string path = fs::absolute(given_path, error).string();
-  if (!fs::exists(path, error)) return InvalidInput("plug-in '", given_path, "' is not there");
-  if (!fs::is_regular_file(path, error))
-    return InvalidInput("plug-in '", given_path, "' is no file");
+  AKIN_TRY(CheckSharedLibrary(path, StrCat("plug-in '", given_path, "'")));
   void* const handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
   if (handle == nullptr) return InvalidInput("cannot load plug-in: ", LoaderError());
   const auto entry = reinterpret_cast<const akin_plugin* (*)()>(dlsym(handle, kEntry));

@@ -70,7 +70,8 @@ TEST_F(ProvidersTest, APluginThatIsNoneIsRefused) {
   params.options.provider_libraries = {{"x", (folder_.folder() / "x.so").string()}};
   ExpectError(folder_.Load(params), ErrorCode::kInvalidInput, "x.so", "not there");
   folder_.folder().Write("x.so", "no library");
-  ExpectError(folder_.Load(params), ErrorCode::kInvalidInput, "x.so", "cannot load");
+  ExpectError(folder_.Load(params), ErrorCode::kInvalidInput, "the provider library", "x.so",
+              "is no shared library");
 }
 
 // A second provider for real: OpenVINO's, computing the same rows as the CPU.

@@ -87,6 +87,20 @@ class PluginTest(unittest.TestCase):
                 self.assertIn(mentions, run.stderr)
                 self.assertEqual(len(run.stderr.strip().splitlines()), 1, run.stderr)
 
+    def test_a_truncated_one_is_an_error_and_no_crash(self):
+        whole = pathlib.Path(ARGUMENTS.plugin).read_bytes()
+        with tempfile.TemporaryDirectory() as folder:
+            cut = pathlib.Path(folder, "cut.so")
+            cut.write_bytes(whole[:len(whole) // 2])
+            for verb in (["info"], ["embed", "a text"], ["serve", "--check", "--port", "0"]):
+                with self.subTest(verb[0]):
+                    run = akin(*verb, "--model", ARGUMENTS.model, "--backend", f"plugin:{cut}")
+                    self.assertEqual((run.returncode, run.stdout), (2, ""), run.stderr)
+                    self.assertIn(f"'{cut}' is truncated", run.stderr)
+            run = akin("doctor", "--model", ARGUMENTS.model, "--backend", f"plugin:{cut}", "--json")
+            self.assertEqual(run.returncode, 2, run.stderr)
+            self.assertFalse(json.loads(run.stdout)["plugin"]["found"])
+
     def test_completions_offer_the_word(self):
         for shell in ("bash", "zsh", "fish"):
             self.assertRegex(akin("completion", shell).stdout, r"plugin\\?:")

@@ -6,9 +6,9 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdlib>
-#include <fstream>
 #include <memory>
 
+#include "base/regular_file.h"
 #include "base/strings.h"
 
 namespace akin::hub {
@@ -129,10 +129,11 @@ RepositoryPaths::RepositoryPaths(const std::string& cache, std::string_view repo
 std::optional<std::string> CachedCommit(const RepositoryPaths& paths, std::string_view revision) {
   if (IsCommitHash(revision)) return std::string(revision);
   if (!IsSafeRelativePath(revision)) return std::nullopt;
-  std::ifstream file(StrCat(paths.refs, '/', revision), std::ios::binary);
-  std::string commit(kMaxRefBytes, '\0');
-  file.read(commit.data(), static_cast<std::streamsize>(commit.size()));
-  commit.resize(static_cast<size_t>(file.gcount()));
+  const Result<UniqueFd> file = OpenRegularFile(StrCat(paths.refs, '/', revision), revision);
+  if (!file) return std::nullopt;
+  Result<std::string> text = ReadFile(*file, revision, kMaxRefBytes);
+  if (!text) return std::nullopt;
+  std::string commit = *std::move(text);
   while (!commit.empty() && (commit.back() == '\n' || commit.back() == '\r')) commit.pop_back();
   if (!IsCommitHash(commit)) return std::nullopt;
   return commit;

@@ -665,6 +665,45 @@ class Models(HubCase):
         for word in (blob.name, "refs/gone", "config.json leads to no file"):
             self.assertTrue(any(word in fault for fault in faults), (word, faults))
 
+    def test_a_link_out_of_the_cache_is_found(self):
+        snapshot = self.assert_pulled(self.pull())
+        outside = self.folder / "outside.json"
+        outside.write_bytes(self.files["config.json"])
+        config = snapshot / "config.json"
+        config.unlink()
+        config.symlink_to(outside)
+        result = self.akin("models", "--verify", "--json")
+        self.assertEqual(result.status, INVALID_MODEL)
+        self.assertEqual(json.loads(result.out)[0]["faults"],
+                         [f"snapshots/{snapshot.name}/config.json leads out of the cache"])
+        self.assert_fails(self.akin("info", "--model", "org/name"), INVALID_MODEL, "config.json")
+
+    def test_blobs_that_all_models_share_are_of_the_cache(self):
+        snapshot = self.assert_pulled(self.pull())
+        blob = (snapshot / "config.json").resolve()
+        shared = self.cache / "blobs" / blob.name
+        shared.parent.mkdir()
+        blob.rename(shared)
+        blob.symlink_to(shared)
+        self.assertEqual(self.akin("models", "--verify").status, 0)
+
+    def test_a_ref_that_is_a_pipe_stops_nobody(self):
+        self.assert_pulled(self.pull())
+        ref = self.repository / "refs/main"
+        ref.unlink()
+        os.mkfifo(ref)
+        self.assertEqual(json.loads(self.akin("models", "--json").out)[0]["model"], "org/name")
+        result = self.akin("models", "--verify", "--json")
+        self.assertEqual(result.status, INVALID_MODEL)
+        self.assertEqual(json.loads(result.out)[0]["faults"], ["refs/main stands for no revision in the cache"])
+        self.assert_fails(self.akin("info", "--model", "org/name", HF_HUB_OFFLINE="1"), NOT_FOUND, "org/name")
+        self.assert_pulled(self.pull())  # It becomes a file again.
+        self.assertTrue(ref.is_file())
+        ref.unlink()
+        os.mkfifo(ref)
+        self.assertEqual(self.akin("models", "--remove", "org/name").status, 0)
+        self.assertFalse(self.repository.exists())
+
     def test_removing_frees_the_space(self):
         self.assert_pulled(self.pull())
         self.assert_fails(self.akin("models", "--remove"), INVALID_INPUT, "which")

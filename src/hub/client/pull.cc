@@ -3,9 +3,12 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <filesystem>
 #include <map>
 #include <set>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -26,6 +29,7 @@
 namespace akin {
 namespace {
 
+namespace fs = std::filesystem;
 using hub::HubFile;
 
 int64_t SumOfBytes(std::span<const HubFile> files) {
@@ -184,6 +188,32 @@ std::string Fault(const hub::RepositoryPaths& paths, const std::string& hash) {
                 *found);
 }
 
+// Where the files of a snapshot may lead, which is what model::ModelDirectory takes: into it, into
+// the blobs of its repository and into those that all models of the cache share.
+class SnapshotPlaces {
+ public:
+  explicit SnapshotPlaces(const std::string& snapshot) {
+    std::error_code error;
+    snapshot_ = fs::canonical(snapshot, error);
+    const fs::path repository = snapshot_.parent_path().parent_path();
+    allowed_ = {snapshot_.string() + '/', (repository / "blobs/").string(),
+                (repository.parent_path() / "blobs/").string()};
+  }
+
+  // " leads to ..": what is wrong with the file; empty: nothing.
+  std::string_view FaultOf(const std::string& file) const {
+    std::error_code error;
+    const std::string real = fs::canonical(snapshot_ / file, error).string();
+    if (error || hub::FileBytes(real) < 0) return " leads to no file";
+    const auto holds = [&](const std::string& folder) { return real.starts_with(folder); };
+    return std::ranges::any_of(allowed_, holds) ? "" : " leads out of the cache";
+  }
+
+ private:
+  fs::path snapshot_;
+  std::array<std::string, 3> allowed_;
+};
+
 Result<std::vector<std::string>> Verify(std::string_view model) {
   AKIN_TRY_ASSIGN(const hub::HubName name, hub::ParseHubName(model));
   AKIN_TRY_ASSIGN(const std::string cache, hub::RequiredHubCacheFolder());
@@ -194,9 +224,12 @@ Result<std::vector<std::string>> Verify(std::string_view model) {
   for (const std::string& hash : hub::EntriesOf(paths.blobs)) {
     if (std::string fault = Fault(paths, hash); !fault.empty()) faults.push_back(std::move(fault));
   }
-  for (const std::string& file : hub::FilesBelow(paths.snapshots)) {
-    if (hub::FileBytes(StrCat(paths.snapshots, '/', file)) < 0)
-      faults.push_back(StrCat("snapshots/", file, " leads to no file"));
+  for (const std::string& commit : hub::EntriesOf(paths.snapshots)) {
+    const SnapshotPlaces places(paths.Snapshot(commit));
+    for (const std::string& file : hub::FilesBelow(paths.Snapshot(commit))) {
+      if (const std::string_view fault = places.FaultOf(file); !fault.empty())
+        faults.push_back(StrCat("snapshots/", commit, '/', file, fault));
+    }
   }
   for (const std::string& ref : hub::FilesBelow(paths.refs)) {
     const auto commit = hub::CachedCommit(paths, ref);

@@ -7,6 +7,11 @@
 #include <ctime>
 
 namespace akin::http {
+namespace {
+
+constexpr int64_t kLongestSeconds = 1'000'000;
+
+}  // namespace
 
 std::string LowerCase(std::string_view text) {
   std::string lower(text);
@@ -37,14 +42,14 @@ std::string Find(const Headers& headers, const std::string& name) {
 std::optional<std::chrono::seconds> RetryAfter(const Headers& headers) {
   const std::string text = Find(headers, "retry-after");
   if (text.empty()) return std::nullopt;
-  int64_t seconds = 0;
+  int64_t seconds = kLongestSeconds;  // Of a number that is too large to be read.
   const auto parsed = std::from_chars(text.data(), text.data() + text.size(), seconds);
-  if (parsed.ec != std::errc() || parsed.ptr != text.data() + text.size()) {
+  if (parsed.ec == std::errc::invalid_argument || parsed.ptr != text.data() + text.size()) {
     const time_t date = curl_getdate(text.c_str(), nullptr);
     if (date < 0) return std::nullopt;
     seconds = date - time(nullptr);
   }
-  return std::chrono::seconds(std::clamp<int64_t>(seconds, 0, 1'000'000));
+  return std::chrono::seconds(std::clamp<int64_t>(seconds, 0, kLongestSeconds));
 }
 
 }  // namespace akin::http

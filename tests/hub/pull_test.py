@@ -396,6 +396,15 @@ class Faults(HubCase):
         self.fault("hub", "/revision/", busy, times=-1)
         self.assert_fails_cleanly(self.pull(), UNAVAILABLE, "429", "7200 s")
 
+    def test_a_wait_of_any_number_of_digits_is_obeyed(self):
+        def busy(request):
+            request.extra_headers["Retry-After"] = "9" * 20
+            request.error(429, "")
+            return True
+        self.fault("hub", "/revision/", busy, times=-1)
+        self.assert_fails_cleanly(self.pull(), UNAVAILABLE, "429", "asks to wait 1000000 s")
+        self.assertEqual(len(self.hub.requests), 1)
+
     def test_errors_of_the_server_are_tried_again_and_then_said(self):
         def broken(request):
             request.error(503, "")

@@ -10,6 +10,11 @@
 #include "http/headers.h"
 
 namespace akin::http {
+namespace {
+
+constexpr std::string_view kSchemeEnd = "://";
+
+}  // namespace
 
 void InitializeCurl() {
   static std::once_flag once;
@@ -32,10 +37,30 @@ std::string PartOf(CURLU* url, CURLUPart part, unsigned flags) {
 
 std::string ShownUrl(const std::string& text) {
   const Url url = ParseUrl(text);
-  if (!url) return text.substr(0, text.find('?'));
+  if (!url) {
+    // Nobody knows where the parts of it end: whatever stands before an '@' may be a password.
+    const size_t at = text.rfind('@'), colon = text.find(':');
+    const bool has_scheme = colon < at && text.find(kSchemeEnd) == colon;
+    const size_t begin = has_scheme ? colon + kSchemeEnd.size() : 0;
+    std::string shown = text;
+    if (at != text.npos) shown.erase(begin, at + 1 - begin);
+    return shown.substr(0, shown.find_first_of("?#"));
+  }
   for (CURLUPart part : {CURLUPART_USER, CURLUPART_PASSWORD, CURLUPART_QUERY, CURLUPART_FRAGMENT})
     curl_url_set(url.get(), part, nullptr, 0);
   return PartOf(url.get(), CURLUPART_URL);
+}
+
+std::string ShownReason(std::string_view message) {
+  const size_t at = message.rfind('@');
+  if (at == message.npos) return std::string(message);
+  size_t begin = 0;
+  if (const size_t scheme = message.find(kSchemeEnd); scheme < at) {
+    begin = scheme + kSchemeEnd.size();
+  } else if (const size_t quote = message.find('\''); quote < at) {
+    begin = quote + 1;
+  }
+  return StrCat(message.substr(0, begin), message.substr(at + 1));
 }
 
 std::string OriginOf(const std::string& text) {

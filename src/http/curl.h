@@ -21,8 +21,12 @@ using Url = std::unique_ptr<CURLU, FreeUrl>;
 Url ParseUrl(const std::string& text);
 // Empty when it has no such part.
 std::string PartOf(CURLU* url, CURLUPart part, unsigned flags = 0);
-// Without user, password and query, which may be secrets: for messages.
+// Without user, password and query, which may be secrets: for messages. Also of what is no address,
+// as one with a wrong port.
 std::string ShownUrl(const std::string& text);
+// What libcurl says of a failure, without the user and the password of an address in it: it repeats
+// that of a proxy that it cannot use.
+std::string ShownReason(std::string_view message);
 // Scheme, host and port of an address; empty when it is none.
 std::string OriginOf(const std::string& text);
 

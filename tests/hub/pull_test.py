@@ -434,7 +434,27 @@ class Faults(HubCase):
             with self.subTest(location):
                 self.hub.faults.clear()
                 self.fault("hub", "model.safetensors", lambda r: r.redirect(location) or True, times=-1)
-                self.assert_fails_cleanly(self.pull(), UNAVAILABLE, "redirected")
+                self.assert_fails_cleanly(self.pull(), UNAVAILABLE, "redirected",
+                                          "from http to ftp" if location.startswith("ftp") else "")
+
+    def test_passwords_in_addresses_are_not_shown(self):
+        for endpoint in ("ftp://u:sesame@127.0.0.1", "http://u:sesame@127.0.0.1:1/ x", "https://u:sesame@127.0.0.1:99999",
+                         self.hub.endpoint + "/?key=sesame", self.hub.endpoint + "/#sesame"):
+            with self.subTest(endpoint):
+                result = self.pull(HF_ENDPOINT=endpoint)
+                self.assert_fails_cleanly(result, INVALID_INPUT, "HF_ENDPOINT")
+                self.assertNotIn("sesame", result.err)
+        self.fault("hub", "model.safetensors", lambda r: r.redirect("http://u:sesame@127.0.0.1:99999/") or True, times=-1)
+        result = self.pull()
+        self.assert_fails_cleanly(result, UNAVAILABLE, "redirected", "127.0.0.1:99999")
+        self.assertNotIn("sesame", result.err)
+        # Nor when the hub itself is asked with one, or through a proxy.
+        result = self.pull("org/none", HF_ENDPOINT=self.hub.endpoint.replace("http://", "http://u:sesame@"))
+        self.assert_fails(result, NOT_FOUND, "org/none", self.hub.endpoint)
+        self.assertNotIn("sesame", result.err)
+        result = self.pull(HF_ENDPOINT="http://hub.example", http_proxy="garbage://u:sesame@x")
+        self.assert_fails(result, UNAVAILABLE, "garbage://x")
+        self.assertNotIn("sesame", result.err)
 
     def test_an_encoded_answer_is_not_taken_for_the_file(self):
         self.fault("cdn", "", lambda r: setattr(r, "gzip", True), times=2)

@@ -137,7 +137,7 @@ Result<HttpAnswer> HttpPool::Post(const std::string& body, size_t max_bytes,
   if (code == CURLE_OPERATION_TIMEDOUT && Clock::now() + kRounding >= deadline) return late();
   if (code != CURLE_OK)
     return MakeError(ErrorCode::kServiceUnavailable,
-                     message[0] ? message : curl_easy_strerror(code),
+                     http::ShownReason(message[0] ? message : curl_easy_strerror(code)),
                      http::IsDistrust(code) ? http::TrustHint(trust_) : "");
   return std::move(transfer.answer);
 }

@@ -189,12 +189,12 @@ HttpOutcome HttpClient::GetOnce(const HttpRequest& request, const std::string& u
     outcome.failure = HttpFailure{.error = *std::move(transfer.stopped), .retryable = retryable};
   } else if (code != CURLE_OK) {
     const bool distrust = http::IsDistrust(code);
-    outcome.failure =
-        HttpFailure{.error = MakeError(ErrorCode::kServiceUnavailable, http::ShownUrl(url), ": ",
-                                       message[0] ? message : curl_easy_strerror(code),
-                                       distrust ? http::TrustHint(settings_.trust) : ""),
-                    .retryable = !distrust && code != CURLE_UNSUPPORTED_PROTOCOL &&
-                                 code != CURLE_URL_MALFORMAT};
+    outcome.failure = HttpFailure{
+        .error = MakeError(ErrorCode::kServiceUnavailable, http::ShownUrl(url), ": ",
+                           http::ShownReason(message[0] ? message : curl_easy_strerror(code)),
+                           distrust ? http::TrustHint(settings_.trust) : ""),
+        .retryable =
+            !distrust && code != CURLE_UNSUPPORTED_PROTOCOL && code != CURLE_URL_MALFORMAT};
   }
   return outcome;
 }
@@ -230,8 +230,9 @@ HttpOutcome HttpClient::Get(const HttpRequest& request) {
       return refuse(": redirected to '", http::ShownUrl(location), "', which is no address");
     }
     const std::string scheme = http::PartOf(next.get(), CURLUPART_SCHEME);
-    if (scheme != "https" && (scheme != "http" || url.starts_with("https:")))
-      return refuse(": redirected from https to ", scheme, ", which is refused");
+    const std::string before = url.substr(0, url.find(':'));
+    if (scheme != "https" && (scheme != "http" || before == "https"))
+      return refuse(": redirected from ", before, " to ", scheme, ", which is refused");
     url = http::PartOf(next.get(), CURLUPART_URL);
   }
 }

@@ -22,9 +22,16 @@ std::string Quoted(std::string_view text, bool keep_slashes) {
   return out;
 }
 
+// For messages: it may hold a password.
+std::string ShownEndpoint(const HubSettings& settings) {
+  std::string shown = http::ShownUrl(settings.endpoint);
+  while (shown.ends_with('/')) shown.pop_back();
+  return shown;
+}
+
 // `found` is what came in place of a hub's answer.
 Error NoHub(const HubSettings& settings, std::string_view found) {
-  return MakeError(ErrorCode::kServiceUnavailable, settings.endpoint, " answers with ", found,
+  return MakeError(ErrorCode::kServiceUnavailable, ShownEndpoint(settings), " answers with ", found,
                    " where a hub's JSON was expected; is HF_ENDPOINT right, and no login page in "
                    "between?");
 }
@@ -41,7 +48,7 @@ std::string FileUrl(const HubSettings& settings, std::string_view repository,
 Error RefusedByHub(const HubSettings& settings, const HttpResponse& response,
                    std::string_view what) {
   const std::string code = response.FirstHeader("x-error-code");
-  const std::string_view hub = settings.endpoint;
+  const std::string hub = ShownEndpoint(settings);
   if (code == "GatedRepo" || response.status == 403) {
     return ModelNotFound(what, " is gated: accept its conditions on ", hub, ", then ",
                          settings.token.empty() ? "set HF_TOKEN to a token of your account"

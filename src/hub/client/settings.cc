@@ -21,11 +21,13 @@ Result<std::string> Endpoint() {
   const auto unprintable = [](char c) {
     return static_cast<unsigned char>(c) <= 0x20 || c == 0x7F;
   };
+  // Paths are put behind it, so that a query or a fragment would swallow them.
   if ((!endpoint.starts_with("https://") && !endpoint.starts_with("http://")) ||
-      std::ranges::any_of(endpoint, unprintable)) {
-    return InvalidInput("HF_ENDPOINT is '", endpoint,
-                        "', expected an address that begins with "
-                        "https:// or http://");
+      std::ranges::any_of(endpoint, unprintable) || endpoint.find_first_of("?#") != endpoint.npos ||
+      !http::ParseUrl(endpoint)) {
+    return InvalidInput("HF_ENDPOINT is '", http::ShownUrl(endpoint),
+                        "', expected an address that begins with https:// or http:// and has no "
+                        "'?' or '#'");
   }
   return endpoint;
 }

@@ -1,5 +1,6 @@
 #include "backends/remote/dialect.h"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstring>
@@ -162,9 +163,22 @@ Status ReadVectors(std::string_view body, RemoteDialect dialect, size_t num_text
   return {};
 }
 
-std::string ReadReason(std::string_view body) {
+std::string WithoutSecrets(std::string text, std::span<const std::string> secrets) {
+  constexpr std::string_view kBlank = "***";
+  for (const std::string& secret : secrets) {
+    for (size_t at = 0; (at = text.find(secret, at)) != text.npos; at += kBlank.size())
+      text.replace(at, secret.size(), kBlank);
+  }
+  return text;
+}
+
+std::string ReadReason(std::string_view body, std::span<const std::string> secrets) {
   const auto document = JsonDocument::Parse(body, "answer", {.max_depth = 32});
-  std::string reason = document ? ReasonIn(document->root(), 1) : std::string();
+  // Before it is cut: half of a key is too much, too.
+  std::string reason =
+      WithoutSecrets(document ? ReasonIn(document->root(), 1) : std::string(), secrets);
+  std::ranges::replace_if(
+      reason, [](char c) { return static_cast<unsigned char>(c) < ' ' || c == 0x7F; }, ' ');
   if (reason.size() > kMaxReasonBytes) {
     size_t end = kMaxReasonBytes;
     while (end > 0 && IsUtf8Continuation(reason[end])) --end;  // Not inside a character.

@@ -27,7 +27,10 @@ std::string WriteRequest(std::span<const std::string_view> texts, const RequestS
 // what was asked for.
 Status ReadVectors(std::string_view body, RemoteDialect dialect, size_t num_texts, size_t& width,
                    std::vector<float>& values);
-// The server's own words in the body of an error, one line; empty: there are none.
-std::string ReadReason(std::string_view body);
+// The server's own words in the body of an error, one line of at most 300 bytes, without `secrets`;
+// empty: there are none.
+std::string ReadReason(std::string_view body, std::span<const std::string> secrets = {});
+// `text` with "***" in place of each of `secrets`, none of which is empty.
+std::string WithoutSecrets(std::string text, std::span<const std::string> secrets);
 
 }  // namespace akin::backends::remote

@@ -27,11 +27,23 @@ std::string BaseOf(const RemoteOptions& options) {
   return base;
 }
 
+// What the server is told and nobody else is to hear.
+std::vector<std::string> SecretsOf(const PoolOptions& pool) {
+  std::vector<std::string> secrets;
+  if (!pool.api_key.empty()) secrets.push_back(pool.api_key);
+  if (const http::Url url = http::ParseUrl(pool.url)) {
+    std::string password = http::PartOf(url.get(), CURLUPART_PASSWORD, CURLU_URLDECODE);
+    if (!password.empty()) secrets.push_back(std::move(password));
+  }
+  return secrets;
+}
+
 }  // namespace
 
 template <typename... Pieces>
 Error RemoteClient::Say(ErrorCode code, const Pieces&... pieces) const {
-  return MakeError(code, "backend remote: ", shown_url_, ": ", pieces...);
+  return MakeError(code, "backend remote: ", shown_url_, ": ",
+                   WithoutSecrets(StrCat(pieces...), secrets_));
 }
 
 Result<std::unique_ptr<RemoteClient>> RemoteClient::Make(const RemoteOptions& options,
@@ -42,6 +54,11 @@ Result<std::unique_ptr<RemoteClient>> RemoteClient::Make(const RemoteOptions& op
   if (scheme != "http" && scheme != "https") {
     return InvalidInput("backend remote: '", http::ShownUrl(options.url),
                         "' is no address; expected http://HOST:PORT or https://HOST");
+  }
+  if (options.url.find_first_of("?#") != std::string::npos) {
+    return InvalidInput("backend remote: the address '", http::ShownUrl(options.url),
+                        "' has a query ('?') or a fragment ('#'); expected one without, which the "
+                        "route is put behind");
   }
   if (options.max_connections < 1 || options.batch_texts < 1 || options.timeout_ms < 1 ||
       options.connect_timeout_ms < 1 || options.max_retries < 0) {
@@ -68,6 +85,7 @@ RemoteClient::RemoteClient(const RemoteOptions& options, RequestSettings setting
     : options_(options),
       settings_(std::move(settings)),
       shown_url_(http::ShownUrl(pool.url)),
+      secrets_(SecretsOf(pool)),
       pool_(std::move(pool)),
       random_(std::random_device()()) {}
 
@@ -145,7 +163,7 @@ std::optional<RemoteClient::Failure> RemoteClient::Attempt(const std::string& bo
     return std::nullopt;
   }
   values.resize(begin);
-  const std::string type = http::Find(answer->headers, "content-type");
+  const std::string type = WithoutSecrets(http::Find(answer->headers, "content-type"), secrets_);
   if (!type.empty() && !type.starts_with("application/json")) {
     return Failure{
         .error = Say(ErrorCode::kInternal, "answers with ", type.substr(0, 60), ", expected JSON")};
@@ -161,7 +179,7 @@ std::optional<RemoteClient::Failure> RemoteClient::JudgeStatus(const HttpAnswer&
                                 http::ShownUrl(http::Find(answer.headers, "location")),
                                 "', which is not followed; give that address if it is right")};
   }
-  const std::string reason = ReadReason(answer.body);
+  const std::string reason = ReadReason(answer.body, secrets_);
   const std::string said = reason.empty() ? "" : StrCat(" and says: ", reason);
   if (status == 401 || status == 403)
     return Failure{.error = Say(ErrorCode::kInvalidInput, "answers with status ", status,

@@ -57,12 +57,14 @@ class RemoteClient {
   void TellBreaker(const std::optional<Failure>& failure);
   // Error: that of the failure, when the wait would be longer than the time that is left.
   Status WaitAfter(const Failure& failure, int attempt, Clock::time_point deadline);
+  // The pieces may come from the server.
   template <typename... Pieces>
   Error Say(ErrorCode code, const Pieces&... pieces) const;
 
   const RemoteOptions options_;
   const RequestSettings settings_;
   const std::string shown_url_;
+  const std::vector<std::string> secrets_;  // The key and the like: a server may repeat them.
   HttpPool pool_;
   size_t width_ = 0;
   std::mutex mutex_;

@@ -6,7 +6,10 @@
 
 #include "backends/remote/circuit_breaker.h"
 #include "backends/remote/dialect.h"
+#include "backends/remote/remote_client.h"
 #include "formats/base64.h"
+#include "http/curl.h"
+#include "http/headers.h"
 #include "support/expect_error.h"
 
 namespace akin::backends::remote {
@@ -104,6 +107,71 @@ TEST(Dialect, ReasonIsFoundInEveryShapeOfError) {
   for (int i = 0; i < 200; ++i) umlauts += "\xC3\xBC";
   EXPECT_EQ(ReadReason("{\"error\":\"" + umlauts + "\"}"), umlauts.substr(0, 300));
   EXPECT_EQ(ReadReason("{\"error\":\"x" + umlauts + "\"}"), 'x' + umlauts.substr(0, 298));
+}
+
+TEST(Dialect, ReasonHoldsNoSecretNotEvenWhereItIsCut) {
+  const std::vector<std::string> secrets{"sk-sesame", "s3cret"};
+  EXPECT_EQ(ReadReason(R"({"error":"wrong key sk-sesame, sk-sesame, s3cret!"})", secrets),
+            "wrong key ***, ***, ***!");
+  const std::string before(296, 'x');
+  EXPECT_EQ(ReadReason("{\"error\":\"" + before + "sk-sesame\"}", secrets), before + "***");
+  EXPECT_EQ(WithoutSecrets("**", std::vector<std::string>{"*"}), "******");  // And it ends.
+}
+
+TEST(Dialect, ReasonIsOneLine) {
+  EXPECT_EQ(ReadReason(R"({"error":"a\nb\u001b[1mc\u007f"})"), "a b [1mc ");
+}
+
+RemoteOptions At(const std::string& url) {
+  RemoteOptions options;
+  options.url = url;
+  return options;
+}
+
+TEST(RemoteClient, AddressesThatNoRouteFitsBehindAreRefused) {
+  for (const char* url : {"http://h/v1?key=z", "http://h/v1?", "http://h#part", "http://h/#"})
+    ExpectError(RemoteClient::Make(At(url), {}), ErrorCode::kInvalidInput, "backend remote",
+                "'http://h/", "query ('?') or a fragment ('#')");
+  const auto refused = RemoteClient::Make(At("http://h/v1?key=sesame"), {});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().message().find("sesame"), std::string::npos);
+}
+
+TEST(ShownUrl, HasNoPasswordWhetherItIsAnAddressOrNot) {
+  for (const char* url :
+       {"http://u:SECRET@h:1/x", "ftp://u:SECRET@h/x", "http://u:SECRET@h:99999", "u:SECRET@h",
+        "http://u:SECRET@h:1/ x", "http://u:SEC?RET@h:99999", "http://u:SEC/RET@h:99999",
+        "//u:SECRET@h:99999/", "http://h:99999/?token=SECRET", "u:SEC://RET@h"}) {
+    const std::string shown = http::ShownUrl(url);
+    EXPECT_EQ(shown.find("SEC"), std::string::npos) << shown;
+    EXPECT_EQ(shown.find("RET"), std::string::npos) << shown;
+    EXPECT_NE(shown.find('h'), std::string::npos) << shown;
+  }
+  EXPECT_EQ(http::ShownUrl("http://u:SECRET@h:99999/a"), "http://h:99999/a");
+  EXPECT_EQ(http::ShownUrl("http://h:99999/a"), "http://h:99999/a");
+}
+
+TEST(ShownReason, HasNoPassword) {
+  EXPECT_EQ(http::ShownReason("Unsupported proxy scheme for 'garbage://u:SECRET@x'"),
+            "Unsupported proxy scheme for 'garbage://x'");
+  EXPECT_EQ(http::ShownReason("Unsupported proxy syntax in 'u:SECRET@x'"),
+            "Unsupported proxy syntax in 'x'");
+  EXPECT_EQ(http::ShownReason("Could not resolve host: x"), "Could not resolve host: x");
+}
+
+TEST(RetryAfter, IsSecondsOrADateAndNeverIgnoredForItsLength) {
+  const auto wait = [](const std::string& text) {
+    return http::RetryAfter({{"retry-after", text}});
+  };
+  using std::chrono::seconds;
+  EXPECT_EQ(wait("7"), seconds(7));
+  EXPECT_EQ(wait("-7"), seconds(0));
+  EXPECT_EQ(wait("soon"), std::nullopt);
+  EXPECT_EQ(wait("7 or so"), std::nullopt);
+  const auto longest = wait("Fri, 31 Dec 2099 23:59:59 GMT");
+  EXPECT_EQ(wait("9223372036854775807"), longest);
+  EXPECT_EQ(wait("99999999999999999999"), longest);
+  EXPECT_EQ(wait(std::string(300, '9')), longest);
 }
 
 TEST(Base64, ReadsWhatIsBase64AndNothingElse) {

@@ -118,10 +118,31 @@ class RightAnswers(WithFake):
         self.assertEqual(done.returncode, 2)
         self.assertIn("another API key", done.stderr)
         self.assertNotIn("sesame", done.stderr)
+        # Nor where the server repeats it.
+        body = json.dumps({"error": {"message": "x" * 290 + "the key sesame is over its limit"}}).encode()
+        for code, status in ((400, 2), (404, 2), (429, 6), (503, 6)):
+            self.fake.always = fake.status(code, body)
+            done = self.embed("--remote-api-key", "sesame", "--remote-retries", "0")
+            self.assertEqual(done.returncode, status, done.stderr)
+            self.assertIn("xxx", done.stderr)
+            self.assertNotIn("ses", done.stderr)
+        self.fake.always = fake.status(401, b'{"error":"who are you"}')
         # A key in the address is not shown either.
         done = embed(self.fake.url.replace("http://", "http://user:sesame@"))
         self.assertEqual(done.returncode, 2)
         self.assertNotIn("sesame", done.stderr)
+
+
+    def test_a_password_in_an_address_that_is_refused_is_not_shown(self):
+        for url, environment in (("http://u:sesame@127.0.0.1:99999", {}), ("ftp://u:sesame@127.0.0.1", {}),
+                                 (self.fake.url + "/v1?key=sesame", {}),
+                                 ("http://elsewhere.example", {"http_proxy": "garbage://u:sesame@x"})):
+            with self.subTest(url):
+                done = embed(url, "--remote-retries", "0", **environment)
+                self.assertIn(done.returncode, (2, 6), done.stderr)
+                self.assertIn("backend remote", done.stderr)
+                self.assertNotIn("sesame", done.stderr)
+        self.assertEqual(self.fake.log, [], "nothing was asked")
 
 
 @unittest.skipUnless(shutil.which("openssl"), "there is no openssl here to make certificates with")

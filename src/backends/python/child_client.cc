@@ -184,6 +184,10 @@ class ChildClient::Life : public MessageHandler {
   }
 
   Status TakeDescription(Answer answer) {
+    if (answer.id != load_id_) {
+      return Internal("backend python: the child process answers request ", answer.id,
+                      ", which there is not; load_model was request ", load_id_);
+    }
     if (answer.error) return SaidByChild(*answer.error);
     if (!answer.description) return Internal("backend python: the child process answers nothing");
     const std::lock_guard lock(client_.mutex_);
@@ -211,14 +215,13 @@ class ChildClient::Life : public MessageHandler {
   }
 
   Status SendLoad() {
-    int64_t id = 0;
     {
       const std::lock_guard lock(client_.mutex_);
-      id = client_.next_id_++;
+      load_id_ = client_.next_id_++;
     }
     start_deadline_ = Clock::now() + client_.options_.start_timeout;
     const RequestText request = WriteLoadRequest(client_.options_.load);
-    const std::string head = StrCat("{\"id\":", id);
+    const std::string head = StrCat("{\"id\":", load_id_);
     // A child that is gone already is noticed, with its last words, when it is read from.
     const Status sent =
         SendAll(process_.socket(), {Part(head), Part(request.rest), Part("")}, start_deadline_);
@@ -285,6 +288,7 @@ class ChildClient::Life : public MessageHandler {
   ChildProcess& process_;
   MessageReader reader_;
   std::shared_ptr<Exchange> unfinished_;
+  int64_t load_id_ = 0;
   bool ready_ = false;
   bool printing_ = true;
   std::string output_;

@@ -246,6 +246,9 @@ TEST(ChildClient, StartThatFailsSaysWhy) {
         "ended with exit status 1 before it had loaded the model; it printed: no module named "
         "sentence_formers");
   fails(Options("old"), ErrorCode::kInternal, "Akin speaks version 1");
+  fails(Options("wrong-id"), ErrorCode::kInternal,
+        "answers request 999, which there is not; load_model was request 1");
+  fails(Options("wrong-id-error"), ErrorCode::kInternal, "answers request 999");
   fails(Options("no-model"), ErrorCode::kModelNotFound, "there is no model");
   ClientOptions slow = Options("hang-at-start");
   slow.start_timeout = milliseconds(300);

@@ -118,6 +118,10 @@ def load(request):
         time.sleep(600)
     if MODE == "old":
         return say({"id": request["id"], "status": "ok", "protocol": 0, "frames": "binary", "rows": "tokens"})
+    if MODE == "wrong-id":
+        request = request | {"id": 999}
+    if MODE == "wrong-id-error":
+        return say({"id": 999, "status": "error", "code": "ModelNotFound", "message": "there is no model"})
     if MODE == "noise":
         for _ in range(20):
             sys.stdout.write("noise " * 10000 + "\n")

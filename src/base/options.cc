@@ -124,6 +124,15 @@ Error NoSuchOption(std::string_view backend, std::string_view key, std::string_v
                       "' in its name; known: ", known);
 }
 
+Status CheckGivenOnce(std::string_view text, const KeyValues& values) {
+  for (auto value = values.begin(); value != values.end(); ++value) {
+    const auto same = [&](const auto& other) { return other.first == value->first; };
+    if (std::any_of(values.begin(), value, same))
+      return InvalidInput("backend '", text, "': option '", value->first, "' is given twice");
+  }
+  return {};
+}
+
 // Each takes what stands behind "plugin:" or the like: the word itself, and its options.
 Status TakePlugin(std::string path, KeyValues values, LoadOptions& options) {
   options.plugin = {.library = std::move(path), .options = std::move(values)};
@@ -184,6 +193,7 @@ Status ParseBackend(std::string_view text, LoadOptions& options) {
   const std::vector<std::string> parts = SplitAtCommas(text.substr(form->prefix().size()));
   AKIN_TRY_ASSIGN(KeyValues values, ParseKeyValues(StrCat("backend '", text, "'"), form->form,
                                                    std::span(parts).subspan(1)));
+  AKIN_TRY(CheckGivenOnce(text, values));
   AKIN_TRY(form->take(parts.front(), std::move(values), options));
   options.backend = form->kind;
   return {};

@@ -343,7 +343,7 @@ TEST(PluginLibrary, ThatIsNoneIsRefused) {
   const std::string path = folder / "text.so";
   ExpectError(Embedder::Load(kModel, With(path)), ErrorCode::kInvalidInput, "text.so");
   ExpectError(Embedder::Load(kModel, With(folder.path().string())), ErrorCode::kInvalidInput,
-              "is no file");
+              "is not a regular file");
   ExpectError(Embedder::Load(kModel, With("libm.so.6")), ErrorCode::kInvalidInput,
               "'libm.so.6' is not there");
   ExpectError(Embedder::Load(kModel, With("")), ErrorCode::kInvalidInput, "plugin:PATH");
@@ -417,6 +417,9 @@ TEST(ParseBackend, TakesAServerAndAChildWithTheirOptions) {
               "backend python", "'colour'", "interpreter, library");
   ExpectError(ParseBackend("remote:http://gpu,dialect=soap", untouched), ErrorCode::kInvalidInput,
               "soap");
+  for (const char* word :
+       {"python:x,interpreter=a,interpreter=b", "remote:http://gpu,model=a,model=a"})
+    ExpectError(ParseBackend(word, untouched), ErrorCode::kInvalidInput, word, "is given twice");
   EXPECT_EQ(untouched.backend, BackendKind::kAuto);
 }
 

@@ -107,6 +107,12 @@ Status CheckRows(Output output, const pooling::RowShape& rows) {
   return {};
 }
 
+// For messages: backends that run what others have made bring their own width.
+std::string SourceOfWidth(const backends::BackendInfo& info) {
+  if (info.name == "native" || info.name == "mlx") return "config.json: hidden_size";
+  return StrCat("given by the backend ", info.name, ": ", info.detail);
+}
+
 // Backend and modules, joined.
 Result<Network> MakeNetwork(std::unique_ptr<backends::Backend> backend,
                             const model::SentenceModules& modules, Isa isa, Precision precision) {
@@ -115,7 +121,8 @@ Result<Network> MakeNetwork(std::unique_ptr<backends::Backend> backend,
   AKIN_TRY_ASSIGN(const kernels::Kernels exact, kernels::SelectKernels(isa, Precision::kF32));
   const pooling::StepKernels step_kernels{.token_rows = token_kernels, .pooled_rows = exact};
   const pooling::RowShape input{.width = static_cast<size_t>(info.width),
-                                .per_token = info.rows == RowKind::kTokenStates};
+                                .per_token = info.rows == RowKind::kTokenStates,
+                                .source = SourceOfWidth(info)};
   Network::Chains chains;
   for (const model::Head& head : modules.heads) {
     AKIN_TRY_ASSIGN(

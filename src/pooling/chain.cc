@@ -28,7 +28,7 @@ Result<Chain> Chain::Make(std::span<const model::Module> modules, RowShape input
   RowShape rows = input;
   for (const model::Module& module : modules) {
     AKIN_TRY_ASSIGN(auto step, MakeStep(module, rows, kernels));
-    rows = {step->out_width(), rows.per_token && !step->pools()};
+    rows = {.width = step->out_width(), .per_token = rows.per_token && !step->pools()};
     chain.steps_.push_back(std::move(step));
     if (const auto* pooling = std::get_if<model::Pooling>(&module))
       chain.excludes_prompt_ = !pooling->include_prompt;

@@ -244,7 +244,7 @@ struct StepMaker {
     if (pooling.dimension && static_cast<size_t>(*pooling.dimension) != rows.width) {
       return InvalidModel(pooling.folder, "/config.json: \"word_embedding_dimension\" is ",
                           *pooling.dimension, ", but the states before it have ", rows.width,
-                          " values (config.json: hidden_size)");
+                          " values (", rows.source, ")");
     }
     return NewStep(std::make_unique<PoolStep>(pooling.modes, rows.width));
   }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 
 #include "akin/result.h"
 
@@ -15,6 +16,7 @@ namespace akin::pooling {
 struct RowShape {
   size_t width = 0;
   bool per_token = true;
+  std::string source = "the module before it";  // Who says how wide they are: for messages.
 };
 
 // Errors: InvalidModel (the module does not fit the rows), UnsupportedModel (there is nothing to

@@ -76,6 +76,11 @@ class PythonBackend(unittest.TestCase):
                    mode="hang-at-start")
         self.fails(70, "Akin speaks version 1", arguments=child, mode="old")
         self.fails(3, "there is no model", arguments=child, mode="no-model")
+        self.fails(70, "answers request 999", arguments=child, mode="wrong-id")
+
+    def test_a_width_that_does_not_fit_is_the_childs(self):
+        self.fails(4, "the states before it have 8 values", "given by the backend python: a test child",
+                   arguments=("--child", str(FAKE), "a text"), FAKE_CHILD_WIDTH="8")
 
     def test_an_interpreter_without_libraries_says_what_it_needs(self):
         with tempfile.TemporaryDirectory() as folder:

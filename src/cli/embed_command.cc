@@ -58,6 +58,13 @@ Result<EmbedOptions> OptionsOf(const EmbedArguments& arguments) {
 VerbResult EmbedStream(const EmbedArguments& arguments) {
   AKIN_TRY_ASSIGN(const VectorFormat format, FormatOf(arguments));
   AKIN_TRY_ASSIGN(const EmbedOptions options, OptionsOf(arguments));
+  const bool windows =
+      options.overflow == Overflow::kChunks || options.overflow == Overflow::kLate;
+  if (windows && format != VectorFormat::kJsonl) {
+    return InvalidInput("--overflow ", OverflowName(options.overflow),
+                        " gives a text several vectors, and only lines of JSON say which is whose: "
+                        "--format jsonl, or --output FILE.jsonl");
+  }
   StopSignal stop;
   AKIN_TRY_ASSIGN(auto source, arguments.input.Open("embed", arguments.quiet, &stop));
   AKIN_TRY_ASSIGN(OutputFile output, OutputFile::Create(arguments.output));
@@ -69,7 +76,9 @@ VerbResult EmbedStream(const EmbedArguments& arguments) {
   AKIN_TRY_ASSIGN(sink_options.value, arguments.type.ToValueType(info, Output::kDense));
   AKIN_TRY_ASSIGN(auto sink, VectorSink::Create(format, std::move(output), sink_options));
   QuantizationRanges measured;
-  Progress progress(arguments.quiet, source->total_bytes());
+  // On the terminal that shows the vectors, a line of progress would stand among them.
+  const bool shown = arguments.output.empty() && IsTerminal(STDOUT_FILENO);
+  Progress progress(arguments.quiet || shown, source->total_bytes());
   const size_t vector_bytes = sizeof(float) * static_cast<size_t>(std::max(1, info.dimension));
   ChunkPipeline<Embeddings> pipeline(
       {.source = *source,

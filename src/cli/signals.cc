@@ -60,6 +60,18 @@ void OccupyStandardDescriptors() {
   }
 }
 
+#ifdef __GLIBC__
+namespace {
+
+// Before the constructors of the libraries that we are linked with: one of them opens a descriptor
+// for itself, which would become standard input.
+using Initializer = void (*)(int, char**, char**);
+[[gnu::section(".preinit_array"), gnu::used]] const Initializer occupy_before_libraries =
+    [](int, char**, char**) { OccupyStandardDescriptors(); };
+
+}  // namespace
+#endif
+
 void RemoveOnSignal(const std::string& path) {
   has_unfinished = false;
   if (path.empty() || path.size() >= sizeof unfinished_path) return;

@@ -13,7 +13,7 @@ namespace akin::cli {
 void InstallSignalHandlers();
 
 // Puts /dev/null where standard input, output or error is closed, so that no file that is opened
-// later becomes one of them. First thing in main.
+// later becomes one of them. First thing in main; with glibc done before that.
 void OccupyStandardDescriptors();
 
 // `path` is removed if a signal ends the process from now on; the empty path takes that back.

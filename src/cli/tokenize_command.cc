@@ -36,7 +36,13 @@ struct TokenizeArguments {
   EncodeOptions ToEncodeOptions() const {
     EncodeOptions options;
     options.add_special_tokens = !no_special;
-    if (max_tokens > 0) options.max_tokens = max_tokens;
+    if (max_tokens > 0) {
+      options.max_tokens = max_tokens;
+    } else {
+      options.truncation = Off{};
+    }
+    // What the model sees: Akin pads nothing, whatever tokenizer.json says.
+    options.padding = Off{};
     options.with_offsets = !ids && !count;
     return options;
   }

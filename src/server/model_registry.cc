@@ -32,6 +32,11 @@ ModelRegistry::~ModelRegistry() {
   }
 }
 
+bool ModelRegistry::IsLoading() const {
+  const std::lock_guard lock(mutex_);
+  return std::ranges::any_of(entries_, &Entry::loading);
+}
+
 // Without a name the first model; with one model alone any name, unless names are strict.
 ModelRegistry::Entry* ModelRegistry::Find(std::string_view name) {
   if (entries_.empty()) return nullptr;

@@ -80,6 +80,8 @@ class ModelRegistry {
   // The model, if it is loaded.
   ServedModelPtr Loaded(std::string_view name) const;
 
+  // Whether a model is being loaded or is to be.
+  bool IsLoading() const;
   // Loads what is to be loaded at start; `done` is called on the loader's thread with the first
   // error.
   void LoadAtStart(std::function<void(Status)> done);

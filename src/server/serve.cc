@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <cstdlib>
 #include <memory>
 #include <span>
 #include <string>
@@ -48,6 +49,7 @@ class Server {
     });
     KeepHouse();
     http_->Run();
+    if (signals_ > 0 && registry_->IsLoading()) LeaveAtOnce();
     // Whoever could still answer ends before the connections do.
     DrainGrpc();
     if (grpc_drain_.joinable()) grpc_drain_.join();
@@ -109,6 +111,12 @@ class Server {
     app_->set_ready(true);
     SetGrpcServing(true);
     logger_.Log(LogLevel::kInfo, "ready", {{"threads", scheduler_->num_threads()}});
+  }
+
+  // A load may wait for a hub or a child for minutes, and what it would serve has gone.
+  [[noreturn]] void LeaveAtOnce() {
+    logger_.Log(LogLevel::kInfo, "stopped", {{"left", "a model that was loading"}});
+    _exit(EXIT_SUCCESS);
   }
 
   void KeepHouse() {

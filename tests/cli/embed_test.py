@@ -276,6 +276,20 @@ class BadInput(Case):
         p.stderr.close()
         p.stdin.close()
 
+    def test_a_closed_standard_input_is_an_error_and_not_waited_for(self):
+        for words in (["embed"], ["embed", "--input", "-"], ["tokenize"]):
+            command = " ".join([AKIN, words[0], "--model", MODEL, *words[1:], "<&-"])
+            p = subprocess.run(["sh", "-c", command], capture_output=True, timeout=SECONDS, check=False)
+            self.fails((p.returncode, p.stdout, p.stderr), 66, "standard input")
+
+    def test_windows_go_into_lines_which_say_whose_they_are(self):
+        text = "many words " * 40
+        lines = vectors_of(embed("--overflow", "chunks", "--max-tokens", "12", text)[1])
+        self.assertGreater(len(lines), 1)
+        for output in ("v.npy", "v.bin"):
+            result = embed("--overflow", "chunks", "--max-tokens", "12", "-o", self.path(output), text)
+            self.fails(result, 2, "--overflow chunks", "jsonl")
+
     def test_npy_into_a_pipe_is_refused(self):
         self.fails(embed("x", "--format", "npy"), 2, "npy", "raw")
 

@@ -87,6 +87,22 @@ class Terminal(Case):
             self.assertEqual(self.at_terminal("embed", "--model", MODEL, "-i", file, "--quiet",
                                               stdin=null)[2], "")
 
+    def test_no_progress_stands_among_vectors_on_the_same_terminal(self):
+        master, slave = pty.openpty()
+        p = subprocess.Popen([AKIN, "embed", "--model", MODEL, "a text"], stdin=subprocess.DEVNULL,
+                             stdout=slave, stderr=slave)
+        os.close(slave)
+        shown = b""
+        try:
+            while data := os.read(master, 65536):
+                shown += data
+        except OSError:
+            pass  # The other end has been closed.
+        os.close(master)
+        self.assertEqual(p.wait(SECONDS), 0)
+        self.assertTrue(shown.startswith(b'{"id":0,'), shown[:80])
+        self.assertEqual(shown.count(b"\n"), 1)
+
     def test_pipe_is_silent(self):
         self.assertEqual(embed(stdin=b"a\n" * 5000)[2], b"")
 

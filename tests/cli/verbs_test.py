@@ -53,6 +53,13 @@ class Verbs(Case):
         self.assertEqual(run("tokenize", "--model", MODEL, "--count", stdin=b"a\nb\n")[1].count(b"\n"), 2)
         self.fails(run("tokenize", "--tokenizer", self.path("none.json"), "x"), 3, "none.json")
 
+    def test_tokenize_pads_nothing_and_cuts_only_when_asked(self):
+        padded = os.path.join(os.path.dirname(MODEL), "bert-fixed-padding")
+        seen = json.loads(run("embed", "--model", padded, "--ids", "a text")[1])["ids"]
+        self.assertEqual(json.loads(run("tokenize", "--model", padded, "--json", "a text")[1])["ids"], seen)
+        self.assertEqual(int(run("tokenize", "--model", padded, "--count", "a text")[1]), len(seen))
+        self.assertGreater(int(run("tokenize", "--model", padded, "--count", "a " * 300)[1]), 300)
+
     def answers(self, *requests, raw=b""):
         lines = "".join(json.dumps(r) + "\n" for r in requests).encode() + raw
         code, out, err = run("tokenize", "--model", MODEL, "--jsonl", stdin=lines)

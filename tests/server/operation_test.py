@@ -206,6 +206,23 @@ class Drain(unittest.TestCase):
         self.assertEqual(server.process.wait(TIMEOUT), 128 + signal.SIGTERM)
         server.stop()
 
+    def test_a_signal_ends_it_while_a_model_waits_for_a_hub_that_says_nothing(self):
+        with socket.socket() as silent:
+            silent.bind(("127.0.0.1", 0))
+            silent.listen()
+            hub = f"http://127.0.0.1:{silent.getsockname()[1]}"
+            with tempfile.TemporaryDirectory() as cache:
+                path = os.path.join(cache, "socket")
+                server = Server("--unix-socket", path, models=["org/name"], wait=False,
+                                environment={"HF_ENDPOINT": hub, "HF_HUB_CACHE": cache, "HF_HUB_OFFLINE": "0"})
+                silent.settimeout(TIMEOUT)
+                connection, _ = silent.accept()
+                begin = time.monotonic()
+                self.assertEqual(server.stop(), 0)
+                self.assertLess(time.monotonic() - begin, 15)
+                self.assertFalse(os.path.exists(path))
+                connection.close()
+
     def test_a_signal_while_loading_ends_it(self):
         server = Server(wait=False)
         self.assertIn(server.stop(), (0, -signal.SIGTERM))

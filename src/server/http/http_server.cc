@@ -45,7 +45,7 @@ class AsioHttpServer final : public HttpServer {
         sweep_timer_(context_),
         room_(context_) {}
   ~AsioHttpServer() override {
-    if (!bound_path_.empty()) unlink(bound_path_.c_str());
+    RemoveSocketFile();
   }
 
   Status Bind() {
@@ -93,6 +93,7 @@ class AsioHttpServer final : public HttpServer {
     error_code ignored;
     tcp_.close(ignored);
     local_.close(ignored);
+    RemoveSocketFile();
     room_.cancel();
     for (Connection* connection : connections_) connection->Drain();
     StopIfDrained();
@@ -101,6 +102,11 @@ class AsioHttpServer final : public HttpServer {
   void Stop() override { context_.stop(); }
 
  private:
+  void RemoveSocketFile() {
+    if (!bound_path_.empty()) unlink(bound_path_.c_str());
+    bound_path_.clear();
+  }
+
   Status BindTcp(uint16_t port) {
     error_code error;
     Tcp::resolver resolver(context_);

@@ -90,6 +90,14 @@ std::vector<std::string> Different(std::span<const std::string> texts) {
   return out;
 }
 
+Result<std::optional<RetrievalTask>> ReadTask(const BenchArguments& arguments) {
+  std::optional<RetrievalTask> task;
+  if (!arguments.retrieval.empty()) {
+    AKIN_TRY_ASSIGN(task, ReadRetrievalTask(arguments.retrieval));
+  }
+  return task;
+}
+
 Result<Corpus> ReadCorpus(const BenchArguments& arguments) {
   Corpus corpus;
   if (arguments.input.empty()) {
@@ -200,10 +208,8 @@ Status MeasureQuality(const BenchArguments& arguments, std::span<const Embedder>
 }
 
 // Once for every precision: threads do not change a vector.
-Status MeasureRetrievals(const BenchArguments& arguments, std::span<const Embedder> embedders,
+Status MeasureRetrievals(const RetrievalTask& task, std::span<const Embedder> embedders,
                          const EmbedOptions& options, const Say& say, BenchReport& report) {
-  if (arguments.retrieval.empty()) return {};
-  AKIN_TRY_ASSIGN(const RetrievalTask task, ReadRetrievalTask(arguments.retrieval));
   std::set<std::string> done;
   for (size_t s = 0; s < embedders.size(); ++s) {
     SettingReport& setting = report.settings[s];
@@ -245,7 +251,21 @@ bool TooSlow(const BenchArguments& arguments, const BenchReport& report) {
   return slow;
 }
 
+// What would fail after all the measuring; before the model is loaded, which is measured too.
+Status CheckArguments(const BenchArguments& arguments) {
+  if (arguments.fail_below > 0 && arguments.compare.empty()) {
+    return InvalidInput("--fail-below needs a report to compare with: --compare FILE");
+  }
+  if (arguments.quality_only && !arguments.compare.empty()) {
+    return InvalidInput("--quality-only measures no times, which --compare needs");
+  }
+  if (!arguments.compare.empty()) AKIN_TRY(CheckOldReport(arguments.compare));
+  if (!arguments.html.empty()) AKIN_TRY(OutputFile::Check(arguments.html));
+  return arguments.json ? OutputFile::Check(*arguments.json) : Status();
+}
+
 VerbResult Bench(const BenchArguments& arguments) {
+  if (!arguments.peer) AKIN_TRY(CheckArguments(arguments));
   const auto start = Clock::now();
   const auto since_start = [start] {
     return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
@@ -254,12 +274,6 @@ VerbResult Bench(const BenchArguments& arguments) {
     AKIN_TRY_ASSIGN(const Embedder embedder, LoadEmbedder(arguments.model));
     AKIN_TRY(ServePeer(embedder, since_start() / 1e3));
     return kSuccess;
-  }
-  if (arguments.fail_below > 0 && arguments.compare.empty()) {
-    return InvalidInput("--fail-below needs a report to compare with: --compare FILE");
-  }
-  if (arguments.quality_only && !arguments.compare.empty()) {
-    return InvalidInput("--quality-only measures no times, which --compare needs");
   }
   AKIN_TRY_ASSIGN(EmbedOptions options, arguments.text.ToEmbedOptions());
   arguments.vector.Set(options);
@@ -273,6 +287,7 @@ VerbResult Bench(const BenchArguments& arguments) {
   report.model = embedders.front().Info();
   AKIN_TRY_ASSIGN(const Corpus corpus, ReadCorpus(arguments));
   report.corpus = corpus.name;
+  AKIN_TRY_ASSIGN(const std::optional<RetrievalTask> task, ReadTask(arguments));
   for (const Embedder& embedder : embedders) {
     AKIN_TRY(CheckVectors(embedder, corpus.texts, options, report));
   }
@@ -282,7 +297,7 @@ VerbResult Bench(const BenchArguments& arguments) {
     AKIN_TRY(MeasureBreakdowns(embedders, corpus.texts, options, say, report));
   }
   AKIN_TRY(MeasureQuality(arguments, embedders, corpus.quality_texts, options, report));
-  AKIN_TRY(MeasureRetrievals(arguments, embedders, options, say, report));
+  if (task) AKIN_TRY(MeasureRetrievals(*task, embedders, options, say, report));
   report.peak_memory_bytes = PeakMemoryBytes();
   if (!arguments.compare.empty()) AKIN_TRY(CompareWithReport(arguments.compare, report));
   status.Erase();

@@ -21,7 +21,8 @@ constexpr size_t kMostBytes = size_t{16} << 20;
 // An older report, by its members; every number in it is checked when it is asked for.
 class OldReport {
  public:
-  static Result<OldReport> Parse(const std::string& path, const std::string& text) {
+  static Result<OldReport> Read(const std::string& path) {
+    AKIN_TRY_ASSIGN(const std::string text, ReadSmallFile(path, kMostBytes));
     OldReport report(path);
     int64_t format = 0;
     if (report.parser_->parse(text).get(report.root_) || report.root_["akin_bench"].get(format)) {
@@ -129,9 +130,13 @@ void NoteIfOther(BenchReport& report, std::string_view what, const std::string& 
 
 }  // namespace
 
+Status CheckOldReport(const std::string& path) {
+  AKIN_TRY(OldReport::Read(path));
+  return {};
+}
+
 Status CompareWithReport(const std::string& path, BenchReport& report) {
-  AKIN_TRY_ASSIGN(const std::string text, ReadSmallFile(path, kMostBytes));
-  AKIN_TRY_ASSIGN(const OldReport old, OldReport::Parse(path, text));
+  AKIN_TRY_ASSIGN(const OldReport old, OldReport::Read(path));
   report.compared_with = path;
   NoteIfOther(report, "the CPU", old.Cpu(), report.machine.cpu);
   NoteIfOther(report, "the model", old.Text("model"), report.model.model);

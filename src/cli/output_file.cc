@@ -75,6 +75,14 @@ Result<OutputFile> OutputFile::Create(const std::string& path) {
   return CreateBeside(ResolveLinks(path), path);
 }
 
+Status OutputFile::Check(const std::string& path) {
+  struct stat info;
+  const bool there = stat(path.c_str(), &info) == 0;
+  if (IsStdout(path) || (there && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode))) return {};
+  AKIN_TRY(Create(path));  // And removed again.
+  return {};
+}
+
 Result<OutputFile> OutputFile::CreateDirect(const std::string& path) {
   FileDescriptor file(open(path.c_str(), O_WRONLY | O_CLOEXEC));
   if (!file.is_open()) return NotCreated(path, errno);

@@ -18,6 +18,10 @@ class OutputFile {
   // `path` "-", empty or "/dev/stdout" is standard output. Error: kOutputNotCreated.
   static Result<OutputFile> Create(const std::string& path);
 
+  // Whether Create would succeed, for work that takes long before it has something to write. Pipes
+  // and devices are not tried: whoever reads them would notice. Error: kOutputNotCreated.
+  static Status Check(const std::string& path);
+
   OutputFile(OutputFile&& other) noexcept;
   OutputFile& operator=(OutputFile&&) = delete;
   ~OutputFile();  // Removes what was not committed.

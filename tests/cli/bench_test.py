@@ -102,6 +102,18 @@ class Bench(Case):
         self.fails(run(*BENCH, "--retrieval", self.path("none")), 66, "corpus.jsonl")
         self.fails(run(*BENCH, "--quality-only", "--compare", "x.json"), 2, "--quality-only")
 
+    def test_bench_refuses_before_it_measures(self):
+        """What is wrong costs no run: this one would take days."""
+        endless = ["bench", "--queries", "1000000", "--runs", "1000000"]
+        none = [*endless, "--model", self.path("none")]  # Not even loaded.
+        self.fails(run(*none, "--compare", self.path("old.json")), 66, "old.json")
+        self.fails(run(*none, "--compare", self.write("no.json", "{}")), 2, "no.json", "no report of akin bench")
+        for option in ("--json", "--html"):
+            self.fails(run(*none, option, self.path("x/r")), 73, "x/r: cannot be created")
+            self.fails(run(*none, option, self.path("r")), 3, "none")
+        self.fails(run(*endless, "--model", MODEL, "--retrieval", self.path("x")), 66, "x/corpus.jsonl")
+        self.nothing_left("no.json")
+
     def test_bench_measures_settings_side_by_side(self):
         report = bench("--precisions", "f32", "--thread-counts", "1,2", "--json=-")
         self.assertEqual([(s["precision"], s["threads"]) for s in report["settings"]], [("f32", 1), ("f32", 2)])

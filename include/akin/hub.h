@@ -24,6 +24,10 @@ struct PullProgress {
   int64_t bytes_done = 0;  // Of all files, those that were there already included.
   int64_t bytes = 0;
   bool waiting = false;  // All that is missing is being fetched by another process.
+  // While the hub is asked for the list of files and cannot be reached: why not, and when it is
+  // asked again.
+  std::string trouble;
+  double retry_seconds = 0;
 };
 
 struct PullOptions {
@@ -45,6 +49,15 @@ struct PulledModel {
 
 // Whether `model` has the form ORG/NAME or ORG/NAME@REVISION.
 bool IsHubName(std::string_view model);
+
+// Whether the hub is asked for `model` when it is not on this machine: it has the form of a hub
+// name, and ORG/NAME is no path below a folder ORG that is here, mistyped. With a revision it is no
+// path in any case.
+bool IsPulledIfMissing(std::string_view model);
+
+// The error of such a pull for somebody who may have meant a folder: a ModelNotFound says that
+// there is none, too.
+Error NotHereEither(std::string_view model, const Error& error);
 
 // Fetches `model`, ORG/NAME or ORG/NAME@REVISION (a branch, a tag or a commit; without: main), or
 // what of it is missing or has changed. A file gets its name after its size and hash were right,

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <optional>
 
 #include "akin/system.h"
@@ -21,12 +22,18 @@ std::string Bar(double share) {
                 std::string(static_cast<size_t>(kBarWidth - filled), '.'), ']');
 }
 
+std::string AskingLine(const PullProgress& progress) {
+  if (progress.trouble.empty()) return "asking the hub";
+  return StrCat("trying again in ", static_cast<int>(std::ceil(progress.retry_seconds)),
+                " s: ", progress.trouble);
+}
+
 class PullDisplay {
  public:
   explicit PullDisplay(bool quiet) : line_(quiet), start_(Clock::now()) {}
 
   void Show(const PullProgress& progress) {
-    if (progress.files == 0) return line_.Show("asking the hub");
+    if (progress.files == 0) return line_.Show(AskingLine(progress));
     if (!first_bytes_) {  // What an earlier run has left is no work of this one.
       first_bytes_ = progress.bytes_done;
       start_ = Clock::now();
@@ -92,11 +99,11 @@ Result<PulledModel> PullShowingProgress(const std::string& model,
 }
 
 Status PullIfMissing(std::string_view model) {
-  if (!IsHubName(model)) return {};
+  if (!IsPulledIfMissing(model)) return {};
   const Result<std::string> found = FindModel(model);
   if (found || found.error().code() != ErrorCode::kModelNotFound) return {};
-  AKIN_TRY(PullShowingProgress(std::string(model), {}, false));
-  return {};
+  const Result<PulledModel> pulled = PullShowingProgress(std::string(model), {}, false);
+  return pulled ? Status() : NotHereEither(model, pulled.error());
 }
 
 }  // namespace akin::cli

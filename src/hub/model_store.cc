@@ -63,6 +63,10 @@ bool IsName(std::string_view model) {
          model.find_first_of(std::string_view("/\0", 2)) == std::string_view::npos;
 }
 
+std::string_view OrganizationOf(std::string_view hub_name) {
+  return hub_name.substr(0, hub_name.find('/'));
+}
+
 Result<std::string> Find(std::string_view model) {
   if (model.empty()) return InvalidInput("the model's name is empty; expected a name or a folder");
   if (model.find('\0') != std::string_view::npos)
@@ -73,6 +77,10 @@ Result<std::string> Find(std::string_view model) {
   if (IsHubName(model)) {
     AKIN_TRY_ASSIGN(const hub::HubName name, hub::ParseHubName(model));
     if (auto snapshot = hub::FindSnapshot(name)) return *std::move(snapshot);
+    if (!IsPulledIfMissing(model)) {
+      return ModelNotFound("no folder ", model, " here, though ", OrganizationOf(model),
+                           "/ is; the hub is not asked (akin pull ", model, " asks it)");
+    }
     return ModelNotFound("model '", model, "' is neither a folder here nor complete in the cache ",
                          hub::HubCacheFolder(), "; akin pull ", model, " fetches it");
   }
@@ -108,12 +116,26 @@ namespace hub {
 
 Result<std::string> FindOrPull(std::string_view model) {
   Result<std::string> found = Find(model);
-  if (found || found.error().code() != ErrorCode::kModelNotFound || !IsHubName(model)) return found;
-  AKIN_TRY_ASSIGN(PulledModel pulled, PullModel(model));
-  return std::move(pulled.path);
+  const bool missing = !found && found.error().code() == ErrorCode::kModelNotFound;
+  if (!missing || !IsPulledIfMissing(model)) return found;
+  Result<PulledModel> pulled = PullModel(model);
+  if (!pulled) return NotHereEither(model, pulled.error());
+  return std::move(pulled->path);
 }
 
 }  // namespace hub
+
+Error NotHereEither(std::string_view model, const Error& error) {
+  const bool path = model.find('@') == model.npos;
+  if (!path || error.code() != ErrorCode::kModelNotFound) return error;
+  return error.Reworded(StrCat("no folder ", model, " here, and ", error.message()));
+}
+
+bool IsPulledIfMissing(std::string_view model) {
+  if (!IsHubName(model)) return false;
+  std::error_code error;
+  return model.find('@') != model.npos || !fs::is_directory(OrganizationOf(model), error);
+}
 
 std::vector<ModelLocation> ListModelLocations() try {
   std::vector<ModelLocation> result;

@@ -216,11 +216,45 @@ class Pull(HubCase):
         self.assertIn(b"pulled org/name: 10 files, 897.3 kB", shown)
 
 
+    def test_waits_for_a_hub_that_is_not_there_are_shown(self):
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+        terminal, end = pty.openpty()
+        process = subprocess.Popen([AKIN, "pull", "org/name"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=end,
+                                   env=self.environment(HF_ENDPOINT=f"http://127.0.0.1:{port}", AKIN_HUB_RETRY_MS="100"))
+        os.close(end)
+        shown = b""
+        with contextlib.suppress(OSError):
+            while chunk := os.read(terminal, 4096):
+                shown += chunk
+        os.close(terminal)
+        process.communicate(timeout=SECONDS)
+        self.assertEqual(process.returncode, UNAVAILABLE)
+        self.assertRegex(shown, rb"trying again in \d s: [^\r]*127.0.0.1[^\r]* port %d" % port)
+
+
 class Names(HubCase):
     def test_what_does_not_exist_is_said(self):
         self.assert_fails_cleanly(self.pull("org/other"), NOT_FOUND, "org/other", "does not exist", "HF_TOKEN")
         self.assert_fails_cleanly(self.pull("org/name@v9"), NOT_FOUND, "org/name@v9", "revision")
         self.assertFalse(self.cache.exists())
+
+    def test_a_mistyped_folder_is_no_name_of_a_model(self):
+        for verb in (("embed", "x"), ("info",), ("tokenize", "x")):
+            result = self.akin(*verb, "--model", "models/bge-small")
+            self.assert_fails(result, NOT_FOUND, "no folder models/bge-small here, and models/bge-small@main",
+                              self.hub.endpoint)
+        self.assertNotIn("no folder", self.akin("info", "--model", "models/bge-small@main").err)
+        asked = len(self.hub.requests)
+        (self.folder / "models").mkdir()
+        for verb in (("embed", "x"), ("info",), ("tokenize", "x"), ("doctor",)):
+            result = self.akin(*verb, "--model", "models/bge-small", program=("env", "-C", str(self.folder)))
+            self.assertEqual(result.status, NOT_FOUND, result.err)
+            self.assertIn("no folder models/bge-small here", result.out + result.err)
+        self.assertEqual(len(self.hub.requests), asked)
+        (self.folder / "org").mkdir()  # Who means the hub nevertheless can say so.
+        self.assertEqual(self.akin("pull", "org/name", program=("env", "-C", str(self.folder))).status, 0)
+        self.assertEqual(self.akin("info", "--model", "org/name", program=("env", "-C", str(self.folder))).status, 0)
 
     def test_names_that_are_none_are_refused_before_anything_is_asked(self):
         for name in ("name", "../name", "org/../x", "org/na--me", "/org/name", "org/name/x", "org/name@", "org/name@../x",

@@ -252,11 +252,11 @@ Status Retries::WaitAfter(const HttpFailure& failure) {
     }
     wait = std::max<std::chrono::milliseconds>(wait, *failure.retry_after);
   }
-  const auto until = std::chrono::steady_clock::now() + wait;
-  while (std::chrono::steady_clock::now() < until) {
+  const auto until = Clock::now() + wait;
+  if (on_wait_) on_wait_(failure.error, until);
+  while (Clock::now() < until) {
     if (cancelled_()) return MakeError(ErrorCode::kCancelled, "the download was given up");
-    std::this_thread::sleep_for(std::min<std::chrono::steady_clock::duration>(
-        kCancelCheck, until - std::chrono::steady_clock::now()));
+    std::this_thread::sleep_for(std::min<Clock::duration>(kCancelCheck, until - Clock::now()));
   }
   return {};
 }

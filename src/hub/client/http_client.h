@@ -83,8 +83,12 @@ class HttpClient {
 // attempt that reports progress begins the count anew.
 class Retries {
  public:
-  Retries(const HubSettings& settings, const std::function<bool()>& cancelled)
-      : settings_(settings), cancelled_(cancelled) {}
+  using Clock = std::chrono::steady_clock;
+  // Is told of every wait before it begins.
+  using OnWait = std::function<void(const Error& why, Clock::time_point until)>;
+
+  Retries(const HubSettings& settings, const std::function<bool()>& cancelled, OnWait on_wait = {})
+      : settings_(settings), cancelled_(cancelled), on_wait_(std::move(on_wait)) {}
   void Progressed() { failures_ = 0; }
   // Waits before the next attempt; an error when there is to be none.
   Status WaitAfter(const HttpFailure& failure);
@@ -92,6 +96,7 @@ class Retries {
  private:
   const HubSettings& settings_;
   const std::function<bool()>& cancelled_;
+  const OnWait on_wait_;
   int failures_ = 0;
 };
 

@@ -85,7 +85,7 @@ Result<HttpResponse> HubApi::GetJson(const HubName& name, const std::string& url
                               body += piece;
                               return {};
                             }};
-  Retries retries(settings_, cancelled_);
+  Retries retries(settings_, cancelled_, on_wait_);
   while (true) {
     HttpOutcome outcome = client_.Get(request);
     if (outcome.failure) {

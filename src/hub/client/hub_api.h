@@ -17,8 +17,12 @@ namespace akin::hub {
 
 class HubApi {
  public:
-  HubApi(const HubSettings& settings, const std::function<bool()>& cancelled)
-      : settings_(settings), cancelled_(cancelled), client_(settings, cancelled) {}
+  HubApi(const HubSettings& settings, const std::function<bool()>& cancelled,
+         Retries::OnWait on_wait)
+      : settings_(settings),
+        cancelled_(cancelled),
+        on_wait_(std::move(on_wait)),
+        client_(settings, cancelled) {}
 
   // The commit that `name` stands for now. Errors: ModelNotFound (the model, the revision, or not
   // for this token), ServiceUnavailable, InvalidModel.
@@ -31,6 +35,7 @@ class HubApi {
 
   const HubSettings& settings_;
   const std::function<bool()>& cancelled_;
+  const Retries::OnWait on_wait_;
   HttpClient client_;
 };
 

@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <set>
 #include <string>
@@ -140,16 +142,39 @@ Result<int64_t> Fetch(const hub::HubSettings& settings, const hub::HubName& name
   return received;
 }
 
+// What is shown until there is a list of files.
+class Asking {
+ public:
+  void Wait(const Error& why, hub::Retries::Clock::time_point until) {
+    // Without the address before it, which is long and always the same.
+    const std::string& message = why.message();
+    const size_t end = message.find(": ");
+    why_ = end == message.npos ? message : message.substr(end + 2);
+    until_ = until;
+  }
+  // Without trouble while the hub is asked.
+  PullProgress Progress() const {
+    const std::chrono::duration<double> left = until_ - hub::Retries::Clock::now();
+    if (left.count() <= 0) return {};
+    return {.trouble = why_, .retry_seconds = left.count()};
+  }
+
+ private:
+  std::string why_;
+  hub::Retries::Clock::time_point until_;
+};
+
 Result<PulledModel> Pull(std::string_view model, const PullOptions& options) {
   AKIN_TRY_ASSIGN(const hub::HubName name, hub::ParseHubName(model));
   AKIN_TRY_ASSIGN(const hub::HubSettings settings, hub::ReadHubSettings());
   AKIN_TRY_ASSIGN(const std::string cache, hub::RequiredHubCacheFolder());
   if (settings.offline) return PullOffline(name, model);
 
+  Asking asking;
   const std::function<bool()> cancelled = [&] {
-    return options.on_progress && !options.on_progress({});
+    return options.on_progress && !options.on_progress(asking.Progress());
   };
-  hub::HubApi api(settings, cancelled);
+  hub::HubApi api(settings, cancelled, std::bind_front(&Asking::Wait, &asking));
   AKIN_TRY_ASSIGN(const std::string commit, api.Commit(name));
   AKIN_TRY_ASSIGN(const std::vector<HubFile> all, api.Files(name, commit));
   AKIN_TRY(CheckDistinct(all, model));

@@ -4,12 +4,13 @@
 
 #include <algorithm>
 #include <cctype>
-#include <fstream>
+#include <sstream>
 
 #include "akin/system.h"
 
 #include "cli/exit_status.h"
 #include "cli/isolated_load.h"
+#include "cli/small_file.h"
 #include "cli/strings.h"
 #include "cli/tune_store.h"
 #include "server/config_file.h"
@@ -20,6 +21,8 @@ namespace {
 
 using std::chrono::milliseconds;
 using std::chrono::seconds;
+
+constexpr size_t kMostConfigBytes = size_t{16} << 20;  // Also of a file of keys.
 
 struct ServeArguments {
   std::vector<std::string> models;
@@ -229,7 +232,8 @@ void AddOperationOptions(OptionList& options, ServeArguments& a) {
 
 // What neither the command line nor the environment has set.
 Status ApplyConfigFile(CLI::App& verb, const std::string& path) {
-  AKIN_TRY_ASSIGN(const auto entries, server::ReadConfigFile(path));
+  AKIN_TRY_ASSIGN(const std::string text, ReadSmallFile(path, kMostConfigBytes));
+  AKIN_TRY_ASSIGN(const auto entries, server::ParseConfigFile(text, path));
   for (const server::ConfigEntry& entry : entries) {
     CLI::Option* option = verb.get_option_no_throw("--" + entry.key);
     if (option == nullptr || entry.key == "config" || entry.key == "help") {
@@ -261,8 +265,8 @@ server::ModelSpec ParseModel(const std::string& text) {
 Result<std::vector<std::string>> ReadKeys(const ServeArguments& a) {
   std::vector<std::string> keys = a.api_keys;
   if (!a.api_key_file.empty()) {
-    std::ifstream file(a.api_key_file);
-    if (!file) return InvalidInput("--api-key-file ", a.api_key_file, " cannot be read");
+    AKIN_TRY_ASSIGN(std::string text, ReadSmallFile(a.api_key_file, kMostConfigBytes));
+    std::istringstream file(std::move(text));
     for (std::string line; std::getline(file, line);) {
       while (!line.empty() && std::isspace(static_cast<unsigned char>(line.back())))
         line.pop_back();

@@ -364,8 +364,10 @@ class EncoderCheck {
  private:
   template <typename... Pieces>
   Error Doubt(const Pieces&... pieces) const {
-    return UnsupportedModel(file_.name(),
-                            ": is not known to be the encoder of config.json alone: ", pieces...);
+    return UnsupportedModel(
+        file_.name(),
+        ": backend native runs graphs that are the encoder of config.json and no more; this one ",
+        pieces..., "; backend onnxruntime runs it");
   }
 
   // What is looked for below is the encoder of BERT and its like.
@@ -378,7 +380,7 @@ class EncoderCheck {
         config_.attention_output_bias && config_.intermediate_bias && config_.output_bias &&
         config_.num_hidden_groups == 0 && config_.task_type_vocab_size == 0 &&
         config_.attn_logit_softcapping == 0.0f;
-    if (!plain) return Doubt("graphs of model_type ", config_.model_type, " are not looked into");
+    if (!plain) return Doubt("is of model_type ", config_.model_type, ", which is not looked into");
     return {};
   }
 
@@ -436,7 +438,7 @@ class EncoderCheck {
     const int exact = Count("Erf") + Count("Gelu");
     if (exact != (config_.hidden_act == Activation::kGelu ? layers : 0) ||
         !expect("Tanh", Activation::kGeluTanh) || !expect("Relu", Activation::kRelu))
-      return Doubt("its activations are not those of config.json");
+      return Doubt("has other activations than config.json");
     return {};
   }
 
@@ -459,7 +461,7 @@ class EncoderCheck {
         continue;
       }
       if (std::abs(*epsilon - config_.layer_norm_eps) > 1e-3f * config_.layer_norm_eps)
-        return Doubt("a norm has epsilon ", *epsilon, ", config.json says ",
+        return Doubt("has a norm of epsilon ", *epsilon, ", config.json says ",
                      config_.layer_norm_eps);
     }
     if (roots != Count("ReduceMean") / 2) return Doubt("has norms of an unknown form");
@@ -489,7 +491,7 @@ class EncoderCheck {
         std::ranges::any_of(maker->inputs, [&](std::string_view input) {
           return file_.FindInitializer(input) != nullptr && input.ends_with("LayerNorm.bias");
         });
-    if (!is_norm && !adds_bias) return Doubt("its output is not that of a norm");
+    if (!is_norm && !adds_bias) return Doubt("has an output that is not that of a norm");
     return {};
   }
 

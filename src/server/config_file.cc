@@ -27,8 +27,9 @@ Error WrongValue(const std::string& path, const ConfigEntry& entry) {
 
 }  // namespace
 
-Result<std::vector<ConfigEntry>> ReadConfigFile(const std::string& path) {
-  const toml::parse_result parsed = toml::parse_file(path);
+Result<std::vector<ConfigEntry>> ParseConfigFile(const std::string& content,
+                                                 const std::string& path) {
+  const toml::parse_result parsed = toml::parse(content, path);
   if (!parsed) {
     const toml::parse_error& error = parsed.error();
     return InvalidInput(path, ", line ", error.source().begin.line, ": ", error.description());

@@ -17,7 +17,8 @@ struct ConfigEntry {
   int line = 0;
 };
 
-// Error: InvalidInput with the file and the line.
-Result<std::vector<ConfigEntry>> ReadConfigFile(const std::string& path);
+// Of the file's text `content`. Error: InvalidInput with the file and the line.
+Result<std::vector<ConfigEntry>> ParseConfigFile(const std::string& content,
+                                                 const std::string& path);
 
 }  // namespace akin::server

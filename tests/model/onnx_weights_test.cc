@@ -101,7 +101,7 @@ TEST(OnnxWeights, AGraphIsTakenOnlyForWhatItsConfigurationSays) {
     ModelConfig config = right;
     change(config);
     ExpectError(CheckOnnxEncoder(folder.Open(), config), ErrorCode::kUnsupportedModel,
-                "onnx/model.onnx", "not known to be the encoder", mention);
+                "onnx/model.onnx", "backend onnxruntime runs it", mention);
   };
   expect_doubt([](ModelConfig& c) { c.num_hidden_layers = 1; }, "products with weights");
   expect_doubt([](ModelConfig& c) { c.hidden_act = Activation::kRelu; }, "activations");

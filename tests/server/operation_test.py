@@ -37,7 +37,7 @@ class Start(unittest.TestCase):
                  (["--log-level", "loud"], 2, "loud"),
                  (["--auto-truncate", "maybe"], 2, "maybe"),
                  (["--tls-cert", "x.pem"], 2, "--tls-key"),
-                 (["--api-key-file", "/nowhere/keys"], 2, "/nowhere/keys"),
+                 (["--api-key-file", "/nowhere/keys"], 66, "/nowhere/keys"),
                  (["--model", "a=x", "--model", "a=y"], 2, "two models"),
                  (["--max-batch-tokens", "0"], 2, "--max-batch-tokens"),
                  (["--port", "70000"], 2, "--port"),
@@ -85,7 +85,11 @@ class Start(unittest.TestCase):
                 status, error = run("--check", "--model", ARGUMENTS.model, "--config", str(config))
                 self.assertEqual(status, 2, error)
                 self.assertIn(words, error)
-            self.assertEqual(run("--check", "--config", folder + "/none.toml")[0], 2)
+            for path in (folder + "/none.toml", folder):
+                status, error = run("--check", "--config", path)
+                self.assertEqual(status, 66, error)
+                self.assertIn(path + ": cannot be read", error)
+                self.assertNotIn("line", error)
 
     def test_a_unix_socket_serves_and_is_removed(self):
         with tempfile.TemporaryDirectory() as folder:

@@ -11,6 +11,7 @@
 namespace akin {
 namespace {
 
+// A value with several names is called by the first of them.
 template <typename Enum>
 struct NamedValue {
   Enum value;
@@ -20,16 +21,26 @@ struct NamedValue {
 constexpr NamedValue<BackendKind> kBackendKinds[] = {{BackendKind::kAuto, "auto"},
                                                      {BackendKind::kNative, "native"},
                                                      {BackendKind::kOnnxRuntime, "onnxruntime"},
+                                                     {BackendKind::kOnnxRuntime, "onnx"},
                                                      {BackendKind::kMlx, "mlx"},
                                                      {BackendKind::kPlugin, "plugin"},
                                                      {BackendKind::kPython, "python"},
                                                      {BackendKind::kRemote, "remote"}};
 constexpr NamedValue<RemoteDialect> kRemoteDialects[] = {{RemoteDialect::kOpenAi, "openai"},
                                                          {RemoteDialect::kTei, "tei"}};
-constexpr NamedValue<Precision> kPrecisions[] = {
-    {Precision::kAuto, "auto"}, {Precision::kF32, "f32"},   {Precision::kBf16x3, "bf16x3"},
-    {Precision::kF16, "f16"},   {Precision::kBf16, "bf16"}, {Precision::kW8, "w8"},
-    {Precision::kInt8, "int8"}};
+constexpr NamedValue<Precision> kPrecisions[] = {{Precision::kAuto, "auto"},
+                                                 {Precision::kF32, "f32"},
+                                                 {Precision::kBf16x3, "bf16x3"},
+                                                 {Precision::kF16, "f16"},
+                                                 {Precision::kBf16, "bf16"},
+                                                 {Precision::kW8, "w8"},
+                                                 {Precision::kInt8, "int8"},
+                                                 // As others write them.
+                                                 {Precision::kF32, "fp32"},
+                                                 {Precision::kF32, "float32"},
+                                                 {Precision::kF16, "fp16"},
+                                                 {Precision::kF16, "float16"},
+                                                 {Precision::kBf16, "bfloat16"}};
 constexpr NamedValue<Isa> kIsas[] = {{Isa::kAuto, "auto"},
                                      {Isa::kScalar, "scalar"},
                                      {Isa::kAvx2, "avx2"},
@@ -108,7 +119,6 @@ std::string_view ScoreActivationName(ScoreActivation activation) {
 std::string_view OutputTypeName(OutputType type) { return NameOf(kOutputTypes, type); }
 
 Result<BackendKind> ParseBackendKind(std::string_view name) {
-  if (name == "onnx") return BackendKind::kOnnxRuntime;
   return ParseName(kBackendKinds, "backend", name);
 }
 std::string_view RemoteDialectName(RemoteDialect dialect) {

@@ -1,6 +1,7 @@
 #include "cli/app.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "cli/exit_status.h"
 #ifdef AKIN_HAS_SERVER
@@ -35,10 +36,23 @@ std::vector<std::string> VerbNames(const CLI::App& app) {
   return names;
 }
 
+// What other programs call our commands.
+constexpr std::pair<std::string_view, std::string_view> kElsewhere[] = {
+    {"encode", "embed"},    {"vectorize", "embed"}, {"score", "rerank"},
+    {"tokens", "tokenize"}, {"download", "pull"},   {"fetch", "pull"},
+    {"list", "models"},     {"ls", "models"},       {"benchmark", "bench"}};
+
 std::string DidYouMean(std::string_view typed, const std::vector<std::string>& names,
                        std::string_view dashes) {
   const auto nearest = NearestName(WithoutDashes(typed), names);
   return nearest ? StrCat("; did you mean ", dashes, *nearest, '?') : "";
+}
+
+std::string DidYouMeanVerb(std::string_view typed, const CLI::App& app) {
+  for (const auto& [elsewhere, here] : kElsewhere) {
+    if (typed == elsewhere) return StrCat("; did you mean ", here, '?');
+  }
+  return DidYouMean(typed, VerbNames(app), "");
 }
 
 // The verb that was given, or the program itself.
@@ -107,8 +121,8 @@ Status CheckRest(const CLI::App& app) {
   Unmark(first);
   if (first.starts_with('-') && first.size() > 1) return UnknownOption(app, chosen, first);
   if (&chosen == &app) {
-    return InvalidInput("akin: unknown command \"", first, '"',
-                        DidYouMean(first, VerbNames(app), ""), " (akin --help lists the commands)");
+    return InvalidInput("akin: unknown command \"", first, '"', DidYouMeanVerb(first, app),
+                        " (akin --help lists the commands)");
   }
   return InvalidInput(Command(app, chosen), ": unexpected argument \"", first, '"');
 }

@@ -1,10 +1,12 @@
 #include "cli/command.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "akin/system.h"
 
 #include "cli/strings.h"
+#include "cli/suggestion.h"
 #include "cli/terminal.h"
 
 namespace akin::cli {
@@ -12,6 +14,22 @@ namespace {
 
 constexpr int kMostThreads = 1024;  // The library's own limits.
 constexpr int kMostTokens = 1 << 20;
+
+bool IsFile(const std::string& path) {
+  struct stat info;
+  return stat(path.c_str(), &info) == 0 && S_ISREG(info.st_mode);
+}
+
+// What was meant by a value that is none; values with a colon are more than a name.
+template <typename T>
+Result<T> Suggesting(Result<T> parsed, std::string_view typed,
+                     const std::vector<std::string>& names) {
+  if (parsed || typed.find(':') != typed.npos) return parsed;
+  const auto nearest = NearestName(typed, names);
+  if (!nearest) return parsed;
+  return parsed.error().Reworded(
+      StrCat(parsed.error().message(), "; did you mean ", *nearest, '?'));
+}
 
 }  // namespace
 
@@ -59,13 +77,16 @@ Result<LoadOptions> ModelArguments::ToLoadOptions() const {
   LoadOptions options;
   options.python = python.ToOptions();
   AKIN_TRY_ASSIGN(options.remote, remote.ToOptions());
-  AKIN_TRY(ParseBackend(backend, options));  // What it says counts before their options.
-  AKIN_TRY_ASSIGN(options.precision, ParsePrecision(precision));
-  AKIN_TRY_ASSIGN(options.isa, ParseIsa(isa));
+  // What it says counts before their options.
+  AKIN_TRY(Suggesting(ParseBackend(backend, options), backend, BackendNames()));
+  AKIN_TRY_ASSIGN(options.precision,
+                  Suggesting(ParsePrecision(precision), precision, PrecisionNames()));
+  AKIN_TRY_ASSIGN(options.isa, Suggesting(ParseIsa(isa), isa, IsaNames()));
   options.num_threads = threads;
   options.batch_tokens = batch_tokens;
   if (!pooling.empty()) {
-    AKIN_TRY_ASSIGN(options.pooling, ParsePoolingMode(pooling));
+    AKIN_TRY_ASSIGN(options.pooling,
+                    Suggesting(ParsePoolingMode(pooling), pooling, PoolingNames()));
   }
   AKIN_TRY_ASSIGN(options.onnxruntime, onnxruntime.ToOptions());
   return options;
@@ -119,6 +140,13 @@ Result<EmbedOptions> TextArguments::ToEmbedOptions() const {
   EmbedOptions options;
   if (max_tokens > 0) options.max_tokens = max_tokens;
   AKIN_TRY_ASSIGN(options.overflow, ParsedOverflow());
+  const bool cut = options.overflow == Overflow::kTruncate;
+  if ((window > 0 || window_overlap > 0) && (cut || options.overflow == Overflow::kError)) {
+    return InvalidInput(window > 0 ? "--window" : "--window-overlap",
+                        " belongs to --overflow average, chunks or late; a longer text is ",
+                        cut ? "cut" : "an error", " here (--overflow ",
+                        OverflowName(options.overflow), ")");
+  }
   AKIN_TRY_ASSIGN(options.truncation_side, ParsedSide());
   if (window > 0) options.window_tokens = window;
   options.window_overlap = window_overlap;
@@ -189,6 +217,14 @@ Result<std::unique_ptr<TextSource>> InputArguments::Open(std::string_view verb, 
   }
   SourceOptions options = source;
   options.format = source.input.empty() ? LineFormat::kPlain : LineFormat::kJson;
+  if (source.second_field.empty()) {
+    options.plain_hint = source.input == "-" ? "plain lines are read without --input"
+                                             : StrCat("plain lines are read by < ", source.input);
+  }
+  if (source.texts.size() == 1 && !quiet && IsFile(source.texts[0])) {
+    SayOnStderr(StrCat("note: ", source.texts[0], " is a file, and its name is the text here; ",
+                       "--input reads its lines of JSON, < its plain lines"));
+  }
   const bool from_stdin = source.texts.empty() && (source.input.empty() || source.input == "-");
   if (from_stdin && !quiet && IsTerminal(STDIN_FILENO)) {
     SayOnStderr(StrCat("reading one text a line from the terminal; Ctrl-D ends (akin ", verb,

@@ -1,6 +1,7 @@
 // `akin doctor`: does everything needed work here, and if not, what is missing.
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <optional>
 #include <system_error>
@@ -214,8 +215,11 @@ void AddMachine(Page& page, const SystemInfo& system) {
 
 void AddIsas(Page& page, const SystemInfo& system) {
   page.Heading("Instruction sets");
+  size_t width = 0;
+  for (const IsaStatus& status : system.isas) width = std::max(width, IsaName(status.isa).size());
   for (const IsaStatus& status : system.isas) {
-    const std::string line = StrCat(PadToWidth(IsaName(status.isa), 8), "  ", status.reason);
+    const std::string name = PadToWidth(IsaName(status.isa), static_cast<int>(width));
+    const std::string line = StrCat(name, "  ", status.reason);
     status.usable ? page.Check(true, line) : page.Note(line);
   }
   page.Line("chosen", StrCat(IsaName(system.chosen_isa), ": ", system.chosen_isa_reason));
@@ -261,7 +265,7 @@ void AddModel(Page& page, const ModelCheck& check) {
   if (check.info) {
     page.Check(true,
                StrCat("loaded in ", Fixed(check.info->load_ms, 1), " ms, runs on ",
-                      check.info->backend, ", ", check.info->precision, ", ", check.info->isa));
+                      KnownParts({check.info->backend, check.info->precision, check.info->isa})));
   }
   if (check.info && !check.info->backend_detail.empty()) {
     page.Note(StrCat("it is ", check.info->backend_detail));

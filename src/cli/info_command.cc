@@ -96,6 +96,21 @@ void AddBackendLines(const ModelInfo& info, bool verbose,
   }
 }
 
+// A model that runs elsewhere may say nothing of it.
+std::string ArchitectureText(const ModelInfo& info) {
+  const auto known = [](int64_t number, const std::string& text) {
+    return number > 0 ? text : std::string();
+  };
+  std::string layers = known(info.num_layers, StrCat(info.num_layers, " layers"));
+  if (!layers.empty()) {
+    layers += known(info.hidden_size, StrCat(" of ", info.hidden_size)) +
+              known(info.num_heads, StrCat(" with ", info.num_heads, " heads"));
+  }
+  return KnownParts(
+      {info.architecture, layers,
+       known(info.num_parameters, StrCat(Grouped(info.num_parameters), " parameters"))});
+}
+
 std::string InfoText(const ModelInfo& info, const std::optional<Tuning>& tuning, bool verbose) {
   std::string out;
   const auto line = [&out](std::string_view name, const std::string& value) {
@@ -103,9 +118,7 @@ std::string InfoText(const ModelInfo& info, const std::optional<Tuning>& tuning,
   };
   line("model", info.model);
   line("folder", info.path);
-  line("architecture",
-       StrCat(info.architecture, ", ", info.num_layers, " layers of ", info.hidden_size, " with ",
-              info.num_heads, " heads, ", Grouped(info.num_parameters), " parameters"));
+  if (const std::string known = ArchitectureText(info); !known.empty()) line("architecture", known);
   line("gives", StrCat(Listed(OutputNames(info)), " (", ModelKindName(info.kind), " model)"));
   if (info.dimension > 0) {
     line("vector", StrCat(info.dimension, " values, ", info.pooling.empty() ? "no" : info.pooling,
@@ -113,13 +126,20 @@ std::string InfoText(const ModelInfo& info, const std::optional<Tuning>& tuning,
   }
   if (!info.labels.empty()) line("labels", Listed(info.labels));
   if (!info.prompts.empty()) line("prompts", Listed(PromptNames(info)));
-  line("tokens", StrCat("texts are cut to ", info.max_tokens, "; --max-tokens goes up to ",
-                        info.max_positions, "; vocabulary of ", Grouped(info.vocab_size)));
-  line("runs on", StrCat(info.backend, ", ", info.precision, ", ", info.isa, ", ",
-                         Counted(info.num_threads, "thread"), ", batches of ",
-                         Grouped(info.batch_tokens), " tokens"));
+  line(
+      "tokens",
+      StrCat("texts are cut to ", info.max_tokens, "; --max-tokens goes up to ", info.max_positions,
+             info.vocab_size > 0 ? StrCat("; vocabulary of ", Grouped(info.vocab_size)) : ""));
+  line("runs on",
+       KnownParts({info.backend, info.precision, info.isa, Counted(info.num_threads, "thread"),
+                   info.batch_tokens > 0
+                       ? StrCat("batches of ", Grouped(info.batch_tokens), " tokens")
+                       : ""}));
   AddBackendLines(info, verbose, line);
-  line("precision", StrCat(info.precision, " (", info.precision_reason, ")"));
+  if (!info.precision.empty()) {
+    const std::string& reason = info.precision_reason;
+    line("precision", StrCat(info.precision, reason.empty() ? "" : StrCat(" (", reason, ")")));
+  }
   if (tuning) line("tuned", StrCat(Described(*tuning), ", found by akin tune on ", tuning->date));
   line("same bits", info.batch_invariant ? "alone and in any batch" : "not promised over batches");
   line("loaded in", StrCat(Fixed(info.load_ms, 1), " ms"));

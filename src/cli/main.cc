@@ -16,6 +16,7 @@ namespace {
 // output for those who asked for JSON.
 int Report(const Error& error, bool json) {
   const int status = ExitStatusOf(error.code());
+  if (error.code() == kClosedPipe) return status;  // As with akin embed | head: nobody's fault.
   if (!json) {
     SayOnStderr(error.message());
     return status;

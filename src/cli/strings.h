@@ -3,6 +3,7 @@
 
 #include <charconv>
 #include <concepts>
+#include <initializer_list>
 #include <string>
 #include <string_view>
 
@@ -54,6 +55,15 @@ inline std::string Grouped(int64_t value) {
 // "1 text", "2 texts", "1,000 texts".
 inline std::string Counted(int64_t count, std::string_view noun) {
   return StrCat(Grouped(count), ' ', noun, count == 1 ? "" : "s");
+}
+
+// "native, f32, amx": the parts that are known, those that are not empty.
+inline std::string KnownParts(std::initializer_list<std::string> parts) {
+  std::string out;
+  for (const std::string& part : parts) {
+    if (!part.empty()) out += StrCat(out.empty() ? "" : ", ", part);
+  }
+  return out;
 }
 
 }  // namespace akin::cli

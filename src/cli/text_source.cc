@@ -106,7 +106,8 @@ class JsonLineSource : public LineSource {
                  const StopSignal* stop)
       : LineSource(std::move(file), fd, std::move(name), stop),
         parser_(options.field, options.second_field),
-        skip_empty_(options.skip_empty) {}
+        skip_empty_(options.skip_empty),
+        plain_hint_(options.plain_hint) {}
 
  protected:
   Result<Event> NextItem(TextItem& item, bool may_idle) override {
@@ -116,7 +117,8 @@ class JsonLineSource : public LineSource {
       if (event != Event::kLine) return event;
       if (IsBlank(line)) continue;
       auto parsed = parser_.Parse(line, reader_.readable_past_line());
-      if (!parsed) return At(parsed.error());
+      if (!parsed) return At(Hinted(parsed.error(), line));
+      any_ = true;
       if (skip_empty_ && parsed->text.empty()) continue;
       item = {std::move(parsed->text),        std::move(parsed->id).value_or(IndexId()),
               reader_.line_number(),          std::move(parsed->second),
@@ -126,8 +128,18 @@ class JsonLineSource : public LineSource {
   }
 
  private:
+  // A file whose first line is far from an object has perhaps plain lines.
+  Error Hinted(const Error& error, std::string_view line) const {
+    const bool object = line.substr(line.find_first_not_of(" \t")).starts_with('{');
+    if (any_ || object || plain_hint_.empty()) return error;
+    return error.Reworded(
+        StrCat(error.message(), "; lines of JSON are expected here, and ", plain_hint_));
+  }
+
   JsonLineParser parser_;
   const bool skip_empty_;
+  const std::string plain_hint_;
+  bool any_ = false;  // Whether some line was right.
 };
 
 }  // namespace

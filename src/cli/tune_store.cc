@@ -104,6 +104,12 @@ std::string OnnxRuntimeVersion(const ModelArguments& arguments) {
   return info ? info->version : "";  // Loading says what is wrong.
 }
 
+// By the name that we call it, whichever was given.
+std::string PrecisionWord(const ModelArguments& arguments) {
+  const Result<Precision> precision = ParsePrecision(arguments.precision);
+  return precision ? std::string(PrecisionName(*precision)) : arguments.precision;
+}
+
 // What a measurement holds for, by the name under which the file has it.
 struct Circumstance {
   std::string_view key;
@@ -120,7 +126,7 @@ std::vector<Circumstance> Circumstances(const ModelArguments& arguments,
           {"isa", best ? std::string(IsaName(system.chosen_isa)) : arguments.isa},
           {"backend", BackendWords(arguments)},
           {"onnxruntime", OnnxRuntimeVersion(arguments)},
-          {"precision", arguments.precision},
+          {"precision", PrecisionWord(arguments)},
           {"cpus", StrCat(system.threads.count)},
           {"version", std::string(Version())}};
 }
@@ -209,7 +215,7 @@ Result<std::string> TuningFile(const ModelArguments& arguments) {
   const fs::path place = TuningFolder();
   if (place.empty()) return std::string();
   const std::string name = Digest(StrCat(folder, '\n', BackendWords(arguments), '\n',
-                                         arguments.precision, '\n', IsaWord(arguments)));
+                                         PrecisionWord(arguments), '\n', IsaWord(arguments)));
   return (place / (name + ".json")).string();
 }
 

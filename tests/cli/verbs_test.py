@@ -143,6 +143,8 @@ class Verbs(Case):
         text = run("doctor", "--model", MODEL)[1].decode()
         for word in ("threads", "Instruction sets", "chosen", "memory", "looked for", "embeds a text"):
             self.assertIn(word, text)
+        for isa in report["system"]["isas"]:
+            self.assertIn(f"  {isa['isa']} ", text)
         code, out, _ = run("doctor", "--model", self.path("none"))
         self.assertEqual(code, 3)
         self.assertIn(b"FAILED", out)

@@ -52,6 +52,8 @@ class PluginTest(unittest.TestCase):
         self.assertTrue(info["batch_invariant"])
         text = akin("info", "--model", ARGUMENTS.model, "--backend", self.word).stdout
         self.assertIn(f"hash 1.0.0 ({ARGUMENTS.plugin})", text)
+        for unknown in (" 0 ", ", ,", "()", "  ,"):
+            self.assertNotIn(unknown, text)
 
     def test_doctor_says_which_and_what_options_it_has(self):
         run = akin("doctor", "--model", ARGUMENTS.model, "--backend", self.word, "--json")

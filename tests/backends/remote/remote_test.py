@@ -109,6 +109,15 @@ class RightAnswers(WithFake):
             shutil.copytree(ARGUMENTS.model, small, ignore=shutil.ignore_patterns("*.safetensors", "golden.json"))
             self.check(self.embed(model=str(small)), ["a text"])
 
+    def test_info_and_doctor_leave_out_what_is_not_known(self):
+        for verb in ("info", "doctor"):
+            done = subprocess.run([ARGUMENTS.akin, verb, "--model", ARGUMENTS.model, "--backend", "remote", "--url", self.fake.url],
+                                  capture_output=True, text=True, timeout=TIMEOUT, check=False, env=ENVIRONMENT)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertRegex(done.stdout, r"(?m)runs on +remote(, \d+ threads?.*)?$")
+            for unknown in (" 0 parameters", " 0 layers", "batches of 0", "()", "\nprecision  ", ", ,"):
+                self.assertNotIn(unknown, done.stdout)
+
     def test_the_key_is_sent_and_never_shown(self):
         for options, environment in ((("--remote-api-key", "sesame"), {}), ((), {"AKIN_REMOTE_API_KEY": "sesame"})):
             self.check(self.embed(*options, **environment), ["a text"])

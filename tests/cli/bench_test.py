@@ -108,9 +108,11 @@ class Bench(Case):
         none = [*endless, "--model", self.path("none")]  # Not even loaded.
         self.fails(run(*none, "--compare", self.path("old.json")), 66, "old.json")
         self.fails(run(*none, "--compare", self.write("no.json", "{}")), 2, "no.json", "no report of akin bench")
-        for option in ("--json", "--html"):
-            self.fails(run(*none, option, self.path("x/r")), 73, "x/r: cannot be created")
-            self.fails(run(*none, option, self.path("r")), 3, "none")
+        self.fails(run(*none, "--html", self.path("x/r")), 73, "x/r: cannot be created")
+        self.fails(run(*none, "--html", self.path("r")), 3, "none")
+        code, out, _ = run(*none, "--json", self.path("x/r"))
+        self.assertEqual((code, json.loads(out)["error"]["category"]), (73, "OutputNotCreated"))
+        self.assertEqual(run(*none, "--json", self.path("r"))[0], 3)
         self.fails(run(*endless, "--model", MODEL, "--retrieval", self.path("x")), 66, "x/corpus.jsonl")
         self.nothing_left("no.json")
 

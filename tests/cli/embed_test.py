@@ -238,7 +238,7 @@ class BadInput(Case):
         self.fails(embed("x", "--precision", "f7"), 2, "f7", "f32")
         self.fails(embed("x", "--backend", "none"), 2, "none", "native", " onnx,")
         self.fails(embed("x", "--backend", "onxruntime"), 2, "did you mean onnxruntime?")
-        self.fails(embed("x", "--precision", "b16"), 2, "did you mean bf16?")
+        self.fails(embed("x", "--precision", "bf61"), 2, "did you mean bf16?")
         self.fails(embed("x", "--isa", "avx51"), 2, "did you mean avx512?")
         self.fails(embed("x", "--pooling", "meen"), 2, "did you mean mean?")
         self.fails(run("encode", "x"), 2, "encode", "did you mean embed?")

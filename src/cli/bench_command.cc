@@ -352,7 +352,7 @@ void AddReportOptions(CLI::App& verb, BenchArguments& arguments) {
   verb.add_option("--fail-below", arguments.fail_below,
                   "Exit with 1 if a figure's speed falls below this share of the other report's")
       ->type_name("RATIO")
-      ->check(CLI::Range(0.001, 100.0).description(""));
+      ->check(Between(0.001, 100.0));
   verb.add_flag("--quiet", arguments.quiet, "No progress on the terminal");
 }
 

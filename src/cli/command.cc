@@ -37,6 +37,16 @@ CLI::Validator Between(int least, int most) {
   return CLI::Range(least, most).description("");  // --help names the type; the error the range.
 }
 
+CLI::Validator Between(double least, double most) {
+  const auto check = [least, most](std::string& text) -> std::string {
+    double value = 0;
+    // NaN is not between anything.
+    if (CLI::detail::lexical_cast(text, value) && value >= least && value <= most) return "";
+    return StrCat("Value ", text, " not in range ", Fixed(least, 3), " to ", Fixed(most, 3));
+  };
+  return CLI::Validator(check, "");
+}
+
 CLI::App& AddVerb(CLI::App& app, const std::string& name, const std::string& description,
                   const std::string& examples) {
   CLI::App& verb = *app.add_subcommand(name, description);

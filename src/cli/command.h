@@ -46,8 +46,9 @@ void AddHelpCommand(CLI::App& app, Verbs& verbs);
 CLI::App& AddVerb(CLI::App& app, const std::string& name, const std::string& description,
                   const std::string& examples);
 
-// Checks that an option's value is a whole number in [least, most].
+// Checks that an option's value is a whole number, or any number, in [least, most].
 CLI::Validator Between(int least, int most);
+CLI::Validator Between(double least, double most);
 
 // The model and how it runs: --model --backend --precision --isa --threads --batch-tokens
 // --pooling, and the options of backends.

@@ -86,7 +86,7 @@ void OnnxRuntimeArguments::AddTo(CLI::App& verb) {
   on->excludes(off);
   verb.add_option("--run-timeout", run_timeout, "End a run that takes longer; 0: never")
       ->type_name("SECONDS")
-      ->check(CLI::Range(0.0, kMostSeconds).description(""))
+      ->check(Between(0.0, kMostSeconds))
       ->group(kGroup);
   verb.add_flag("--isolate-load", isolate_load,
                 "Let another process load the model first: files that bring the runtime down are "

@@ -1,5 +1,7 @@
 #include "cli/python_arguments.h"
 
+#include "cli/command.h"
+
 namespace akin::cli {
 namespace {
 
@@ -21,12 +23,12 @@ void PythonArguments::AddTo(CLI::App& verb) {
       ->group(kGroup);
   verb.add_option("--child-start-timeout", start_timeout, "For the child to load the model")
       ->type_name("SECONDS")
-      ->check(CLI::Range(kLeastSeconds, kMostSeconds).description(""))
+      ->check(Between(kLeastSeconds, kMostSeconds))
       ->group(kGroup);
   verb.add_option("--child-timeout", answer_timeout,
                   "For the child to answer; it is ended when it takes longer")
       ->type_name("SECONDS")
-      ->check(CLI::Range(kLeastSeconds, kMostSeconds).description(""))
+      ->check(Between(kLeastSeconds, kMostSeconds))
       ->group(kGroup);
 }
 

@@ -37,7 +37,7 @@ void RemoteArguments::AddTo(CLI::App& verb) {
       ->group(kGroup);
   verb.add_option("--remote-timeout", timeout, "For one batch, with all its retries")
       ->type_name("SECONDS")
-      ->check(CLI::Range(0.001, 86'400.0).description(""))
+      ->check(Between(0.001, 86'400.0))
       ->group(kGroup);
 }
 

@@ -115,7 +115,9 @@ std::string OtlpJson(const std::vector<Span>& spans, std::string_view service_na
 Result<OtlpTarget> ParseOtlpEndpoint(std::string_view endpoint) {
   constexpr std::string_view kScheme = "http://";
   const auto wrong = [&] {
-    return InvalidInput("--otlp-endpoint is '", endpoint.substr(0, 200),
+    const size_t at = endpoint.rfind('@');  // A password may stand before it.
+    const std::string_view shown = endpoint.substr(at == endpoint.npos ? 0 : at);
+    return InvalidInput("--otlp-endpoint is '", at == endpoint.npos ? "" : "***", shown.substr(0, 200),
                         "', expected http://HOST[:PORT][/PATH] of a collector");
   };
   if (!endpoint.starts_with(kScheme)) return wrong();

@@ -313,6 +313,10 @@ class BadInput(Case):
             p = subprocess.run(["sh", "-c", command], capture_output=True, timeout=SECONDS, check=False)
             self.fails((p.returncode, p.stdout, p.stderr), 66, "standard input")
 
+    def test_nan_is_no_number_of_seconds(self):
+        for seconds in ("nan", "0", "1e9"):
+            self.fails(embed("--backend", "python", "--child-timeout", seconds, "x"), 2, "--child-timeout", seconds)
+
     def test_windows_go_into_lines_which_say_whose_they_are(self):
         text = "many words " * 40
         lines = vectors_of(embed("--overflow", "chunks", "--max-tokens", "12", text)[1])

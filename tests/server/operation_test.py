@@ -227,6 +227,13 @@ class Drain(unittest.TestCase):
                 self.assertFalse(os.path.exists(path))
                 connection.close()
 
+    def test_no_password_of_an_address_is_shown(self):
+        p = subprocess.run([ARGUMENTS.akin, "serve", "--check", "--model", ARGUMENTS.model, "--otlp-endpoint",
+                            "http://user:secret@host:port"], capture_output=True, text=True, timeout=TIMEOUT, check=False)
+        self.assertEqual(p.returncode, 2)
+        self.assertIn("--otlp-endpoint", p.stderr)
+        self.assertNotIn("secret", p.stderr)
+
     def test_a_signal_while_loading_ends_it(self):
         server = Server(wait=False)
         self.assertIn(server.stop(), (0, -signal.SIGTERM))

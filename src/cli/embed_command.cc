@@ -58,8 +58,7 @@ Result<EmbedOptions> OptionsOf(const EmbedArguments& arguments) {
 VerbResult EmbedStream(const EmbedArguments& arguments) {
   AKIN_TRY_ASSIGN(const VectorFormat format, FormatOf(arguments));
   AKIN_TRY_ASSIGN(const EmbedOptions options, OptionsOf(arguments));
-  const bool windows =
-      options.overflow == Overflow::kChunks || options.overflow == Overflow::kLate;
+  const bool windows = options.overflow == Overflow::kChunks || options.overflow == Overflow::kLate;
   if (windows && format != VectorFormat::kJsonl) {
     return InvalidInput("--overflow ", OverflowName(options.overflow),
                         " gives a text several vectors, and only lines of JSON say which is whose: "

@@ -117,7 +117,8 @@ Result<OtlpTarget> ParseOtlpEndpoint(std::string_view endpoint) {
   const auto wrong = [&] {
     const size_t at = endpoint.rfind('@');  // A password may stand before it.
     const std::string_view shown = endpoint.substr(at == endpoint.npos ? 0 : at);
-    return InvalidInput("--otlp-endpoint is '", at == endpoint.npos ? "" : "***", shown.substr(0, 200),
+    return InvalidInput("--otlp-endpoint is '", at == endpoint.npos ? "" : "***",
+                        shown.substr(0, 200),
                         "', expected http://HOST[:PORT][/PATH] of a collector");
   };
   if (!endpoint.starts_with(kScheme)) return wrong();

@@ -44,9 +44,7 @@ class AsioHttpServer final : public HttpServer {
         signals_(context_),
         sweep_timer_(context_),
         room_(context_) {}
-  ~AsioHttpServer() override {
-    RemoveSocketFile();
-  }
+  ~AsioHttpServer() override { RemoveSocketFile(); }
 
   Status Bind() {
     if (!options_.tls_cert.empty() || !options_.tls_key.empty()) {

@@ -2,12 +2,15 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <filesystem>
+#include <fstream>
 #include <string_view>
 #include <utility>
 
 #include "base/cpu_info.h"
+#include "base/packed_cache.h"
 #include "base/regular_file.h"
 #include "base/strings.h"
 #include "formats/onnx.h"
@@ -39,6 +42,29 @@ std::string Hex(uint64_t value) {
   std::string text;
   for (int shift = 60; shift >= 0; shift -= 4) text += "0123456789abcdef"[value >> shift & 15];
   return text;
+}
+
+// What stands behind a kept graph and tells whether it is as it was written.
+constexpr std::string_view kSealTitle = "\nakin graph ";
+constexpr size_t kSealBytes = kSealTitle.size() + 16;
+
+std::string SealOf(std::span<const std::byte> graph) {
+  return StrCat(kSealTitle, Hex(Checksum(graph)));
+}
+
+bool Seal(const std::string& path) {
+  std::string seal;
+  {
+    const Result<UniqueFd> fd = OpenRegularFile(path, path);
+    if (!fd) return false;
+    const Result<MappedFile> file = MappedFile::Map(*fd, path);
+    if (!file) return false;
+    seal = SealOf(file->bytes());
+  }
+  std::ofstream out(path, std::ios::binary | std::ios::app);
+  out << seal;
+  out.close();
+  return out.good();
 }
 
 }  // namespace
@@ -75,12 +101,20 @@ Result<OptimizedGraph> OptimizedGraph::Find(const Library& library, const model:
   return graph;
 }
 
-// A graph that is there and reads as one; what is damaged is made anew.
+// A graph that is there and as it was written; what is damaged is made anew.
 void OptimizedGraph::Open() {
   const Result<UniqueFd> fd = OpenRegularFile(path_, path_);
   if (!fd) return;
   Result<MappedFile> file = MappedFile::Map(*fd, path_);
-  if (file && formats::ParseOnnx(file->bytes(), path_)) found_ = std::move(*file);
+  if (!file || file->bytes().size() < kSealBytes) return;
+  const std::span<const std::byte> graph = file->bytes().first(file->bytes().size() - kSealBytes);
+  const std::string seal = SealOf(graph);
+  if (!std::ranges::equal(file->bytes().last(kSealBytes), std::as_bytes(std::span(seal)))) return;
+  if (formats::ParseOnnx(graph, path_)) found_ = std::move(*file);
+}
+
+std::span<const std::byte> OptimizedGraph::bytes() const {
+  return found_->bytes().first(found_->bytes().size() - kSealBytes);
 }
 
 void OptimizedGraph::Forget() {
@@ -92,8 +126,14 @@ void OptimizedGraph::Forget() {
 void OptimizedGraph::Keep() const {
   if (temporary_.empty()) return;
   std::error_code error;
-  fs::rename(temporary_, path_, error);
-  if (error) fs::remove(temporary_, error);  // The next load optimizes again.
+  if (Seal(temporary_)) fs::rename(temporary_, path_, error);
+  fs::remove(temporary_,
+             error);  // Nothing, if it has its name; else the next load optimizes again.
+}
+
+void OptimizedGraph::Discard() const {
+  std::error_code ignored;
+  fs::remove(temporary_, ignored);
 }
 
 }  // namespace akin::backends::onnxruntime

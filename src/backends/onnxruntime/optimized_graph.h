@@ -34,11 +34,13 @@ class OptimizedGraph {
   bool found() const { return found_.has_value(); }
   // ONNX Runtime does not take what was found: it is to be written anew.
   void Forget();
-  std::span<const std::byte> bytes() const { return found_->bytes(); }
+  std::span<const std::byte> bytes() const;
   // Where ONNX Runtime shall write the graph to; nullptr: nowhere.
   const char* to_write() const { return temporary_.empty() ? nullptr : temporary_.c_str(); }
-  // The graph has been written: gives it its name.
+  // The graph has been written: puts a checksum behind it and gives it its name.
   void Keep() const;
+  // It has not.
+  void Discard() const;
 
  private:
   void Open();

@@ -172,6 +172,7 @@ Result<OrtSessionOwner> OrtSessionOwner::Create(const Library& library, const mo
                                                 std::vector<std::string>& notes) {
   const OrtApi& api = library.api();
   std::vector<ExecutionProvider> wanted = options.providers;
+  bool keeps_graph = true;  // As far as the options ask for it.
   for (bool kept_graph_is_good = true;;) {
     OrtSessionOwner owner(library);
     OptionsBuilder builder(library, options);
@@ -179,9 +180,12 @@ Result<OrtSessionOwner> OrtSessionOwner::Create(const Library& library, const mo
     AKIN_TRY(builder.AddExternalFiles(file, !params.rewritten.empty()));
     AKIN_TRY(AppendProviders(library, wanted, builder.get(), owner.providers_, notes));
     const bool only_cpu = owner.providers_.size() == 1;
-    AKIN_TRY_ASSIGN(OptimizedGraph graph,
-                    OptimizedGraph::Find(library, file, options,
-                                         {.only_cpu = only_cpu, .rewritten = params.rewritten}));
+    OptimizedGraph graph;
+    if (keeps_graph) {
+      AKIN_TRY_ASSIGN(graph,
+                      OptimizedGraph::Find(library, file, options,
+                                           {.only_cpu = only_cpu, .rewritten = params.rewritten}));
+    }
     if (!kept_graph_is_good && graph.found()) graph.Forget();
     AKIN_TRY(builder.SetLevel(graph.found() ? ORT_DISABLE_ALL : LevelOf(options.optimization)));
     if (graph.to_write() != nullptr) {
@@ -213,6 +217,13 @@ Result<OrtSessionOwner> OrtSessionOwner::Create(const Library& library, const mo
     if (graph.found()) {
       api.ReleaseStatus(status);
       kept_graph_is_good = false;
+      continue;
+    }
+    if (graph.to_write() != nullptr) {
+      // The disk may be full: a cache is worth no failure.
+      api.ReleaseStatus(status);
+      graph.Discard();
+      keeps_graph = false;
       continue;
     }
     Error error = library.ToError(status, ErrorCode::kInvalidModel,

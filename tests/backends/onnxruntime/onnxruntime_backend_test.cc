@@ -309,7 +309,17 @@ TEST_F(OnnxRuntimeBackendTest, ADamagedOptimizedGraphIsMadeAnew) {
       protobuf::Bytes(2, "g") + Initializer(Table()) +
       GraphNode(onnx_file::Node("NoSuchOperator", {"table", "input_ids"}, {"last_hidden_state"})) +
       GraphInput("input_ids") + GraphOutput("last_hidden_state"));
-  for (const std::string& damage : {std::string(), LookupModel().substr(0, 40), unknown_operator}) {
+  // And one with another value in its table, which nobody can see but by a checksum.
+  std::string other_value(size, '\0');
+  std::ifstream(kept, std::ios::binary)
+      .read(other_value.data(), static_cast<std::streamsize>(size));
+  const float first = TableValue(2, 1);
+  const std::string value(reinterpret_cast<const char*>(&first), sizeof first);
+  const size_t at = other_value.find(value);
+  ASSERT_NE(at, other_value.npos);
+  other_value[at] ^= 0x40;
+  for (const std::string& damage :
+       {std::string(), LookupModel().substr(0, 40), unknown_operator, other_value}) {
     std::ofstream(kept, std::ios::binary | std::ios::trunc) << damage;
     const auto backend = folder.Load(params);
     ASSERT_TRUE(backend) << backend.error().message();

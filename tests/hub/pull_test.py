@@ -196,12 +196,10 @@ class Pull(HubCase):
         self.hub.publish("org/name", files)
         self.assert_pulled(self.pull(), files)
 
-    def test_progress_is_shown_on_a_terminal_only(self):
-        self.hub.seconds_per_megabyte = 0.6
-        self.assertEqual(self.pull("org/name", "--quiet").err, "")
-        shutil.rmtree(self.cache)
+    def pull_at_terminal(self, **environment):
+        """Standard error on a terminal -> (status, what it shows)."""
         terminal, end = pty.openpty()
-        process = subprocess.Popen([AKIN, "pull", "org/name"], env=self.environment(), stdin=subprocess.DEVNULL,
+        process = subprocess.Popen([AKIN, "pull", "org/name"], env=self.environment(**environment), stdin=subprocess.DEVNULL,
                                    stdout=subprocess.PIPE, stderr=end)
         os.close(end)
         shown = b""
@@ -210,26 +208,23 @@ class Pull(HubCase):
                 shown += chunk
         os.close(terminal)
         process.communicate(timeout=SECONDS)
-        self.assertEqual(process.returncode, 0)
+        return process.returncode, shown
+
+    def test_progress_is_shown_on_a_terminal_only(self):
+        self.hub.seconds_per_megabyte = 0.6
+        self.assertEqual(self.pull("org/name", "--quiet").err, "")
+        shutil.rmtree(self.cache)
+        status, shown = self.pull_at_terminal()
+        self.assertEqual(status, 0)
         self.assertIn(b"%  ", shown)
         self.assertIn(b" of 897.3 kB", shown)
         self.assertIn(b"pulled org/name: 10 files, 897.3 kB", shown)
 
-
     def test_waits_for_a_hub_that_is_not_there_are_shown(self):
         with socket.create_server(("127.0.0.1", 0)) as taken:
             port = taken.getsockname()[1]
-        terminal, end = pty.openpty()
-        process = subprocess.Popen([AKIN, "pull", "org/name"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=end,
-                                   env=self.environment(HF_ENDPOINT=f"http://127.0.0.1:{port}", AKIN_HUB_RETRY_MS="100"))
-        os.close(end)
-        shown = b""
-        with contextlib.suppress(OSError):
-            while chunk := os.read(terminal, 4096):
-                shown += chunk
-        os.close(terminal)
-        process.communicate(timeout=SECONDS)
-        self.assertEqual(process.returncode, UNAVAILABLE)
+        status, shown = self.pull_at_terminal(HF_ENDPOINT=f"http://127.0.0.1:{port}", AKIN_HUB_RETRY_MS="100")
+        self.assertEqual(status, UNAVAILABLE)
         self.assertRegex(shown, rb"trying again in \d s: [^\r]*127.0.0.1[^\r]* port %d" % port)
 
 

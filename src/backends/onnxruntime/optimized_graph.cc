@@ -127,8 +127,7 @@ void OptimizedGraph::Keep() const {
   if (temporary_.empty()) return;
   std::error_code error;
   if (Seal(temporary_)) fs::rename(temporary_, path_, error);
-  fs::remove(temporary_,
-             error);  // Nothing, if it has its name; else the next load optimizes again.
+  fs::remove(temporary_, error);  // What has no name now: the next load optimizes again.
 }
 
 void OptimizedGraph::Discard() const {

@@ -15,6 +15,7 @@ Reads DIR (model.safetensors, config.json, tokenizer.json, ...) and writes:
 Steps whose package is missing are reported and skipped.
 """
 import argparse
+import importlib.util
 import json
 import os
 import sys
@@ -205,7 +206,8 @@ def make_openvino(model_dir, out, calib):
 
 
 def make_ct2(model_dir, out):
-    """The model's weights in CTranslate2's own format, filled in here because its converter wants torch."""
+    """The model's weights in CTranslate2's own format, filled in here because its converter wants torch.
+    bfloat16 is left out where torch is missing."""
     from ctranslate2.specs import common_spec, transformer_spec
     from safetensors.numpy import load_file
     cfg = json.load(open(os.path.join(model_dir, "config.json")))
@@ -245,7 +247,10 @@ def make_ct2(model_dir, out):
         spec.config.layer_norm_epsilon = cfg["layer_norm_eps"]
         return spec
 
-    for kind in ("float32", "int8", "bfloat16"):
+    kinds = ["float32", "int8"]
+    if importlib.util.find_spec("torch"):   # Its rounding to bfloat16 is torch's.
+        kinds.append("bfloat16")
+    for kind in kinds:
         spec = build()
         spec.validate()
         spec.optimize(quantization=kind)

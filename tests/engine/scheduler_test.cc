@@ -163,6 +163,26 @@ TEST(Scheduler, NothingIsComputedWhereItIsSubmittedWhileOthersWait) {
             std::this_thread::get_id());
 }
 
+TEST(Scheduler, AfterACrowdNothingIsComputedWhereItIsSubmittedUntilItIsForgotten) {
+  const auto scheduler = Started();
+  {
+    Blockade blockade(*scheduler);
+    std::vector<Asked> crowd;
+    for (int i = 0; i < 8; ++i) {
+      crowd.push_back(Ask(*scheduler, {.embedder = Model(), .texts = {TextOf(7)}}));
+    }
+    blockade.Lift();
+    for (Asked& asked : crowd) ASSERT_TRUE(asked.answer.get());
+  }
+  const auto here = [&] {
+    return ThreadThatAnswers(*scheduler, {.embedder = Model(), .texts = {"a text"}}) ==
+           std::this_thread::get_id();
+  };
+  EXPECT_FALSE(here()) << "the thread that submits has others to serve";
+  int asked = 1;
+  while (!here()) ASSERT_LT(++asked, 30) << "each of them was alone";
+}
+
 TEST(Scheduler, LongTextsAreNotTokenizedWhereTheyAreSubmittedHoweverFewTokensCount) {
   const auto scheduler = Started();
   std::string text;

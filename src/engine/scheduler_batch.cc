@@ -1,0 +1,43 @@
+#include "engine/scheduler_batch.h"
+
+#include <chrono>
+
+#include "base/door.h"
+#include "engine/joined_calls.h"
+
+namespace akin::engine {
+
+BatchResult ComputeBatch(std::span<const BatchMember> members, int num_threads) {
+  BatchResult result;
+  result.status = AtTheDoor("cannot compute", {}, [&]() -> Status {
+    const auto start = Job::Clock::now();
+    std::vector<JoinedSequences> joined;
+    for (const BatchMember& member : members) {
+      Job& job = *member.job;
+      joined.push_back({job.call(), job.equal()[member.pick.sequence]});
+      result.tokens +=
+          static_cast<size_t>(job.call()->sequences().lengths()[joined.back().sequences[0]]);
+    }
+    AKIN_TRY(ComputeJoined(joined, num_threads));
+    const auto elapsed =
+        std::chrono::duration_cast<std::chrono::nanoseconds>(Job::Clock::now() - start).count();
+    for (size_t i = 0; i < members.size(); ++i) {
+      const bool first_of_job = i == 0 || members[i - 1].job != members[i].job;
+      if (first_of_job) members[i].job->compute_ns += elapsed;
+    }
+    return {};
+  });
+  return result;
+}
+
+std::vector<std::pair<batching::RequestId, Error>> ComputeOneByOne(
+    std::span<const BatchMember> members) {
+  std::vector<std::pair<batching::RequestId, Error>> failed;
+  for (const BatchMember& member : members) {
+    const BatchResult alone = ComputeBatch({&member, 1}, 1);
+    if (!alone.status) failed.emplace_back(member.pick.request, alone.status.error());
+  }
+  return failed;
+}
+
+}  // namespace akin::engine

@@ -1,0 +1,180 @@
+#include "engine/scheduler_impl.h"
+
+#include <algorithm>
+
+#include "base/strings.h"
+#include "engine/joined_calls.h"
+
+namespace akin {
+namespace {
+
+using engine::JobPtr;
+
+// What a request may have to be tokenized, perhaps computed, on the thread that brings it.
+constexpr size_t kMostBytesHere = 512;
+
+batching::QueuePriority QueuePriorityOf(Priority priority) {
+  return priority == Priority::kQuery ? batching::QueuePriority::kQuery
+                                      : batching::QueuePriority::kBulk;
+}
+
+Error Stopped() { return Error(ErrorCode::kServiceUnavailable, "the server is stopping"); }
+
+}  // namespace
+
+Scheduler::Impl::Impl(const SchedulerOptions& options, int num_threads)
+    : options_(options),
+      num_threads_(num_threads),
+      queue_({.max_requests = static_cast<size_t>(options.max_requests),
+              .max_tokens = static_cast<size_t>(options.max_tokens),
+              .batch_tokens = static_cast<size_t>(options.batch_tokens)}),
+      shares_(num_threads) {}
+
+void Scheduler::Impl::StartThreads() {
+  for (int i = 0; i < num_threads_; ++i) threads_.emplace_back([this] { WorkUntilStopped(); });
+}
+
+void Scheduler::Impl::Stop() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+    wake_.notify_all();
+  }
+  for (std::thread& thread : threads_) thread.join();
+  threads_.clear();
+  std::unordered_map<Ticket, JobPtr> waiting;
+  {
+    const std::lock_guard lock(mutex_);
+    waiting.swap(jobs_);
+    for (const auto& [ticket, job] : waiting) queue_.Remove(ticket);
+  }
+  for (const auto& [ticket, job] : waiting) job->Fail(Stopped());
+}
+
+std::optional<Scheduler::Ticket> Scheduler::Impl::ComputeHere(const JobPtr& job,
+                                                              const RequestTerms& terms) {
+  const bool expired = terms.deadline && *terms.deadline <= job->submitted;
+  if (expired || job->TextBytes() > kMostBytesHere) return std::nullopt;
+  Lock lock(mutex_);
+  if (stopping_ || here_ || queue_.num_requests() > 0 || !shares_.IsQuiet()) return std::nullopt;
+  here_ = true;
+  const Ticket ticket = next_ticket_++;
+  const int threads = shares_.Take(false);
+  const engine::SchedulerSpeed speed = speed_;
+  lock.unlock();
+  double flops = 0;
+  bool is_tokenized = false;
+  bool too_much = false;
+  std::vector<Member> members;
+  engine::BatchResult result;
+  result.status = AtTheDoor("cannot compute", {}, [&]() -> Status {
+    AKIN_TRY(job->Tokenize());
+    const std::optional<double> needed = engine::FlopsOf(*job->call());
+    too_much = !needed || !speed.IsShortHere(*needed);
+    flops = needed.value_or(0);
+    for (uint32_t i = 0; i < job->equal().size(); ++i) members.push_back({job, {ticket, i}});
+    is_tokenized = true;
+    return {};
+  });
+  job->first_batch = Clock::now();
+  if (is_tokenized && !too_much) result = engine::ComputeBatch(members, threads);
+  job->finished = Clock::now();
+  lock.lock();
+  here_ = false;
+  shares_.GiveBack(threads);
+  WakeOne();
+  if (too_much) speed_.PassedBy();
+  if (too_much) return std::nullopt;
+  shares_.Arrived(0);
+  ++counts_.accepted;
+  ++(result.status ? counts_.completed : counts_.failed);
+  if (result.status) {
+    CountDuplicates(*job);
+    CountBatch(members.size(), result.tokens, threads, job->finished - job->first_batch);
+    speed_.AddHere(flops, job->finished - job->first_batch);
+  }
+  lock.unlock();
+  result.status ? job->Succeed() : job->Fail(result.status.error());
+  return ticket;
+}
+
+Result<Scheduler::Ticket> Scheduler::Impl::Queue(const JobPtr& job, const RequestTerms& terms) {
+  const auto tokens = static_cast<int32_t>(std::min<size_t>(job->EstimateTokens(), INT32_MAX));
+  const std::lock_guard lock(mutex_);
+  if (stopping_) return Stopped();
+  shares_.Arrived(queue_.num_requests() + (here_ ? 1 : 0));
+  const Ticket ticket = next_ticket_++;
+  if (!queue_.Admit({.id = ticket,
+                     .priority = QueuePriorityOf(terms.priority),
+                     .client = terms.client,
+                     .deadline = terms.deadline,
+                     .estimated_tokens = static_cast<size_t>(tokens)})) {
+    ++counts_.refused;
+    return MakeError(ErrorCode::kOverloaded, "the queue is full: ", queue_.num_requests(),
+                     " requests and ", queue_.waiting_tokens(), " tokens wait");
+  }
+  // What was too much to be computed at once is tokenized already.
+  if (job->call() != nullptr) {
+    CountDuplicates(*job);
+    queue_.SetLengths(ticket, engine::GroupOf(*job->call()), job->Lengths());
+  }
+  // Work that is no text is never joined: its ticket, which no model's group can be, is its
+  // group.
+  if (job->embedder() == nullptr) queue_.SetLengths(ticket, ticket, {tokens});
+  ++counts_.accepted;
+  jobs_.emplace(ticket, job);
+  WakeOne();
+  return ticket;
+}
+
+void Scheduler::Impl::Cancel(Ticket ticket) {
+  JobPtr job;
+  {
+    const std::lock_guard lock(mutex_);
+    job = TakeJob(ticket);
+    if (job == nullptr) return;
+    queue_.Remove(ticket);
+    ++counts_.cancelled;
+  }
+  job->Fail(Error(ErrorCode::kCancelled, "the request was cancelled"));
+}
+
+JobPtr Scheduler::Impl::TakeJob(Ticket ticket) {
+  const auto it = jobs_.find(ticket);
+  if (it == jobs_.end()) return nullptr;
+  JobPtr job = std::move(it->second);
+  jobs_.erase(it);
+  return job;
+}
+
+void Scheduler::Impl::WakeOne() {
+  if (sleeping_ > 0 && shares_.free() > 0 && queue_.has_work()) wake_.notify_one();
+}
+
+void Scheduler::Impl::CountDuplicates(engine::Job& job) {
+  counts_.duplicates += static_cast<int64_t>(job.call()->sequences().size() - job.equal().size());
+}
+
+void Scheduler::Impl::CountBatch(size_t sequences, size_t tokens, int threads,
+                                 Clock::duration elapsed) {
+  ++counts_.batches;
+  counts_.batch_sequences += static_cast<int64_t>(sequences);
+  counts_.batch_tokens += static_cast<int64_t>(tokens);
+  speed_.AddBatch(tokens, threads, elapsed);
+}
+
+SchedulerLoad Scheduler::Impl::Load() const {
+  const std::lock_guard lock(mutex_);
+  const auto waiting_tokens = static_cast<int64_t>(queue_.waiting_tokens());
+  return {.requests = static_cast<int64_t>(queue_.num_requests()) + (here_ ? 1 : 0),
+          .waiting_tokens = waiting_tokens,
+          .tokens_per_second = speed_.tokens_per_second() * num_threads_,
+          .retry_after_seconds = speed_.SecondsFor(waiting_tokens, num_threads_)};
+}
+
+SchedulerCounts Scheduler::Impl::Counts() const {
+  const std::lock_guard lock(mutex_);
+  return counts_;
+}
+
+}  // namespace akin

@@ -62,12 +62,15 @@ std::optional<Answer> FindAnswer(std::string_view received) {
   const size_t end = received.find("\r\n\r\n");
   if (end == std::string_view::npos) return std::nullopt;
   constexpr std::string_view kLength = "content-length: ";
-  const size_t at = received.substr(0, end).find(kLength);
+  const std::string_view head = received.substr(0, end);
+  const auto equal = [](char c, char lower) {
+    return (c >= 'A' && c <= 'Z' ? c | 32 : c) == lower;
+  };
+  const auto at = std::ranges::search(head, kLength, equal);
+  // A chunked answer, or one that ends with the connection.
+  if (at.empty()) throw std::runtime_error("an answer has no Content-Length");
   size_t length = 0;
-  if (at != std::string_view::npos) {
-    const char* const begin = received.data() + at + kLength.size();
-    std::from_chars(begin, received.data() + end, length);
-  }
+  std::from_chars(at.end(), head.end(), length);
   if (received.size() < end + 4 + length) return std::nullopt;
   Answer answer{.body = received.substr(end + 4, length)};
   std::from_chars(received.data() + 9, received.data() + 12, answer.status);
@@ -80,6 +83,7 @@ struct Client {
   bool waits = false;
   Clock::time_point sent;
   std::string received;
+  bool is_right = false;  // What it received.
 };
 
 class Loop {
@@ -115,6 +119,11 @@ class Loop {
     while (waiting_ > 0 && Clock::now() < finished + kGiveUp) Poll();
     result_.lost += waiting_;
     result_.client_cpu_seconds = ThreadCpuSeconds() - cpu_before;
+    for (const Client& client : clients_) {
+      if (!client.is_right) continue;
+      const auto answer = FindAnswer(client.received);
+      result_.last_answers.push_back({client.request, std::string(answer->body)});
+    }
     std::ranges::sort(result_.right_us);
     std::ranges::sort(result_.refused_us);
     return std::move(result_);
@@ -141,6 +150,7 @@ class Loop {
   void Send(Client& client) {
     client.request = next_request_++ % requests_.size();
     client.received.clear();
+    client.is_right = false;
     client.sent = Clock::now();
     client.waits = true;
     ++waiting_;
@@ -199,7 +209,8 @@ class Loop {
     ++answers_;
     const float us = std::chrono::duration<float, std::micro>(last_answer_ - client.sent).count();
     if (answer.status == 200) {
-      ++(answer.body == requests_[client.request].expected ? result_.right : result_.wrong);
+      client.is_right = !load_.compare || answer.body == requests_[client.request].expected;
+      ++(client.is_right ? result_.right : result_.wrong);
       result_.right_us.push_back(us);
     } else if (answer.status == 429 || answer.status == 503) {
       ++result_.refused;
@@ -285,14 +296,26 @@ IdleConnections::~IdleConnections() {
   for (const int fd : sockets_) close(fd);
 }
 
-std::string Get(uint16_t port, const std::string& path) {
+namespace {
+
+std::string AskAlone(uint16_t port, const std::string& request) {
   const int fd = Connect(port);
   std::string received;
-  const Answer answer = AskOnce(fd, GetRequest(path), received);
+  const Answer answer = AskOnce(fd, request, received);
   close(fd);
-  if (answer.status != 200)
-    throw std::runtime_error(path + " answers " + std::to_string(answer.status));
+  if (answer.status != 200) {
+    throw std::runtime_error(request.substr(0, request.find(" HTTP/")) + " is answered with " +
+                             std::to_string(answer.status));
+  }
   return std::string(answer.body);
 }
+
+}  // namespace
+
+std::string Ask(uint16_t port, const PreparedRequest& request) {
+  return AskAlone(port, request.bytes);
+}
+
+std::string Get(uint16_t port, const std::string& path) { return AskAlone(port, GetRequest(path)); }
 
 }  // namespace akin::bench

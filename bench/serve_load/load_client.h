@@ -25,6 +25,12 @@ struct Load {
                        // when it has its answer.
   double seconds = 1;  // Ends after so long,
   int64_t requests = 0;  // or after so many answers, if it is not 0.
+  bool compare = true;   // Answers are to be `expected`; otherwise any with status 200 is right.
+};
+
+struct LastAnswer {
+  size_t request = 0;
+  std::string body;
 };
 
 struct LoadResult {
@@ -36,6 +42,7 @@ struct LoadResult {
   double seconds = 0;
   double client_cpu_seconds = 0;            // Of the thread that plays the clients.
   std::vector<float> right_us, refused_us;  // From the request's sending to its answer; sorted.
+  std::vector<LastAnswer> last_answers;     // With status 200, one of each client at most.
 
   double per_second() const { return seconds > 0 ? static_cast<double>(right) / seconds : 0; }
 };
@@ -45,6 +52,10 @@ LoadResult Run(const Load& load, std::span<const PreparedRequest> requests);
 
 // Of sorted values; 0 without any.
 double Percentile(std::span<const float> sorted, double percent);
+
+// One request on a connection of its own -> the body. Throws std::runtime_error for any other
+// status than 200.
+std::string Ask(uint16_t port, const PreparedRequest& request);
 
 // Connections that say nothing after one request each.
 class IdleConnections {
@@ -59,8 +70,7 @@ class IdleConnections {
   std::vector<int> sockets_;
 };
 
-// One request on a connection of its own -> the body. Throws std::runtime_error for any other
-// status than 200.
+// As Ask.
 std::string Get(uint16_t port, const std::string& path);
 
 }  // namespace akin::bench

@@ -13,7 +13,10 @@
 
 #include "akin/embedder.h"
 
+#include "serve_load/figures.h"
 #include "serve_load/load_client.h"
+#include "serve_load/peer.h"
+#include "serve_load/sample_texts.h"
 #include "serve_load/server_process.h"
 #include "server/json_writer.h"
 
@@ -21,47 +24,6 @@ namespace akin::bench {
 namespace {
 
 using server::JsonObject;
-
-// What TEI (its ONNX Runtime CPU build) gave on a machine of this kind with the same loads; not
-// measured here.
-struct TeiFigure {
-  int clients;
-  double per_second, p99_ms;
-};
-constexpr TeiFigure kTeiQueries[] = {{1, 471, 4.5}, {8, 580, 22}, {64, 671, 110}};
-constexpr double kTeiBulkTexts = 732;
-
-constexpr const char* kSentences[] = {
-    "Where can I renew my passport?",
-    "The ferry leaves at noon.",
-    "How do I reset a forgotten password?",
-    "Best vegetarian restaurants near the station",
-    "What does a heat pump cost to run in winter?",
-    "Copper conducts electricity better than iron",
-    "My order has not arrived although it was delivered",
-    "Please send the signed form to the office",
-    "A vector database finds the nearest neighbours",
-    "The library closes early on holidays",
-    "Install the package and restart the service",
-    "Two goals in five minutes decided the match",
-};
-
-// `count` different texts of about `words` words.
-std::vector<std::string> Texts(size_t count, size_t words, unsigned seed) {
-  std::mt19937 random(seed);
-  std::vector<std::string> texts;
-  for (size_t i = 0; i < count; ++i) {
-    std::string text = kSentences[random() % std::size(kSentences)];
-    size_t have = static_cast<size_t>(std::ranges::count(text, ' ')) + 1;
-    while (have < words) {
-      const std::string more = kSentences[random() % std::size(kSentences)];
-      text += ' ' + more;
-      have += static_cast<size_t>(std::ranges::count(more, ' ')) + 1;
-    }
-    texts.push_back(text + ' ' + std::to_string(i));
-  }
-  return texts;
-}
 
 std::string JsonOf(const Embeddings& vectors) {
   std::string out;
@@ -72,27 +34,32 @@ std::string JsonOf(const Embeddings& vectors) {
 
 // Of the rounds of one case.
 struct Sum {
-  double right = 0, seconds = 0, client_seconds = 0;
+  double right = 0, seconds = 0, client_seconds = 0, server_seconds = 0;
+  std::vector<float> right_us;  // Sorted by Sort.
   void Add(const LoadResult& result) {
     right += static_cast<double>(result.right);
     seconds += result.seconds;
     client_seconds += result.client_cpu_seconds;
+    right_us.insert(right_us.end(), result.right_us.begin(), result.right_us.end());
   }
+  void Sort() { std::ranges::sort(right_us); }
   double per_second() const { return right / seconds; }
   double client_cores() const { return client_seconds / seconds; }
+  double Milliseconds(double percent) const { return Percentile(right_us, percent) / 1000; }
 };
 
 class Bench {
  public:
-  Bench(std::string akin, std::string model, double seconds)
+  Bench(std::string akin, std::string model, double seconds, std::vector<Peer> peers)
       : akin_(std::move(akin)),
         model_(std::move(model)),
         seconds_(seconds),
+        peers_(std::move(peers)),
         embedder_(Embedder::Load(model_).value()) {}
 
   // POST /embed of each `texts_each` texts.
-  std::vector<PreparedRequest> Requests(const std::vector<std::string>& texts, size_t texts_each) {
-    std::vector<PreparedRequest> requests;
+  Workload WorkloadOf(const std::vector<std::string>& texts, size_t texts_each) {
+    Workload workload;
     for (size_t i = 0; i + texts_each <= texts.size(); i += texts_each) {
       const std::vector<std::string> part(texts.begin() + static_cast<ptrdiff_t>(i),
                                           texts.begin() + static_cast<ptrdiff_t>(i + texts_each));
@@ -105,52 +72,41 @@ class Bench {
                                 [&](size_t k) { server::AppendJsonString(json, part[k]); });
       }
       body.Close();
-      requests.push_back(
-          Prepare("/embed", json, JsonOf(embedder_.Embed(part, {.normalize = true}).value())));
+      workload.vectors.push_back(embedder_.Embed(part, {.normalize = true}).value());
+      workload.requests.push_back(Prepare("/embed", json, JsonOf(workload.vectors.back())));
     }
-    return requests;
+    return workload;
+  }
+  std::vector<PreparedRequest> Requests(const std::vector<std::string>& texts, size_t texts_each) {
+    return WorkloadOf(texts, texts_each).requests;
   }
 
   // --- The cases ---
 
   void Queries() {
-    ServerProcess server(akin_, model_, {});
-    const auto requests = Requests(Texts(500, 7, 1), 1);
-    Warm(server, requests);
-    for (const TeiFigure& tei : kTeiQueries) {
-      const double cpu_before = server.CpuSeconds();
-      const LoadResult result =
-          Checked({.port = server.port(), .clients = tei.clients, .seconds = seconds_}, requests);
-      const double p99 = Percentile(result.right_us, 99) / 1000;
-      Row(std::to_string(tei.clients) + " clients, one short query each");
-      Figure("requests/s", result.per_second(), 0);
-      Figure("P50 ms", Percentile(result.right_us, 50) / 1000, 3);
-      Figure("P99 ms", p99, 3);
-      FigureCpu(server.CpuSeconds() - cpu_before, static_cast<double>(result.right), "request");
-      Figure("x TEI's requests/s", result.per_second() / tei.per_second, 2);
-      Figure("x TEI's P99", p99 / tei.p99_ms, 3);
+    const ServerProcess server(akin_, model_, {});
+    const Workload workload = WorkloadOf(SampleTexts(500, 7, 1), 1);
+    Warm(server, workload.requests);
+    for (const Peer& peer : peers_) CheckPeer(peer, workload);
+    for (const int clients : {1, 8, 64}) {
+      figures_.Row(std::to_string(clients) + " clients, one short query each");
+      InTurn(server, workload, clients, "request", 1);
     }
   }
 
   void Bulk() {
-    ServerProcess server(akin_, model_, {});
-    const auto requests = Requests(Texts(3200, 12, 2), 32);
-    Warm(server, requests);
-    const double cpu_before = server.CpuSeconds();
-    const LoadResult result =
-        Checked({.port = server.port(), .clients = 8, .seconds = seconds_}, requests);
-    Row("8 clients, 32 texts each");
-    Figure("texts/s", 32 * result.per_second(), 0);
-    Figure("P50 ms", Percentile(result.right_us, 50) / 1000, 2);
-    Figure("P99 ms", Percentile(result.right_us, 99) / 1000, 2);
-    FigureCpu(server.CpuSeconds() - cpu_before, 32 * static_cast<double>(result.right), "text");
-    Figure("x TEI's texts/s", 32 * result.per_second() / kTeiBulkTexts, 2);
+    const ServerProcess server(akin_, model_, {});
+    const Workload workload = WorkloadOf(SampleTexts(3200, 12, 2), 32);
+    Warm(server, workload.requests);
+    for (const Peer& peer : peers_) CheckPeer(peer, workload);
+    figures_.Row("8 clients, 32 texts each");
+    InTurn(server, workload, 8, "text", 32);
   }
 
   // Rounds in turn, so that what else the machine does meets both.
   void Overhead() {
     ServerProcess server(akin_, model_, {});
-    const std::vector<std::string> texts = Texts(200, 7, 3);
+    const std::vector<std::string> texts = SampleTexts(200, 7, 3);
     const auto requests = Requests(texts, 1);
     Warm(server, requests);
     std::vector<float> http, own;
@@ -170,7 +126,7 @@ class Bench {
   }
 
   void Json() {
-    const std::vector<std::string> texts = Texts(32, 12, 4);
+    const std::vector<std::string> texts = SampleTexts(32, 12, 4);
     std::vector<float> infer, write;
     for (int round = 0; round < 100; ++round) {
       Embeddings vectors;
@@ -195,7 +151,7 @@ class Bench {
   void Overload(double seconds) {
     constexpr int kRounds = 6;
     ServerProcess server(akin_, model_, {"--max-concurrent-requests", "64"});
-    const auto requests = Requests(Texts(300, 100, 5), 1);
+    const auto requests = Requests(SampleTexts(300, 100, 5), 1);
     Warm(server, requests);
     const auto closed = [&](double for_seconds) {
       return Checked({.port = server.port(), .clients = 48, .seconds = for_seconds}, requests);
@@ -234,7 +190,7 @@ class Bench {
 
   void Idle() {
     ServerProcess server(akin_, model_, {});
-    const auto requests = Requests(Texts(500, 7, 6), 1);
+    const auto requests = Requests(SampleTexts(500, 7, 6), 1);
     Warm(server, requests);
     const Load load{.port = server.port(), .clients = 8, .seconds = seconds_ / 2};
     const double before_mib = server.ResidentMib();
@@ -255,9 +211,9 @@ class Bench {
 
   void Soak(int64_t requests_after) {
     ServerProcess server(akin_, model_, {});
-    auto requests = Requests(Texts(300, 7, 7), 1);
-    for (auto& more : Requests(Texts(60, 60, 8), 1)) requests.push_back(std::move(more));
-    for (auto& more : Requests(Texts(64, 10, 9), 8)) requests.push_back(std::move(more));
+    auto requests = Requests(SampleTexts(300, 7, 7), 1);
+    for (auto& more : Requests(SampleTexts(60, 60, 8), 1)) requests.push_back(std::move(more));
+    for (auto& more : Requests(SampleTexts(64, 10, 9), 8)) requests.push_back(std::move(more));
     std::shuffle(requests.begin(), requests.end(), std::mt19937(10));
     const auto ask = [&](int64_t count) {
       Checked({.port = server.port(), .clients = 16, .seconds = 3600, .requests = count}, requests);
@@ -265,6 +221,7 @@ class Bench {
     };
     const double early = ask(10'000);
     const double late = ask(requests_after - 10'000);
+    if (const auto growth = FindGrowth(early, late)) figures_.Fail(*growth);
     Row(std::to_string(requests_after) + " mixed requests");
     Figure("MiB after 10,000", early, 1);
     Figure("MiB at the end", late, 1);
@@ -273,8 +230,7 @@ class Bench {
 
   // --- The table ---
 
-  bool failed() const { return failed_; }
-  std::string ToJson() const { return "[" + json_ + "]\n"; }
+  const Figures& figures() const { return figures_; }
 
  private:
   template <typename Body>
@@ -299,38 +255,61 @@ class Bench {
     return result;
   }
 
-  void Fail(const std::string& why) {
-    failed_ = true;
-    std::printf("FAILED: %s\n", why.c_str());
+  // Akin and each peer, a round each, then again: so that what else the machine does meets all.
+  // A request is of `each` of what is counted.
+  void InTurn(const ServerProcess& server, const Workload& workload, int clients,
+              const std::string& unit, double each) {
+    const int rounds = peers_.empty() ? 1 : 3;
+    Sum ours;
+    std::vector<Sum> theirs(peers_.size());
+    for (int round = 0; round < rounds; ++round) {
+      const double cpu_before = server.CpuSeconds();
+      ours.Add(Checked({.port = server.port(), .clients = clients, .seconds = seconds_},
+                       workload.requests));
+      ours.server_seconds += server.CpuSeconds() - cpu_before;
+      for (size_t i = 0; i < peers_.size(); ++i) {
+        const LoadResult result = Checked(
+            {.port = peers_[i].port, .clients = clients, .seconds = seconds_, .compare = false},
+            workload.requests);
+        CheckAnswers(peers_[i], workload, result.last_answers);
+        theirs[i].Add(result);
+      }
+    }
+    ours.Sort();
+    figures_.Add(unit + "s/s", each * ours.per_second(), 0);
+    figures_.Add("P50 ms", ours.Milliseconds(50), 3);
+    figures_.Add("P99 ms", ours.Milliseconds(99), 3);
+    // Says something on a busy machine, too.
+    figures_.Add("CPU us a " + unit, 1e6 * ours.server_seconds / std::max(1., each * ours.right),
+                 0);
+    for (size_t i = 0; i < peers_.size(); ++i) {
+      const std::string& name = peers_[i].name;
+      theirs[i].Sort();
+      figures_.Add(name + ": " + unit + "s/s", each * theirs[i].per_second(), 0);
+      figures_.Add(name + ": P50 ms", theirs[i].Milliseconds(50), 3);
+      figures_.Add(name + ": P99 ms", theirs[i].Milliseconds(99), 3);
+      figures_.Add("x " + unit + "s/s of " + name, ours.per_second() / theirs[i].per_second(), 2);
+      figures_.Add("x P99 of " + name, ours.Milliseconds(99) / theirs[i].Milliseconds(99), 3);
+    }
   }
 
-  // What the server's threads used: says something on a busy machine, too.
-  void FigureCpu(double seconds, double count, const std::string& unit) {
-    Figure(("CPU us a " + unit).c_str(), 1e6 * seconds / std::max(1.0, count), 0);
-  }
-
-  void Row(const std::string& name) {
-    std::printf("%s\n", name.c_str());
-    row_ = name;
-  }
-  void Figure(const char* name, double value, int digits) {
-    std::printf("  %-22s %12.*f\n", name, digits, value);
-    std::fflush(stdout);
-    if (!json_.empty()) json_ += ',';
-    JsonObject(json_).Add("case", row_).Add("figure", name).Add("value", value);
+  void Fail(const std::string& why) { figures_.Fail(why); }
+  void Row(const std::string& name) { figures_.Row(name); }
+  void Figure(const std::string& name, double value, int digits) {
+    figures_.Add(name, value, digits);
   }
 
   const std::string akin_, model_;
   const double seconds_;
+  const std::vector<Peer> peers_;
   const Embedder embedder_;
-  bool failed_ = false;
-  std::string row_, json_;
+  Figures figures_;
 };
 
 int Main(int argc, char** argv) {
   CLI::App app("The server under load");
   std::string akin, model, json;
-  std::vector<std::string> only;
+  std::vector<std::string> only, beside;
   double seconds = 5, overload_seconds = 60;
   int64_t soak_requests = 200'000;
   app.add_option("--akin", akin, "The program")->required();
@@ -339,9 +318,17 @@ int Main(int argc, char** argv) {
   app.add_option("--overload-seconds", overload_seconds)->check(CLI::Range(0.2, 3600.0));
   app.add_option("--soak-requests", soak_requests)->check(CLI::Range(11'000, 100'000'000));
   app.add_option("--only", only, "Some cases: queries bulk overhead json overload idle soak");
+  app.add_option("--beside", beside,
+                 "Another server, already running, to measure in turn with ours in the cases "
+                 "queries and bulk: NAME=http://127.0.0.1:PORT, with TEI's POST /embed and the "
+                 "same model; several are possible")
+      ->take_all()
+      ->allow_extra_args(false);
   app.add_option("--json", json, "File for the figures");
   CLI11_PARSE(app, argc, argv);
-  Bench bench(akin, model, seconds);
+  std::vector<Peer> peers;
+  for (const std::string& text : beside) peers.push_back(ParsePeer(text));
+  Bench bench(akin, model, seconds, std::move(peers));
   const std::pair<const char*, std::function<void()>> cases[] = {
       {"queries", [&] { bench.Queries(); }},
       {"bulk", [&] { bench.Bulk(); }},
@@ -354,8 +341,8 @@ int Main(int argc, char** argv) {
   for (const auto& [name, run] : cases) {
     if (only.empty() || std::ranges::find(only, name) != only.end()) run();
   }
-  if (!json.empty()) std::ofstream(json) << bench.ToJson();
-  return bench.failed() ? 1 : 0;
+  if (!json.empty()) std::ofstream(json) << bench.figures().ToJson();
+  return bench.figures().failed() ? 1 : 0;
 }
 
 }  // namespace

@@ -1,0 +1,37 @@
+#include "serve_load/figures.h"
+
+#include <cstdio>
+
+#include "server/json_writer.h"
+
+namespace akin::bench {
+
+void Figures::Row(const std::string& name) {
+  std::printf("%s\n", name.c_str());
+  row_ = name;
+}
+
+void Figures::Add(const std::string& name, double value, int digits) {
+  std::printf("  %-26s %12.*f\n", name.c_str(), digits, value);
+  std::fflush(stdout);
+  if (!json_.empty()) json_ += ',';
+  server::JsonObject(json_).Add("case", row_).Add("figure", name).Add("value", value);
+}
+
+void Figures::Fail(const std::string& why) {
+  failed_ = true;
+  std::printf("FAILED: %s\n", why.c_str());
+}
+
+std::optional<std::string> FindGrowth(double early_mib, double late_mib) {
+  // Not read: that must not pass for memory that does not grow.
+  if (early_mib <= 0 || late_mib <= 0) return "the server's memory could not be read";
+  if (late_mib <= early_mib * (1 + kMostGrowth)) return std::nullopt;
+  char text[160];
+  std::snprintf(text, sizeof text,
+                "memory has grown from %.1f to %.1f MiB, by %.1f %%; expected at most %.0f %%",
+                early_mib, late_mib, 100 * (late_mib / early_mib - 1), 100 * kMostGrowth);
+  return text;
+}
+
+}  // namespace akin::bench

@@ -5,9 +5,38 @@
 #include <utility>
 
 #include "backends/onnxruntime/onnxruntime_backend.h"
+#include "base/strings.h"
 #include "model/loose_config.h"
 
 namespace akin::engine {
+namespace {
+
+using backends::BackendInfo;
+using backends::RowKind;
+
+// Scores are made of the graph's logits, or of states where the folder has the head's weights.
+Status CheckScores(const BackendInfo& info, const model::SentenceModules& modules) {
+  const size_t num_labels = modules.labels.size();
+  if (info.rows == RowKind::kTokenStates) {
+    if (!modules.heads.front().modules.empty()) return {};
+    return UnsupportedModel("config.json says that this model classifies, but the graph gives ",
+                            "states of tokens and no logits, and there are no weights of a head (",
+                            info.detail, ")");
+  }
+  if (info.rows == RowKind::kPooled) {
+    return UnsupportedModel("config.json says that this model classifies, but the graph gives ",
+                            "pooled states and no logits (", info.detail, ")");
+  }
+  if (static_cast<size_t>(info.width) == num_labels) return {};
+  return InvalidModel("the graph gives ", info.width, " logits, config.json (\"id2label\") has ",
+                      num_labels, " labels (", info.detail, ")");
+}
+
+bool IsOfScores(const model::SentenceModules& modules) {
+  return modules.kind == ModelKind::kReranker || modules.kind == ModelKind::kClassifier;
+}
+
+}  // namespace
 
 bool AsksForOnnxRuntime(const OnnxRuntimeOptions& options) {
   return !options.onnx_file.empty() || !options.output.empty() || !options.providers.empty() ||
@@ -23,16 +52,18 @@ Result<BackendLoader> MakeOnnxRuntimeLoader(const LoaderInput& input,
                                      .pad_token_id = config.pad_token_id};
   params.wants_only_first_rows = std::ranges::any_of(
       input.modules.heads, [](const auto& head) { return model::ReadOnlyFirstRows(head.modules); });
+  params.prefers_logits = IsOfScores(input.modules);
   if (input.options.batch_tokens > 0) params.batch_tokens = input.options.batch_tokens;
   if (own_config) config = *own_config;
   params.max_positions = config.max_positions;
   AKIN_TRY_ASSIGN(auto backend, backends::LoadOnnxRuntimeBackend(input.directory, params));
-  const backends::BackendInfo info = backend->Info();
+  const BackendInfo info = backend->Info();
+  if (IsOfScores(input.modules)) AKIN_TRY(CheckScores(info, input.modules));
   BackendLoader loader;
   loader.shape = ShapeOf(config);
   loader.max_positions = info.max_positions;
   if (info.vocab_size > 0) loader.shape.vocab_size = info.vocab_size;
-  if (info.rows == backends::RowKind::kTokenStates) loader.shape.hidden_size = info.width;
+  if (info.rows == RowKind::kTokenStates) loader.shape.hidden_size = info.width;
   loader.Keep(std::move(backend));
   return loader;
 }

@@ -116,6 +116,9 @@ constexpr HeadLayout kLayouts[] = {
     {"", "score", RowActivation::kIdentity, {}},
 };
 
+// Some ten times those of the largest published classifiers.
+constexpr int64_t kMaxLabels = int64_t{1} << 18;
+
 Result<std::vector<std::string>> ReadLabels(JsonValue config, int64_t count) {
   std::vector<std::string> labels;
   for (int64_t i = 0; i < count; ++i) labels.push_back(StrCat("LABEL_", i));
@@ -196,6 +199,19 @@ bool IsArchitecture(JsonValue config, std::string_view ending) {
     if (name.is_string() && name.AsString()->ends_with(ending)) return true;
   }
   return false;
+}
+
+Result<ClassificationHead> ReadClassificationLabels(JsonValue config) {
+  int64_t count = 2;
+  if (const auto number = config.Find("num_labels"); number && !number->is_null()) {
+    AKIN_TRY_ASSIGN(count, number->AsIntIn(1, kMaxLabels));
+  }
+  if (const auto table = config.Find("id2label"); table && table->is_object())
+    count = static_cast<int64_t>(table->size());
+  ClassificationHead head;
+  AKIN_TRY_ASSIGN(head.labels, ReadLabels(config, count));
+  AKIN_TRY_ASSIGN(head.activation, ReadScoreActivation(config, count));
+  return head;
 }
 
 Result<ClassificationHead> LoadClassificationHead(JsonValue config, const TensorIndex& tensors) {

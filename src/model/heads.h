@@ -22,6 +22,11 @@ struct ClassificationHead {
 // Whether config.json's "architectures" names a class that ends so: "ForSequenceClassification".
 bool IsArchitecture(formats::JsonValue config, std::string_view ending);
 
+// Labels and activation alone, of a head that somebody else computes: as many labels as "id2label"
+// or "num_labels" say, or else two, which is what transformers leaves out. Errors: InvalidModel,
+// UnsupportedModel (an activation).
+Result<ClassificationHead> ReadClassificationLabels(formats::JsonValue config);
+
 // Errors: InvalidModel (a tensor missing, of the wrong shape, labels that contradict it),
 // UnsupportedModel (no head that is known).
 Result<ClassificationHead> LoadClassificationHead(formats::JsonValue config,

@@ -7,14 +7,16 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <span>
 #include <string_view>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
 #include "base/shared_memory.h"
 #include "base/strings.h"
 #include "model/model_directory.h"
+#include "model/onnx_classifier.h"
+#include "model/onnx_values.h"
 
 namespace akin::model {
 namespace {
@@ -24,41 +26,6 @@ using formats::OnnxTensor;
 using formats::OnnxType;
 
 constexpr std::string_view kBias = ".bias", kWeight = ".weight", kQuantized = "_quantized";
-
-// Who makes and who reads each value of the main graph.
-class ValueMap {
- public:
-  explicit ValueMap(const OnnxFile& file) : file_(file) {
-    for (const OnnxNode& node : file.graph().nodes) {
-      for (const std::string_view output : node.outputs) makers_.emplace(output, &node);
-      for (const std::string_view input : node.inputs) readers_[input].push_back(&node);
-    }
-  }
-
-  // nullptr: an input or an initializer.
-  const OnnxNode* MakerOf(std::string_view value) const {
-    const auto found = makers_.find(value);
-    return found == makers_.end() ? nullptr : found->second;
-  }
-  // The one node that reads `value`; nullptr when there are none or several.
-  const OnnxNode* OnlyReaderOf(std::string_view value) const {
-    const auto found = readers_.find(value);
-    return found == readers_.end() || found->second.size() != 1 ? nullptr : found->second[0];
-  }
-  // An initializer, or the value of a Constant; nullptr for others.
-  const OnnxTensor* ConstantOf(std::string_view value) const {
-    if (const OnnxTensor* tensor = file_.FindInitializer(value)) return tensor;
-    const OnnxNode* maker = MakerOf(value);
-    if (maker == nullptr || maker->op_type != "Constant") return nullptr;
-    const formats::OnnxAttribute* attribute = maker->Find("value");
-    return attribute == nullptr || attribute->tensors.empty() ? nullptr : &attribute->tensors[0];
-  }
-
- private:
-  const OnnxFile& file_;
-  std::unordered_map<std::string_view, const OnnxNode*> makers_;
-  std::unordered_map<std::string_view, std::vector<const OnnxNode*>> readers_;
-};
 
 // A stored matrix of integers: value = (q - zero_point) * scale; one scale, or one a column.
 struct Quantization {
@@ -341,13 +308,14 @@ constexpr int64_t kLeastOpset = 7, kMostOpset = 25;
 // Counts of operators, against what the layers of the configuration ask for.
 class EncoderCheck {
  public:
-  EncoderCheck(const OnnxFile& file, const ModelConfig& config)
-      : file_(file), config_(config), finder_(file) {}
+  EncoderCheck(const OnnxFile& file, const ModelConfig& config, const OnnxHead* head)
+      : file_(file), config_(config), head_(head), finder_(file) {}
 
   Status Run() {
     AKIN_TRY(CheckKind());
     AKIN_TRY(CheckInterface());
     for (const OnnxNode& node : file_.graph().nodes) {
+      if (head_ != nullptr && head_->Contains(node)) continue;
       const bool plain = node.domain.empty() || node.domain == "ai.onnx";
       if (!plain || std::ranges::find(kOperators, node.op_type) == std::end(kOperators))
         return Doubt("has the operator '", node.op_type, "'");
@@ -480,11 +448,13 @@ class EncoderCheck {
     return std::nullopt;
   }
 
-  // The one output is a norm's result, as the last thing that an encoder does.
+  // The one output, or what the head reads, is a norm's result, as the last thing that an encoder
+  // does.
   Status CheckOutput() const {
     if (file_.graph().outputs.size() != 1)
       return Doubt("has ", file_.graph().outputs.size(), " outputs");
-    const OnnxNode* maker = finder_.values().MakerOf(file_.graph().outputs[0].name);
+    const OnnxNode* maker =
+        finder_.values().MakerOf(head_ != nullptr ? head_->states : file_.graph().outputs[0].name);
     const bool is_norm = maker != nullptr && maker->op_type == "LayerNormalization";
     const bool adds_bias =
         maker != nullptr && maker->op_type == "Add" &&
@@ -497,17 +467,20 @@ class EncoderCheck {
 
   const OnnxFile& file_;
   const ModelConfig& config_;
+  const OnnxHead* const head_;  // Or nullptr.
   const WeightFinder finder_;
   std::map<std::string_view, int> counts_;
 };
 
 }  // namespace
 
-Result<TensorIndex> OnnxTensors(const OnnxFile& file, OnnxValues values) {
+Result<TensorIndex> OnnxTensors(const OnnxFile& file, OnnxValues values,
+                                std::span<const OnnxTensor* const> wanted) {
   const WeightFinder finder(file);
   auto made = std::make_shared<std::vector<SharedMemory>>();
   std::vector<Tensor> tensors;
   for (const NamedWeight& weight : finder.weights()) {
+    if (!wanted.empty() && std::ranges::find(wanted, weight.tensor) == wanted.end()) continue;
     const Materializer materializer(file, weight);
     AKIN_TRY(materializer.Check());
     const std::optional<DataType> type =
@@ -527,8 +500,8 @@ Result<TensorIndex> OnnxTensors(const OnnxFile& file, OnnxValues values) {
   return TensorIndex(std::move(tensors), made, file.name());
 }
 
-Status CheckIsEncoder(const OnnxFile& file, const ModelConfig& config) {
-  return EncoderCheck(file, config).Run();
+Status CheckIsEncoder(const OnnxFile& file, const ModelConfig& config, const OnnxHead* head) {
+  return EncoderCheck(file, config, head).Run();
 }
 
 namespace {
@@ -536,7 +509,9 @@ namespace {
 Result<OnnxFile> OpenEncoder(const ModelDirectory& directory, const ModelConfig& config) {
   AKIN_TRY_ASSIGN(const std::string name, DefaultOnnxFile(directory));
   AKIN_TRY_ASSIGN(OnnxFile file, OnnxFile::Open(directory, name));
-  AKIN_TRY(CheckIsEncoder(file, config));
+  AKIN_TRY_ASSIGN(const formats::JsonDocument document, directory.ReadJson("config.json"));
+  const std::optional<OnnxHead> head = FindClassificationHead(file, document.root());
+  AKIN_TRY(CheckIsEncoder(file, config, head ? &*head : nullptr));
   // By their names and shapes, before their values are copied.
   AKIN_TRY_ASSIGN(const TensorIndex names, OnnxTensors(file, OnnxValues::kNone));
   AKIN_TRY(LoadWeights(names, config));

@@ -14,8 +14,11 @@
 // to a runtime that executes graphs.
 #pragma once
 
+#include <span>
+
 #include "akin/result.h"
 
+#include "formats/onnx.h"
 #include "model/model_config.h"
 #include "model/onnx_file.h"
 #include "model/tensor_index.h"
@@ -23,8 +26,11 @@
 
 namespace akin::model {
 
-// Whether the folder's ONNX file computes nothing but the encoder of `config`, and has all of its
-// weights. Errors: UnsupportedModel, which says what is not accounted for; those of OnnxFile::Open.
+struct OnnxHead;  // onnx_classifier.h
+
+// Whether the folder's ONNX file computes nothing but the encoder of `config`, and the head of
+// onnx_classifier.h where config.json asks for one, and has all of its weights. Errors:
+// UnsupportedModel, which says what is not accounted for; those of OnnxFile::Open.
 Status CheckOnnxEncoder(const ModelDirectory& directory, const ModelConfig& config);
 
 // The encoder's weights from the folder's ONNX file, which is closed again. Errors: as
@@ -34,8 +40,11 @@ Result<ModelWeights> LoadOnnxWeights(const ModelDirectory& directory, const Mode
 // The parts of the above. The tensors of a graph by the names that they have in safetensors;
 // without values they have shapes only, to be looked up.
 enum class OnnxValues { kNone, kCopied };
-Result<TensorIndex> OnnxTensors(const OnnxFile& file, OnnxValues values);
-// Error: UnsupportedModel.
-Status CheckIsEncoder(const OnnxFile& file, const ModelConfig& config);
+// `wanted`: of these initializers only; empty: of all.
+Result<TensorIndex> OnnxTensors(const OnnxFile& file, OnnxValues values,
+                                std::span<const formats::OnnxTensor* const> wanted = {});
+// `head` is what of the graph is no part of the encoder, or nullptr. Error: UnsupportedModel.
+Status CheckIsEncoder(const OnnxFile& file, const ModelConfig& config,
+                      const OnnxHead* head = nullptr);
 
 }  // namespace akin::model

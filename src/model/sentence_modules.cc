@@ -11,6 +11,8 @@
 #include "model/heads.h"
 #include "model/model_directory.h"
 #include "model/module_rows.h"
+#include "model/onnx_classifier.h"
+#include "model/onnx_file.h"
 
 namespace akin::model {
 namespace {
@@ -83,9 +85,16 @@ class ModuleReader {
 
   Status ReadClassifier() {
     AKIN_TRY_ASSIGN(const JsonDocument* const config, Config());
-    AKIN_TRY_ASSIGN(TensorIndex tensors, TensorIndex::Open(input_));
-    AKIN_TRY_ASSIGN(ClassificationHead head, LoadClassificationHead(config->root(), tensors));
-    result_.weights.push_back(std::move(tensors));
+    ClassificationHead head;
+    if (!HasSafetensors(input_) && !ListOnnxFiles(input_).empty()) {
+      AKIN_TRY_ASSIGN(OnnxClassifier classifier, LoadOnnxClassifier(input_, config->root()));
+      head = std::move(classifier.head);
+      if (classifier.tensors) result_.weights.push_back(std::move(*classifier.tensors));
+    } else {
+      AKIN_TRY_ASSIGN(TensorIndex tensors, TensorIndex::Open(input_));
+      AKIN_TRY_ASSIGN(head, LoadClassificationHead(config->root(), tensors));
+      result_.weights.push_back(std::move(tensors));
+    }
     result_.kind = head.labels.size() == 1 ? ModelKind::kReranker : ModelKind::kClassifier;
     result_.labels = std::move(head.labels);
     result_.score_activation = head.activation;

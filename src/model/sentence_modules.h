@@ -22,6 +22,7 @@ class ModelDirectory;
 // The modules, in order, that make one kind of output of the transformer's rows.
 struct Head {
   Output output = Output::kDense;
+  // None of kScores: the head's weights are a part of an ONNX graph, which gives the logits.
   std::vector<Module> modules;
 };
 

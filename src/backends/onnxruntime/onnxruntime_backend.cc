@@ -120,7 +120,8 @@ class OnnxRuntimeBackend : public Backend {
     AKIN_TRY_ASSIGN(model::OnnxFile file, model::OnnxFile::Open(directory, name));
     file_.emplace(std::move(file));
     AKIN_TRY(onnxruntime::CheckOperators(*file_));
-    AKIN_TRY_ASSIGN(signature_, onnxruntime::ReadSignature(*file_, params_.options.output));
+    AKIN_TRY_ASSIGN(signature_, onnxruntime::ReadSignature(*file_, params_.options.output,
+                                                           params_.prefers_logits));
     traits_ = onnxruntime::ReadTraits(*file_, signature_);
     AKIN_TRY_ASSIGN(library_, Library::Load(params_.options.library));
     for (const auto& [plugin, path] : params_.options.provider_libraries)

@@ -24,6 +24,8 @@ constexpr std::pair<std::string_view, InputRole> kInputNames[] = {
     {"segment_ids", InputRole::kTokenTypeIds}, {"position_ids", InputRole::kPositionIds},
 };
 
+constexpr std::string_view kLogits = "logits";
+
 struct OutputName {
   std::string_view name;
   RowKind rows;
@@ -35,7 +37,7 @@ constexpr OutputName kOutputNames[] = {
     {"token_embeddings", RowKind::kTokenStates},
     {"sentence_embedding", RowKind::kVectors},
     {"pooler_output", RowKind::kPooled},
-    {"logits", RowKind::kLogits},
+    {kLogits, RowKind::kLogits},
 };
 
 constexpr std::string_view kDomains[] = {
@@ -91,7 +93,8 @@ RowKind RowsOf(const OnnxValueInfo& output) {
   return output.dims && output.dims->size() == 2 ? RowKind::kVectors : RowKind::kTokenStates;
 }
 
-Result<const OnnxValueInfo*> ChooseOutput(const model::OnnxFile& file, const std::string& wanted) {
+Result<const OnnxValueInfo*> ChooseOutput(const model::OnnxFile& file, const std::string& wanted,
+                                          bool logits_first) {
   const std::vector<OnnxValueInfo>& outputs = file.graph().outputs;
   const auto find = [&](std::string_view name) -> const OnnxValueInfo* {
     const auto found = std::ranges::find(outputs, name, &OnnxValueInfo::name);
@@ -101,6 +104,9 @@ Result<const OnnxValueInfo*> ChooseOutput(const model::OnnxFile& file, const std
     if (const OnnxValueInfo* output = find(wanted)) return output;
     return InvalidInput(file.name(), " has no output '", wanted, "', it has: ", NamesOf(outputs));
   }
+  if (const OnnxValueInfo* logits = find(kLogits);
+      logits_first && logits != nullptr && IsFloat(logits->type))
+    return logits;
   for (const OutputName& known : kOutputNames) {
     const OnnxValueInfo* output = find(known.name);
     if (output != nullptr && IsFloat(output->type)) return output;
@@ -160,7 +166,8 @@ std::optional<int64_t> RowsLookedUpBy(const model::OnnxFile& file, std::string_v
 
 }  // namespace
 
-Result<Signature> ReadSignature(const model::OnnxFile& file, const std::string& wanted_output) {
+Result<Signature> ReadSignature(const model::OnnxFile& file, const std::string& wanted_output,
+                                bool logits_first) {
   Signature signature;
   for (const OnnxValueInfo& value : file.graph().inputs) {
     // Files of old IR versions list initializers among the inputs.
@@ -172,7 +179,7 @@ Result<Signature> ReadSignature(const model::OnnxFile& file, const std::string& 
     return UnsupportedModel(file.name(), ": the graph has no input 'input_ids', it has: ",
                             NamesOf(file.graph().inputs));
   }
-  AKIN_TRY_ASSIGN(const OnnxValueInfo* output, ChooseOutput(file, wanted_output));
+  AKIN_TRY_ASSIGN(const OnnxValueInfo* output, ChooseOutput(file, wanted_output, logits_first));
   if (!IsFloat(output->type)) {
     return UnsupportedModel(file.name(), ": output '", output->name, "' is of ",
                             formats::OnnxTypeName(output->type),

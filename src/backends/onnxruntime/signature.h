@@ -32,10 +32,12 @@ struct Signature {
   std::optional<int64_t> length;
 };
 
-// `wanted_output` is the output's name, or empty for the first of the known ones. Errors:
+// `wanted_output` is the output's name, or empty for the first of the known ones, of which
+// `logits_first` puts "logits" in front. Errors:
 // UnsupportedModel (an input that no text gives, no output that is understood), InvalidInput
 // (`wanted_output` is none of the outputs), InvalidModel.
-Result<Signature> ReadSignature(const model::OnnxFile& file, const std::string& wanted_output);
+Result<Signature> ReadSignature(const model::OnnxFile& file, const std::string& wanted_output,
+                                bool logits_first = false);
 
 // What a graph is made of, as far as it decides how it is run.
 struct GraphTraits {

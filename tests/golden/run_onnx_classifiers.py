@@ -1,0 +1,209 @@
+#!/usr/bin/env python3
+"""Rerankers and classifiers of which there is an ONNX file and no other weights, against the reference's scores.
+
+    run_onnx_classifiers.py --akin PROGRAM --models tests/data/models
+
+Golden models' ONNX files are written as exporters write them (tests/support/onnx_exporter.py). Where Python has onnxruntime,
+it runs them, too. Ends with status 77 and "SKIPPED: why" without ONNX Runtime's library.
+"""
+import argparse
+import json
+import math
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "support"))
+import onnx_exporter  # noqa: E402
+
+ARGUMENTS = None
+SKIP = 77
+NATIVE = ("cross-bert", "cross-bert-identity", "cross-bert-nli", "cross-distilbert")
+# A GELU in the head; positions that are counted.
+FOREIGN = ("cross-electra", "cross-xlm-roberta")
+# Of scores; the reference's own bound.
+BOUND = 2e-5
+
+
+def run(*args):
+    done = subprocess.run([ARGUMENTS.akin, *map(str, args)], capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=240, check=False)
+    return done.returncode, done.stdout, done.stderr
+
+
+class Folder:
+    """A model folder with model.onnx and no safetensors."""
+
+    def __init__(self, test, name, exporter=onnx_exporter.Exporter, changes=None, drop=()):
+        self.source = pathlib.Path(ARGUMENTS.models) / name
+        temporary = tempfile.TemporaryDirectory()
+        test.addCleanup(temporary.cleanup)
+        self.path = pathlib.Path(temporary.name)
+        for file in self.source.iterdir():
+            if file.is_file() and file.suffix != ".safetensors":
+                shutil.copy(file, self.path / file.name)
+        self.onnx = exporter(self.source).model()
+        (self.path / "model.onnx").write_bytes(self.onnx)
+        config = json.loads((self.path / "config.json").read_text(encoding="utf-8")) | (changes or {})
+        (self.path / "config.json").write_text(json.dumps({k: v for k, v in config.items() if k not in drop}), encoding="utf-8")
+        self.golden = json.loads((self.source / "golden.json").read_text(encoding="utf-8"))
+
+    def info(self, *options):
+        code, out, err = run("info", "--json", "--model", self.path, *options)
+        assert code == 0, err
+        return json.loads(out)
+
+    def largest_difference(self, *options):
+        worst = 0
+        for case in self.golden["cases"]:
+            pairs = self.path / "pairs.jsonl"
+            pairs.write_text("".join(json.dumps({"id": i, "query": q, "document": d}) + "\n" for i, (q, d) in enumerate(case["pairs"])),
+                             encoding="utf-8")
+            code, out, err = run("rerank", "--model", self.path, "--input", pairs, *options)
+            assert code == 0, err
+            lines = sorted(map(json.loads, out.splitlines()), key=lambda line: line["id"])
+            assert len(lines) == len(case["scores"]) > 0
+            for line, expected in zip(lines, case["scores"]):
+                assert len(line["scores"]) == len(expected)
+                worst = max([worst, *(abs(a - b) for a, b in zip(line["scores"], expected))])
+        return worst
+
+
+class Scores(unittest.TestCase):
+    def test_are_the_references_by_every_backend(self):
+        for name in NATIVE + FOREIGN:
+            folder = Folder(self, name)
+            for backend in ("auto", "onnxruntime") + (("native",) if name in NATIVE else ()):
+                with self.subTest((name, backend)):
+                    self.assertLess(folder.largest_difference("--backend", backend), BOUND)
+
+    def test_a_head_that_is_not_known_for_certain_is_onnx_runtimes(self):
+        for name in NATIVE:
+            self.assertEqual(Folder(self, name).info()["backend"], "native", name)
+        for name in FOREIGN:
+            found = Folder(self, name).info()
+            self.assertEqual(found["backend"], "onnxruntime", name)
+            self.assertTrue(any("backend native was not taken" in note for note in found["notes"]), found)
+
+    def test_are_pythons_onnxruntime_s(self):
+        try:
+            import numpy
+            import onnxruntime
+        except ImportError as error:
+            self.skipTest(f"{error} (tools/requirements-test.txt)")
+        for name in NATIVE + FOREIGN:
+            folder = Folder(self, name)
+            session = onnxruntime.InferenceSession(folder.onnx, providers=["CPUExecutionProvider"])
+            for case in folder.golden["cases"]:
+                for ids, types, logits in zip(case["ids"], case["type_ids"], case["logits"]):
+                    feed = {"input_ids": ids, "attention_mask": [1] * len(ids), "token_type_ids": types}
+                    feed = {i.name: numpy.array([feed[i.name]], numpy.int64) for i in session.get_inputs()}
+                    found = session.run(None, feed)[0][0]
+                    self.assertLess(max(abs(a - b) for a, b in zip(found, logits)), BOUND, name)
+
+
+class Labels(unittest.TestCase):
+    def test_of_id2label_and_the_model_s_activation(self):
+        for backend in ("native", "onnxruntime"):
+            folder = Folder(self, "cross-bert-nli")
+            code, out, err = run("classify", "--backend", backend, "--model", folder.path, "a man sleeps")
+            self.assertEqual(code, 0, err)
+            answer = json.loads(out)
+            self.assertEqual(len(answer["scores"]), 3)
+            self.assertAlmostEqual(math.fsum(answer["scores"]), 1, 5)  # classify makes one certainty of several labels.
+            largest = answer["scores"].index(max(answer["scores"]))
+            self.assertEqual(answer["label"], ["contradiction", "entailment", "neutral"][largest])
+            self.assertEqual(folder.info("--backend", backend)["labels"], ["contradiction", "entailment", "neutral"])
+
+    def test_without_id2label_there_are_two_as_transformers_has_it(self):
+        folder = Folder(self, "cross-distilbert", drop=("id2label", "label2id", "num_labels"))
+        self.assertEqual(folder.info("--backend", "onnxruntime")["labels"], ["LABEL_0", "LABEL_1"])
+
+    def test_that_contradict_the_graph_are_an_error(self):
+        folder = Folder(self, "cross-bert-nli", changes={"id2label": {"0": "a", "1": "b"}})
+        for backend in ("auto", "onnxruntime"):
+            code, _, err = run("rerank", "--backend", backend, "--model", folder.path, "--query", "a", "b")
+            self.assertNotEqual(code, 0)
+            self.assertIn("the graph gives 3 logits", err)
+            self.assertIn('"id2label") has 2 labels', err)
+
+
+class Relu(onnx_exporter.Exporter):
+    def op(self, kind, *inputs, **attributes):
+        return super().op("Relu" if kind == "Tanh" else kind, *inputs, **attributes)
+
+
+class Twice(onnx_exporter.Exporter):
+    def op(self, kind, *inputs, **attributes):
+        if kind == "Gemm":
+            attributes["alpha"] = 2.0
+        return super().op(kind, *inputs, **attributes)
+
+
+class SecondToken(onnx_exporter.Exporter):
+    def head(self, x, prefix, kind):
+        shifted = self.op("Slice", x, self.constant([1]), self.constant([1 << 40]), self.constant([1]))
+        return super().head(shifted, prefix, kind)
+
+
+class OtherName(onnx_exporter.Exporter):
+    def row_linear(self, x, name, output=None):
+        shape, raw = self.values(name + ".weight")
+        self.initializers.append(onnx_exporter.tensor("val_w" + name, onnx_exporter.FLOAT, shape, raw))
+        return self.op("Gemm", x, "val_w" + name, self.named(name + ".bias"), output=output, transB=1)
+
+
+class States(onnx_exporter.Exporter):
+    """The encoder alone."""
+
+    def model(self):
+        self.op("Identity", self.encoder("bert.", "bert"), output="last_hidden_state")
+        inputs = [onnx_exporter.value_info(n, onnx_exporter.INT64, ["n", "m"]) for n in ("input_ids", "attention_mask", "token_type_ids")]
+        return self.bytes(inputs, [onnx_exporter.value_info("last_hidden_state", onnx_exporter.FLOAT, ["n", "m", 64])])
+
+
+class StatesAndLogits(onnx_exporter.Exporter):
+    def bytes(self, inputs, outputs):
+        self.op("Identity", self.states, output="last_hidden_state")
+        return super().bytes(inputs, [onnx_exporter.value_info("last_hidden_state", onnx_exporter.FLOAT, ["n", "m", 64]), *outputs])
+
+    def head(self, x, prefix, kind):
+        self.states = x
+        return super().head(x, prefix, kind)
+
+
+class Doubts(unittest.TestCase):
+    def test_another_head_under_the_same_names_is_not_taken_for_the_known_one(self):
+        for exporter in (Relu, Twice, SecondToken, OtherName):
+            folder = Folder(self, "cross-bert", exporter)
+            with self.subTest(exporter.__name__):
+                self.assertEqual(folder.info()["backend"], "onnxruntime")
+                code, _, err = run("rerank", "--backend", "native", "--model", folder.path, "--query", "a", "b")
+                self.assertEqual(code, 5, err)
+                self.assertIn("backend onnxruntime runs it", err)
+
+    def test_a_graph_without_logits_has_no_scores(self):
+        folder = Folder(self, "cross-bert", States)
+        code, _, err = run("rerank", "--backend", "onnxruntime", "--model", folder.path, "--query", "a", "b")
+        self.assertEqual(code, 5, err)
+        self.assertIn("states of tokens and no logits", err)
+
+    def test_logits_beside_states_are_taken(self):
+        folder = Folder(self, "cross-bert", StatesAndLogits)
+        self.assertEqual(folder.info()["backend"], "onnxruntime")
+        self.assertLess(folder.largest_difference(), BOUND)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--akin", required=True)
+    parser.add_argument("--models", required=True)
+    ARGUMENTS, rest = parser.parse_known_args()
+    doctor = json.loads(subprocess.run([ARGUMENTS.akin, "doctor", "--json"], capture_output=True, check=False).stdout)
+    if not doctor["onnxruntime"]["found"]:
+        print("SKIPPED: ONNX Runtime's library is not there (./dev setup fetches it)")
+        sys.exit(SKIP)
+    unittest.main(argv=[sys.argv[0], *rest])

@@ -20,8 +20,8 @@ struct ExecutionProvider {
   std::vector<std::pair<std::string, std::string>> options;  // Passed on as they are.
 };
 
-// ONNX Runtime's name of a short one: "coreml" -> "CoreMLExecutionProvider". Other names are
-// returned as they are.
+// ONNX Runtime's name of a short one, in capitals or not: "coreml" -> "CoreMLExecutionProvider".
+// Other names are returned as they are.
 std::string ExecutionProviderName(std::string_view name);
 // The inverse, for people: "coreml"; the name itself when it has no short form.
 std::string ShortExecutionProviderName(std::string_view name);
@@ -73,7 +73,7 @@ struct OnnxRuntimeInfo {
   std::string path;
   std::string version;
   std::vector<std::string> providers;  // Built in.
-  // Of plug-ins: provider and kind of device ("cpu", "gpu", "npu").
+  // Of plug-ins: provider and kind of device ("cpu", "gpu", "npu"); of one without devices: "".
   std::vector<std::pair<std::string, std::string>> plugin_devices;
 };
 

@@ -13,23 +13,17 @@ struct NameRow {
   std::string_view short_name, name;
 };
 constexpr NameRow kNames[] = {
-    {"acl", "ACLExecutionProvider"},
-    {"azure", "AzureExecutionProvider"},
-    {"cann", "CANNExecutionProvider"},
-    {"coreml", "CoreMLExecutionProvider"},
-    {"cpu", "CPUExecutionProvider"},
-    {"cuda", "CUDAExecutionProvider"},
-    {"directml", "DmlExecutionProvider"},
-    {"dnnl", "DnnlExecutionProvider"},
-    {"migraphx", "MIGraphXExecutionProvider"},
-    {"nnapi", "NnapiExecutionProvider"},
-    {"nvtensorrtrtx", "NvTensorRTRTXExecutionProvider"},
-    {"openvino", "OpenVINOExecutionProvider"},
-    {"qnn", "QNNExecutionProvider"},
-    {"tensorrt", "TensorrtExecutionProvider"},
-    {"vitisai", "VitisAIExecutionProvider"},
-    {"webgpu", "WebGpuExecutionProvider"},
-    {"xnnpack", "XnnpackExecutionProvider"},
+    {"acl", "ACLExecutionProvider"},           {"armnn", "ArmNNExecutionProvider"},
+    {"azure", "AzureExecutionProvider"},       {"cann", "CANNExecutionProvider"},
+    {"coreml", "CoreMLExecutionProvider"},     {"cpu", "CPUExecutionProvider"},
+    {"cuda", "CUDAExecutionProvider"},         {"directml", "DmlExecutionProvider"},
+    {"dnnl", "DnnlExecutionProvider"},         {"migraphx", "MIGraphXExecutionProvider"},
+    {"nnapi", "NnapiExecutionProvider"},       {"nvtensorrtrtx", "NvTensorRTRTXExecutionProvider"},
+    {"openvino", "OpenVINOExecutionProvider"}, {"qnn", "QNNExecutionProvider"},
+    {"rknpu", "RknpuExecutionProvider"},       {"rocm", "ROCMExecutionProvider"},
+    {"snpe", "SNPEExecutionProvider"},         {"tensorrt", "TensorrtExecutionProvider"},
+    {"vitisai", "VitisAIExecutionProvider"},   {"vsinpu", "VSINPUExecutionProvider"},
+    {"webgpu", "WebGpuExecutionProvider"},     {"xnnpack", "XnnpackExecutionProvider"},
 };
 
 constexpr std::pair<GraphOptimization, std::string_view> kOptimizations[] = {
@@ -38,10 +32,17 @@ constexpr std::pair<GraphOptimization, std::string_view> kOptimizations[] = {
     {GraphOptimization::kExtended, "extended"},
     {GraphOptimization::kAll, "all"}};
 
+bool IsSameWord(std::string_view a, std::string_view b) {
+  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
+  return std::ranges::equal(a, b, {}, lower, lower);
+}
+
 }  // namespace
 
 std::string ExecutionProviderName(std::string_view name) {
-  const auto* row = std::ranges::find(kNames, name, &NameRow::short_name);
+  const auto* row = std::ranges::find_if(kNames, [&](const NameRow& known) {
+    return IsSameWord(name, known.short_name) || IsSameWord(name, known.name);
+  });
   return std::string(row == std::end(kNames) ? name : row->name);
 }
 

@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <filesystem>
 #include <optional>
 #include <system_error>
@@ -35,7 +36,19 @@ struct ModelCheck {
   std::optional<Tuning> tuning;  // What of akin tune is used.
 };
 
-ModelCheck CheckModel(const ModelArguments& arguments) {
+// Naming the library asks for ONNX Runtime elsewhere; here it says where to look for it. Plug-ins
+// are loaded already.
+ModelArguments WithoutLibraries(ModelArguments arguments) {
+  OnnxRuntimeArguments& onnxruntime = arguments.onnxruntime;
+  if (!onnxruntime.library.empty())
+    setenv("AKIN_ORT_LIBRARY", onnxruntime.library.c_str(), 1);  // There is one thread yet.
+  onnxruntime.library.clear();
+  onnxruntime.provider_libraries.clear();
+  return arguments;
+}
+
+ModelCheck CheckModel(const ModelArguments& given) {
+  const ModelArguments arguments = WithoutLibraries(given);
   ModelCheck check;
   check.name = ModelNameOf(arguments);
   const auto fail = [&check](const Error& error) {
@@ -246,7 +259,8 @@ void AddOnnxRuntime(Page& page, const Result<OnnxRuntimeInfo>& onnxruntime) {
     names.push_back(ShortExecutionProviderName(name));
   page.Line("providers", Joined(names, ", "));
   for (const auto& [provider, type] : onnxruntime->plugin_devices)
-    page.Line("plug-in", StrCat(ShortExecutionProviderName(provider), " on ", type));
+    page.Line("plug-in", type.empty() ? StrCat(provider, " offers no device on this machine")
+                                      : StrCat(ShortExecutionProviderName(provider), " on ", type));
 }
 
 // Only where one is asked for.

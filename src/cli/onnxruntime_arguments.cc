@@ -2,6 +2,7 @@
 
 #include "cli/command.h"
 #include "cli/strings.h"
+#include "cli/suggestion.h"
 
 namespace akin::cli {
 namespace {
@@ -27,6 +28,21 @@ Result<std::vector<int32_t>> ParseBuckets(const std::vector<int>& lengths) {
     buckets.push_back(length);
   }
   return buckets;
+}
+
+// A mistyped name is not one that this library happens to lack. With plug-ins, whose providers may
+// be called anything, and with full names the library knows.
+Status CheckName(const ExecutionProvider& provider, bool with_plugins) {
+  const std::string& name = provider.name;
+  const bool known = ShortExecutionProviderName(name) != name;
+  if (known || with_plugins || name.ends_with("ExecutionProvider")) return {};
+  const std::vector<std::string> names = ShortExecutionProviderNames();
+  std::string all;
+  for (const std::string& one : names) all += StrCat(all.empty() ? "" : ", ", one);
+  const auto nearest = NearestName(name, names);
+  return InvalidInput("--ep: there is no execution provider '", name, "', expected one of ", all,
+                      ", or one of a plug-in (--ep-library)",
+                      nearest ? StrCat("; did you mean ", *nearest, '?') : "");
 }
 
 }  // namespace
@@ -127,6 +143,7 @@ Result<OnnxRuntimeOptions> OnnxRuntimeArguments::ToOptions() const {
   options.count_nodes = count_nodes;
   for (const std::string& text : providers) {
     AKIN_TRY_ASSIGN(ExecutionProvider provider, ParseExecutionProvider(text));
+    AKIN_TRY(CheckName(provider, !provider_libraries.empty()));
     options.providers.push_back(std::move(provider));
   }
   for (const std::string& text : provider_libraries) {

@@ -78,10 +78,7 @@ class OptionList {
 
   void OnnxRuntime(OnnxRuntimeArguments& onnxruntime) {
     onnxruntime.AddTo(verb_);
-    for (CLI::Option* option : verb_.get_options()) {
-      if (option->get_group() == OnnxRuntimeArguments::kGroup)
-        option->envname(EnvironmentName(option->get_name()));
-    }
+    Adopt(OnnxRuntimeArguments::kGroup);
   }
 
   void Group(const std::string& name) { group_ = name; }
@@ -113,6 +110,8 @@ class OptionList {
   void Adopt(std::string_view group) {
     for (CLI::Option* option : verb_.get_options()) {
       if (option->get_group() != group) continue;
+      // The library looks at AKIN_ORT_LIBRARY itself; as an option it would ask for that backend.
+      if (option->check_lname("ort-library")) continue;
       option->envname(EnvironmentName("--" + option->get_lnames().front()));
     }
   }

@@ -17,14 +17,23 @@ import unittest
 ARGUMENTS = None
 SECONDS = 240
 SKIPPED = 77
+# The plug-in, where ./dev puts it.
+OPENVINO = str(pathlib.Path(__file__).resolve().parents[2] / "build/onnxruntime/openvino/libonnxruntime_providers_openvino_plugin.so")
 
 
-def run(*args, cache=None):
-    environment = {**os.environ, **({"AKIN_CACHE": cache} if cache else {})}
+def run(*args, cache=None, extra=None):
+    environment = {**os.environ, **({"AKIN_CACHE": cache} if cache else {}), **(extra or {})}
     environment.pop("AKIN_THREADS", None)
     done = subprocess.run([ARGUMENTS.akin, *args], capture_output=True, stdin=subprocess.DEVNULL, timeout=SECONDS,
                           env=environment, check=False)
     return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
+def checked(*args, cache=None, extra=None):
+    """What the server says of the model."""
+    code, _, err = run("serve", "--check", "--port", "0", "--model", ARGUMENTS.model, "--log-format", "json", *args, cache=cache, extra=extra)
+    assert code == 0, err
+    return next(json.loads(line) for line in err.splitlines() if "model is fine" in line)
 
 
 def info(*args, cache=None):
@@ -85,11 +94,11 @@ class Tune(unittest.TestCase):
     def test_the_server_uses_it(self):
         self.tune("--backend", "onnxruntime")
         self.store(threads=1, batch_tokens=78, shape_buckets=[8, 32])
-        code, _, err = run("serve", "--check", "--port", "0", "--backend", "onnxruntime", "--model", ARGUMENTS.model,
-                           "--log-format", "json", cache=self.cache)
-        self.assertEqual(code, 0, err)
-        fine = next(json.loads(line) for line in err.splitlines() if "model is fine" in line)
-        self.assertEqual((fine["threads"], fine["batch_tokens"], fine["shape_buckets"]), (1, 78, "8 32"))
+        library = {"AKIN_ORT_LIBRARY": json.loads(run("doctor", "--json")[1])["onnxruntime"]["path"]}
+        for extra in ({}, library):
+            with self.subTest(extra):
+                fine = checked("--backend", "onnxruntime", cache=self.cache, extra=extra)
+                self.assertEqual((fine["threads"], fine["batch_tokens"], fine["shape_buckets"]), (1, 78, "8 32"))
 
 
 class Providers(unittest.TestCase):
@@ -108,6 +117,40 @@ class Providers(unittest.TestCase):
         self.assertTrue(any(note.startswith("not used: ") and "CoreML" in note for note in found["notes"]))
 
 
+    def test_a_name_that_none_has_is_an_error(self):
+        for verb in (["embed", "a text"], ["serve", "--check", "--port", "0"]):
+            for name in ("corml", "corml:ModelFormat=MLProgram"):
+                code, out, err = run(*verb, "--backend", "onnx", "--model", ARGUMENTS.model, "--ep", name)
+                self.assertEqual((code, out), (2, ""), err)
+                self.assertIn("there is no execution provider 'corml'", err)
+                self.assertIn("did you mean coreml?", err)
+        for name in ("CormlExecutionProvider", "corml"):  # Where a plug-in might have it, the library knows.
+            plugin = ["--ep-library", f"x={OPENVINO}"] if name == "corml" else []
+            if plugin and not os.path.exists(OPENVINO):
+                continue
+            code, _, err = run("embed", "--backend", "onnx", "--model", ARGUMENTS.model, "--ep", name, *plugin, "a text")
+            self.assertEqual(code, 2, err)
+            self.assertIn(f"'{name}' is none that ONNX Runtime is known to have", err)
+        self.assertEqual(info("--backend", "onnx", "--ep", "CPU")[0]["isa"], "cpu")
+
+    @unittest.skipUnless(os.path.exists(OPENVINO), "OpenVINO's plug-in is not there (./dev test fetches it)")
+    def test_a_plug_in_without_a_device_is_said(self):
+        plugin = ["--ep-library", f"openvino={OPENVINO}"]
+        code, out, err = run("doctor", "--model", ARGUMENTS.model, *plugin)
+        self.assertEqual(code, 0, err)
+        devices = json.loads(run("doctor", "--json", "--model", ARGUMENTS.model, *plugin)[1])["onnxruntime"]["plugin_devices"]
+        if any(device["device"] for device in devices):
+            self.assertIn("plug-in     openvino on ", out)
+            return
+        self.assertEqual(devices, [{"provider": "openvino", "device": ""}])
+        self.assertIn("openvino offers no device on this machine", out)
+        code, _, err = run("embed", "--backend", "onnx", "--model", ARGUMENTS.model, *plugin, "--ep", "openvino", "a text")
+        self.assertEqual(code, 0, err)
+        self.assertIn("not used: execution provider OpenVINOExecutionProvider: the plug-in 'openvino' offers no device", err)
+        code, _, err = run("embed", "--backend", "onnx", "--model", ARGUMENTS.model, *plugin, "--ep", "openvino:required", "a text")
+        self.assertEqual(code, 2, err)
+
+
 class Options(unittest.TestCase):
     def test_a_text_behind_an_option_is_a_text(self):
         for option in (["--ep", "cpu"], ["--shape-buckets", "16,64"],
@@ -117,6 +160,14 @@ class Options(unittest.TestCase):
 
 
 class Library(unittest.TestCase):
+    def test_naming_it_to_the_doctor_or_by_the_environment_asks_for_no_backend(self):
+        path = json.loads(run("doctor", "--json")[1])["onnxruntime"]["path"]
+        for args, extra in ((["--ort-library", path], {}), ([], {"AKIN_ORT_LIBRARY": path})):
+            found = json.loads(run("doctor", "--json", "--model", ARGUMENTS.model, *args, extra=extra)[1])
+            self.assertEqual((found["model"]["backend"], found["onnxruntime"]["path"]), ("native", path))
+        self.assertEqual(checked(extra={"AKIN_ORT_LIBRARY": path})["backend"], "native")
+        self.assertEqual(checked("--ort-library", path)["backend"], "onnxruntime")
+
     def test_one_that_is_truncated_or_a_pipe_is_refused(self):
         whole = pathlib.Path(ARGUMENTS.crashing).read_bytes()
         with tempfile.TemporaryDirectory() as folder:

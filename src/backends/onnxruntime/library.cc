@@ -177,19 +177,35 @@ Status Library::RegisterPlugin(const std::string& name, const std::string& given
   const std::string path = fs::absolute(given_path, error).string();
   {
     const std::lock_guard lock(mutex_);
-    for (const auto& [known, known_path] : plugins_) {
-      if (known != name) continue;
-      if (known_path == path) return {};
-      return InvalidInput("the provider library '", name, "' is already loaded from ", known_path);
+    for (const Plugin& known : plugins_) {
+      if (known.name != name) continue;
+      if (known.path == path) return {};
+      return InvalidInput("the provider library '", name, "' is already loaded from ", known.path);
     }
   }
   AKIN_TRY(CheckSharedLibrary(path, StrCat("the provider library '", path, "' (", name, ")")));
+  AKIN_TRY_ASSIGN(const std::vector<EpDevice> before, EpDevices());
   AKIN_TRY(Check(api_->RegisterExecutionProviderLibrary(env_, name.c_str(), path.c_str()),
                  ErrorCode::kInvalidInput,
                  StrCat("cannot load the provider library '", path, "'")));
+  AKIN_TRY_ASSIGN(const std::vector<EpDevice> after, EpDevices());
   const std::lock_guard lock(mutex_);
-  plugins_.emplace_back(name, path);
+  plugins_.push_back({name, path, after.size() > before.size()});
   return {};
+}
+
+std::vector<std::string> Library::PluginsWithoutDevices() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<std::string> names;
+  for (const Plugin& plugin : plugins_) {
+    if (!plugin.has_devices) names.push_back(plugin.name);
+  }
+  return names;
+}
+
+bool Library::HasPlugin(std::string_view name) const {
+  const std::lock_guard lock(mutex_);
+  return std::ranges::find(plugins_, name, &Plugin::name) != plugins_.end();
 }
 
 Result<std::vector<EpDevice>> Library::EpDevices() const {

@@ -74,6 +74,9 @@ class Library {
   // InvalidInput (cannot be loaded, another library has the name), UnsupportedModel (the library is
   // too old).
   Status RegisterPlugin(const std::string& name, const std::string& path) const;
+  // The names of plug-ins that offered no device when they were registered.
+  std::vector<std::string> PluginsWithoutDevices() const;
+  bool HasPlugin(std::string_view name) const;
   // Of plug-ins, and of the library itself where it offers them in that way.
   Result<std::vector<EpDevice>> EpDevices() const;
 
@@ -101,7 +104,11 @@ class Library {
   mutable std::mutex mutex_;
   // Guarded by mutex_.
   mutable std::vector<std::string> warnings_;
-  mutable std::vector<std::pair<std::string, std::string>> plugins_;  // Name, path.
+  struct Plugin {
+    std::string name, path;
+    bool has_devices = false;
+  };
+  mutable std::vector<Plugin> plugins_;
 };
 
 }  // namespace akin::backends::onnxruntime

@@ -396,6 +396,8 @@ Result<OnnxRuntimeInfo> DescribeOnnxRuntime(const OnnxRuntimeOptions& options) {
     if (device.provider != "CPUExecutionProvider")
       info.plugin_devices.emplace_back(device.provider, device.type);
   }
+  for (std::string& name : library->PluginsWithoutDevices())
+    info.plugin_devices.emplace_back(std::move(name), "");
   return info;
 }
 

@@ -132,6 +132,21 @@ Result<std::vector<std::string>> AvailableProviders(const Library& library) {
 
 namespace {
 
+// ONNX Runtime has such a provider, in some build of it.
+bool IsKnownName(const std::string& name) { return ShortExecutionProviderName(name) != name; }
+
+// By the name that it was loaded under, which --ep may have in its short form.
+bool IsPluginName(const Library& library, const std::string& name) {
+  return library.HasPlugin(name) || library.HasPlugin(ShortExecutionProviderName(name));
+}
+
+Result<std::string> NamesOfAvailable(const Library& library) {
+  std::string names;
+  AKIN_TRY_ASSIGN(const std::vector<std::string> available, AvailableProviders(library));
+  for (const std::string& name : available) names += StrCat(names.empty() ? "" : ", ", name);
+  return names;
+}
+
 // A provider that is there refuses: because of its options, if it takes none of them willingly.
 Status OptionsToBlame(const Library& library, const ExecutionProvider& provider, Status refused) {
   if (refused || provider.options.empty()) return refused;
@@ -161,9 +176,17 @@ Status AppendProvider(const Library& library, const ExecutionProvider& provider,
   if (std::ranges::find(devices, provider.name, &EpDevice::provider) != devices.end())
     return AppendPlugin(library, provider, devices, options);
 
-  std::string names;
-  AKIN_TRY_ASSIGN(const std::vector<std::string> available, AvailableProviders(library));
-  for (const std::string& name : available) names += StrCat(names.empty() ? "" : ", ", name);
+  AKIN_TRY_ASSIGN(const std::string names, NamesOfAvailable(library));
+  if (IsPluginName(library, provider.name)) {
+    return UnsupportedModel("execution provider ", provider.name, ": the plug-in '",
+                            ShortExecutionProviderName(provider.name),
+                            "' offers no device on this machine; there is: ", names);
+  }
+  if (!IsKnownName(provider.name)) {
+    return InvalidInput("execution provider '", provider.name,
+                        "' is none that ONNX Runtime is known to have, and no plug-in is loaded ",
+                        "under that name (--ep-library); there is: ", names);
+  }
   return UnsupportedModel("execution provider ", provider.name, " is not in ONNX Runtime ",
                           library.version(), " at ", library.path(), ", which has: ", names,
                           " (docs/execution-providers.md)");

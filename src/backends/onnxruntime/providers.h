@@ -11,8 +11,9 @@
 
 namespace akin::backends::onnxruntime {
 
-// Appends `provider` to the options of a session. Errors: InvalidInput (an option that the provider
-// does not know), UnsupportedModel (this library, or this machine, does not have the provider).
+// Appends `provider` to the options of a session. Errors: InvalidInput (a name that no build of
+// ONNX Runtime has, an option that the provider does not know), UnsupportedModel (this library, or
+// this machine, does not have the provider).
 Status AppendProvider(const Library& library, const ExecutionProvider& provider,
                       OrtSessionOptions* options);
 

@@ -21,6 +21,8 @@ TEST(ExecutionProviderText, NamesRequirementsAndOptionsAreRead) {
   EXPECT_FALSE(ParseExecutionProvider("cuda")->required);
   EXPECT_EQ(ParseExecutionProvider("cuda:device_id=1")->options[0].second, "1");
   EXPECT_EQ(ParseExecutionProvider("MyExecutionProvider")->name, "MyExecutionProvider");
+  for (const char* name : {"CUDA", "Cuda", "cudaexecutionprovider"})
+    EXPECT_EQ(ParseExecutionProvider(name)->name, "CUDAExecutionProvider");
   ExpectError(ParseExecutionProvider(""), ErrorCode::kInvalidInput, "no name");
   ExpectError(ParseExecutionProvider("cuda:fast"), ErrorCode::kInvalidInput, "'fast'");
   ExpectError(ParseExecutionProvider("cuda:=1"), ErrorCode::kInvalidInput, "'=1'");
@@ -56,6 +58,13 @@ TEST_F(ProvidersTest, AnOptionalOneThatIsMissingFallsThroughAndIsSaid) {
   ASSERT_EQ(info.execution_providers.size(), 1u);
   EXPECT_EQ(info.execution_providers[0].name, "CPUExecutionProvider");
   EXPECT_EQ(info.execution_providers[0].num_nodes, 1);
+}
+
+TEST_F(ProvidersTest, ANameThatNoneHasIsAnErrorThoughItIsOptional) {
+  for (const char* name : {"corml", "CormlExecutionProvider"}) {
+    ExpectError(folder_.Load(With(name)), ErrorCode::kInvalidInput, name, "no plug-in",
+                "CPUExecutionProvider");
+  }
 }
 
 TEST_F(ProvidersTest, NodesAreCountedWhenAskedFor) {
@@ -149,7 +158,8 @@ class PluginOpenVinoTest : public OpenVinoTest {
     params_.options.provider_libraries = {{"openvino", path}};
     const auto info = DescribeOnnxRuntime(params_.options);
     ASSERT_TRUE(info) << info.error().message();  // It loads, wherever it is.
-    if (info->plugin_devices.empty())
+    ASSERT_FALSE(info->plugin_devices.empty());
+    if (info->plugin_devices == std::vector{std::pair(std::string("openvino"), std::string())})
       GTEST_SKIP() << "OpenVINO's plug-in is loaded and offers no device on this CPU";
   }
   OnnxRuntimeParams params_;

@@ -3,32 +3,8 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
-#include <cstring>
-#include <vector>
 
 namespace akin::kernels {
-
-namespace {
-
-// Values of one column to steps of a panel, `stride` bytes apart; zeros fill the last one.
-template <size_t kDepth>
-void CopySteps(std::span<const int8_t> values, size_t stride, int8_t* steps) {
-  size_t i = 0;
-  for (; i + kDepth <= values.size(); i += kDepth, steps += stride)
-    std::memcpy(steps, values.data() + i, kDepth);
-  std::copy(values.begin() + static_cast<ptrdiff_t>(i), values.end(), steps);
-}
-
-void CopySteps(std::span<const int8_t> values, size_t depth, size_t stride, int8_t* steps) {
-  switch (depth) {
-    case 4: return CopySteps<4>(values, stride, steps);
-    case 2: return CopySteps<2>(values, stride, steps);
-    case 1: return CopySteps<1>(values, stride, steps);
-  }
-  for (size_t i = 0; i < values.size(); ++i) steps[i / depth * stride + i % depth] = values[i];
-}
-
-}  // namespace
 
 void Rotate(std::span<float> x, size_t rotation) {
   size_t half = 1;
@@ -87,25 +63,6 @@ void QuantizeWeights(std::span<const float> weights, float scale, int8_t* quanti
   }
 }
 
-float RotatedWeightScale(std::span<const float> weights, size_t rotation) {
-  float rotated[kMaxRotation];
-  float scales[2] = {};  // Of what has been seen, of the next block.
-  for (size_t first = 0; first < weights.size(); first += kMaxRotation) {
-    const size_t count = std::min(kMaxRotation, weights.size() - first);
-    RotateWeights(weights.subspan(first, count), rotation, rotated);
-    scales[1] = WeightScale({rotated, count});
-    scales[0] = LargestMagnitude(scales);  // NaN stays.
-  }
-  return scales[0];
-}
-
-void QuantizeRotatedWeights(std::span<const float> weights, size_t rotation, float scale,
-                            int8_t* quantized) {
-  float rotated[kMaxRotation];
-  RotateWeights(weights, rotation, rotated);
-  QuantizeWeights({rotated, weights.size()}, scale, quantized);
-}
-
 size_t Int8PanelLayout::group_bytes(size_t length) const {
   const size_t steps = (length + depth - 1) / depth;
   return head_bytes() + steps * width * depth;
@@ -116,31 +73,6 @@ size_t Int8PanelLayout::panel_bytes(size_t k) const {
   size_t bytes = width * sizeof(float);
   for (size_t g = 0; g < shape.groups; ++g) bytes += group_bytes(shape.length(g));
   return (bytes + 63) / 64 * 64;
-}
-
-void Int8PanelLayout::Pack(MatrixView<const float> rows, std::span<const float> bias,
-                           std::byte* panel) const {
-  const Int8Shape shape(rows.cols());
-  std::fill_n(panel, panel_bytes(shape.k), std::byte{});
-  std::copy_n(bias.data(), width, reinterpret_cast<float*>(panel));
-  std::vector<float> column(shape.k);
-  std::vector<int8_t> quantized(shape.group);
-  for (size_t j = 0; j < width; ++j) {
-    RotateWeights(rows.row(j), shape.rotation, column.data());
-    std::byte* group = panel + width * sizeof(float);
-    for (size_t g = 0; g < shape.groups; ++g) {
-      const size_t length = shape.length(g);
-      const std::span<const float> values = std::span(column).subspan(g * shape.group, length);
-      const float scale = reinterpret_cast<float*>(group)[j] = WeightScale(values);
-      QuantizeWeights(values, scale, quantized.data());
-      int8_t* weights = reinterpret_cast<int8_t*>(group + head_bytes());
-      int32_t sum = 0;
-      for (size_t i = 0; i < length; ++i) sum += quantized[i];
-      CopySteps({quantized.data(), length}, depth, width * depth, weights + j * depth);
-      if (zero != 0) reinterpret_cast<int32_t*>(group)[width + j] = -int32_t{zero} * sum;
-      group += group_bytes(length);
-    }
-  }
 }
 
 }  // namespace akin::kernels

@@ -13,8 +13,6 @@
 #include <cstdint>
 #include <span>
 
-#include "akin/matrix_view.h"
-
 namespace akin::kernels {
 
 constexpr size_t kMaxRotation = 128;
@@ -70,12 +68,6 @@ void RotateWeights(std::span<const float> weights, size_t rotation, float* rotat
 float WeightScale(std::span<const float> weights);
 void QuantizeWeights(std::span<const float> weights, float scale, int8_t* quantized);
 
-// The same for weights that are still to be rotated: the scale of all of them, and the quantized
-// ones of at most kMaxRotation, whole blocks.
-float RotatedWeightScale(std::span<const float> weights, size_t rotation);
-void QuantizeRotatedWeights(std::span<const float> weights, size_t rotation, float scale,
-                            int8_t* quantized);
-
 // Panels: the bias of each column, then for each group a scale for each column and [steps][width]
 // [depth] weights, a step being `depth` values of k. Where rows are `zero` above their values, the
 // scales are followed by what each column's sums begin with: -zero times the sum of its weights.
@@ -88,8 +80,6 @@ struct Int8PanelLayout {
   constexpr size_t head_bytes() const { return width * sizeof(float) * (zero != 0 ? 2 : 1); }
   size_t group_bytes(size_t length) const;
   size_t panel_bytes(size_t k) const;  // To whole lines.
-  // Rotates and quantizes `rows` [width, k].
-  void Pack(MatrixView<const float> rows, std::span<const float> bias, std::byte* panel) const;
 };
 
 }  // namespace akin::kernels

@@ -262,21 +262,20 @@ struct W8TileProduct {
     ZeroPanel(panel, PanelBytes(k));
     CopyBias(bias, panel);
     float* const scales = reinterpret_cast<float*>(panel + kColumnBytes);
-    int8_t* const weights = reinterpret_cast<int8_t*>(panel + kHead);
+    std::byte* const weights = panel + kHead;
     for (size_t j = 0; j < kPanelWidth; ++j) {
-      scales[j] = RotatedWeightScale(rows.row(j), rotation);
+      const float* const row = rows.data() + j * rows.stride();
+      scales[j] = ScaleOfRow(row, k);
       const size_t half_tile = depth.depth * kTileRowBytes / 2;  // A byte an element.
       PairWalk walk(depth, kTileRowBytes / 2, 2 * half_tile,
                     j / kTileColumns * half_tile + j % kTileColumns * 2);
-      for (size_t first = 0; first < k; first += kMaxRotation) {
-        const size_t count = k - first < kMaxRotation ? k - first : kMaxRotation;
-        int8_t quantized[kMaxRotation];
-        QuantizeRotatedWeights({rows.data() + j * rows.stride() + first, count}, rotation,
-                               scales[j], quantized);
-        for (size_t i = first; i < first + count; ++i) {
-          weights[walk.at() + i % 2] = quantized[i - first];
-          if (i % 2 == 1) walk.Next();
-        }
+      for (size_t first = 0; first < k; first += Int8Shape::kMaxGroup) {
+        const size_t count = k - first < Int8Shape::kMaxGroup ? k - first : Int8Shape::kMaxGroup;
+        int8_t quantized[Int8Shape::kMaxGroup + 1];
+        EncodeInt8(row + first, count, rotation, scales[j], quantized);
+        quantized[count] = 0;
+        for (size_t i = 0; i < count; i += 2, walk.Next())
+          std::memcpy(weights + walk.at(), quantized + i, 2);
       }
     }
   }
@@ -349,29 +348,33 @@ struct Int8TileProduct {
   static void PackPanel(MatrixView<const float> rows, std::span<const float> bias,
                         std::byte* panel) {
     const Int8Shape shape(rows.cols());
-    ZeroPanel(panel, PanelBytes(shape.k));
     CopyBias(bias, panel);
-    float rotated[Int8Shape::kMaxGroup];
-    int8_t quantized[Int8Shape::kMaxGroup];
-    for (size_t j = 0; j < kPanelWidth; ++j) {
-      std::byte* group = panel + kColumnBytes;
-      for (size_t g = 0; g < shape.groups; ++g) {
-        const size_t length = shape.length(g);
-        RotateWeights({rows.data() + j * rows.stride() + g * shape.group, length}, shape.rotation,
-                      rotated);
-        const float scale = WeightScale({rotated, length});
-        reinterpret_cast<float*>(group)[j] = scale;
-        QuantizeWeights({rotated, length}, scale, quantized);
-        int8_t* const tiles = reinterpret_cast<int8_t*>(group + kGroupHead);
-        int32_t& start = reinterpret_cast<int32_t*>(group + kColumnBytes)[j];
-        for (size_t i = 0; i < length; ++i) {
-          start -= int32_t{Int8Shape::kZero} * quantized[i];
-          const size_t tile = 2 * (i / kTileK) + j / kTileColumns, row = i % kTileK / 4;
-          tiles[tile * kTile + (row * kTileColumns + j % kTileColumns) * 4 + i % 4] = quantized[i];
-        }
-        group += GroupBytes(length);
-      }
+    std::byte* group = panel + kColumnBytes;
+    for (size_t g = 0; g < shape.groups; ++g) {
+      const size_t length = shape.length(g);
+      for (size_t j0 = 0; j0 < kPanelWidth; j0 += kTileColumns)
+        PackColumns(rows, g * shape.group, length, shape.rotation, j0, group);
+      group += GroupBytes(length);
     }
+  }
+
+  // Columns j0 to j0 + 16 of the group of weights k0 to k0 + length.
+  static void PackColumns(MatrixView<const float> rows, size_t k0, size_t length, size_t rotation,
+                          size_t j0, std::byte* group) {
+    int8_t encoded[kTileColumns][Int8Shape::kMaxGroup];
+    const size_t tiles = GroupTiles(length);
+    for (size_t j = 0; j < kTileColumns; ++j) {
+      const float* const row = rows.data() + (j0 + j) * rows.stride() + k0;
+      reinterpret_cast<float*>(group)[j0 + j] =
+          EncodeInt8Group(row, length, tiles * kTileK, rotation, encoded[j]);
+      reinterpret_cast<int32_t*>(group + kColumnBytes)[j0 + j] =
+          -int32_t{Int8Shape::kZero} * SumOf(encoded[j], length);
+    }
+    static_assert(V::kLanes == kTileColumns && V::kLanes == kTileRows);
+    std::byte* out = group + kGroupHead + j0 / kTileColumns * kTile;
+    for (size_t t = 0; t < tiles; ++t, out += 2 * kTile)
+      TransposeDwords(reinterpret_cast<const std::byte*>(encoded[0] + t * kTileK),
+                      Int8Shape::kMaxGroup, kTileColumns - 1, out, kTileRowBytes);
   }
 
   template <TileBlock kBlock>

@@ -26,6 +26,7 @@ AKIN_TARGET_BEGIN("avx2,fma")
 
 // clang-format off: the tier's Vec comes before the algorithms over it.
 #include "kernels/avx2/vec.h"
+#include "kernels/avx2/rotation.h"
 
 #include "kernels/generic/linear-inl.h"
 // clang-format on
@@ -63,32 +64,6 @@ struct Int8Product {
                      _mm_packs_epi32(_mm256_castsi256_si128(q), _mm256_extracti128_si256(q, 1)));
   }
 };
-
-// A step of the rotation between lanes that differ in one bit: a + b where it is clear, a - b where
-// it is set. `neighbour` has the lanes swapped.
-template <int kSet>
-AKIN_INLINE V Butterfly(V x, __m256 neighbour) {
-  return {_mm256_blend_ps(_mm256_add_ps(neighbour, x.v), _mm256_sub_ps(neighbour, x.v), kSet)};
-}
-
-AKIN_INLINE V RotateLanes(V x, size_t rotation) {
-  if (rotation > 1) x = Butterfly<0xaa>(x, _mm256_permute_ps(x.v, 0b10'11'00'01));
-  if (rotation > 2) x = Butterfly<0xcc>(x, _mm256_permute_ps(x.v, 0b01'00'11'10));
-  if (rotation > 4) x = Butterfly<0xf0>(x, _mm256_permute2f128_ps(x.v, x.v, 1));
-  return x;
-}
-
-AKIN_INLINE V LargerMagnitude(V largest, V x) {
-  const __m256i magnitude =
-      _mm256_and_si256(_mm256_castps_si256(x.v), _mm256_set1_epi32(0x7fffffff));
-  return {_mm256_castsi256_ps(_mm256_max_epu32(_mm256_castps_si256(largest.v), magnitude))};
-}
-
-AKIN_INLINE float LargestLane(V largest) {
-  float lanes[V::kLanes];
-  Store(largest, lanes);
-  return LargestMagnitude(lanes);
-}
 
 #include "kernels/generic/int8-inl.h"
 

@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <cstddef>
+#include <cstring>
 #include <limits>
 #include <type_traits>
 #include <utility>
@@ -19,6 +20,7 @@ AKIN_TARGET_BEGIN("avx2,fma")
 
 // clang-format off: the tier's Vec comes before the algorithms over it.
 #include "kernels/avx2/vec.h"
+#include "kernels/avx2/rotation.h"
 
 #include "kernels/generic/attention-inl.h"
 #include "kernels/generic/linear-inl.h"

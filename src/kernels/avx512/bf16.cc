@@ -21,6 +21,7 @@ AKIN_TARGET_BEGIN("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512bf16,avx2
 
 // clang-format off: the tier's Vec comes before the algorithms over it.
 #include "kernels/avx512/vec.h"
+#include "kernels/avx512/rotation.h"
 #include "kernels/avx512/bf16.h"
 #include "kernels/avx512/int8.h"
 

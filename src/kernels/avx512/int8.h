@@ -34,31 +34,3 @@ struct Int8Product {
                      _mm_xor_si128(bytes, _mm_set1_epi8(static_cast<char>(kZero))));
   }
 };
-
-// A step of the transform between lanes that differ in one bit: a + b where it is clear, a - b
-// where `set` has it. `neighbour` has the lanes swapped; the product with 1 or -1 is exact.
-AKIN_INLINE V Butterfly(V x, __m512 neighbour, __mmask16 set) {
-  const __m512 sign = _mm512_mask_blend_ps(set, _mm512_set1_ps(1.0f), _mm512_set1_ps(-1.0f));
-  return {_mm512_fmadd_ps(sign, x.v, neighbour)};
-}
-
-// The steps within a vector, for blocks of `rotation` lanes at most.
-AKIN_INLINE V RotateLanes(V x, size_t rotation) {
-  if (rotation > 1) x = Butterfly(x, _mm512_permute_ps(x.v, 0b10'11'00'01), 0xaaaa);
-  if (rotation > 2) x = Butterfly(x, _mm512_permute_ps(x.v, 0b01'00'11'10), 0xcccc);
-  if (rotation > 4) x = Butterfly(x, _mm512_shuffle_f32x4(x.v, x.v, 0b10'11'00'01), 0xf0f0);
-  if (rotation > 8) x = Butterfly(x, _mm512_shuffle_f32x4(x.v, x.v, 0b01'00'11'10), 0xff00);
-  return x;
-}
-
-AKIN_INLINE V LargerMagnitude(V largest, V x) {
-  const __m512i magnitude =
-      _mm512_and_si512(_mm512_castps_si512(x.v), _mm512_set1_epi32(0x7fffffff));
-  return {_mm512_castsi512_ps(_mm512_max_epu32(_mm512_castps_si512(largest.v), magnitude))};
-}
-AKIN_INLINE float LargestLane(V largest) {
-  const uint32_t bits = _mm512_reduce_max_epu32(_mm512_castps_si512(largest.v));
-  float result;
-  std::memcpy(&result, &bits, sizeof result);
-  return result;
-}

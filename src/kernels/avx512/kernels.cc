@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <cstddef>
+#include <cstring>
 #include <limits>
 #include <type_traits>
 #include <utility>
@@ -18,6 +19,7 @@ AKIN_TARGET_BEGIN("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")
 
 // clang-format off: the tier's Vec comes before the algorithms over it.
 #include "kernels/avx512/vec.h"
+#include "kernels/avx512/rotation.h"
 
 #include "kernels/generic/attention-inl.h"
 #include "kernels/generic/linear-inl.h"

@@ -1,10 +1,6 @@
 // int8 products (int8.h): the tile, and the quantization of rows. What an element of a row is and
 // how two vectors are multiplied is the tier's Int8Product; where its rows are above their values
-// by a kZero, a panel has what the sums begin with to take that away. Included after linear-inl.h;
-// the tier defines
-//   RotateLanes(x, rotation)   the steps of the rotation within a vector,
-//   LargerMagnitude(a, x)      the larger one of a >= 0 and |x| by lane, NaN above infinity,
-//   LargestLane(a)             the largest lane in that order.
+// by a kZero, a panel has what the sums begin with to take that away. Included after linear-inl.h.
 #pragma once
 
 #include "kernels/generic/linear-inl.h"
@@ -18,7 +14,33 @@ struct Int8Tile {
   static size_t PanelBytes(size_t k) { return kLayout.panel_bytes(k); }
   static void PackPanel(MatrixView<const float> rows, std::span<const float> bias,
                         std::byte* panel) {
-    kLayout.Pack(rows, bias, panel);
+    const Int8Shape shape(rows.cols());
+    for (size_t j = 0; j < kPanelWidth; ++j) reinterpret_cast<float*>(panel)[j] = bias[j];
+    std::byte* group = panel + kColumnBytes;
+    for (size_t g = 0; g < shape.groups; ++g) {
+      const size_t length = shape.length(g);
+      for (size_t j0 = 0; j0 < kPanelWidth; j0 += V::kLanes)
+        PackColumns(rows, g * shape.group, length, shape.rotation, j0, group);
+      group += kLayout.group_bytes(length);
+    }
+    for (std::byte* const end = panel + PanelBytes(shape.k); group < end; ++group) *group = {};
+  }
+
+  // Columns j0 to j0 + kLanes of the group of weights k0 to k0 + length.
+  static void PackColumns(MatrixView<const float> rows, size_t k0, size_t length, size_t rotation,
+                          size_t j0, std::byte* group) {
+    int8_t encoded[V::kLanes][Int8Shape::kMaxGroup];
+    const size_t steps = Steps<Product>(length);
+    for (size_t j = 0; j < V::kLanes; ++j) {
+      const float* const row = rows.data() + (j0 + j) * rows.stride() + k0;
+      reinterpret_cast<float*>(group)[j0 + j] =
+          EncodeInt8Group(row, length, steps * Product::kDepth, rotation, encoded[j]);
+      if constexpr (Product::kZero != 0)
+        reinterpret_cast<int32_t*>(group + kColumnBytes)[j0 + j] =
+            -int32_t{Product::kZero} * SumOf(encoded[j], length);
+    }
+    CopyColumns<Product>(encoded[0], Int8Shape::kMaxGroup, steps, j0,
+                         reinterpret_cast<int8_t*>(group + kLayout.head_bytes()));
   }
 
   template <size_t kRows>
@@ -74,58 +96,6 @@ struct Int8Tile {
   }
 };
 
-// `length` values -> rotated, in `out`, zeros up to a whole vector; returns the largest magnitude.
-inline float RotateGroup(const float* x, size_t length, size_t rotation, float* out) {
-  for (size_t i = 0; i < length; i += V::kLanes) {
-    const size_t count = length - i < V::kLanes ? length - i : V::kLanes;
-    const V v = count == V::kLanes ? V::Load(x + i) : V::LoadPartial(x + i, count);
-    Store(RotateLanes(v, rotation), out + i);
-  }
-  for (size_t half = V::kLanes; half < rotation; half *= 2) {
-    for (size_t block = 0; block < length; block += 2 * half) {
-      for (size_t i = block; i < block + half; i += V::kLanes) {
-        const V a = V::Load(out + i), b = V::Load(out + i + half);
-        Store(a + b, out + i);
-        Store(a - b, out + i + half);
-      }
-    }
-  }
-  V largest = V::Set(0.0f);
-  for (size_t j = 0; j < length; j += V::kLanes)
-    largest = LargerMagnitude(largest, V::Load(out + j));
-  return LargestLane(largest);
-}
-
-// Vectors of a block of the size that nearly every model has.
-constexpr size_t kBlockVecs = kMaxRotation / V::kLanes;
-
-// The same for whole blocks of it, each in registers.
-inline float RotateBlocks(const float* x, size_t length, float* out) {
-  V largest = V::Set(0.0f);
-  for (size_t block = 0; block < length; block += kMaxRotation) {
-    V v[kBlockVecs];
-#pragma GCC unroll 8
-    for (size_t i = 0; i < kBlockVecs; ++i)
-      v[i] = RotateLanes(V::Load(x + block + i * V::kLanes), kMaxRotation);
-#pragma GCC unroll 3
-    for (size_t half = 1; half < kBlockVecs; half *= 2) {
-#pragma GCC unroll 8
-      for (size_t i = 0; i < kBlockVecs; ++i) {
-        if (i & half) continue;
-        const V a = v[i], b = v[i + half];
-        v[i] = a + b;
-        v[i + half] = a - b;
-      }
-    }
-#pragma GCC unroll 8
-    for (size_t i = 0; i < kBlockVecs; ++i) {
-      largest = LargerMagnitude(largest, v[i]);
-      Store(v[i], out + block + i * V::kLanes);
-    }
-  }
-  return LargestLane(largest);
-}
-
 template <typename Product>
 void QuantizeInt8Rows(MatrixView<const float> rows, std::byte* operand) {
   using Row = typename Product::Row;
@@ -137,10 +107,7 @@ void QuantizeInt8Rows(MatrixView<const float> rows, std::byte* operand) {
     for (size_t g = 0; g < shape.groups; ++g) {
       const size_t length = shape.length(g), whole = RoundUp(length, V::kLanes);
       const float* const x = rows.data() + i * rows.stride() + g * shape.group;
-      // Eight vectors fit the registers of every tier with some to spare.
-      const bool in_registers = kBlockVecs <= 8 && shape.rotation == kMaxRotation;
-      const float largest = in_registers ? RotateBlocks(x, length, rotated)
-                                         : RotateGroup(x, length, shape.rotation, rotated);
+      const float largest = RotateValues(x, length, shape.rotation, rotated);
       const V inverse = V::Set(largest > 0.0f ? 127.0f / largest : 0.0f);
       Row* out = reinterpret_cast<Row*>(row) + g * shape.group;
       for (size_t j = 0; j < whole; j += V::kLanes)

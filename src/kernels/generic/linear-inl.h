@@ -6,10 +6,11 @@
 // while k runs from first to last; each step multiplies what it broadcasts of a row with the
 // panel's next row. What an element of a row and of a panel is, and how many of them a step takes,
 // is a Product. Included once by each tier, inside its target region and anonymous namespace, after
-// vec.h, which defines V, kMaxRows and kPanelVecs.
+// vec.h, which defines V, kMaxRows and kPanelVecs, and rotation.h.
 #pragma once
 
 #include "kernels/generic/math-inl.h"
+#include "kernels/generic/rotation-inl.h"
 
 constexpr size_t kPanelWidth = kPanelVecs * V::kLanes;
 // Panels whose sum of bytes stays in this much of the L2 cache are reused for all rows before the
@@ -81,6 +82,15 @@ size_t PackedPanelBytes(size_t k) {
 
 // No container or algorithm of the standard library in here: see target.h.
 
+// kLanes dwords, each of several steps of a column, to these steps, `stride` bytes apart.
+template <size_t kStepBytes>
+AKIN_INLINE void DealSteps(const std::byte* dwords, std::byte* out, size_t stride) {
+  for (size_t s = 0; s < sizeof(uint32_t) / kStepBytes; ++s)
+    for (size_t j = 0; j < V::kLanes; ++j)
+      std::memcpy(out + s * stride + j * kStepBytes, dwords + j * sizeof(uint32_t) + s * kStepBytes,
+                  kStepBytes);
+}
+
 // Encoded rows of k, `stride` apart, to columns j0 to j0 + kLanes of `steps` steps of a panel.
 template <typename Product>
 void CopyColumns(const typename Product::Panel* encoded, size_t stride, size_t steps, size_t j0,
@@ -89,11 +99,20 @@ void CopyColumns(const typename Product::Panel* encoded, size_t stride, size_t s
   constexpr size_t kDepth = Product::kDepth, kStep = kPanelWidth * kDepth, kLanes = V::kLanes;
   out += j0 * kDepth;
   size_t step = 0;
-  if constexpr (kDepth * sizeof(Panel) == sizeof(float)) {
-    for (; step + kLanes <= steps; step += kLanes)
-      TransposeDwords(reinterpret_cast<const std::byte*>(encoded + step * kDepth),
-                      stride * sizeof(Panel), kLanes - 1,
-                      reinterpret_cast<std::byte*>(out + step * kStep), kStep * sizeof(Panel));
+  // As dwords, each of them one step or several steps of a column.
+  constexpr size_t kStepBytes = kDepth * sizeof(Panel), kSteps = sizeof(uint32_t) / kStepBytes;
+  for (; step + kSteps * kLanes <= steps; step += kSteps * kLanes) {
+    const std::byte* const from = reinterpret_cast<const std::byte*>(encoded + step * kDepth);
+    std::byte* const to = reinterpret_cast<std::byte*>(out + step * kStep);
+    if constexpr (kSteps == 1) {
+      TransposeDwords(from, stride * sizeof(Panel), kLanes - 1, to, kStep * sizeof(Panel));
+    } else {
+      std::byte columns[kLanes][kLanes * sizeof(uint32_t)];
+      TransposeDwords(from, stride * sizeof(Panel), kLanes - 1, columns[0], sizeof columns[0]);
+      for (size_t i = 0; i < kLanes; ++i)
+        DealSteps<kStepBytes>(columns[i], to + i * kSteps * kStep * sizeof(Panel),
+                              kStep * sizeof(Panel));
+    }
   }
   for (; step < steps; ++step)
     for (size_t j = 0; j < kLanes; ++j)
@@ -109,7 +128,7 @@ void PackPanel(MatrixView<const float> rows, std::span<const float> bias, std::b
   float* scales = reinterpret_cast<float*>(panel + kColumnBytes);
   if constexpr (Product::kScaled) {
     for (size_t j = 0; j < kPanelWidth; ++j)
-      scales[j] = RotatedWeightScale(rows.row(j), RotationOf(rows.cols()));
+      scales[j] = ScaleOfRow(rows.data() + j * rows.stride(), rows.cols());
   }
   auto* out = reinterpret_cast<typename Product::Panel*>(panel + kHeadBytes<Product>);
   const size_t cols = rows.cols(), k_end = Steps<Product>(cols) * Product::kDepth;
@@ -121,7 +140,7 @@ void PackPanel(MatrixView<const float> rows, std::span<const float> bias, std::b
       for (size_t j = 0; j < V::kLanes; ++j) {
         const float* row = rows.data() + (j0 + j) * rows.stride() + k0;
         if constexpr (Product::kScaled) {
-          QuantizeRotatedWeights({row, count}, RotationOf(cols), scales[j0 + j], encoded[j]);
+          EncodeInt8(row, count, RotationOf(cols), scales[j0 + j], encoded[j]);
         } else {
           for (size_t i = 0; i < count; ++i) encoded[j][i] = Product::Encode(row[i]);
         }
@@ -148,9 +167,7 @@ void RotateRows(MatrixView<const float> rows, std::byte* operand) {
     Row* out = reinterpret_cast<Row*>(operand + i * RotatedRowBytes<Product>(cols));
     for (size_t first = 0; first < cols; first += kMaxRotation) {
       const size_t count = cols - first < kMaxRotation ? cols - first : kMaxRotation;
-      for (size_t j = 0; j < count; ++j) block[j] = x[first + j];
-      for (size_t j = count; j < kMaxRotation; ++j) block[j] = 0.0f;
-      Rotate({block, count}, rotation);
+      RotateValues(x + first, count, rotation, block);
       for (size_t j = 0; j < count; j += V::kLanes) Store(V::Load(block + j), out + first + j);
     }
   }

@@ -21,6 +21,7 @@ AKIN_TARGET_BEGIN("arch=armv8.2-a+dotprod")
 
 // clang-format off: the tier's Vec comes before the algorithms over it.
 #include "kernels/neon/vec.h"
+#include "kernels/neon/rotation.h"
 
 #include "kernels/generic/linear-inl.h"
 // clang-format on
@@ -54,29 +55,6 @@ struct Int8Product {
     std::memcpy(out, &bytes, 4);
   }
 };
-
-// A step of the rotation between lanes that differ in one bit: a + b where it is clear, a - b where
-// it is set. `neighbour` has the lanes swapped.
-AKIN_INLINE V Butterfly(V x, float32x4_t neighbour, uint32x4_t set) {
-  return {vbslq_f32(set, vsubq_f32(neighbour, x.v), vaddq_f32(neighbour, x.v))};
-}
-
-AKIN_INLINE V RotateLanes(V x, size_t rotation) {
-  if (rotation > 1) x = Butterfly(x, vrev64q_f32(x.v), uint32x4_t{0, ~0u, 0, ~0u});
-  if (rotation > 2) x = Butterfly(x, vextq_f32(x.v, x.v, 2), uint32x4_t{0, 0, ~0u, ~0u});
-  return x;
-}
-
-AKIN_INLINE V LargerMagnitude(V largest, V x) {
-  const uint32x4_t magnitude = vreinterpretq_u32_f32(vabsq_f32(x.v));
-  return {vreinterpretq_f32_u32(vmaxq_u32(vreinterpretq_u32_f32(largest.v), magnitude))};
-}
-
-AKIN_INLINE float LargestLane(V largest) {
-  float lanes[V::kLanes];
-  Store(largest, lanes);
-  return LargestMagnitude(lanes);
-}
 
 #include "kernels/generic/int8-inl.h"
 

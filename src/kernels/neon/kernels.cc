@@ -19,6 +19,7 @@ namespace {
 
 // clang-format off: the tier's Vec comes before the algorithms over it.
 #include "kernels/neon/vec.h"
+#include "kernels/neon/rotation.h"
 
 #include "kernels/generic/attention-inl.h"
 #include "kernels/generic/linear-inl.h"

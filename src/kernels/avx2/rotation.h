@@ -1,0 +1,40 @@
+// The tier's part of generic/rotation-inl.h. Included after vec.h.
+#pragma once
+
+// A step of the rotation between lanes that differ in one bit: a + b where it is clear, a - b where
+// it is set. `neighbour` has the lanes swapped.
+template <int kSet>
+AKIN_INLINE V Butterfly(V x, __m256 neighbour) {
+  return {_mm256_blend_ps(_mm256_add_ps(neighbour, x.v), _mm256_sub_ps(neighbour, x.v), kSet)};
+}
+
+AKIN_INLINE V RotateLanes(V x, size_t rotation) {
+  if (rotation > 1) x = Butterfly<0xaa>(x, _mm256_permute_ps(x.v, 0b10'11'00'01));
+  if (rotation > 2) x = Butterfly<0xcc>(x, _mm256_permute_ps(x.v, 0b01'00'11'10));
+  if (rotation > 4) x = Butterfly<0xf0>(x, _mm256_permute2f128_ps(x.v, x.v, 1));
+  return x;
+}
+
+AKIN_INLINE V LargerMagnitude(V largest, V x) {
+  const __m256i magnitude =
+      _mm256_and_si256(_mm256_castps_si256(x.v), _mm256_set1_epi32(0x7fffffff));
+  return {_mm256_castsi256_ps(_mm256_max_epu32(_mm256_castps_si256(largest.v), magnitude))};
+}
+
+AKIN_INLINE float LargestLane(V largest) {
+  float lanes[V::kLanes];
+  Store(largest, lanes);
+  return LargestMagnitude(lanes);
+}
+
+// Eight weights, rounded to nearest even; 0 for what is above 127 or NaN.
+AKIN_INLINE void StoreWeights(V x, int8_t* out) {
+  const __m256i q = _mm256_cvtps_epi32(x.v);  // NaN and what is too large: the least integer.
+  const __m256i magnitude = _mm256_abs_epi32(q);
+  const __m256i fits =
+      _mm256_cmpeq_epi32(_mm256_min_epu32(magnitude, _mm256_set1_epi32(127)), magnitude);
+  const __m256i bounded = _mm256_and_si256(q, fits);
+  const __m128i words =
+      _mm_packs_epi32(_mm256_castsi256_si128(bounded), _mm256_extracti128_si256(bounded, 1));
+  _mm_storel_epi64(reinterpret_cast<__m128i*>(out), _mm_packs_epi16(words, words));
+}

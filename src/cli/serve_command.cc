@@ -26,7 +26,7 @@ constexpr size_t kMostConfigBytes = size_t{16} << 20;  // Also of a file of keys
 
 struct ServeArguments {
   std::vector<std::string> models;
-  std::string backend = "auto", precision = "auto", isa = "auto";
+  std::string backend = "auto", precision = "auto", isa = "auto", pooling;
   PythonArguments python;
   RemoteArguments remote;
   int threads = 0;
@@ -138,6 +138,8 @@ void AddModelOptions(CLI::App& verb, OptionList& options, ServeArguments& a) {
                Choices(PrecisionNames()));
   options.Text("--isa", a.isa, "Instruction set; auto is the best this CPU has",
                Choices(IsaNames()));
+  options.Text("--pooling", a.pooling, "In place of the models' own pooling",
+               Choices(PoolingNames()));
   options.OnnxRuntime(a.onnxruntime);
   a.python.AddTo(verb);
   a.remote.AddTo(verb);
@@ -294,7 +296,7 @@ ModelArguments ArgumentsOf(const ServeArguments& a, const server::ModelSpec& spe
           .isa = a.isa,
           .threads = a.threads,
           .batch_tokens = a.max_batch_tokens,
-          .pooling = {},
+          .pooling = a.pooling,
           .onnxruntime = a.onnxruntime};
 }
 
@@ -328,6 +330,9 @@ Status AddModels(const ServeArguments& a, server::ServeOptions& options) {
   AKIN_TRY(ParseBackend(a.backend, load));  // What it says counts before their options.
   AKIN_TRY_ASSIGN(load.precision, ParsePrecision(a.precision));
   AKIN_TRY_ASSIGN(load.isa, ParseIsa(a.isa));
+  if (!a.pooling.empty()) {
+    AKIN_TRY_ASSIGN(load.pooling, ParsePoolingMode(a.pooling));
+  }
   AKIN_TRY_ASSIGN(load.onnxruntime, a.onnxruntime.ToOptions());
   load.num_threads = a.threads == 0 && tuning ? tuning->threads : a.threads;
   load.batch_tokens = a.max_batch_tokens > 0 ? a.max_batch_tokens

@@ -53,8 +53,9 @@ void Scheduler::Impl::Stop() {
 
 std::optional<Scheduler::Ticket> Scheduler::Impl::ComputeHere(const JobPtr& job,
                                                               const RequestTerms& terms) {
+  const bool is_work = job->embedder() == nullptr;  // How long it takes nobody knows.
   const bool expired = terms.deadline && *terms.deadline <= job->submitted;
-  if (expired || job->TextBytes() > kMostBytesHere) return std::nullopt;
+  if (is_work || expired || job->TextBytes() > kMostBytesHere) return std::nullopt;
   Lock lock(mutex_);
   if (stopping_ || here_ || queue_.num_requests() > 0 || !shares_.IsQuiet()) return std::nullopt;
   here_ = true;

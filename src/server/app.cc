@@ -236,7 +236,8 @@ void App::Fail(const ExchangePtr& exchange, Failure failure) const {
   if (failure.problem == Problem::kOverloaded) {
     failure.retry_after_seconds = scheduler_.Load().retry_after_seconds;
   }
-  exchange->Respond(FailureResponse(DialectOf(exchange->request), failure));
+  const Dialect dialect = exchange->dialect.value_or(DialectOf(exchange->request));
+  exchange->Respond(FailureResponse(dialect, failure));
 }
 
 void App::WithModel(const ExchangePtr& exchange, const std::string& name,

@@ -7,10 +7,12 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "server/api/failure.h"
 #include "server/http/message.h"
 
 namespace akin::server {
@@ -96,9 +98,10 @@ class Exchange {
   HttpRequest request;
   const std::string peer;  // The client's address.
   const Clock::time_point begin = Clock::now();
-  bool is_only_one = false;  // No other request had been read and not yet handled.
-  std::string id;            // The request's, from its header or made.
-  std::string client;        // Whom the work counts for.
+  bool is_only_one = false;        // No other request had been read and not yet handled.
+  std::string id;                  // The request's, from its header or made.
+  std::string client;              // Whom the work counts for.
+  std::optional<Dialect> dialect;  // In place of the route's.
   TraceContext trace;
   ExchangeCosts costs;  // Written by whoever answers, before.
   // Runs once, before the answer goes out: log, metrics, headers that all answers have.

@@ -5,10 +5,14 @@
 #include <numeric>
 #include <utility>
 
+#include "server/api/document_limit.h"
 #include "server/text.h"
 
 namespace akin::server {
 namespace {
+
+// Tokenizing so many takes about as long as computing a token.
+constexpr int64_t kCharactersPerToken = 400;
 
 // What the log, the limits and the priority want to know of a call, whatever its kind.
 struct CallFacts {
@@ -140,7 +144,7 @@ void Finish(App& app, const ExchangePtr& exchange, const ServedModel& model,
   ExchangeCosts& costs = exchange->costs;
   costs.computed = true;
   costs.tokens = usage.total_tokens;
-  costs.truncated_tokens = usage.truncated_tokens;
+  costs.truncated_tokens += usage.truncated_tokens;
   costs.tokenize_ms = usage.tokenize_ms;
   costs.queue_ms = usage.queue_ms;
   costs.compute_ms = usage.compute_ms;
@@ -177,6 +181,38 @@ bool Begin(App& app, const ExchangePtr& exchange, const CallFacts& facts,
   if (auto too_many = CheckCount(app, facts.texts)) failure = std::move(too_many);
   if (failure) app.Fail(exchange, *std::move(failure));
   return !failure;
+}
+
+// Documents that are cut to more than the model reads are cut by the model's limit anyway.
+bool NeedsCutting(const ModelInfo& info, const RerankCall& call) {
+  if (!call.max_document_tokens || *call.max_document_tokens >= info.max_tokens) return false;
+  return std::ranges::any_of(call.documents, [&](const std::string& document) {
+    return document.size() > static_cast<size_t>(*call.max_document_tokens);
+  });
+}
+
+// On a worker, then goes on: tokenizing is nothing for the event loop.
+void CutDocuments(App& app, const ExchangePtr& exchange, const ServedModelPtr& model,
+                  const CallFacts& facts, const std::shared_ptr<RerankCall>& call,
+                  std::function<void()> then) {
+  auto cut = [&app, exchange, model, call, then = std::move(then)] {
+    for (std::string& document : call->documents) {
+      const Result<int64_t> tokens = CutDocument(
+          model->tokenizer(), static_cast<size_t>(*call->max_document_tokens), document);
+      if (!tokens) return app.Fail(exchange, FailureOf(tokens.error()));
+      exchange->costs.truncated_tokens += *tokens;
+    }
+    then();
+  };
+  const auto ticket = app.scheduler().Submit(
+      WorkRequest{.work = std::move(cut),
+                  .estimated_tokens = facts.characters / kCharactersPerToken + 1,
+                  .terms = TermsOf(app, *exchange, facts.texts)},
+      [&app, exchange](const Status& status) {
+        if (!status) app.Fail(exchange, FailureOf(status.error()));
+      });
+  if (!ticket) return app.Fail(exchange, FailureOf(ticket.error()));
+  exchange->departure.OnLeave([&app, id = *ticket] { app.scheduler().Cancel(id); });
 }
 
 }  // namespace
@@ -291,12 +327,16 @@ void Rerank(App& app, const ExchangePtr& exchange, RerankCall call, Format<Score
                   if (auto failure = CheckReranks(model->info()))
                     return app.Fail(exchange, *std::move(failure));
                   shared->options.activation = ActivationOf(model->info(), shared->raw_scores);
-                  Submit<Scores>(app, exchange, model, facts,
-                                 RerankRequest{.embedder = model->embedder(),
-                                               .query = std::move(shared->query),
-                                               .documents = std::move(shared->documents),
-                                               .options = shared->options},
-                                 format);
+                  auto submit = [&app, exchange, model, facts, shared, format] {
+                    Submit<Scores>(app, exchange, model, facts,
+                                   RerankRequest{.embedder = model->embedder(),
+                                                 .query = std::move(shared->query),
+                                                 .documents = std::move(shared->documents),
+                                                 .options = shared->options},
+                                   format);
+                  };
+                  if (!NeedsCutting(model->info(), *shared)) return submit();
+                  CutDocuments(app, exchange, model, facts, shared, std::move(submit));
                 });
 }
 

@@ -45,6 +45,8 @@ struct RerankCall {
   std::string query;
   std::vector<std::string> documents;
   ScoreOptions options;
+  // Of a document no more is read; unset: as much as the model takes.
+  std::optional<int> max_document_tokens;
   bool raw_scores = false;
 };
 

@@ -183,6 +183,16 @@ TEST(Scheduler, AfterACrowdNothingIsComputedWhereItIsSubmittedUntilItIsForgotten
   while (!here()) ASSERT_LT(++asked, 30) << "each of them was alone";
 }
 
+TEST(Scheduler, WorkIsNotDoneWhereItIsSubmittedWhateverItsTerms) {
+  const auto scheduler = Started();
+  std::promise<std::thread::id> thread;
+  ASSERT_TRUE(
+      scheduler->Submit(WorkRequest{.work = [&] { thread.set_value(std::this_thread::get_id()); },
+                                    .terms = {.may_compute_here = true}},
+                        [](const Status& status) { EXPECT_TRUE(status); }));
+  EXPECT_NE(thread.get_future().get(), std::this_thread::get_id());
+}
+
 TEST(Scheduler, LongTextsAreNotTokenizedWhereTheyAreSubmittedHoweverFewTokensCount) {
   const auto scheduler = Started();
   std::string text;

@@ -125,6 +125,17 @@ class Api(unittest.TestCase):
             self.assertEqual(headers["x-embedding-count"], "4")
             self.assertEqual(headers["x-embedding-dimension"], str(self.dimension))
 
+    def test_raw_floats_of_tokens(self):
+        rows = self.server.post_json("/embed_all", {"inputs": TEXTS})[1]
+        status, headers, data = self.server.post(
+            "/embed_all", {"inputs": TEXTS}, {"Accept": "application/octet-stream"})
+        self.assertEqual(status, 200)
+        self.assertEqual(headers["content-type"], "application/octet-stream")
+        self.assertEqual(data, b"".join(f32(x) for text in rows for vector in text for x in vector))
+        self.assertEqual(headers["x-embedding-count"], str(sum(len(text) for text in rows)))
+        self.assertEqual(headers["x-embedding-counts"], ",".join(str(len(text)) for text in rows))
+        self.assertEqual(headers["x-embedding-dimension"], str(self.dimension))
+
     # --- TEI ---
 
     def test_tei_embed(self):

@@ -18,7 +18,7 @@ import threading
 import time
 import unittest
 
-from serve_process import ARGUMENTS, TIMEOUT, Server, main
+from serve_process import ARGUMENTS, TIMEOUT, Server, f32, main
 
 
 def run(*arguments, environment=None):
@@ -75,6 +75,21 @@ class Start(unittest.TestCase):
                 self.assertEqual(info["max_batch_tokens"], 100)
             finally:
                 server.stop()
+
+    def test_pooling_in_place_of_the_model_s_own(self):
+        out = subprocess.run([ARGUMENTS.akin, "embed", "--model", ARGUMENTS.model, "--pooling", "cls", "a text"],
+                             capture_output=True, text=True, check=True).stdout
+        expected = b"".join(f32(x) for x in json.loads(out)["embedding"])
+        server = Server("--pooling", "cls")
+        try:
+            answer = server.post_json("/embed", {"inputs": ["a text"]})[1]
+            self.assertEqual(b"".join(f32(x) for x in answer[0]), expected)
+            self.assertEqual(json.loads(server.get("/info")[2])["model_type"]["embedding"]["pooling"], "cls")
+        finally:
+            server.stop()
+        status, error = run("--check", "--model", ARGUMENTS.model, "--pooling", "clss")
+        self.assertEqual(status, 2, error)
+        self.assertIn("clss", error)
 
     def test_a_file_that_is_wrong_names_its_line(self):
         with tempfile.TemporaryDirectory() as folder:

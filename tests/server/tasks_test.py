@@ -112,6 +112,29 @@ class Reranker(Served):
             status, answer = self.server.post_json("/v2/rerank", wrong)
             self.assertEqual((status, list(answer)), (400, ["message"]), wrong)
 
+    def test_max_tokens_per_doc(self):
+        """Of a document so many tokens are read: as if it ended there."""
+        words = ("cat dog sun mat interest rates " * 30).split()
+        long = " ".join(words)
+        tokens = self.server.post_json("/tokenize", {"inputs": long, "add_special_tokens": False})[1][0]
+        for path in ("/v1/rerank", "/v2/rerank", "/rerank"):
+            for most in (1, 7, len(tokens)):
+                self.assertGreaterEqual(len(tokens), most)
+                cut = long[: tokens[most - 1]["stop"]]
+                expected = self.ok(path, {"query": QUERY, "documents": [cut, DOCUMENTS[0][:3]]})
+                status, headers, data = self.server.post(
+                    path, {"query": QUERY, "documents": [long, DOCUMENTS[0][:3]], "max_tokens_per_doc": most})
+                answer = json.loads(data)
+                self.assertEqual(status, 200, answer)
+                self.assertEqual(answer["results"], expected["results"], (path, most))
+                self.assertNotIn("warnings", answer["meta"])
+                if most == 7:
+                    self.assertGreaterEqual(int(headers["x-truncated-tokens"]), len(tokens) - 7)
+        for wrong in (0, -1, 1.5, "7"):
+            status, answer = self.server.post_json(
+                "/v2/rerank", {"query": QUERY, "documents": ["a"], "max_tokens_per_doc": wrong})
+            self.assertEqual((status, list(answer)), (400, ["message"]), wrong)
+
     def test_predict_scores_pairs_and_texts(self):
         pair = self.ok("/predict", {"inputs": [QUERY, DOCUMENTS[0]]})
         self.assertEqual(bits(p["score"] for p in pair), bits(self.scores[:1]))
@@ -281,7 +304,12 @@ class Dense(Served):
         for path, body in (("/rerank", {"query": "a", "texts": ["b"]}), ("/predict", {"inputs": "a"}),
                            ("/embed_sparse", {"inputs": "a"})):
             self.fails(path, body, 424, "Backend")
-        self.assertEqual(self.server.post("/v2/rerank", {"query": "a", "documents": ["b"]})[0], 400)
+        # TEI's route, and a body of Cohere's and Jina's clients: they are told in their own words.
+        for path in ("/v1/rerank", "/v2/rerank", "/rerank"):
+            status, answer = self.server.post_json(path, {"query": "a", "documents": ["b"]})
+            self.assertEqual((status, answer), (400, {"message": "model is not a re-ranker model"}), path)
+            status, answer = self.server.post_json(path, {"query": "a", "documents": 1})
+            self.assertEqual((status, list(answer)), (400, ["message"]), path)
 
 
 class ManyAtOnce(Served):

@@ -22,7 +22,10 @@ struct AnswerPlan {
   std::vector<std::string> warnings;
 };
 
-Status ReadLimits(const JsonRequest& body, AnswerPlan& plan) {
+// As Cohere's v2 has it where a request does not say.
+constexpr int kMaxTokensPerDocV2 = 4096;
+
+Status ReadLimits(const JsonRequest& body, AnswerPlan& plan, RerankCall& call) {
   AKIN_TRY_ASSIGN(const auto most, body.Int("top_n"));
   if (most && *most < 0) return InvalidInput("`top_n` is ", *most, ", expected a positive number");
   if (most && *most > 0) plan.most = static_cast<size_t>(*most);  // 0 is vLLM's word for all.
@@ -31,11 +34,9 @@ Status ReadLimits(const JsonRequest& body, AnswerPlan& plan) {
     plan.warnings.emplace_back(
         "max_chunks_per_doc has no effect: a document that is too long is cut");
   }
-  AKIN_TRY_ASSIGN(const auto max_tokens, ReadPositive(body, "max_tokens_per_doc"));
-  if (max_tokens) {
-    plan.warnings.emplace_back(
-        "max_tokens_per_doc has no effect: query and document are cut to the model's limit");
-  }
+  AKIN_TRY_ASSIGN(call.max_document_tokens, ReadPositive(body, "max_tokens_per_doc"));
+  if (!call.max_document_tokens && plan.api_version == "2")
+    call.max_document_tokens = kMaxTokensPerDocV2;
   return {};
 }
 
@@ -80,7 +81,7 @@ Status RerankAs(App& app, const ExchangePtr& exchange, const JsonRequest& body, 
   if (!query || !documents) return InvalidInput("`query` and `documents` are needed");
   call.query = *std::move(query);
   call.documents = *std::move(documents);
-  AKIN_TRY(ReadLimits(body, plan));
+  AKIN_TRY(ReadLimits(body, plan, call));
   AKIN_TRY(CheckRankFields(body));
   AKIN_TRY_ASSIGN(const auto raw_scores, body.Bool("raw_scores"));
   call.raw_scores = raw_scores.value_or(false);
@@ -107,6 +108,7 @@ void RerankV2(App& app, const ExchangePtr& exchange) { RerankCohere(app, exchang
 }  // namespace
 
 Status RerankDocuments(App& app, const ExchangePtr& exchange, const JsonRequest& body) {
+  exchange->dialect = Dialect::kCohere;  // Not TEI's, whose route it came by.
   return RerankAs(app, exchange, body, {});
 }
 

@@ -105,12 +105,14 @@ void EmbedAllTei(App& app, const ExchangePtr& exchange) {
                       kMaxTextsWithTokens));
       return {};
     }
+    const bool raw = WantsRaw(exchange->request);
     Embed(app, exchange, std::move(call),
-          [output](const AllEmbeddings& all, const ServedModel&) -> Result<HttpResponse> {
-            HttpResponse response;
-            std::string& out = response.body;
+          [output, raw](const AllEmbeddings& all, const ServedModel&) -> Result<HttpResponse> {
             const TokenEmbeddings& tokens =
                 output == Output::kMultiVector ? all.multi_vector : all.tokens;
+            if (raw) return RawTokenVectors(tokens);
+            HttpResponse response;
+            std::string& out = response.body;
             AppendJsonArray(out, tokens.size(), [&](size_t i) {
               AppendJsonArray(out, tokens[i].rows(),
                               [&](size_t t) { AppendJsonFloats(out, tokens[i].row(t)); });

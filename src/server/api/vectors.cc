@@ -86,14 +86,36 @@ bool WantsRaw(const HttpRequest& request) {
   return wants;
 }
 
+namespace {
+
+void AppendRaw(std::string& out, std::span<const float> vector) {
+  const auto bytes = FloatBytes(vector);
+  out.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+}
+
+}  // namespace
+
 HttpResponse RawVectors(const Embeddings& vectors) {
   HttpResponse response{.content_type = "application/octet-stream"};
-  for (size_t i = 0; i < vectors.size(); ++i) {
-    const auto bytes = FloatBytes(vectors[i]);
-    response.body.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-  }
+  for (size_t i = 0; i < vectors.size(); ++i) AppendRaw(response.body, vectors[i]);
   response.headers.push_back({"x-embedding-count", StrCat(vectors.size())});
   response.headers.push_back({"x-embedding-dimension", StrCat(vectors.dimension())});
+  return response;
+}
+
+HttpResponse RawTokenVectors(const TokenEmbeddings& tokens) {
+  HttpResponse response{.content_type = "application/octet-stream"};
+  std::string counts;
+  size_t total = 0;
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    const auto rows = tokens[i];
+    for (size_t t = 0; t < rows.rows(); ++t) AppendRaw(response.body, rows.row(t));
+    counts += StrCat(i > 0 ? "," : "", rows.rows());
+    total += rows.rows();
+  }
+  response.headers.push_back({"x-embedding-count", StrCat(total)});
+  response.headers.push_back({"x-embedding-dimension", StrCat(tokens.dimension())});
+  response.headers.push_back({"x-embedding-counts", std::move(counts)});
   return response;
 }
 

@@ -38,6 +38,8 @@ inline size_t JsonBytes(const Embeddings& vectors) {
 // the other, and nothing else.
 bool WantsRaw(const HttpRequest& request);
 HttpResponse RawVectors(const Embeddings& vectors);
+// The same of the vectors of each text, one text behind the other; a header says how many each has.
+HttpResponse RawTokenVectors(const TokenEmbeddings& tokens);
 
 // What every dialect's handler begins with: the body as an object, or the dialect's answer to what
 // is no JSON. `read` returns an error for a field that is missing or of another type.

@@ -1,0 +1,38 @@
+#include "server/api/document_limit.h"
+
+#include <algorithm>
+
+namespace akin::server {
+namespace {
+
+// Where code point `count` begins, counted from the start of UTF-8.
+size_t BytesOf(std::string_view text, size_t count) {
+  size_t at = 0;
+  for (; at < text.size(); ++at) {
+    const bool begins = (static_cast<unsigned char>(text[at]) & 0xC0) != 0x80;
+    if (begins && count-- == 0) break;
+  }
+  return at;
+}
+
+}  // namespace
+
+Result<int64_t> CutDocument(const Tokenizer& tokenizer, size_t most, std::string& document) {
+  // A token is a byte at least.
+  if (document.size() <= most) return int64_t{0};
+  const EncodeOptions options{
+      .add_special_tokens = false, .with_offsets = true, .truncation = Off{}, .padding = Off{}};
+  int64_t all = -1;
+  // A word that is cut may have more pieces than its part of the whole had; then less is kept.
+  for (size_t keep = most;; --keep) {
+    AKIN_TRY_ASSIGN(const akin::Encoding encoding, tokenizer.Encode(document, options));
+    const size_t have = encoding.ids.size();
+    if (all < 0) all = static_cast<int64_t>(have);
+    if (have <= most) return all - static_cast<int64_t>(have);
+    const auto end =
+        keep == 0 ? 0 : static_cast<size_t>(std::max(0, encoding.offsets[keep - 1].second));
+    document.resize(BytesOf(document, end));
+  }
+}
+
+}  // namespace akin::server

@@ -141,6 +141,25 @@ constexpr char kFooter[] =
     "  akin doctor\n"
     "akin COMMAND --help has each command's options; akin help exit-status lists the statuses.\n";
 
+// The value that an option has when nobody gives it, where its description does not say it. Empty,
+// 0 and false stand for "not set".
+void DescribeDefaults(CLI::App& verb) {
+  for (CLI::Option* option : verb.get_options()) {
+    const bool shown = !option->get_group().empty() && option->nonpositional();
+    if (!shown || option->get_items_expected_max() == 0 || !option->get_default_str().empty())
+      continue;
+    option->capture_default_str();
+    std::string value = option->get_default_str();
+    option->default_str("");
+    if (value.starts_with('[') && value.ends_with(']')) value = value.substr(1, value.size() - 2);
+    const std::string& description = option->get_description();
+    if (value.empty() || value == "0" || value == "false" ||
+        description.find("default") != description.npos)
+      continue;
+    option->description(StrCat(description, " (default: ", value, ")"));
+  }
+}
+
 }  // namespace
 
 Application MakeApplication() {
@@ -171,7 +190,10 @@ Application MakeApplication() {
   AddTuneCommand(app, application.verbs);
   AddCompletionCommand(app, application.verbs);
   AddHelpCommand(app, application.verbs);
-  for (CLI::App* verb : app.get_subcommands({})) UnmarkValuesOf(*verb);
+  for (CLI::App* verb : app.get_subcommands({})) {
+    DescribeDefaults(*verb);
+    UnmarkValuesOf(*verb);
+  }
   return application;
 }
 

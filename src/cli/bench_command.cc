@@ -329,13 +329,17 @@ void AddMeasureOptions(CLI::App& verb, BenchArguments& arguments) {
           "A retrieval task (corpus.jsonl, queries.jsonl, qrels.tsv) to score the vectors on")
       ->type_name("FOLDER");
   verb.add_flag("--quality-only", arguments.quality_only, "Measure no times");
-  verb.add_option("--queries", arguments.queries, "Calls with one text, for each length")
+  verb.add_option("--queries", arguments.queries,
+                  StrCat("Calls with one text, for each length (default: ", BenchPlan{}.calls,
+                         "; with --full ", kFullPlan.calls, ")"))
       ->type_name("N")
       ->check(counts);
   verb.add_option("--warmup", arguments.warmup, "Calls before them")
       ->type_name("N")
       ->check(Between(0, 1'000'000));
-  verb.add_option("--runs", arguments.runs, "Rounds over everything")
+  verb.add_option("--runs", arguments.runs,
+                  StrCat("Rounds over everything (default: ", BenchPlan{}.rounds, "; with --full ",
+                         kFullPlan.rounds, ")"))
       ->type_name("N")
       ->check(counts);
 }
@@ -350,7 +354,8 @@ void AddReportOptions(CLI::App& verb, BenchArguments& arguments) {
   verb.add_option("--compare", arguments.compare, "A report of --json to set this run beside")
       ->type_name("FILE");
   verb.add_option("--fail-below", arguments.fail_below,
-                  "Exit with 1 if a figure's speed falls below this share of the other report's")
+                  "Exit with 1 if a figure's speed falls below this share of the other report's "
+                  "(default: none does)")
       ->type_name("RATIO")
       ->check(Between(0.001, 100.0));
   verb.add_flag("--quiet", arguments.quiet, "No progress on the terminal");

@@ -73,10 +73,13 @@ void ModelArguments::AddTo(CLI::App& verb) {
   verb.add_option("--threads", threads, "Threads that compute (default: as many as we may use)")
       ->type_name("N")
       ->check(Between(1, kMostThreads));
-  verb.add_option("--batch-tokens", batch_tokens, "The most tokens computed together")
+  verb.add_option("--batch-tokens", batch_tokens,
+                  "The most tokens computed together (default: as akin tune has found, else 512; "
+                  "16384 for --backend remote)")
       ->type_name("N")
       ->check(Between(1, kMostTokens));
-  verb.add_option("--pooling", pooling, "In place of the model's own pooling")
+  verb.add_option("--pooling", pooling,
+                  "In place of the model's own pooling (default: the model's)")
       ->type_name(Choices(PoolingNames()));
   onnxruntime.AddTo(verb);
   python.AddTo(verb);
@@ -121,7 +124,7 @@ void TextArguments::AddTo(CLI::App& verb, bool windows, bool prompts) {
         ->type_name("N")
         ->check(Between(1, kMostTokens));
     verb.add_option("--window-overlap", window_overlap,
-                    "Tokens that a window shares with the one before it")
+                    "Tokens that a window shares with the one before it (default: 0)")
         ->type_name("N")
         ->check(Between(0, kMostTokens));
   }

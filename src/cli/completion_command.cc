@@ -10,7 +10,10 @@
 namespace akin::cli {
 namespace {
 
-enum class ValueKind { kNone, kFile, kFolder, kChoice, kOther };
+enum class ValueKind { kNone, kFile, kFolder, kModel, kChoice, kOther };
+
+// Asked for when they are to be completed, since models come and go.
+constexpr char kModelNames[] = " models --names 2>/dev/null";
 
 struct OptionFacts {
   std::vector<std::string> names;  // With their dashes.
@@ -23,6 +26,7 @@ struct VerbFacts {
   std::string name;
   std::string description;
   std::vector<OptionFacts> options;
+  OptionFacts rest;  // What stands without an option; texts are kOther.
 };
 
 // Of "{a,b,c:PATH}". What stands behind a colon is for people to fill in.
@@ -45,16 +49,34 @@ OptionFacts FactsOf(const CLI::Option& option) {
   facts.description = option.get_description();
   const std::string type = option.get_type_name();
   if (option.get_items_expected_max() == 0) return facts;
-  facts.kind = type == "FILE"          ? ValueKind::kFile
-               : type == "DIR"         ? ValueKind::kFolder
-               : type.starts_with('{') ? ValueKind::kChoice
-                                       : ValueKind::kOther;
+  const bool model = std::ranges::find(facts.names, "--model") != facts.names.end();
+  facts.kind = model                               ? ValueKind::kModel
+               : type == "FILE" || type == "PATH"  ? ValueKind::kFile
+               : type == "DIR" || type == "FOLDER" ? ValueKind::kFolder
+               : type.starts_with('{')             ? ValueKind::kChoice
+                                                   : ValueKind::kOther;
   if (facts.kind == ValueKind::kChoice) facts.choices = SplitChoices(type);
   return facts;
 }
 
-VerbFacts FactsOf(const CLI::App& verb) {
-  VerbFacts facts{verb.get_name(), verb.get_description(), {}};
+OptionFacts FactsOfRest(const CLI::App& verb, const CLI::App& app) {
+  OptionFacts facts{.kind = ValueKind::kOther};
+  if (verb.get_name() == "completion") {
+    facts.kind = ValueKind::kChoice;
+    facts.choices = {"bash", "zsh", "fish"};
+  } else if (verb.get_name() == "help") {
+    facts.kind = ValueKind::kChoice;
+    for (const CLI::App* topic : app.get_subcommands({}))
+      facts.choices.push_back(topic->get_name());
+    facts.choices.emplace_back("exit-status");
+  } else if (verb.get_name() == "models" || verb.get_name() == "pull") {
+    facts.kind = ValueKind::kModel;
+  }
+  return facts;
+}
+
+VerbFacts FactsOf(const CLI::App& verb, const CLI::App& app) {
+  VerbFacts facts{verb.get_name(), verb.get_description(), {}, FactsOfRest(verb, app)};
   for (const CLI::Option* option : verb.get_options()) {
     const bool hidden = option->get_group().empty();
     if (option->nonpositional() && !hidden) facts.options.push_back(FactsOf(*option));
@@ -86,6 +108,9 @@ std::string BashValue(const OptionFacts& option) {
   switch (option.kind) {
     case ValueKind::kFile: return "compopt -o default; COMPREPLY=()";
     case ValueKind::kFolder: return "COMPREPLY=($(compgen -d -- \"$cur\"))";
+    case ValueKind::kModel:
+      return StrCat("COMPREPLY=($(compgen -W \"$(\"${COMP_WORDS[0]}\"", kModelNames,
+                    ")\" -- \"$cur\") $(compgen -d -- \"$cur\"))");
     case ValueKind::kChoice:
       return StrCat("COMPREPLY=($(compgen -W '", Joined(option.choices, " "), "' -- \"$cur\"))");
     default: return "COMPREPLY=()";
@@ -102,7 +127,8 @@ std::string BashVerb(const VerbFacts& verb) {
   }
   return StrCat("    ", verb.name, ")\n",
                 cases.empty() ? "" : StrCat("      case \"$prev\" in\n", cases, "      esac\n"),
-                "      options='", names, "' ;;\n");
+                "      options='", names, "'\n", "      case \"$cur\" in -*) ;; *) ",
+                BashValue(verb.rest), " ;; esac ;;\n");
 }
 
 std::string Bash(const std::vector<VerbFacts>& verbs) {
@@ -139,6 +165,7 @@ std::string ZshValue(const OptionFacts& option) {
     case ValueKind::kNone: return "";
     case ValueKind::kFile: return ":file:_files";
     case ValueKind::kFolder: return ":folder:_files -/";
+    case ValueKind::kModel: return ":model:_akin_models";
     case ValueKind::kChoice:
       return StrCat(":value:(", ZshEscaped(Joined(option.choices, " ")), ")");
     case ValueKind::kOther: return ":value:";
@@ -150,6 +177,10 @@ std::string Zsh(const std::vector<VerbFacts>& verbs) {
   std::string out =
       "#compdef akin\n"
       "# zsh completion for akin; to use it now: source <(akin completion zsh)\n"
+      "_akin_models() {\n"
+      "  compadd -- ${(f)\"$(akin models --names 2>/dev/null)\"}\n"
+      "  _files -/\n"
+      "}\n"
       "_akin() {\n"
       "  if (( CURRENT == 2 )); then\n"
       "    local -a verbs=(";
@@ -165,6 +196,8 @@ std::string Zsh(const std::vector<VerbFacts>& verbs) {
                                                      ZshValue(option))));
       }
     }
+    if (verb.rest.kind != ValueKind::kOther)
+      out += StrCat(" \\\n        ", Quoted(StrCat("*:", ZshValue(verb.rest).substr(1))));
     out += " ;;\n";
   }
   return out +
@@ -172,19 +205,25 @@ std::string Zsh(const std::vector<VerbFacts>& verbs) {
          "if [ \"$funcstack[1]\" = _akin ]; then _akin \"$@\"; else compdef _akin akin; fi\n";
 }
 
+std::string FishValue(const OptionFacts& option) {
+  switch (option.kind) {
+    case ValueKind::kNone: return "";
+    case ValueKind::kFile: return " -r -F";
+    case ValueKind::kFolder: return " -x -a '(__fish_complete_directories)'";
+    case ValueKind::kModel:
+      return StrCat(" -x -a '(akin", kModelNames, "; __fish_complete_directories)'");
+    case ValueKind::kChoice: return StrCat(" -x -a ", Quoted(Joined(option.choices, " ")));
+    case ValueKind::kOther: return " -x";
+  }
+  return "";
+}
+
 std::string FishOption(const OptionFacts& option) {
   std::string out;
   for (const std::string& name : option.names) {
     out += name.starts_with("--") ? StrCat(" -l ", name.substr(2)) : StrCat(" -s ", name.substr(1));
   }
-  switch (option.kind) {
-    case ValueKind::kNone: break;
-    case ValueKind::kFile: out += " -r -F"; break;
-    case ValueKind::kFolder: out += " -x -a '(__fish_complete_directories)'"; break;
-    case ValueKind::kChoice: out += StrCat(" -x -a ", Quoted(Joined(option.choices, " "))); break;
-    case ValueKind::kOther: out += " -x"; break;
-  }
-  return StrCat(out, " -d ", Quoted(option.description));
+  return StrCat(out, FishValue(option), " -d ", Quoted(option.description));
 }
 
 std::string Fish(const std::vector<VerbFacts>& verbs) {
@@ -198,13 +237,16 @@ std::string Fish(const std::vector<VerbFacts>& verbs) {
       out += StrCat("complete -c akin -n '__fish_seen_subcommand_from ", verb.name, "'",
                     FishOption(option), '\n');
     }
+    if (verb.rest.kind == ValueKind::kOther) continue;
+    out += StrCat("complete -c akin -n '__fish_seen_subcommand_from ", verb.name, "'",
+                  FishValue(verb.rest), '\n');
   }
   return out;
 }
 
 VerbResult Completion(const CLI::App& app, const std::string& shell) {
   std::vector<VerbFacts> verbs;
-  for (const CLI::App* verb : app.get_subcommands({})) verbs.push_back(FactsOf(*verb));
+  for (const CLI::App* verb : app.get_subcommands({})) verbs.push_back(FactsOf(*verb, app));
   std::string script;
   if (shell == "bash") {
     script = Bash(verbs);

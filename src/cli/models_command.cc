@@ -1,7 +1,8 @@
-// `akin models`: what is in the hub's cache; verified, or removed.
+// `akin models`: what is in the hub's cache, verified or removed, and the folders beside it.
 #include <algorithm>
 
 #include "akin/hub.h"
+#include "akin/system.h"
 
 #include "cli/command.h"
 #include "cli/exit_status.h"
@@ -16,7 +17,7 @@ namespace {
 
 struct ModelsArguments {
   std::vector<std::string> models;
-  bool verify = false, remove = false, json = false;
+  bool verify = false, remove = false, names = false, json = false;
 };
 
 std::string RevisionJson(const CachedRevision& revision) {
@@ -58,6 +59,37 @@ std::string ModelText(const CachedModel& model, size_t width) {
   return text.empty() ? StrCat(PadToWidth(model.name, width), "  no revision\n") : text;
 }
 
+// A model folder where models are looked for by name; the hub's cache has none of these.
+struct NamedFolder {
+  std::string name, path;
+};
+
+std::vector<NamedFolder> NamedFolders() {
+  std::vector<NamedFolder> folders;
+  for (const ModelLocation& location : ListModelLocations()) {
+    for (const std::string& name : location.models) {
+      if (!IsHubName(name)) folders.push_back({name, StrCat(location.path, '/', name)});
+    }
+  }
+  return folders;
+}
+
+std::string FolderJson(const NamedFolder& folder) {
+  return JsonObject().Add("model", folder.name).Add("path", folder.path).str();
+}
+
+// What --model takes.
+VerbResult ListNames() {
+  AKIN_TRY_ASSIGN(const std::vector<CachedModel> models, ListCachedModels());
+  std::string text;
+  for (const NamedFolder& folder : NamedFolders()) text += folder.name + '\n';
+  for (const CachedModel& model : models) {
+    if (std::ranges::any_of(model.revisions, &CachedRevision::loadable)) text += model.name + '\n';
+  }
+  AKIN_TRY(WriteToStdout(text));
+  return kSuccess;
+}
+
 // The cached ones among `wanted`, or all. Error: ModelNotFound.
 Result<std::vector<CachedModel>> Chosen(const std::vector<std::string>& wanted) {
   AKIN_TRY_ASSIGN(std::vector<CachedModel> all, ListCachedModels());
@@ -76,14 +108,22 @@ Result<std::vector<CachedModel>> Chosen(const std::vector<std::string>& wanted) 
 
 VerbResult List(const ModelsArguments& arguments) {
   AKIN_TRY_ASSIGN(const std::vector<CachedModel> models, Chosen(arguments.models));
+  std::vector<NamedFolder> folders;
+  if (arguments.models.empty()) folders = NamedFolders();
   std::vector<std::string> json;
   size_t width = 0;
+  for (const NamedFolder& folder : folders) width = std::max(width, folder.name.size());
   for (const CachedModel& model : models) width = std::max(width, model.name.size());
   std::string text =
       models.empty() ? "no models in the hub's cache; akin pull ORG/NAME fetches one\n" : "";
   for (const CachedModel& model : models) {
     json.push_back(ModelJson(model));
     text += ModelText(model, width);
+  }
+  for (const NamedFolder& folder : folders) {
+    json.push_back(FolderJson(folder));
+    text += StrCat(PadToWidth(folder.name, width), "  ", PadToWidth("folder", 9), "  ", folder.path,
+                   '\n');
   }
   AKIN_TRY(WriteToStdout(arguments.json ? JsonArray(json) + '\n' : text));
   return kSuccess;
@@ -130,15 +170,19 @@ constexpr char kExamples[] =
 }  // namespace
 
 void AddModelsCommand(CLI::App& app, Verbs& verbs) {
-  CLI::App& verb =
-      AddVerb(app, "models", "List, verify and remove models of the hub's cache", kExamples);
+  CLI::App& verb = AddVerb(app, "models",
+                           "List the models that are here; verify and remove the hub's", kExamples);
   auto arguments = std::make_shared<ModelsArguments>();
   verb.add_option("MODEL", arguments->models, "Only these (default: all)")->type_name("");
   auto* verify = verb.add_flag("--verify", arguments->verify, "Compare every file with its hash");
   auto* remove = verb.add_flag("--remove", arguments->remove, "Remove the models given");
   verify->excludes(remove);
+  auto* names = verb.add_flag("--names", arguments->names,
+                              "Print only the names that --model takes, one a line");
+  names->excludes(verify)->excludes(remove);
   verb.add_flag("--json", arguments->json, "Print one array");
-  verbs[&verb] = [arguments] {
+  verbs[&verb] = [arguments]() -> VerbResult {
+    if (arguments->names) return ListNames();
     if (arguments->verify) return Verify(*arguments);
     return arguments->remove ? Remove(*arguments) : List(*arguments);
   };

@@ -126,11 +126,13 @@ class OptionList {
 
 void AddModelOptions(CLI::App& verb, OptionList& options, ServeArguments& a) {
   options.Group("Models");
-  options.Texts("-m,--model", a.models,
-                StrCat("Model to serve: a folder or a name in the cache, or NAME=FOLDER; several "
-                       "are possible, the first one is the default (default: ",
-                       kDefaultModel, ")"),
-                "[NAME=]DIR");
+  options.Texts(
+      "-m,--model", a.models,
+      StrCat(
+          "Model to serve: a folder, a name in the cache or ORG/NAME of the hub, or "
+          "NAME= and one of these; several are possible, the first one is the default (default: ",
+          kDefaultModel, ")"),
+      "[NAME=]DIR");
   options.Text("--backend", a.backend,
                "What runs the models; a plug-in may have options, plugin:PATH,OPTION=VALUE,...",
                Choices(BackendNames()));

@@ -92,9 +92,9 @@ Result<std::string> Find(std::string_view model) {
   }
   return ModelNotFound(
       "model '", model, "' is not in ", places.empty() ? "any folder (HOME is not set)" : places,
-      "; give a folder by its path or a model of the hub as ORG/NAME, or fetch the "
-      "default model, ",
-      kDefaultModel, ", with ./dev demo");
+      "; give a folder by its path or a model of the hub as ORG/NAME (the default one is there as "
+      "sentence-transformers/",
+      kDefaultModel, ")");
 }
 
 ModelLocation HubLocation() {

@@ -170,6 +170,28 @@ class Verbs(Case):
             self.assertIn(word, statuses)
         self.fails(run("help", "nothing"), 2, "nothing")
 
+    def test_help_says_defaults(self):
+        for verb, option, default in (("bench", "--runs", "3; with --full 7"), ("bench", "--queries", "200; with --full 2000"),
+                                      ("bench", "--warmup", "20"), ("tune", "--runs", "5"), ("embed", "--run-timeout", "60"),
+                                      ("embed", "--child-timeout", "30"), ("embed", "--backend", "auto"), ("embed", "--overflow", "truncate")):
+            text = " ".join(run(verb, "--help")[1].decode().split())
+            self.assertRegex(text, rf"{option} [^()]*?(\([^d][^()]*\)[^()]*?)*\(default: {re.escape(default)}\)", (verb, option))
+        # What is not set has none, and nothing is said twice.
+        page = run("embed", "--help")[1].decode()
+        self.assertEqual(page.count("default: 0)"), 1)  # --window-overlap
+        self.assertNotRegex(page, r"default.*\(default: ")
+
+    def test_models_in_folders_are_listed(self):
+        os.makedirs(self.path("models/one"))
+        for file in ("config.json", "tokenizer.json", "model.safetensors"):
+            shutil.copy(os.path.join(MODEL, file), os.path.join(self.path("models/one"), file))
+        environment = {**os.environ, "AKIN_CACHE": self.dir, "HF_HOME": self.path("hub")}
+        def models(*args):
+            return subprocess.run([AKIN, "models", *args], capture_output=True, text=True, env=environment, timeout=SECONDS, check=True).stdout
+        self.assertRegex(models(), rf"(?m)^one +folder +{re.escape(self.path('models/one'))}$")
+        self.assertEqual(models("--names"), "one\n")
+        self.assertEqual(json.loads(models("--json")), [{"model": "one", "path": self.path("models/one")}])
+
     def test_completions_know_every_option(self):
         options = {verb: set(re.findall(r"(--[a-z-]+)", run(verb, "--help")[1].decode().split("Options:")[1]
                                         .split("Examples:")[0])) for verb in ("embed", "bench")}
@@ -190,11 +212,25 @@ class Verbs(Case):
             script = run("completion", "bash")[1].decode()
             script += (f"\nCOMP_WORDS=({' '.join(words)}); COMP_CWORD={len(words) - 1}; _akin; "
                        'echo "${COMPREPLY[@]}"')
-            p = subprocess.run(["bash", "-c", script], capture_output=True, timeout=SECONDS)
+            p = subprocess.run(["bash", "-c", script], capture_output=True, timeout=SECONDS, cwd=self.dir,
+                               env={**os.environ, "AKIN_CACHE": self.dir, "HF_HOME": self.path("hub")})
             return p.stdout.decode().split()
         self.assertEqual(complete("akin", "emb"), ["embed"])
         self.assertEqual(complete("akin", "embed", "--max"), ["--max-tokens"])
         self.assertEqual(complete("akin", "embed", "--format", "n"), ["npy"])
+        self.assertEqual(complete("akin", "embed", "--precision", "b"), ["bf16x3", "bf16"])
+        self.assertEqual(complete("akin", "help", "exi"), ["exit-status"])
+        self.assertEqual(complete("akin", "help", "emb"), ["embed"])
+        self.assertEqual(complete("akin", "completion", "z"), ["zsh"])
+        # Models by their names, and folders.
+        os.makedirs(self.path("models/one/1_Pooling"))
+        for file in ("config.json", "tokenizer.json", "model.safetensors"):
+            shutil.copy(os.path.join(MODEL, file), os.path.join(self.path("models/one"), file))
+        for option in ("--model", "-m"):
+            self.assertEqual(complete(AKIN, "embed", option, "on"), ["one"])
+        self.assertEqual(complete(AKIN, "pull", "on"), ["one"])
+        os.makedirs(self.path("some-folder"))
+        self.assertEqual(complete(AKIN, "embed", "--model", "some"), ["some-folder"])
 
 
 DOCS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "docs", "cli.md")

@@ -76,7 +76,7 @@ TEST_F(ModelStore, UnknownNameSaysWhereItWasLookedFor) {
   Set("AKIN_MODELS_DIR", "models");
   Set("AKIN_CACHE", "cache");
   ExpectError(FindModel("nothing"), ErrorCode::kModelNotFound, "nothing", Path("models"),
-              Path("cache/models"), "./dev demo");
+              Path("cache/models"), "sentence-transformers/all-MiniLM-L6-v2");
 }
 
 TEST_F(ModelStore, WithoutAHomeThereIsNothingToLookIn) {

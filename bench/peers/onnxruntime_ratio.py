@@ -3,8 +3,9 @@
 
     onnxruntime_ratio.py --akin PROGRAM [--model FOLDER] [--rounds N]      (./dev bench --onnxruntime)
 
-Texts are those of a golden file, whose vectors are compared first. Rounds alternate between the two, and between the
-settings of Python, of which the best counts; what is printed are ratios of medians. Python's settings: texts sorted by
+Texts are those of a golden file, whose vectors are compared first. Both are measured right after one another, many times and in
+alternating order; what is printed is the median of the pairs' ratios and how far half of them reach. The setting of Python that
+counts is the best of those tried before: texts sorted by
 length and padded to the longest of the batch, batches of 4, 8, 16 and 32, on one session with all threads and on as many
 threads with a session of one thread shared by them. Needs onnxruntime, tokenizers, numpy.
 """
@@ -126,75 +127,144 @@ def timed(body):
     return time.perf_counter() - start
 
 
+def settle():
+    """Lets the threads that the one before has left spinning go to sleep."""
+    time.sleep(0.02)
+
+
+class Ratios:
+    """One ratio a round, of two measurements right after one another: what slows the machine down slows both."""
+
+    def __init__(self, name):
+        self.name, self.values = name, []
+
+    def add(self, ratio):
+        self.values.append(ratio)
+
+    def line(self, unit, detail=""):
+        low, middle, high = statistics.quantiles(self.values, n=4)
+        return (f"{self.name}: {middle:.2f} {unit}  [half of {len(self.values)} pairs within {low:.2f}..{high:.2f}]"
+                f"{'  ' if detail else ''}{detail}")
+
+
+def in_turn(number, bodies):
+    """Runs the bodies, every second time in the other order -> their results in the order given."""
+    order = list(range(len(bodies)))
+    results = [None] * len(bodies)
+    for i in order if number % 2 == 0 else reversed(order):
+        settle()
+        results[i] = bodies[i]()
+    return results
+
+
+def best_of(settings, rounds):
+    """The setting of the least median time: {name: body that returns seconds}."""
+    times = {name: [] for name in settings}
+    for number in range(rounds):
+        for name, seconds in zip(settings, in_turn(number, list(settings.values()))):
+            times[name].append(seconds)
+    return min(times, key=lambda name: statistics.median(times[name]))
+
+
+def measure_throughput(args, akin, python, texts):
+    settings = {name: (lambda body=body: timed(body)) for name, body in python.items()}
+    best = best_of(settings, 2)
+    ratios, ours = Ratios("throughput"), []
+    for number in range(args.rounds):
+        seconds, theirs = in_turn(number, [lambda: akin.seconds(texts), settings[best]])
+        ratios.add(theirs / seconds)
+        ours.append(seconds)
+        print(f"throughput, round {number + 1} of {args.rounds} done", file=sys.stderr, flush=True)
+    rate = len(texts) / statistics.median(ours)
+    print(ratios.line("x python's", f"{rate:.1f} texts/s, python at {best}"), flush=True)
+
+
+def measure_queries(args, akin, python, short):
+    """A pair is a few calls of each on one text, of which the median counts."""
+    calls = 5
+
+    def of(body, text):
+        return lambda: statistics.median(1e3 * timed(lambda: body(text)) for _ in range(calls))
+
+    settings = {name: (lambda body=body: statistics.median(of(body, text)() for text in short)) for name, body in python.items()}
+    best = best_of(settings, 3)
+    ratios, ours = Ratios("one short query"), []
+    for number in range(args.rounds * 4):
+        for text in short:
+            mine, theirs = in_turn(number, [lambda: statistics.median(akin.latency([text], calls, warmup=1)), of(python[best], text)])
+            ratios.add(mine / theirs)
+            ours.append(mine)
+    print(ratios.line("x python's", f"{statistics.median(ours):.2f} ms, python with {best}"), flush=True)
+
+
+def measure_padding(args, akin, whole):
+    ratios, ours = Ratios(f"five tokens beside python padded to {LIMIT}"), []
+    for number in range(max(2, args.rounds)):
+        mine, theirs = in_turn(number, [lambda: statistics.median(akin.latency([FIVE_TOKENS], 10)),
+                                        lambda: 1e3 * timed(lambda: whole.one(FIVE_TOKENS, LIMIT))])
+        ratios.add(theirs / mine)
+        ours.append(mine)
+    print(ratios.line("x faster", f"{statistics.median(ours):.2f} ms"), flush=True)
+
+
+def measure_callers(args, open_akin, texts):
+    """One worker of one thread, and two of them on one model: seconds for the texts each."""
+    one, pair = open_akin(1), open_akin(2)
+    ratios = Ratios("two callers on sessions of one thread")
+    for number in range(args.rounds):
+        alone, together = in_turn(number, [lambda: one.seconds(texts), lambda: pair.seconds(texts * 2)])
+        ratios.add(2 * alone / together)
+    one.close()
+    pair.close()
+    print(ratios.line("x of one"), flush=True)
+
+
+def measure_first_calls(args, open_akin, text):
+    """The first call of a fresh program, nothing called before it."""
+    ratios = Ratios("first call")
+    for _ in range(max(5, args.rounds)):
+        fresh = open_akin(args.threads)
+        times = fresh.latency([text], 60, warmup=0)
+        ratios.add(times[0] / statistics.median(times[1:]))
+        fresh.close()
+    print(ratios.line("x of the steady median"), flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser(description="Akin's ONNX Runtime backend beside Python's onnxruntime.")
     parser.add_argument("--akin", required=True)
     parser.add_argument("--model", type=pathlib.Path, help=f"folder with onnx/model.onnx (default: {NAME})")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=11, help="pairs of measurements (default: 11; at least 2)")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     args = parser.parse_args()
+    if args.rounds < 2:
+        parser.error("--rounds is less than 2")
     folder = args.model or fetch_onnx_models.fetch_model.models_folder() / f"onnx-{NAME}"
     golden = json.loads(gzip.decompress((ROOT / f"tests/data/golden/{NAME}.json.gz").read_bytes()))
-    texts = [t for t in golden["cases"][0]["texts"] if t.strip()] * 4
-    short = [t for t in texts if len(t.split()) in range(4, 12)][:12]
+    texts = [t for t in golden["cases"][0]["texts"] if t.strip()] * 2
+    short = [t for t in texts if len(t.split()) in range(4, 12)][:6]
 
     with tempfile.TemporaryDirectory() as work, concurrent.futures.ThreadPoolExecutor(args.threads) as pool:
+        def open_akin(threads):
+            return Akin(args.akin, folder, pathlib.Path(work), "--threads", str(threads))
+
         whole, single = PythonEngine(folder, args.threads), PythonEngine(folder, 1)
-        akin = Akin(args.akin, folder, pathlib.Path(work), "--threads", str(args.threads))
+        akin = open_akin(args.threads)
         cosines = (akin.vectors(texts) * whole.many(texts, 8)).sum(1)
         print(f"cosine of {len(texts)} vectors: least {cosines.min():.7f}", flush=True)
         if cosines.min() < 0.9999:
             sys.exit("the vectors differ")
-
-        corpus, query, padded, five, first = {}, {}, [], [], []
-        for number in range(args.rounds):
-            for batch in (4, 8, 16, 32):
-                corpus.setdefault(f"1 session of {args.threads} threads, batches of {batch}", []).append(
-                    timed(lambda: whole.many(texts, batch)))
-                corpus.setdefault(f"{args.threads} callers of 1 thread, batches of {batch}", []).append(
-                    timed(lambda: single.many(texts, batch, pool)))
-            corpus.setdefault("akin", []).append(akin.seconds(texts))
-            for name, engine in (("all threads", whole), ("1 thread", single)):
-                query.setdefault(name, []).extend(1e3 * timed(lambda: engine.one(t)) for t in short * 2)
-            query.setdefault("akin", []).extend(akin.latency(short, 2 * len(short)))
-            padded.extend(1e3 * timed(lambda: whole.one(FIVE_TOKENS, LIMIT)) for _ in range(3))
-            five.extend(akin.latency([FIVE_TOKENS], 20))
-            print(f"round {number + 1} of {args.rounds} done", file=sys.stderr, flush=True)
+        corpus = {}
+        for batch in (4, 8, 16, 32):
+            corpus[f"1 session of {args.threads} threads, batches of {batch}"] = lambda batch=batch: whole.many(texts, batch)
+            corpus[f"{args.threads} callers of 1 thread, batches of {batch}"] = lambda batch=batch: single.many(texts, batch, pool)
+        measure_throughput(args, akin, corpus, texts)
+        measure_queries(args, akin, {"all threads": whole.one, "1 thread": single.one}, short)
+        measure_padding(args, akin, whole)
         akin.close()
-        for _ in range(3):  # The first call of a fresh program, nothing called before it.
-            fresh = Akin(args.akin, folder, pathlib.Path(work), "--threads", str(args.threads))
-            times = fresh.latency(short[:1], 60, warmup=0)
-            first.append(times[0] / statistics.median(times[1:]))
-            fresh.close()
-        one = Akin(args.akin, folder, pathlib.Path(work), "--threads", "1")
-        alone, together = [], []
-        for _ in range(args.rounds):
-            alone.append(one.seconds(texts))
-            together.append(akin_pair(args, folder, texts))
-        one.close()
-
-    best = {name: min(((statistics.median(v), k) for k, v in table.items() if k != "akin")) for name, table in
-            (("corpus", corpus), ("query", query))}
-    ours = statistics.median(corpus["akin"])
-    print(f"throughput: {len(texts) / ours:.1f} texts/s, python {len(texts) / best['corpus'][0]:.1f} "
-          f"({best['corpus'][1]}): {best['corpus'][0] / ours:.2f} x")
-    ours = statistics.median(query["akin"])
-    print(f"one short query: {ours:.2f} ms, python {best['query'][0]:.2f} ms ({best['query'][1]}): "
-          f"{ours / best['query'][0]:.2f} x")
-    print(f"five tokens: {statistics.median(five):.2f} ms, python padded to {LIMIT} {statistics.median(padded):.1f} ms: "
-          f"{statistics.median(padded) / statistics.median(five):.0f} x")
-    print(f"two callers on sessions of one thread: {2 * statistics.median(alone) / statistics.median(together):.2f} x of one")
-    print(f"first call: {statistics.median(first):.2f} x of the steady median")
+        measure_callers(args, open_akin, texts)
+        measure_first_calls(args, open_akin, short[0])
     print("load average " + " ".join(f"{x:.1f}" for x in os.getloadavg()))
-
-
-def akin_pair(args, folder, texts):
-    """Seconds of the texts twice, on one model with two workers of one thread each."""
-    with tempfile.TemporaryDirectory() as work:
-        pair = Akin(args.akin, folder, pathlib.Path(work), "--threads", "2")
-        seconds = pair.seconds(texts * 2)
-        pair.close()
-    return seconds
 
 
 if __name__ == "__main__":

@@ -21,6 +21,10 @@ namespace fs = std::filesystem;
 
 // Weights from this size on are shared: smaller ones cost less than their names.
 constexpr uint64_t kLeastSharedBytes = uint64_t{1} << 16;
+// Longer than the nodes between two that are computed in parts: shorter spinning makes a lone text
+// slower (docs/design/012-onnxruntime.md).
+constexpr char kSpinDuration[] = "session.intra_op.spin_duration_us";
+constexpr char kSpinMicroseconds[] = "200";
 constexpr size_t kMaxProfileBytes = size_t{256} << 20;
 
 GraphOptimizationLevel LevelOf(GraphOptimization optimization) {
@@ -53,6 +57,9 @@ class OptionsBuilder {
     AKIN_TRY(Add(kOrtSessionOptionsConfigSetDenormalAsZero, "1"));
     // Threads that wait for the next run must not take the cores of others.
     AKIN_TRY(Add(kOrtSessionOptionsConfigForceSpinningStop, "1"));
+    // Nor, for long, those that wait for the next node: where a core is taken away in the middle of
+    // a run, the others burn theirs. Older libraries do not know the entry, and pass it by.
+    AKIN_TRY(Add(kSpinDuration, kSpinMicroseconds));
     for (const auto& [key, value] : options_.session_config)
       AKIN_TRY(Add(key.c_str(), value.c_str()));
     return {};

@@ -47,21 +47,28 @@ std::shared_ptr<Embedder::Impl> Embedder::Impl::Make(engine::LoadedRoutes loaded
     if (is_root) root = impl;
     routes.emplace_back(std::move(name), is_root ? nullptr : std::move(impl));
   }
-  if (routes.size() == 1 && routes[0].first.empty()) return root;
+  if (loaded.tasks.empty()) return root;
   root->has_default_route_ = !loaded.default_route.empty();
-  root->routes_ = std::move(routes);
+  for (const auto& [task, of_task] : loaded.tasks) {
+    const auto route = std::ranges::find(
+        routes, of_task, &std::pair<std::string, std::shared_ptr<const Impl>>::first);
+    root->tasks_.emplace_back(task, route->second);
+  }
+  for (auto& [name, impl] : routes) {
+    if (impl != nullptr) root->routes_.push_back(std::move(impl));
+  }
   return root;
 }
 
 Result<const Embedder::Impl*> Embedder::Impl::RouteOf(const EmbedOptions& options) const {
-  if (routes_.empty()) return this;
+  if (tasks_.empty()) return this;
   std::string names;
-  for (const auto& [name, impl] : routes_) {
+  for (const auto& [name, impl] : tasks_) {
     if (name == options.prompt_name) return impl == nullptr ? this : impl.get();
     names += StrCat(names.empty() ? "" : ", ", name);
   }
   if (has_default_route_) return this;
-  return InvalidInput("prompt_name is not one of the routes of model '", info_.model, "': ", names,
+  return InvalidInput("prompt_name is not one of the tasks of model '", info_.model, "': ", names,
                       "; the model has no default");
 }
 
@@ -287,9 +294,7 @@ Result<std::unique_ptr<ScoreCall>> Embedder::Impl::ReadMaxSim(
 }
 
 Status Embedder::Impl::Health() const {
-  for (const auto& [name, route] : routes_) {
-    if (route != nullptr) AKIN_TRY(route->Health());
-  }
+  for (const auto& route : routes_) AKIN_TRY(route->Health());
   AKIN_TRY(computer_.network().Health());
   const std::array<std::string_view, 1> texts{"health"};
   const auto zeros = [&] {

@@ -80,8 +80,9 @@ class Embedder::Impl {
   std::vector<int32_t> LeftOutTokens(const EmbedOptions& options) const;
   std::vector<bool> SpecialTokens() const;
 
-  // By name, with this one where it has a null pointer; empty: there is no Router.
-  std::vector<std::pair<std::string, std::shared_ptr<const Impl>>> routes_;
+  std::vector<std::shared_ptr<const Impl>> routes_;  // The others of a model with a Router.
+  // The route of each task, this one where there is a null pointer; empty: there is no Router.
+  std::vector<std::pair<std::string, std::shared_ptr<const Impl>>> tasks_;
   bool has_default_route_ = true;
   ModelInfo info_;
   engine::ReaderSettings settings_;

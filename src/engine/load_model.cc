@@ -229,9 +229,10 @@ ReaderSettings MakeReaderSettings(const Network& network, const model::SentenceM
   return settings;
 }
 
-// The routes of a model are chosen as prompts are, by name: each is one, if need be without text.
-void AddRoutesToPrompts(const model::Routes& routes, model::TextSettings& text) {
-  for (const std::string& name : routes.names) {
+// The routes of a model are chosen as prompts are, by name: each task is one, if need be without
+// text.
+void AddTasksToPrompts(const model::Routes& routes, model::TextSettings& text) {
+  for (const auto& [name, route] : routes.tasks) {
     if (std::ranges::find(text.prompts, name, &NamedPrompt::name) == text.prompts.end())
       text.prompts.push_back({name, ""});
   }
@@ -249,7 +250,7 @@ Result<LoadedModel> LoadRoute(const model::ModelDirectory& directory, const mode
                               const RunPlan& plan) {
   AKIN_TRY_ASSIGN(model::SentenceModules modules,
                   model::LoadSentenceModules(directory, options.pooling, route));
-  AddRoutesToPrompts(routes, modules.text);
+  AddTasksToPrompts(routes, modules.text);
   const model::ModelDirectory input = directory.In(modules.input_folder);
   AKIN_TRY_ASSIGN(const BackendLoader loader, MakeBackendLoader({.model_folder = directory,
                                                                  .directory = input,
@@ -305,7 +306,7 @@ Result<LoadedRoutes> LoadModel(std::string_view model, const LoadOptions& option
   AKIN_TRY_ASSIGN(const std::string path, hub::FindOrPull(model));
   AKIN_TRY_ASSIGN(const model::ModelDirectory directory, model::ModelDirectory::Open(path));
   AKIN_TRY_ASSIGN(const model::Routes routes, model::ReadRoutes(directory));
-  LoadedRoutes loaded{.default_route = routes.default_name};
+  LoadedRoutes loaded{.tasks = routes.tasks, .default_route = routes.default_name};
   if (routes.names.empty()) {
     AKIN_TRY_ASSIGN(LoadedModel only, LoadRoute(directory, routes, {}, options, plan));
     loaded.models.push_back(std::move(only));

@@ -13,6 +13,7 @@
 
 #include "engine/network.h"
 #include "engine/text_reader.h"
+#include "model/module_rows.h"
 #include "tokenizer/pipeline.h"
 
 namespace akin::engine {
@@ -31,8 +32,9 @@ struct LoadedModel {
 // The routes of a model (model/module_rows.h), each as a model of its own; encoders that they share
 // are there once. Of a model without a Router, one.
 struct LoadedRoutes {
-  std::vector<LoadedModel> models;  // At least one.
-  std::string default_route;        // Empty: a call has to name one.
+  std::vector<LoadedModel> models;         // At least one.
+  std::vector<model::Routes::Task> tasks;  // Empty: there is no Router.
+  std::string default_route;               // Empty: a call has to name a task.
 };
 
 // Errors: those of Embedder::Load.

@@ -7,6 +7,7 @@
 #include "base/strings.h"
 #include "formats/json.h"
 #include "model/model_directory.h"
+#include "model/route_choice.h"
 
 namespace akin::model {
 namespace {
@@ -87,7 +88,8 @@ Result<std::vector<ModuleRow>> ReadRows(const ModelDirectory& directory) {
 
 // {"types": {"query_0_Dense": "sentence_transformers...Dense"},
 //  "structure": {"query": ["query_0_Dense"], "document": [...]},
-//  "parameters": {"default_route": "document", "allow_empty_key": true}}
+//  "parameters": {"default_route": "document", "allow_empty_key": true,
+//                 "route_mappings": {"('search', 'text')": "query"}}}
 class RouterFile {
  public:
   static Result<RouterFile> Read(const ModelDirectory& directory, const ModuleRow& router) {
@@ -104,10 +106,16 @@ class RouterFile {
     Routes routes;
     AKIN_TRY_ASSIGN(const JsonValue structure, root().Get("structure"));
     AKIN_TRY_ASSIGN(const auto entries, structure.AsObject());
-    for (const JsonValue route : entries) routes.names.emplace_back(route.key());
-    if (routes.names.empty()) return InvalidModel(structure.Where(), " has no route");
-    AKIN_TRY(ReadDefault(routes));
-    return routes;
+    RouteChoice choice;
+    for (const JsonValue route : entries) choice.routes.emplace_back(route.key());
+    if (choice.routes.empty()) return InvalidModel(structure.Where(), " has no route");
+    if (const auto parameters = root().Find("parameters")) {
+      AKIN_TRY(ReadMappings(*parameters, choice));
+      AKIN_TRY(ReadDefault(*parameters, choice));
+    } else {
+      choice.default_route = choice.routes.front();
+    }
+    return choice.OfTexts();
   }
 
   // Modules of one route, which lie in folders of the Router's own.
@@ -138,32 +146,45 @@ class RouterFile {
       : document_(std::move(document)), folder_(std::move(folder)) {}
   JsonValue root() const { return document_.root(); }
 
-  // As sentence-transformers does: a route for texts goes before the default; "allow_empty_key"
-  // makes the first one the default where none is named.
-  Status ReadDefault(Routes& routes) const {
-    const auto parameters = root().Find("parameters");
-    bool first_is_default = true;
-    if (parameters) {
-      const auto mappings = parameters->Find("route_mappings");
-      if (mappings && !mappings->is_null() && !(mappings->is_object() && mappings->size() == 0)) {
-        return UnsupportedModel(mappings->Where(),
-                                " is set; supported are routes by the name of the task alone");
-      }
-      const auto name = parameters->Find("default_route");
-      if (name && !name->is_null()) {
-        AKIN_TRY_ASSIGN(const std::string_view text, name->AsString());
-        if (std::ranges::find(routes.names, text) == routes.names.end()) {
-          return InvalidModel(name->Where(), " is ", name->Found(),
-                              ", which \"structure\" does not have");
-        }
-        routes.default_name = std::string(text);
-      }
-      if (const auto flag = parameters->Find("allow_empty_key"); flag && !flag->is_null()) {
-        AKIN_TRY_ASSIGN(first_is_default, flag->AsBool());
-      }
+  static Result<std::string> RouteName(JsonValue value, const RouteChoice& choice) {
+    AKIN_TRY_ASSIGN(const std::string_view name, value.AsString());
+    if (!choice.Has(name)) {
+      return InvalidModel(value.Where(), " is ", value.Found(),
+                          ", which \"structure\" does not have");
     }
-    if (std::ranges::find(routes.names, "text") != routes.names.end()) routes.default_name = "text";
-    if (routes.default_name.empty() && first_is_default) routes.default_name = routes.names.front();
+    return std::string(name);
+  }
+
+  static Status ReadMappings(JsonValue parameters, RouteChoice& choice) {
+    const auto mappings = parameters.Find("route_mappings");
+    if (!mappings || mappings->is_null()) return {};
+    AKIN_TRY_ASSIGN(const auto entries, mappings->AsObject());
+    for (const JsonValue entry : entries) {
+      AKIN_TRY_ASSIGN(std::string route, RouteName(entry, choice));
+      const auto key = ParseMappingKey(entry.key());
+      if (!key) {
+        return InvalidModel(entry.Where(),
+                            ": the key is no pair of a task and a modality, ('task', 'modality'), "
+                            "either of them None");
+      }
+      if (!key->is_for_texts) continue;
+      choice.mappings.push_back({key->task, key->modality, std::move(route)});
+    }
+    return {};
+  }
+
+  // "allow_empty_key" makes the first route the default where none is named.
+  static Status ReadDefault(JsonValue parameters, RouteChoice& choice) {
+    bool first_is_default = true;
+    if (const auto flag = parameters.Find("allow_empty_key"); flag && !flag->is_null()) {
+      AKIN_TRY_ASSIGN(first_is_default, flag->AsBool());
+    }
+    const auto name = parameters.Find("default_route");
+    if (name && !name->is_null()) {
+      AKIN_TRY_ASSIGN(choice.default_route, RouteName(*name, choice));
+    } else if (first_is_default) {
+      choice.default_route = choice.routes.front();
+    }
     return {};
   }
 

@@ -18,14 +18,20 @@ struct ModuleRow {
 };
 
 // The lists of modules among which a Router (older files: Asym) chooses by the task of a call:
-// "query", "document".
+// "query", "document". It chooses by the modality, too, and here that is text.
 struct Routes {
-  std::vector<std::string> names;  // Empty: there is no Router.
-  std::string default_name;        // Of calls that name no task; empty: they have to.
+  struct Task {
+    std::string name;
+    std::string route;
+    bool operator==(const Task&) const = default;
+  };
+  std::vector<std::string> names;  // Of routes that a text can take; empty: there is no Router.
+  std::vector<Task> tasks;         // What a call can name.
+  std::string default_name;        // Route of calls that name no task; empty: they have to.
 };
 
-// Errors of both: InvalidModel, UnsupportedModel (a module that is not known or not supported, a
-// Router that chooses by more than the task), ModelNotFound (a module's folder).
+// Errors of both: InvalidModel, UnsupportedModel (a module that is not known or not supported),
+// ModelNotFound (a module's folder).
 Result<Routes> ReadRoutes(const ModelDirectory& directory);
 // In place of a Router stand the modules of `route`.
 Result<std::vector<ModuleRow>> ReadModuleRows(const ModelDirectory& directory,

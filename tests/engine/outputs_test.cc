@@ -114,23 +114,40 @@ TEST(Routes, APromptsNameIsTheTask) {
               "document");
 }
 
-TEST(Routes, WithoutADefaultACallHasToNameOne) {
-  const TemporaryFolder folder;
+using Change = std::pair<std::string, std::string>;
+
+// A copy of router-encoders whose router_config.json has other text in some places.
+void CopyRouter(const TemporaryFolder& folder, std::initializer_list<Change> changes) {
   std::filesystem::copy(kModels + "router-encoders", folder.path(),
                         std::filesystem::copy_options::recursive);
-  std::filesystem::path file = folder / "router_config.json";
-  std::string json;
-  {
-    std::ifstream in(file);
-    json.assign(std::istreambuf_iterator<char>(in), {});
-  }
-  const auto replace = [&](const std::string& from, const std::string& to) {
-    ASSERT_NE(json.find(from), std::string::npos);
+  std::ifstream in(folder / "router_config.json");
+  std::string json{std::istreambuf_iterator<char>(in), {}};
+  for (const auto& [from, to] : changes) {
+    ASSERT_NE(json.find(from), std::string::npos) << from;
     json.replace(json.find(from), from.size(), to);
-  };
-  replace(R"("default_route": "query")", R"("default_route": null)");
-  replace(R"("allow_empty_key": true)", R"("allow_empty_key": false)");
+  }
   folder.Write("router_config.json", json);
+}
+
+TEST(Routes, AMappedTaskTakesItsRoute) {
+  const TemporaryFolder folder;
+  CopyRouter(folder, {{R"("route_mappings": {})",
+                       R"x("route_mappings": {"('store', 'text')": "document"})x"}});
+  const Embedder embedder = Load(folder.path().string());
+  const auto store = embedder.Embed(kTexts, {.prompt_name = "store"});
+  const auto document = embedder.Embed(kTexts, {.prompt_name = "document"});
+  const auto by_default = embedder.Embed(kTexts);
+  ASSERT_TRUE(store) << store.error().message();
+  ASSERT_TRUE(document && by_default);
+  EXPECT_TRUE(SameBits((*store)[1], (*document)[1]));
+  EXPECT_FALSE(SameBits((*store)[1], (*by_default)[1]));
+  EXPECT_TRUE(embedder.Health());
+}
+
+TEST(Routes, WithoutADefaultACallHasToNameOne) {
+  const TemporaryFolder folder;
+  CopyRouter(folder, {{R"("default_route": "query")", R"("default_route": null)"},
+                      {R"("allow_empty_key": true)", R"("allow_empty_key": false)"}});
   const Embedder embedder = Load(folder.path().string());
   ExpectError(embedder.Embed(kTexts), ErrorCode::kInvalidInput, "query, document");
   EXPECT_TRUE(embedder.Embed(kTexts, {.prompt_name = "document"}));

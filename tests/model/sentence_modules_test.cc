@@ -332,12 +332,67 @@ TEST_F(RouterTest, RoutesKeepTheirOrderAndTheirDefault) {
   EXPECT_EQ(LoadRoutes()->default_name, "");
 }
 
-TEST_F(RouterTest, ARouterThatIsNotWholeOrChoosesByMoreIsRefusedByItsKey) {
+using Tasks = std::vector<Routes::Task>;
+
+// As Router._resolve_route of sentence-transformers 6.2 chooses for texts.
+TEST_F(RouterTest, MappingsOfATextGoBeforeNamesAndTheDefault) {
+  const auto routes_of = [&](std::string_view mappings) {
+    WriteRouter(kStructure,
+                StrCat(R"({"default_route": "document", "route_mappings": )", mappings, "}"));
+    auto routes = LoadRoutes();
+    EXPECT_TRUE(routes) << routes.error().message();
+    return routes ? std::move(*routes) : Routes();
+  };
+  // A task of its own, and names stay tasks.
+  Routes routes = routes_of(R"x({"('search', 'text')": "query", "('store', None)": "document"})x");
+  EXPECT_EQ(routes.tasks, (Tasks{{"query", "query"},
+                                 {"document", "document"},
+                                 {"search", "query"},
+                                 {"store", "document"}}));
+  EXPECT_EQ(routes.default_name, "document");
+  // A pair goes before a task with any modality, that before any task with a modality.
+  routes = routes_of(R"x({"('a', None)": "document", "('a', 'text')": "query",
+                          "(None, 'text')": "query", "('b', None)": "document"})x");
+  EXPECT_EQ(routes.tasks,
+            (Tasks{{"query", "query"}, {"document", "query"}, {"a", "query"}, {"b", "document"}}));
+  EXPECT_EQ(routes.default_name, "query");
+  // Any task with any modality comes last of them, before names.
+  routes = routes_of(R"x({"(None, None)": "query"})x");
+  EXPECT_EQ(routes.tasks, (Tasks{{"query", "query"}, {"document", "query"}}));
+  EXPECT_EQ(routes.default_name, "query");
+  EXPECT_EQ(routes.names, std::vector<std::string>{"query"});
+}
+
+TEST_F(RouterTest, MappingsOfOtherModalitiesAreNotForTexts) {
+  WriteRouter(R"({"text": ["query_0_Pooling"], "image": ["missing"]})",
+              R"x({"route_mappings": {"(None, 'image')": "image",
+                                      "('query', ('image', 'text'))": "image"}})x");
+  const auto routes = LoadRoutes();
+  ASSERT_TRUE(routes) << routes.error().message();
+  EXPECT_EQ(routes->names, std::vector<std::string>{"text"});
+  EXPECT_EQ(routes->tasks, (Tasks{{"text", "text"}}));
+  EXPECT_EQ(routes->default_name, "text");
+}
+
+TEST_F(RouterTest, AMappingThatIsNoneIsRefusedByItsKey) {
+  for (const std::string_view key :
+       {"query", "('query')", "('query', 'text'", "('query', 'text') ", "(query, 'text')",
+        "('query', 'text', 'more')", "('query', ())", "('a\\\\'b', 'text')", ""}) {
+    WriteRouter(kStructure, StrCat(R"({"route_mappings": {")", key, R"(": "query"}})"));
+    if (key.ends_with(' ')) {
+      EXPECT_TRUE(LoadRoutes());  // Python reads it.
+    } else {
+      ExpectError(LoadRoutes(), ErrorCode::kInvalidModel, "route_mappings", "('task', 'modality')");
+    }
+  }
+  WriteRouter(kStructure, R"x({"route_mappings": {"('query', 'text')": "nowhere"}})x");
+  ExpectError(LoadRoutes(), ErrorCode::kInvalidModel, "route_mappings", "nowhere", "structure");
+}
+
+TEST_F(RouterTest, ARouterThatIsNotWholeIsRefusedByItsKey) {
   WriteRouter(kStructure, R"({"default_route": "nowhere"})");
   ExpectError(LoadRoutes(), ErrorCode::kInvalidModel, "router_config.json", "default_route",
               "nowhere");
-  WriteRouter(kStructure, R"x({"route_mappings": {"('query', 'text')": "query"}})x");
-  ExpectError(LoadRoutes(), ErrorCode::kUnsupportedModel, "route_mappings");
   WriteRouter("{}", "{}");
   ExpectError(LoadRoutes(), ErrorCode::kInvalidModel, "structure");
   WriteRouter(R"({"query": ["query_1_Dense"]})", "{}");

@@ -92,13 +92,24 @@ MaxSimCall::MaxSimCall(const Computer& computer, ReadTexts documents, const Read
       of_query_(computer.network(), Output::kMultiVector, 1, plan.left_out_of_query,
                 plan.skip_first_vector, plan.shape) {}
 
+MaxSimCall::MaxSimCall(const Computer& computer, ReadTexts documents, TokenEmbeddings query,
+                       const Plan& plan)
+    : ScoreCall(computer, std::move(documents), Only(Output::kMultiVector)),
+      return_ids_(plan.return_ids),
+      query_(static_cast<uint32_t>(sequences().size())),
+      of_documents_(computer.network(), Output::kMultiVector, query_, plan.left_out_of_documents,
+                    plan.skip_first_vector, plan.shape),
+      of_query_(computer.network(), Output::kMultiVector, 0, {}, false, plan.shape),
+      query_vectors_(std::move(query)) {}
+
 Status MaxSimCall::Take(uint32_t sequence, const BatchSlot& slot, size_t place) {
   return sequence == query_ ? of_query_.Take(0, slot, place)
                             : of_documents_.Take(sequence, slot, place);
 }
 
 Result<Scores> MaxSimCall::Finish(const Usage& usage) {
-  const TokenEmbeddings query = of_query_.Finish({}), documents = of_documents_.Finish({});
+  const TokenEmbeddings query = query_vectors_ ? *std::move(query_vectors_) : of_query_.Finish({});
+  const TokenEmbeddings documents = of_documents_.Finish({});
   std::vector<float> values;
   for (size_t i = 0; i < query_; ++i) values.push_back(MaxSim(query[0], documents[i]));
   return Scores(std::move(values), 1, MakeReport(read_, usage, return_ids_));

@@ -93,7 +93,7 @@ class LogitsCall final : public ScoreCall {
 };
 
 // Of documents for a query, by a multi-vector model. The query is the sequence behind the
-// documents.
+// documents, unless another route of the model has made its vectors already.
 class MaxSimCall final : public ScoreCall, private RowSink {
  public:
   struct Plan {
@@ -104,6 +104,8 @@ class MaxSimCall final : public ScoreCall, private RowSink {
   };
   MaxSimCall(const Computer& computer, ReadTexts documents, const ReadTexts& query,
              const Plan& plan);
+  MaxSimCall(const Computer& computer, ReadTexts documents, TokenEmbeddings query,
+             const Plan& plan);
   RowSink& sink() override { return *this; }
   Result<Scores> Finish(const Usage& usage) override;
 
@@ -113,6 +115,7 @@ class MaxSimCall final : public ScoreCall, private RowSink {
   const bool return_ids_;
   const uint32_t query_;  // Its sequence.
   TokenCollector of_documents_, of_query_;
+  std::optional<TokenEmbeddings> query_vectors_;
 };
 
 }  // namespace akin::engine

@@ -259,8 +259,11 @@ Result<std::unique_ptr<ScoreCall>> Embedder::Impl::ReadScored(std::span<const Sc
 Result<std::unique_ptr<ScoreCall>> Embedder::Impl::ReadRerank(
     std::string_view query, std::span<const std::string_view> documents,
     const ScoreOptions& options) const {
-  if (!info_.Gives(Output::kScores) && info_.Gives(Output::kMultiVector))
-    return ReadMaxSim(query, documents, options);
+  if (!info_.Gives(Output::kScores) && info_.Gives(Output::kMultiVector)) {
+    AKIN_TRY_ASSIGN(const Impl* const of_query, RouteOf({.prompt_name = "query"}));
+    AKIN_TRY_ASSIGN(const Impl* const of_documents, RouteOf({.prompt_name = "document"}));
+    return of_documents->ReadMaxSim(query, documents, options, *of_query);
+  }
   AKIN_TRY(CheckGives(Output::kScores));
   if (info_.labels.size() != 1) {
     return InvalidInput("model '", info_.model, "' is a classifier of ", info_.labels.size(),
@@ -273,7 +276,7 @@ Result<std::unique_ptr<ScoreCall>> Embedder::Impl::ReadRerank(
 
 Result<std::unique_ptr<ScoreCall>> Embedder::Impl::ReadMaxSim(
     std::string_view query, std::span<const std::string_view> documents,
-    const ScoreOptions& options) const {
+    const ScoreOptions& options, const Impl& of_query_route) const {
   EmbedOptions embed{.max_tokens = options.max_tokens,
                      .overflow = options.overflow,
                      .truncation_side = options.truncation_side};
@@ -286,11 +289,35 @@ Result<std::unique_ptr<ScoreCall>> Embedder::Impl::ReadMaxSim(
   AKIN_TRY_ASSIGN(ReadTexts of_documents, reader().Read(documents, embed, computer_.pool()));
   if (settings_.late) embed.prompt_name = "query";
   embed.max_tokens.reset();
+  if (&of_query_route != this) {
+    // One query, computed here: a call has one network, which is the documents'.
+    AKIN_TRY_ASSIGN(
+        TokenEmbeddings vectors,
+        of_query_route.EmbedQuery(query, embed,
+                                  computer_.network().chain(Output::kMultiVector)->output().width));
+    return std::unique_ptr<ScoreCall>(std::make_unique<engine::MaxSimCall>(
+        computer_, std::move(of_documents), std::move(vectors), plan));
+  }
   plan.left_out_of_query = LeftOutTokens(embed);
   AKIN_TRY_ASSIGN(const ReadTexts of_query,
                   reader().Read(std::array{query}, embed, computer_.pool()));
   return std::unique_ptr<ScoreCall>(
       std::make_unique<engine::MaxSimCall>(computer_, std::move(of_documents), of_query, plan));
+}
+
+Result<TokenEmbeddings> Embedder::Impl::EmbedQuery(std::string_view query,
+                                                   const EmbedOptions& options,
+                                                   size_t width) const {
+  AKIN_TRY(CheckGives(Output::kMultiVector));
+  const size_t own_width = computer_.network().chain(Output::kMultiVector)->output().width;
+  if (own_width != width) {
+    return InvalidModel("model '", info_.model, "': vectors of queries have ", own_width,
+                        " values, those of documents ", width, "; they cannot be compared");
+  }
+  AKIN_TRY_ASSIGN(AllEmbeddings all, Run([&] {
+                    return ReadHere(std::array{query}, std::array{Output::kMultiVector}, options);
+                  }));
+  return std::move(all.multi_vector);
 }
 
 Status Embedder::Impl::Health() const {

@@ -54,9 +54,13 @@ class Embedder::Impl {
   Result<std::unique_ptr<engine::ScoreCall>> ReadRerank(std::string_view query,
                                                         std::span<const std::string_view> documents,
                                                         const ScoreOptions& options) const;
+  // Documents are read by this route, the query by `of_query`, which may be another one.
   Result<std::unique_ptr<engine::ScoreCall>> ReadMaxSim(std::string_view query,
                                                         std::span<const std::string_view> documents,
-                                                        const ScoreOptions& options) const;
+                                                        const ScoreOptions& options,
+                                                        const Impl& of_query) const;
+  Result<TokenEmbeddings> EmbedQuery(std::string_view query, const EmbedOptions& options,
+                                     size_t width) const;
   // As ReadEmbed, of this route.
   Result<std::unique_ptr<engine::EmbedCall>> ReadHere(std::span<const std::string_view> texts,
                                                       std::span<const Output> outputs,

@@ -14,6 +14,7 @@
 #include "akin/embedder.h"
 #include "akin/scheduler.h"
 
+#include "base/strings.h"
 #include "support/expect_error.h"
 #include "support/temporary_folder.h"
 
@@ -152,6 +153,50 @@ TEST(Routes, WithoutADefaultACallHasToNameOne) {
   ExpectError(embedder.Embed(kTexts), ErrorCode::kInvalidInput, "query, document");
   EXPECT_TRUE(embedder.Embed(kTexts, {.prompt_name = "document"}));
   EXPECT_TRUE(embedder.Health());
+}
+
+// colbert-bert with its Dense for documents and a changed one for queries.
+void MakeMultiVectorRouter(const TemporaryFolder& folder) {
+  std::filesystem::copy(std::string(AKIN_GOLDEN_MODELS) + "/shared/colbert-bert", folder.path(),
+                        std::filesystem::copy_options::recursive);
+  std::filesystem::create_directory(folder / "1_Router");
+  for (const char* route : {"query", "document"}) {
+    std::filesystem::copy(folder / "1_Dense", folder / StrCat("1_Router/", route, "_0_Dense"),
+                          std::filesystem::copy_options::recursive);
+  }
+  folder.Write("modules.json",
+               R"([{"type": "sentence_transformers.models.Transformer", "path": ""},
+                   {"type": "sentence_transformers.models.Router", "path": "1_Router"}])");
+  folder.Write("1_Router/router_config.json",
+               R"({"types": {"query_0_Dense": "sentence_transformers.models.Dense",
+                             "document_0_Dense": "sentence_transformers.models.Dense"},
+                   "structure": {"query": ["query_0_Dense"], "document": ["document_0_Dense"]},
+                   "parameters": {"default_route": "document"}})");
+  // The last weight's sign and exponent.
+  std::fstream file(folder / "1_Router/query_0_Dense/model.safetensors",
+                    std::ios::in | std::ios::out | std::ios::binary);
+  file.seekp(-1, std::ios::end);
+  file.put('\x40');
+  ASSERT_TRUE(file.good());
+}
+
+TEST(Routes, RerankReadsTheQueryByItsOwnRoute) {
+  const TemporaryFolder folder;
+  MakeMultiVectorRouter(folder);
+  const Embedder embedder = Load(folder.path().string());
+  const std::vector<std::string_view> documents = {"a river", "Cats sleep.", "How do cats sleep?"};
+  const std::string_view query = "How do cats sleep?";
+  const std::array queries = {query};
+  const auto of_query = embedder.EmbedMultiVector(queries, {.prompt_name = "query"});
+  const auto by_document_route = embedder.EmbedMultiVector(queries, {.prompt_name = "document"});
+  const auto of_documents = embedder.EmbedMultiVector(documents, {.prompt_name = "document"});
+  const auto scores = embedder.Rerank(query, documents);
+  ASSERT_TRUE(of_query && by_document_route && of_documents);
+  ASSERT_TRUE(scores) << scores.error().message();
+  for (size_t i = 0; i < documents.size(); ++i) {
+    EXPECT_EQ((*scores)[i][0], MaxSim((*of_query)[0], (*of_documents)[i])) << i;
+    EXPECT_NE((*scores)[i][0], MaxSim((*by_document_route)[0], (*of_documents)[i])) << i;
+  }
 }
 
 TEST(Routes, TheSchedulerKeepsThemApart) {

@@ -40,8 +40,8 @@ value.
 
 """
 TAIL = """
-Not supported, and refused by name: relative keys in BERT (`position_embedding_type`), DeBERTa's convolution
-(`conv_kernel_size`), adapters that are not merged (Jina v3's `lora_adaptations`), Nomic BERT's other block forms; sentence-transformers'
+Not supported, and refused by name: relative keys in BERT (`position_embedding_type`), grouped convolutions of DeBERTa
+(`conv_groups`), adapters that are not merged (Jina v3's `lora_adaptations`), Nomic BERT's other block forms; sentence-transformers'
 `CNN`, `LSTM`, `BoW`, `WordEmbeddings`, `WordWeights`, `WeightedLayerPooling` and `SparseAutoEncoder`.
 """
 

@@ -56,6 +56,7 @@ PositionTables::PositionTables(const model::ModelWeights& weights, const model::
 }
 
 int MaxPartlyAttended(const model::ModelConfig& config) {
+  if (config.convolution) return 0;
   const bool changes_scores = config.alibi || config.relative_bias || config.disentangled ||
                               config.attn_logit_softcapping > 0.0f;
   if (changes_scores) return 0;

@@ -27,7 +27,8 @@ struct PositionTables {
 };
 
 // Longest sequence of which RaggedBatch::attended may name a part: as long as every query sees
-// every key and scores are left as they are, because a key's distance does not count then.
+// every key and scores are left as they are, because a key's distance does not count then, and no
+// token reads its neighbours.
 int MaxPartlyAttended(const model::ModelConfig& config);
 
 // Self-attention with its projections: query, key and value; positions; every query's mean of the

@@ -35,11 +35,13 @@ void Encoder::PackWeights(const model::ModelWeights& weights, Packing packing) {
   const bool projects = config_.embedding_projection;
   if (projects)
     bytes += LinearSource::SideBySide({&weights.embedding_projection}).PackedBytes(kernels_);
+  if (config_.convolution) bytes += Convolution::PackedBytes(weights, kernels_);
   for (const model::LayerWeights& layer : weights.layers)
     bytes += Attention::PackedBytes(layer, kernels_) + FeedForward::PackedBytes(layer, kernels_);
   arena_ = std::make_unique<WeightArena>(kernels_, bytes, std::move(packing.cache_key));
   if (projects)
     projection_ = arena_->Add(LinearSource::SideBySide({&weights.embedding_projection}));
+  if (config_.convolution) convolution_.emplace(weights, config_, kernels_, *arena_);
   layers_.reserve(weights.layers.size());
   const auto norm = [&](const model::Norm& n) { return Norm::Make(n, config_, kernels_); };
   for (size_t i = 0; i < weights.layers.size(); ++i) {
@@ -141,11 +143,14 @@ void Encoder::Forward(const RaggedBatch& batch, const TeamMember& member,
     member.Lap(Stage::kEmbeddings, work);
   }
   after_embeddings_.Forward(kernels_, num_tokens, member, workspace);
+  if (convolution_) convolution_->Forward(batch, member, workspace);
   for (const Step& step : steps_) {
     step.layer->attention.Forward(batch, member, workspace);
     step.after_attention.Forward(kernels_, num_tokens, member, workspace);
     step.layer->feed_forward.Forward(num_tokens, member, workspace);
     step.after_feed_forward.Forward(kernels_, num_tokens, member, workspace);
+    if (convolution_ && &step == &steps_.front())
+      convolution_->AddTo(num_tokens, member, workspace);
   }
 }
 
@@ -155,8 +160,10 @@ double Encoder::flops_per_token() const {
   const double keys = config_.num_key_value_heads * head_dim;
   const double feed_forward = (config_.gated ? 3.0 : 2.0) * config_.intermediate_size;
   const double inner = config_.num_hidden_groups > 0 ? config_.inner_group_num : 1;
-  return 2.0 * config_.num_hidden_layers * inner * hidden *
-         (2.0 * queries + 2.0 * keys + feed_forward);
+  const double convolution = config_.convolution ? config_.convolution->kernel_size : 0;
+  return 2.0 * hidden *
+         (config_.num_hidden_layers * inner * (2.0 * queries + 2.0 * keys + feed_forward) +
+          convolution * hidden);
 }
 
 Workspace Encoder::NewWorkspace(size_t max_tokens, size_t max_length, size_t team_size) const {

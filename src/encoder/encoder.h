@@ -5,11 +5,13 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/ragged_batch.h"
 #include "base/team.h"
+#include "encoder/convolution.h"
 #include "encoder/embeddings.h"
 #include "encoder/layer.h"
 #include "encoder/packed_weights.h"
@@ -66,6 +68,7 @@ class Encoder {
   std::optional<Norm> final_norm_;
   std::unique_ptr<WeightArena> arena_;  // The weights of all products.
   kernels::PackedLinear projection_;
+  std::optional<Convolution> convolution_;
   std::vector<Layer> layers_;
   RowPhase after_embeddings_;
   std::vector<Step> steps_;

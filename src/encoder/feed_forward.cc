@@ -3,7 +3,6 @@
 #include "encoder/product.h"
 
 namespace akin::encoder {
-namespace {
 
 kernels::Epilogue ActivationEpilogue(model::Activation activation) {
   switch (activation) {
@@ -15,6 +14,8 @@ kernels::Epilogue ActivationEpilogue(model::Activation activation) {
   }
   return kernels::Epilogue::kGelu;
 }
+
+namespace {
 
 LinearSource Intermediate(const model::LayerWeights& weights) {
   return weights.gate.empty() ? LinearSource::SideBySide({&weights.intermediate})

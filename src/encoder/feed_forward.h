@@ -10,6 +10,9 @@
 
 namespace akin::encoder {
 
+// What computes an activation behind a product.
+kernels::Epilogue ActivationEpilogue(model::Activation activation);
+
 // output(act(intermediate(x))), or output(act(gate(x)) * intermediate(x)) (Shazeer, 2020).
 class FeedForward {
  public:

@@ -43,8 +43,12 @@ Workspace::Workspace(const model::ModelConfig& config, const kernels::Kernels& k
     attention_input_ = {max_tokens, hidden_size, Written::kF32, kernels};
   if (config.norm_placement == NormPlacement::kParallel)
     feed_forward_input_ = {max_tokens, hidden_size, Written::kF32, kernels};
-  if (config.norm_placement == NormPlacement::kSandwich)
+  if (config.norm_placement == NormPlacement::kSandwich || config.convolution)
     branch_ = {max_tokens, hidden_size, Written::kF32, kernels};
+  if (config.convolution) {
+    unfolded_ = {max_tokens, hidden_size * size(config.convolution->kernel_size), Written::kF32,
+                 kernels};
+  }
   if (config.embedding_projection)
     embedded_ = {max_tokens, size(config.embedding_size), Written::kF32, kernels};
   qkv_ = {max_tokens, qkv_size, in_bf16(attend_in_bf16 && !turns), kernels};
@@ -52,9 +56,9 @@ Workspace::Workspace(const model::ModelConfig& config, const kernels::Kernels& k
   context_ = {max_tokens, query_size, in_bf16(attend_in_bf16 && read_bf16), kernels};
   intermediate_ = {max_tokens, size(config.intermediate_size), in_bf16(read_bf16), kernels};
 
-  Activations* const parts[] = {&hidden_, &attention_input_, &feed_forward_input_,
-                                &branch_, &embedded_,        &qkv_,
-                                &turned_, &context_,         &intermediate_};
+  Activations* const parts[] = {
+      &hidden_, &attention_input_, &feed_forward_input_, &branch_, &unfolded_, &embedded_, &qkv_,
+      &turned_, &context_,         &intermediate_};
   size_t bytes = scratch_floats_ * team_size * sizeof(float);
   for (const Activations* part : parts) bytes += part->bytes();
   memory_ = AlignedBuffer(bytes);

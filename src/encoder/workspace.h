@@ -25,8 +25,11 @@ class Workspace {
   const Activations& feed_forward_input() const {
     return feed_forward_input_.bytes() > 0 ? feed_forward_input_ : attention_input_;
   }
-  // What a sublayer gives, where a norm stands between it and the sum. [max_tokens, hidden_size]
+  // What a sublayer gives, where a norm stands between it and the sum; what the convolution gives.
+  // [max_tokens, hidden_size]
   const Activations& branch() const { return branch_; }
+  // What the convolution reads. [max_tokens, hidden_size * kernel_size]
+  const Activations& unfolded() const { return unfolded_; }
   const Activations& embedded() const { return embedded_; }  // [max_tokens, embedding_size]
   // query | key | value [max_tokens, (num_attention_heads + 2 num_key_value_heads) head_dim] as the
   // product writes them, and as attention reads them, once their positions are turned.
@@ -41,8 +44,8 @@ class Workspace {
   }
 
  private:
-  Activations hidden_, attention_input_, feed_forward_input_, branch_, embedded_, qkv_, turned_,
-      context_, intermediate_;
+  Activations hidden_, attention_input_, feed_forward_input_, branch_, unfolded_, embedded_, qkv_,
+      turned_, context_, intermediate_;
   size_t scratch_floats_;
   AlignedBuffer memory_;
   std::span<float> attention_scratch_;

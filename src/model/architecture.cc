@@ -26,7 +26,7 @@ constexpr SizeKeys kT5Keys = {.hidden_size = "d_model",
 constexpr Only kBertOnly[] = {{"position_embedding_type", "\"absolute\""},
                               {"is_decoder", "false"},
                               {"add_cross_attention", "false"}};
-constexpr Only kDebertaOnly[] = {{"conv_kernel_size", "0"}};
+constexpr Only kDebertaOnly[] = {{"conv_groups", "1"}};
 constexpr Only kMpnetOnly[] = {{"relative_attention_num_buckets", "32"}};
 constexpr Only kNomicOnly[] = {{"prenorm", "false"},
                                {"use_rms_norm", "false"},

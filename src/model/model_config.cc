@@ -18,6 +18,7 @@ constexpr int64_t kMaxSize = int64_t{1} << 24;
 constexpr int64_t kMaxVocabulary = int64_t{1} << 27;
 constexpr int64_t kMaxLayers = 1024;
 constexpr int64_t kMaxRelativePositions = 1 << 16;
+constexpr int64_t kMaxConvolution = 255;  // Tokens; published models have 3.
 // The longest sequence where positions set no limit of their own: what memory is planned for.
 constexpr int kMaxUnlimitedPositions = 1 << 15;
 
@@ -278,7 +279,25 @@ class ConfigReader {
     return {};
   }
 
+  Status ReadConvolution() {
+    AKIN_TRY_ASSIGN(const int kernel_size, SizeOr("conv_kernel_size", 0, 0, kMaxConvolution));
+    if (kernel_size == 0) return {};
+    if (kernel_size % 2 == 0) {
+      return InvalidModel(root_.Get("conv_kernel_size")->Where(), " is ", kernel_size,
+                          "; an even one does not give as many rows as there are tokens");
+    }
+    Convolution convolution{.kernel_size = kernel_size, .act = {}};
+    const auto act = Find(root_, "conv_act");
+    if (act && !(act->is_string() && *act->AsString() == "tanh")) {
+      AKIN_TRY_ASSIGN(const std::string_view name, act->AsString());
+      AKIN_TRY_ASSIGN(convolution.act, FindActivation(*act, name));
+    }
+    config_.convolution = convolution;
+    return {};
+  }
+
   Status ReadDisentangled() {
+    AKIN_TRY(ReadConvolution());
     AKIN_TRY_ASSIGN(config_.position_embeddings, Is({"position_biased_input", true}));
     Disentangled d;
     AKIN_TRY(ReadTerms("pos_att_type",

@@ -51,6 +51,13 @@ struct Disentangled {
   int span() const { return position_buckets > 0 ? position_buckets : max_relative_positions; }
 };
 
+// DeBERTa-v2's convolution along a sequence, of what the first layer reads; the sum of its
+// activation and what that layer gives goes through a norm of its own.
+struct Convolution {
+  int kernel_size = 0;            // Odd: as many tokens on either side, zeros past the ends.
+  std::optional<Activation> act;  // None: tanh.
+};
+
 // What one layer's queries see and how it turns its positions.
 struct LayerAttention {
   static constexpr int64_t kAll = int64_t{1} << 40;
@@ -106,6 +113,7 @@ struct ModelConfig {
   bool alibi = false;                  // Press et al., 2022; by |i - j|.
   std::optional<RelativeBias> relative_bias;
   std::optional<Disentangled> disentangled;
+  std::optional<Convolution> convolution;
 
   // Feed-forward.
   Activation hidden_act = Activation::kGelu;

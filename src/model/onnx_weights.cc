@@ -344,10 +344,10 @@ class EncoderCheck {
         config_.norm == NormKind::kLayerNorm && config_.norm_placement == NormPlacement::kPost &&
         config_.norm_bias && config_.embedding_norm && !config_.embedding_projection &&
         config_.embedding_scale == 1.0f && config_.rotary.empty() && !config_.alibi &&
-        !config_.relative_bias && !config_.disentangled && !config_.gated && config_.qkv_bias &&
-        config_.attention_output_bias && config_.intermediate_bias && config_.output_bias &&
-        config_.num_hidden_groups == 0 && config_.task_type_vocab_size == 0 &&
-        config_.attn_logit_softcapping == 0.0f;
+        !config_.relative_bias && !config_.disentangled && !config_.convolution && !config_.gated &&
+        config_.qkv_bias && config_.attention_output_bias && config_.intermediate_bias &&
+        config_.output_bias && config_.num_hidden_groups == 0 &&
+        config_.task_type_vocab_size == 0 && config_.attn_logit_softcapping == 0.0f;
     if (!plain) return Doubt("is of model_type ", config_.model_type, ", which is not looked into");
     return {};
   }

@@ -44,6 +44,8 @@ constexpr WeightNames kAlbertRow = {.embedding_projection = "encoder.embedding_h
 constexpr WeightNames kDebertaRow = {.embedding_projection = "embeddings.embed_proj",
                                      .relative_embeddings = "encoder.rel_embeddings",
                                      .relative_norm = "encoder.LayerNorm",
+                                     .convolution = "encoder.conv.conv",
+                                     .convolution_norm = "encoder.conv.LayerNorm",
                                      .query = "attention.self.query_proj",
                                      .key = "attention.self.key_proj",
                                      .value = "attention.self.value_proj",

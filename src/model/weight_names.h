@@ -19,6 +19,8 @@ struct WeightNames {
   std::string_view relative_attention_bias = {};
   std::string_view relative_embeddings = {};
   std::string_view relative_norm = {};
+  std::string_view convolution = {};
+  std::string_view convolution_norm = {};
 
   std::string_view layer = "encoder.layer.{}.";
   // Of shared layers: a second "{}" is the number within the group.

@@ -64,6 +64,7 @@ class WeightReader {
     const WeightNames& names = *layout_.names;
     AKIN_TRY(ReadEmbeddings(names));
     AKIN_TRY(ReadPositions(names));
+    AKIN_TRY(ReadConvolution(names));
     if (config_.norm_placement != NormPlacement::kPost)
       AKIN_TRY(Take(std::string(names.final_norm), Hidden(), weights_.final_norm));
     const int groups =
@@ -173,6 +174,17 @@ class WeightReader {
     if (d.norm_rel_ebd)
       AKIN_TRY(Take(std::string(names.relative_norm), Hidden(), weights_.relative_norm));
     return {};
+  }
+
+  Status ReadConvolution(const WeightNames& names) {
+    if (!config_.convolution) return {};
+    const int64_t kernel_size = config_.convolution->kernel_size;
+    Linear& linear = weights_.convolution;
+    AKIN_TRY(Take(StrCat(names.convolution, ".weight"),
+                  {Hidden(), Hidden(), {"conv_kernel_size", kernel_size}}, linear.weight));
+    linear.weight.shape = {config_.hidden_size, config_.hidden_size * kernel_size};
+    AKIN_TRY(Take(StrCat(names.convolution, ".bias"), {Hidden()}, linear.bias));
+    return Take(std::string(names.convolution_norm), Hidden(), weights_.convolution_norm);
   }
 
   Status ReadLayer(const std::string& layer, LayerWeights& weights) {

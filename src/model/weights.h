@@ -63,6 +63,9 @@ struct ModelWeights {
   Tensor relative_attention_bias;  // [num_buckets, num_attention_heads]
   Tensor relative_embeddings;      // [2 * span, hidden_size]
   Norm relative_norm;
+  // [hidden_size, hidden_size * kernel_size]: for each input, the tokens from left to right.
+  Linear convolution;
+  Norm convolution_norm;
   Norm final_norm;
   // Layers that differ: num_hidden_layers, or those of the groups that share them.
   std::vector<LayerWeights> layers;

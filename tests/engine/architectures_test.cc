@@ -26,17 +26,15 @@ void PrintTo(const Case& c, std::ostream* out) {
 std::vector<Case> Cases() {
   const std::filesystem::path root(AKIN_GOLDEN_MODELS);
   std::vector<Case> cases;
-  for (const char* name : {"shared/albert",           "shared/deberta-v2",
-                           "shared/distilbert",       "shared/electra",
-                           "shared/gemma2",           "shared/gpt-neox",
-                           "shared/gte-hub",          "shared/jina-bert-v2",
-                           "shared/modernbert",       "shared/mpnet",
-                           "shared/nomic-bert",       "shared/qwen3",
-                           "shared/roberta",          "shared/t5-gated",
-                           "variants/albert-groups",  "variants/bert-quick",
-                           "variants/deberta-p2c",    "variants/gemma3-causal",
-                           "variants/llama-longrope", "variants/mpnet-odd",
-                           "variants/neox-serial"}) {
+  for (const char* name :
+       {"shared/albert",          "shared/deberta-v2",       "shared/distilbert",
+        "shared/electra",         "shared/gemma2",           "shared/gpt-neox",
+        "shared/gte-hub",         "shared/jina-bert-v2",     "shared/modernbert",
+        "shared/mpnet",           "shared/nomic-bert",       "shared/qwen3",
+        "shared/roberta",         "shared/t5-gated",         "variants/albert-groups",
+        "variants/bert-quick",    "variants/deberta-conv",   "variants/deberta-p2c",
+        "variants/gemma3-causal", "variants/llama-longrope", "variants/mpnet-odd",
+        "variants/neox-serial"}) {
     for (const Precision precision : {Precision::kF32, Precision::kBf16, Precision::kInt8})
       cases.push_back({root / name, precision});
   }

@@ -216,7 +216,8 @@ TEST(ModelConfig, PositionsChooseAmongRowsOfOneModelType) {
 TEST(ModelConfig, VariantsThatAreNotImplementedAreNamed) {
   const std::string types = ",\"type_vocab_size\":0";
   for (const auto& [model_type, more, key] : std::vector<std::array<std::string, 3>>{
-           {"deberta-v2", types + ",\"conv_kernel_size\":3", "conv_kernel_size"},
+           {"deberta-v2", types + ",\"conv_kernel_size\":3,\"conv_groups\":2", "conv_groups"},
+           {"deberta-v2", types + ",\"conv_kernel_size\":3,\"conv_act\":\"mish\"", "conv_act"},
            {"deberta-v2", types + ",\"relative_attention\":true,\"pos_att_type\":\"p2p\"",
             "pos_att_type"},
            {"nomic_bert", ",\"prenorm\":true", "prenorm"},
@@ -228,6 +229,25 @@ TEST(ModelConfig, VariantsThatAreNotImplementedAreNamed) {
            {"llama", ",\"rope_scaling\":{\"rope_type\":\"mrope\"}", "rope_scaling.rope_type"}}) {
     ExpectError(ParseText(Sized(model_type, more)), ErrorCode::kUnsupportedModel, "config.json",
                 key);
+  }
+}
+
+TEST(ModelConfig, DebertasConvolutionHasAnOddSizeAndTanhUnlessItSaysElse) {
+  const auto parse = [](const std::string& more) {
+    return ParseText(Sized("deberta-v2", ",\"type_vocab_size\":0" + more));
+  };
+  EXPECT_FALSE(parse("")->convolution);
+  EXPECT_FALSE(parse(",\"conv_kernel_size\":0")->convolution);
+  const auto plain = parse(",\"conv_kernel_size\":3");
+  ASSERT_TRUE(plain && plain->convolution);
+  EXPECT_EQ(plain->convolution->kernel_size, 3);
+  EXPECT_FALSE(plain->convolution->act);
+  EXPECT_FALSE(parse(",\"conv_kernel_size\":3,\"conv_act\":\"tanh\"")->convolution->act);
+  EXPECT_EQ(parse(",\"conv_kernel_size\":5,\"conv_act\":\"gelu\"")->convolution->act,
+            Activation::kGelu);
+  for (const char* size : {"2", "-1", "1000", "\"3\""}) {
+    ExpectError(parse(std::string(",\"conv_kernel_size\":") + size), ErrorCode::kInvalidModel,
+                "config.json", "conv_kernel_size");
   }
 }
 

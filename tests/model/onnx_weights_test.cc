@@ -107,6 +107,8 @@ TEST(OnnxWeights, AGraphIsTakenOnlyForWhatItsConfigurationSays) {
   expect_doubt([](ModelConfig& c) { c.hidden_act = Activation::kRelu; }, "activations");
   expect_doubt([](ModelConfig& c) { c.layer_norm_eps = 1e-5f; }, "epsilon");
   expect_doubt([](ModelConfig& c) { c.norm_placement = NormPlacement::kPre; }, "not looked into");
+  expect_doubt([](ModelConfig& c) { c.convolution = Convolution{.kernel_size = 3, .act = {}}; },
+               "not looked into");
   ModelConfig wide = right;
   wide.hidden_size = wide.embedding_size = 64;
   ExpectError(CheckOnnxEncoder(folder.Open(), wide), ErrorCode::kInvalidModel, "hidden_size");

@@ -129,6 +129,9 @@ class Scheduler {
   // Finishes the batches under way; requests that wait, and later ones, get ServiceUnavailable.
   // Once.
   void Stop();
+  // Waits for nobody: requests under way get ServiceUnavailable, too, and what is made of them is
+  // dropped. Stop still waits for the threads that make it, which a backend may hold for long.
+  void Abandon();
 
   SchedulerLoad Load() const;
   SchedulerCounts Counts() const;

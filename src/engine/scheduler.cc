@@ -57,6 +57,7 @@ Result<Scheduler::Ticket> Scheduler::Submit(WorkRequest request, Done<void> done
 }
 
 void Scheduler::Stop() { impl_->Stop(); }
+void Scheduler::Abandon() { impl_->Abandon(); }
 void Scheduler::Cancel(Ticket ticket) { impl_->Cancel(ticket); }
 SchedulerLoad Scheduler::Load() const { return impl_->Load(); }
 SchedulerCounts Scheduler::Counts() const { return impl_->Counts(); }

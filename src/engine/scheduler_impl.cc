@@ -42,13 +42,19 @@ void Scheduler::Impl::Stop() {
   }
   for (std::thread& thread : threads_) thread.join();
   threads_.clear();
-  std::unordered_map<Ticket, JobPtr> waiting;
+  Abandon();
+}
+
+void Scheduler::Impl::Abandon() {
+  std::unordered_map<Ticket, JobPtr> jobs;
   {
     const std::lock_guard lock(mutex_);
-    waiting.swap(jobs_);
-    for (const auto& [ticket, job] : waiting) queue_.Remove(ticket);
+    stopping_ = true;
+    wake_.notify_all();
+    jobs.swap(jobs_);
+    for (const auto& [ticket, job] : jobs) queue_.Remove(ticket);
   }
-  for (const auto& [ticket, job] : waiting) job->Fail(Stopped());
+  for (const auto& [ticket, job] : jobs) job->Fail(Stopped());
 }
 
 std::optional<Scheduler::Ticket> Scheduler::Impl::ComputeHere(const JobPtr& job,

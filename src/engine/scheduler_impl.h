@@ -34,6 +34,7 @@ class Scheduler::Impl {
   // Throws std::system_error or std::bad_alloc; the destructor ends those that run.
   void StartThreads();
   void Stop();
+  void Abandon();
 
   template <typename JobType, typename Request, typename Done>
   Result<Ticket> Submit(Request request, Done done) {

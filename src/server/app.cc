@@ -193,9 +193,10 @@ void App::Finish(Exchange& exchange, const Route* route, HttpResponse& response)
   if (costs.computed) AddCostHeaders(costs, total_ms, response);
   metrics_.CountResponse(route->path, response.status);
   Trace(exchange, *route, response.status, total_ms);
-  const LogLevel level = response.status >= 500 ? LogLevel::kWarn
-                         : route->open          ? LogLevel::kDebug
-                                                : LogLevel::kInfo;
+  // Probes ask on and on, while a model loads, too.
+  const LogLevel level = route->open              ? LogLevel::kDebug
+                         : response.status >= 500 ? LogLevel::kWarn
+                                                  : LogLevel::kInfo;
   if (!logger_.Wants(level)) return;
   std::vector<LogField> fields = {{"id", exchange.id},       {"trace_id", exchange.trace.trace_id},
                                   {"client", exchange.peer}, {"method", exchange.request.method},

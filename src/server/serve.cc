@@ -49,10 +49,11 @@ class Server {
     });
     KeepHouse();
     http_->Run();
-    if (signals_ > 0 && registry_->IsLoading()) LeaveAtOnce();
+    if (signals_ > 0 && registry_->IsLoading()) LeaveAtOnce("a model that was loading");
     // Whoever could still answer ends before the connections do.
     DrainGrpc();
     if (grpc_drain_.joinable()) grpc_drain_.join();
+    if (is_late_) LeaveAtOnce("what was being computed");
     scheduler_->Stop();
     registry_.reset();
     logger_.Log(LogLevel::kInfo, "stopped");
@@ -113,9 +114,10 @@ class Server {
     logger_.Log(LogLevel::kInfo, "ready", {{"threads", scheduler_->num_threads()}});
   }
 
-  // A load may wait for a hub or a child for minutes, and what it would serve has gone.
-  [[noreturn]] void LeaveAtOnce() {
-    logger_.Log(LogLevel::kInfo, "stopped", {{"left", "a model that was loading"}});
+  // A load may wait for a hub or a child for minutes, and what it would serve has gone; so may a
+  // batch after the drain deadline, and whoever waited for it has been told.
+  [[noreturn]] void LeaveAtOnce(std::string_view what) {
+    logger_.Log(LogLevel::kInfo, "stopped", {{"left", what}});
     _exit(EXIT_SUCCESS);
   }
 
@@ -140,7 +142,8 @@ class Server {
     http_->After(options_.drain_delay + options_.drain_deadline, [this] {
       logger_.Log(LogLevel::kWarn, "the drain deadline has passed",
                   {{"requests", scheduler_->Load().requests}});
-      scheduler_->Stop();
+      is_late_ = true;
+      scheduler_->Abandon();
       http_->After(kLastWrites, [this] { http_->Stop(); });
     });
   }
@@ -150,6 +153,7 @@ class Server {
   Metrics metrics_;
   Status start_status_;
   int signals_ = 0;
+  bool is_late_ = false;  // The drain deadline has passed.
   std::unique_ptr<Scheduler> scheduler_;
   std::unique_ptr<ModelRegistry> registry_;
   std::unique_ptr<TraceExporter> traces_;

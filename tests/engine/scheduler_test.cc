@@ -353,6 +353,31 @@ TEST(Scheduler, StoppingAnswersWhatStillWaits) {
 
 // Cancels, deadlines and stops meet batches under way: each accepted request is answered once, and
 // an answer is its own text's vector. Worth most under the thread sanitizer.
+TEST(Scheduler, WhoIsAbandonedIsToldThoughAThreadIsStillAtWork) {
+  const auto scheduler = Started();
+  Blockade blockade(*scheduler);
+  Asked waiting = Ask(*scheduler, {.embedder = Model(), .texts = {"a text"}});
+  std::promise<Status> told;
+  std::promise<void> begun;
+  std::promise<void> gate;
+  blockade.Lift();
+  ASSERT_TRUE(waiting.answer.get());
+  ASSERT_TRUE(scheduler->Submit(WorkRequest{.work =
+                                                [&] {
+                                                  begun.set_value();
+                                                  gate.get_future().wait();
+                                                }},
+                                [&](const Status& status) { told.set_value(status); }));
+  begun.get_future().wait();
+  scheduler->Abandon();
+  EXPECT_EQ(told.get_future().get().error().code(), ErrorCode::kServiceUnavailable);
+  EXPECT_EQ(scheduler->Load().requests, 0);
+  EXPECT_EQ(Ask(*scheduler, {.embedder = Model(), .texts = {"late"}}).ticket.error().code(),
+            ErrorCode::kServiceUnavailable);
+  gate.set_value();  // `done` is called once: a second set_value would throw.
+  scheduler->Stop();
+}
+
 TEST(Scheduler, EachAcceptedRequestIsAnsweredOnceWhateverMeets) {
   constexpr unsigned kTexts = 20;
   std::vector<std::vector<float>> expected;

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 
+DELAY = float(os.environ.get("FAKE_CHILD_DELAY", "0"))  # Seconds that each answer takes.
 WIDTH = int(os.environ.get("FAKE_CHILD_WIDTH", "8"))
 MODE = sys.argv[1] if len(sys.argv) > 1 else os.environ.get("FAKE_CHILD_MODE", "good")
 FD = int(os.environ["AKIN_BRIDGE_FD"])
@@ -146,6 +147,7 @@ def main():
         if MODE == "noise":
             print("noise", flush=True)
         ids = ids_of(request, payload)
+        time.sleep(DELAY)
         fault = FAULTS.get(ids[0], ok)
         if MODE == "reversed":  # Three requests, answered in the opposite order.
             waiting.append((request, rows_of(ids)))

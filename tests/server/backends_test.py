@@ -1,0 +1,153 @@
+#!/usr/bin/env python3
+"""`akin serve` in front of models that it does not compute itself: a child process, and ONNX Runtime.
+
+    backends_test.py --akin PROGRAM --model FOLDER    (with tests/data around it)
+"""
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import threading
+import time
+import unittest
+
+from serve_process import ARGUMENTS, TIMEOUT, Server, f32, main
+
+TESTS = pathlib.Path(__file__).resolve().parents[1]
+CHILD = ["--backend", "python", "--child", str(TESTS / "backends/python/fake_child.py")]
+# As wide as the model's modules are.
+WIDTH = {"FAKE_CHILD_WIDTH": "64"}
+
+
+def bits(vector):
+    return b"".join(f32(x) for x in vector)
+
+
+def embedded(*options, environment=None):
+    """The vector of "a cat" on the command line."""
+    out = subprocess.run([ARGUMENTS.akin, "embed", *options, "a cat"], capture_output=True, text=True, check=True,
+                         env={**os.environ, **(environment or {})}).stdout
+    return bits(json.loads(out)["embedding"])
+
+
+def children_of(pid):
+    """Those that run the test child, whichever thread has started them."""
+    found = set()
+    for path in pathlib.Path(f"/proc/{pid}/task").glob("*/children"):
+        found |= {child for child in path.read_text().split()
+                  if b"fake_child" in pathlib.Path(f"/proc/{child}/cmdline").read_bytes()}
+    return found
+
+
+class Asked:
+    """A request on its way."""
+
+    def __init__(self, server):
+        self.answer = None
+        self._thread = threading.Thread(target=self._ask, args=(server,))
+        self._thread.start()
+
+    def _ask(self, server):
+        self.answer = server.post("/embed", {"inputs": "a cat"})
+
+    def wait(self):
+        self._thread.join(TIMEOUT)
+        return self.answer
+
+
+def wait_until(holds, what):
+    deadline = time.monotonic() + TIMEOUT
+    while not holds():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.02)
+
+
+class PythonChild(unittest.TestCase):
+    def start(self, *options, delay=0):
+        server = Server(*CHILD, *options, environment={**WIDTH, "FAKE_CHILD_DELAY": str(delay)})
+        self.addCleanup(server.stop)
+        return server
+
+    def test_health_embed_and_metrics(self):
+        server = self.start()
+        self.assertEqual([server.get(path)[0] for path in ("/health", "/health/live", "/health/ready")], [200] * 3)
+        status, answer = server.post_json("/embed", {"inputs": ["a cat"] * 3})
+        expected = embedded("--model", ARGUMENTS.model, *CHILD, environment=WIDTH)
+        self.assertEqual((status, [bits(v) for v in answer]), (200, [expected] * 3))
+        self.assertEqual(server.metric("akin_child_restarts_total"), 0)
+        self.assertEqual(server.metric("akin_child_wrong_answers_total"), 0)
+
+    def test_a_child_that_dies_costs_its_requests_and_is_started_anew(self):
+        server = self.start(delay=0.5)
+        expected = server.post("/embed", {"inputs": "a cat"})[2]
+        child, = children_of(server.process.pid)
+        os.kill(int(child), signal.SIGKILL)
+        wait_until(lambda: server.post("/embed", {"inputs": "a cat"})[0] == 200, "it is not started anew")
+        self.assertEqual(server.post("/embed", {"inputs": "a cat"})[2], expected)
+        self.assertEqual(server.metric("akin_child_restarts_total"), 1)
+
+    def test_the_server_answers_while_the_child_works(self):
+        server = self.start(delay=1)
+        asked = Asked(server)
+        wait_until(lambda: server.metric("te_queue_size") == 1, "the request has not come")
+        begin = time.monotonic()
+        self.assertEqual(server.get("/health/ready")[0], 200)
+        server.get("/metrics")
+        self.assertLess(time.monotonic() - begin, 0.5)
+        self.assertIsNone(asked.answer)
+        self.assertEqual(asked.wait()[0], 200)
+
+    def test_told_to_end_it_waits_for_the_child(self):
+        server = self.start(delay=1)
+        child, = children_of(server.process.pid)
+        asked = Asked(server)
+        wait_until(lambda: server.metric("te_queue_size") == 1, "the request has not come")
+        self.assertEqual(server.stop(), 0)
+        self.assertEqual(asked.wait()[0], 200)
+        wait_until(lambda: not os.path.exists(f"/proc/{child}"), "the child is left")
+
+    def test_told_to_end_it_waits_no_longer_than_the_deadline(self):
+        """Also where the child hangs: those who wait are told, and it goes."""
+        # A delay holds for loading, too, in which a text is tried: so the child is stopped, not slow.
+        server = self.start("--drain-deadline", "1", "--child-timeout", "600")
+        child, = children_of(server.process.pid)
+        os.kill(int(child), signal.SIGSTOP)
+        asked = Asked(server)
+        wait_until(lambda: server.metric("te_queue_size") == 1, "the request has not come")
+        begin = time.monotonic()
+        self.assertEqual(server.stop(), 0)
+        self.assertLess(time.monotonic() - begin, 15)
+        self.assertEqual(asked.wait()[0], 503)
+        wait_until(lambda: not os.path.exists(f"/proc/{child}"), "the child is left")
+
+
+class OnnxRuntime(unittest.TestCase):
+    MODEL = str(TESTS / "data/onnx/bert-onnx")
+
+    def test_health_embed_metrics_and_the_end(self):
+        doctor = subprocess.run([ARGUMENTS.akin, "doctor", "--json"], capture_output=True, text=True, check=False)
+        if not json.loads(doctor.stdout)["onnxruntime"].get("path"):
+            self.skipTest("ONNX Runtime's library is not here")
+        server = Server("--backend", "onnxruntime", models=[self.MODEL])
+        try:
+            self.assertEqual(server.get("/health/ready")[0], 200)
+            status, answer = server.post_json("/embed", {"inputs": ["a cat"] * 3})
+            expected = embedded("--model", self.MODEL, "--backend", "onnxruntime")
+            self.assertEqual((status, [bits(v) for v in answer]), (200, [expected] * 3))
+            answers = []
+            threads = [threading.Thread(target=lambda: answers.append(
+                server.post_json("/embed", {"inputs": "a cat"}))) for _ in range(16)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join(TIMEOUT)
+            self.assertEqual([(s, bits(a[0])) for s, a in answers], [(200, expected)] * 16)
+            self.assertEqual(server.metric('te_request_count{method="single"}'), 16)
+            self.assertGreater(server.metric("akin_batch_tokens_total"), 3)
+        finally:
+            self.assertEqual(server.stop(), 0)
+
+
+if __name__ == "__main__":
+    main()

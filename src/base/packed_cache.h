@@ -49,7 +49,4 @@ void StorePacked(std::string_view key, std::span<const std::byte> bytes);
 // Where the entries are; empty when there is no cache folder or the cache is off.
 std::string PackedCacheFolder();
 
-// Of `bytes`, for telling damage: no defence against somebody who may write into the cache folder.
-uint64_t Checksum(std::span<const std::byte> bytes);
-
 }  // namespace akin

@@ -201,19 +201,5 @@ TEST_F(PackedCache, CanBeSwitchedOffAndDoesWithoutAFolder) {
   EXPECT_TRUE(FindPacked("key", 100).empty());
 }
 
-TEST(Checksum, SeesEveryChangedByteAndTheLength) {
-  for (const size_t size : {1u, 7u, 64u, 65u, 200u}) {
-    std::vector<std::byte> bytes = Bytes(size, 3);
-    const uint64_t sum = Checksum(bytes);
-    for (size_t i = 0; i < size; ++i) {
-      bytes[i] ^= std::byte{1};
-      EXPECT_NE(Checksum(bytes), sum) << size << ' ' << i;
-      bytes[i] ^= std::byte{1};
-    }
-    bytes.push_back(std::byte{0});
-    EXPECT_NE(Checksum(bytes), sum);
-  }
-}
-
 }  // namespace
 }  // namespace akin

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/aligned_buffer.h"
+#include "base/checksum.h"
 #include "base/function_ref.h"
 #include "base/packed_cache.h"
 #include "base/regular_file.h"

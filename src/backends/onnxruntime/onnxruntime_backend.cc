@@ -9,18 +9,18 @@
 #include "backends/onnxruntime/onnxruntime_backend.h"
 
 #include <algorithm>
-#include <bit>
 #include <chrono>
-#include <cmath>
 #include <optional>
 #include <utility>
 
 #include "backends/onnxruntime/first_rows.h"
+#include "backends/onnxruntime/first_rows_check.h"
 #include "backends/onnxruntime/library.h"
 #include "backends/onnxruntime/ort_session.h"
 #include "backends/onnxruntime/providers.h"
 #include "backends/onnxruntime/rectangle.h"
 #include "backends/onnxruntime/run_watch.h"
+#include "backends/onnxruntime/shape_rules.h"
 #include "backends/onnxruntime/signature.h"
 #include "base/floating_point.h"
 #include "base/huge_pages.h"
@@ -37,6 +37,7 @@ using onnxruntime::Rectangle;
 using onnxruntime::RunParams;
 using onnxruntime::RunWatch;
 using onnxruntime::Shape;
+using onnxruntime::ShapeRules;
 using onnxruntime::SharedWeights;
 using onnxruntime::Signature;
 
@@ -97,8 +98,8 @@ class OnnxRuntimeBackend : public Backend {
     if (own.rows.size() < num_rows * width) own.rows.resize(num_rows * width);
     std::span<float> rows(own.rows.data(), num_rows * width);
     for (size_t first = 0; first < batch.num_sequences();) {
-      const size_t last = EndOfRun(batch, first);
-      AKIN_TRY_ASSIGN(const Shape shape, ShapeOf(batch, first, last));
+      const size_t last = rules_.EndOfRun(batch, first);
+      AKIN_TRY_ASSIGN(const Shape shape, rules_.ShapeOf(batch, first, last));
       const size_t count = per_token()
                                ? batch.begin(last - 1) + batch.length(last - 1) - batch.begin(first)
                                : last - first;
@@ -161,15 +162,19 @@ class OnnxRuntimeBackend : public Backend {
 
   Status MakeSessions() {
     const OnnxRuntimeOptions& options = params_.options;
-    one_sequence_a_run_ = options.batch_invariant.value_or(traits_.quantizes_by_batch);
     const bool only_cpu = this->only_cpu();
     profile_ = options.count_nodes || !only_cpu;
+    rules_ = {.batch = signature_.batch,
+              .length = signature_.length,
+              .buckets = options.shape_buckets,
+              .one_sequence = options.batch_invariant.value_or(traits_.quantizes_by_batch),
+              .graph = file_->name()};
     // Others than the CPU may compile each shape: there shall be few of them.
-    rows_by_powers_of_two_ =
-        !only_cpu && !options.shape_buckets.empty() && !signature_.batch && !one_sequence_a_run_;
+    rules_.rows_by_powers_of_two =
+        !only_cpu && !options.shape_buckets.empty() && !signature_.batch && !rules_.one_sequence;
     library_->TakeWarnings();
     // Other providers have threads, queues and memory of their own: one session for all.
-    const bool two = only_cpu && params_.num_threads > 1 && !one_sequence_a_run_;
+    const bool two = only_cpu && params_.num_threads > 1 && !rules_.one_sequence;
     if (two || first_rows_) {
       AKIN_TRY_ASSIGN(weights_,
                       SharedWeights::Create(*library_, *file_,
@@ -206,8 +211,7 @@ class OnnxRuntimeBackend : public Backend {
   Status WarmUp() {
     const ScopedFlushDenormals flush_denormals;
     AKIN_TRY_ASSIGN(auto rectangle, Rectangle::Create(alone_ ? *alone_ : *together_, run_));
-    const Shape shape{signature_.batch.value_or(1),
-                      signature_.length.value_or(BucketOf(kWarmUpLength))};
+    const Shape shape = rules_.OfOne(kWarmUpLength);
     const Result<std::vector<int64_t>> dims = rectangle->Probe(shape);
     if (!dims) return MakeError(dims.error().code(), file_->name(), ": ", dims.error().message());
     AKIN_TRY(ReadWidth(shape, *dims));
@@ -217,44 +221,14 @@ class OnnxRuntimeBackend : public Backend {
         info_.execution_providers.push_back({provider, nodes});
     }
     AKIN_TRY(DescribeSelf());
-    if (first_rows_) AKIN_TRY(CheckFirstRows(*rectangle));
+    if (first_rows_) {
+      AKIN_TRY(onnxruntime::CheckFirstRows(*rectangle, rules_, traits_.vocab_size.value_or(1),
+                                           static_cast<size_t>(info_.width)));
+    }
     AKIN_TRY(WarmUpBuckets(*rectangle));
     if (together_ && alone_) {
       AKIN_TRY_ASSIGN(auto other, Rectangle::Create(*together_, run_));
       AKIN_TRY(other->Probe(shape));
-    }
-    return {};
-  }
-
-  // First rows by themselves are those among all rows, but for rounding.
-  Status CheckFirstRows(Rectangle& rectangle) const {
-    constexpr size_t kLengths[] = {9, 5};
-    const size_t count = one_sequence_a_run_ || signature_.batch == 1 ? 1 : 2;
-    std::vector<int32_t> ids, borders = {0};
-    const int64_t num_ids = traits_.vocab_size.value_or(1);
-    for (size_t s = 0; s < count; ++s) {
-      for (size_t t = 0; t < kLengths[s]; ++t)
-        ids.push_back(static_cast<int32_t>(static_cast<int64_t>(ids.size() * 7 + 1) % num_ids));
-      borders.push_back(static_cast<int32_t>(ids.size()));
-    }
-    RaggedBatch batch{ids, {}, borders};
-    const size_t width = static_cast<size_t>(info_.width);
-    std::vector<float> all(ids.size() * width), first(all.size());
-    AKIN_TRY_ASSIGN(const Shape shape, ShapeOf(batch, 0, count));
-    AKIN_TRY(rectangle.Run(batch, 0, count, shape, all));
-    batch.only_first_rows = true;
-    AKIN_TRY(rectangle.Run(batch, 0, count, shape, first));
-    constexpr float kBound = 1e-4f;  // Of the largest value; sums in another order differ by 1e-6.
-    for (size_t s = 0; s < count; ++s) {
-      const MatrixView<const float> expected(all.data() + batch.begin(s) * width, 1, width);
-      const MatrixView<const float> found(first.data() + batch.begin(s) * width, 1, width);
-      float largest = 0, difference = 0;
-      for (size_t j = 0; j < width; ++j) {
-        largest = std::max(largest, std::abs(expected(0, j)));
-        difference = std::max(difference, std::abs(expected(0, j) - found(0, j)));
-      }
-      if (!(difference <= kBound * largest))
-        return Internal("the rows of first tokens differ by ", difference);
     }
     return {};
   }
@@ -266,7 +240,7 @@ class OnnxRuntimeBackend : public Backend {
       do {
         AKIN_TRY(rectangle.Probe(shape));
         shape.batch *= 2;
-      } while (rows_by_powers_of_two_ && shape.batch * shape.length <= params_.batch_tokens);
+      } while (rules_.rows_by_powers_of_two && shape.batch * shape.length <= params_.batch_tokens);
     }
     return {};
   }
@@ -296,15 +270,15 @@ class OnnxRuntimeBackend : public Backend {
     info_.width = static_cast<int>(run_.width);
     info_.num_parameters = traits_.num_parameters;
     info_.vocab_size = static_cast<int>(traits_.vocab_size.value_or(0));
-    info_.batch_invariant = one_sequence_a_run_;
+    info_.batch_invariant = rules_.one_sequence;
     info_.flops_per_token = 2.0 * static_cast<double>(traits_.num_parameters);
     info_.detail = StrCat(file_->name(), " in ONNX Runtime ", library_->version(), " (",
                           library_->path(), ")");
     info_.notes = notes_;
     for (std::string& warning : library_->TakeWarnings()) info_.notes.push_back(std::move(warning));
     info_.rectangles = RectangleInfo{.length_buckets = params_.options.shape_buckets,
-                                     .one_sequence = one_sequence_a_run_,
-                                     .rows_by_powers_of_two = rows_by_powers_of_two_};
+                                     .one_sequence = rules_.one_sequence,
+                                     .rows_by_powers_of_two = rules_.rows_by_powers_of_two};
     return ReadLimit();
   }
 
@@ -328,42 +302,13 @@ class OnnxRuntimeBackend : public Backend {
     return {};
   }
 
-  size_t EndOfRun(const RaggedBatch& batch, size_t first) const {
-    if (one_sequence_a_run_) return first + 1;
-    const size_t most =
-        signature_.batch ? static_cast<size_t>(*signature_.batch) : batch.num_sequences();
-    return std::min(batch.num_sequences(), first + most);
-  }
-
-  int64_t BucketOf(int64_t length) const {
-    for (const int32_t bucket : params_.options.shape_buckets) {
-      if (bucket >= length) return bucket;
-    }
-    return length;
-  }
-
-  Result<Shape> ShapeOf(const RaggedBatch& batch, size_t first, size_t last) const {
-    int64_t length = 1;
-    for (size_t s = first; s < last; ++s)
-      length = std::max(length, static_cast<int64_t>(batch.length(s)));
-    if (signature_.length.value_or(length) < length) {
-      return InvalidInput("a sequence has ", length, " tokens, ", file_->name(), " takes ",
-                          *signature_.length);
-    }
-    size_t rows = last - first;
-    if (rows_by_powers_of_two_) rows = std::bit_ceil(rows);
-    return Shape{signature_.batch.value_or(static_cast<int64_t>(rows)),
-                 signature_.length.value_or(BucketOf(length))};
-  }
-
   const OnnxRuntimeParams params_;
   const Library* library_ = nullptr;
   std::optional<model::OnnxFile> file_;
   Signature signature_;
   GraphTraits traits_;
-  bool one_sequence_a_run_ = false;
+  ShapeRules rules_;
   bool profile_ = false;
-  bool rows_by_powers_of_two_ = false;
   std::optional<onnxruntime::FirstRowsPlan> first_rows_;  // The sessions' graph is of this plan.
   std::vector<std::string> notes_;
   BackendInfo info_;
@@ -381,24 +326,3 @@ Result<std::unique_ptr<Backend>> LoadOnnxRuntimeBackend(const model::ModelDirect
 }
 
 }  // namespace akin::backends
-
-namespace akin {
-
-Result<OnnxRuntimeInfo> DescribeOnnxRuntime(const OnnxRuntimeOptions& options) {
-  AKIN_TRY_ASSIGN(const auto* library, backends::onnxruntime::Library::Load(options.library));
-  for (const auto& [name, path] : options.provider_libraries)
-    AKIN_TRY(library->RegisterPlugin(name, path));
-  OnnxRuntimeInfo info{.path = library->path(),
-                       .version = library->version(),
-                       .providers = library->BuiltInProviders()};
-  AKIN_TRY_ASSIGN(const auto devices, library->EpDevices());
-  for (const auto& device : devices) {
-    if (device.provider != "CPUExecutionProvider")
-      info.plugin_devices.emplace_back(device.provider, device.type);
-  }
-  for (std::string& name : library->PluginsWithoutDevices())
-    info.plugin_devices.emplace_back(std::move(name), "");
-  return info;
-}
-
-}  // namespace akin

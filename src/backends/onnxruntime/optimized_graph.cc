@@ -9,8 +9,8 @@
 #include <string_view>
 #include <utility>
 
+#include "base/checksum.h"
 #include "base/cpu_info.h"
-#include "base/packed_cache.h"
 #include "base/regular_file.h"
 #include "base/strings.h"
 #include "formats/onnx.h"
@@ -23,20 +23,6 @@ namespace fs = std::filesystem;
 // What ONNX Runtime writes into one file at most (a protobuf's bound), with room for what rewriting
 // adds.
 constexpr uint64_t kMaxModelBytes = uint64_t{3} << 29;
-
-// FNV-1a, 64 bits, over words: a key among one user's models, not a defence.
-uint64_t Hash(std::span<const std::byte> bytes, uint64_t hash) {
-  constexpr uint64_t kPrime = 0x100000001B3;
-  size_t i = 0;
-  for (; i + 8 <= bytes.size(); i += 8) {
-    uint64_t word = 0;
-    for (size_t b = 0; b < 8; ++b) word |= std::to_integer<uint64_t>(bytes[i + b]) << (8 * b);
-    hash = (hash ^ word) * kPrime;
-    hash ^= hash >> 29;
-  }
-  for (; i < bytes.size(); ++i) hash = (hash ^ std::to_integer<uint64_t>(bytes[i])) * kPrime;
-  return hash;
-}
 
 std::string Hex(uint64_t value) {
   std::string text;
@@ -84,16 +70,15 @@ Result<OptimizedGraph> OptimizedGraph::Find(const Library& library, const model:
     return InvalidInput("the cache of optimized models '", folder.string(),
                         "' cannot be made: ", error.message());
   }
-  uint64_t size = file.bytes().size(), hash = Hash(file.bytes(), 0xCBF29CE484222325);
-  for (const auto& [name, mapped] : file.external_files()) {
-    size += mapped.bytes().size();
-    hash = Hash(mapped.bytes(), hash);
-  }
+  uint64_t size = file.bytes().size();
+  std::string key = StrCat(library.version(), ' ', GraphOptimizationName(options.optimization), ' ',
+                           GetCpuInfo().name, ' ', Checksum(use.rewritten));
+  for (const auto& [name, mapped] : file.external_files()) size += mapped.bytes().size();
   if (size > kMaxModelBytes) return graph;
-  hash = Hash(use.rewritten, hash);
-  const std::string settings = StrCat(
-      library.version(), ' ', GraphOptimizationName(options.optimization), ' ', GetCpuInfo().name);
-  hash = Hash(std::as_bytes(std::span(settings)), hash);
+  key += StrCat(' ', Checksum(file.bytes()));
+  for (const auto& [name, mapped] : file.external_files())
+    key += StrCat(' ', Checksum(mapped.bytes()));
+  const uint64_t hash = Checksum(std::as_bytes(std::span(key)));
   graph.path_ = (folder / (Hex(hash) + ".onnx")).string();
 
   graph.Open();

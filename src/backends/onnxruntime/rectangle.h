@@ -16,16 +16,11 @@
 #include "backends/onnxruntime/library.h"
 #include "backends/onnxruntime/ort_session.h"
 #include "backends/onnxruntime/run_watch.h"
+#include "backends/onnxruntime/shape_rules.h"
 #include "backends/onnxruntime/signature.h"
 #include "base/ragged_batch.h"
 
 namespace akin::backends::onnxruntime {
-
-struct Shape {
-  int64_t batch = 0;
-  int64_t length = 0;
-  bool operator==(const Shape&) const = default;
-};
 
 // What a run needs to know of the graph besides its session.
 struct RunParams {

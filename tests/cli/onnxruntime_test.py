@@ -91,6 +91,23 @@ class Tune(unittest.TestCase):
             self.assertIn(next(iter(changes)), err)
             path.write_text(good)
 
+    def test_models_that_read_first_tokens_and_kept_graphs_are_tuned_too(self):
+        graphs = os.path.join(self.cache, "graphs")
+        options = ["--backend", "onnxruntime", "--pooling", "cls", "--optimized-model-cache", graphs]
+        code, _, err = self.tune(*options)
+        self.assertEqual((code, err), (0, ""))
+        self.assertEqual(len(os.listdir(graphs)), 1)  # Of all candidates.
+        self.store(threads=1, batch_tokens=79, shape_buckets=[8, 64])
+        self.assertEqual(self.used(*options), ((1, 79, [8, 64], True), ""))
+        texts = ["one text", "another text that is somewhat longer than the one before"]
+        vectors = []
+        for cache in (self.cache, os.path.join(self.cache, "untuned")):
+            code, out, err = run("embed", "--model", ARGUMENTS.model, *options, *texts, cache=cache)
+            self.assertEqual((code, err), (0, ""))
+            vectors.append([x for line in out.splitlines() for x in json.loads(line)["embedding"]])
+        self.assertEqual(len(os.listdir(graphs)), 1)
+        self.assertLess(max(abs(a - b) for a, b in zip(*vectors)), 1e-6)
+
     def test_the_server_uses_it(self):
         self.tune("--backend", "onnxruntime")
         self.store(threads=1, batch_tokens=78, shape_buckets=[8, 32])

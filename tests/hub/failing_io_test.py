@@ -12,7 +12,7 @@ import sys
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-import pull_test  # noqa: E402
+import hub_case  # noqa: E402
 
 # The n-th call of each thread fails so.
 FAULTS = [("pwrite64", "ENOSPC", 1), ("pwrite64", "ENOSPC", 2), ("pwrite64", "EIO", 3), ("pwrite64", "ENOSPC", 8),
@@ -21,7 +21,7 @@ FAULTS = [("pwrite64", "ENOSPC", 1), ("pwrite64", "ENOSPC", 2), ("pwrite64", "EI
           ("openat", "EMFILE", 2), ("openat", "EIO", 5), ("flock", "EIO", 1), ("clone3", "EAGAIN", 1)]
 
 
-class FailingCalls(pull_test.HubCase):
+class FailingCalls(hub_case.HubCase):
     def test_each_is_an_error_or_does_not_matter(self):
         trace = self.folder / "trace"
         struck = 0
@@ -35,7 +35,7 @@ class FailingCalls(pull_test.HubCase):
                 if result.status == 0:
                     self.assert_pulled(result)
                 else:
-                    self.assert_fails(result, pull_test.UNAVAILABLE)
+                    self.assert_fails(result, hub_case.UNAVAILABLE)
                     self.assert_no_leftovers()
                 self.assert_pulled(self.pull())
         self.assertGreaterEqual(struck, len(FAULTS) // 2)
@@ -46,7 +46,7 @@ def main():
     if not works:
         print("SKIPPED: there is no strace here, or it may not trace")
         sys.exit(77)
-    pull_test.main()
+    hub_case.main()
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 import fake_hub  # noqa: E402
-import pull_test  # noqa: E402
+import hub_case  # noqa: E402
 from certificates import Certificates  # noqa: E402
 
 CERTIFICATES = None
@@ -49,7 +49,7 @@ class Proxy:
         with socket.create_connection((host, int(port))) as server, client:
             client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
             while True:
-                for ready in select.select([client, server], [], [], pull_test.SECONDS)[0]:
+                for ready in select.select([client, server], [], [], hub_case.SECONDS)[0]:
                     data = ready.recv(1 << 16)
                     if not data:
                         return
@@ -59,7 +59,7 @@ class Proxy:
         self.socket.close()
 
 
-class Tls(pull_test.HubCase):
+class Tls(hub_case.HubCase):
     def setUp(self):
         super().setUp()
         self.hub = self.hub_with(CERTIFICATES.context("server"))
@@ -93,7 +93,7 @@ class Tls(pull_test.HubCase):
         # With a wait before the second attempt that would be too long for the test: there is none.
         for trust in ({}, {"SSL_CERT_FILE": CERTIFICATES.path("other.pem")}):
             result = self.pull(AKIN_HUB_RETRY_MS="60000", **trust)
-            self.assert_fails_cleanly(result, pull_test.UNAVAILABLE, "certificate", trust.get("SSL_CERT_FILE", "SSL_CERT_FILE"))
+            self.assert_fails_cleanly(result, hub_case.UNAVAILABLE, "certificate", trust.get("SSL_CERT_FILE", "SSL_CERT_FILE"))
         self.assertEqual(self.hub.requests, [])
 
     def test_a_proxy_gets_no_more_than_the_address(self):
@@ -107,25 +107,25 @@ class Tls(pull_test.HubCase):
     def test_a_certificate_of_another_host_is_refused_at_once(self):
         self.hub = self.hub_with(CERTIFICATES.context("stranger"))
         result = self.pull(AKIN_HUB_RETRY_MS="60000", SSL_CERT_FILE=CERTIFICATES.path("ours.pem"))
-        self.assert_fails_cleanly(result, pull_test.UNAVAILABLE, "127.0.0.1", "SSL")
+        self.assert_fails_cleanly(result, hub_case.UNAVAILABLE, "127.0.0.1", "SSL")
         self.assertEqual(self.hub.requests, [])
 
     def test_a_file_that_holds_no_certificates_is_said(self):
-        for path in (str(self.folder / "absent.pem"), str(pathlib.Path(pull_test.MODEL).resolve() / "config.json")):
+        for path in (str(self.folder / "absent.pem"), str(pathlib.Path(hub_case.OPTIONS.model).resolve() / "config.json")):
             result = self.pull(AKIN_HUB_RETRY_MS="60000", SSL_CERT_FILE=path)
-            self.assert_fails_cleanly(result, pull_test.UNAVAILABLE, path)
+            self.assert_fails_cleanly(result, hub_case.UNAVAILABLE, path)
 
     def test_content_from_a_server_without_tls_is_refused(self):
         plain = self.hub_with(None)
         self.hub.cdn = plain.cdn
-        self.assert_fails_cleanly(self.pull(SSL_CERT_FILE=CERTIFICATES.path("ours.pem")), pull_test.UNAVAILABLE,
+        self.assert_fails_cleanly(self.pull(SSL_CERT_FILE=CERTIFICATES.path("ours.pem")), hub_case.UNAVAILABLE,
                                   "from https to http")
         self.assertEqual(plain.requests, [])
 
     def test_https_to_a_server_without_tls_is_said(self):
         plain = self.hub_with(None)
         result = self.pull(HF_ENDPOINT=plain.endpoint.replace("http:", "https:"))
-        self.assert_fails_cleanly(result, pull_test.UNAVAILABLE, "SSL")
+        self.assert_fails_cleanly(result, hub_case.UNAVAILABLE, "SSL")
 
 
 def main():
@@ -135,7 +135,7 @@ def main():
         sys.exit(77)
     with tempfile.TemporaryDirectory(prefix="akin-tls-") as folder:
         CERTIFICATES = Certificates(pathlib.Path(folder))
-        pull_test.main()
+        hub_case.main()
 
 
 if __name__ == "__main__":

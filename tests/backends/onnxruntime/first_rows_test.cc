@@ -138,15 +138,6 @@ TEST(FirstRows, AGraphThatIsNotUnderstoodIsLeftAlone) {
 
 class FirstRowsTest : public OnnxRuntimeTest {
  protected:
-  static Result<std::vector<float>> Compute(const Backend& backend, const RaggedBatch& batch) {
-    const auto session = backend.NewSession(64, 1);
-    AKIN_TRY_ASSIGN(const auto rows, backend.Compute(batch, TeamMember{}, *session));
-    std::vector<float> values;
-    for (size_t r = 0; r < rows.rows(); ++r)
-      values.insert(values.end(), rows.row(r).begin(), rows.row(r).end());
-    return values;
-  }
-
   // Loaded both ways, all rows agree, and so do first ones by themselves.
   static void ExpectSameRows(const std::string& model, int num_threads, bool one_sequence) {
     const OnnxFolder folder(model);
@@ -162,12 +153,12 @@ class FirstRowsTest : public OnnxRuntimeTest {
     const std::array<int32_t, 9> ids = {1, 2, 3, 4, 5, 6, 7, 2, 4};
     const std::array<int32_t, 4> borders = {0, 3, 4, 9};
     RaggedBatch batch{ids, {}, borders};
-    const auto expected = Compute(**plain, batch), all = Compute(**cut, batch);
+    const auto expected = ComputeRows(**plain, batch), all = ComputeRows(**cut, batch);
     ASSERT_TRUE(expected && all);
     ASSERT_EQ(all->size(), ids.size() * kWidth);
     for (size_t i = 0; i < all->size(); ++i) EXPECT_NEAR((*all)[i], (*expected)[i], 1e-5) << i;
     batch.only_first_rows = true;
-    const auto first = Compute(**cut, batch);
+    const auto first = ComputeRows(**cut, batch);
     ASSERT_TRUE(first);
     for (size_t s = 0; s < batch.num_sequences(); ++s) {
       for (size_t j = 0; j < kWidth; ++j) {

@@ -20,15 +20,6 @@ constexpr std::array<int32_t, 6> kIds = {1, 2, 3, 4, 5, 6};
 constexpr std::array<int32_t, 4> kBorders = {0, 3, 4, 6};
 const RaggedBatch kBatch{kIds, {}, kBorders};
 
-Result<std::vector<float>> Compute(const Backend& backend, const RaggedBatch& batch) {
-  const auto session = backend.NewSession(64, 1);
-  AKIN_TRY_ASSIGN(const auto rows, backend.Compute(batch, TeamMember{}, *session));
-  std::vector<float> values;
-  for (size_t r = 0; r < rows.rows(); ++r)
-    values.insert(values.end(), rows.row(r).begin(), rows.row(r).end());
-  return values;
-}
-
 std::vector<float> TableRows(std::span<const int32_t> tokens) {
   std::vector<float> values;
   for (const int32_t token : tokens) {
@@ -44,7 +35,7 @@ class OnnxRuntimeBackendTest : public OnnxRuntimeTest {
     const OnnxFolder folder(model);
     const auto backend = folder.Load(params);
     ASSERT_TRUE(backend) << backend.error().message();
-    const auto rows = Compute(**backend, kBatch);
+    const auto rows = ComputeRows(**backend, kBatch);
     ASSERT_TRUE(rows) << rows.error().message();
     EXPECT_EQ(*rows, TableRows(kIds));
   }
@@ -99,7 +90,8 @@ TEST_F(OnnxRuntimeBackendTest, FixedAxesAreHonoured) {
   const auto backend = folder.Load();
   EXPECT_EQ((*backend)->Info().max_positions, 8);
   const std::vector<int32_t> ids(9, 1), borders = {0, 9};
-  ExpectError(Compute(**backend, {ids, {}, borders}), ErrorCode::kInvalidInput, "9 tokens", "8");
+  ExpectError(ComputeRows(**backend, {ids, {}, borders}), ErrorCode::kInvalidInput, "9 tokens",
+              "8");
 }
 
 TEST_F(OnnxRuntimeBackendTest, SequencesArePaddedToTheBuckets) {
@@ -120,7 +112,7 @@ TEST_F(OnnxRuntimeBackendTest, TheMaskIsOneForTokensAndPaddingIsCutOff) {
             GraphOutput("last_hidden_state", kFloatType, {-1, -1, 1})));
   const auto backend = folder.Load();
   ASSERT_TRUE(backend) << backend.error().message();
-  EXPECT_EQ(*Compute(**backend, kBatch), std::vector<float>(kIds.size(), 1.0f));
+  EXPECT_EQ(*ComputeRows(**backend, kBatch), std::vector<float>(kIds.size(), 1.0f));
 }
 
 TEST_F(OnnxRuntimeBackendTest, AGraphThatPoolsGivesARowForEachSequence) {
@@ -135,7 +127,7 @@ TEST_F(OnnxRuntimeBackendTest, AGraphThatPoolsGivesARowForEachSequence) {
   ASSERT_TRUE(backend) << backend.error().message();
   EXPECT_EQ((*backend)->Info().rows, RowKind::kVectors);
   const std::array<int32_t, 3> last = {3, 4, 6};
-  EXPECT_EQ(*Compute(**backend, kBatch), TableRows(last));
+  EXPECT_EQ(*ComputeRows(**backend, kBatch), TableRows(last));
 }
 
 // Scales of DynamicQuantizeLinear are taken over all sequences of a run.
@@ -152,20 +144,20 @@ TEST_F(OnnxRuntimeBackendTest, GraphsThatQuantizeByBatchRunOneSequenceAtATime) {
   const std::array<int32_t, 2> small_borders = {0, 1}, pair = {1, 7};
   const std::array<int32_t, 3> pair_borders = {0, 1, 2};
   const auto rows_of_first = [&](const Backend& backend) {
-    std::vector<float> rows = *Compute(backend, {pair, {}, pair_borders});
+    std::vector<float> rows = *ComputeRows(backend, {pair, {}, pair_borders});
     rows.resize(static_cast<size_t>(kTableWidth));
     return rows;
   };
   const auto invariant = folder.Load();
   ASSERT_TRUE(invariant) << invariant.error().message();
   EXPECT_TRUE((*invariant)->Info().batch_invariant);
-  EXPECT_EQ(rows_of_first(**invariant), *Compute(**invariant, {small, {}, small_borders}));
+  EXPECT_EQ(rows_of_first(**invariant), *ComputeRows(**invariant, {small, {}, small_borders}));
 
   OnnxRuntimeParams params;
   params.options.batch_invariant = false;
   const auto together = folder.Load(params);
   EXPECT_FALSE((*together)->Info().batch_invariant);
-  EXPECT_NE(rows_of_first(**together), *Compute(**together, {small, {}, small_borders}));
+  EXPECT_NE(rows_of_first(**together), *ComputeRows(**together, {small, {}, small_borders}));
 }
 
 TEST_F(OnnxRuntimeBackendTest, ExternalDataIsReadThroughTheFolder) {
@@ -193,7 +185,7 @@ TEST_F(OnnxRuntimeBackendTest, ExternalDataIsReadThroughTheFolder) {
   folder.folder().Write("onnx/weights.bin", values);
   const auto backend = folder.Load();
   ASSERT_TRUE(backend) << backend.error().message();
-  EXPECT_EQ(*Compute(**backend, kBatch), TableRows(kIds));
+  EXPECT_EQ(*ComputeRows(**backend, kBatch), TableRows(kIds));
 
   folder.folder().Write("outside.bin", values);
   folder.folder().Write("onnx/model.onnx", model_at("../outside.bin"));
@@ -242,7 +234,7 @@ TEST_F(OnnxRuntimeBackendTest, ManyThreadsRunAtOnce) {
   for (int& count : wrong) {
     threads.emplace_back([&] {
       for (int i = 0; i < 50; ++i) {
-        const auto rows = Compute(**backend, kBatch);
+        const auto rows = ComputeRows(**backend, kBatch);
         if (!rows || *rows != TableRows(kIds)) ++count;
       }
     });
@@ -267,8 +259,8 @@ TEST_F(OnnxRuntimeBackendTest, ATokenOutsideTheTableIsAnError) {
   const auto backend = folder.Load();
   const std::array<int32_t, 1> ids = {static_cast<int32_t>(kTableRows)};
   const std::array<int32_t, 2> borders = {0, 1};
-  ExpectError(Compute(**backend, {ids, {}, borders}), ErrorCode::kInternal, "ONNX Runtime");
-  EXPECT_TRUE(Compute(**backend, kBatch));  // The next run works.
+  ExpectError(ComputeRows(**backend, {ids, {}, borders}), ErrorCode::kInternal, "ONNX Runtime");
+  EXPECT_TRUE(ComputeRows(**backend, kBatch));  // The next run works.
 }
 
 TEST_F(OnnxRuntimeBackendTest, AGraphThatGivesNoRowForEachTokenIsRefused) {
@@ -293,7 +285,7 @@ TEST_F(OnnxRuntimeBackendTest, TheOptimizedGraphIsKeptAndFound) {
   EXPECT_EQ(kept[0].extension(), ".onnx");
   const auto again = folder.Load(params);
   ASSERT_TRUE(again) << again.error().message();
-  EXPECT_EQ(*Compute(**again, kBatch), TableRows(kIds));
+  EXPECT_EQ(*ComputeRows(**again, kBatch), TableRows(kIds));
 }
 
 TEST_F(OnnxRuntimeBackendTest, ADamagedOptimizedGraphIsMadeAnew) {
@@ -323,7 +315,7 @@ TEST_F(OnnxRuntimeBackendTest, ADamagedOptimizedGraphIsMadeAnew) {
     std::ofstream(kept, std::ios::binary | std::ios::trunc) << damage;
     const auto backend = folder.Load(params);
     ASSERT_TRUE(backend) << backend.error().message();
-    EXPECT_EQ(*Compute(**backend, kBatch), TableRows(kIds));
+    EXPECT_EQ(*ComputeRows(**backend, kBatch), TableRows(kIds));
     EXPECT_EQ(std::filesystem::file_size(kept), size);
   }
 }

@@ -80,6 +80,17 @@ class OnnxFolder {
   TemporaryFolder folder_;
 };
 
+// The rows of a batch of up to 64 tokens, end to end.
+inline Result<std::vector<float>> ComputeRows(const backends::Backend& backend,
+                                              const RaggedBatch& batch) {
+  const auto session = backend.NewSession(64, 1);
+  AKIN_TRY_ASSIGN(const auto rows, backend.Compute(batch, TeamMember{}, *session));
+  std::vector<float> values;
+  for (size_t r = 0; r < rows.rows(); ++r)
+    values.insert(values.end(), rows.row(r).begin(), rows.row(r).end());
+  return values;
+}
+
 // Skips aloud without the real library.
 class OnnxRuntimeTest : public testing::Test {
  protected:

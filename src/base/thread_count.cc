@@ -1,6 +1,5 @@
 #include "base/thread_count.h"
 
-#include <sched.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -13,6 +12,7 @@
 #include <sstream>
 #include <vector>
 
+#include "base/cpu_affinity.h"
 #include "base/strings.h"
 
 namespace akin {
@@ -177,16 +177,8 @@ void ApplyCpusets(const std::string& root, UsableThreads& threads) {
   }
 }
 
-// CPUs in the affinity mask, on machines of any size.
 int AffinityCount() {
-  for (int cpus = 1024; cpus <= 1 << 20; cpus *= 2) {
-    cpu_set_t* set = CPU_ALLOC(cpus);
-    if (set == nullptr) break;
-    const size_t bytes = CPU_ALLOC_SIZE(cpus);
-    const int count = sched_getaffinity(0, bytes, set) == 0 ? CPU_COUNT_S(bytes, set) : 0;
-    CPU_FREE(set);
-    if (count > 0) return count;
-  }
+  if (const size_t count = AllowedCpus().size(); count > 0) return static_cast<int>(count);
   const long online = sysconf(_SC_NPROCESSORS_ONLN);
   return online > 0 ? static_cast<int>(std::min(online, long{kMaxThreads})) : 1;
 }

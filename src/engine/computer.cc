@@ -38,7 +38,7 @@ Computer::Computer(Network network, const Options& options)
       sessions_(network_, static_cast<size_t>(options.num_threads),
                 static_cast<size_t>(std::max(options.batch_tokens, options.max_positions)),
                 static_cast<size_t>(options.num_threads)),
-      pool_(options.num_threads) {}
+      pool_(options.num_threads, options.worker_cpus) {}
 
 std::vector<Batch> Computer::MakePlan(const TokenizedTexts& texts, const Wanted& wanted,
                                       size_t num_workers) const {

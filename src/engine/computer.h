@@ -31,6 +31,7 @@ class Computer {
     int num_threads = 1;
     int batch_tokens = 0;
     int max_positions = 0;
+    std::vector<int> worker_cpus;  // WorkerPool.
   };
   Computer(Network network, const Options& options);
 

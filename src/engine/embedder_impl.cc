@@ -34,7 +34,8 @@ Embedder::Impl::Impl(engine::LoadedModel loaded)
       public_tokenizer_(tokenizer::WrapPipeline(tokenizer_)),
       computer_(std::move(loaded.network), {.num_threads = info_.num_threads,
                                             .batch_tokens = info_.batch_tokens,
-                                            .max_positions = info_.max_positions}) {}
+                                            .max_positions = info_.max_positions,
+                                            .worker_cpus = std::move(loaded.worker_cpus)}) {}
 
 std::shared_ptr<Embedder::Impl> Embedder::Impl::Make(engine::LoadedRoutes loaded) {
   std::shared_ptr<Impl> root;

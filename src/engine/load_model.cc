@@ -4,6 +4,7 @@
 #include <utility>
 #include <variant>
 
+#include "base/cpu_affinity.h"
 #include "base/strings.h"
 #include "base/thread_count.h"
 #include "engine/backend_loader.h"
@@ -38,6 +39,15 @@ Result<int> NumThreads(const LoadOptions& options) {
     return std::clamp(options.remote.max_connections, 1, kMaxThreads);
   AKIN_TRY_ASSIGN(const UsableThreads usable, CountUsableThreads());
   return usable.count;
+}
+
+// Empty unless the environment asks for pinned threads and there is a CPU for each.
+Result<std::vector<int>> WorkerCpus(int num_threads) {
+  AKIN_TRY_ASSIGN(const bool wanted, WantsPinnedThreads());
+  std::vector<int> cpus;
+  if (wanted) cpus = AllowedCpus();
+  if (cpus.size() < static_cast<size_t>(num_threads)) cpus.clear();
+  return cpus;
 }
 
 Result<int> BatchTokens(const LoadOptions& options) {
@@ -243,6 +253,7 @@ struct RunPlan {
   int num_threads = 0;
   int batch_tokens = 0;
   Isa isa = Isa::kAuto;
+  std::vector<int> worker_cpus;
 };
 
 Result<LoadedModel> LoadRoute(const model::ModelDirectory& directory, const model::Routes& routes,
@@ -292,6 +303,7 @@ Result<LoadedModel> LoadRoute(const model::ModelDirectory& directory, const mode
                      .skip_first_vector = modules.late.skip_first,
                      .unreadable = modules.unreadable,
                      .tokenizer = std::move(tokenizer),
+                     .worker_cpus = plan.worker_cpus,
                      .network = std::move(gate.network)};
 }
 
@@ -300,6 +312,7 @@ Result<LoadedModel> LoadRoute(const model::ModelDirectory& directory, const mode
 Result<LoadedRoutes> LoadModel(std::string_view model, const LoadOptions& options) {
   RunPlan plan;
   AKIN_TRY_ASSIGN(plan.num_threads, NumThreads(options));
+  AKIN_TRY_ASSIGN(plan.worker_cpus, WorkerCpus(plan.num_threads));
   AKIN_TRY_ASSIGN(plan.batch_tokens, BatchTokens(options));
   AKIN_TRY_ASSIGN(const kernels::IsaChoice isa, kernels::ChooseIsa(options.isa));
   plan.isa = isa.isa;

@@ -26,6 +26,7 @@ struct LoadedModel {
   bool skip_first_vector = false;  // Of multi-vector outputs.
   std::vector<std::pair<Output, std::string>> unreadable;
   std::shared_ptr<const tokenizer::Pipeline> tokenizer;
+  std::vector<int> worker_cpus;  // Computer::Options.
   Network network;
 };
 

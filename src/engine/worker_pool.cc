@@ -1,7 +1,9 @@
 #include "engine/worker_pool.h"
 
+#include <algorithm>
 #include <utility>
 
+#include "base/cpu_affinity.h"
 #include "base/spin.h"
 
 namespace akin::engine {
@@ -37,9 +39,10 @@ struct WorkerPool::Job {
 struct WorkerPool::Worker {
   enum class Call : int { kNone, kJoin, kStop };
   alignas(64) std::atomic<Call> call{Call::kNone};
-  // Written before `call` becomes kJoin, read after.
+  // These three are written before `call` becomes kJoin, read after.
   std::shared_ptr<Job> job;
   int rank = 0;
+  int cpu = -1;  // Where the job wants this worker; -1: anywhere.
   std::thread thread;
 
   void Send(Call message) {
@@ -48,7 +51,8 @@ struct WorkerPool::Worker {
   }
 };
 
-WorkerPool::WorkerPool(int num_threads) : num_threads_(num_threads), free_permits_(num_threads) {
+WorkerPool::WorkerPool(int num_threads, std::vector<int> cpus)
+    : num_threads_(num_threads), cpus_(std::move(cpus)), free_permits_(num_threads) {
   const size_t num_workers = static_cast<size_t>(num_threads - 1);
   workers_.reserve(num_workers);
   idle_.reserve(num_workers);  // Never more: a worker that gets idle finds its place.
@@ -81,6 +85,7 @@ void WorkerPool::Run(int wanted_size, Body body) const {
   const auto job = std::make_shared<Job>(body);
   AcquirePermit();
   TakeIdleWorkers(static_cast<size_t>(wanted_size - 1), team);
+  AssignCpus(team);
   job->Assemble(static_cast<int>(team.size()) + 1);
   for (size_t i = 0; i < team.size(); ++i) {
     team[i]->rank = static_cast<int>(i) + 1;
@@ -94,9 +99,22 @@ void WorkerPool::Run(int wanted_size, Body body) const {
   }
 }
 
+// The CPUs after the caller's, in turn: a worker that has one keeps it as long as its caller stays.
+void WorkerPool::AssignCpus(std::span<Worker* const> team) const {
+  if (cpus_.empty()) return;
+  const auto callers = std::ranges::lower_bound(cpus_, CurrentCpu());
+  size_t next = static_cast<size_t>(callers - cpus_.begin());
+  for (Worker* worker : team) worker->cpu = cpus_[++next % cpus_.size()];
+}
+
 void WorkerPool::Work(Worker& worker) const {
+  int pinned_to = -1;
   for (;;) {
     if (WaitWhileEqual(worker.call, Worker::Call::kNone) == Worker::Call::kStop) return;
+    if (worker.cpu != pinned_to) {
+      pinned_to = worker.cpu;
+      PinThisThread(pinned_to);  // Not being allowed to costs speed only.
+    }
     const std::shared_ptr<Job> job = std::move(worker.job);
     job->body(job->Member(worker.rank));
     worker.call.store(Worker::Call::kNone, std::memory_order_relaxed);

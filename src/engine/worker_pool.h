@@ -8,6 +8,7 @@
 #include <memory>
 #include <mutex>
 #include <semaphore>
+#include <span>
 #include <thread>
 #include <vector>
 
@@ -20,9 +21,12 @@ class WorkerPool {
  public:
   using Body = FunctionRef<void(const TeamMember&)>;
 
-  // Starts num_threads - 1 workers; the caller of Run is the last one. Throws std::system_error or
-  // std::bad_alloc when they cannot be had, with none left running.
-  explicit WorkerPool(int num_threads);
+  // Starts num_threads - 1 workers; the caller of Run is the last one. Of `cpus`, at least
+  // num_threads, each worker of a team is held on one of its own, other than the caller's when the
+  // team assembles; without any the system places them. A caller is never held: its thread is not
+  // ours. Throws std::system_error or std::bad_alloc when threads cannot be had, with none left
+  // running.
+  explicit WorkerPool(int num_threads, std::vector<int> cpus = {});
   // All calls of Run have returned.
   ~WorkerPool();
   WorkerPool(const WorkerPool&) = delete;
@@ -44,9 +48,11 @@ class WorkerPool {
   void AcquirePermit() const;
   void ReleasePermit(Worker* idle) const;
   void TakeIdleWorkers(size_t most, std::vector<Worker*>& team) const;
+  void AssignCpus(std::span<Worker* const> team) const;
   void StopWorkers();
 
   const int num_threads_;
+  const std::vector<int> cpus_;  // Ascending.
   // Guards what follows; never held while a body runs.
   mutable std::mutex mutex_;
   mutable int free_permits_;

@@ -7,6 +7,8 @@
 #include <thread>
 #include <vector>
 
+#include "base/cpu_affinity.h"
+
 namespace akin::engine {
 namespace {
 
@@ -81,6 +83,27 @@ TEST(WorkerPool, NoMoreBodiesThanThreadsRunAtATimeOverAllCallers) {
   for (std::thread& caller : callers) caller.join();
   EXPECT_LE(most, 3);
   EXPECT_GE(total, 8 * 200);
+}
+
+TEST(WorkerPool, PinnedWorkersHaveACpuEachAndTheCallerItsFreedom) {
+  const std::vector<int> cpus = AllowedCpus();
+  const int num_threads = static_cast<int>(cpus.size());
+  if (num_threads < 2) GTEST_SKIP() << "one CPU";
+  const WorkerPool pool(num_threads, cpus);
+  for (int round = 0; round < 20; ++round) {
+    std::vector<std::vector<int>> allowed(cpus.size());
+    pool.Run(num_threads, [&](const TeamMember& member) {
+      ASSERT_EQ(member.size, num_threads);
+      allowed[static_cast<size_t>(member.rank)] = AllowedCpus();
+    });
+    EXPECT_EQ(allowed[0], cpus);
+    std::set<int> of_workers;
+    for (size_t rank = 1; rank < allowed.size(); ++rank) {
+      ASSERT_EQ(allowed[rank].size(), 1u);
+      of_workers.insert(allowed[rank][0]);
+    }
+    EXPECT_EQ(of_workers.size(), cpus.size() - 1);
+  }
 }
 
 TEST(TeamMember, SharesCoverEverythingOnce) {

@@ -22,23 +22,35 @@ inline constexpr std::chrono::microseconds kSpinTime{60};
 // After this long without an answer the core is offered to others between two looks.
 inline constexpr std::chrono::microseconds kPoliteTime{3};
 
-// Returns when `value` is no longer `old`, with what it is then.
+// Returns when `value` is no longer `old`, with what it is then. What that took, if more than a
+// microsecond or two, is added to `waited`.
 template <typename T>
-T WaitWhileEqual(const std::atomic<T>& value, T old) {
-  const auto start = std::chrono::steady_clock::now();
-  for (auto waited = std::chrono::nanoseconds(0); waited < kSpinTime;
-       waited = std::chrono::steady_clock::now() - start) {
+T WaitWhileEqual(const std::atomic<T>& value, T old, std::chrono::nanoseconds* waited = nullptr) {
+  using Clock = std::chrono::steady_clock;
+  T now = old;
+  const auto has_changed = [&] {
     for (int i = 0; i < 32; ++i) {
-      if (const T now = value.load(std::memory_order_acquire); now != old) return now;
+      now = value.load(std::memory_order_acquire);
+      if (now != old) return true;
       CpuRelax();
     }
+    return false;
+  };
+  if (has_changed()) return now;
+  const auto start = Clock::now();
+  bool changed = false;
+  for (auto spun = Clock::duration(0); !changed && spun < kSpinTime; spun = Clock::now() - start) {
     // The other one may be waiting for this very core: more threads than cores, or a busy machine.
-    if (waited > kPoliteTime) std::this_thread::yield();
+    if (spun > kPoliteTime) std::this_thread::yield();
+    changed = has_changed();
   }
-  for (;;) {
+  while (!changed) {
     value.wait(old, std::memory_order_acquire);
-    if (const T now = value.load(std::memory_order_acquire); now != old) return now;
+    now = value.load(std::memory_order_acquire);
+    changed = now != old;
   }
+  if (waited != nullptr) *waited += Clock::now() - start;
+  return now;
 }
 
 }  // namespace akin

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 
@@ -18,14 +19,14 @@ class Barrier {
   void set_size(int size) { size_ = size; }
 
   // Returns when all `size` threads have called it; what they wrote before is visible after.
-  void Wait() {
+  void Wait(std::chrono::nanoseconds* waited = nullptr) {
     const uint32_t round = round_.load(std::memory_order_acquire);
     if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == size_) {
       arrived_.store(0, std::memory_order_relaxed);
       round_.fetch_add(1, std::memory_order_release);
       round_.notify_all();
     } else {
-      WaitWhileEqual(round_, round);
+      WaitWhileEqual(round_, round, waited);
     }
   }
 
@@ -40,12 +41,13 @@ struct TeamMember {
   int rank = 0;
   int size = 1;
   akin::Barrier* barrier = nullptr;
-  StageClock* clock = nullptr;  // This thread's, where somebody wants to know.
+  StageClock* clock = nullptr;                 // This thread's, where somebody wants to know.
+  std::chrono::nanoseconds* waited = nullptr;  // Grows by what this member waits; the same.
 
   // The time since the last lap counts as waiting.
   void Meet() const {
     if (size == 1) return;
-    barrier->Wait();
+    barrier->Wait(waited);
     Lap(Stage::kWait);
   }
 

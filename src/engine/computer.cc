@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <mutex>
 #include <new>
 #include <numeric>
@@ -16,6 +17,7 @@ namespace akin::engine {
 namespace {
 
 using batching::Batch;
+using Clock = std::chrono::steady_clock;
 
 // Sharing a batch costs some fifty barriers; below this much work (about 50 microseconds) one
 // thread is done sooner.
@@ -157,8 +159,10 @@ Status Computer::ComputeTogether(const TokenizedTexts& texts, std::span<const Ba
   const size_t num_tokens = static_cast<size_t>(
       std::accumulate(texts.lengths().begin(), texts.lengths().end(), int64_t{0}));
   const bool worth_a_team =
-      static_cast<double>(num_tokens) * network_.flops_per_token() >= kLeastTeamFlops;
-  pool_.Run(worth_a_team ? num_threads : 1, work);
+      static_cast<double>(num_tokens) * network_.flops_per_token() >= kLeastTeamFlops &&
+      (ScopedAlwaysTeams::Any() || team_backoff_.Pays(Clock::now()));
+  const TeamTimes times = pool_.Run(worth_a_team ? num_threads : 1, work);
+  team_backoff_.Record(times, Clock::now());
   return status;
 }
 

@@ -10,6 +10,7 @@
 #include "engine/batch_slot.h"
 #include "engine/network.h"
 #include "engine/session_pool.h"
+#include "engine/team_backoff.h"
 #include "engine/tokenized_texts.h"
 #include "engine/worker_pool.h"
 
@@ -58,6 +59,7 @@ class Computer {
   Options options_;
   SessionPool sessions_;
   WorkerPool pool_;
+  mutable TeamBackoff team_backoff_;
 };
 
 }  // namespace akin::engine

@@ -1,12 +1,15 @@
 #include "engine/worker_pool.h"
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include "base/cpu_affinity.h"
 #include "base/spin.h"
 
 namespace akin::engine {
+
+using Clock = std::chrono::steady_clock;
 
 // A team at work. Shared by the caller of Run, who waits for `running` to reach 0, and the workers,
 // the last of whom may still be waking the caller when that has already returned.
@@ -26,6 +29,7 @@ struct WorkerPool::Job {
       member.clock = &clocks[static_cast<size_t>(rank)];
       member.clock->Start();
     }
+    if (rank == 0) member.waited = &waited;
     return member;
   }
 
@@ -33,6 +37,7 @@ struct WorkerPool::Job {
   const std::span<StageClock> clocks = ScopedStageClocks::Current();  // Of the caller.
   Barrier barrier{1};
   int team_size = 1;
+  std::chrono::nanoseconds waited{0};       // The caller, for the others.
   alignas(64) std::atomic<int> running{0};  // Workers that have not returned yet.
 };
 
@@ -78,12 +83,13 @@ void WorkerPool::StopWorkers() {
   }
 }
 
-void WorkerPool::Run(int wanted_size, Body body) const {
+TeamTimes WorkerPool::Run(int wanted_size, Body body) const {
   // What can run out of memory comes before anything is taken that would have to be given back.
   std::vector<Worker*> team;
   team.reserve(static_cast<size_t>(wanted_size));
   const auto job = std::make_shared<Job>(body);
   AcquirePermit();
+  const auto start = Clock::now();
   TakeIdleWorkers(static_cast<size_t>(wanted_size - 1), team);
   AssignCpus(team);
   job->Assemble(static_cast<int>(team.size()) + 1);
@@ -95,8 +101,9 @@ void WorkerPool::Run(int wanted_size, Body body) const {
   body(job->Member(0));
   ReleasePermit(nullptr);
   for (int running = job->running.load(std::memory_order_acquire); running != 0;) {
-    running = WaitWhileEqual(job->running, running);
+    running = WaitWhileEqual(job->running, running, &job->waited);
   }
+  return {.size = job->team_size, .elapsed = Clock::now() - start, .waited = job->waited};
 }
 
 // The CPUs after the caller's, in turn: a worker that has one keeps it as long as its caller stays.

@@ -14,6 +14,7 @@
 
 #include "base/function_ref.h"
 #include "base/team.h"
+#include "engine/team_backoff.h"
 
 namespace akin::engine {
 
@@ -35,10 +36,10 @@ class WorkerPool {
   int num_threads() const { return num_threads_; }
 
   // Runs `body` on this thread and at the same time on as many idle workers as there are, at most
-  // wanted_size - 1; returns when all have returned. At most num_threads bodies run at any time,
-  // over all callers: others wait for their turn, first come first served. `body` does not throw.
-  // Throws std::bad_alloc before anything is run.
-  void Run(int wanted_size, Body body) const;
+  // wanted_size - 1; returns when all have returned, with how long a team took. At most num_threads
+  // bodies run at any time, over all callers: others wait for their turn, first come first served.
+  // `body` does not throw. Throws std::bad_alloc before anything is run.
+  TeamTimes Run(int wanted_size, Body body) const;
 
  private:
   struct Job;

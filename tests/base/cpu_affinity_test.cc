@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <thread>
 
+#include "support/expect_error.h"
+
 namespace akin {
 namespace {
 
@@ -41,10 +43,7 @@ TEST(CpuAffinity, TheEnvironmentSaysYesOrNo) {
   EXPECT_FALSE(wants("").value());
   EXPECT_FALSE(wants("0").value());
   EXPECT_TRUE(wants("1").value());
-  const Result<bool> wrong = wants("yes");
-  ASSERT_FALSE(wrong.ok());
-  EXPECT_EQ(wrong.status().code(), ErrorCode::kInvalidInput);
-  EXPECT_EQ(wrong.status().message(), "AKIN_PIN_THREADS is 'yes', expected 0 or 1");
+  ExpectError(wants("yes"), ErrorCode::kInvalidInput, "AKIN_PIN_THREADS is 'yes', expected 0 or 1");
 }
 
 }  // namespace

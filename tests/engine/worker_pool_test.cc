@@ -85,6 +85,20 @@ TEST(WorkerPool, NoMoreBodiesThanThreadsRunAtATimeOverAllCallers) {
   EXPECT_GE(total, 8 * 200);
 }
 
+TEST(WorkerPool, SaysHowLongTheCallerWaitedForItsTeam) {
+  using std::chrono::milliseconds;
+  const WorkerPool pool(2);
+  const TeamTimes times = pool.Run(2, [](const TeamMember& member) {
+    if (member.rank == 1) std::this_thread::sleep_for(milliseconds(20));
+    member.Meet();
+    if (member.rank == 0) std::this_thread::sleep_for(milliseconds(10));
+  });
+  EXPECT_EQ(times.size, 2);
+  EXPECT_GE(times.waited, milliseconds(19));  // Its first microseconds count as none.
+  EXPECT_GE(times.elapsed, times.waited + milliseconds(10));
+  EXPECT_EQ(pool.Run(1, [](const TeamMember&) {}).size, 1);
+}
+
 TEST(WorkerPool, PinnedWorkersHaveACpuEachAndTheCallerItsFreedom) {
   const std::vector<int> cpus = AllowedCpus();
   const int num_threads = static_cast<int>(cpus.size());

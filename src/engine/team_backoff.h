@@ -1,0 +1,49 @@
+// Whether it pays just now that threads share a batch.
+//
+// A team meets some fifty times for a batch. Where other programs want the cores, too, each meeting
+// may wait for a member that has lost its core for a time slice, and one thread alone is done many
+// times sooner. That is seen from the batch itself: a member that has worked for w of the time t
+// would have needed about n w for the parts of all n members. What a team has lost against that
+// decides how long none is tried again, so that trying costs a small share of the time.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+
+namespace akin::engine {
+
+// Of one batch that a team has computed, seen by its member of rank 0.
+struct TeamTimes {
+  int size = 1;
+  std::chrono::nanoseconds elapsed{0};
+  std::chrono::nanoseconds waited{0};  // Of that, for other members.
+};
+
+// Safe to use from several threads.
+class TeamBackoff {
+ public:
+  using TimePoint = std::chrono::steady_clock::time_point;
+
+  bool Pays(TimePoint now) const { return now.time_since_epoch().count() >= resume_.load(); }
+  void Record(const TeamTimes& times, TimePoint now);
+
+ private:
+  std::atomic<TimePoint::rep> resume_{0};
+};
+
+// While one lives, a Computer tries teams however much they lose. For tests of what teams compute,
+// which a busy machine would otherwise leave to single threads.
+class ScopedAlwaysTeams {
+ public:
+  ScopedAlwaysTeams() { ++alive_; }
+  ~ScopedAlwaysTeams() { --alive_; }
+  ScopedAlwaysTeams(const ScopedAlwaysTeams&) = delete;
+  ScopedAlwaysTeams& operator=(const ScopedAlwaysTeams&) = delete;
+
+  static bool Any() { return alive_.load(std::memory_order_relaxed) > 0; }
+
+ private:
+  static std::atomic<int> alive_;
+};
+
+}  // namespace akin::engine

@@ -24,7 +24,7 @@ constexpr std::string_view kWeight = ".weight", kBias = ".bias";
 
 bool IsPlain(const OnnxNode& node, std::string_view op_type) {
   return (node.domain.empty() || node.domain == "ai.onnx") && node.op_type == op_type &&
-         node.outputs.size() == 1;
+         !node.inputs.empty() && node.outputs.size() == 1;
 }
 
 // Walks from the output towards the inputs, and takes each node that it knows.

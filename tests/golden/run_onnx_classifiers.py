@@ -149,6 +149,11 @@ class SecondToken(onnx_exporter.Exporter):
         return super().head(shifted, prefix, kind)
 
 
+class NoInput(onnx_exporter.Exporter):
+    def op(self, kind, *inputs, **attributes):
+        return super().op(kind, *(() if kind == "Tanh" else inputs), **attributes)
+
+
 class OtherName(onnx_exporter.Exporter):
     def row_linear(self, x, name, output=None):
         shape, raw = self.values(name + ".weight")
@@ -184,6 +189,14 @@ class Doubts(unittest.TestCase):
                 code, _, err = run("rerank", "--backend", "native", "--model", folder.path, "--query", "a", "b")
                 self.assertEqual(code, 5, err)
                 self.assertIn("backend onnxruntime runs it", err)
+
+    def test_a_damaged_head_is_an_error(self):
+        folder = Folder(self, "cross-bert", NoInput)
+        for backend in ("auto", "native", "onnxruntime"):
+            code, out, err = run("rerank", "--backend", backend, "--model", folder.path, "--query", "a", "b")
+            self.assertIn(code, (4, 5), err)
+            self.assertEqual(out, "")
+            self.assertIn("model.onnx", err)
 
     def test_a_graph_without_logits_has_no_scores(self):
         folder = Folder(self, "cross-bert", States)

@@ -40,6 +40,7 @@ class Head {
   Result<ClassificationHead> Classifier() const {
     return LoadClassificationHead(document_->root(), Index());
   }
+  Result<ClassificationHead> Labels() const { return ReadClassificationLabels(document_->root()); }
   Result<std::vector<Module>> MaskedLm(VocabularyPooling& decoder) const {
     return LoadMaskedLmHead(document_->root(), Index(), decoder);
   }
@@ -152,6 +153,23 @@ TEST(Heads, AHeadThatIsNotKnownOrDamagedNamesWhatLacks) {
                   .WithLinear("classifier", 2, 4)
                   .Classifier(),
               ErrorCode::kUnsupportedModel, "classifier_pooling", "max");
+}
+
+TEST(Heads, LabelsAreKnownWithoutWeights) {
+  const auto labels = [](std::string_view config) { return Head(config).Labels()->labels; };
+  using Names = std::vector<std::string>;
+  EXPECT_EQ(labels(R"({"id2label":{"1":"b","0":"a","2":"c"},"num_labels":9})"),
+            (Names{"a", "b", "c"}));
+  EXPECT_EQ(labels(R"({"num_labels":1})"), Names{"LABEL_0"});
+  EXPECT_EQ(labels("{}"), (Names{"LABEL_0", "LABEL_1"}));  // What transformers does not write.
+  EXPECT_EQ(Head(R"({"num_labels":1})").Labels()->activation, ScoreActivation::kSigmoid);
+  EXPECT_EQ(Head("{}").Labels()->activation, ScoreActivation::kRaw);
+  EXPECT_TRUE(Head("{}").Labels()->modules.empty());
+  ExpectError(Head(R"({"num_labels":0})").Labels(), ErrorCode::kInvalidModel, "num_labels");
+  ExpectError(Head(R"({"num_labels":1000000000})").Labels(), ErrorCode::kInvalidModel,
+              "num_labels");
+  ExpectError(Head(R"({"id2label":{"0":"a","7":"b"}})").Labels(), ErrorCode::kInvalidModel,
+              "label's number");
 }
 
 TEST(Heads, TheVocabularyIsDecodedByItsOwnWeightsOrTheEmbeddings) {

@@ -33,6 +33,7 @@ void CheckConfig(const model::ModelConfig& config) {
     Check(2 * rotary.inverse_frequencies.size() == static_cast<size_t>(rotary.rotary_dim));
   }
   Check(config.attention_scale > 0.0f && config.layer_norm_eps >= 0.0f);
+  if (config.convolution) Check(config.convolution->kernel_size % 2 == 1);
   if (config.disentangled) Check(config.disentangled->span() > 0);
 }
 

@@ -85,6 +85,9 @@ void LoadModules(std::string_view input) {
   std::vector<std::string> names = routes->names;
   Require(routes->default_name.empty() ||
           std::ranges::find(names, routes->default_name) != names.end());
+  for (const model::Routes::Task& task : routes->tasks) {
+    Require(std::ranges::find(names, task.route) != names.end());
+  }
   if (names.empty()) names.emplace_back();
   for (const std::string& route : names) {
     const auto modules = model::LoadSentenceModules(*directory, std::nullopt, route);

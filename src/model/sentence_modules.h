@@ -26,16 +26,16 @@ struct Head {
   std::vector<Module> modules;
 };
 
+// Queries are filled up with mask tokens, which get vectors of their own.
+struct QueryExpansion {
+  int length = 32;
+  bool attend = false;  // The other tokens see the mask tokens, too.
+};
+
 // How a late-interaction model (ColBERT: Khattab and Zaharia, 2020) reads queries and documents.
 struct LateInteraction {
   std::optional<int> query_length, document_length;  // Limits in tokens.
-
-  // Queries are filled up with mask tokens, which get vectors of their own.
-  struct Expansion {
-    int length = 32;
-    bool attend = false;  // The other tokens see the mask tokens, too.
-  };
-  std::optional<Expansion> expansion;
+  std::optional<QueryExpansion> expansion;
   std::vector<std::string> skiplist_words;  // Tokens whose vectors are left out,
   bool skip_in_queries = false;             // of documents, or of queries too.
   bool skip_first = false;                  // The first token's is left out (BGE-M3).

@@ -1,5 +1,5 @@
-// The corpus of the ONNX reader's fuzzer (tests/data/fuzz/onnx), replayed with any compiler: whole,
-// and cut at every byte.
+// The corpora of the fuzzers of ONNX and of safetensors files (tests/data/fuzz), replayed with any
+// compiler: whole, and cut at every byte.
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -9,25 +9,30 @@
 #include <string>
 
 #include "fuzz/onnx_targets.h"
+#include "fuzz/safetensors_targets.h"
 
 namespace akin::fuzz {
 namespace {
 
-TEST(FuzzCorpus, Onnx) {
+// Runs `read` on every file of a corpus, of which there are at least `least`.
+void Replay(const std::string& corpus, int least, void (*read)(std::span<const std::byte>)) {
   int num_files = 0;
-  for (const auto& entry :
-       std::filesystem::directory_iterator(std::filesystem::path(AKIN_TEST_DATA) / "fuzz/onnx")) {
+  for (const auto& entry : std::filesystem::directory_iterator(
+           std::filesystem::path(AKIN_TEST_DATA) / "fuzz" / corpus)) {
     SCOPED_TRACE(entry.path().filename().string());
     std::ifstream in(entry.path(), std::ios::binary);
     std::stringstream stream;
     stream << in.rdbuf();
     const std::string bytes = stream.str();
     for (size_t size = 0; size <= bytes.size(); ++size)
-      ReadOnnx(std::as_bytes(std::span(bytes)).first(size));
+      read(std::as_bytes(std::span(bytes)).first(size));
     ++num_files;
   }
-  EXPECT_GT(num_files, 10);
+  EXPECT_GE(num_files, least);
 }
+
+TEST(FuzzCorpus, Onnx) { Replay("onnx", 11, ReadOnnx); }
+TEST(FuzzCorpus, Safetensors) { Replay("safetensors", 8, ReadSafetensors); }
 
 }  // namespace
 }  // namespace akin::fuzz

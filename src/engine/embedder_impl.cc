@@ -29,6 +29,9 @@ Embedder::Impl::Impl(engine::LoadedModel loaded)
       settings_(std::move(loaded.settings)),
       score_activation_(loaded.score_activation),
       skip_first_vector_(loaded.skip_first_vector),
+      full_dimension_(loaded.full_dimension),
+      normalize_(loaded.normalize),
+      top_k_(loaded.top_k),
       unreadable_(std::move(loaded.unreadable)),
       tokenizer_(std::move(loaded.tokenizer)),
       public_tokenizer_(tokenizer::WrapPipeline(tokenizer_)),
@@ -106,8 +109,9 @@ Status Embedder::Impl::Cut(const EmbedOptions& options, int dimension,
 }
 
 Result<engine::VectorShape> Embedder::Impl::Shape(const EmbedOptions& options) const {
-  engine::VectorShape shape{.normalize = options.normalize.value_or(info_.normalize)};
-  AKIN_TRY(Cut(options, info_.dimension, shape));
+  engine::VectorShape shape{.normalize = options.normalize.value_or(normalize_)};
+  if (info_.dimension < full_dimension_) shape.cut = static_cast<size_t>(info_.dimension);
+  AKIN_TRY(Cut(options, full_dimension_, shape));
   shape.normalize_after_cut = shape.normalize_after_cut && options.normalize.value_or(true);
   return shape;
 }
@@ -184,7 +188,7 @@ Result<std::unique_ptr<EmbedCall>> Embedder::Impl::ReadHere(std::span<const std:
                                                             std::span<const Output> outputs,
                                                             const EmbedOptions& options) const {
   AKIN_TRY(CheckOutputs(outputs, options));
-  EmbedCall::Plan plan{.top_k = options.top_k,
+  EmbedCall::Plan plan{.top_k = options.top_k ? options.top_k : top_k_,
                        .skip_first_vector = skip_first_vector_,
                        .return_ids = options.return_ids};
   for (const Output output : outputs) {

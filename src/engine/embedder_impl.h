@@ -92,6 +92,9 @@ class Embedder::Impl {
   engine::ReaderSettings settings_;
   ScoreActivation score_activation_;
   bool skip_first_vector_;  // Of multi-vector outputs.
+  int full_dimension_;      // Of which info_.dimension are given where a call says nothing,
+  bool normalize_;          // and whether they have length 1 before they are cut.
+  std::optional<int> top_k_;
   std::vector<std::pair<Output, std::string>> unreadable_;
   std::shared_ptr<const tokenizer::Pipeline> tokenizer_;
   Tokenizer public_tokenizer_;

@@ -248,6 +248,15 @@ void AddTasksToPrompts(const model::Routes& routes, model::TextSettings& text) {
   }
 }
 
+// "truncate_dim" of the folder, unless it is more than there is.
+void CutByDefault(const model::TextSettings& text, ModelInfo& info) {
+  if (!text.truncate_dim || *text.truncate_dim >= info.dimension) return;
+  info.notes.push_back(StrCat("vectors are the first ", *text.truncate_dim, " of ", info.dimension,
+                              " values, as config_sentence_transformers.json says (truncate_dim)"));
+  info.dimension = *text.truncate_dim;
+  info.normalize = false;
+}
+
 // How a call asked for the model to run, resolved.
 struct RunPlan {
   int num_threads = 0;
@@ -287,6 +296,9 @@ Result<LoadedModel> LoadRoute(const model::ModelDirectory& directory, const mode
                                                 .isa = plan.isa,
                                                 .load = load}));
   ModelInfo info = Describe(gate.network, modules, loader.shape);
+  const int full_dimension = info.dimension;
+  const bool normalize = info.normalize;
+  CutByDefault(modules.text, info);
   info.model = directory.name();
   info.path = directory.path();
   info.precision_reason = std::move(gate.reason);
@@ -301,6 +313,9 @@ Result<LoadedModel> LoadRoute(const model::ModelDirectory& directory, const mode
                      .settings = std::move(settings),
                      .score_activation = modules.score_activation,
                      .skip_first_vector = modules.late.skip_first,
+                     .full_dimension = full_dimension,
+                     .normalize = normalize,
+                     .top_k = modules.text.max_active_dims,
                      .unreadable = modules.unreadable,
                      .tokenizer = std::move(tokenizer),
                      .worker_cpus = plan.worker_cpus,

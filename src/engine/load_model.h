@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -24,6 +25,9 @@ struct LoadedModel {
   ReaderSettings settings;
   ScoreActivation score_activation = ScoreActivation::kRaw;
   bool skip_first_vector = false;  // Of multi-vector outputs.
+  int full_dimension = 0;          // Of dense vectors that nothing cuts,
+  bool normalize = false;          // and whether these have length 1.
+  std::optional<int> top_k;        // Of sparse vectors, where a call says nothing.
   std::vector<std::pair<Output, std::string>> unreadable;
   std::shared_ptr<const tokenizer::Pipeline> tokenizer;
   std::vector<int> worker_cpus;  // Computer::Options.

@@ -142,16 +142,6 @@ Result<std::vector<std::string>> ReadLabels(JsonValue config, int64_t count) {
   return labels;
 }
 
-Result<ScoreActivation> ParseTorchActivation(JsonValue value) {
-  AKIN_TRY_ASSIGN(const std::string_view full_name, value.AsString());
-  const std::string_view name = full_name.substr(full_name.rfind('.') + 1);
-  if (name == "Sigmoid") return ScoreActivation::kSigmoid;
-  if (name == "Identity") return ScoreActivation::kRaw;
-  if (name == "Softmax") return ScoreActivation::kSoftmax;
-  return UnsupportedModel(value.Where(), " is ", value.Found(),
-                          "; supported: torch.nn's Sigmoid, Softmax and Identity");
-}
-
 // sentence-transformers: what the folder says; else a sigmoid for one label, nothing for several.
 Result<ScoreActivation> ReadScoreActivation(JsonValue config, int64_t num_labels) {
   std::optional<JsonValue> value;
@@ -159,7 +149,7 @@ Result<ScoreActivation> ReadScoreActivation(JsonValue config, int64_t num_labels
     value = section->Find("activation_fn");
   }
   if (!value) value = config.Find("sbert_ce_default_activation_function");
-  if (value && !value->is_null()) return ParseTorchActivation(*value);
+  if (value && !value->is_null()) return ParseScoreActivation(*value);
   return num_labels == 1 ? ScoreActivation::kSigmoid : ScoreActivation::kRaw;
 }
 
@@ -191,6 +181,16 @@ const HeadLayout* FindLayout(const TensorIndex& tensors) {
 }
 
 }  // namespace
+
+Result<ScoreActivation> ParseScoreActivation(JsonValue value) {
+  AKIN_TRY_ASSIGN(const std::string_view full_name, value.AsString());
+  const std::string_view name = full_name.substr(full_name.rfind('.') + 1);
+  if (name == "Sigmoid") return ScoreActivation::kSigmoid;
+  if (name == "Identity") return ScoreActivation::kRaw;
+  if (name == "Softmax") return ScoreActivation::kSoftmax;
+  return UnsupportedModel(value.Where(), " is ", value.Found(),
+                          "; supported: torch.nn's Sigmoid, Softmax and Identity");
+}
 
 bool IsArchitecture(JsonValue config, std::string_view ending) {
   const auto names = config.Find("architectures");

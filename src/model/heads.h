@@ -19,6 +19,9 @@ struct ClassificationHead {
   ScoreActivation activation = ScoreActivation::kRaw;  // Where nothing else is asked for.
 };
 
+// "torch.nn.modules.activation.Sigmoid". Error: UnsupportedModel.
+Result<ScoreActivation> ParseScoreActivation(formats::JsonValue value);
+
 // Whether config.json's "architectures" names a class that ends so: "ForSequenceClassification".
 bool IsArchitecture(formats::JsonValue config, std::string_view ending);
 

@@ -69,6 +69,7 @@ class ConfigReader {
     config_.architecture = &row_;
     config_.model_type = std::string(row_.model_type);
     for (const Only& only : row_.only) AKIN_TRY(CheckOnly(only));
+    AKIN_TRY(CheckNotQuantized());
     AKIN_TRY(ReadSizes());
     AKIN_TRY(ReadEmbeddings());
     AKIN_TRY(ReadNorms());
@@ -80,6 +81,17 @@ class ConfigReader {
   }
 
  private:
+  // GPTQ, AWQ, bitsandbytes, FP8: each packs its weights in a way of its own.
+  Status CheckNotQuantized() const {
+    const auto quantization = Find(root_, "quantization_config");
+    if (!quantization) return {};
+    const auto method = quantization->Find("quant_method");
+    return UnsupportedModel(
+        method ? method->Where() : quantization->Where(), " is ",
+        method ? method->Found() : quantization->Found(),
+        "; quantized weights are not read, take the model that they were made of");
+  }
+
   // --- Values ---
 
   Result<int> Size(std::string_view key, int64_t min, int64_t max) {

@@ -160,6 +160,9 @@ Result<Module> LoadDense(const ModelDirectory& directory, const std::string& fol
   AKIN_TRY_ASSIGN(dense.weight, tensors.Get("linear.weight", {outputs, inputs}));
   if (bias) {
     AKIN_TRY_ASSIGN(dense.bias, tensors.Get("linear.bias", {outputs}));
+  } else if (tensors.Contains("linear.bias")) {
+    return InvalidModel(root.Where(), ": \"bias\" is false, but ", tensors.name(),
+                        " has a tensor 'linear.bias'");
   }
   dense.add_input = residual && in == out;
   if (residual && in != out) {

@@ -21,6 +21,7 @@ using formats::JsonDocument;
 using formats::JsonValue;
 
 constexpr std::string_view kConfigFile = "config.json";
+constexpr std::string_view kModulesFile = "modules.json";
 constexpr std::string_view kSentenceConfigFile = "config_sentence_transformers.json";
 
 // What gives the first rows: a transformer or a static table.
@@ -97,12 +98,23 @@ class ModuleReader {
     }
     result_.kind = head.labels.size() == 1 ? ModelKind::kReranker : ModelKind::kClassifier;
     result_.labels = std::move(head.labels);
-    result_.score_activation = head.activation;
+    AKIN_TRY_ASSIGN(result_.score_activation, ScoreActivationOr(head.activation));
     result_.heads.push_back({Output::kScores, std::move(head.modules)});
     return {};
   }
 
  private:
+  // What sentence-transformers writes beside modules.json since version 6 goes before config.json;
+  // without modules.json it does not read it.
+  Result<ScoreActivation> ScoreActivationOr(ScoreActivation otherwise) const {
+    if (!directory_.Exists(kModulesFile)) return otherwise;
+    AKIN_TRY_ASSIGN(const auto document, directory_.ReadJsonIfExists(kSentenceConfigFile));
+    if (!document) return otherwise;
+    AKIN_TRY(document->root().AsObject());
+    const auto value = document->root().Find("activation_fn");
+    return value && !value->is_null() ? ParseScoreActivation(*value) : otherwise;
+  }
+
   Status Add(Result<Module> module, Head& head) {
     if (!module) return module.error();
     head.modules.push_back(std::move(*module));
@@ -410,7 +422,7 @@ Result<SentenceModules> LoadSentenceModules(const ModelDirectory& directory,
                                             std::string_view route) {
   SentenceModules result;
   std::vector<ModuleRow> rows;
-  if (directory.Exists("modules.json")) {
+  if (directory.Exists(kModulesFile)) {
     AKIN_TRY_ASSIGN(rows, ReadModuleRows(directory, route));
     AKIN_TRY(CheckInput(rows));
     result.input_folder = rows[0].path;

@@ -77,12 +77,22 @@ Status ReadPrompts(const std::optional<JsonDocument>& document, TextSettings& se
   return {};
 }
 
+Result<std::optional<int>> FindCount(const std::optional<JsonDocument>& document,
+                                     std::string_view key) {
+  AKIN_TRY_ASSIGN(const auto value, FindValue(document, key));
+  if (!value) return std::optional<int>();
+  AKIN_TRY_ASSIGN(const int64_t count, value->AsIntIn(1, INT_MAX));
+  return std::optional<int>(static_cast<int>(count));
+}
+
 Status ReadVectorSettings(const std::optional<JsonDocument>& document, TextSettings& settings) {
   AKIN_TRY_ASSIGN(const auto similarity, FindValue(document, "similarity_fn_name"));
   if (similarity) {
     AKIN_TRY_ASSIGN(const std::string_view name, similarity->AsString());
     settings.similarity = std::string(name);
   }
+  AKIN_TRY_ASSIGN(settings.truncate_dim, FindCount(document, "truncate_dim"));
+  AKIN_TRY_ASSIGN(settings.max_active_dims, FindCount(document, "max_active_dims"));
   return {};
 }
 

@@ -26,6 +26,9 @@ struct TextSettings {
   std::vector<NamedPrompt> prompts;
   std::string default_prompt_name;  // One of them, or empty.
   std::string similarity;           // "cosine", "dot", "MaxSim"; empty: not said.
+  // Where a call says nothing: how many values dense vectors are cut to, not normalized again, and
+  // how many sparse ones keep.
+  std::optional<int> truncate_dim, max_active_dims;
 
   // Longest text in tokens, special tokens included, for a model of so many positions: what is
   // said, within what can be computed.

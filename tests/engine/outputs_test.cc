@@ -219,5 +219,86 @@ TEST(Routes, TheSchedulerKeepsThemApart) {
   }
 }
 
+// --- What config_sentence_transformers.json says of results ---
+
+// A copy of a model in tests/data with that file.
+Result<Embedder> LoadWithSettings(const TemporaryFolder& folder, const std::string& model,
+                                  const std::string& settings) {
+  std::filesystem::copy(std::string(AKIN_TEST_DATA) + "/models/" + model, folder.path(),
+                        std::filesystem::copy_options::recursive);
+  folder.Write("config_sentence_transformers.json", settings);
+  return Embedder::Load(folder.path().string(), {.precision = Precision::kF32, .num_threads = 1});
+}
+
+TEST(SavedSettings, TruncateDimCutsUnlessACallSaysElse) {
+  const TemporaryFolder folder;
+  const auto embedder = LoadWithSettings(folder, "bert-mean", R"({"truncate_dim": 16})");
+  ASSERT_TRUE(embedder) << embedder.error().message();
+  EXPECT_EQ(embedder->Info().dimension, 16);
+  EXPECT_FALSE(embedder->Info().normalize);
+  const auto cut = embedder->Embed(kTexts), full = embedder->Embed(kTexts, {.truncate_dim = 64});
+  const auto shorter = embedder->Embed(kTexts, {.truncate_dim = 8});
+  ASSERT_TRUE(cut && full && shorter);
+  ASSERT_EQ((*cut)[1].size(), 16u);
+  ASSERT_EQ((*full)[1].size(), 64u);
+  EXPECT_TRUE(SameBits((*cut)[1], (*full)[1].first(16)));  // Not normalized again.
+  EXPECT_TRUE(SameBits((*shorter)[1], (*full)[1].first(8)));
+  ExpectError(embedder->Embed(kTexts, {.truncate_dim = 65}), ErrorCode::kInvalidInput, "64");
+}
+
+TEST(SavedSettings, ATruncateDimOfMoreThanThereIsCutsNothing) {
+  const TemporaryFolder folder;
+  const auto embedder = LoadWithSettings(folder, "bert-mean", R"({"truncate_dim": 1000})");
+  ASSERT_TRUE(embedder) << embedder.error().message();
+  EXPECT_EQ(embedder->Info().dimension, 64);
+  const TemporaryFolder wrong;
+  ExpectError(LoadWithSettings(wrong, "bert-mean", R"({"truncate_dim": 0})"),
+              ErrorCode::kInvalidModel, "config_sentence_transformers.json", "truncate_dim");
+}
+
+TEST(SavedSettings, MaxActiveDimsKeepsTheLargestUnlessACallSaysElse) {
+  const TemporaryFolder folder;
+  const auto embedder = LoadWithSettings(folder, "splade-bert", R"({"max_active_dims": 3})");
+  ASSERT_TRUE(embedder) << embedder.error().message();
+  const auto kept = embedder->EmbedSparse(kTexts),
+             asked = embedder->EmbedSparse(kTexts, {.top_k = 3});
+  const auto more = embedder->EmbedSparse(kTexts, {.top_k = 5});
+  ASSERT_TRUE(kept && asked && more);
+  EXPECT_EQ((*kept)[1].indices.size(), 3u);
+  EXPECT_EQ((*kept)[1].indices, (*asked)[1].indices);
+  EXPECT_EQ((*more)[1].indices.size(), 5u);
+}
+
+TEST(SavedSettings, ADenseThatSaysItHasNoBiasHasNoTensorOfIt) {
+  const TemporaryFolder folder;
+  std::filesystem::copy(std::string(AKIN_TEST_DATA) + "/models/bert-dense-tanh", folder.path(),
+                        std::filesystem::copy_options::recursive);
+  folder.Write("2_Dense/config.json",
+               R"({"in_features": 32, "out_features": 32, "bias": false,
+                   "activation_function": "torch.nn.modules.activation.Tanh"})");
+  ExpectError(Embedder::Load(folder.path().string()), ErrorCode::kInvalidModel,
+              "2_Dense/config.json", "\"bias\"", "linear.bias");
+}
+
+// As sentence-transformers 6.2 saves and loads a CrossEncoder.
+TEST(SavedSettings, TheActivationOfScoresStandsBesideModulesJson) {
+  const std::string identity = R"({"activation_fn": "torch.nn.modules.linear.Identity"})";
+  const TemporaryFolder bare, saved, unknown;
+  for (const TemporaryFolder* folder : {&saved, &unknown}) {
+    folder->Write("modules.json",
+                  R"([{"path": "", "type": "sentence_transformers.models.Transformer"}])");
+  }
+  const auto without = LoadWithSettings(bare, "cross-bert", identity);
+  const auto with = LoadWithSettings(saved, "cross-bert", identity);
+  ASSERT_TRUE(without && with);
+  const std::vector<std::string_view> documents = {"b"};
+  const auto sigmoid = without->Rerank("a", documents), raw = with->Rerank("a", documents);
+  ASSERT_TRUE(sigmoid && raw);
+  EXPECT_NEAR((*sigmoid)[0][0], 0.12178173f, 1e-5);  // That of sentence-transformers 6.2.0.
+  EXPECT_NEAR((*raw)[0][0], -1.9756649f, 1e-5);      // Likewise.
+  ExpectError(LoadWithSettings(unknown, "cross-bert", R"({"activation_fn": "torch.nn.ReLU6"})"),
+              ErrorCode::kUnsupportedModel, "config_sentence_transformers.json", "activation_fn");
+}
+
 }  // namespace
 }  // namespace akin

@@ -224,6 +224,9 @@ TEST(ModelConfig, VariantsThatAreNotImplementedAreNamed) {
            {"nomic_bert", ",\"rotary_scaling_factor\":2.0", "rotary_scaling_factor"},
            {"new", ",\"logn_attention_scale\":true", "logn_attention_scale"},
            {"gemma2", ",\"use_bidirectional_attention\":true", "use_bidirectional_attention"},
+           {"llama", ",\"quantization_config\":{\"quant_method\":\"gptq\"}",
+            "quantization_config.quant_method"},
+           {"bert", ",\"quantization_config\":{\"bits\":4}", "quantization_config"},
            {"mpnet", ",\"relative_attention_num_buckets\":16", "relative_attention_num_buckets"},
            {"llama", ",\"hidden_act\":\"mish\"", "hidden_act"},
            {"llama", ",\"rope_scaling\":{\"rope_type\":\"mrope\"}", "rope_scaling.rope_type"}}) {

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <filesystem>
 #include <functional>
+#include <span>
+#include <string_view>
 #include <utility>
 
 #include "base/strings.h"
@@ -18,6 +20,29 @@ using formats::OnnxTensor;
 
 // ONNX Runtime takes this location for an address in its own memory.
 constexpr std::string_view kMemoryAddress = "_ORT_MEM_ADDR_";
+
+// The least number of inputs of operators whose inputs are looked at by their place; of others it
+// is for who runs them to say.
+constexpr std::pair<std::string_view, size_t> kLeastInputs[] = {
+    {"Add", 2},        {"Cast", 1},          {"Concat", 1},  {"DequantizeLinear", 2},
+    {"Div", 2},        {"Gather", 2},        {"Gemm", 2},    {"LayerNormalization", 2},
+    {"MatMul", 2},     {"MatMulInteger", 2}, {"Mul", 2},     {"Pow", 2},
+    {"ReduceMean", 1}, {"Relu", 1},          {"Reshape", 2}, {"Shape", 1},
+    {"Softmax", 1},    {"Sqrt", 1},          {"Sub", 2},     {"Tanh", 1},
+    {"Transpose", 1},  {"Unsqueeze", 1}};
+
+// What is taken for granted of every node from here on.
+Status CheckNode(const std::string& file, const OnnxNode& node) {
+  if (node.outputs.empty())
+    return InvalidModel(file, ": node '", node.name, "' (", node.op_type, ") has no output");
+  if (!node.domain.empty() && node.domain != "ai.onnx") return {};
+  for (const auto& [op_type, least] : kLeastInputs) {
+    if (node.op_type != op_type || node.inputs.size() >= least) continue;
+    return InvalidModel(file, ": node '", node.name, "' (", op_type, ") has ", node.inputs.size(),
+                        " inputs, expected ", least, " or more");
+  }
+  return {};
+}
 
 // Visits the tensors of a graph, of its nodes' attributes and of their subgraphs.
 Status ForEachTensor(std::span<const OnnxNode> nodes,
@@ -46,6 +71,7 @@ Result<OnnxFile> OnnxFile::Open(const ModelDirectory& directory, const std::stri
     if (!onnx.initializers_.emplace(tensor.name, &tensor).second)
       return InvalidModel(file, ": initializer '", tensor.name, "' is there twice");
   }
+  for (const OnnxNode& node : onnx.graph().nodes) AKIN_TRY(CheckNode(file, node));
   AKIN_TRY(onnx.OpenExternalData(directory));
   return onnx;
 }

@@ -20,7 +20,8 @@ class ModelDirectory;
 
 class OnnxFile {
  public:
-  // `file` is a path in the folder. Errors: ModelNotFound (it or its external data is not there),
+  // `file` is a path in the folder. Every node of the main graph has an output, and as many inputs
+  // as its operator needs at least. Errors: ModelNotFound (it or its external data is not there),
   // InvalidModel (damaged; external data outside of the folder or past a file's end),
   // UnsupportedModel (a limit of formats/onnx.h).
   static Result<OnnxFile> Open(const ModelDirectory& directory, const std::string& file);

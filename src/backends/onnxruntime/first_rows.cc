@@ -254,6 +254,7 @@ class Planner {
       const auto made = producers_.find(value);
       if (made == producers_.end()) return false;
       chain[i] = &nodes_[made->second];
+      if (chain[i]->inputs.empty()) return false;  // A Constant.
       value = chain[i]->inputs[0];
     }
     if (chain[0]->op_type != "Unsqueeze" || chain[1]->op_type != "Gather" ||

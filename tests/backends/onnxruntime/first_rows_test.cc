@@ -129,6 +129,19 @@ TEST(FirstRows, AnOperatorThatMixesRowsIsNotPassed) {
       PlanOf(LayerModel(GraphNode(Node("CumSum", {"summed", "axis0"}, {"last_hidden_state"})))));
 }
 
+TEST(FirstRows, AShapeOfConstantNodesIsNotTheInputsOwn) {
+  const int64_t four = 4;
+  const std::string value = onnx_file::TensorHead("", kInt64Type, {1}) +
+                            protobuf::Bytes(9, {reinterpret_cast<const char*>(&four), sizeof four});
+  const std::string attribute = protobuf::Bytes(
+      5, protobuf::Bytes(1, "value") + protobuf::Bytes(5, value) + protobuf::Number(20, 4));
+  EXPECT_FALSE(PlanOf(LayerModel(
+      GraphNode(Node("Constant", {}, {"fixed"}, attribute)) + Ints("any", {-1}) +
+      Ints("wide", {kWidth}) +
+      GraphNode(Node("Concat", {"fixed", "any", "wide"}, {"shape"}, IntAttribute("axis", 0))) +
+      GraphNode(Node("Reshape", {"summed", "shape"}, {"last_hidden_state"})))));
+}
+
 TEST(FirstRows, AGraphThatIsNotUnderstoodIsLeftAlone) {
   EXPECT_FALSE(PlanOf(LookupModel()));  // No product.
   const OnnxFolder folder(LayerModel(FeedForward()));

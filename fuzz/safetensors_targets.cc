@@ -17,7 +17,10 @@ void Check(bool holds) {
 
 void ReadSafetensors(std::span<const std::byte> file) {
   auto entries = formats::ParseSafetensors(file, "m.safetensors");
-  if (!entries) return Check(entries.error().code() == ErrorCode::kInvalidModel);
+  if (!entries) {
+    const ErrorCode code = entries.error().code();
+    return Check(code == ErrorCode::kInvalidModel || code == ErrorCode::kUnsupportedModel);
+  }
   // In the order of their places they are the end of the file, one behind the other.
   std::ranges::sort(*entries, {}, [](const auto& entry) {
     return std::pair(entry.bytes.data(), entry.bytes.size());

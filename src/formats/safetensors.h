@@ -26,8 +26,9 @@ struct SafetensorsEntry {
   std::span<const std::byte> bytes;  // Row-major, little-endian; not aligned.
 };
 
-// `file` is the whole file and outlives the entries; `name` stands for it in messages. Error:
-// InvalidModel.
+// `file` is the whole file and outlives the entries; `name` stands for it in messages. Errors:
+// InvalidModel, UnsupportedModel (a dtype that is not known, so that nobody can say how many bytes
+// the tensor takes).
 Result<std::vector<SafetensorsEntry>> ParseSafetensors(std::span<const std::byte> file,
                                                        const std::string& name);
 

@@ -296,7 +296,7 @@ def main():
     documents = pages(raw, args, workloads)
     print(list(documents.values())[-1])
     say("measuring Akin's start and where its time goes")
-    profile = own_figures.lines(args.akin, args.model, WORK / "workloads" / f"{FILES['W5']}.jsonl")
+    profile = own_figures.lines(args.akin, args.model, *(str(WORK / "workloads" / f"{FILES[w]}.jsonl") for w in ("W4", "W5")))
     profile += ["", f"{cpu_name()}, {datetime.date.today()}, revision {revision()}.", ""]
     print("\n".join(profile))
     if args.dry_run:

@@ -1,5 +1,6 @@
 """What Akin's own commands say of it on this machine, as tables for docs/performance.md: how soon the first
-vector is there, how much memory that takes, where the time goes and how far that is from the machine's peaks.
+vector is there, how much memory that and a corpus take, what all threads make of one, where the time goes and how
+far that is from the machine's peaks.
 """
 import itertools
 import json
@@ -12,6 +13,8 @@ import time
 STARTS = 15
 RUNS = 3
 PASSAGES = 200
+SHORT_TEXTS = 2000
+LONG = 512    # Tokens of the longest single text of `akin bench`.
 GIGA = 1e9
 
 
@@ -38,20 +41,51 @@ def starts(akin, model, precision):
     return {kind: tuple(statistics.median(column) for column in zip(*rows)) for kind, rows in measured.items()}
 
 
-def start_lines(akin, model, precisions):
+def corpus_mib(akin, model, precision, file):
+    """The most memory of a process that embeds a file of texts."""
+    return start([str(akin), "embed", "--model", str(model), "--precision", precision, "--input", file,
+                  "--output", os.devnull], dict(os.environ))[1]
+
+
+def start_lines(akin, model, precisions, corpus):
     lines = ["| process start to end of `akin embed hello`, median of %d | weights kept by an earlier one, ms | "
-             "packed anew, ms | MiB at most |" % STARTS, "|---|---|---|---|"]
+             "packed anew, ms | MiB at most | MiB at most, %d passages |" % (STARTS, PASSAGES), "|---|---|---|---|---|"]
     for precision in precisions:
         found = starts(akin, model, precision)
         lines.append(f"| {precision} | {found['found'][0]:.0f} | {found['packed'][0]:.0f} | "
-                     f"{max(found['found'][1], found['packed'][1]):.0f} |")
+                     f"{max(found['found'][1], found['packed'][1]):.0f} | "
+                     f"{corpus_mib(akin, model, precision, corpus):.0f} |")
     return lines
 
 
-def bench_report(akin, model, precisions, file):
+def bench_report(akin, model, precisions, file, *more):
     command = [akin, "bench", "--model", model, "--precisions", ",".join(precisions), "--runs", RUNS, "--quiet",
-               "--input", file, "--json"]
+               "--input", file, "--json", *more]
     return json.loads(subprocess.run([str(c) for c in command], stdout=subprocess.PIPE, check=True).stdout)
+
+
+def long_text_ms(setting):
+    return next(row["p50_ms"]["median"] for row in setting["latency"] if row["tokens"] == LONG)
+
+
+def scaling_lines(reports):
+    """What all threads make of one. `reports` by the name of their texts; each has every precision on one thread and
+    on more."""
+    last = list(reports.values())[-1]
+    settings = last["settings"]
+    threads = max(s["threads"] for s in settings)
+    precisions = list(dict.fromkeys(s["precision"] for s in settings))
+
+    def ratio(report, precision, figure):
+        one, all_of_them = (next(figure(s) for s in report["settings"] if (s["precision"], s["threads"]) == (precision, n))
+                            for n in (1, threads))
+        return all_of_them / one
+
+    rows = [(f"{name}, texts/s", report, lambda s: s["texts_per_second"]["median"]) for name, report in reports.items()]
+    rows.append((f"one text of {LONG} tokens, time", last, long_text_ms))
+    return [f"| {threads} threads over one | " + " | ".join(precisions) + " |", "|---" * (len(precisions) + 1) + "|",
+            *(f"| {name} | " + " | ".join(f"{ratio(report, p, figure):.2f} x" for p in precisions) + " |"
+              for name, report, figure in rows)]
 
 
 def cell(row):
@@ -84,17 +118,27 @@ def peak_text(report):
             "GB/s.")
 
 
-def lines(akin, model, passages):
-    """Everything, for the document. `passages`: a file of texts."""
-    with tempfile.NamedTemporaryFile("w", suffix=".jsonl", encoding="utf-8") as some:
-        with open(passages, encoding="utf-8") as texts:
-            some.writelines(itertools.islice(texts, PASSAGES))
-        some.flush()
-        report = bench_report(akin, model, ["f32", "bf16", "int8"], some.name)
-    run = [s["precision"] for s in report["settings"]]
-    return [*start_lines(akin, model, run), "",
+def first_texts(file, count, folder):
+    path = os.path.join(folder, f"first-{count}-{os.path.basename(file)}")
+    with open(file, encoding="utf-8") as texts, open(path, "w", encoding="utf-8") as some:
+        some.writelines(itertools.islice(texts, count))
+    return path
+
+
+def lines(akin, model, short_texts, passages):
+    """Everything, for the document. `short_texts` and `passages`: files of texts."""
+    precisions = ["f32", "bf16", "int8"]
+    with tempfile.TemporaryDirectory() as folder:
+        passages = first_texts(passages, PASSAGES, folder)
+        report = bench_report(akin, model, precisions, passages)
+        counts = ["--thread-counts", f"1,{report['machine']['threads']}"]
+        scaling = [] if report["machine"]["threads"] == 1 else ["", *scaling_lines({
+            "many short texts": bench_report(akin, model, precisions, first_texts(short_texts, SHORT_TEXTS, folder), *counts),
+            "many passages": bench_report(akin, model, precisions, passages, *counts)})]
+        start_table = start_lines(akin, model, precisions, passages)
+    return [*start_table, *scaling, "",
             "Share of all threads' time, time of the threads together for a call, share of the arithmetic's measured peak:", "",
             *stage_lines(report, "all texts in one call"), "", *stage_lines(report, "single sentences"), "",
             f"{peak_text(report)} All texts are {report['texts']:,} passages of {report['tokens']:,} tokens; peak memory of the "
             f"process, all precisions loaded: {report['peak_memory_bytes'] / 2**20:.0f} MiB. Commands: `akin bench --input "
-            "passages.jsonl`, `akin embed hello`."]
+            "passages.jsonl`, `--thread-counts`, `akin embed hello`."]

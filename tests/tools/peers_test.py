@@ -190,6 +190,16 @@ class OwnFigures(unittest.TestCase):
         self.assertEqual(own_figures.peak_text(self.REPORT), "Measured peaks of 2 threads: f32 200 GFLOP/s "
                          "(multiply-adds on registers); reads L2 100 GB/s.")
 
+    def test_all_threads_are_set_beside_one(self):
+        def setting(threads, rate, ms):
+            return {"precision": "bf16", "threads": threads, "texts_per_second": {"median": rate},
+                    "latency": [{"tokens": 5, "p50_ms": {"median": 9}}, {"tokens": 512, "p50_ms": {"median": ms}}]}
+        reports = {"short": {"settings": [setting(1, 100, 40), setting(4, 390, 20)]},
+                   "long": {"settings": [setting(4, 30, 12), setting(1, 10, 40)]}}
+        self.assertEqual(own_figures.scaling_lines(reports),
+                         ["| 4 threads over one | bf16 |", "|---|---|", "| short, texts/s | 3.90 x |",
+                          "| long, texts/s | 3.00 x |", "| one text of 512 tokens, time | 0.30 x |"])
+
     def test_a_program_that_fails_to_start_is_an_error(self):
         with self.assertRaises(subprocess.CalledProcessError):
             own_figures.start(["false"], {})

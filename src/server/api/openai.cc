@@ -13,20 +13,6 @@
 namespace akin::server {
 namespace {
 
-// What OpenAI's and Jina's clients may ask for; Jina allows a list, of which the first counts.
-Result<Encoding> ReadEncoding(const JsonRequest& body) {
-  for (const std::string_view field : {"encoding_format", "embedding_type"}) {
-    AKIN_TRY_ASSIGN(const auto names, body.StringOrStrings(field));
-    if (!names || names->empty()) continue;
-    const auto encoding = ParseEncoding(names->front());
-    if (names->size() == 1 && encoding) return *encoding;
-    return InvalidInput('`', field, "` is '", names->front().substr(0, 50),
-                        names->size() > 1 ? "' and others" : "'",
-                        ", expected one of float, base64, int8, uint8, binary and ubinary");
-  }
-  return Encoding::kFloat;
-}
-
 Result<std::string> EmbeddingsBody(const Embeddings& vectors, std::string_view model,
                                    Encoding encoding) {
   std::string out;

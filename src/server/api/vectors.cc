@@ -46,6 +46,19 @@ std::optional<Encoding> ParseEncoding(std::string_view name) {
   return std::nullopt;
 }
 
+Result<Encoding> ReadEncoding(const JsonRequest& body) {
+  for (const std::string_view field : {"encoding_format", "embedding_type"}) {
+    AKIN_TRY_ASSIGN(const auto names, body.StringOrStrings(field));
+    if (!names || names->empty()) continue;
+    const auto encoding = ParseEncoding(names->front());
+    if (names->size() == 1 && encoding) return *encoding;
+    return InvalidInput('`', field, "` is '", names->front().substr(0, 50),
+                        names->size() > 1 ? "' and others" : "'",
+                        ", expected one of float, base64, int8, uint8, binary and ubinary");
+  }
+  return Encoding::kFloat;
+}
+
 Status AppendEncoded(std::string& out, std::span<const float> vector, Encoding encoding) {
   switch (encoding) {
     case Encoding::kFloat: AppendJsonFloats(out, vector); return {};

@@ -12,6 +12,7 @@
 
 #include "server/app.h"
 #include "server/http/message.h"
+#include "server/json_reader.h"
 #include "server/model_calls.h"
 
 namespace akin::server {
@@ -21,6 +22,10 @@ enum class Encoding { kFloat, kBase64, kInt8, kUint8, kBinary, kUbinary };
 
 // "float", "base64", "int8", ...; nothing for other names.
 std::optional<Encoding> ParseEncoding(std::string_view name);
+
+// What a request asks for as `encoding_format` (OpenAI) or `embedding_type` (Jina), of both as the
+// first; kFloat without either. Error: InvalidInput (another name, or several).
+Result<Encoding> ReadEncoding(const JsonRequest& body);
 
 // int8 and uint8 are 256 steps from -1 to 1. Error: InvalidInput (bits of a vector whose length is
 // no multiple of 8).

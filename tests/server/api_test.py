@@ -116,6 +116,70 @@ class Api(unittest.TestCase):
         status, _, body = self.server.get("/v1/models/other")
         self.assertEqual((status, json.loads(body)["error"]["code"]), (404, "model_not_found"))
 
+    def test_every_dialect_writes_vectors_in_every_kind(self):
+        kinds = ["float", "base64", "int8", "uint8", "binary", "ubinary"]
+        expected = self.server.post_json("/v2/embed", {"texts": TEXTS, "embedding_types": kinds})[1]["embeddings"]
+        self.assertEqual([base64.b64decode(v) for v in expected["base64"]], self.expected)
+        routes = [
+            ("/v1/embeddings", {"input": TEXTS}, lambda answer: [d["embedding"] for d in answer["data"]]),
+            ("/embed", {"inputs": TEXTS}, lambda answer: answer),
+            ("/invocations", {"inputs": TEXTS}, lambda answer: answer),
+            ("/vertex", {"instances": [{"inputs": TEXTS}]}, lambda answer: answer["predictions"][0]),
+            ("/api/embed", {"input": TEXTS}, lambda answer: answer["embeddings"]),
+            ("/api/v1/embed", {"texts": TEXTS}, lambda answer: answer["embeddings"])]
+        for path, body, vectors_of in routes:
+            for field in ("embedding_type", "encoding_format"):
+                for kind in kinds:
+                    with self.subTest(path=path, field=field, kind=kind):
+                        asked = dict(body)
+                        (asked["instances"][0] if path == "/vertex" else asked)[field] = kind
+                        status, answer = self.server.post_json(path, asked)
+                        self.assertEqual(status, 200)
+                        self.assertEqual(vectors_of(answer), expected[kind])
+                if path == "/vertex":
+                    del body["instances"][0][field]
+
+    def test_ollama_s_old_route_writes_the_model_s_own_vectors_in_every_kind(self):
+        def vector(kind):
+            return self.server.post_json("/api/embeddings", {"prompt": TEXTS[0], "embedding_type": kind})[1]["embedding"]
+
+        self.assertEqual(bits(vector("float")), self.raw[0])
+        self.assertEqual(base64.b64decode(vector("base64")), self.raw[0])
+        signs = [x > 0 for x in struct.unpack(f"<{self.dimension}f", self.raw[0])]
+        packed = [sum(128 >> k for k in range(8) if signs[i + k]) for i in range(0, self.dimension, 8)]
+        self.assertEqual(vector("ubinary"), packed)
+        self.assertEqual(vector("binary"), [b - 128 for b in packed])
+        self.assertEqual(len(vector("int8")), self.dimension)
+
+    def test_an_unknown_kind_is_the_dialect_s_error(self):
+        words = "`embedding_type` is 'int4', expected one of float, base64, int8, uint8, binary and ubinary"
+        several = words.replace("'int4'", "'float' and others")
+        routes = [("/v1/embeddings", {"input": "a"}, 400, lambda body: json.loads(body)["error"]["message"]),
+                  ("/embed", {"inputs": "a"}, 422, bytes.decode),
+                  ("/api/embed", {"input": "a"}, 400, lambda body: json.loads(body)["error"]),
+                  ("/api/embeddings", {"prompt": "a"}, 400, lambda body: json.loads(body)["error"]),
+                  ("/api/v1/embed", {"texts": ["a"]}, 422, bytes.decode)]
+        for path, body, expected, message_of in routes:
+            for kind, message in (("int4", words), (["float", "int8"], several)):
+                status, _, answer = self.server.post(path, {**body, "embedding_type": kind})
+                self.assertEqual((status, message_of(answer)), (expected, message), path)
+            status, _, answer = self.server.post(path, {**body, "embedding_type": 8})
+            self.assertEqual(status, expected, path)
+            self.assertIn("`embedding_type`", message_of(answer))
+
+    def test_bits_want_a_multiple_of_eight_values(self):
+        for path, body, expected in (("/embed", {"inputs": "a"}, 422), ("/api/embed", {"input": "a"}, 400)):
+            status, _, answer = self.server.post(path, {**body, "embedding_type": "binary", "dimensions": 12})
+            self.assertEqual(status, expected, path)
+            self.assertIn(b"12", answer)
+
+    def test_the_description_has_the_kinds_of_every_route(self):
+        paths = json.loads(self.server.get("/api-doc/openapi.json")[2])["paths"]
+        for path in ("/v1/embeddings", "/embed", "/api/embed", "/api/embeddings", "/api/v1/embed"):
+            schema = paths[path]["post"]["requestBody"]["content"]["application/json"]["schema"]
+            self.assertEqual(schema["properties"]["embedding_type"]["enum"],
+                             ["float", "base64", "int8", "uint8", "binary", "ubinary"], path)
+
     def test_raw_floats_for_those_who_ask(self):
         for route, body in (("/v1/embeddings", {"input": TEXTS}), ("/embed", {"inputs": TEXTS}),
                             ("/api/v1/embed", {"texts": TEXTS}), ("/v2/embed", {"texts": TEXTS})):

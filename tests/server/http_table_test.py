@@ -18,6 +18,10 @@ def post(headers, body=BODY, line=b"POST /embed HTTP/1.1\r\n"):
     return line + HOST + JSON + headers + b"\r\n" + body
 
 
+def whole(path, body):
+    return post(b"Content-Length: %d\r\n" % len(body), body, b"POST %s HTTP/1.1\r\n" % path)
+
+
 LENGTH = b"Content-Length: %d\r\n" % len(BODY)
 CHUNKED = b"Transfer-Encoding: chunked\r\n"
 ONE_CHUNK = b"%x\r\n%s\r\n0\r\n\r\n" % (len(BODY), BODY)
@@ -135,6 +139,18 @@ TABLE = [
     ("no texts", post(b"Content-Length: 13\r\n", b'{"inputs":[]}'), 400, True),
     ("an id beyond the vocabulary", post(b"Content-Length: 22\r\n", b'{"inputs":[999999999]}'), 422, True),
     ("a negative id", post(b"Content-Length: 15\r\n", b'{"inputs":[-1]}'), 422, True),
+    # How vectors are written, in each dialect.
+    ("a kind of vectors", whole(b"/embed", b'{"inputs":"a","embedding_type":"ubinary"}'), 200, True),
+    ("a kind of vectors, null", whole(b"/embed", b'{"inputs":"a","embedding_type":null}'), 200, True),
+    ("an unknown kind of vectors", whole(b"/embed", b'{"inputs":"a","embedding_type":"int4"}'), 422, True),
+    ("a kind in capitals", whole(b"/embed", b'{"inputs":"a","embedding_type":"INT8"}'), 422, True),
+    ("a kind that is a number", whole(b"/embed", b'{"inputs":"a","embedding_type":8}'), 422, True),
+    ("an unknown kind for Ollama", whole(b"/api/embed", b'{"input":"a","embedding_type":"int4"}'), 400, True),
+    ("an unknown kind for no input", whole(b"/api/embed", b'{"input":[],"embedding_type":"int4"}'), 400, True),
+    ("an unknown kind for Ollama's old route", whole(b"/api/embeddings", b'{"prompt":"a","embedding_type":"int4"}'), 400, True),
+    ("an unknown kind for AkiDB", whole(b"/api/v1/embed", b'{"texts":["a"],"embedding_type":"int4"}'), 422, True),
+    ("an unknown kind for OpenAI", whole(b"/v1/embeddings", b'{"input":"a","embedding_type":"int4"}'), 400, True),
+    ("an unknown kind for Cohere", whole(b"/v2/embed", b'{"texts":["a"],"embedding_types":["int4"]}'), 400, True),
 ]
 
 

@@ -249,6 +249,9 @@ class Dense(Served):
         for kind, expected in (("search_query", query), ("search_document", plain), ("clustering", plain)):
             answer = self.ok("/v2/embed", {"texts": DOCUMENTS, "input_type": kind})
             self.assertEqual([bits(v) for v in answer["embeddings"]["float"]], expected)
+        raw = akin("embed", "bert-cls-prompts", [{"text": DOCUMENTS[0]}], "--no-normalize", "--prompt-name", "query")
+        answer = self.ok("/api/embeddings", {"prompt": DOCUMENTS[0], "prompt_name": "query"})
+        self.assertEqual(bits(answer["embedding"]), bits(raw[0]["embedding"]))
         content = [{"content": [{"type": "text", "text": t}]} for t in DOCUMENTS]
         answer = self.ok("/v2/embed", {"inputs": content, "input_type": "search_query"})
         self.assertEqual([bits(v) for v in answer["embeddings"]["float"]], query)

@@ -12,6 +12,20 @@ namespace {
 
 constexpr size_t kMaxTexts = 32;
 
+Result<std::string> Body(const Embeddings& vectors, std::string_view model, Encoding encoding) {
+  std::string out;
+  out.reserve(JsonBytes(vectors));
+  JsonObject answer(out);
+  AKIN_TRY(AppendVectors(answer.Key("embeddings"), vectors, encoding));
+  answer.Add("model", model).Add("dimension", static_cast<int64_t>(vectors.dimension()));
+  const Usage& usage = vectors.usage();
+  JsonObject(answer.Key("usage"))
+      .Add("total_tokens", usage.total_tokens)
+      .Add("duration_ms", static_cast<int64_t>(usage.duration_ms + 0.5));
+  answer.Close();
+  return out;
+}
+
 void EmbedAkiDb(App& app, const ExchangePtr& exchange) {
   WithBody(app, exchange, [&](const JsonRequest& body) -> Status {
     EmbedCall call;
@@ -23,6 +37,7 @@ void EmbedAkiDb(App& app, const ExchangePtr& exchange) {
     AKIN_TRY_ASSIGN(const auto normalize, body.Bool("normalize"));
     call.options.normalize = normalize.value_or(true);
     AKIN_TRY(ReadAdditions(body, call.options));
+    AKIN_TRY_ASSIGN(const Encoding encoding, ReadEncoding(body));
     if (texts->empty()) {
       app.Fail(exchange, Problem::kEmpty, "texts cannot be empty");
       return {};
@@ -33,19 +48,8 @@ void EmbedAkiDb(App& app, const ExchangePtr& exchange) {
     }
     call.inputs = TextsAsInputs(*std::move(texts));
     EmbedVectors(app, exchange, std::move(call),
-                 [](const Embeddings& vectors, const ServedModel& served) {
-                   std::string out;
-                   out.reserve(JsonBytes(vectors));
-                   JsonObject answer(out);
-                   AppendVectors(answer.Key("embeddings"), vectors);
-                   answer.Add("model", served.name())
-                       .Add("dimension", static_cast<int64_t>(vectors.dimension()));
-                   const Usage& usage = vectors.usage();
-                   JsonObject(answer.Key("usage"))
-                       .Add("total_tokens", usage.total_tokens)
-                       .Add("duration_ms", static_cast<int64_t>(usage.duration_ms + 0.5));
-                   answer.Close();
-                   return out;
+                 [encoding](const Embeddings& vectors, const ServedModel& served) {
+                   return Body(vectors, served.name(), encoding);
                  });
     return {};
   });

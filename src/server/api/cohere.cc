@@ -104,20 +104,16 @@ Result<std::string> Body(const Embeddings& vectors, const CohereCall& call,
                          std::string_view api_version) {
   std::string out;
   out.reserve(JsonBytes(vectors));
-  Status status;
   JsonObject answer(out);
   answer.Add("id", RandomHex(32));
   if (call.types.empty()) {
-    AppendVectors(answer.Key("embeddings"), vectors);
+    AKIN_TRY(AppendVectors(answer.Key("embeddings"), vectors, Encoding::kFloat));
   } else {
     JsonObject by_type(answer.Key("embeddings"));
     for (const NamedEncoding& type : call.types) {
-      AppendJsonArray(by_type.Key(type.name), vectors.size(), [&](size_t i) {
-        if (status) status = AppendEncoded(out, vectors[i], type.encoding);
-      });
+      AKIN_TRY(AppendVectors(by_type.Key(type.name), vectors, type.encoding));
     }
   }
-  AKIN_TRY(std::move(status));
   AppendJsonArray(answer.Key("texts"), call.texts.size(),
                   [&](size_t i) { AppendJsonString(out, call.texts[i]); });
   {

@@ -14,6 +14,20 @@ namespace {
 
 int64_t Nanoseconds(double milliseconds) { return static_cast<int64_t>(milliseconds * 1e6); }
 
+Result<std::string> Body(const Embeddings& vectors, std::string_view model, Encoding encoding) {
+  std::string out;
+  out.reserve(JsonBytes(vectors));
+  JsonObject answer(out);
+  answer.Add("model", model);
+  AKIN_TRY(AppendVectors(answer.Key("embeddings"), vectors, encoding));
+  const Usage& usage = vectors.usage();
+  answer.Add("total_duration", Nanoseconds(usage.duration_ms))
+      .Add("load_duration", 0)
+      .Add("prompt_eval_count", usage.total_tokens);
+  answer.Close();
+  return out;
+}
+
 void EmbedOllama(App& app, const ExchangePtr& exchange) {
   WithBody(app, exchange, [&](const JsonRequest& body) -> Status {
     EmbedCall call;
@@ -24,6 +38,7 @@ void EmbedOllama(App& app, const ExchangePtr& exchange) {
     call.options.normalize = true;
     AKIN_TRY_ASSIGN(call.options.dimensions, ReadDimensions(body, "dimensions"));
     AKIN_TRY(ReadAdditions(body, call.options));
+    AKIN_TRY_ASSIGN(const Encoding encoding, ReadEncoding(body));
     if (!texts || texts->empty()) {
       // No input is how its clients ask to load a model.
       app.WithModel(exchange, call.model, [exchange](const ServedModelPtr& served) {
@@ -36,18 +51,8 @@ void EmbedOllama(App& app, const ExchangePtr& exchange) {
     call.is_list = body.IsArray("input");
     call.inputs = TextsAsInputs(*std::move(texts));
     EmbedVectors(app, exchange, std::move(call),
-                 [](const Embeddings& vectors, const ServedModel& served) {
-                   std::string out;
-                   out.reserve(JsonBytes(vectors));
-                   JsonObject answer(out);
-                   answer.Add("model", served.name());
-                   AppendVectors(answer.Key("embeddings"), vectors);
-                   const Usage& usage = vectors.usage();
-                   answer.Add("total_duration", Nanoseconds(usage.duration_ms))
-                       .Add("load_duration", 0)
-                       .Add("prompt_eval_count", usage.total_tokens);
-                   answer.Close();
-                   return out;
+                 [encoding](const Embeddings& vectors, const ServedModel& served) {
+                   return Body(vectors, served.name(), encoding);
                  });
     return {};
   });
@@ -59,6 +64,8 @@ void EmbedOldOllama(App& app, const ExchangePtr& exchange) {
     AKIN_TRY_ASSIGN(const auto model, body.String("model"));
     call.model = model.value_or("");
     AKIN_TRY_ASSIGN(auto prompt, body.String("prompt"));
+    AKIN_TRY(ReadAdditions(body, call.options));
+    AKIN_TRY_ASSIGN(const Encoding encoding, ReadEncoding(body));
     if (!prompt || prompt->empty()) {
       HttpResponse response{.body = R"({"embedding":[]})"};
       exchange->Respond(std::move(response));
@@ -66,13 +73,14 @@ void EmbedOldOllama(App& app, const ExchangePtr& exchange) {
     }
     call.inputs.push_back({.text = *std::move(prompt)});
     call.options.normalize = false;
-    EmbedVectors(app, exchange, std::move(call), [](const Embeddings& vectors, const ServedModel&) {
-      std::string out;
-      JsonObject answer(out);
-      AppendJsonFloats(answer.Key("embedding"), vectors[0]);
-      answer.Close();
-      return out;
-    });
+    EmbedVectors(app, exchange, std::move(call),
+                 [encoding](const Embeddings& vectors, const ServedModel&) -> Result<std::string> {
+                   std::string out;
+                   JsonObject answer(out);
+                   AKIN_TRY(AppendEncoded(answer.Key("embedding"), vectors[0], encoding));
+                   answer.Close();
+                   return out;
+                 });
     return {};
   });
 }

@@ -84,12 +84,14 @@ void EmbedTei(App& app, const ExchangePtr& exchange) {
     AKIN_TRY_ASSIGN(const auto normalize, body.Bool("normalize"));
     call.options.normalize = normalize.value_or(true);
     AKIN_TRY_ASSIGN(call.options.dimensions, ReadDimensions(body, "dimensions"));
-    EmbedVectors(app, exchange, std::move(call), [](const Embeddings& vectors, const ServedModel&) {
-      std::string out;
-      out.reserve(JsonBytes(vectors));
-      AppendVectors(out, vectors);
-      return out;
-    });
+    AKIN_TRY_ASSIGN(const Encoding encoding, ReadEncoding(body));
+    EmbedVectors(app, exchange, std::move(call),
+                 [encoding](const Embeddings& vectors, const ServedModel&) -> Result<std::string> {
+                   std::string out;
+                   out.reserve(JsonBytes(vectors));
+                   AKIN_TRY(AppendVectors(out, vectors, encoding));
+                   return out;
+                 });
     return {};
   });
 }

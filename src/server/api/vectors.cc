@@ -86,8 +86,12 @@ Status AppendEncoded(std::string& out, std::span<const float> vector, Encoding e
   return {};
 }
 
-void AppendVectors(std::string& out, const Embeddings& vectors) {
-  AppendJsonArray(out, vectors.size(), [&](size_t i) { AppendJsonFloats(out, vectors[i]); });
+Status AppendVectors(std::string& out, const Embeddings& vectors, Encoding encoding) {
+  Status status;
+  AppendJsonArray(out, vectors.size(), [&](size_t i) {
+    if (status) status = AppendEncoded(out, vectors[i], encoding);
+  });
+  return status;
 }
 
 bool WantsRaw(const HttpRequest& request) {

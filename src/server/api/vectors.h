@@ -31,8 +31,8 @@ Result<Encoding> ReadEncoding(const JsonRequest& body);
 // no multiple of 8).
 Status AppendEncoded(std::string& out, std::span<const float> vector, Encoding encoding);
 
-// [[0.1,...],...]
-void AppendVectors(std::string& out, const Embeddings& vectors);
+// [[0.1,...],...], or ["...",...] in base64. Error: as AppendEncoded has it.
+Status AppendVectors(std::string& out, const Embeddings& vectors, Encoding encoding);
 
 // Room for an answer with these vectors as JSON, so that it grows once.
 inline size_t JsonBytes(const Embeddings& vectors) {

@@ -27,6 +27,13 @@ std::string WithPlace(const std::string& message, const TextChunk& chunk,
                 message.substr(static_cast<size_t>(parsed.ptr - message.data())));
 }
 
+// Of what the lines of a chunk say for themselves the library knows no line: all of them say it,
+// the first one before the others.
+bool IsOfWhatLinesSay(const std::string& message, const TextChunk& chunk) {
+  return (!chunk.prompt_name.empty() && message.starts_with("prompt_name is ")) ||
+         (chunk.truncate_dim && message.starts_with("truncate_dim is "));
+}
+
 }  // namespace
 
 std::string_view ModelNameOf(const ModelArguments& arguments) {
@@ -68,6 +75,8 @@ EmbedOptions OptionsOfChunk(const TextChunk& chunk, const EmbedOptions& options)
 
 Error WithPlaces(const Error& error, const TextChunk& chunk, const TextSource& source) {
   if (error.code() != ErrorCode::kInvalidInput) return error;
+  if (IsOfWhatLinesSay(error.message(), chunk))
+    return InvalidInput(source.NameOf(chunk.places.front()), ": ", error.message());
   return InvalidInput(WithPlace(error.message(), chunk, source));
 }
 

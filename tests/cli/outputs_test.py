@@ -153,6 +153,25 @@ class Vectors(unittest.TestCase):
         self.assertEqual(got[1], vectors("bert-cls-prompts", "a text")[0])
         self.assertEqual(got[2], got[1][:4])
 
+    def test_what_a_line_says_and_the_model_lacks_is_named_by_file_and_number(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "texts.jsonl")
+            for verb, model, key, value, words in (
+                    ("embed", "bert-cls-prompts", "prompt_name", '"text 0"', 'prompt_name is "text 0"; model'),
+                    ("sparse", "splade-bert", "prompt_name", '"nope"', 'prompt_name is "nope"; model'),
+                    ("multivector", "colbert-plain", "prompt_name", '"nope"', 'prompt_name is "nope"; model'),
+                    ("embed", "bert-mean", "truncate_dim", "5000", "truncate_dim is 5000, expected 1 to 64")):
+                with self.subTest((verb, key)):
+                    with open(path, "w", encoding="utf-8") as file:
+                        file.write(f'{{"text":"a"}}\n\n{{"text":"b"}}\n{{"text":"c","{key}":{value}}}\n{{"text":"d","{key}":{value}}}\n')
+                    code, _, err = run(verb, model, "--input", path)
+                    self.assertEqual(code, 2, err)
+                    self.assertIn(f"{path}, line 4: {words}", err)
+        # Of an option it is no line's fault.
+        code, _, err = run("embed", "bert-mean", "--prompt-name", "nope", "--input", "-", stdin='{"text":"a"}\n')
+        self.assertEqual(code, 2, err)
+        self.assertNotIn("line", err)
+
     def test_ranges_are_measured_written_and_used(self):
         with tempfile.TemporaryDirectory() as folder:
             ranges = os.path.join(folder, "ranges.json")

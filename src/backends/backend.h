@@ -26,10 +26,15 @@ class Session {
 // How far a backend takes a batch; what is left is the modules' work.
 enum class RowKind {
   kTokenStates,  // [num_tokens, hidden_size]: the last layer's states. All modules follow.
+  kTokenLogits,  // [num_tokens, vocab_size]: a masked language model's. SPLADE's pooling follows.
   kPooled,       // [num_sequences, width]: the first pooling is done. The modules behind it follow.
   kVectors,      // [num_sequences, dimension]: no module follows.
   kLogits,       // [num_sequences, num_labels], before the activation.
 };
+
+constexpr bool HasRowsOfTokens(RowKind rows) {
+  return rows == RowKind::kTokenStates || rows == RowKind::kTokenLogits;
+}
 
 // Of a backend that computes rectangles: sequences padded to the longest beside them.
 struct RectangleInfo {

@@ -80,6 +80,12 @@ Status CheckIdsFitTables(const tokenizer::Pipeline& tokenizer, const ModelShape&
 std::span<const model::Module> ModulesBehind(RowKind rows, std::span<const model::Module> modules) {
   switch (rows) {
     case RowKind::kTokenStates: return modules;
+    case RowKind::kTokenLogits: {
+      const auto pooling = std::ranges::find_if(modules, [](const auto& m) {
+        return std::holds_alternative<model::VocabularyPooling>(m);
+      });
+      return std::span(pooling, modules.end());
+    }
     case RowKind::kPooled: {
       const auto pooling = std::ranges::find_if(
           modules, [](const auto& m) { return std::holds_alternative<model::Pooling>(m); });
@@ -106,6 +112,11 @@ std::string PoolingNames(const model::SentenceModules& modules) {
 // What rows of an output have to be: of a backend that gives none of tokens, only dense vectors can
 // be made.
 Status CheckRows(Output output, const pooling::RowShape& rows) {
+  if (rows.logits) {
+    return UnsupportedModel("there are logits of tokens only (", rows.source,
+                            "), which nothing but sparse vectors is made of, by SpladePooling or ",
+                            "with pooling \"splade\"");
+  }
   if (output == Output::kDense && rows.per_token) {
     return UnsupportedModel(
         "modules.json: no module makes one vector of a text's tokens (Pooling is missing)");
@@ -131,7 +142,8 @@ Result<Network> MakeNetwork(std::unique_ptr<backends::Backend> backend,
   AKIN_TRY_ASSIGN(const kernels::Kernels exact, kernels::SelectKernels(isa, Precision::kF32));
   const pooling::StepKernels step_kernels{.token_rows = token_kernels, .pooled_rows = exact};
   const pooling::RowShape input{.width = static_cast<size_t>(info.width),
-                                .per_token = info.rows == RowKind::kTokenStates,
+                                .per_token = backends::HasRowsOfTokens(info.rows),
+                                .logits = info.rows == RowKind::kTokenLogits,
                                 .source = SourceOfWidth(info)};
   Network::Chains chains;
   for (const model::Head& head : modules.heads) {
@@ -141,7 +153,7 @@ Result<Network> MakeNetwork(std::unique_ptr<backends::Backend> backend,
     AKIN_TRY(CheckRows(head.output, chain.output()));
     chains[static_cast<size_t>(head.output)].emplace(std::move(chain));
   }
-  if (input.per_token && modules.input == model::InputKind::kTransformer) {
+  if (info.rows == RowKind::kTokenStates && modules.input == model::InputKind::kTransformer) {
     AKIN_TRY_ASSIGN(pooling::Chain states, pooling::Chain::Make({}, input, step_kernels));
     chains[static_cast<size_t>(Output::kTokens)].emplace(std::move(states));
   }

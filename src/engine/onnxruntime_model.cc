@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <memory>
 #include <utility>
+#include <variant>
 
 #include "backends/onnxruntime/onnxruntime_backend.h"
 #include "base/strings.h"
@@ -17,6 +18,10 @@ using backends::RowKind;
 // Scores are made of the graph's logits, or of states where the folder has the head's weights.
 Status CheckScores(const BackendInfo& info, const model::SentenceModules& modules) {
   const size_t num_labels = modules.labels.size();
+  if (info.rows == RowKind::kTokenLogits) {
+    return UnsupportedModel("config.json says that this model classifies, but the graph gives ",
+                            "logits of every token, expected those of a text (", info.detail, ")");
+  }
   if (info.rows == RowKind::kTokenStates) {
     if (!modules.heads.front().modules.empty()) return {};
     return UnsupportedModel("config.json says that this model classifies, but the graph gives ",
@@ -30,6 +35,23 @@ Status CheckScores(const BackendInfo& info, const model::SentenceModules& module
   if (static_cast<size_t>(info.width) == num_labels) return {};
   return InvalidModel("the graph gives ", info.width, " logits, config.json (\"id2label\") has ",
                       num_labels, " labels (", info.detail, ")");
+}
+
+// Of a folder without the head's weights: sparse vectors are made of the graph's logits.
+bool IsOfTokenLogits(const model::SentenceModules& modules) {
+  return std::ranges::any_of(modules.heads, [](const model::Head& head) {
+    return std::ranges::any_of(head.modules, [](const model::Module& module) {
+      const auto* pooling = std::get_if<model::VocabularyPooling>(&module);
+      return pooling != nullptr && pooling->weight.empty();
+    });
+  });
+}
+
+Status CheckTokenLogits(const BackendInfo& info) {
+  if (HasRowsOfTokens(info.rows)) return {};  // What is made of states finds that out.
+  return UnsupportedModel("sparse vectors are made of the logits of a masked-language-model head, ",
+                          "but the graph gives one row for each text and no output 'logits' ",
+                          "[batch, length, vocabulary] (", info.detail, ")");
 }
 
 bool IsOfScores(const model::SentenceModules& modules) {
@@ -52,13 +74,15 @@ Result<BackendLoader> MakeOnnxRuntimeLoader(const LoaderInput& input,
                                      .pad_token_id = config.pad_token_id};
   params.wants_only_first_rows = std::ranges::any_of(
       input.modules.heads, [](const auto& head) { return model::ReadOnlyFirstRows(head.modules); });
-  params.prefers_logits = IsOfScores(input.modules);
+  const bool of_token_logits = IsOfTokenLogits(input.modules);
+  params.prefers_logits = IsOfScores(input.modules) || of_token_logits;
   if (input.options.batch_tokens > 0) params.batch_tokens = input.options.batch_tokens;
   if (own_config) config = *own_config;
   params.max_positions = config.max_positions;
   AKIN_TRY_ASSIGN(auto backend, backends::LoadOnnxRuntimeBackend(input.directory, params));
   const BackendInfo info = backend->Info();
   if (IsOfScores(input.modules)) AKIN_TRY(CheckScores(info, input.modules));
+  if (of_token_logits) AKIN_TRY(CheckTokenLogits(info));
   BackendLoader loader;
   loader.shape = ShapeOf(config);
   loader.max_positions = info.max_positions;

@@ -70,10 +70,11 @@ struct Normalize {
 };
 
 // SPLADE (Formal et al., 2021): a weight of every vocabulary entry, the largest (or the sum) over
-// the tokens of log(1 + relu(x W^T + b)).
+// the tokens of log(1 + relu(x W^T + b)). Without weights, as of a folder that has an ONNX file
+// only, it is for rows that are the logits x W^T + b already.
 struct VocabularyPooling {
   std::string folder;
-  Tensor weight;  // [vocabulary, in]
+  Tensor weight;  // [vocabulary, in], or empty.
   Tensor bias;    // [vocabulary], or empty.
   bool sum = false;
   bool log_twice = false;  // log(1 + log(1 + relu(x)))

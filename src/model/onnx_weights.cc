@@ -358,6 +358,10 @@ class EncoderCheck {
                          file_.FindInitializer(input.name) != nullptr;
       if (!known) return Doubt("has the input '", input.name, "'");
     }
+    for (const formats::OnnxValueInfo& output : file_.graph().outputs) {
+      if (output.name == "logits" && output.dims && output.dims->size() == 3)
+        return Doubt("gives logits of every token, of a head that is not taken apart");
+    }
     for (const formats::OnnxOpset& opset : file_.model().opsets) {
       const bool own = opset.domain.empty() || opset.domain == "ai.onnx";
       if (own && (opset.version < kLeastOpset || opset.version > kMostOpset))

@@ -132,6 +132,11 @@ class ModuleReader {
 
   Status AddSplade(VocabularyPooling pooling, Head& head) {
     AKIN_TRY_ASSIGN(const JsonDocument* const config, Config());
+    if (!HasSafetensors(input_) && !ListOnnxFiles(input_).empty()) {
+      head.output = Output::kSparse;
+      head.modules.push_back(std::move(pooling));
+      return {};  // Whoever runs the graph gives the logits.
+    }
     AKIN_TRY_ASSIGN(TensorIndex tensors, TensorIndex::Open(input_));
     AKIN_TRY_ASSIGN(std::vector<Module> modules,
                     LoadMaskedLmHead(config->root(), tensors, pooling));

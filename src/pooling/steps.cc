@@ -150,6 +150,65 @@ class DenseStep : public Step {
   bool add_input_;
 };
 
+// What SPLADE makes of logits of the vocabulary.
+class LogitWeights {
+ public:
+  explicit LogitWeights(const model::VocabularyPooling& pooling)
+      : sum_(pooling.sum), log_twice_(pooling.log_twice) {}
+
+  // logits [num_tokens, n] -> weights [n]. The weight rises with the logit: the largest logit has
+  // the largest weight.
+  void Reduce(MatrixView<const float> logits, std::span<float> weights) const {
+    if (sum_) {
+      std::ranges::fill(weights, 0.0f);
+    } else {
+      std::ranges::copy(logits.row(0), weights.begin());
+    }
+    for (size_t i = 0; i < logits.rows(); ++i) {
+      const std::span<const float> row = logits.row(i);
+      for (size_t j = 0; j < weights.size(); ++j) {
+        if (sum_) {
+          weights[j] += Weigh(row[j]);
+        } else if (row[j] > weights[j] || std::isnan(row[j])) {
+          weights[j] = row[j];
+        }
+      }
+    }
+    if (sum_) return;
+    for (float& weight : weights) weight = Weigh(weight);
+  }
+
+ private:
+  float Weigh(float x) const {
+    const float weight = std::log1p(Activate(RowActivation::kRelu, x));
+    return log_twice_ ? std::log1p(weight) : weight;
+  }
+
+  bool sum_, log_twice_;
+};
+
+// Logits [num_tokens, vocabulary] -> [num_segments, vocabulary], shared by columns.
+class LogitStep : public Step {
+ public:
+  LogitStep(const model::VocabularyPooling& pooling, size_t vocabulary)
+      : Step(vocabulary, vocabulary, /*pools=*/true), weights_(pooling) {}
+
+  void Forward(const StepArgs& args) const override {
+    const auto share = args.member.Share(out_width());
+    const size_t count = share.end - share.begin;
+    if (count == 0) return;
+    const MatrixView<const float> logits = args.in.Columns(share.begin, count);
+    for (size_t s = 0; s < args.batch.segments.size(); ++s) {
+      const Segment& segment = args.batch.segments[s];
+      weights_.Reduce(logits.Rows(segment.begin, segment.length),
+                      args.out.row(s).subspan(share.begin, count));
+    }
+  }
+
+ private:
+  LogitWeights weights_;
+};
+
 // [num_tokens, width] -> [num_segments, vocabulary]. The logits of all tokens would take more
 // memory than all else: a few panels of columns at a time are multiplied, reduced and forgotten.
 class VocabularyStep : public Step {
@@ -158,8 +217,7 @@ class VocabularyStep : public Step {
       : Step(static_cast<size_t>(pooling.weight.shape[1]),
              static_cast<size_t>(pooling.weight.shape[0]), /*pools=*/true),
         decoder_(pooling.weight, pooling.bias, kernels),
-        sum_(pooling.sum),
-        log_twice_(pooling.log_twice) {}
+        weights_(pooling) {}
 
   size_t ScratchBytes(size_t rows, size_t team_size) const override {
     return RoundUp(decoder_.OperandBytes(rows)) + team_size * TileBytes(rows);
@@ -181,7 +239,8 @@ class VocabularyStep : public Step {
       decoder_.Multiply(operand, first, last, tile);
       for (size_t s = 0; s < args.batch.segments.size(); ++s) {
         const Segment& segment = args.batch.segments[s];
-        Reduce(tile.Rows(segment.begin, segment.length), args.out.row(s).subspan(column, count));
+        weights_.Reduce(tile.Rows(segment.begin, segment.length),
+                        args.out.row(s).subspan(column, count));
       }
     }
   }
@@ -192,29 +251,8 @@ class VocabularyStep : public Step {
   size_t TileWidth() const { return (kTilePanels * decoder_.panel_width() + 15) / 16 * 16; }
   size_t TileBytes(size_t rows) const { return RoundUp(rows * TileWidth() * sizeof(float)); }
 
-  float Weigh(float x) const {
-    const float weight = std::log1p(Activate(RowActivation::kRelu, x));
-    return log_twice_ ? std::log1p(weight) : weight;
-  }
-
-  // The weight rises with the logit: the largest logit has the largest weight.
-  void Reduce(MatrixView<const float> logits, std::span<float> weights) const {
-    for (size_t j = 0; j < weights.size(); ++j) {
-      float reduced = sum_ ? 0.0f : logits(0, j);
-      for (size_t i = 0; i < logits.rows(); ++i) {
-        const float x = logits(i, j);
-        if (sum_) {
-          reduced += Weigh(x);
-        } else if (x > reduced || std::isnan(x)) {
-          reduced = x;
-        }
-      }
-      weights[j] = sum_ ? reduced : Weigh(reduced);
-    }
-  }
-
   Linear decoder_;
-  bool sum_, log_twice_;
+  LogitWeights weights_;
 };
 
 Status CheckWidth(std::string_view folder, size_t expected, const RowShape& rows) {
@@ -261,6 +299,12 @@ struct StepMaker {
   }
   Result<NewStep> operator()(const model::VocabularyPooling& pooling) const {
     if (!rows.per_token) return NothingToPool(pooling.folder);
+    if (rows.logits) return NewStep(std::make_unique<LogitStep>(pooling, rows.width));
+    if (pooling.weight.empty()) {
+      return UnsupportedModel("sparse vectors are made of the logits of a masked-language-model ",
+                              "head, but there are states of tokens only (", rows.source,
+                              ") and no weights of a head");
+    }
     AKIN_TRY(CheckWidth(pooling.folder, static_cast<size_t>(pooling.weight.shape[1]), rows));
     return NewStep(std::make_unique<VocabularyStep>(pooling, kernels.token_rows));
   }

@@ -16,6 +16,7 @@ namespace akin::pooling {
 struct RowShape {
   size_t width = 0;
   bool per_token = true;
+  bool logits = false;                          // Of the vocabulary, for each token.
   std::string source = "the module before it";  // Who says how wide they are: for messages.
 };
 

@@ -162,6 +162,26 @@ TEST_F(ChainTest, VocabularyPoolingTakesTheLargestWeightOfTheTokens) {
   EXPECT_FLOAT_EQ(rows[3], std::log1p(0.5f));
 }
 
+TEST_F(ChainTest, VocabularyPoolingWithoutWeightsReducesLogits) {
+  const RowShape logits{.width = 3, .logits = true};
+  const std::vector<model::Module> largest{model::VocabularyPooling{}};
+  const Chain chain = MakeChain(largest, logits).value();
+  EXPECT_FALSE(chain.output().per_token);
+  const std::vector<float> rows = Run(chain);
+  const std::vector<float> maxima = {5, 6, 7, 0, 3, 4};
+  ASSERT_EQ(rows.size(), maxima.size());
+  for (size_t i = 0; i < maxima.size(); ++i) EXPECT_FLOAT_EQ(rows[i], std::log1p(maxima[i]));
+  EXPECT_EQ(Run(chain, 2), rows);
+  EXPECT_EQ(Run(chain, 5), rows);  // More threads than columns.
+  const std::vector<model::Module> sums{model::VocabularyPooling{.sum = true, .log_twice = true}};
+  states_[3] = -5;
+  EXPECT_FLOAT_EQ(Run(MakeChain(sums, logits).value())[0], std::log1p(std::log1p(1.0f)));
+  EXPECT_FLOAT_EQ(Run(MakeChain(sums, logits).value())[1],
+                  std::log1p(std::log1p(2.0f)) + std::log1p(std::log1p(6.0f)));
+  ExpectError(MakeChain(largest, {.width = 3, .source = "a graph"}), ErrorCode::kUnsupportedModel,
+              "states of tokens only (a graph)", "no weights of a head");
+}
+
 TEST_F(ChainTest, AModuleOfAnotherWidthIsRefused) {
   const OwnTensor weight({2, 4}, std::vector<float>(8));
   const std::vector<model::Module> modules{

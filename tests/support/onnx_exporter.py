@@ -1,4 +1,4 @@
-"""A classifier's safetensors -> model.onnx, in the form that torch.onnx gives transformers' classes.
+"""Safetensors of a classifier or a masked language model -> model.onnx, in the form that torch.onnx gives transformers' classes.
 
 Biases, tables, norms and the head keep their names; the encoder's matrices lose them and are transposed, as exporters
 do. For BERT, ELECTRA, DistilBERT and (XLM-)RoBERTa in f32. Needs only Python's standard library.
@@ -184,8 +184,24 @@ class Exporter(Graph):
         self.head(self.encoder(prefix, kind), prefix, kind)
         inputs = ["input_ids", "attention_mask"] + (["token_type_ids"] if kind != "distilbert" else [])
         dims = ["batch_size", "sequence_length"]
-        # Exporters do not say how many logits there are.
-        return self.bytes([value_info(n, INT64, dims) for n in inputs], [value_info("logits", FLOAT, ["batch_size", "num_labels"])])
+        return self.bytes([value_info(n, INT64, dims) for n in inputs], [value_info("logits", FLOAT, self.logits_shape())])
+
+    def logits_shape(self):
+        return ["batch_size", "num_labels"]  # Exporters do not say how many there are.
+
+
+class MaskedLmExporter(Exporter):
+    """Of BERT and DistilBERT: logits of the vocabulary for each token, decoded by the table of words."""
+
+    def head(self, x, prefix, kind):
+        dense, norm, bias = {"bert": ("cls.predictions.transform.dense", "cls.predictions.transform.LayerNorm", "cls.predictions.bias"),
+                             "distilbert": ("vocab_transform", "vocab_layer_norm", "vocab_projector.bias")}[kind]
+        x = self.norm(self.gelu(self.linear(x, dense)), norm)
+        table = self.op("Transpose", prefix + "embeddings.word_embeddings.weight", perm=[1, 0])
+        return self.op("Add", self.op("MatMul", x, table), self.named(bias), output="logits")
+
+    def logits_shape(self):
+        return ["batch_size", "sequence_length", self.get("vocab_size")]
 
 
 def export(folder):

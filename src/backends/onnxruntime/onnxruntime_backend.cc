@@ -113,7 +113,7 @@ class OnnxRuntimeBackend : public Backend {
  private:
   explicit OnnxRuntimeBackend(const OnnxRuntimeParams& params) : params_(params) {}
 
-  bool per_token() const { return signature_.rows == RowKind::kTokenStates; }
+  bool per_token() const { return HasRowsOfTokens(signature_.rows); }
 
   Status OpenFile(const model::ModelDirectory& directory) {
     AKIN_TRY_ASSIGN(const std::string name,

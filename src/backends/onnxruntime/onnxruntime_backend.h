@@ -21,7 +21,7 @@ struct OnnxRuntimeParams {
   // The model's vectors are made of the rows of first tokens: it is worth while to compute them
   // alone (RaggedBatch::only_first_rows).
   bool wants_only_first_rows = false;
-  // The model's scores are made of the output "logits" where the graph has it beside others.
+  // The model's answers are made of the output "logits" where the graph has it beside others.
   bool prefers_logits = false;
   // Longest sequence, from the model's other files; 0: they do not say.
   int max_positions = 0;

@@ -64,7 +64,7 @@ class Rectangle {
   Status Execute();
   Status CheckFinite(OrtValue* value, std::span<const int64_t> dims) const;
   Status Check(OrtStatus* status) const;
-  bool per_token() const { return params_.signature->rows == RowKind::kTokenStates; }
+  bool per_token() const { return HasRowsOfTokens(params_.signature->rows); }
   void CopyRows(const RaggedBatch& batch, size_t first, size_t last, Shape shape,
                 std::span<float> rows) const;
   void CopyFirstRows(const RaggedBatch& batch, size_t first, size_t last,

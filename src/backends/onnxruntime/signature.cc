@@ -87,6 +87,9 @@ Status AddInput(const model::OnnxFile& file, const OnnxValueInfo& value, Signatu
 }
 
 RowKind RowsOf(const OnnxValueInfo& output) {
+  // Of each token: those of a masked language model.
+  if (output.name == kLogits && output.dims && output.dims->size() == 3)
+    return RowKind::kTokenLogits;
   for (const OutputName& known : kOutputNames) {
     if (known.name == output.name) return known.rows;
   }

@@ -59,6 +59,7 @@ TEST(Signature, WhatPoolingHasNotTouchedIsPreferred) {
       RowKind::kVectors);
   EXPECT_EQ(SignatureOf(input + GraphOutput("logits", kFloatType, {-1, 2}))->rows,
             RowKind::kLogits);
+  EXPECT_EQ(SignatureOf(input + GraphOutput("logits"))->rows, RowKind::kTokenLogits);
   const auto other = SignatureOf(input + GraphOutput("count", kInt64Type) + GraphOutput("1234"));
   EXPECT_EQ(other->output, "1234");
   EXPECT_EQ(other->rows, RowKind::kTokenStates);

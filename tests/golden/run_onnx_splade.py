@@ -1,0 +1,190 @@
+#!/usr/bin/env python3
+"""Sparse encoders of which there is an ONNX file and no other weights, against the reference's vectors.
+
+    run_onnx_splade.py --akin PROGRAM --models tests/data/models
+
+Golden models' ONNX files are written as exporters write them (tests/support/onnx_exporter.py). Ends with status 77 and
+"SKIPPED: why" without ONNX Runtime's library.
+"""
+import argparse
+import json
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "support"))
+import onnx_exporter  # noqa: E402
+
+ARGUMENTS = None
+SKIP = 77
+MODELS = ("splade-bert", "splade-distilbert")
+POOLING = "1_SpladePooling/config.json"
+
+
+def run(*args):
+    done = subprocess.run([ARGUMENTS.akin, *map(str, args)], capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=240, check=False)
+    return done.returncode, done.stdout, done.stderr
+
+
+class States(onnx_exporter.MaskedLmExporter):
+    """The encoder alone."""
+
+    def head(self, x, prefix, kind):
+        self.nodes[-1] = self.nodes[-1].replace(onnx_exporter.field(2, x), onnx_exporter.field(2, "last_hidden_state"))
+
+    def bytes(self, inputs, outputs):
+        shape = ["batch_size", "sequence_length", self.get("hidden_size", "dim")]
+        return super().bytes(inputs, [onnx_exporter.value_info("last_hidden_state", onnx_exporter.FLOAT, shape)])
+
+
+class StatesAndLogits(onnx_exporter.MaskedLmExporter):
+    def head(self, x, prefix, kind):
+        self.op("Identity", x, output="last_hidden_state")
+        return super().head(x, prefix, kind)
+
+    def bytes(self, inputs, outputs):
+        shape = ["batch_size", "sequence_length", self.get("hidden_size", "dim")]
+        return super().bytes(inputs, [onnx_exporter.value_info("last_hidden_state", onnx_exporter.FLOAT, shape), *outputs])
+
+
+class OneRowForEachText(onnx_exporter.MaskedLmExporter):
+    def head(self, x, prefix, kind):
+        return super().head(self.op("Gather", x, self.scalar(0), axis=1), prefix, kind)
+
+    def logits_shape(self):
+        return ["batch_size", self.get("vocab_size")]
+
+
+class Folder:
+    """A model folder with model.onnx; without safetensors unless `keep`."""
+
+    def __init__(self, test, name, exporter=onnx_exporter.MaskedLmExporter, bare=False, keep=False, changes=None):
+        self.source = pathlib.Path(ARGUMENTS.models) / name
+        temporary = tempfile.TemporaryDirectory()
+        test.addCleanup(temporary.cleanup)
+        self.path = pathlib.Path(temporary.name) / name
+        left_out = [] if keep else ["*.safetensors"]
+        left_out += ["modules.json", "1_SpladePooling", "config_sentence_transformers.json"] if bare else []
+        shutil.copytree(self.source, self.path, ignore=shutil.ignore_patterns(*left_out))
+        (self.path / "model.onnx").write_bytes(exporter(self.source).model())
+        for file, values in (changes or {}).items():
+            content = json.loads((self.path / file).read_text(encoding="utf-8")) | values
+            (self.path / file).write_text(json.dumps(content), encoding="utf-8")
+        golden = json.loads((self.source / "golden.json").read_text(encoding="utf-8"))
+        self.case, self.bound = golden["cases"][0], golden["tolerance"]["f32"]["max_abs_diff"]
+
+    def info(self, *options):
+        code, out, err = run("info", "--json", "--model", self.path, *options)
+        assert code == 0, err
+        return json.loads(out)
+
+    def refused(self, verb, *options):
+        """-> (status, standard error)"""
+        code, out, err = run(verb, "--model", self.path, *options, "a text")
+        assert out == "", out
+        return code, err
+
+    def vectors(self, *options):
+        texts = self.path / "texts.jsonl"
+        texts.write_text("".join(json.dumps({"text": t}) + "\n" for t in self.case["texts"]), encoding="utf-8")
+        code, out, err = run("sparse", "--model", self.path, "--input", texts, *options)
+        assert code == 0, err
+        return list(map(json.loads, out.splitlines()))
+
+    def largest_difference(self, *options):
+        return largest_difference(self.vectors(*options), self.case["sparse"])
+
+
+def largest_difference(found, expected):
+    assert len(found) == len(expected) > 1
+    worst = 0
+    for a, b in zip(found, expected):
+        a, b = (dict(zip(v["indices"], v["values"])) for v in (a, b))
+        assert len(a) > 10
+        worst = max([worst, *(abs(a.get(i, 0) - b.get(i, 0)) for i in a.keys() | b.keys())])
+    return worst
+
+
+class Vectors(unittest.TestCase):
+    def test_are_the_references(self):
+        for name in MODELS:
+            for bare in (False, True):
+                folder = Folder(self, name, bare=bare)
+                for options in ((), ("--backend", "onnxruntime"), ("--backend", "onnxruntime", "--threads", 1),
+                                ("--backend", "onnxruntime", "--threads", 2, "--batch-tokens", 1)):
+                    with self.subTest((name, bare, options)):
+                        self.assertLess(folder.largest_difference(*options, *(("--pooling", "splade") if bare else ())), folder.bound)
+
+    def test_are_those_of_safetensors_whatever_the_pooling(self):
+        for values in ({"pooling_strategy": "sum"}, {"activation_function": "log1p_relu"}):
+            native = Folder(self, "splade-bert", keep=True, changes={POOLING: values})
+            self.assertEqual(native.info()["backend"], "native")
+            expected = native.vectors("--precision", "f32")
+            folder = Folder(self, "splade-bert", changes={POOLING: values})
+            self.assertLess(largest_difference(folder.vectors(), expected), folder.bound)
+            self.assertGreater(folder.largest_difference(), 0.1)
+
+    def test_beside_safetensors_are_made_of_what_the_graph_gives(self):
+        for exporter in (onnx_exporter.MaskedLmExporter, States, StatesAndLogits):
+            folder = Folder(self, "splade-distilbert", exporter, keep=True)
+            with self.subTest(exporter.__name__):
+                self.assertLess(folder.largest_difference("--backend", "onnxruntime"), folder.bound)
+
+    def test_of_logits_beside_states(self):
+        folder = Folder(self, "splade-bert", StatesAndLogits)
+        self.assertEqual(folder.info()["backend"], "onnxruntime")
+        self.assertLess(folder.largest_difference(), folder.bound)
+
+
+class Notes(unittest.TestCase):
+    def test_the_native_engine_says_why_it_does_not_run_it(self):
+        for name in MODELS:
+            folder = Folder(self, name)
+            found = folder.info()
+            self.assertEqual((found["backend"], found["kind"], found["outputs"]), ("onnxruntime", "sparse", ["sparse"]))
+            self.assertTrue(any("backend native was not taken" in n and "logits of every token" in n for n in found["notes"]), found)
+            code, err = folder.refused("sparse", "--backend", "native")
+            self.assertEqual(code, 5, err)
+            self.assertIn("logits of every token, of a head that is not taken apart; backend onnxruntime runs it", err)
+
+    def test_a_graph_without_logits_of_tokens_has_no_sparse_vectors(self):
+        for backend in ("auto", "native", "onnxruntime"):
+            code, err = Folder(self, "splade-bert", States).refused("sparse", "--backend", backend)
+            self.assertEqual(code, 5, err)
+            self.assertIn("states of tokens only", err)
+            self.assertIn("no weights of a head", err)
+        code, err = Folder(self, "splade-bert", OneRowForEachText).refused("sparse")
+        self.assertEqual(code, 5, err)
+        self.assertIn("the graph gives one row for each text", err)
+
+    def test_logits_of_tokens_are_no_vectors_and_no_scores(self):
+        code, err = Folder(self, "splade-bert", bare=True).refused("embed")
+        self.assertEqual(code, 5, err)
+        self.assertIn('pooling "splade"', err)
+        classifier = Folder(self, "splade-bert", bare=True, changes={"config.json": {"architectures": ["BertForSequenceClassification"]}})
+        code, err = classifier.refused("classify")
+        self.assertEqual(code, 5, err)
+        self.assertIn("logits of every token, expected those of a text", err)
+
+    def test_a_folder_without_any_weights_names_what_is_wanted(self):
+        folder = Folder(self, "splade-bert")
+        (folder.path / "model.onnx").unlink()
+        code, err = folder.refused("sparse")
+        self.assertEqual(code, 3, err)
+        self.assertIn("model.safetensors", err)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--akin", required=True)
+    parser.add_argument("--models", required=True)
+    ARGUMENTS, rest = parser.parse_known_args()
+    doctor = json.loads(subprocess.run([ARGUMENTS.akin, "doctor", "--json"], capture_output=True, check=False).stdout)
+    if not doctor["onnxruntime"]["found"]:
+        print("SKIPPED: ONNX Runtime's library is not there (./dev setup fetches it)")
+        sys.exit(SKIP)
+    unittest.main(argv=[sys.argv[0], *rest])

@@ -9,6 +9,7 @@
 // What is made of a text has the same bits as from the Embedder, whatever it was computed with.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -98,6 +99,10 @@ struct SchedulerCounts {
   int64_t accepted = 0, refused = 0, completed = 0, failed = 0, expired = 0, cancelled = 0;
   int64_t batches = 0, batch_sequences = 0, batch_tokens = 0;
   int64_t duplicates = 0;  // Sequences that were answered with what an equal one gave.
+  // Batches by their size: element i counts those of at most 2^i, and more than the element before;
+  // the last one all that are larger.
+  std::array<int64_t, 14> batches_by_sequences{};
+  std::array<int64_t, 22> batches_by_tokens{};
 };
 
 class Scheduler {

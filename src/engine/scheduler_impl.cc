@@ -1,6 +1,7 @@
 #include "engine/scheduler_impl.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "base/strings.h"
 #include "engine/joined_calls.h"
@@ -16,6 +17,11 @@ constexpr size_t kMostBytesHere = 512;
 batching::QueuePriority QueuePriorityOf(Priority priority) {
   return priority == Priority::kQuery ? batching::QueuePriority::kQuery
                                       : batching::QueuePriority::kBulk;
+}
+
+// 1 -> 0, 2 -> 1, 3 and 4 -> 2, ...; what is beyond all buckets lies in the last one.
+size_t PowerOfTwoBucket(size_t value, size_t buckets) {
+  return std::min<size_t>(std::bit_width(std::max<size_t>(value, 1) - 1), buckets - 1);
 }
 
 Error Stopped() { return Error(ErrorCode::kServiceUnavailable, "the server is stopping"); }
@@ -165,6 +171,8 @@ void Scheduler::Impl::CountDuplicates(engine::Job& job) {
 void Scheduler::Impl::CountBatch(size_t sequences, size_t tokens, int threads,
                                  Clock::duration elapsed) {
   ++counts_.batches;
+  ++counts_.batches_by_sequences[PowerOfTwoBucket(sequences, counts_.batches_by_sequences.size())];
+  ++counts_.batches_by_tokens[PowerOfTwoBucket(tokens, counts_.batches_by_tokens.size())];
   counts_.batch_sequences += static_cast<int64_t>(sequences);
   counts_.batch_tokens += static_cast<int64_t>(tokens);
   speed_.AddBatch(tokens, threads, elapsed);

@@ -249,16 +249,25 @@ void App::WithModel(const ExchangePtr& exchange, const std::string& name,
   });
 }
 
-void App::CountAnswer(const Usage& usage, int64_t texts, bool is_list,
-                      Exchange::Clock::time_point begin) {
+void App::CountAnswer(const Answered& answered) {
+  const auto& [task, report, texts, is_list, begin] = answered;
+  const Usage& usage = report.usage();
+  const double seconds = MillisecondsSince(begin) * 1e-3;
   ++(is_list ? metrics_.batch_successes : metrics_.single_successes);
-  metrics_.texts_done += texts;
+  task.texts_done += texts;
   metrics_.tokens += usage.total_tokens;
   metrics_.truncated_tokens += usage.truncated_tokens;
   metrics_.tokenization.Observe(usage.tokenize_ms * 1e-3);
   metrics_.queue.Observe(usage.queue_ms * 1e-3);
   metrics_.inference.Observe(usage.compute_ms * 1e-3);
-  metrics_.request.Observe(MillisecondsSince(begin) * 1e-3);
+  metrics_.request.Observe(seconds);
+  task.total.Observe(seconds, texts);
+  task.tokenization.Observe(
+      usage.tokenize_ms * 1e-3 / static_cast<double>(std::max<int64_t>(texts, 1)), texts);
+  task.queue.Observe(usage.queue_ms * 1e-3, texts);
+  task.inference.Observe(usage.compute_ms * 1e-3, texts);
+  for (size_t i = 0; i < report.num_texts(); ++i)
+    metrics_.tokens_of_text.Observe(report.num_tokens(i));
 }
 
 std::string App::RenderMetrics() const {

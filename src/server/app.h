@@ -70,10 +70,16 @@ class App : public HttpHandler {
   Dialect DialectOf(const HttpRequest& request) const;
 
   // For other transports: whether a key opens (any does, when none is asked for), and what an
-  // answer to a request that came at `begin` adds to the metrics.
+  // answer to a request of `texts` texts that came at `begin` adds to the metrics.
   bool IsKey(std::string_view given) const;
-  void CountAnswer(const Usage& usage, int64_t texts, bool is_list,
-                   Exchange::Clock::time_point begin);
+  struct Answered {
+    TaskMetrics& task;
+    const TextReport& report;
+    int64_t texts = 0;
+    bool is_list = true;
+    Exchange::Clock::time_point begin;
+  };
+  void CountAnswer(const Answered& answered);
 
   const AppOptions& options() const { return options_; }
   ModelRegistry& registry() { return registry_; }

@@ -148,7 +148,11 @@ void Finish(App& app, const ExchangePtr& exchange, const ServedModel& model,
   costs.tokenize_ms = usage.tokenize_ms;
   costs.queue_ms = usage.queue_ms;
   costs.compute_ms = usage.compute_ms;
-  app.CountAnswer(usage, costs.texts, is_list, exchange->begin);
+  app.CountAnswer({.task = TaskOf<Answer>(app.metrics()),
+                   .report = ReportOf(*answer),
+                   .texts = costs.texts,
+                   .is_list = is_list,
+                   .begin = exchange->begin});
   exchange->Respond(*std::move(response));
 }
 
@@ -173,11 +177,12 @@ void Submit(App& app, const ExchangePtr& exchange, const ServedModelPtr& model,
 }
 
 // What comes before the model: counts, limits. False: the exchange is answered.
+template <typename Answer>
 bool Begin(App& app, const ExchangePtr& exchange, const CallFacts& facts,
            std::optional<Failure> failure = std::nullopt) {
   Metrics& metrics = app.metrics();
   ++(facts.is_list ? metrics.batch_requests : metrics.single_requests);
-  metrics.texts += static_cast<int64_t>(facts.texts);
+  TaskOf<Answer>(metrics).texts += static_cast<int64_t>(facts.texts);
   if (auto too_many = CheckCount(app, facts.texts)) failure = std::move(too_many);
   if (failure) app.Fail(exchange, *std::move(failure));
   return !failure;
@@ -267,7 +272,8 @@ std::optional<Failure> CheckReranks(const ModelInfo& info) {
 void Embed(App& app, const ExchangePtr& exchange, EmbedCall call, Format<AllEmbeddings> format) {
   CallFacts facts{.texts = call.inputs.size(), .is_list = call.is_list};
   for (const TextOrIds& input : call.inputs) facts.characters += CountCharacters(input.text);
-  if (!Begin(app, exchange, facts, CheckInputs(app, call, app.DialectOf(exchange->request))))
+  if (!Begin<AllEmbeddings>(app, exchange, facts,
+                            CheckInputs(app, call, app.DialectOf(exchange->request))))
     return;
   const std::string name = call.model;
   auto shared = std::make_shared<EmbedCall>(std::move(call));
@@ -298,7 +304,8 @@ void Score(App& app, const ExchangePtr& exchange, ScoreCall call, Format<Scores>
     facts.characters += CountCharacters(input.first) + CountCharacters(input.second.value_or(""));
   const bool has_empty = std::ranges::any_of(
       call.inputs, [](const ScoreRequest::Input& input) { return input.first.empty(); });
-  if (!Begin(app, exchange, facts, has_empty ? std::optional(EmptyInput()) : std::nullopt)) return;
+  if (!Begin<Scores>(app, exchange, facts, has_empty ? std::optional(EmptyInput()) : std::nullopt))
+    return;
   const std::string name = call.model;
   auto shared = std::make_shared<ScoreCall>(std::move(call));
   app.WithModel(exchange, name,
@@ -319,7 +326,7 @@ void Rerank(App& app, const ExchangePtr& exchange, RerankCall call, Format<Score
   for (const std::string& document : call.documents) facts.characters += CountCharacters(document);
   std::optional<Failure> empty;
   if (call.query.empty()) empty = Failure{Problem::kEmpty, "`query` cannot be empty", "query"};
-  if (!Begin(app, exchange, facts, std::move(empty))) return;
+  if (!Begin<Scores>(app, exchange, facts, std::move(empty))) return;
   const std::string name = call.model;
   auto shared = std::make_shared<RerankCall>(std::move(call));
   app.WithModel(exchange, name,

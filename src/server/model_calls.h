@@ -5,6 +5,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "akin/scheduler.h"
@@ -62,6 +63,12 @@ void Rerank(App& app, const ExchangePtr& exchange, RerankCall call, Format<Score
 // What an answer says of its texts, whatever was made of them.
 const TextReport& ReportOf(const AllEmbeddings& all);
 inline const TextReport& ReportOf(const Scores& scores) { return scores; }
+
+// What counts the texts of such answers.
+template <typename Answer>
+TaskMetrics& TaskOf(Metrics& metrics) {
+  return std::is_same_v<Answer, Scores> ? metrics.predict : metrics.embed;
+}
 
 // Whether a model can do a task; else why not, in the words of TEI, whose clients know them.
 std::optional<Failure> CheckGives(const ModelInfo& info, Output output);

@@ -243,6 +243,29 @@ TEST(Scheduler, EqualTextsOfARequestAreComputedOnce) {
   EXPECT_EQ(answer.usage().total_tokens, 50 * answer.num_tokens(0));
 }
 
+TEST(Scheduler, CountsBatchesBySize) {
+  const auto scheduler = Started({.num_threads = 1});
+  SchedulerCounts expected;
+  for (const size_t texts : {1, 2, 3, 4, 5, 4}) {
+    std::vector<std::string> different;
+    for (size_t i = 0; i < texts; ++i) different.push_back(TextOf(static_cast<unsigned>(i)));
+    const AllEmbeddings answer =
+        Ask(*scheduler, {.embedder = Model(), .texts = different}).answer.get().value();
+    const auto bucket = [](int64_t value) {
+      size_t i = 0;
+      while (int64_t{1} << i < value) ++i;
+      return i;
+    };
+    ++expected.batches_by_sequences[bucket(static_cast<int64_t>(texts))];
+    ++expected.batches_by_tokens[bucket(answer.dense.usage().total_tokens)];
+  }
+  const SchedulerCounts counts = scheduler->Counts();
+  ASSERT_EQ(counts.batches, 6) << "each request was a batch";
+  EXPECT_EQ(counts.batches_by_sequences, expected.batches_by_sequences);
+  EXPECT_EQ(counts.batches_by_sequences[2], 3) << "3, 4 and 4";
+  EXPECT_EQ(counts.batches_by_tokens, expected.batches_by_tokens);
+}
+
 TEST(Scheduler, RequestsThatWaitAreJoinedIntoOneBatch) {
   const auto scheduler = Started({.num_threads = 1});
   Blockade blockade(*scheduler);

@@ -69,6 +69,15 @@ class Grpc(unittest.TestCase):
         self.assertEqual(caught.exception.code(), getattr(self.grpc.StatusCode, code))
         return caught.exception.details()
 
+    def test_metrics_count_its_texts_with_those_of_http(self):
+        before = self.server.metrics()
+        answer = self.call(self.embed.Embed, self.tei.EmbedRequest(inputs=TEXTS[0]))
+        after = self.server.metrics()
+        for name in ("te_embed_count", "te_embed_success", "te_embed_duration_count", "te_request_input_length_count"):
+            self.assertEqual(after[name], before[name] + 1, name)
+        self.assertEqual(after["te_request_input_length_sum"] - before["te_request_input_length_sum"],
+                         answer.metadata.compute_tokens)
+
     def test_embed_gives_the_bits_of_http(self):
         for text, expected in zip(TEXTS, self.expected):
             answer = self.call(self.embed.Embed, self.tei.EmbedRequest(inputs=text))

@@ -122,6 +122,11 @@ class Server:
                 return float(line.split(" ")[1])
         raise AssertionError(f"there is no metric {name}")
 
+    def metrics(self):
+        """-> {sample, labels included: its value}"""
+        lines = self.get("/metrics")[2].decode().splitlines()
+        return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines if line[0] != "#")}
+
     def stop(self):
         """Ends it as an orchestrator does. -> the exit status"""
         if self.process.poll() is None:

@@ -135,6 +135,17 @@ class Reranker(Served):
                 "/v2/rerank", {"query": QUERY, "documents": ["a"], "max_tokens_per_doc": wrong})
             self.assertEqual((status, list(answer)), (400, ["message"]), wrong)
 
+    def test_metrics_count_scored_texts_apart(self):
+        before = self.server.metrics()
+        self.ok("/rerank", {"query": QUERY, "texts": DOCUMENTS})
+        self.ok("/predict", {"inputs": [QUERY, DOCUMENTS[0]]})
+        after = self.server.metrics()
+        for name in ("_count", "_success", "_duration_count", "_tokenization_duration_count",
+                     "_queue_duration_count", "_inference_duration_count"):
+            self.assertEqual(after["te_predict" + name] - before["te_predict" + name], len(DOCUMENTS) + 1, name)
+            self.assertEqual(after["te_embed" + name], before["te_embed" + name], name)
+        self.assertGreater(after["te_request_input_length_sum"], before["te_request_input_length_sum"])
+
     def test_predict_scores_pairs_and_texts(self):
         pair = self.ok("/predict", {"inputs": [QUERY, DOCUMENTS[0]]})
         self.assertEqual(bits(p["score"] for p in pair), bits(self.scores[:1]))

@@ -81,7 +81,7 @@ void GrpcOperations::Run(const CallInfo& info, const std::string& model, int64_t
                          std::function<void(grpc::Status)> refuse, Answered<Answer> done) {
   const auto begin = Exchange::Clock::now();
   ++(is_list ? app_.metrics().batch_requests : app_.metrics().single_requests);
-  app_.metrics().texts += texts;
+  TaskOf<Answer>(app_.metrics()).texts += texts;
   app_.registry().Acquire(
       model, [this, info, texts, is_list, begin, make = std::move(make), refuse = std::move(refuse),
               done = std::move(done)](Result<ServedModelPtr> served) {
@@ -95,9 +95,15 @@ void GrpcOperations::Run(const CallInfo& info, const std::string& model, int64_t
         const auto ticket = app_.scheduler().Submit(
             std::move(request),
             [this, begin, texts, is_list, served = *served, done](Result<Answer> answer) {
-              if (answer) app_.CountAnswer(ReportOf(*answer).usage(), texts, is_list, begin);
-              if (!answer)
+              if (answer) {
+                app_.CountAnswer({.task = TaskOf<Answer>(app_.metrics()),
+                                  .report = ReportOf(*answer),
+                                  .texts = texts,
+                                  .is_list = is_list,
+                                  .begin = begin});
+              } else {
                 app_.metrics().CountFailure(FailureKind(FailureOf(answer.error()).problem));
+              }
               done(std::move(answer), served);
             });
         if (!ticket) return done(ticket.error(), *served);

@@ -2,8 +2,10 @@
 
 #include <unistd.h>
 
-#include <cmath>
+#include <algorithm>
+#include <array>
 #include <cstdio>
+#include <span>
 
 #include "akin/backend_counts.h"
 
@@ -12,10 +14,11 @@
 namespace akin::server {
 namespace {
 
-constexpr double kFirstBound = 1.5e-5;
-constexpr double kGrowth = 1.5;
-
-double Bound(size_t bucket) { return kFirstBound * std::pow(kGrowth, static_cast<double>(bucket)); }
+std::vector<double> BoundsOf(const Bounds& bounds) {
+  std::vector<double> all(bounds.count, bounds.first);
+  for (size_t i = 1; i < all.size(); ++i) all[i] = all[i - 1] * bounds.growth;
+  return all;
+}
 
 void AppendFamily(std::string& out, std::string_view name, std::string_view type,
                   std::string_view help) {
@@ -32,6 +35,44 @@ void AppendOne(std::string& out, std::string_view name, std::string_view type,
                std::string_view help, Number value) {
   AppendFamily(out, name, type, help);
   AppendSample(out, name, "", value);
+}
+
+// `counts` [bounds + 1]: how many lie in each bucket alone, the last one beyond all bounds.
+template <typename Count, typename Number>
+void AppendHistogram(std::string& out, std::string_view name, std::string_view help,
+                     std::span<const double> bounds, std::span<const Count> counts, Number sum) {
+  AppendFamily(out, name, "histogram", help);
+  int64_t count = 0;
+  for (size_t i = 0; i < counts.size(); ++i) {
+    count += counts[i];
+    const std::string bound = i == bounds.size() ? "+Inf" : StrCat(bounds[i]);
+    AppendSample(out, StrCat(name, "_bucket"), StrCat("le=\"", bound, '"'), count);
+  }
+  AppendSample(out, StrCat(name, "_sum"), "", sum);
+  AppendSample(out, StrCat(name, "_count"), "", count);
+}
+
+// Of the buckets of SchedulerCounts.
+template <size_t kSize>
+void AppendBatches(std::string& out, std::string_view name, std::string_view help,
+                   const std::array<int64_t, kSize>& counts, int64_t sum) {
+  const std::vector<double> bounds = BoundsOf({.first = 1, .growth = 2, .count = kSize - 1});
+  AppendHistogram<int64_t>(out, name, help, bounds, counts, sum);
+}
+
+// `name`: "embed" or "predict"; `what`: what is done to a text.
+void AppendTask(std::string& out, std::string_view name, std::string_view what,
+                const TaskMetrics& task) {
+  const std::string family = StrCat("te_", name);
+  AppendOne(out, family + "_count", "counter", StrCat("Texts to ", what), task.texts.load());
+  AppendOne(out, family + "_success", "counter", "Of these, those answered with a result",
+            task.texts_done.load());
+  task.total.AppendTo(out, family + "_duration", "Seconds from a text's request to its answer");
+  task.tokenization.AppendTo(out, family + "_tokenization_duration",
+                             "Seconds of tokenizing, of each text its share");
+  task.queue.AppendTo(out, family + "_queue_duration", "Seconds a text waited in the queue");
+  task.inference.AppendTo(out, family + "_inference_duration",
+                          "Seconds of computing a text with those beside it");
 }
 
 void AppendByMethod(std::string& out, std::string_view name, std::string_view help, int64_t single,
@@ -74,25 +115,17 @@ int64_t ResidentBytes() {
   return found == 2 ? resident * sysconf(_SC_PAGESIZE) : 0;
 }
 
-void Histogram::Observe(double seconds) {
-  size_t bucket = 0;
-  if (seconds > kFirstBound) {
-    bucket = static_cast<size_t>(std::ceil(std::log(seconds / kFirstBound) / std::log(kGrowth)));
-  }
-  ++counts_[std::min(bucket, kBuckets)];
-  sum_.fetch_add(seconds);
+Histogram::Histogram(const Bounds& bounds)
+    : bounds_(BoundsOf(bounds)), counts_(bounds_.size() + 1) {}
+
+void Histogram::Observe(double value, int64_t times) {
+  const auto bound = std::ranges::lower_bound(bounds_, value);
+  counts_[static_cast<size_t>(bound - bounds_.begin())] += times;
+  sum_.fetch_add(value * static_cast<double>(times));
 }
 
 void Histogram::AppendTo(std::string& out, std::string_view family, std::string_view help) const {
-  AppendFamily(out, family, "histogram", help);
-  int64_t count = 0;
-  for (size_t i = 0; i <= kBuckets; ++i) {
-    count += counts_[i];
-    const std::string bound = i == kBuckets ? "+Inf" : StrCat(Bound(i));
-    AppendSample(out, StrCat(family, "_bucket"), StrCat("le=\"", bound, '"'), count);
-  }
-  AppendSample(out, StrCat(family, "_sum"), "", sum_.load());
-  AppendSample(out, StrCat(family, "_count"), "", count);
+  AppendHistogram<std::atomic<int64_t>>(out, family, help, bounds_, counts_, sum_.load());
 }
 
 void Metrics::CountResponse(std::string_view route, int status) {
@@ -125,12 +158,17 @@ std::string Metrics::Render(const Gauges& g) const {
     out.insert(out.find("# HELP akin_http_responses_total"), failures);
     out += responses;
   }
-  AppendOne(out, "te_embed_count", "counter", "Texts to embed", texts.load());
-  AppendOne(out, "te_embed_success", "counter", "Texts embedded", texts_done.load());
+  AppendTask(out, "embed", "embed", embed);
+  AppendTask(out, "predict", "score, alone or beside a query", predict);
   request.AppendTo(out, "te_request_duration", "Seconds from a request to its answer");
   tokenization.AppendTo(out, "te_request_tokenization_duration", "Seconds of tokenizing");
   queue.AppendTo(out, "te_request_queue_duration", "Seconds of waiting in the queue");
   inference.AppendTo(out, "te_request_inference_duration", "Seconds of computing");
+  tokens_of_text.AppendTo(out, "te_request_input_length", "Tokens of a text, as computed");
+  AppendBatches(out, "te_batch_next_size", "Texts of a batch", g.scheduler.batches_by_sequences,
+                g.scheduler.batch_sequences);
+  AppendBatches(out, "te_batch_next_tokens", "Tokens of a batch", g.scheduler.batches_by_tokens,
+                g.scheduler.batch_tokens);
   AppendOne(out, "te_queue_size", "gauge", "Requests waiting or under way", g.load.requests);
   AppendOne(out, "akin_queue_tokens", "gauge", "Tokens waiting", g.load.waiting_tokens);
   AppendOne(out, "akin_tokens_per_second", "gauge", "As computed lately", g.load.tokens_per_second);

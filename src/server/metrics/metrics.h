@@ -3,13 +3,13 @@
 // ours.
 #pragma once
 
-#include <array>
 #include <atomic>
 #include <cstdint>
 #include <map>
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "akin/scheduler.h"
 
@@ -17,16 +17,25 @@
 
 namespace akin::server {
 
-// Durations in seconds: 15 microseconds times 1.5, 35 times (to some 15 seconds).
+// The upper bounds of a histogram's buckets: `first`, and each the one before times `growth`.
+struct Bounds {
+  double first = 1, growth = 2;
+  size_t count = 0;
+};
+inline constexpr Bounds kSeconds{1.5e-5, 1.5, 35};  // 15 microseconds to some 15 seconds.
+inline constexpr Bounds kTokensOfText{1, 2, 20};    // 1 to 524,288.
+
 class Histogram {
  public:
-  static constexpr size_t kBuckets = 35;
+  explicit Histogram(const Bounds& bounds);
 
-  void Observe(double seconds);
+  // So many observations of the same value.
+  void Observe(double value, int64_t times = 1);
   void AppendTo(std::string& out, std::string_view family, std::string_view help) const;
 
  private:
-  std::array<std::atomic<int64_t>, kBuckets + 1> counts_{};  // The last one: beyond all bounds.
+  const std::vector<double> bounds_;
+  std::vector<std::atomic<int64_t>> counts_;  // One more than bounds: beyond all of them.
   std::atomic<double> sum_{0};
 };
 
@@ -35,13 +44,21 @@ int64_t ResidentBytes();
 
 using Counter = std::atomic<int64_t>;
 
+// What is counted of each text, whatever request it came in.
+struct TaskMetrics {
+  Counter texts{0}, texts_done{0};
+  // All texts of a request take as long as the request; tokenizing is shared out evenly.
+  Histogram total{kSeconds}, tokenization{kSeconds}, queue{kSeconds}, inference{kSeconds};
+};
+
 // All members may be used from any thread.
 struct Metrics {
   Counter single_requests{0}, batch_requests{0};
   Counter single_successes{0}, batch_successes{0};
-  Counter texts{0}, texts_done{0};
+  TaskMetrics embed, predict;  // Texts to vectors of any kind; to scores.
   Counter tokens{0}, truncated_tokens{0};
-  Histogram request, tokenization, queue, inference;
+  Histogram request{kSeconds}, tokenization{kSeconds}, queue{kSeconds}, inference{kSeconds};
+  Histogram tokens_of_text{kTokensOfText};
 
   // One request answered. `route` is the route's own path, never a path that a client made up.
   void CountResponse(std::string_view route, int status);

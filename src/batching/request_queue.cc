@@ -178,12 +178,15 @@ bool RequestQueue::Remove(RequestId id) {
   return true;
 }
 
+bool RequestQueue::HasExpired(TimePoint now) const {
+  return std::ranges::any_of(requests_,
+                             [now](const auto& entry) { return entry.second.has_expired(now); });
+}
+
 std::vector<RequestId> RequestQueue::TakeExpired(TimePoint now) {
   std::vector<RequestId> expired;
   for (const auto& [id, request] : requests_) {
-    if (request.info.deadline && *request.info.deadline <= now && request.waits()) {
-      expired.push_back(id);
-    }
+    if (request.has_expired(now)) expired.push_back(id);
   }
   for (const RequestId id : expired) Remove(id);
   return expired;

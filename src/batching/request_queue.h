@@ -85,6 +85,8 @@ class RequestQueue {
   bool Finish(RequestId id);
   // The request is not wanted any more: what has not begun never will. False if it has left.
   bool Remove(RequestId id);
+  // Whether TakeExpired would find any.
+  bool HasExpired(TimePoint now) const;
   // Requests whose deadline has passed before all of their sequences had begun; they have left.
   std::vector<RequestId> TakeExpired(TimePoint now);
 
@@ -110,6 +112,9 @@ class RequestQueue {
     double virtual_finish = 0;  // and when its last token would be served by even sharing.
     bool counted = false;       // In num_actionable_.
     bool waits() const { return state != State::kReady || next < lengths.size(); }
+    bool has_expired(TimePoint now) const {
+      return info.deadline && *info.deadline <= now && waits();
+    }
     bool actionable() const { return state != State::kTokenizing && waits(); }
   };
   struct Client {

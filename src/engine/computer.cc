@@ -72,9 +72,16 @@ Status Computer::Compute(const TokenizedTexts& texts, const Wanted& wanted, int 
   const size_t workers = static_cast<size_t>(num_threads);
   const std::vector<Batch> plan = MakePlan(texts, wanted, workers);
   if (plan.empty()) return {};  // No texts, or none with a token.
-  if (workers > 1 && 2 * plan.size() <= workers)
+  if (workers > 1 && 2 * plan.size() <= workers && PaysForATeam(texts.lengths()))
     return ComputeTogether(texts, plan, wanted, num_threads, sink);
   return ComputeApart(texts, plan, wanted, num_threads, sink);
+}
+
+bool Computer::PaysForATeam(std::span<const int32_t> lengths) const {
+  const auto num_tokens =
+      static_cast<double>(std::accumulate(lengths.begin(), lengths.end(), int64_t{0}));
+  return num_tokens * network_.flops_per_token() >= kLeastTeamFlops &&
+         TeamBackoff::ThisMachine().Pays(Clock::now());
 }
 
 Status Computer::ComputeApart(const TokenizedTexts& texts, std::span<const Batch> plan,
@@ -156,13 +163,8 @@ Status Computer::ComputeTogether(const TokenizedTexts& texts, std::span<const Ba
     }
     if (member.rank == 0) slot.reset();  // While this thread still holds its turn.
   };
-  const size_t num_tokens = static_cast<size_t>(
-      std::accumulate(texts.lengths().begin(), texts.lengths().end(), int64_t{0}));
-  const bool worth_a_team =
-      static_cast<double>(num_tokens) * network_.flops_per_token() >= kLeastTeamFlops &&
-      (ScopedAlwaysTeams::Any() || team_backoff_.Pays(Clock::now()));
-  const TeamTimes times = pool_.Run(worth_a_team ? num_threads : 1, work);
-  team_backoff_.Record(times, Clock::now());
+  const TeamTimes times = pool_.Run(num_threads, work);
+  TeamBackoff::ThisMachine().Record(times, Clock::now());
   return status;
 }
 

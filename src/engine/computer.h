@@ -10,7 +10,6 @@
 #include "engine/batch_slot.h"
 #include "engine/network.h"
 #include "engine/session_pool.h"
-#include "engine/team_backoff.h"
 #include "engine/tokenized_texts.h"
 #include "engine/worker_pool.h"
 
@@ -48,6 +47,8 @@ class Computer {
   // Throughput: every thread takes batches of its own.
   Status ComputeApart(const TokenizedTexts& texts, std::span<const batching::Batch> plan,
                       const Wanted& wanted, int num_threads, RowSink& sink) const;
+  // Whether threads that share batches of so many tokens are done sooner than one alone.
+  bool PaysForATeam(std::span<const int32_t> lengths) const;
   // Latency: all threads share each batch.
   Status ComputeTogether(const TokenizedTexts& texts, std::span<const batching::Batch> plan,
                          const Wanted& wanted, int num_threads, RowSink& sink) const;
@@ -59,7 +60,6 @@ class Computer {
   Options options_;
   SessionPool sessions_;
   WorkerPool pool_;
-  mutable TeamBackoff team_backoff_;
 };
 
 }  // namespace akin::engine

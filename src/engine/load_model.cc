@@ -41,15 +41,6 @@ Result<int> NumThreads(const LoadOptions& options) {
   return usable.count;
 }
 
-// Empty unless the environment asks for pinned threads and there is a CPU for each.
-Result<std::vector<int>> WorkerCpus(int num_threads) {
-  AKIN_TRY_ASSIGN(const bool wanted, WantsPinnedThreads());
-  std::vector<int> cpus;
-  if (wanted) cpus = AllowedCpus();
-  if (cpus.size() < static_cast<size_t>(num_threads)) cpus.clear();
-  return cpus;
-}
-
 Result<int> BatchTokens(const LoadOptions& options) {
   if (options.batch_tokens < 0 || options.batch_tokens > kMaxBatchTokens) {
     return InvalidInput("batch_tokens is ", options.batch_tokens, ", expected 1 to ",
@@ -275,7 +266,21 @@ struct RunPlan {
   int batch_tokens = 0;
   Isa isa = Isa::kAuto;
   std::vector<int> worker_cpus;
+  std::string note;
 };
+
+// Holds workers on CPUs where the environment asks for it and there is a CPU for each thread.
+Status PlanWorkerCpus(RunPlan& plan) {
+  AKIN_TRY_ASSIGN(const bool wanted, WantsPinnedThreads());
+  if (!wanted) return {};
+  plan.worker_cpus = AllowedCpus();
+  const size_t num_cpus = plan.worker_cpus.size();
+  if (num_cpus >= static_cast<size_t>(plan.num_threads)) return {};
+  plan.worker_cpus.clear();
+  plan.note = StrCat("AKIN_PIN_THREADS is without effect: ", plan.num_threads, " threads, ",
+                     num_cpus, " CPUs");
+  return {};
+}
 
 Result<LoadedModel> LoadRoute(const model::ModelDirectory& directory, const model::Routes& routes,
                               const std::string& route, const LoadOptions& options,
@@ -317,6 +322,7 @@ Result<LoadedModel> LoadRoute(const model::ModelDirectory& directory, const mode
   info.num_threads = plan.num_threads;
   info.batch_tokens = plan.batch_tokens;
   if (!loader.note.empty()) info.notes.insert(info.notes.begin(), loader.note);
+  if (!plan.note.empty()) info.notes.push_back(plan.note);
   for (const backends::ProviderUse& use : gate.network.info().execution_providers)
     info.execution_providers.push_back({use.name, use.num_nodes});
   ReaderSettings settings = MakeReaderSettings(gate.network, modules);
@@ -339,7 +345,7 @@ Result<LoadedModel> LoadRoute(const model::ModelDirectory& directory, const mode
 Result<LoadedRoutes> LoadModel(std::string_view model, const LoadOptions& options) {
   RunPlan plan;
   AKIN_TRY_ASSIGN(plan.num_threads, NumThreads(options));
-  AKIN_TRY_ASSIGN(plan.worker_cpus, WorkerCpus(plan.num_threads));
+  AKIN_TRY(PlanWorkerCpus(plan));
   AKIN_TRY_ASSIGN(plan.batch_tokens, BatchTokens(options));
   AKIN_TRY_ASSIGN(const kernels::IsaChoice isa, kernels::ChooseIsa(options.isa));
   plan.isa = isa.isa;

@@ -137,6 +137,8 @@ Result<Scheduler::Ticket> Scheduler::Impl::Queue(const JobPtr& job, const Reques
   ++counts_.accepted;
   jobs_.emplace(ticket, job);
   WakeOne();
+  // No thread is free to compute, but one that sleeps can tell those that have waited too long.
+  if (sleeping_ > 0 && shares_.free() == 0 && queue_.HasExpired(job->submitted)) wake_.notify_one();
   return ticket;
 }
 

@@ -3,6 +3,7 @@
 
 #include "engine/joined_calls.h"
 #include "engine/scheduler_impl.h"
+#include "engine/team_backoff.h"
 
 namespace akin {
 namespace {
@@ -63,7 +64,10 @@ void Scheduler::Impl::Tokenize(Ticket ticket, Lock& lock) {
   });
   lock.lock();
   shares_.GiveBack(threads);
-  if (!status) return FailJob(ticket, status.error(), lock);
+  if (!status) {
+    WakeOne();  // This thread has an answer to write first.
+    return FailJob(ticket, status.error(), lock);
+  }
   CountDuplicates(*job);
   queue_.SetLengths(ticket, engine::GroupOf(*job->call()), std::move(lengths));
 }
@@ -90,7 +94,9 @@ void Scheduler::Impl::Compute(const std::vector<Pick>& batch, Lock& lock) {
   // but this one; with nobody else at work it may use those of its embedder, too.
   const bool waits_for_others = !engine::FlopsOf(*members[0].job->call());
   const bool alone = sleeping_ + 1 == num_threads_ && !more_waits;
-  const int threads = waits_for_others ? shares_.TakeOne() : shares_.Take(more_waits);
+  // One thread alone computes while teams lose (engine/team_backoff.h): it leaves the others free.
+  const bool takes_one = waits_for_others || !engine::TeamBackoff::ThisMachine().Pays(Clock::now());
+  const int threads = takes_one ? shares_.TakeOne() : shares_.Take(more_waits);
   WakeOne();
   const int at_most = !waits_for_others ? threads : alone ? num_threads_ : 1;
   lock.unlock();

@@ -12,7 +12,10 @@ constexpr std::chrono::seconds kLongest{5};
 
 }  // namespace
 
-std::atomic<int> ScopedAlwaysTeams::alive_{0};
+TeamBackoff& TeamBackoff::ThisMachine() {
+  static TeamBackoff backoff;
+  return backoff;
+}
 
 void TeamBackoff::Record(const TeamTimes& times, TimePoint now) {
   if (times.size < 2) return;

@@ -24,26 +24,20 @@ class TeamBackoff {
  public:
   using TimePoint = std::chrono::steady_clock::time_point;
 
-  bool Pays(TimePoint now) const { return now.time_since_epoch().count() >= resume_.load(); }
+  // What all models of this process go by: what loses time is the machine.
+  static TeamBackoff& ThisMachine();
+
+  bool Pays(TimePoint now) const {
+    return always_pays_ || now.time_since_epoch().count() >= resume_.load();
+  }
   void Record(const TeamTimes& times, TimePoint now);
+  // However much they lose. For tests of what teams compute, which a busy machine would otherwise
+  // leave to single threads.
+  void AlwaysPay() { always_pays_ = true; }
 
  private:
   std::atomic<TimePoint::rep> resume_{0};
-};
-
-// While one lives, a Computer tries teams however much they lose. For tests of what teams compute,
-// which a busy machine would otherwise leave to single threads.
-class ScopedAlwaysTeams {
- public:
-  ScopedAlwaysTeams() { ++alive_; }
-  ~ScopedAlwaysTeams() { --alive_; }
-  ScopedAlwaysTeams(const ScopedAlwaysTeams&) = delete;
-  ScopedAlwaysTeams& operator=(const ScopedAlwaysTeams&) = delete;
-
-  static bool Any() { return alive_.load(std::memory_order_relaxed) > 0; }
-
- private:
-  static std::atomic<int> alive_;
+  std::atomic<bool> always_pays_{false};
 };
 
 }  // namespace akin::engine

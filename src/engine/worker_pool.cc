@@ -44,10 +44,10 @@ struct WorkerPool::Job {
 struct WorkerPool::Worker {
   enum class Call : int { kNone, kJoin, kStop };
   alignas(64) std::atomic<Call> call{Call::kNone};
-  // These three are written before `call` becomes kJoin, read after.
+  // These are written before `call` becomes kJoin, read after.
   std::shared_ptr<Job> job;
   int rank = 0;
-  int cpu = -1;  // Where the job wants this worker; -1: anywhere.
+  int cpu = -1;  // Where this worker is held; -1: nowhere.
   std::thread thread;
 
   void Send(Call message) {
@@ -57,13 +57,17 @@ struct WorkerPool::Worker {
 };
 
 WorkerPool::WorkerPool(int num_threads, std::vector<int> cpus)
-    : num_threads_(num_threads), cpus_(std::move(cpus)), free_permits_(num_threads) {
+    : num_threads_(num_threads), free_permits_(num_threads), spare_cpus_(std::move(cpus)) {
   const size_t num_workers = static_cast<size_t>(num_threads - 1);
   workers_.reserve(num_workers);
   idle_.reserve(num_workers);  // Never more: a worker that gets idle finds its place.
   try {
     for (size_t i = 0; i < num_workers; ++i) {
       Worker* worker = workers_.emplace_back(std::make_unique<Worker>()).get();
+      if (!spare_cpus_.empty()) {
+        worker->cpu = spare_cpus_.back();
+        spare_cpus_.pop_back();
+      }
       worker->thread = std::thread([this, worker] { Work(*worker); });
       idle_.push_back(worker);
     }
@@ -91,7 +95,6 @@ TeamTimes WorkerPool::Run(int wanted_size, Body body) const {
   AcquirePermit();
   const auto start = Clock::now();
   TakeIdleWorkers(static_cast<size_t>(wanted_size - 1), team);
-  AssignCpus(team);
   job->Assemble(static_cast<int>(team.size()) + 1);
   for (size_t i = 0; i < team.size(); ++i) {
     team[i]->rank = static_cast<int>(i) + 1;
@@ -106,12 +109,10 @@ TeamTimes WorkerPool::Run(int wanted_size, Body body) const {
   return {.size = job->team_size, .elapsed = Clock::now() - start, .waited = job->waited};
 }
 
-// The CPUs after the caller's, in turn: a worker that has one keeps it as long as its caller stays.
-void WorkerPool::AssignCpus(std::span<Worker* const> team) const {
-  if (cpus_.empty()) return;
-  const auto callers = std::ranges::lower_bound(cpus_, CurrentCpu());
-  size_t next = static_cast<size_t>(callers - cpus_.begin());
-  for (Worker* worker : team) worker->cpu = cpus_[++next % cpus_.size()];
+// Of the CPUs that are spare none is the caller's, if this worker is held on that.
+void WorkerPool::KeepOffCallersCpu(Worker& worker) const {
+  if (worker.cpu < 0 || spare_cpus_.empty() || worker.cpu != CurrentCpu()) return;
+  std::swap(worker.cpu, spare_cpus_.front());
 }
 
 void WorkerPool::Work(Worker& worker) const {
@@ -162,6 +163,7 @@ void WorkerPool::TakeIdleWorkers(size_t most, std::vector<Worker*>& team) const 
   const std::lock_guard lock(mutex_);
   while (team.size() < most && free_permits_ > 0 && !idle_.empty()) {
     --free_permits_;
+    KeepOffCallersCpu(*idle_.back());
     team.push_back(idle_.back());
     idle_.pop_back();
   }

@@ -23,10 +23,10 @@ class WorkerPool {
   using Body = FunctionRef<void(const TeamMember&)>;
 
   // Starts num_threads - 1 workers; the caller of Run is the last one. Of `cpus`, at least
-  // num_threads, each worker of a team is held on one of its own, other than the caller's when the
-  // team assembles; without any the system places them. A caller is never held: its thread is not
-  // ours. Throws std::system_error or std::bad_alloc when threads cannot be had, with none left
-  // running.
+  // num_threads, each worker is held on one of its own, which it leaves for one that no other has
+  // where its caller is on it; without any the system places them. A caller is never held: its
+  // thread is not ours. Throws std::system_error or std::bad_alloc when threads cannot be had, with
+  // none left running.
   explicit WorkerPool(int num_threads, std::vector<int> cpus = {});
   // All calls of Run have returned.
   ~WorkerPool();
@@ -49,17 +49,17 @@ class WorkerPool {
   void AcquirePermit() const;
   void ReleasePermit(Worker* idle) const;
   void TakeIdleWorkers(size_t most, std::vector<Worker*>& team) const;
-  void AssignCpus(std::span<Worker* const> team) const;
+  void KeepOffCallersCpu(Worker& worker) const;
   void StopWorkers();
 
   const int num_threads_;
-  const std::vector<int> cpus_;  // Ascending.
   // Guards what follows; never held while a body runs.
   mutable std::mutex mutex_;
   mutable int free_permits_;
   mutable std::deque<std::binary_semaphore*>
       waiting_;  // Callers without a permit, in the order of arrival.
   mutable std::vector<Worker*> idle_;
+  mutable std::vector<int> spare_cpus_;  // That no worker is held on.
   std::vector<std::unique_ptr<Worker>> workers_;
 };
 

@@ -266,9 +266,12 @@ TEST(RequestQueue, ExpiredRequestsLeaveBeforeTheyBegin) {
   RequestQueue queue({.batch_tokens = 100});
   AdmitReady(queue, {.id = 1, .lengths = {50}, .deadline = kStart + seconds(1)});
   AdmitReady(queue, {.id = 2, .lengths = {50}, .deadline = kStart + seconds(3)});
+  EXPECT_FALSE(queue.HasExpired(kStart));
   EXPECT_TRUE(queue.TakeExpired(kStart).empty());
+  EXPECT_TRUE(queue.HasExpired(kStart + seconds(1)));
   EXPECT_EQ(queue.TakeExpired(kStart + seconds(1)), (std::vector<RequestId>{1}));
   EXPECT_EQ(RequestsOf(TakeBatch(queue)), (std::vector<RequestId>{2}));
+  EXPECT_FALSE(queue.HasExpired(kStart + seconds(9)));
   EXPECT_TRUE(queue.TakeExpired(kStart + seconds(9)).empty()) << "its last sequence has begun";
 }
 

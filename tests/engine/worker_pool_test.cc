@@ -99,25 +99,37 @@ TEST(WorkerPool, SaysHowLongTheCallerWaitedForItsTeam) {
   EXPECT_EQ(pool.Run(1, [](const TeamMember&) {}).size, 1);
 }
 
-TEST(WorkerPool, PinnedWorkersHaveACpuEachAndTheCallerItsFreedom) {
+TEST(WorkerPool, PinnedWorkersHaveACpuEachThatIsNotTheCallers) {
   const std::vector<int> cpus = AllowedCpus();
   const int num_threads = static_cast<int>(cpus.size());
   if (num_threads < 2) GTEST_SKIP() << "one CPU";
   const WorkerPool pool(num_threads, cpus);
-  for (int round = 0; round < 20; ++round) {
-    std::vector<std::vector<int>> allowed(cpus.size());
-    pool.Run(num_threads, [&](const TeamMember& member) {
-      ASSERT_EQ(member.size, num_threads);
-      allowed[static_cast<size_t>(member.rank)] = AllowedCpus();
-    });
-    EXPECT_EQ(allowed[0], cpus);
-    std::set<int> of_workers;
-    for (size_t rank = 1; rank < allowed.size(); ++rank) {
-      ASSERT_EQ(allowed[rank].size(), 1u);
-      of_workers.insert(allowed[rank][0]);
+  std::thread([&] {  // A caller whose CPU is known, and another one each time.
+    for (int round = 0; round < 20; ++round) {
+      const int callers = cpus[static_cast<size_t>(round) % cpus.size()];
+      ASSERT_TRUE(PinThisThread(callers));
+      std::vector<std::vector<int>> allowed(cpus.size());
+      pool.Run(num_threads, [&](const TeamMember& member) {
+        ASSERT_EQ(member.size, num_threads);
+        allowed[static_cast<size_t>(member.rank)] = AllowedCpus();
+      });
+      std::set<int> held;
+      for (const std::vector<int>& cpu : allowed) {
+        ASSERT_EQ(cpu.size(), 1u);
+        held.insert(cpu[0]);
+      }
+      EXPECT_EQ(allowed[0][0], callers);
+      EXPECT_EQ(held.size(), cpus.size()) << "round " << round;
     }
-    EXPECT_EQ(of_workers.size(), cpus.size() - 1);
-  }
+  })
+      .join();
+}
+
+TEST(WorkerPool, ACallerKeepsItsFreedom) {
+  const std::vector<int> cpus = AllowedCpus();
+  const WorkerPool pool(static_cast<int>(cpus.size()), cpus);
+  pool.Run(static_cast<int>(cpus.size()), [](const TeamMember&) {});
+  EXPECT_EQ(AllowedCpus(), cpus);
 }
 
 TEST(TeamMember, SharesCoverEverythingOnce) {

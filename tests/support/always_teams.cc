@@ -3,6 +3,9 @@
 
 namespace {
 
-const akin::engine::ScopedAlwaysTeams kAlwaysTeams;
+[[maybe_unused]] const bool kAlwaysTeams = [] {
+  akin::engine::TeamBackoff::ThisMachine().AlwaysPay();
+  return true;
+}();
 
 }  // namespace

@@ -15,6 +15,24 @@ enum class ValueKind { kNone, kFile, kFolder, kModel, kChoice, kOther };
 // Asked for when they are to be completed, since models come and go.
 constexpr char kModelNames[] = " models --names 2>/dev/null";
 
+// Names of models and folders are whatever somebody called a folder, "$(rm -r ~)" too, and
+// `compgen -W` expands its words. So they are read line by line and never expanded; `-o filenames`
+// has readline quote what it puts into the command line.
+constexpr char kBashLists[] = R"(_akin_folders() {
+  local name
+  compopt -o filenames 2>/dev/null
+  while IFS= read -r name; do COMPREPLY+=("$name"); done < <(compgen -d -- "$cur")
+}
+_akin_models() {
+  local name
+  while IFS= read -r name; do
+    case "$name" in *[!A-Za-z0-9._/-]*) continue ;; esac
+    [[ $name == "$cur"* ]] && COMPREPLY+=("$name")
+  done < <("${COMP_WORDS[0]}" models --names 2>/dev/null)
+  _akin_folders
+}
+)";
+
 struct OptionFacts {
   std::vector<std::string> names;  // With their dashes.
   std::string description;
@@ -107,10 +125,8 @@ std::string VerbNames(const std::vector<VerbFacts>& verbs) {
 std::string BashValue(const OptionFacts& option) {
   switch (option.kind) {
     case ValueKind::kFile: return "compopt -o default; COMPREPLY=()";
-    case ValueKind::kFolder: return "COMPREPLY=($(compgen -d -- \"$cur\"))";
-    case ValueKind::kModel:
-      return StrCat("COMPREPLY=($(compgen -W \"$(\"${COMP_WORDS[0]}\"", kModelNames,
-                    ")\" -- \"$cur\") $(compgen -d -- \"$cur\"))");
+    case ValueKind::kFolder: return "_akin_folders";
+    case ValueKind::kModel: return "_akin_models";
     case ValueKind::kChoice:
       return StrCat("COMPREPLY=($(compgen -W '", Joined(option.choices, " "), "' -- \"$cur\"))");
     default: return "COMPREPLY=()";
@@ -132,8 +148,9 @@ std::string BashVerb(const VerbFacts& verb) {
 }
 
 std::string Bash(const std::vector<VerbFacts>& verbs) {
-  std::string out =
-      "# bash completion for akin; to use it now: source <(akin completion bash)\n"
+  std::string out = "# bash completion for akin; to use it now: source <(akin completion bash)\n";
+  out += kBashLists;
+  out +=
       "_akin() {\n"
       "  local cur=\"${COMP_WORDS[COMP_CWORD]}\" prev=\"${COMP_WORDS[COMP_CWORD-1]}\" options=''\n"
       "  COMPREPLY=()\n"

@@ -78,13 +78,24 @@ std::string FolderJson(const NamedFolder& folder) {
   return JsonObject().Add("model", folder.name).Add("path", folder.path).str();
 }
 
+// Completions of shells take them as words, so that one that a shell could read as more is none.
+bool IsPlainName(std::string_view name) {
+  return std::ranges::all_of(name, [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+           c == '_' || c == '/' || c == '-';
+  });
+}
+
 // What --model takes.
 VerbResult ListNames() {
   AKIN_TRY_ASSIGN(const std::vector<CachedModel> models, ListCachedModels());
   std::string text;
-  for (const NamedFolder& folder : NamedFolders()) text += folder.name + '\n';
+  const auto add = [&text](const std::string& name) {
+    if (IsPlainName(name)) text += name + '\n';
+  };
+  for (const NamedFolder& folder : NamedFolders()) add(folder.name);
   for (const CachedModel& model : models) {
-    if (std::ranges::any_of(model.revisions, &CachedRevision::loadable)) text += model.name + '\n';
+    if (std::ranges::any_of(model.revisions, &CachedRevision::loadable)) add(model.name);
   }
   AKIN_TRY(WriteToStdout(text));
   return kSuccess;
@@ -177,8 +188,10 @@ void AddModelsCommand(CLI::App& app, Verbs& verbs) {
   auto* verify = verb.add_flag("--verify", arguments->verify, "Compare every file with its hash");
   auto* remove = verb.add_flag("--remove", arguments->remove, "Remove the models given");
   verify->excludes(remove);
-  auto* names = verb.add_flag("--names", arguments->names,
-                              "Print only the names that --model takes, one a line");
+  auto* names =
+      verb.add_flag("--names", arguments->names,
+                    "Print only the names that --model takes, one a line; without those of other "
+                    "characters than letters, digits and ._/-");
   names->excludes(verify)->excludes(remove);
   verb.add_flag("--json", arguments->json, "Print one array");
   verbs[&verb] = [arguments]() -> VerbResult {

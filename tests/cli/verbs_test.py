@@ -232,6 +232,29 @@ class Verbs(Case):
         os.makedirs(self.path("some-folder"))
         self.assertEqual(complete(AKIN, "embed", "--model", "some"), ["some-folder"])
 
+    def test_no_folder_s_name_is_run_by_a_completion(self):
+        if not shutil.which("bash"):
+            self.skipTest("no bash here")
+        names = ["$(touch ran)", "`touch ran`", "a b", "c;touch ran"]
+        for name in [*names, "one"]:
+            for place in ("models/", ""):
+                os.makedirs(self.path(place + name))
+                self.write(f"{place}{name}/config.json", b"{}")
+        environment = {**os.environ, "AKIN_MODELS_DIR": self.path("models"), "AKIN_CACHE": self.path("none"), "HF_HOME": self.path("none")}
+        p = subprocess.run([AKIN, "models", "--names"], capture_output=True, env=environment, timeout=SECONDS, check=True)
+        self.assertEqual(p.stdout, b"one\n")
+        # A program that prints such names all the same.
+        self.write("fake", b"#!/bin/sh\nprintf '%s\\n' '$(touch ran)' '`touch ran`' 'c;touch ran' two\n")
+        os.chmod(self.path("fake"), 0o755)
+        script = run("completion", "bash")[1].decode()
+        folders = [*names, "models", "one"]
+        for program, option, expected in ((AKIN, "--model", [*folders, "one"]), ("./fake", "--model", [*folders, "two"]),
+                                          (AKIN, "--optimized-model-cache", folders)):
+            line = f"\nCOMP_WORDS=({program} embed {option} ''); COMP_CWORD=3; _akin; printf '%s\\n' \"${{COMPREPLY[@]}}\""
+            p = subprocess.run(["bash", "-c", script + line], capture_output=True, text=True, env=environment, cwd=self.dir, timeout=SECONDS)
+            self.assertEqual(sorted(p.stdout.splitlines()), sorted(expected), p.stderr)
+            self.assertFalse(os.path.exists(self.path("ran")), (program, option))
+
 
 DOCS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "docs", "cli.md")
 

@@ -26,7 +26,8 @@ Status CheckScores(const BackendInfo& info, const model::SentenceModules& module
     if (!modules.heads.front().modules.empty()) return {};
     return UnsupportedModel("config.json says that this model classifies, but the graph gives ",
                             "states of tokens and no logits, and there are no weights of a head (",
-                            info.detail, ")");
+                            info.detail, modules.unread_head.empty() ? "" : "; ",
+                            modules.unread_head, ")");
   }
   if (info.rows == RowKind::kPooled) {
     return UnsupportedModel("config.json says that this model classifies, but the graph gives ",

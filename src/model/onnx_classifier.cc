@@ -160,10 +160,14 @@ Result<OnnxClassifier> LoadOnnxClassifier(const ModelDirectory& directory, JsonV
   AKIN_TRY_ASSIGN(classifier.head, ReadClassificationLabels(config));
   const Result<std::string> name = DefaultOnnxFile(directory);
   if (!name) return classifier;  // One that an option names gives the logits.
-  AKIN_TRY_ASSIGN(const OnnxFile file, OnnxFile::Open(directory, *name));
-  const std::optional<OnnxHead> head = FindClassificationHead(file, config);
+  const Result<OnnxFile> file = OnnxFile::Open(directory, *name);
+  if (!file) {
+    classifier.unread = file.error().message();
+    return classifier;
+  }
+  const std::optional<OnnxHead> head = FindClassificationHead(*file, config);
   if (!head) return classifier;
-  AKIN_TRY_ASSIGN(classifier.tensors, OnnxTensors(file, OnnxValues::kCopied, head->weights));
+  AKIN_TRY_ASSIGN(classifier.tensors, OnnxTensors(*file, OnnxValues::kCopied, head->weights));
   AKIN_TRY_ASSIGN(classifier.head, LoadClassificationHead(config, *classifier.tensors));
   return classifier;
 }

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -40,10 +41,14 @@ std::optional<OnnxHead> FindClassificationHead(const OnnxFile& file, formats::Js
 
 struct OnnxClassifier {
   ClassificationHead head;             // Without modules where the graph gives the logits.
+  std::string unread;                  // Why the default file could not be read; empty: it was.
   std::optional<TensorIndex> tensors;  // Keeps the modules' tensors alive.
 };
 
-// Of a folder without safetensors. Errors: those of OnnxFile::Open, InvalidModel (labels).
+// Of a folder without safetensors. A default file that cannot be opened (its external data is not
+// there, it is a pointer of Git LFS) leaves the labels: an option may name another file, or the
+// backend may need none; one that does need it says what is wrong. Errors: InvalidModel (labels,
+// layers of the head that contradict config.json).
 Result<OnnxClassifier> LoadOnnxClassifier(const ModelDirectory& directory,
                                           formats::JsonValue config);
 

@@ -90,6 +90,7 @@ class ModuleReader {
     if (!HasSafetensors(input_) && !ListOnnxFiles(input_).empty()) {
       AKIN_TRY_ASSIGN(OnnxClassifier classifier, LoadOnnxClassifier(input_, config->root()));
       head = std::move(classifier.head);
+      result_.unread_head = std::move(classifier.unread);
       if (classifier.tensors) result_.weights.push_back(std::move(*classifier.tensors));
     } else {
       AKIN_TRY_ASSIGN(TensorIndex tensors, TensorIndex::Open(input_));

@@ -61,6 +61,7 @@ struct SentenceModules {
   TextSettings text;
   LateInteraction late;
   std::vector<std::string> labels;
+  std::string unread_head;  // Why the head of kScores has no modules, if a file was not readable.
   ScoreActivation score_activation = ScoreActivation::kRaw;
   std::vector<int> matryoshka_dimensions;
 };

@@ -105,6 +105,29 @@ class Scores(unittest.TestCase):
                     self.assertLess(max(abs(a - b) for a, b in zip(found, logits)), BOUND, name)
 
 
+class DefaultFileThatCannotBeOpened(unittest.TestCase):
+    POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64 + b"\nsize 4\n"
+
+    def test_does_not_matter_where_another_is_named(self):
+        folder = Folder(self, "cross-bert-nli")
+        (folder.path / "other.onnx").write_bytes(folder.onnx)
+        (folder.path / "model.onnx").write_bytes(self.POINTER)
+        self.assertLess(folder.largest_difference("--backend", "onnxruntime", "--onnx-file", "other.onnx"), BOUND)
+        self.assertEqual(folder.info("--onnx-file", "other.onnx")["labels"], ["contradiction", "entailment", "neutral"])
+        for backend in ("auto", "native", "onnxruntime"):
+            code, _, err = run("rerank", "--backend", backend, "--model", folder.path, "--query", "a", "b")
+            self.assertNotEqual(code, 0, backend)
+            self.assertIn("model.onnx", err)
+
+    def test_is_named_where_the_head_is_missed(self):
+        folder = Folder(self, "cross-bert-nli")
+        shutil.copy(pathlib.Path(ARGUMENTS.models).parent / "onnx/bert-onnx/onnx/model.onnx", folder.path / "states.onnx")
+        (folder.path / "model.onnx").write_bytes(self.POINTER)
+        code, _, err = run("info", "--model", folder.path, "--onnx-file", "states.onnx")
+        self.assertNotEqual(code, 0)
+        self.assertRegex(err, r"no weights of a head \(.*states\.onnx.*; model\.onnx")
+
+
 class Labels(unittest.TestCase):
     def test_of_id2label_and_the_model_s_activation(self):
         for backend in ("native", "onnxruntime"):

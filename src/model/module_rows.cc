@@ -115,7 +115,10 @@ class RouterFile {
     } else {
       choice.default_route = choice.routes.front();
     }
-    return choice.OfTexts();
+    routes = choice.OfTexts();
+    if (routes.names.empty())
+      return UnsupportedModel(structure.Where(), ": no route of \"structure\" is for texts");
+    return routes;
   }
 
   // Modules of one route, which lie in folders of the Router's own.

@@ -374,6 +374,15 @@ TEST_F(RouterTest, MappingsOfOtherModalitiesAreNotForTexts) {
   EXPECT_EQ(routes->default_name, "text");
 }
 
+TEST_F(RouterTest, ARouterWithoutARouteForTextsIsRefused) {
+  for (const std::string_view mappings : {"{}", R"x({"(None, 'image')": "image"})x"}) {
+    WriteRouter(R"({"image": ["query_0_Pooling"]})",
+                StrCat(R"({"allow_empty_key": false, "route_mappings": )", mappings, "}"));
+    ExpectError(LoadRoutes(), ErrorCode::kUnsupportedModel, "router_config.json", "structure",
+                "for texts");
+  }
+}
+
 TEST_F(RouterTest, AMappingThatIsNoneIsRefusedByItsKey) {
   for (const std::string_view key :
        {"query", "('query')", "('query', 'text'", "('query', 'text') ", "(query, 'text')",

@@ -33,6 +33,11 @@ TEST(ExecutionProviderText, ShortNamesHaveALongOneAndBack) {
     EXPECT_EQ(ShortExecutionProviderName(ExecutionProviderName(name)), name);
 }
 
+TEST(ExecutionProviderText, EveryOneOfTheLibrarysOwnListIsKnown) {
+  for (const char* name : {"JsExecutionProvider", "TvmExecutionProvider", "WebNNExecutionProvider"})
+    EXPECT_NE(ShortExecutionProviderName(name), name);
+}
+
 class ProvidersTest : public OnnxRuntimeTest {
  protected:
   static OnnxRuntimeParams With(std::string_view provider) {

@@ -175,27 +175,26 @@ Status Library::RegisterPlugin(const std::string& name, const std::string& given
   std::error_code error;
   // ONNX Runtime looks for a relative one beside itself.
   const std::string path = fs::absolute(given_path, error).string();
-  {
-    const std::lock_guard lock(mutex_);
-    for (const Plugin& known : plugins_) {
-      if (known.name != name) continue;
-      if (known.path == path) return {};
-      return InvalidInput("the provider library '", name, "' is already loaded from ", known.path);
-    }
+  // Over all of it, so that no two are registered at once: each counts its own devices.
+  const std::lock_guard lock(plugins_mutex_);
+  for (const Plugin& known : plugins_) {
+    if (known.name != name) continue;
+    if (known.path == path) return {};
+    return InvalidInput("the provider library '", name, "' is already loaded from ", known.path);
   }
   AKIN_TRY(CheckSharedLibrary(path, StrCat("the provider library '", path, "' (", name, ")")));
   AKIN_TRY_ASSIGN(const std::vector<EpDevice> before, EpDevices());
   AKIN_TRY(Check(api_->RegisterExecutionProviderLibrary(env_, name.c_str(), path.c_str()),
                  ErrorCode::kInvalidInput,
                  StrCat("cannot load the provider library '", path, "'")));
+  plugins_.push_back({name, path});
   AKIN_TRY_ASSIGN(const std::vector<EpDevice> after, EpDevices());
-  const std::lock_guard lock(mutex_);
-  plugins_.push_back({name, path, after.size() > before.size()});
+  plugins_.back().has_devices = after.size() > before.size();
   return {};
 }
 
 std::vector<std::string> Library::PluginsWithoutDevices() const {
-  const std::lock_guard lock(mutex_);
+  const std::lock_guard lock(plugins_mutex_);
   std::vector<std::string> names;
   for (const Plugin& plugin : plugins_) {
     if (!plugin.has_devices) names.push_back(plugin.name);
@@ -204,7 +203,7 @@ std::vector<std::string> Library::PluginsWithoutDevices() const {
 }
 
 bool Library::HasPlugin(std::string_view name) const {
-  const std::lock_guard lock(mutex_);
+  const std::lock_guard lock(plugins_mutex_);
   return std::ranges::find(plugins_, name, &Plugin::name) != plugins_.end();
 }
 
@@ -236,7 +235,7 @@ Status Library::Check(OrtStatus* status, ErrorCode code, std::string_view doing)
 }
 
 std::vector<std::string> Library::TakeWarnings() const {
-  const std::lock_guard lock(mutex_);
+  const std::lock_guard lock(warnings_mutex_);
   return std::exchange(warnings_, {});
 }
 
@@ -244,7 +243,7 @@ void Library::Log(void* library, OrtLoggingLevel /*severity*/, const char* /*cat
                   const char* /*logid*/, const char* /*code_location*/,
                   const char* message) noexcept try {
   const auto* self = static_cast<const Library*>(library);
-  const std::lock_guard lock(self->mutex_);
+  const std::lock_guard lock(self->warnings_mutex_);
   if (self->warnings_.size() >= kMaxWarnings) self->warnings_.erase(self->warnings_.begin());
   self->warnings_.emplace_back(message);
 } catch (...) {

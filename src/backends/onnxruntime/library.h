@@ -101,14 +101,15 @@ class Library {
   uint32_t api_version_ = 0;
   std::string path_;
   std::string version_;
-  mutable std::mutex mutex_;
-  // Guarded by mutex_.
-  mutable std::vector<std::string> warnings_;
+  mutable std::mutex warnings_mutex_;
+  mutable std::vector<std::string> warnings_;  // Guarded by warnings_mutex_.
   struct Plugin {
     std::string name, path;
-    bool has_devices = false;
+    bool has_devices = true;
   };
-  mutable std::vector<Plugin> plugins_;
+  // Held while ONNX Runtime registers, which may call Log.
+  mutable std::mutex plugins_mutex_;
+  mutable std::vector<Plugin> plugins_;  // Guarded by plugins_mutex_.
 };
 
 }  // namespace akin::backends::onnxruntime

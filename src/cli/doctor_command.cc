@@ -36,12 +36,17 @@ struct ModelCheck {
   std::optional<Tuning> tuning;  // What of akin tune is used.
 };
 
-// Naming the library asks for ONNX Runtime elsewhere; here it says where to look for it. Plug-ins
-// are loaded already.
+// Before anything starts a thread, as ONNX Runtime's library does: setenv moves the environment
+// under whoever reads it.
+void TakeLibraryFromOption(const ModelArguments& arguments) {
+  const std::string& library = arguments.onnxruntime.library;
+  if (!library.empty()) setenv("AKIN_ORT_LIBRARY", library.c_str(), 1);
+}
+
+// Naming the library asks for ONNX Runtime elsewhere; here it says where to look for it, and the
+// environment has it. Plug-ins are loaded already.
 ModelArguments WithoutLibraries(ModelArguments arguments) {
   OnnxRuntimeArguments& onnxruntime = arguments.onnxruntime;
-  if (!onnxruntime.library.empty())
-    setenv("AKIN_ORT_LIBRARY", onnxruntime.library.c_str(), 1);  // There is one thread yet.
   onnxruntime.library.clear();
   onnxruntime.provider_libraries.clear();
   return arguments;
@@ -295,6 +300,7 @@ void AddModel(Page& page, const ModelCheck& check) {
 
 VerbResult Doctor(const DoctorArguments& arguments) {
   AKIN_TRY_ASSIGN(const LoadOptions options, arguments.model.ToLoadOptions());
+  TakeLibraryFromOption(arguments.model);
   SystemInfo system = DescribeSystem();
   if (options.num_threads > 0) system.threads = {options.num_threads, "option --threads"};
   if (options.isa != Isa::kAuto) {

@@ -374,8 +374,6 @@ TEST(Scheduler, StoppingAnswersWhatStillWaits) {
   }
 }
 
-// Cancels, deadlines and stops meet batches under way: each accepted request is answered once, and
-// an answer is its own text's vector. Worth most under the thread sanitizer.
 TEST(Scheduler, WhoIsAbandonedIsToldThoughAThreadIsStillAtWork) {
   const auto scheduler = Started();
   Blockade blockade(*scheduler);
@@ -401,6 +399,8 @@ TEST(Scheduler, WhoIsAbandonedIsToldThoughAThreadIsStillAtWork) {
   scheduler->Stop();
 }
 
+// Cancels, deadlines and stops meet batches under way: each accepted request is answered once, and
+// an answer is its own text's vector. Worth most under the thread sanitizer.
 TEST(Scheduler, EachAcceptedRequestIsAnsweredOnceWhateverMeets) {
   constexpr unsigned kTexts = 20;
   std::vector<std::vector<float>> expected;

@@ -18,6 +18,16 @@ ReadTexts WithBehind(ReadTexts texts, const TokenizedTexts& one) {
   return texts;
 }
 
+// `usage` with what a query came to that was computed while its call was read.
+Usage WithQuery(Usage usage, const Usage& query) {
+  usage.total_tokens += query.total_tokens;
+  usage.truncated_texts += query.truncated_texts;
+  usage.truncated_tokens += query.truncated_tokens;
+  usage.tokenize_ms -= query.compute_ms;
+  usage.compute_ms += query.compute_ms;
+  return usage;
+}
+
 }  // namespace
 
 Wanted Only(Output output) {
@@ -108,11 +118,12 @@ Status MaxSimCall::Take(uint32_t sequence, const BatchSlot& slot, size_t place) 
 }
 
 Result<Scores> MaxSimCall::Finish(const Usage& usage) {
+  const Usage all = query_vectors_ ? WithQuery(usage, query_vectors_->usage()) : usage;
   const TokenEmbeddings query = query_vectors_ ? *std::move(query_vectors_) : of_query_.Finish({});
   const TokenEmbeddings documents = of_documents_.Finish({});
   std::vector<float> values;
   for (size_t i = 0; i < query_; ++i) values.push_back(MaxSim(query[0], documents[i]));
-  return Scores(std::move(values), 1, MakeReport(read_, usage, return_ids_));
+  return Scores(std::move(values), 1, MakeReport(read_, all, return_ids_));
 }
 
 }  // namespace akin::engine

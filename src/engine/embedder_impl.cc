@@ -112,7 +112,10 @@ Result<engine::VectorShape> Embedder::Impl::Shape(const EmbedOptions& options) c
   engine::VectorShape shape{.normalize = options.normalize.value_or(normalize_)};
   if (info_.dimension < full_dimension_) shape.cut = static_cast<size_t>(info_.dimension);
   AKIN_TRY(Cut(options, full_dimension_, shape));
-  shape.normalize_after_cut = shape.normalize_after_cut && options.normalize.value_or(true);
+  // As sentence-transformers' encode(truncate_dim=, normalize_embeddings=): a cut, the folder's
+  // too, and then the call's wish. `dimensions` wishes for length 1 by itself.
+  shape.normalize_after_cut =
+      shape.cut && options.normalize.value_or(options.dimensions.has_value());
   return shape;
 }
 
@@ -131,7 +134,7 @@ Result<Embeddings> Embedder::Impl::Embed(std::span<const std::string_view> texts
 }
 
 template <typename ReadCall>
-auto Embedder::Impl::Run(ReadCall read_call) {
+auto Embedder::Impl::Run(ReadCall read_call, int most_threads) {
   using ResultType = decltype((*read_call())->Finish({}));
   const auto start = steady_clock::now();
   Usage usage;
@@ -139,7 +142,8 @@ auto Embedder::Impl::Run(ReadCall read_call) {
     AKIN_TRY_ASSIGN(const auto call, read_call());
     usage.tokenize_ms = MillisecondsSince(start);
     AKIN_TRY(call->computer().Compute(call->sequences(), call->wanted(),
-                                      call->computer().num_threads(), call->sink()));
+                                      std::min(call->computer().num_threads(), most_threads),
+                                      call->sink()));
     usage.duration_ms = MillisecondsSince(start);
     usage.compute_ms = usage.duration_ms - usage.tokenize_ms;
     return call->Finish(usage);
@@ -319,10 +323,19 @@ Result<TokenEmbeddings> Embedder::Impl::EmbedQuery(std::string_view query,
     return InvalidModel("model '", info_.model, "': vectors of queries have ", own_width,
                         " values, those of documents ", width, "; they cannot be compared");
   }
-  AKIN_TRY_ASSIGN(AllEmbeddings all, Run([&] {
-                    return ReadHere(std::array{query}, std::array{Output::kMultiVector}, options);
-                  }));
+  const auto read = [&] {
+    return ReadHere(std::array{query}, std::array{Output::kMultiVector}, options);
+  };
+  // The others are a scheduler's to give, which takes this for reading.
+  AKIN_TRY_ASSIGN(AllEmbeddings all, Run(read, 1));
   return std::move(all.multi_vector);
+}
+
+bool Embedder::Impl::ComputesQueryAtReading() const {
+  if (info_.Gives(Output::kScores) || !info_.Gives(Output::kMultiVector)) return false;
+  const auto of_query = RouteOf({.prompt_name = "query"});
+  const auto of_documents = RouteOf({.prompt_name = "document"});
+  return of_query && of_documents && *of_query != *of_documents;
 }
 
 Status Embedder::Impl::Health() const {

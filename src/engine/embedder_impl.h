@@ -11,6 +11,7 @@
 #include "akin/embedder.h"
 #include "akin/tokenizer.h"
 
+#include "base/thread_count.h"
 #include "engine/call.h"
 #include "engine/collectors.h"
 #include "engine/computer.h"
@@ -65,9 +66,11 @@ class Embedder::Impl {
   Result<std::unique_ptr<engine::EmbedCall>> ReadHere(std::span<const std::string_view> texts,
                                                       std::span<const Output> outputs,
                                                       const EmbedOptions& options) const;
+  // Whether ReadRerank computes: the query's vectors, by a route of its own.
+  bool ComputesQueryAtReading() const;
   // All three steps, alone.
   template <typename ReadCall>
-  static auto Run(ReadCall read_call);
+  static auto Run(ReadCall read_call, int most_threads = kMaxThreads);
 
   // The model that the options choose; this one, where there is no Router. Error: InvalidInput (no
   // route is chosen and there is no default).

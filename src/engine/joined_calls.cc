@@ -54,6 +54,9 @@ struct EmbedderAccess {
                                                   request.documents.end());
     return Of(request.embedder).ReadRerank(request.query, documents, request.options);
   }
+  static bool ReadingComputes(const RerankRequest& request) {
+    return Of(request.embedder).ComputesQueryAtReading();
+  }
 };
 
 Result<std::unique_ptr<EmbedCall>> ReadCall(const EmbedRequest& request) {
@@ -64,6 +67,10 @@ Result<std::unique_ptr<ScoreCall>> ReadCall(const ScoreRequest& request) {
 }
 Result<std::unique_ptr<ScoreCall>> ReadCall(const RerankRequest& request) {
   return EmbedderAccess::Read(request);
+}
+
+bool ReadingComputes(const RerankRequest& request) {
+  return EmbedderAccess::ReadingComputes(request);
 }
 
 size_t EstimateTokens(const EmbedRequest& request) {

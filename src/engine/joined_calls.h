@@ -19,6 +19,9 @@ Result<std::unique_ptr<EmbedCall>> ReadCall(const EmbedRequest& request);
 Result<std::unique_ptr<ScoreCall>> ReadCall(const ScoreRequest& request);
 Result<std::unique_ptr<ScoreCall>> ReadCall(const RerankRequest& request);
 
+// Whether the first step computes, too, on one thread.
+bool ReadingComputes(const RerankRequest& request);
+
 // How many tokens a request will come to, before it is read.
 size_t EstimateTokens(const EmbedRequest& request);
 size_t EstimateTokens(const ScoreRequest& request);

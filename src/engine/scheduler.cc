@@ -5,6 +5,7 @@
 #include "base/door.h"
 #include "base/strings.h"
 #include "base/thread_count.h"
+#include "engine/joined_calls.h"
 #include "engine/scheduler_impl.h"
 #include "engine/scheduler_job.h"
 
@@ -48,6 +49,8 @@ Result<Scheduler::Ticket> Scheduler::Submit(ScoreRequest request, Done<Scores> d
 
 Result<Scheduler::Ticket> Scheduler::Submit(RerankRequest request, Done<Scores> done) {
   if (request.documents.empty()) return InvalidInput("a request needs at least one document");
+  // What reading computes nobody has weighed yet.
+  if (engine::ReadingComputes(request)) request.terms.may_compute_here = false;
   return impl_->Submit<engine::CallJob<RerankRequest, engine::ScoreCall, Scores>>(
       std::move(request), std::move(done));
 }

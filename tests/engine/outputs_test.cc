@@ -2,13 +2,18 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <cmath>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <future>
 #include <iterator>
+#include <numeric>
+#include <optional>
 #include <span>
 #include <string>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include "akin/embedder.h"
@@ -199,6 +204,46 @@ TEST(Routes, RerankReadsTheQueryByItsOwnRoute) {
   }
 }
 
+TEST(Routes, RerankCountsAQueryOfItsOwnRouteAsAnyOther) {
+  const TemporaryFolder folder;
+  MakeMultiVectorRouter(folder);
+  const Embedder two_routes = Load(folder.path().string());
+  const Embedder one_route = Load(std::string(AKIN_GOLDEN_MODELS) + "/shared/colbert-bert");
+  std::string query = "How do cats sleep?";
+  while (query.size() < 10000) query += " How do cats sleep?";  // More than a query may have.
+  const std::vector<std::string_view> documents = {"a river", "Cats sleep."};
+  const auto got = two_routes.Rerank(query, documents);
+  const auto expected = one_route.Rerank(query, documents);
+  ASSERT_TRUE(got && expected);
+  EXPECT_EQ(expected->usage().truncated_texts, 1);
+  EXPECT_EQ(got->usage().total_tokens, expected->usage().total_tokens);
+  EXPECT_EQ(got->usage().truncated_texts, expected->usage().truncated_texts);
+  EXPECT_EQ(got->usage().truncated_tokens, expected->usage().truncated_tokens);
+}
+
+// The thread on which a scheduler that has nothing to do tells the scores, and is told that it may
+// compute where the request is submitted.
+std::thread::id WhereItEnds(const Embedder& embedder) {
+  const auto scheduler = Scheduler::Start({.num_threads = 2});
+  EXPECT_TRUE(scheduler) << scheduler.error().message();
+  std::promise<std::thread::id> ended;
+  RerankRequest request{.embedder = embedder, .query = "cats", .documents = {"a river"}};
+  request.terms.may_compute_here = true;
+  EXPECT_TRUE((*scheduler)->Submit(std::move(request), [&](const Result<Scores>& scores) {
+    EXPECT_TRUE(scores) << scores.error().message();
+    ended.set_value(std::this_thread::get_id());
+  }));
+  return ended.get_future().get();
+}
+
+TEST(Routes, AQueryOfItsOwnRouteIsNotComputedWhereItIsSubmitted) {
+  const TemporaryFolder folder;
+  MakeMultiVectorRouter(folder);
+  EXPECT_NE(WhereItEnds(Load(folder.path().string())), std::this_thread::get_id());
+  EXPECT_EQ(WhereItEnds(Load(std::string(AKIN_GOLDEN_MODELS) + "/shared/colbert-bert")),
+            std::this_thread::get_id());
+}
+
 TEST(Routes, TheSchedulerKeepsThemApart) {
   const Embedder embedder = Load(kModels + "router-encoders");
   const auto scheduler = Scheduler::Start({.num_threads = 2});
@@ -244,6 +289,30 @@ TEST(SavedSettings, TruncateDimCutsUnlessACallSaysElse) {
   EXPECT_TRUE(SameBits((*cut)[1], (*full)[1].first(16)));  // Not normalized again.
   EXPECT_TRUE(SameBits((*shorter)[1], (*full)[1].first(8)));
   ExpectError(embedder->Embed(kTexts, {.truncate_dim = 65}), ErrorCode::kInvalidInput, "64");
+}
+
+float LengthOf(std::span<const float> vector) {
+  return std::sqrt(std::inner_product(vector.begin(), vector.end(), vector.begin(), 0.0f));
+}
+
+TEST(SavedSettings, AWishForLengthOneHoldsForCutVectors) {
+  const TemporaryFolder folder;
+  const auto embedder = LoadWithSettings(folder, "bert-mean", R"({"truncate_dim": 16})");
+  ASSERT_TRUE(embedder) << embedder.error().message();
+  const auto as_saved = embedder->Embed(kTexts);
+  ASSERT_TRUE(as_saved);
+  ASSERT_LT(LengthOf((*as_saved)[1]), 0.99f);
+  for (const std::optional<int> call_cut : {std::optional<int>(), std::optional<int>(8)}) {
+    const auto unit = embedder->Embed(kTexts, {.normalize = true, .truncate_dim = call_cut});
+    const auto plain = embedder->Embed(kTexts, {.normalize = false, .truncate_dim = call_cut});
+    ASSERT_TRUE(unit && plain);
+    ASSERT_EQ((*unit)[1].size(), static_cast<size_t>(call_cut.value_or(16)));
+    EXPECT_NEAR(LengthOf((*unit)[1]), 1.0f, 1e-6f);
+    const float scale = LengthOf((*plain)[1]);
+    EXPECT_GT(std::abs(scale - 1.0f), 0.01f);
+    for (size_t j = 0; j < (*unit)[1].size(); ++j)
+      EXPECT_NEAR((*unit)[1][j] * scale, (*plain)[1][j], 1e-5f * scale) << j;
+  }
 }
 
 TEST(SavedSettings, ATruncateDimOfMoreThanThereIsCutsNothing) {

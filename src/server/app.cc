@@ -193,10 +193,7 @@ void App::Finish(Exchange& exchange, const Route* route, HttpResponse& response)
   if (costs.computed) AddCostHeaders(costs, total_ms, response);
   metrics_.CountResponse(route->path, response.status);
   Trace(exchange, *route, response.status, total_ms);
-  // Probes ask on and on, while a model loads, too.
-  const LogLevel level = route->open              ? LogLevel::kDebug
-                         : response.status >= 500 ? LogLevel::kWarn
-                                                  : LogLevel::kInfo;
+  const LogLevel level = LevelOfRequest(route->open, response.status, healthy_ && !ready_);
   if (!logger_.Wants(level)) return;
   std::vector<LogField> fields = {{"id", exchange.id},       {"trace_id", exchange.trace.trace_id},
                                   {"client", exchange.peer}, {"method", exchange.request.method},

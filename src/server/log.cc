@@ -54,6 +54,11 @@ LogField::LogField(std::string_view the_key, int64_t number)
 LogField::LogField(std::string_view the_key, double milliseconds)
     : key(the_key), value(Fixed(milliseconds)), is_number(true) {}
 
+LogLevel LevelOfRequest(bool is_probe, int status, bool is_loading) {
+  if (status >= 500 && !(is_probe && is_loading && status == 503)) return LogLevel::kWarn;
+  return is_probe ? LogLevel::kDebug : LogLevel::kInfo;
+}
+
 void Logger::Log(LogLevel level, std::string_view message, std::vector<LogField> fields) {
   if (!Wants(level)) return;
   std::string line;

@@ -15,6 +15,9 @@ namespace akin::server {
 enum class LogLevel { kDebug, kInfo, kWarn, kError };
 // Error: InvalidInput with the names that exist.
 Result<LogLevel> ParseLogLevel(std::string_view name);
+// Of the line of an answered request. Probes ask on and on, and get 503 while a model loads or the
+// server drains.
+LogLevel LevelOfRequest(bool is_probe, int status, bool is_loading);
 
 // A field of a log line: LogField("status", 200).
 struct LogField {

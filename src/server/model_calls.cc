@@ -74,15 +74,10 @@ std::optional<Failure> CheckInputs(const App& app, const EmbedCall& call, Dialec
   return std::nullopt;
 }
 
-std::optional<Failure> CheckDimensions(const ModelInfo& info, const EmbedOptions& options) {
-  if (!options.dimensions) return std::nullopt;
-  if (*options.dimensions < 1)
-    return Failure{Problem::kBadValue, "`dimensions` should be positive", "dimensions"};
-  if (*options.dimensions <= info.dimension) return std::nullopt;
-  return Failure{
-      Problem::kBadValue,
-      StrCat("`dimensions` is ", *options.dimensions, ", the model gives ", info.dimension),
-      "dimensions"};
+// How many there are, without what the model's folder cuts, the library knows.
+std::optional<Failure> CheckDimensions(const EmbedOptions& options) {
+  if (!options.dimensions || *options.dimensions >= 1) return std::nullopt;
+  return Failure{Problem::kBadValue, "`dimensions` should be positive", "dimensions"};
 }
 
 // Ids are decoded and encoded again, as TEI does: so they get the model's special tokens and
@@ -283,7 +278,7 @@ void Embed(App& app, const ExchangePtr& exchange, EmbedCall call, Format<AllEmbe
                     if (auto failure = CheckGives(model->info(), output))
                       return app.Fail(exchange, *std::move(failure));
                   }
-                  if (auto failure = CheckDimensions(model->info(), shared->options))
+                  if (auto failure = CheckDimensions(shared->options))
                     return app.Fail(exchange, *std::move(failure));
                   ChoosePrompt(model->info(), *shared);
                   Result<std::vector<std::string>> texts = TextsOf(*model, *shared);

@@ -151,6 +151,13 @@ TraceExporter::~TraceExporter() {
   sender_.join();
 }
 
+bool TraceExporter::StopWithin(std::chrono::milliseconds most) {
+  std::unique_lock lock(mutex_);
+  stopping_ = true;
+  wake_.notify_one();
+  return ended_.wait_for(lock, most, [&] { return has_ended_; });
+}
+
 void TraceExporter::Add(Span span) {
   const std::lock_guard lock(mutex_);
   if (waiting_.size() >= kMostWaiting) {
@@ -178,7 +185,10 @@ void TraceExporter::SendUntilStopped() {
     }
     if (sent && !spans.empty()) complained = false;
     lock.lock();
-    if (last) return;
+    if (!last) continue;
+    has_ended_ = true;
+    ended_.notify_all();
+    return;
   }
 }
 

@@ -51,6 +51,8 @@ class TraceExporter {
 
   // Of any thread; returns at once.
   void Add(Span span);
+  // Sends what is left, for as long at most; false: there was more. Spans of later are not sent.
+  bool StopWithin(std::chrono::milliseconds most);
   int64_t exported() const { return exported_; }
   int64_t dropped() const { return dropped_; }
 
@@ -64,9 +66,10 @@ class TraceExporter {
   Logger& logger_;
   std::atomic<int64_t> exported_{0}, dropped_{0};
   std::mutex mutex_;
-  std::condition_variable wake_;
+  std::condition_variable wake_, ended_;
   std::vector<Span> waiting_;  // Guarded by mutex_,
-  bool stopping_ = false;      // likewise.
+  bool stopping_ = false;      // likewise,
+  bool has_ended_ = false;     // likewise: the sender sends no more.
   std::thread sender_;
 };
 

@@ -2,7 +2,9 @@
 
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdlib>
+#include <future>
 #include <memory>
 #include <span>
 #include <string>
@@ -23,6 +25,8 @@ namespace {
 constexpr auto kHousekeeping = std::chrono::milliseconds(1000);
 // For the last answers to be written after the drain deadline.
 constexpr auto kLastWrites = std::chrono::milliseconds(500);
+// For threads that are about to end, and for spans that are to be sent, after that.
+constexpr auto kLastMoment = std::chrono::milliseconds(1000);
 
 // All parts, in the order in which they need each other.
 class Server {
@@ -53,8 +57,7 @@ class Server {
     // Whoever could still answer ends before the connections do.
     DrainGrpc();
     if (grpc_drain_.joinable()) grpc_drain_.join();
-    if (is_late_) LeaveAtOnce("what was being computed");
-    scheduler_->Stop();
+    StopScheduler();
     registry_.reset();
     logger_.Log(LogLevel::kInfo, "stopped");
     return start_status_;
@@ -114,9 +117,22 @@ class Server {
     logger_.Log(LogLevel::kInfo, "ready", {{"threads", scheduler_->num_threads()}});
   }
 
+  // After the drain deadline only for a moment.
+  void StopScheduler() {
+    if (!is_late_) return scheduler_->Stop();
+    std::packaged_task<void()> stop([this] { scheduler_->Stop(); });
+    const std::future<void> stopped = stop.get_future();
+    std::thread thread(std::move(stop));
+    if (stopped.wait_for(kLastMoment) != std::future_status::ready)
+      LeaveAtOnce("what was being computed");
+    thread.join();
+  }
+
   // A load may wait for a hub or a child for minutes, and what it would serve has gone; so may a
   // batch after the drain deadline, and whoever waited for it has been told.
   [[noreturn]] void LeaveAtOnce(std::string_view what) {
+    if (traces_ != nullptr && !traces_->StopWithin(kLastMoment))
+      logger_.Log(LogLevel::kWarn, "the trace collector is slow; its last spans are left");
     logger_.Log(LogLevel::kInfo, "stopped", {{"left", what}});
     _exit(EXIT_SUCCESS);
   }

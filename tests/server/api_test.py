@@ -6,8 +6,11 @@
 import base64
 import json
 import math
+import pathlib
+import shutil
 import struct
 import subprocess
+import tempfile
 import unittest
 
 from serve_process import ARGUMENTS, Server, f32, main
@@ -462,6 +465,31 @@ class Keys(unittest.TestCase):
     def test_no_key_is_in_the_log(self):
         self.server.post("/embed", {"inputs": "a"}, {"Authorization": "Bearer first-key"})
         self.assertNotIn("first-key", json.dumps(self.server.log))
+
+
+class TruncateDim(unittest.TestCase):
+    """A model whose folder cuts its vectors."""
+
+    def test_cut_vectors_have_length_1_and_dimensions_counts_from_the_whole(self):
+        with tempfile.TemporaryDirectory() as parent:
+            folder = shutil.copytree(ARGUMENTS.model, pathlib.Path(parent, "cut"))
+            settings = folder / "config_sentence_transformers.json"
+            settings.write_text(json.dumps({**json.loads(settings.read_text()), "truncate_dim": 16}))
+            server = Server(models=[str(folder)])
+            try:
+                for dimensions, expected in (({}, 16), ({"dimensions": 8}, 8), ({"dimensions": 64}, 64)):
+                    answer = server.post_json("/v1/embeddings", {"input": TEXTS, **dimensions})[1]
+                    for embedding in answer["data"]:
+                        self.assertEqual(len(embedding["embedding"]), expected)
+                        self.assertAlmostEqual(length(embedding["embedding"]), 1.0, places=6)
+                self.assertAlmostEqual(length(server.post_json("/embed", {"inputs": TEXTS[0]})[1][0]), 1.0, places=6)
+                raw = server.post_json("/embed", {"inputs": TEXTS[0], "normalize": False})[1][0]
+                self.assertNotAlmostEqual(length(raw), 1.0, places=2)
+                status, answer = server.post_json("/v1/embeddings", {"input": "a", "dimensions": 65})
+                self.assertEqual((status, answer["error"]["param"]), (400, "dimensions"))
+                self.assertIn("1 to 64", answer["error"]["message"])
+            finally:
+                server.stop()
 
 
 class Cors(unittest.TestCase):

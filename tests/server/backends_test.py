@@ -7,12 +7,13 @@ import json
 import os
 import pathlib
 import signal
+import socket
 import subprocess
 import threading
 import time
 import unittest
 
-from serve_process import ARGUMENTS, TIMEOUT, Server, f32, main
+from serve_process import ARGUMENTS, TIMEOUT, Collector, Server, f32, main
 
 TESTS = pathlib.Path(__file__).resolve().parents[1]
 CHILD = ["--backend", "python", "--child", str(TESTS / "backends/python/fake_child.py")]
@@ -120,6 +121,29 @@ class PythonChild(unittest.TestCase):
         self.assertLess(time.monotonic() - begin, 15)
         self.assertEqual(asked.wait()[0], 503)
         wait_until(lambda: not os.path.exists(f"/proc/{child}"), "the child is left")
+
+    def end_while_the_child_hangs(self, endpoint):
+        """The server, ended, of a request that was told 503."""
+        server = self.start("--drain-deadline", "1", "--child-timeout", "600", "--otlp-endpoint", endpoint)
+        child, = children_of(server.process.pid)
+        os.kill(int(child), signal.SIGSTOP)
+        asked = Asked(server)
+        wait_until(lambda: server.metric("te_queue_size") == 1, "the request has not come")
+        self.assertEqual(server.stop(), 0)
+        self.assertEqual(asked.wait()[0], 503)
+        return server
+
+    def test_spans_of_who_was_told_at_the_deadline_are_sent(self):
+        collector = Collector()
+        self.end_while_the_child_hangs(collector.endpoint)
+        status = {"key": "http.response.status_code", "value": {"intValue": "503"}}
+        self.assertEqual([span["name"] for span in collector.spans() if status in span["attributes"]], ["POST /embed"])
+
+    def test_a_collector_that_says_nothing_is_left_after_the_deadline(self):
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            server = self.end_while_the_child_hangs(f"http://127.0.0.1:{silent.getsockname()[1]}")
+        messages = [event["message"] for event in server.log]
+        self.assertIn("the trace collector is slow; its last spans are left", messages)
 
 
 class OnnxRuntime(unittest.TestCase):

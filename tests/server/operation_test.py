@@ -4,7 +4,6 @@
     operation_test.py --akin PROGRAM --model FOLDER
 """
 import http.client
-import http.server
 import json
 import os
 import pathlib
@@ -18,7 +17,7 @@ import threading
 import time
 import unittest
 
-from serve_process import ARGUMENTS, TIMEOUT, Server, f32, main
+from serve_process import ARGUMENTS, TIMEOUT, Collector, Server, f32, main
 
 
 def run(*arguments, environment=None):
@@ -252,35 +251,6 @@ class Drain(unittest.TestCase):
     def test_a_signal_while_loading_ends_it(self):
         server = Server(wait=False)
         self.assertIn(server.stop(), (0, -signal.SIGTERM))
-
-
-class Collector:
-    """Takes spans as an OpenTelemetry collector does."""
-
-    def __init__(self, status=200):
-        bodies = self.bodies = []
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_POST(self):
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                bodies.append((self.path, self.headers["Content-Type"], body))
-                self.send_response(status)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, *arguments):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    @property
-    def endpoint(self):
-        return f"http://127.0.0.1:{self.server.server_port}"
-
-    def spans(self):
-        return [span for _, _, body in self.bodies for resource in body["resourceSpans"]
-                for scope in resource["scopeSpans"] for span in scope["spans"]]
 
 
 class Traces(unittest.TestCase):

@@ -1,6 +1,7 @@
 """`akin serve` as a child process, for the tests beside this file. Python's standard library only."""
 import argparse
 import http.client
+import http.server
 import json
 import os
 import signal
@@ -139,6 +140,35 @@ class Server:
         self._reader.join(TIMEOUT)
         self.process.stderr.close()
         return status
+
+
+class Collector:
+    """Takes spans as an OpenTelemetry collector does."""
+
+    def __init__(self, status=200):
+        bodies = self.bodies = []
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                bodies.append((self.path, self.headers["Content-Type"], body))
+                self.send_response(status)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *arguments):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    @property
+    def endpoint(self):
+        return f"http://127.0.0.1:{self.server.server_port}"
+
+    def spans(self):
+        return [span for _, _, body in self.bodies for resource in body["resourceSpans"]
+                for scope in resource["scopeSpans"] for span in scope["spans"]]
 
 
 def f32(value):

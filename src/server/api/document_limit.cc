@@ -28,7 +28,8 @@ Result<int64_t> CutDocument(const Tokenizer& tokenizer, size_t most, std::string
     AKIN_TRY_ASSIGN(const akin::Encoding encoding, tokenizer.Encode(document, options));
     const size_t have = encoding.ids.size();
     if (all < 0) all = static_cast<int64_t>(have);
-    if (have <= most) return all - static_cast<int64_t>(have);
+    // A tokenizer may have tokens for a text without any; there is nothing left to cut then.
+    if (have <= most || document.empty()) return all - static_cast<int64_t>(have);
     const auto end =
         keep == 0 ? 0 : static_cast<size_t>(std::max(0, encoding.offsets[keep - 1].second));
     document.resize(BytesOf(document, end));

@@ -160,6 +160,9 @@ Failure FailureOf(const Error& error) {
   }();
   Failure failure{.problem = problem, .message = error.message()};
   if (error.too_many_tokens()) failure.too_many_tokens = *error.too_many_tokens();
+  // Messages of an option begin with its name.
+  if (failure.problem == Problem::kBadValue && failure.message.starts_with("dimensions is "))
+    failure.param = "dimensions";
   return failure;
 }
 

@@ -128,6 +128,7 @@ Status CheckIsOfBertFamily(const model::ModelConfig& config) {
   if (config.alibi) return refuse("ALiBi");
   if (config.relative_bias) return refuse("relative position biases");
   if (config.disentangled) return refuse("disentangled attention");
+  if (config.convolution) return refuse("a convolution");
   if (config.query_key_norm != model::QueryKeyNorm::kNone) return refuse("query and key norms");
   if (config.attn_logit_softcapping > 0.0f) return refuse("\"attn_logit_softcapping\"");
   if (config.num_key_value_heads != config.num_attention_heads) return refuse("grouped queries");

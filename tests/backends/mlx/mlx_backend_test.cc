@@ -12,6 +12,9 @@
 
 #include "akin/embedder.h"
 
+#include "support/expect_error.h"
+#include "support/temporary_folder.h"
+
 namespace akin {
 namespace {
 
@@ -122,6 +125,25 @@ TEST(MlxBackend, NeverComputesAnArchitectureThatItDoesNotKnow) {
   }
   EXPECT_GT(computed, 3u);
   EXPECT_GT(refused, 10u);
+}
+
+// It is of the BERT family in everything else where its attention is not disentangled.
+TEST(MlxBackend, RefusesDebertasConvolution) {
+  const TemporaryFolder folder;
+  std::filesystem::copy(kModel, folder.path() / "model", std::filesystem::copy_options::recursive);
+  const auto load = [&](std::string_view more) {
+    std::string config =
+        R"({"model_type": "deberta-v2", "hidden_size": 64, "num_hidden_layers": 3,
+            "num_attention_heads": 4, "intermediate_size": 256, "hidden_act": "gelu",
+            "max_position_embeddings": 128, "type_vocab_size": 2, "vocab_size": 700,
+            "pad_token_id": 0, "relative_attention": false)";
+    folder.Write("model/config.json", config.append(more).append("}"));
+    return LoadMlx((folder.path() / "model").string());
+  };
+  // Without it only the names of the weights, which are BERT's, are wrong.
+  ExpectError(load(""), ErrorCode::kInvalidModel, "model.safetensors", "query_proj");
+  ExpectError(load(R"(, "conv_kernel_size": 3)"), ErrorCode::kUnsupportedModel, "config.json",
+              "deberta-v2", "a convolution");
 }
 
 }  // namespace

@@ -295,15 +295,16 @@ def main():
     check_vectors(raw)
     documents = pages(raw, args, workloads)
     print(list(documents.values())[-1])
+    if not args.dry_run:    # Before the profile, which takes minutes: what has been measured is not lost with it.
+        for document, text in documents.items():
+            write_into(document, text)
+            say(f"written into {document.relative_to(ROOT)}")
     say("measuring Akin's start and where its time goes")
     profile = own_figures.lines(args.akin, args.model, *(str(WORK / "workloads" / f"{FILES[w]}.jsonl") for w in ("W4", "W5")))
     profile += ["", f"{cpu_name()}, {datetime.date.today()}, revision {revision()}.", ""]
     print("\n".join(profile))
     if args.dry_run:
         return
-    for document, text in documents.items():
-        write_into(document, text)
-        say(f"written into {document.relative_to(ROOT)}")
     write_into(ROOT / "docs" / "performance.md", "\n".join([PROFILE, "", *profile, END_OF_PROFILE]), PROFILE,
                END_OF_PROFILE)
 

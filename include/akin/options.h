@@ -190,7 +190,7 @@ struct EmbedOptions {
   // Scale dense vectors to length 1. Unset: as the model's own modules say.
   std::optional<bool> normalize;
   // Keep the first values of a vector, or of a token's, and scale it to length 1 again, as OpenAI's
-  // API does; or keep them as they are, as sentence-transformers does. Not both.
+  // API does; or as they are, unless `normalize` is true, as sentence-transformers does. Not both.
   std::optional<int> dimensions;
   std::optional<int> truncate_dim;
   // Keep the largest weights of a sparse vector. Unset: all.

@@ -6,7 +6,6 @@
 Golden models' ONNX files are written as exporters write them (tests/support/onnx_exporter.py). Where Python has onnxruntime,
 it runs them, too. Ends with status 77 and "SKIPPED: why" without ONNX Runtime's library.
 """
-import argparse
 import json
 import math
 import pathlib
@@ -18,10 +17,10 @@ import unittest
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "support"))
+import onnx_arguments  # noqa: E402
 import onnx_exporter  # noqa: E402
 
 ARGUMENTS = None
-SKIP = 77
 NATIVE = ("cross-bert", "cross-bert-identity", "cross-bert-nli", "cross-distilbert")
 # A GELU in the head; positions that are counted.
 FOREIGN = ("cross-electra", "cross-xlm-roberta")
@@ -243,12 +242,5 @@ class Doubts(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--akin", required=True)
-    parser.add_argument("--models", required=True)
-    ARGUMENTS, rest = parser.parse_known_args()
-    doctor = json.loads(subprocess.run([ARGUMENTS.akin, "doctor", "--json"], capture_output=True, check=False).stdout)
-    if not doctor["onnxruntime"]["found"]:
-        print("SKIPPED: ONNX Runtime's library is not there (./dev setup fetches it)")
-        sys.exit(SKIP)
+    ARGUMENTS, rest = onnx_arguments.read()
     unittest.main(argv=[sys.argv[0], *rest])

@@ -183,11 +183,23 @@ void Attention::Attend(const RaggedBatch& batch, const TeamMember& member,
   member.Meet();
 }
 
+// Heads that share a key head and are one piece of work: all of them, as long as no member of a
+// team has more heads of a sequence to do than if they went round one by one.
+size_t HeadsPerPiece(size_t num_heads, size_t heads_per_key, size_t team_size) {
+  const auto most = [&](size_t together) {
+    const size_t pieces = num_heads / together;
+    return (pieces + team_size - 1) / team_size * together;
+  };
+  size_t together = heads_per_key;
+  while (heads_per_key % together != 0 || most(together) > most(1)) --together;
+  return together;
+}
+
 // All queries against the first `attended` keys. The kernel takes as many queries as keys: they
 // come in groups, the last of which may compute some again, to the same bits.
 template <typename T>
 void AttendToFirst(const kernels::AttentionKernels<T>& kernel, size_t attended,
-                   const kernels::AttentionArgs<T>& all) {
+                   kernels::AttentionArgs<T> all) {
   const size_t length = all.query.rows();
   for (size_t next = 0; next < length; next += attended) {
     const size_t first = std::min(next, length - attended);
@@ -201,6 +213,7 @@ void AttendToFirst(const kernels::AttentionKernels<T>& kernel, size_t attended,
       args.context.f32 = all.context.f32.Rows(first, attended);
     }
     kernel.attention(args);
+    all.scratch_has_keys = true;
   }
 }
 
@@ -251,37 +264,46 @@ void Attention::AttendIn(MatrixView<const T> qkv, const RaggedBatch& batch,
   const size_t keys = num_heads_ * head_dim_, values = keys + num_key_value_heads_ * head_dim_;
   const size_t heads_per_key = num_heads_ / num_key_value_heads_;
   const kernels::Output context = workspace.context().output(batch.num_tokens());
-  // Every head of every sequence is a piece of work of its own; they go round the team, because
-  // sequences differ in length.
-  const size_t pieces = batch.num_sequences() * num_heads_;
+  // Some heads of a sequence are a piece of work of their own; they go round the team, because
+  // sequences differ in length. Heads with the same keys are one piece, and pack them once.
+  const size_t heads_per_piece =
+      HeadsPerPiece(num_heads_, heads_per_key, static_cast<size_t>(member.size));
+  const size_t pieces_per_sequence = num_heads_ / heads_per_piece;
+  const size_t pieces = batch.num_sequences() * pieces_per_sequence;
   StageWork work;
   for (size_t piece = static_cast<size_t>(member.rank); piece < pieces;
        piece += static_cast<size_t>(member.size)) {
-    const size_t sequence = piece / num_heads_, head = piece % num_heads_;
-    const size_t column = head * head_dim_, key_column = head / heads_per_key * head_dim_;
+    const size_t sequence = piece / pieces_per_sequence;
+    const size_t first_head = piece % pieces_per_sequence * heads_per_piece;
+    const size_t key_column = first_head / heads_per_key * head_dim_;
     const size_t begin = batch.begin(sequence), length = batch.length(sequence);
     if (length == 0) continue;
     const MatrixView<const T> rows = qkv.Rows(begin, length);
     kernels::AttentionArgs<T> args{
-        .query = rows.Columns(column, head_dim_),
+        .query = {},
         .key = rows.Columns(keys + key_column, head_dim_),
         .value = rows.Columns(values + key_column, head_dim_),
         .context = {},
         .scale = scale_,
         .scratch = workspace.attention_scratch(static_cast<size_t>(member.rank))};
-    if (context.bf16.rows() > 0) {
-      args.context.bf16 = context.bf16.Rows(begin, length).Columns(column, head_dim_);
-    } else {
-      args.context.f32 = context.f32.Rows(begin, length).Columns(column, head_dim_);
+    for (size_t head = first_head; head < first_head + heads_per_piece; ++head) {
+      const size_t column = head * head_dim_;
+      args.query = rows.Columns(column, head_dim_);
+      if (context.bf16.rows() > 0) {
+        args.context.bf16 = context.bf16.Rows(begin, length).Columns(column, head_dim_);
+      } else {
+        args.context.f32 = context.f32.Rows(begin, length).Columns(column, head_dim_);
+      }
+      args.scratch_has_keys = head != first_head;
+      if (const size_t attended = batch.attended_length(sequence); attended < length) {
+        AttendToFirst(plain, attended, args);
+      } else if (IsPlain(length)) {
+        plain.attention(args);
+      } else {
+        patterned.attention(args, Pattern<T>(head));
+      }
+      work += WorkOf(args);
     }
-    if (const size_t attended = batch.attended_length(sequence); attended < length) {
-      AttendToFirst(plain, attended, args);
-    } else if (IsPlain(length)) {
-      plain.attention(args);
-    } else {
-      patterned.attention(args, Pattern<T>(head));
-    }
-    work += WorkOf(args);
   }
   member.Lap(Stage::kAttention, work);
 }

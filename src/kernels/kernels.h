@@ -121,6 +121,9 @@ struct AttentionArgs {
   Output context;             // [length, head_dim]
   float scale = 1.0f;         // Scores are multiplied by it before the softmax: 1 / sqrt(head_dim).
   std::span<float> scratch;   // scratch_floats(length, head_dim) of them, 64-byte aligned.
+  // `scratch` is as the call before has left it, which had the same key and value (and position
+  // rows): they are packed already. For queries of several heads that share a key head.
+  bool scratch_has_keys = false;
 };
 
 // softmax(query x key^T * scale) x value, sums and softmax in f32.

@@ -127,6 +127,57 @@ TEST_P(Attention, NanInOneKeyIsSeenByEveryQuery) {
   }
 }
 
+// Grouped queries: the second head finds the keys and values packed, and gives the bits that it
+// gives alone.
+template <typename T>
+void ExpectSameBitsWithPackedKeys(const AttentionKernels<T>& attention, MatrixView<const T> rows,
+                                  size_t head_dim, bool packs) {
+  const size_t length = rows.rows();
+  const auto column = [&](size_t i) { return rows.Columns(i * head_dim, head_dim); };
+  const std::vector<T> nothing(length * head_dim, rows(0, 4 * head_dim));  // A NaN.
+  const MatrixView<const T> nan(nothing.data(), length, head_dim);
+  AlignedBuffer memory(attention.scratch_floats(length, head_dim) * sizeof(float));
+  TestMatrix first(length, head_dim, head_dim), alone(length, head_dim, head_dim),
+      second(length, head_dim, head_dim);
+  AttentionArgs<T> args{.query = column(1),
+                        .key = column(2),
+                        .value = column(3),
+                        .context = {.f32 = alone.view(), .bf16 = {}},
+                        .scale = 0.2f,
+                        .scratch = memory.As<float>()};
+  attention.attention(args);
+  args.query = column(0);
+  args.context.f32 = first.view();
+  attention.attention(args);
+  args.query = column(1);
+  args.context.f32 = second.view();
+  args.scratch_has_keys = true;
+  if (packs) args.key = args.value = nan;  // Not looked at again.
+  attention.attention(args);
+  for (size_t i = 0; i < length; ++i) {
+    for (size_t d = 0; d < head_dim; ++d) ASSERT_EQ(second.view()(i, d), alone.view()(i, d));
+  }
+}
+
+TEST_P(Attention, KeysArePackedOnceForTheHeadsThatShareThem) {
+  const bool packs = kernels_.isa != Isa::kScalar;
+  for (const size_t length : {1, 13, 40, 133}) {
+    const size_t head_dim = 24, columns = 4 * head_dim + 1;
+    TestMatrix rows = TestMatrix(length, columns, columns).Fill(generator_);
+    rows.view()(0, columns - 1) = std::numeric_limits<float>::quiet_NaN();
+    if (!in_bf16_) {
+      ExpectSameBitsWithPackedKeys<float>(kernels_.attention, rows.view(), head_dim, packs);
+      continue;
+    }
+    std::vector<Bf16> rounded(length * columns);
+    for (size_t i = 0; i < length; ++i)
+      std::ranges::transform(rows.view().row(i), rounded.begin() + static_cast<long>(i * columns),
+                             Bf16::From);
+    ExpectSameBitsWithPackedKeys<Bf16>(kernels_.attention_bf16, {rounded.data(), length, columns},
+                                       head_dim, packs);
+  }
+}
+
 class AttentionInBf16 : public Attention {};
 
 TEST_P(AttentionInBf16, ContextInBf16IsTheRoundedOne) {

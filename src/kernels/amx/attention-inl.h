@@ -58,9 +58,11 @@ class TileAttention {
         block_(scores_ + kMaxBlockRows * sizes_.score_stride) {}
 
   void Run() {
-    TransposeKeys<TileAttentionProduct>(args_.key, reinterpret_cast<Bf16*>(keys_));
-    CopyValues<TileAttentionProduct>(args_.value, sizes_.keys / 2,
-                                     reinterpret_cast<Bf16*>(values_));
+    if (!args_.scratch_has_keys) {
+      TransposeKeys<TileAttentionProduct>(args_.key, reinterpret_cast<Bf16*>(keys_));
+      CopyValues<TileAttentionProduct>(args_.value, sizes_.keys / 2,
+                                       reinterpret_cast<Bf16*>(values_));
+    }
     const size_t length = args_.query.rows();
     for (size_t first = 0; first < length; first += kMaxBlockRows) {
       const size_t rows = length - first < kMaxBlockRows ? length - first : kMaxBlockRows;

@@ -200,8 +200,10 @@ void AttendTo(const AttentionArgs<typename Product::Row>& args, MatrixView<T> co
   Panel* keys = reinterpret_cast<Panel*>(args.scratch.data());
   Panel* values = reinterpret_cast<Panel*>(args.scratch.data() + sizes.key_floats);
   float* scores = args.scratch.data() + sizes.key_floats + sizes.value_floats;
-  TransposeKeys<Product>(args.key, keys);
-  CopyValues<Product>(args.value, Steps<Product>(length), values);
+  if (!args.scratch_has_keys) {
+    TransposeKeys<Product>(args.key, keys);
+    CopyValues<Product>(args.value, Steps<Product>(length), values);
+  }
   const RowTiles row_tiles(length);
   size_t query = 0;
   for (size_t t = 0; t < row_tiles.tiles; ++t) {

@@ -261,8 +261,10 @@ void AttendWithPattern(const AttentionArgs<typename Product::Row>& args,
   Panel* panels = reinterpret_cast<Panel*>(take(sizes.panel_floats));
   float* key_terms = take(sizes.key_term_floats);
   float* query_terms = take(kMaxRows * sizes.position_stride);
-  TransposeKeys<Product>(args.key, keys);
-  CopyValues<Product>(args.value, Steps<Product>(args.value.rows()), values);
+  if (!args.scratch_has_keys) {
+    TransposeKeys<Product>(args.key, keys);
+    CopyValues<Product>(args.value, Steps<Product>(args.value.rows()), values);
+  }
 
   const bool key_positions = pattern.position_key.rows() > 0;
   const bool query_positions = pattern.position_query.rows() > 0;

@@ -40,7 +40,8 @@ struct SchedulerOptions {
 struct RequestTerms {
   Priority priority = Priority::kQuery;
   std::string client;  // Tokens are shared out evenly among clients.
-  // What has not begun by then is dropped: DeadlineExceeded.
+  // What has not begun by then is dropped: DeadlineExceeded. A batch under way goes on, but that of
+  // the backend onnxruntime ends when none of its requests has more time.
   std::optional<std::chrono::steady_clock::time_point> deadline;
   // A request of a few words, when nothing else waits or is under way and the native backend is
   // done with it in some milliseconds, may be computed by the thread that submits it: `done` is
@@ -128,7 +129,7 @@ class Scheduler {
   // As above; `done` gets the error of a request that was dropped, or success after the work.
   Result<Ticket> Submit(WorkRequest request, Done<void> done);
   // `done` is called with Cancelled, here, unless it was already. What has not begun never will; a
-  // batch under way goes on for the others in it.
+  // batch under way goes on for the others in it. Without any, the backend onnxruntime ends it.
   void Cancel(Ticket ticket);
 
   // Finishes the batches under way; requests that wait, and later ones, get ServiceUnavailable.

@@ -5,6 +5,8 @@
 #include <span>
 #include <string_view>
 
+#include "base/wanted_until.h"
+
 namespace akin {
 
 // Sequences end to end, without padding. Borrows its arrays.
@@ -23,6 +25,10 @@ struct RaggedBatch {
   // Of the rows that are computed for tokens, only those of each sequence's first token are read: a
   // backend may leave the others as they were.
   bool only_first_rows = false;
+
+  // Null: for ever. A backend that can end what it has begun does so when nobody wants the rows any
+  // more, with DeadlineExceeded or Cancelled; others compute on.
+  const WantedUntil* wanted_until = nullptr;
 
   size_t num_tokens() const { return input_ids.size(); }
   size_t num_sequences() const { return cu_seqlens.empty() ? 0 : cu_seqlens.size() - 1; }

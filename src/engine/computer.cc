@@ -66,15 +66,16 @@ std::vector<Batch> Computer::MakePlan(const TokenizedTexts& texts, const Wanted&
                                 .max_sequences = std::max<size_t>(1, kMostRowBytes / row_bytes)});
 }
 
-Status Computer::Compute(const TokenizedTexts& texts, const Wanted& wanted, int max_threads,
-                         RowSink& sink) const {
-  const int num_threads = std::min(max_threads, options_.num_threads);
-  const size_t workers = static_cast<size_t>(num_threads);
+Status Computer::Compute(const TokenizedTexts& texts, const Wanted& wanted,
+                         const ComputeTerms& wished, RowSink& sink) const {
+  ComputeTerms terms = wished;
+  terms.max_threads = std::min(terms.max_threads, options_.num_threads);
+  const size_t workers = static_cast<size_t>(terms.max_threads);
   const std::vector<Batch> plan = MakePlan(texts, wanted, workers);
   if (plan.empty()) return {};  // No texts, or none with a token.
   if (workers > 1 && 2 * plan.size() <= workers && PaysForATeam(texts.lengths()))
-    return ComputeTogether(texts, plan, wanted, num_threads, sink);
-  return ComputeApart(texts, plan, wanted, num_threads, sink);
+    return ComputeTogether(texts, plan, wanted, terms, sink);
+  return ComputeApart(texts, plan, wanted, terms, sink);
 }
 
 bool Computer::PaysForATeam(std::span<const int32_t> lengths) const {
@@ -85,14 +86,16 @@ bool Computer::PaysForATeam(std::span<const int32_t> lengths) const {
 }
 
 Status Computer::ComputeApart(const TokenizedTexts& texts, std::span<const Batch> plan,
-                              const Wanted& wanted, int num_threads, RowSink& sink) const {
+                              const Wanted& wanted, const ComputeTerms& terms,
+                              RowSink& sink) const {
   std::atomic<size_t> next{0};
   std::mutex mutex;
   Status first_error;  // Guarded by mutex.
   const auto compute = [&](const Batch& batch, const TeamMember& alone, BatchSlot& slot) -> Status {
     slot.Fill(texts, batch, network_, wanted);
     alone.Lap(Stage::kCopy);
-    const RaggedBatch tokens = slot.batch();
+    RaggedBatch tokens = slot.batch();
+    tokens.wanted_until = terms.wanted_until;
     AKIN_TRY(network_.Compute({tokens, slot.segments}, alone, *slot.session,
                               slot.Views(network_, wanted)));
     const Status status = TakeRows(batch, slot, sink);
@@ -118,12 +121,13 @@ Status Computer::ComputeApart(const TokenizedTexts& texts, std::span<const Batch
       }
     }
   };
-  pool_.Run(static_cast<int>(std::min(plan.size(), static_cast<size_t>(num_threads))), work);
+  pool_.Run(static_cast<int>(std::min(plan.size(), static_cast<size_t>(terms.max_threads))), work);
   return first_error;
 }
 
 Status Computer::ComputeTogether(const TokenizedTexts& texts, std::span<const Batch> plan,
-                                 const Wanted& wanted, int num_threads, RowSink& sink) const {
+                                 const Wanted& wanted, const ComputeTerms& terms,
+                                 RowSink& sink) const {
   std::optional<SessionPool::Lease> slot;
   // Both written by the member of rank 0: `prepared` before the team meets, `status` after it has
   // parted.
@@ -154,7 +158,8 @@ Status Computer::ComputeTogether(const TokenizedTexts& texts, std::span<const Ba
       member.Lap(Stage::kCopy);
       member.Meet();
       if (!prepared) break;
-      const RaggedBatch tokens = (*slot)->batch();
+      RaggedBatch tokens = (*slot)->batch();
+      tokens.wanted_until = terms.wanted_until;
       Status computed = network_.Compute({tokens, (*slot)->segments}, member, *(*slot)->session,
                                          (*slot)->Views(network_, wanted));
       member.Meet();
@@ -163,7 +168,7 @@ Status Computer::ComputeTogether(const TokenizedTexts& texts, std::span<const Ba
     }
     if (member.rank == 0) slot.reset();  // While this thread still holds its turn.
   };
-  const TeamTimes times = pool_.Run(num_threads, work);
+  const TeamTimes times = pool_.Run(terms.max_threads, work);
   TeamBackoff::ThisMachine().Record(times, Clock::now());
   return status;
 }

@@ -24,6 +24,12 @@ class RowSink {
   virtual Status Take(uint32_t sequence, const BatchSlot& slot, size_t place) = 0;
 };
 
+// On what terms sequences are computed.
+struct ComputeTerms {
+  int max_threads = 1;
+  const WantedUntil* wanted_until = nullptr;  // As RaggedBatch's.
+};
+
 // The network and the threads that run it.
 class Computer {
  public:
@@ -39,19 +45,19 @@ class Computer {
   const WorkerPool& pool() const { return pool_; }
   int num_threads() const { return options_.num_threads; }
 
-  // Computes what is wanted of all sequences that have tokens, on at most `max_threads` threads.
-  Status Compute(const TokenizedTexts& texts, const Wanted& wanted, int max_threads,
+  // Computes what is wanted of all sequences that have tokens.
+  Status Compute(const TokenizedTexts& texts, const Wanted& wanted, const ComputeTerms& terms,
                  RowSink& sink) const;
 
  private:
   // Throughput: every thread takes batches of its own.
   Status ComputeApart(const TokenizedTexts& texts, std::span<const batching::Batch> plan,
-                      const Wanted& wanted, int num_threads, RowSink& sink) const;
+                      const Wanted& wanted, const ComputeTerms& terms, RowSink& sink) const;
   // Whether threads that share batches of so many tokens are done sooner than one alone.
   bool PaysForATeam(std::span<const int32_t> lengths) const;
   // Latency: all threads share each batch.
   Status ComputeTogether(const TokenizedTexts& texts, std::span<const batching::Batch> plan,
-                         const Wanted& wanted, int num_threads, RowSink& sink) const;
+                         const Wanted& wanted, const ComputeTerms& terms, RowSink& sink) const;
   // What is computed together.
   std::vector<batching::Batch> MakePlan(const TokenizedTexts& texts, const Wanted& wanted,
                                         size_t num_workers) const;

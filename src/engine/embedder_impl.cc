@@ -141,9 +141,9 @@ auto Embedder::Impl::Run(ReadCall read_call, int most_threads) {
   return [&]() -> ResultType {
     AKIN_TRY_ASSIGN(const auto call, read_call());
     usage.tokenize_ms = MillisecondsSince(start);
-    AKIN_TRY(call->computer().Compute(call->sequences(), call->wanted(),
-                                      std::min(call->computer().num_threads(), most_threads),
-                                      call->sink()));
+    AKIN_TRY(call->computer().Compute(
+        call->sequences(), call->wanted(),
+        {.max_threads = std::min(call->computer().num_threads(), most_threads)}, call->sink()));
     usage.duration_ms = MillisecondsSince(start);
     usage.compute_ms = usage.duration_ms - usage.tokenize_ms;
     return call->Finish(usage);

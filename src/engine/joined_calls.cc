@@ -137,14 +137,14 @@ uint64_t GroupOf(const Call& call) {
   return group;
 }
 
-Status ComputeJoined(std::span<const JoinedSequences> joined, int num_threads) {
+Status ComputeJoined(std::span<const JoinedSequences> joined, const ComputeTerms& terms) {
   std::vector<TokenizedTexts::Source> sources;
   for (const JoinedSequences& one : joined)
     sources.push_back({&one.call->sequences(), one.sequences[0]});
   const TokenizedTexts texts = TokenizedTexts::Join(sources);
   const Call& first = *joined[0].call;
   Distributor sink(joined);
-  return first.computer().Compute(texts, first.wanted(), num_threads, sink);
+  return first.computer().Compute(texts, first.wanted(), terms, sink);
 }
 
 }  // namespace akin::engine

@@ -45,8 +45,7 @@ struct JoinedSequences {
   std::span<const uint32_t> sequences;
 };
 
-// Computes sequences of one group, at least one, on at most `num_threads` of the embedder's
-// threads. Their embedders live.
-Status ComputeJoined(std::span<const JoinedSequences> joined, int num_threads);
+// Computes sequences of one group, at least one, on the embedder's threads. Their embedders live.
+Status ComputeJoined(std::span<const JoinedSequences> joined, const ComputeTerms& terms);
 
 }  // namespace akin::engine

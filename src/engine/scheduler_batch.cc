@@ -1,13 +1,30 @@
 #include "engine/scheduler_batch.h"
 
+#include <algorithm>
 #include <chrono>
+#include <optional>
+#include <utility>
 
 #include "base/door.h"
 #include "engine/joined_calls.h"
 
 namespace akin::engine {
+namespace {
 
-BatchResult ComputeBatch(std::span<const BatchMember> members, int num_threads) {
+// The last of the jobs' deadlines; nothing if one has none.
+std::optional<Job::Clock::time_point> LastDeadline(std::span<const BatchMember> members) {
+  auto last = members[0].job->deadline;
+  for (const BatchMember& member : members) {
+    if (!member.job->deadline) return std::nullopt;
+    last = std::max(last, member.job->deadline);
+  }
+  return last;
+}
+
+}  // namespace
+
+BatchResult ComputeBatch(std::span<const BatchMember> members, int num_threads,
+                         std::stop_token left) {
   BatchResult result;
   result.status = AtTheDoor("cannot compute", {}, [&]() -> Status {
     const auto start = Job::Clock::now();
@@ -18,7 +35,8 @@ BatchResult ComputeBatch(std::span<const BatchMember> members, int num_threads) 
       result.tokens +=
           static_cast<size_t>(job.call()->sequences().lengths()[joined.back().sequences[0]]);
     }
-    AKIN_TRY(ComputeJoined(joined, num_threads));
+    const WantedUntil wanted_until = {LastDeadline(members), std::move(left)};
+    AKIN_TRY(ComputeJoined(joined, {num_threads, &wanted_until}));
     const auto elapsed =
         std::chrono::duration_cast<std::chrono::nanoseconds>(Job::Clock::now() - start).count();
     for (size_t i = 0; i < members.size(); ++i) {
@@ -31,10 +49,10 @@ BatchResult ComputeBatch(std::span<const BatchMember> members, int num_threads) 
 }
 
 std::vector<std::pair<batching::RequestId, Error>> ComputeOneByOne(
-    std::span<const BatchMember> members) {
+    std::span<const BatchMember> members, const std::stop_token& left) {
   std::vector<std::pair<batching::RequestId, Error>> failed;
   for (const BatchMember& member : members) {
-    const BatchResult alone = ComputeBatch({&member, 1}, 1);
+    const BatchResult alone = ComputeBatch({&member, 1}, 1, left);
     if (!alone.status) failed.emplace_back(member.pick.request, alone.status.error());
   }
   return failed;

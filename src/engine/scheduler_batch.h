@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <span>
+#include <stop_token>
 #include <utility>
 #include <vector>
 
@@ -23,12 +24,14 @@ struct BatchResult {
   size_t tokens = 0;  // Of its sequences.
 };
 
-// Of one group, at least one, on at most `num_threads` threads.
-BatchResult ComputeBatch(std::span<const BatchMember> members, int num_threads);
+// Of one group, at least one, on at most `num_threads` threads; ended, if the backend can, when the
+// deadlines of all jobs have passed, or when stop is requested of `left`.
+BatchResult ComputeBatch(std::span<const BatchMember> members, int num_threads,
+                         std::stop_token left = {});
 
 // After that has failed: a batch that fails costs those their answer whose texts fail alone, and
 // nobody else. Their requests, each with its error.
 std::vector<std::pair<batching::RequestId, Error>> ComputeOneByOne(
-    std::span<const BatchMember> members);
+    std::span<const BatchMember> members, const std::stop_token& left);
 
 }  // namespace akin::engine

@@ -59,6 +59,7 @@ void Scheduler::Impl::Abandon() {
     wake_.notify_all();
     jobs.swap(jobs_);
     for (const auto& [ticket, job] : jobs) queue_.Remove(ticket);
+    EndUnwantedBatches();
   }
   for (const auto& [ticket, job] : jobs) job->Fail(Stopped());
 }
@@ -149,6 +150,7 @@ void Scheduler::Impl::Cancel(Ticket ticket) {
     job = TakeJob(ticket);
     if (job == nullptr) return;
     queue_.Remove(ticket);
+    EndUnwantedBatches();
     ++counts_.cancelled;
   }
   job->Fail(Error(ErrorCode::kCancelled, "the request was cancelled"));
@@ -164,6 +166,14 @@ JobPtr Scheduler::Impl::TakeJob(Ticket ticket) {
 
 void Scheduler::Impl::WakeOne() {
   if (sleeping_ > 0 && shares_.free() > 0 && queue_.has_work()) wake_.notify_one();
+}
+
+void Scheduler::Impl::EndUnwantedBatches() {
+  for (RunningBatch& batch : running_) {
+    const bool is_wanted = std::ranges::any_of(
+        batch.members, [&](const Member& member) { return jobs_.contains(member.pick.request); });
+    if (!is_wanted) batch.left.request_stop();
+  }
 }
 
 void Scheduler::Impl::CountDuplicates(engine::Job& job) {

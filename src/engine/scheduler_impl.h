@@ -6,10 +6,12 @@
 #pragma once
 
 #include <condition_variable>
+#include <list>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <span>
+#include <stop_token>
 #include <thread>
 #include <unordered_map>
 #include <utility>
@@ -42,6 +44,7 @@ class Scheduler::Impl {
       const RequestTerms terms = request.terms;
       const auto job = std::make_shared<JobType>(std::move(request), std::move(done));
       job->submitted = Clock::now();
+      job->deadline = terms.deadline;
       if (terms.may_compute_here) {
         if (const auto ticket = ComputeHere(job, terms)) return *ticket;
       }
@@ -69,6 +72,8 @@ class Scheduler::Impl {
   void CountBatch(size_t sequences, size_t tokens, int threads, Clock::duration elapsed);
   // If there is something to do and a thread to do it.
   void WakeOne();
+  // Ends batches under way whose jobs have all left, where the backend can.
+  void EndUnwantedBatches();
 
   // --- The workers (scheduler_workers.cc); they come with the lock and leave with it ---
   void WorkUntilStopped();
@@ -88,6 +93,12 @@ class Scheduler::Impl {
   batching::RequestQueue queue_;
   batching::ThreadShares shares_;
   std::unordered_map<Ticket, engine::JobPtr> jobs_;
+  // Under way. `members` are the computing worker's.
+  struct RunningBatch {
+    std::span<const Member> members;
+    std::stop_source left;
+  };
+  std::list<RunningBatch> running_;
   Ticket next_ticket_ = 1;
   int sleeping_ = 0;
   bool here_ = false;  // A request is being computed by the thread that brought it.

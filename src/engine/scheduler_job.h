@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -58,6 +59,7 @@ class Job {
   }
 
   Clock::time_point submitted, finished;
+  std::optional<Clock::time_point> deadline;
   std::atomic<int64_t> compute_ns{0};  // Of all its batches.
   Clock::time_point first_batch;       // Guarded by the scheduler's mutex.
   bool has_begun = false;              // Likewise.

@@ -45,6 +45,7 @@ void Scheduler::Impl::DropExpired(Lock& lock) {
     if (JobPtr job = TakeJob(ticket)) expired.push_back(std::move(job));
   }
   if (expired.empty()) return;
+  EndUnwantedBatches();
   counts_.expired += static_cast<int64_t>(expired.size());
   lock.unlock();
   for (const JobPtr& job : expired) job->Fail(Expired());
@@ -99,13 +100,16 @@ void Scheduler::Impl::Compute(const std::vector<Pick>& batch, Lock& lock) {
   const int threads = takes_one ? shares_.TakeOne() : shares_.Take(more_waits);
   WakeOne();
   const int at_most = !waits_for_others ? threads : alone ? num_threads_ : 1;
+  const auto running = running_.insert(running_.end(), RunningBatch{members, {}});
   lock.unlock();
   const auto begin = Clock::now();
-  const engine::BatchResult result = engine::ComputeBatch(members, at_most);
+  const std::stop_token left = running->left.get_token();
+  const engine::BatchResult result = engine::ComputeBatch(members, at_most, left);
   std::vector<std::pair<Ticket, Error>> failed;
-  if (!result.status) failed = engine::ComputeOneByOne(members);
+  if (!result.status) failed = engine::ComputeOneByOne(members, left);
   const auto elapsed = Clock::now() - begin;
   lock.lock();
+  running_.erase(running);
   shares_.GiveBack(threads);
   WakeOne();  // This thread has answers to write first.
   CountBatch(members.size(), result.tokens, threads, elapsed);
@@ -128,7 +132,11 @@ void Scheduler::Impl::FailJob(Ticket ticket, const Error& error, Lock& lock) {
   queue_.Remove(ticket);
   const JobPtr job = TakeJob(ticket);
   if (job == nullptr) return;
-  ++counts_.failed;
+  // Other batches of the job.
+  EndUnwantedBatches();
+  const bool has_expired = error.code() == ErrorCode::kDeadlineExceeded && job->deadline &&
+                           *job->deadline <= Clock::now();
+  ++(has_expired ? counts_.expired : counts_.failed);
   lock.unlock();
   job->Fail(error);
   lock.lock();

@@ -14,6 +14,7 @@ import time
 import unittest
 
 from serve_process import ARGUMENTS, TIMEOUT, Collector, Server, f32, main
+from slow_onnx import ENDLESS, QUICK, needs_onnxruntime, start_slow_server
 
 TESTS = pathlib.Path(__file__).resolve().parents[1]
 CHILD = ["--backend", "python", "--child", str(TESTS / "backends/python/fake_child.py")]
@@ -150,9 +151,7 @@ class OnnxRuntime(unittest.TestCase):
     MODEL = str(TESTS / "data/onnx/bert-onnx")
 
     def test_health_embed_metrics_and_the_end(self):
-        doctor = subprocess.run([ARGUMENTS.akin, "doctor", "--json"], capture_output=True, text=True, check=False)
-        if not json.loads(doctor.stdout)["onnxruntime"].get("path"):
-            self.skipTest("ONNX Runtime's library is not here")
+        needs_onnxruntime()
         server = Server("--backend", "onnxruntime", models=[self.MODEL])
         try:
             self.assertEqual(server.get("/health/ready")[0], 200)
@@ -171,6 +170,41 @@ class OnnxRuntime(unittest.TestCase):
             self.assertGreater(server.metric("akin_batch_tokens_total"), 3)
         finally:
             self.assertEqual(server.stop(), 0)
+
+
+class EndlessRuns(unittest.TestCase):
+    """Only the deadline of a request, or that its client leaves, ends one."""
+
+    def test_the_deadline_of_a_request_ends_its_run(self):
+        server = start_slow_server(self)
+        begin = time.monotonic()
+        status = server.post("/embed", {"inputs": ENDLESS}, {"x-request-timeout-ms": "300"})[0]
+        self.assertEqual(status, 504)
+        self.assertGreaterEqual(time.monotonic() - begin, 0.3)
+        self.assertEqual(server.post("/embed", {"inputs": QUICK})[0], 200)
+        self.assertEqual(server.metric("akin_requests_expired_total"), 1)
+
+    def test_a_client_that_leaves_ends_its_run(self):
+        server = start_slow_server(self)
+        body = json.dumps({"inputs": ENDLESS})
+        head = f"POST /embed HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+        with server.connect() as client:
+            client.sendall((head + body).encode())
+            wait_until(lambda: server.metric("te_queue_size") == 1, "the request has not come")
+            wait_until(lambda: server.metric("akin_queue_tokens") == 0, "it does not run")
+        self.assertEqual(server.post("/embed", {"inputs": QUICK})[0], 200)
+
+    def test_the_drain_deadline_ends_its_run(self):
+        server = start_slow_server(self, "--drain-deadline", "1")
+        answers = []
+        asking = threading.Thread(target=lambda: answers.append(server.post("/embed", {"inputs": ENDLESS})[0]))
+        asking.start()
+        wait_until(lambda: server.metric("te_queue_size") == 1, "the request has not come")
+        begin = time.monotonic()
+        self.assertEqual(server.stop(), 0)
+        self.assertLess(time.monotonic() - begin, 15)
+        asking.join(TIMEOUT)
+        self.assertEqual(answers, [503])
 
 
 if __name__ == "__main__":

@@ -10,9 +10,11 @@ import os
 import pathlib
 import sys
 import tempfile
+import time
 import unittest
 
 from serve_process import ARGUMENTS, TIMEOUT, Server, f32, main
+from slow_onnx import ENDLESS, QUICK, start_slow_server
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TEXTS = ["A cat sleeps in the sun.", "Interest rates rose again.", "zero"]
@@ -149,6 +151,28 @@ class Grpc(unittest.TestCase):
         answer = next(iter(reflect(iter([b"\x3a\x00"]), timeout=TIMEOUT)))
         for service in (b"tei.v1.Embed", b"akidb.embedding.v1.EmbeddingService", b"grpc.health.v1.Health"):
             self.assertIn(service, answer)
+
+
+class EndlessRuns(unittest.TestCase):
+    def test_the_deadline_of_a_call_and_its_client_end_its_run(self):
+        import grpc
+
+        make_messages()
+        from tei.v1 import tei_pb2, tei_pb2_grpc
+
+        server = start_slow_server(self, "--grpc-port", "0")
+        port = next(e["grpc_port"] for e in server.log if e["message"] == "listening")
+        with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+            embed = tei_pb2_grpc.EmbedStub(channel).Embed
+            with self.assertRaises(grpc.RpcError) as caught:
+                embed(tei_pb2.EmbedRequest(inputs=ENDLESS), timeout=0.5)
+            self.assertEqual(caught.exception.code(), grpc.StatusCode.DEADLINE_EXCEEDED)
+            self.assertTrue(embed(tei_pb2.EmbedRequest(inputs=QUICK), timeout=TIMEOUT).embeddings)
+            call = embed.future(tei_pb2.EmbedRequest(inputs=ENDLESS), timeout=10 * TIMEOUT)
+            while server.metric("te_queue_size") == 0 or server.metric("akin_queue_tokens") > 0:  # Until it runs.
+                time.sleep(0.01)
+            call.cancel()
+            self.assertTrue(embed(tei_pb2.EmbedRequest(inputs=QUICK), timeout=TIMEOUT).embeddings)
 
 
 class Tasks(unittest.TestCase):

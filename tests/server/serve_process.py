@@ -32,9 +32,9 @@ def main():
 class Server:
     """Starts on a free port of the loopback and is ready when the constructor returns."""
 
-    def __init__(self, *options, models=None, wait=True, environment=None, key=None):
+    def __init__(self, *options, models=None, wait=True, environment=None, key=None, threads=2):
         models = models or [ARGUMENTS.model]
-        command = [ARGUMENTS.akin, "serve", "--port", "0", "--log-format", "json", "--threads", "2"]
+        command = [ARGUMENTS.akin, "serve", "--port", "0", "--log-format", "json", "--threads", str(threads)]
         for model in models:
             command += ["--model", model]
         self.key = key

@@ -31,7 +31,9 @@ def field(number, value):
 
 
 def attribute(name, value):
-    """An integer, a float or a list of integers."""
+    """An integer, a float, a list of integers, or a graph's bytes."""
+    if isinstance(value, bytes):
+        return field(1, name) + field(6, value) + field(20, 5)
     if isinstance(value, list):
         return field(1, name) + b"".join(field(8, i) for i in value) + field(20, 7)
     return field(1, name) + (field(2, value) + field(20, 1) if isinstance(value, float) else field(3, value) + field(20, 2))
@@ -71,11 +73,13 @@ class Graph:
     def scalar(self, value):
         return self.constant([value], INT64 if isinstance(value, int) else FLOAT, [])
 
+    def graph(self, inputs, outputs):
+        return (b"".join(field(1, n) for n in self.nodes) + field(2, "main_graph") +
+                b"".join(field(5, i) for i in self.initializers) + b"".join(field(11, i) for i in inputs) +
+                b"".join(field(12, o) for o in outputs))
+
     def bytes(self, inputs, outputs):
-        graph = (b"".join(field(1, n) for n in self.nodes) + field(2, "main_graph") +
-                 b"".join(field(5, i) for i in self.initializers) + b"".join(field(11, i) for i in inputs) +
-                 b"".join(field(12, o) for o in outputs))
-        return field(1, 8) + field(2, "test") + field(7, graph) + field(8, field(1, "") + field(2, 17))
+        return field(1, 8) + field(2, "test") + field(7, self.graph(inputs, outputs)) + field(8, field(1, "") + field(2, 17))
 
 
 class Exporter(Graph):

@@ -167,16 +167,26 @@ Status Rectangle::BindOutput(Shape shape, float* destination) {
   return Check(api.BindOutput(binding_.get(), params_.signature->output.c_str(), handle.get()));
 }
 
-Status Rectangle::Execute() {
+Status Rectangle::Execute(const WantedUntil* wanted_until) {
   const OrtApi& api = params_.library->api();
-  RunWatch::Watched watched(*params_.watch, run_options_.get());
+  const RunWatch::Watched watched(*params_.watch, run_options_.get(), wanted_until);
+  if (watched.ended() != RunWatch::Reason::kNone) return Ended(watched.ended());
   OrtStatus* status = api.RunWithBinding(session_.get(), run_options_.get(), binding_.get());
-  if (status != nullptr && watched.ended()) {
+  if (status != nullptr && watched.ended() != RunWatch::Reason::kNone) {
     api.ReleaseStatus(status);
+    return Ended(watched.ended());
+  }
+  return Check(status);
+}
+
+Error Rectangle::Ended(RunWatch::Reason reason) const {
+  if (reason == RunWatch::Reason::kTimeout) {
     return MakeError(ErrorCode::kDeadlineExceeded, "a run of ONNX Runtime took longer than ",
                      params_.watch->timeout().count(), " ms and was ended");
   }
-  return Check(status);
+  if (reason == RunWatch::Reason::kDeadline)
+    return Error(ErrorCode::kDeadlineExceeded, "the deadline passed while the model ran");
+  return Error(ErrorCode::kCancelled, "nobody waits for the run of the model any more");
 }
 
 Status Rectangle::Run(const RaggedBatch& batch, size_t first, size_t last, Shape shape,
@@ -195,7 +205,7 @@ Status Rectangle::Run(const RaggedBatch& batch, size_t first, size_t last, Shape
   const bool direct = params_.signature->output_type == OnnxType::kFloat &&
                       static_cast<size_t>(padded_rows * params_.width) == rows.size();
   AKIN_TRY(BindOutput(output, direct ? rows.data() : nullptr));
-  AKIN_TRY(Execute());
+  AKIN_TRY(Execute(batch.wanted_until));
   if (direct) return {};
   only_first ? CopyFirstRows(batch, first, last, rows) : CopyRows(batch, first, last, shape, rows);
   return {};

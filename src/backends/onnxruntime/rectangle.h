@@ -41,7 +41,7 @@ class Rectangle {
   // Runs the sequences [first, last) of `batch` as a rectangle of `shape`, which is large enough,
   // and writes their rows to `rows`: [tokens of the sequences, width] or [sequences, width]. Of
   // batch.only_first_rows, where the graph can, those of the first tokens only.
-  // Errors: Internal (ONNX Runtime failed), DeadlineExceeded.
+  // Errors: Internal (ONNX Runtime failed), DeadlineExceeded, Cancelled (nobody wants it any more).
   Status Run(const RaggedBatch& batch, size_t first, size_t last, Shape shape,
              std::span<float> rows);
 
@@ -61,7 +61,8 @@ class Rectangle {
   Status BindInput(const std::string& name, formats::OnnxType type, void* data,
                    std::span<const int64_t> dims);
   Status BindOutput(Shape shape, float* destination);
-  Status Execute();
+  Status Execute(const WantedUntil* wanted_until = nullptr);
+  Error Ended(RunWatch::Reason reason) const;
   Status CheckFinite(OrtValue* value, std::span<const int64_t> dims) const;
   Status Check(OrtStatus* status) const;
   bool per_token() const { return HasRowsOfTokens(params_.signature->rows); }

@@ -1,14 +1,15 @@
 #include "backends/onnxruntime/run_watch.h"
 
+#include <algorithm>
+
 namespace akin::backends::onnxruntime {
 
 RunWatch::RunWatch(const Library& library, std::chrono::milliseconds timeout)
     : library_(library), timeout_(timeout) {
-  if (timeout_.count() > 0) thread_ = std::thread([this] { Work(); });
+  thread_ = std::thread([this] { Work(); });
 }
 
 RunWatch::~RunWatch() {
-  if (!thread_.joinable()) return;
   {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
@@ -20,47 +21,63 @@ RunWatch::~RunWatch() {
 void RunWatch::Work() {
   std::unique_lock lock(mutex_);
   while (!stopping_) {
-    // Looked at every so often rather than told of each run: a run costs no wake-up.
-    changed_.wait_for(lock, timeout_ / 8);
-    const auto now = std::chrono::steady_clock::now();
+    const auto now = Clock::now();
+    wakes_at_ = Clock::time_point::max();
     for (Watched* run : runs_) {
-      if (run->deadline_ > now) break;
-      if (run->ended_) continue;
-      run->ended_ = true;
-      if (OrtStatus* status = library_.api().RunOptionsSetTerminate(run->options_);
-          status != nullptr) {
-        library_.api().ReleaseStatus(status);
+      if (run->due_ <= now) {
+        run->End(run->when_due_);
+      } else {
+        wakes_at_ = std::min(wakes_at_, run->due_);
       }
+    }
+    if (wakes_at_ == Clock::time_point::max()) {
+      changed_.wait(lock);
+    } else {
+      changed_.wait_until(lock, wakes_at_);
     }
   }
 }
 
-RunWatch::Watched::Watched(RunWatch& watch, OrtRunOptions* options)
-    : watch_(watch),
-      options_(options),
-      deadline_(std::chrono::steady_clock::now() + watch.timeout_) {
-  if (watch_.timeout_.count() == 0) return;
+RunWatch::Watched::Watched(RunWatch& watch, OrtRunOptions* options, const WantedUntil* wanted_until)
+    : watch_(watch), options_(options) {
+  const auto now = Clock::now();
+  if (watch_.timeout_.count() > 0) due_ = now + watch_.timeout_;
+  if (wanted_until != nullptr) {
+    if (wanted_until->deadline && *wanted_until->deadline < due_) {
+      due_ = *wanted_until->deadline;
+      when_due_ = Reason::kDeadline;
+    }
+    if (due_ <= now) End(when_due_);
+    if (wanted_until->left.stop_possible()) leave_.emplace(wanted_until->left, Leave{this});
+  }
   const std::lock_guard lock(watch_.mutex_);
   place_ = watch_.runs_.insert(watch_.runs_.end(), this);
+  // Runs that follow one another are mostly due later than the first one was, for which the thread
+  // wakes: a run costs no wake-up.
+  if (due_ < watch_.wakes_at_) watch_.changed_.notify_one();
 }
 
 RunWatch::Watched::~Watched() {
-  if (watch_.timeout_.count() == 0) return;
+  leave_.reset();  // Waits for one that is being called.
   {
     const std::lock_guard lock(watch_.mutex_);
     watch_.runs_.erase(place_);
   }
   // For the next run with these options.
-  if (!ended_) return;
+  if (ended() == Reason::kNone) return;
   if (OrtStatus* status = watch_.library_.api().RunOptionsUnsetTerminate(options_);
       status != nullptr) {
     watch_.library_.api().ReleaseStatus(status);
   }
 }
 
-bool RunWatch::Watched::ended() const {
-  const std::lock_guard lock(watch_.mutex_);
-  return ended_;
+void RunWatch::Watched::End(Reason reason) noexcept {
+  Reason none = Reason::kNone;
+  if (!ended_.compare_exchange_strong(none, reason)) return;
+  if (OrtStatus* status = watch_.library_.api().RunOptionsSetTerminate(options_);
+      status != nullptr) {
+    watch_.library_.api().ReleaseStatus(status);
+  }
 }
 
 }  // namespace akin::backends::onnxruntime

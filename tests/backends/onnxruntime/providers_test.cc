@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
+#include <optional>
+#include <thread>
+#include <utility>
 
 #include "backends/onnxruntime/tiny_graph.h"
 #include "support/expect_error.h"
@@ -86,6 +89,26 @@ TEST_F(ProvidersTest, APluginThatIsNoneIsRefused) {
   folder_.folder().Write("x.so", "no library");
   ExpectError(folder_.Load(params), ErrorCode::kInvalidInput, "the provider library", "x.so",
               "is no shared library");
+}
+
+TEST_F(ProvidersTest, ManyMayLoadAPluginAtOnce) {
+  // It takes its time: without a lock around all of it each thread would find it missing.
+  OnnxRuntimeParams params;
+  params.options.provider_libraries = {{"slow", AKIN_TEST_SLOW_PLUGIN}};
+  std::array<std::optional<Error>, 4> errors;
+  std::vector<std::thread> threads;
+  for (std::optional<Error>& error : errors) {
+    threads.emplace_back([&] {
+      const auto backend = folder_.Load(params);
+      if (!backend) error = backend.error();
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (const auto& error : errors) EXPECT_FALSE(error) << error->message();
+  const auto info = DescribeOnnxRuntime();
+  ASSERT_TRUE(info) << info.error().message();
+  EXPECT_EQ(
+      std::ranges::count(info->plugin_devices, std::pair<std::string, std::string>("slow", "")), 1);
 }
 
 // A second provider for real: OpenVINO's, computing the same rows as the CPU.

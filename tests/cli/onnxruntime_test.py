@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The backend onnxruntime from the command line: what is tuned is used, providers, loads in another process.
 
-    onnxruntime_test.py --akin PROGRAM --model tests/data/onnx/bert-onnx --crashing LIBRARY
+    onnxruntime_test.py --akin PROGRAM --model tests/data/onnx/bert-onnx --crashing LIBRARY --old LIBRARY
 
 Skips aloud without ONNX Runtime's library. Needs only Python's standard library.
 """
@@ -202,6 +202,14 @@ class Library(unittest.TestCase):
                             self.assertIn(why, err)
 
 
+    def test_the_doctor_has_named_it_in_the_environment_before_it_is_loaded(self):
+        """Loading may start threads, which may read the environment while it is changed."""
+        environment = {name: value for name, value in os.environ.items() if name != "AKIN_ORT_LIBRARY"}
+        out = subprocess.run([ARGUMENTS.akin, "doctor", "--ort-library", ARGUMENTS.old], capture_output=True, text=True, timeout=SECONDS,
+                             env=environment, check=False).stdout
+        self.assertIn("is ONNX Runtime 1.1.0 with AKIN_ORT_LIBRARY, expected 1.", out)
+
+
 class IsolatedLoad(unittest.TestCase):
     def test_a_runtime_that_dies_is_an_error(self):
         stub = ["--backend", "onnx", "--model", ARGUMENTS.model, "--ort-library", ARGUMENTS.crashing]
@@ -222,7 +230,7 @@ class IsolatedLoad(unittest.TestCase):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
-    for option in ("--akin", "--model", "--crashing"):
+    for option in ("--akin", "--model", "--crashing", "--old"):
         parser.add_argument(option, required=True)
     ARGUMENTS, rest = parser.parse_known_args()
     doctor = json.loads(run("doctor", "--json", "--model", ARGUMENTS.model)[1])

@@ -302,6 +302,20 @@ ModelArguments ArgumentsOf(const ServeArguments& a, const server::ModelSpec& spe
           .onnxruntime = a.onnxruntime};
 }
 
+// For the log: "threads batch_tokens shape_buckets" of a model, or those of them that are as
+// `akin tune` has found them, for the first model and for this one.
+std::string TunedSettings(const ServeArguments& a, const std::optional<Tuning>& of_first,
+                          const std::optional<Tuning>& own) {
+  std::string names;
+  const auto add = [&](bool is_tuned, std::string_view name) {
+    if (is_tuned) names += StrCat(names.empty() ? "" : " ", name);
+  };
+  add(of_first && a.threads == 0, "threads");
+  add(of_first && a.max_batch_tokens == 0, "batch_tokens");
+  add(own && !own->shape_buckets.empty() && a.onnxruntime.shape_buckets.empty(), "shape_buckets");
+  return names;
+}
+
 // What `akin tune` has found: lengths to pad to are each model's own and put into `models`; threads
 // and the token budget are the server's, so that those of the first model are returned.
 std::optional<Tuning> FindTunings(const ServeArguments& a, std::vector<server::ModelSpec>& models) {
@@ -309,7 +323,8 @@ std::optional<Tuning> FindTunings(const ServeArguments& a, std::vector<server::M
   for (server::ModelSpec& spec : models) {
     std::optional<Tuning> tuning;
     spec.shape_buckets = WithTuning(ArgumentsOf(a, spec), &tuning).onnxruntime.shape_buckets;
-    if (&spec == &models.front()) of_first = std::move(tuning);
+    if (&spec == &models.front()) of_first = tuning;
+    spec.tuned = TunedSettings(a, of_first, tuning);
   }
   return of_first;
 }

@@ -59,6 +59,12 @@ LogLevel LevelOfRequest(bool is_probe, int status, bool is_loading) {
   return is_probe ? LogLevel::kDebug : LogLevel::kInfo;
 }
 
+std::string ListOf(std::span<const int32_t> numbers) {
+  std::string out;
+  for (const int32_t number : numbers) out += StrCat(out.empty() ? "" : " ", number);
+  return out;
+}
+
 void Logger::Log(LogLevel level, std::string_view message, std::vector<LogField> fields) {
   if (!Wants(level)) return;
   std::string line;

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <mutex>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -32,6 +33,9 @@ struct LogField {
   std::string value;
   bool is_number = false;
 };
+
+// What a field of several numbers holds: "8 32".
+std::string ListOf(std::span<const int32_t> numbers);
 
 class Logger {
  public:

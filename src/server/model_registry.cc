@@ -128,6 +128,9 @@ void ModelRegistry::Load(Entry& entry, std::unique_lock<std::mutex>& lock) {
                  {"precision", info.precision},
                  {"isa", info.isa},
                  {"threads", info.num_threads},
+                 {"batch_tokens", info.batch_tokens},
+                 {"shape_buckets", ListOf(info.shape_buckets)},
+                 {"tuned", entry.spec.tuned},
                  {"load_ms", info.load_ms}});
     result =
         ServedModelPtr(std::make_shared<const ServedModel>(entry.spec.name, *std::move(loaded)));

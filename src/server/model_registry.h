@@ -28,6 +28,7 @@ struct ModelSpec {
   std::string name;                         // What clients call it.
   std::string source;                       // A folder, or the name of a model in the cache.
   std::vector<int32_t> shape_buckets = {};  // In place of LoadOptions' where there are any.
+  std::string tuned = {};  // For the log: which of the settings `akin tune` has found.
 
   LoadOptions OptionsFrom(LoadOptions options) const {
     if (!shape_buckets.empty()) options.onnxruntime.shape_buckets = shape_buckets;

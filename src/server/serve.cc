@@ -181,13 +181,6 @@ class Server {
   std::thread grpc_drain_;
 };
 
-// "8 32"
-std::string ListOf(std::span<const int32_t> numbers) {
-  std::string out;
-  for (const int32_t number : numbers) out += (out.empty() ? "" : " ") + std::to_string(number);
-  return out;
-}
-
 }  // namespace
 
 Status Serve(const ServeOptions& options) { return Server(options).Run(); }
@@ -210,7 +203,8 @@ Status CheckServe(const ServeOptions& options) {
                 {"backend", info.backend},
                 {"threads", info.num_threads},
                 {"batch_tokens", info.batch_tokens},
-                {"shape_buckets", ListOf(info.shape_buckets)}});
+                {"shape_buckets", ListOf(info.shape_buckets)},
+                {"tuned", spec.tuned}});
   }
   return {};
 }

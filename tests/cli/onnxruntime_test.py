@@ -116,6 +116,24 @@ class Tune(unittest.TestCase):
             with self.subTest(extra):
                 fine = checked("--backend", "onnxruntime", cache=self.cache, extra=extra)
                 self.assertEqual((fine["threads"], fine["batch_tokens"], fine["shape_buckets"]), (1, 78, "8 32"))
+                self.assertEqual(fine["tuned"], "threads batch_tokens shape_buckets")
+        for options, tuned in ((["--threads", "1"], "batch_tokens shape_buckets"), (["--max-batch-tokens", "64"], "threads shape_buckets"),
+                               (["--shape-buckets", "16"], "threads batch_tokens"), (["--threads", "1", "--max-batch-tokens", "64"], ""),
+                               (["--optimization-level", "basic"], "")):
+            with self.subTest(options):
+                self.assertEqual(checked("--backend", "onnxruntime", *options, cache=self.cache)["tuned"], tuned)
+
+    def test_a_server_that_has_loaded_its_model_says_what_is_tuned(self):
+        self.tune("--backend", "onnxruntime", "--threads", "1")
+        self.store(threads=1, batch_tokens=78, shape_buckets=[8, 32])
+        server = subprocess.Popen([ARGUMENTS.akin, "serve", "--port", "0", "--model", ARGUMENTS.model, "--log-format", "json", "--backend",
+                                   "onnxruntime"], stderr=subprocess.PIPE, env={**os.environ, "AKIN_CACHE": self.cache})
+        self.addCleanup(server.stderr.close)
+        self.addCleanup(server.wait, 60)
+        self.addCleanup(server.kill)
+        loaded = next(line for line in map(json.loads, server.stderr) if line["message"] == "model loaded")
+        self.assertEqual((loaded["threads"], loaded["batch_tokens"], loaded["shape_buckets"]), (1, 78, "8 32"))
+        self.assertEqual(loaded["tuned"], "threads batch_tokens shape_buckets")
 
 
 class Providers(unittest.TestCase):

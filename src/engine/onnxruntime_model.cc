@@ -38,14 +38,15 @@ Status CheckScores(const BackendInfo& info, const model::SentenceModules& module
                       num_labels, " labels (", info.detail, ")");
 }
 
-// Of a folder without the head's weights: sparse vectors are made of the graph's logits.
-bool IsOfTokenLogits(const model::SentenceModules& modules) {
-  return std::ranges::any_of(modules.heads, [](const model::Head& head) {
-    return std::ranges::any_of(head.modules, [](const model::Module& module) {
-      const auto* pooling = std::get_if<model::VocabularyPooling>(&module);
-      return pooling != nullptr && pooling->weight.empty();
-    });
-  });
+// How sparse vectors are made, if they are: with a masked-language-model head, whose weights are
+// not there in a folder where the graph gives the logits.
+const model::VocabularyPooling* FindVocabularyPooling(const model::SentenceModules& modules) {
+  for (const model::Head& head : modules.heads) {
+    for (const model::Module& module : head.modules) {
+      if (const auto* pooling = std::get_if<model::VocabularyPooling>(&module)) return pooling;
+    }
+  }
+  return nullptr;
 }
 
 Status CheckTokenLogits(const BackendInfo& info) {
@@ -75,15 +76,16 @@ Result<BackendLoader> MakeOnnxRuntimeLoader(const LoaderInput& input,
                                      .pad_token_id = config.pad_token_id};
   params.wants_only_first_rows = std::ranges::any_of(
       input.modules.heads, [](const auto& head) { return model::ReadOnlyFirstRows(head.modules); });
-  const bool of_token_logits = IsOfTokenLogits(input.modules);
-  params.prefers_logits = IsOfScores(input.modules) || of_token_logits;
+  const model::VocabularyPooling* const vocabulary = FindVocabularyPooling(input.modules);
+  params.prefers_logits =
+      IsOfScores(input.modules) || (vocabulary != nullptr && vocabulary->weight.empty());
   if (input.options.batch_tokens > 0) params.batch_tokens = input.options.batch_tokens;
   if (own_config) config = *own_config;
   params.max_positions = config.max_positions;
   AKIN_TRY_ASSIGN(auto backend, backends::LoadOnnxRuntimeBackend(input.directory, params));
   const BackendInfo info = backend->Info();
   if (IsOfScores(input.modules)) AKIN_TRY(CheckScores(info, input.modules));
-  if (of_token_logits) AKIN_TRY(CheckTokenLogits(info));
+  if (vocabulary != nullptr) AKIN_TRY(CheckTokenLogits(info));
   BackendLoader loader;
   loader.shape = ShapeOf(config);
   loader.max_positions = info.max_positions;

@@ -1,6 +1,7 @@
 // The values of a graph, with the nodes on both sides of them.
 #pragma once
 
+#include <span>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
@@ -29,6 +30,11 @@ class ValueMap {
   const formats::OnnxNode* OnlyReaderOf(std::string_view value) const {
     const auto found = readers_.find(value);
     return found == readers_.end() || found->second.size() != 1 ? nullptr : found->second[0];
+  }
+  std::span<const formats::OnnxNode* const> ReadersOf(std::string_view value) const {
+    const auto found = readers_.find(value);
+    if (found == readers_.end()) return {};
+    return found->second;
   }
   // An initializer, or the value of a Constant; nullptr for others.
   const formats::OnnxTensor* ConstantOf(std::string_view value) const {

@@ -15,7 +15,8 @@
 #include "base/shared_memory.h"
 #include "base/strings.h"
 #include "model/model_directory.h"
-#include "model/onnx_classifier.h"
+#include "model/onnx_head.h"
+#include "model/onnx_parts.h"
 #include "model/onnx_values.h"
 
 namespace akin::model {
@@ -26,6 +27,8 @@ using formats::OnnxTensor;
 using formats::OnnxType;
 
 constexpr std::string_view kBias = ".bias", kWeight = ".weight", kQuantized = "_quantized";
+// Whose bias is a parameter of the head, and whose weight one of the decoder in it.
+constexpr std::string_view kDecodingHeads[] = {"cls.predictions", "lm_head"};
 
 // A stored matrix of integers: value = (q - zero_point) * scale; one scale, or one a column.
 struct Quantization {
@@ -69,6 +72,7 @@ class WeightFinder {
 
  private:
   void VisitNode(const OnnxNode& node) {
+    if (!node.domain.empty() && node.domain != "ai.onnx") return;
     if (node.op_type == "MatMul" && node.inputs.size() == 2) {
       const OnnxTensor* matrix = file_.FindInitializer(node.inputs[1]);
       if (IsMatrix(matrix) && IsFloat(matrix->type)) Add(matrix, node.outputs[0], std::nullopt);
@@ -129,7 +133,8 @@ class WeightFinder {
     if (node.inputs.size() > 2) quantization.zero_point = file_.FindInitializer(node.inputs[2]);
     used_.insert({matrix, scale, quantization.zero_point});
     const OnnxNode* reader = values_.OnlyReaderOf(node.outputs[0]);
-    if (reader != nullptr && reader->op_type == "MatMul" && reader->inputs[1] == node.outputs[0])
+    if (reader != nullptr && reader->op_type == "MatMul" && reader->inputs.size() == 2 &&
+        reader->inputs[1] == node.outputs[0])
       return Add(matrix, reader->outputs[0], quantization);
     weights_.push_back({.name = std::string(WithoutEnd(matrix->name, kQuantized)),
                         .tensor = matrix,
@@ -145,7 +150,10 @@ class WeightFinder {
       for (const std::string_view input : sum->inputs) {
         const OnnxTensor* bias = file_.FindInitializer(input);
         if (bias == nullptr || !input.ends_with(kBias)) continue;
-        weights_.push_back({.name = StrCat(WithoutEnd(input, kBias), kWeight),
+        std::string stem(WithoutEnd(input, kBias));
+        if (std::ranges::any_of(kDecodingHeads, [&](auto head) { return stem.ends_with(head); }))
+          stem += ".decoder";
+        weights_.push_back({.name = stem + std::string(kWeight),
                             .tensor = matrix,
                             .transposed = true,
                             .quantization = quantization});
@@ -309,13 +317,14 @@ constexpr int64_t kLeastOpset = 7, kMostOpset = 25;
 class EncoderCheck {
  public:
   EncoderCheck(const OnnxFile& file, const ModelConfig& config, const OnnxHead* head)
-      : file_(file), config_(config), head_(head), finder_(file) {}
+      : file_(file), config_(config), head_(head), finder_(file), parts_(file, finder_.values()) {}
 
   Status Run() {
     AKIN_TRY(CheckKind());
     AKIN_TRY(CheckInterface());
+    AKIN_TRY(CheckPositions());
     for (const OnnxNode& node : file_.graph().nodes) {
-      if (head_ != nullptr && head_->Contains(node)) continue;
+      if (IsOfHead(node) || std::ranges::find(positions_, &node) != positions_.end()) continue;
       const bool plain = node.domain.empty() || node.domain == "ai.onnx";
       if (!plain || std::ranges::find(kOperators, node.op_type) == std::end(kOperators))
         return Doubt("has the operator '", node.op_type, "'");
@@ -359,7 +368,7 @@ class EncoderCheck {
       if (!known) return Doubt("has the input '", input.name, "'");
     }
     for (const formats::OnnxValueInfo& output : file_.graph().outputs) {
-      if (output.name == "logits" && output.dims && output.dims->size() == 3)
+      if (head_ == nullptr && output.name == "logits" && output.dims && output.dims->size() == 3)
         return Doubt("gives logits of every token, of a head that is not taken apart");
     }
     for (const formats::OnnxOpset& opset : file_.model().opsets) {
@@ -368,6 +377,24 @@ class EncoderCheck {
         return Doubt("has opset ", opset.version);
     }
     return {};
+  }
+
+  bool IsOfHead(const OnnxNode& node) const { return head_ != nullptr && head_->Contains(node); }
+
+  // Positions that config.json counts from the padding on, the graph has to count likewise; what
+  // it counts them with is nothing else of an encoder.
+  Status CheckPositions() {
+    if (!config_.positions_after_padding) return {};
+    for (const OnnxNode& node : file_.graph().nodes) {
+      if (node.op_type != "Gather" || node.inputs.size() != 2 ||
+          node.inputs[0].find("position_embeddings") == std::string_view::npos)
+        continue;
+      const auto counted = parts_.CountedPositions(node.inputs[1], config_.pad_token_id);
+      if (!counted) break;
+      positions_ = counted->nodes;
+      return {};
+    }
+    return Doubt("does not count positions as a model of model_type ", config_.model_type);
   }
 
   int Count(std::string_view op_type) const {
@@ -384,7 +411,8 @@ class EncoderCheck {
       if (weight.tensor->dims.size() != 2) continue;
       if (!names.insert(weight.name).second)
         return Doubt("has the weight '", weight.name, "' twice");
-      matrices += weight.transposed ? 1 : 0;
+      const bool of_head = head_ != nullptr && head_->Contains(*weight.tensor);
+      matrices += weight.transposed && !of_head ? 1 : 0;
     }
     // Query, key, value, the attention's output and two of the feed-forward layer.
     if (matrices != 6 * config_.num_hidden_layers)
@@ -397,7 +425,7 @@ class EncoderCheck {
     const int layers = config_.num_hidden_layers;
     int products = 0;  // Of two results: scores, and what they weigh.
     for (const OnnxNode& node : file_.graph().nodes) {
-      if (node.op_type != "MatMul" || node.inputs.size() != 2) continue;
+      if (node.op_type != "MatMul" || node.inputs.size() != 2 || IsOfHead(node)) continue;
       const OnnxNode* maker = finder_.values().MakerOf(node.inputs[1]);
       products += maker != nullptr && maker->op_type != "DequantizeLinear" ? 1 : 0;
     }
@@ -421,6 +449,7 @@ class EncoderCheck {
       return Doubt("has ", norms, " norms, expected ", 2 * config_.num_hidden_layers + 1);
     int roots = 0;
     for (const OnnxNode& node : file_.graph().nodes) {
+      if (IsOfHead(node)) continue;
       std::optional<float> epsilon;
       if (node.op_type == "LayerNormalization") {
         const formats::OnnxAttribute* attribute = node.Find("epsilon");
@@ -457,15 +486,12 @@ class EncoderCheck {
   Status CheckOutput() const {
     if (file_.graph().outputs.size() != 1)
       return Doubt("has ", file_.graph().outputs.size(), " outputs");
-    const OnnxNode* maker =
-        finder_.values().MakerOf(head_ != nullptr ? head_->states : file_.graph().outputs[0].name);
+    const std::string_view states =
+        head_ != nullptr ? head_->states : file_.graph().outputs[0].name;
+    const OnnxNode* maker = finder_.values().MakerOf(states);
     const bool is_norm = maker != nullptr && maker->op_type == "LayerNormalization";
-    const bool adds_bias =
-        maker != nullptr && maker->op_type == "Add" &&
-        std::ranges::any_of(maker->inputs, [&](std::string_view input) {
-          return file_.FindInitializer(input) != nullptr && input.ends_with("LayerNorm.bias");
-        });
-    if (!is_norm && !adds_bias) return Doubt("has an output that is not that of a norm");
+    if (!is_norm && !parts_.LayerNorm(states))
+      return Doubt("has an output that is not that of a norm");
     return {};
   }
 
@@ -473,6 +499,8 @@ class EncoderCheck {
   const ModelConfig& config_;
   const OnnxHead* const head_;  // Or nullptr.
   const WeightFinder finder_;
+  const OnnxParts parts_;
+  std::vector<const OnnxNode*> positions_;  // That count them.
   std::map<std::string_view, int> counts_;
 };
 
@@ -514,7 +542,7 @@ Result<OnnxFile> OpenEncoder(const ModelDirectory& directory, const ModelConfig&
   AKIN_TRY_ASSIGN(const std::string name, DefaultOnnxFile(directory));
   AKIN_TRY_ASSIGN(OnnxFile file, OnnxFile::Open(directory, name));
   AKIN_TRY_ASSIGN(const formats::JsonDocument document, directory.ReadJson("config.json"));
-  const std::optional<OnnxHead> head = FindClassificationHead(file, document.root());
+  const std::optional<OnnxHead> head = FindOnnxHead(file, document.root());
   AKIN_TRY(CheckIsEncoder(file, config, head ? &*head : nullptr));
   // By their names and shapes, before their values are copied.
   AKIN_TRY_ASSIGN(const TensorIndex names, OnnxTensors(file, OnnxValues::kNone));

@@ -26,10 +26,10 @@
 
 namespace akin::model {
 
-struct OnnxHead;  // onnx_classifier.h
+struct OnnxHead;  // onnx_head.h
 
 // Whether the folder's ONNX file computes nothing but the encoder of `config`, and the head of
-// onnx_classifier.h where config.json asks for one, and has all of its weights. Errors:
+// onnx_head.h where config.json asks for one, and has all of its weights. Errors:
 // UnsupportedModel, which says what is not accounted for; those of OnnxFile::Open.
 Status CheckOnnxEncoder(const ModelDirectory& directory, const ModelConfig& config);
 

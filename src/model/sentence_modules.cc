@@ -11,8 +11,8 @@
 #include "model/heads.h"
 #include "model/model_directory.h"
 #include "model/module_rows.h"
-#include "model/onnx_classifier.h"
 #include "model/onnx_file.h"
+#include "model/onnx_head.h"
 
 namespace akin::model {
 namespace {
@@ -134,9 +134,14 @@ class ModuleReader {
   Status AddSplade(VocabularyPooling pooling, Head& head) {
     AKIN_TRY_ASSIGN(const JsonDocument* const config, Config());
     if (!HasSafetensors(input_) && !ListOnnxFiles(input_).empty()) {
+      AKIN_TRY_ASSIGN(auto found, LoadOnnxMaskedLm(input_, config->root(), pooling));
+      if (found) {
+        result_.weights.push_back(std::move(found->tensors));
+        std::ranges::move(found->modules, std::back_inserter(head.modules));
+      }  // Or else whoever runs the graph gives the logits.
       head.output = Output::kSparse;
       head.modules.push_back(std::move(pooling));
-      return {};  // Whoever runs the graph gives the logits.
+      return {};
     }
     AKIN_TRY_ASSIGN(TensorIndex tensors, TensorIndex::Open(input_));
     AKIN_TRY_ASSIGN(std::vector<Module> modules,

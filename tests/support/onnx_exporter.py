@@ -7,7 +7,7 @@ import json
 import math
 import struct
 
-FLOAT, INT64 = 1, 7
+FLOAT, UINT8, INT8, INT64 = 1, 2, 3, 7
 
 
 # --- Protocol Buffers, fields by their numbers in onnx.proto ---
@@ -88,7 +88,7 @@ class Exporter(Graph):
         self.config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         data = (folder / "model.safetensors").read_bytes()
         size = struct.unpack("<Q", data[:8])[0]
-        self.data, self.header = data[8 + size:], json.loads(data[8:8 + size])
+        self.head_bytes, self.data, self.header = data[:8 + size], data[8 + size:], json.loads(data[8:8 + size])
 
     def get(self, *names):
         return next(self.config[n] for n in names if n in self.config)
@@ -194,6 +194,65 @@ class Exporter(Graph):
         return ["batch_size", "num_labels"]  # Exporters do not say how many there are.
 
 
+class WrittenOutNorms:
+    """Mixed in: norms as exporters write them where an opset has none."""
+
+    def norm(self, x, name):
+        centered = self.op("Sub", x, self.op("ReduceMean", x, axes=[-1]))
+        variance = self.op("ReduceMean", self.op("Pow", centered, self.scalar(2.0)), axes=[-1])
+        root = self.op("Sqrt", self.op("Add", variance, self.scalar(float(self.config.get("layer_norm_eps", 1e-12)))))
+        return self.op("Add", self.op("Mul", self.op("Div", centered, root), self.named(name + ".weight")), self.named(name + ".bias"))
+
+
+class Quantizing:
+    """Mixed in: products as onnxruntime.quantization.quantize_dynamic leaves them. Weights are uint8 with one scale and zero point."""
+
+    def steps(self, values, rows):
+        """-> numbers, scales, zero points, where they are no zeros; one scale for all rows, or one for each"""
+        low, high = min(0.0, *values), max(0.0, *values)
+        scale = struct.unpack("<f", struct.pack("<f", (high - low) / 255))[0]
+        zero = round(-low / scale)
+        return [min(255, max(0, round(v / scale) + zero)) for v in values], [scale], [zero]
+
+    def linear(self, x, name, output=None):
+        (rows, columns), raw = self.values(name + ".weight")
+        numbers, scales, zeros = self.steps(struct.unpack(f"<{rows * columns}f", raw), rows)
+        # What the weights are now, for safetensors().
+        exact = [(n - (zeros or [0])[0]) * scales[i // columns % len(scales)] for i, n in enumerate(numbers)]
+        begin, end = self.header[name + ".weight"]["data_offsets"]
+        self.data = self.data[:begin] + struct.pack(f"<{len(exact)}f", *exact) + self.data[end:]
+        turned = [numbers[r * columns + c] for c in range(columns) for r in range(rows)]
+        kind, code = (UINT8, "B") if zeros else (INT8, "b")
+        weight, scale = self.fresh(), self.constant(scales, FLOAT, [] if len(scales) == 1 else [len(scales)])
+        self.initializers.append(tensor(weight, kind, [columns, rows], struct.pack(f"{len(turned)}{code}", *turned)))
+        names = [self.fresh() for _ in range(3)]
+        self.nodes.append(field(1, x) + b"".join(field(2, n) for n in names) + field(4, "DynamicQuantizeLinear"))
+        inputs = [names[0], weight, names[2]]
+        if zeros:
+            inputs.append(self.fresh())
+            self.initializers.append(tensor(inputs[3], kind, [], bytes(zeros)))
+        product = self.op("Cast", self.op("MatMulInteger", *inputs), to=FLOAT)
+        product = self.op("Mul", product, self.op("Mul", names[1], scale))
+        return self.op("Add", product, self.named(name + ".bias"), output=output)
+
+    def row_linear(self, x, name, output=None):
+        return self.linear(x, name, output)
+
+    def safetensors(self):
+        """The file, with the weights that the quantized ones stand for. After model()."""
+        return self.head_bytes + self.data
+
+
+class QuantizingByRow(Quantizing):
+    """Weights are int8 with a scale for each output."""
+
+    def steps(self, values, rows):
+        size = len(values) // rows
+        parts = [values[r * size:(r + 1) * size] for r in range(rows)]
+        scales = [struct.unpack("<f", struct.pack("<f", max(map(abs, part)) / 127))[0] for part in parts]
+        return [max(-127, min(127, round(v / s))) for part, s in zip(parts, scales) for v in part], scales, []
+
+
 class MaskedLmExporter(Exporter):
     """Of BERT and DistilBERT: logits of the vocabulary for each token, decoded by the table of words."""
 
@@ -201,11 +260,22 @@ class MaskedLmExporter(Exporter):
         dense, norm, bias = {"bert": ("cls.predictions.transform.dense", "cls.predictions.transform.LayerNorm", "cls.predictions.bias"),
                              "distilbert": ("vocab_transform", "vocab_layer_norm", "vocab_projector.bias")}[kind]
         x = self.norm(self.gelu(self.linear(x, dense)), norm)
-        table = self.op("Transpose", prefix + "embeddings.word_embeddings.weight", perm=[1, 0])
-        return self.op("Add", self.op("MatMul", x, table), self.named(bias), output="logits")
+        return self.op("Add", self.op("MatMul", x, self.decoder(prefix)), self.named(bias), output="logits")
+
+    def decoder(self, prefix):
+        return self.op("Transpose", prefix + "embeddings.word_embeddings.weight", perm=[1, 0])
 
     def logits_shape(self):
         return ["batch_size", "sequence_length", self.get("vocab_size")]
+
+
+class FoldedDecoder(MaskedLmExporter):
+    """The turned table of words is a constant of its own."""
+
+    def decoder(self, prefix):
+        (rows, columns), raw = self.values(prefix + "embeddings.word_embeddings.weight")
+        values = struct.unpack(f"<{rows * columns}f", raw)
+        return self.constant([values[r * columns + c] for c in range(columns) for r in range(rows)], FLOAT, [columns, rows])
 
 
 def export(folder):

@@ -7,8 +7,11 @@ Golden models' ONNX files are written as exporters write them (tests/support/onn
 "SKIPPED: why" without ONNX Runtime's library.
 """
 import json
+import math
 import pathlib
+import random
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
@@ -90,7 +93,7 @@ class Folder:
         self.source = pathlib.Path(ARGUMENTS.models) / name
         temporary = tempfile.TemporaryDirectory()
         test.addCleanup(temporary.cleanup)
-        self.path = pathlib.Path(temporary.name) / name
+        self.path = pathlib.Path(temporary.name) / self.source.name
         left_out = [] if keep else ["*.safetensors"]
         left_out += ["modules.json", "1_SpladePooling", "config_sentence_transformers.json"] if bare else []
         shutil.copytree(self.source, self.path, ignore=shutil.ignore_patterns(*left_out))
@@ -101,6 +104,7 @@ class Folder:
             (self.path / file).write_text(json.dumps(content), encoding="utf-8")
         golden = json.loads((self.source / "golden.json").read_text(encoding="utf-8"))
         self.case, self.bound = golden["cases"][0], golden["tolerance"]["f32"]["max_abs_diff"]
+        self.case.setdefault("texts", [text for pair in self.case.get("pairs", ()) for text in pair])  # Of a classifier.
 
     def info(self, *options):
         code, out, err = run("info", "--json", "--model", self.path, *options)
@@ -122,6 +126,32 @@ class Folder:
 
     def largest_difference(self, *options):
         return largest_difference(self.vectors(*options), self.case["sparse"])
+
+
+def make_xlm_roberta(path):
+    """A golden classifier with a masked-language-model head of random numbers; -> the folder."""
+    shutil.copytree(pathlib.Path(ARGUMENTS.models) / "cross-xlm-roberta", path)
+    config = json.loads((path / "config.json").read_text(encoding="utf-8")) | {"architectures": ["XLMRobertaForMaskedLM"]}
+    (path / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    exporter = onnx_exporter.Exporter(path)
+    size, generator, data = config["hidden_size"], random.Random(1), exporter.data
+    header = {name: entry for name, entry in exporter.header.items() if not name.startswith("classifier.")}
+    for name, shape in (("dense.weight", [size, size]), ("dense.bias", [size]), ("layer_norm.weight", [size]), ("layer_norm.bias", [size]),
+                        ("bias", [config["vocab_size"]])):
+        values = [generator.gauss(0, 0.3) for _ in range(math.prod(shape))]
+        header["lm_head." + name] = {"dtype": "F32", "shape": shape, "data_offsets": [len(data), len(data) + 4 * len(values)]}
+        data += struct.pack(f"<{len(values)}f", *values)
+    # Without what is the classifier's: safetensors have no gaps.
+    kept, offset = b"", 0
+    for entry in header.values():
+        if "data_offsets" in entry:
+            begin, end = entry["data_offsets"]
+            kept += data[begin:end]
+            entry["data_offsets"] = [offset, offset + end - begin]
+            offset += end - begin
+    text = json.dumps(header).encode()
+    (path / "model.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + kept)
+    return path
 
 
 def largest_difference(found, expected):
@@ -164,6 +194,19 @@ class Vectors(unittest.TestCase):
                     self.assertEqual(folder.info()["backend"], "native")
                     self.assertEqual(folder.vectors("--precision", "f32"), expected)
                     self.assertLess(folder.largest_difference("--backend", "onnxruntime"), folder.bound)
+
+    def test_of_xlm_roberta_are_those_of_safetensors(self):
+        with tempfile.TemporaryDirectory() as temporary:
+            source = make_xlm_roberta(pathlib.Path(temporary) / "xlm-roberta")
+            for exporter in (onnx_exporter.MaskedLmExporter, onnx_exporter.FoldedDecoder):
+                folders = [Folder(self, source, exporter, keep=keep) for keep in (True, False)]
+                for folder in folders:
+                    self.assertEqual(folder.info("--pooling", "splade")["backend"], "native")
+                options = ("--pooling", "splade", "--precision", "f32")
+                expected, found = (folder.vectors(*options) for folder in folders)
+                self.assertEqual(found, expected)
+                by_runtime = folders[1].vectors(*options, "--backend", "onnxruntime")
+                self.assertLess(largest_difference(by_runtime, expected), 5e-5)
 
     def test_of_quantized_files_are_those_of_the_weights_that_they_stand_for(self):
         for name in MODELS:

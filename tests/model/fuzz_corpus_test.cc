@@ -9,6 +9,7 @@
 
 #include "fuzz/model_targets.h"
 #include "fuzz/module_targets.h"
+#include "fuzz/onnx_graph_targets.h"
 
 namespace akin::fuzz {
 namespace {
@@ -33,6 +34,21 @@ int Replay(const char* corpus, void (*run)(std::string_view), size_t step) {
 TEST(ModelFuzzCorpus, Config) { EXPECT_GT(Replay("model_config", LoadConfig, 7), 30); }
 TEST(ModelFuzzCorpus, Modules) { EXPECT_GT(Replay("model_modules", LoadModules, 61), 12); }
 TEST(ModelFuzzCorpus, Ranges) { EXPECT_GE(Replay("quantization_ranges", LoadRanges, 1), 10); }
+
+// Written by tests/support/make_onnx_graph_corpus.py: each seed is known to its last node.
+TEST(ModelFuzzCorpus, OnnxGraph) {
+  EXPECT_GE(Replay("onnx_graph", [](std::string_view input) { LoadOnnxGraph(input); }, 97), 10);
+}
+
+TEST(ModelFuzzCorpus, EveryOnnxGraphIsKnownToItsLastNode) {
+  for (const auto& entry : std::filesystem::directory_iterator(
+           std::filesystem::path(AKIN_TEST_DATA) / "fuzz/onnx_graph")) {
+    std::ifstream in(entry.path(), std::ios::binary);
+    std::stringstream bytes;
+    bytes << in.rdbuf();
+    EXPECT_TRUE(LoadOnnxGraph(bytes.str())) << entry.path().filename();
+  }
+}
 
 }  // namespace
 }  // namespace akin::fuzz

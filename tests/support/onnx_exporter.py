@@ -254,11 +254,12 @@ class QuantizingByRow(Quantizing):
 
 
 class MaskedLmExporter(Exporter):
-    """Of BERT and DistilBERT: logits of the vocabulary for each token, decoded by the table of words."""
+    """Of BERT, DistilBERT and XLM-RoBERTa: logits of the vocabulary for each token, decoded by the table of words."""
 
     def head(self, x, prefix, kind):
         dense, norm, bias = {"bert": ("cls.predictions.transform.dense", "cls.predictions.transform.LayerNorm", "cls.predictions.bias"),
-                             "distilbert": ("vocab_transform", "vocab_layer_norm", "vocab_projector.bias")}[kind]
+                             "distilbert": ("vocab_transform", "vocab_layer_norm", "vocab_projector.bias"),
+                             "xlm-roberta": ("lm_head.dense", "lm_head.layer_norm", "lm_head.bias")}[kind]
         x = self.norm(self.gelu(self.linear(x, dense)), norm)
         return self.op("Add", self.op("MatMul", x, self.decoder(prefix)), self.named(bias), output="logits")
 

@@ -1,0 +1,197 @@
+// The options of `akin serve`, in the groups that --help shows.
+#include "cli/serve_arguments.h"
+
+#include <cctype>
+
+#include "akin/system.h"
+
+#include "cli/command.h"
+#include "cli/strings.h"
+
+namespace akin::cli {
+namespace {
+
+constexpr int kMany = 1 << 30;
+
+// --port -> AKIN_PORT
+std::string EnvironmentName(const std::string& option) {
+  std::string name = "AKIN" + option.substr(1);
+  for (char& c : name) {
+    c = c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  }
+  return name;
+}
+
+// Declares options that the environment may set too.
+class OptionList {
+ public:
+  explicit OptionList(CLI::App& verb) : verb_(verb) {}
+
+  void OnnxRuntime(OnnxRuntimeArguments& onnxruntime) {
+    onnxruntime.AddTo(verb_);
+    Adopt(OnnxRuntimeArguments::kGroup);
+  }
+
+  void Group(const std::string& name) { group_ = name; }
+  CLI::Option* Text(const std::string& name, std::string& value, const std::string& help,
+                    const std::string& type) {
+    return Declared(verb_.add_option(name, value, help)->type_name(type), name);
+  }
+  CLI::Option* Texts(const std::string& name, std::vector<std::string>& values,
+                     const std::string& help, const std::string& type) {
+    return Declared(verb_.add_option(name, values, help)
+                        ->type_name(type)
+                        ->delimiter(',')
+                        ->allow_extra_args(false)
+                        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll),
+                    name);
+  }
+  CLI::Option* Number(const std::string& name, int& value, int least, int most,
+                      const std::string& help, const std::string& type = "N") {
+    return Declared(verb_.add_option(name, value, help)
+                        ->type_name(type)
+                        ->capture_default_str()
+                        ->check(Between(least, most)),
+                    name);
+  }
+  CLI::Option* Flag(const std::string& name, bool& value, const std::string& help) {
+    return Declared(verb_.add_flag(name, value, help), name);
+  }
+  // Options that others have declared.
+  void Adopt(std::string_view group) {
+    for (CLI::Option* option : verb_.get_options()) {
+      if (option->get_group() != group) continue;
+      // The library looks at AKIN_ORT_LIBRARY itself; as an option it would ask for that backend.
+      if (option->check_lname("ort-library")) continue;
+      option->envname(EnvironmentName("--" + option->get_lnames().front()));
+    }
+  }
+
+ private:
+  CLI::Option* Declared(CLI::Option* option, const std::string& name) {
+    return option->envname(EnvironmentName(name.substr(name.find("--"))))->group(group_);
+  }
+  CLI::App& verb_;
+  std::string group_;
+};
+
+void AddModelOptions(CLI::App& verb, OptionList& options, ServeArguments& a) {
+  options.Group("Models");
+  options.Texts(
+      "-m,--model", a.models,
+      StrCat(
+          "Model to serve: a folder, a name in the cache or ORG/NAME of the hub, or "
+          "NAME= and one of these; several are possible, the first one is the default (default: ",
+          kDefaultModel, ")"),
+      "[NAME=]DIR");
+  options.Text("--backend", a.backend,
+               "What runs the models; a plug-in may have options, plugin:PATH,OPTION=VALUE,...",
+               Choices(BackendNames()));
+  options.Text("--precision", a.precision, "What the matrix products run in",
+               Choices(PrecisionNames()));
+  options.Text("--isa", a.isa, "Instruction set; auto is the best this CPU has",
+               Choices(IsaNames()));
+  options.Text("--pooling", a.pooling, "In place of the models' own pooling",
+               Choices(PoolingNames()));
+  options.OnnxRuntime(a.onnxruntime);
+  a.python.AddTo(verb);
+  a.remote.AddTo(verb);
+  options.Adopt("Backend python");
+  options.Adopt("Backend remote");
+  options.Number(
+      "--threads", a.threads, 0, 1024,
+      "Threads that compute; 0: as akin tune has found for the first model, else as many "
+      "as we may use");
+  options.Flag("--lazy", a.lazy, "Load a model when it is first asked for, not at start");
+  options.Number("--max-loaded-models", a.max_loaded_models, 0, kMany,
+                 "Let models go, least recently used first, beyond so many; 0: never");
+  options.Number("--model-idle", a.model_idle, 0, kMany,
+                 "Let a model go when nobody has used it for so long; 0: never", "SECONDS");
+  options.Number("--memory-budget", a.memory_budget, 0, kMany,
+                 "Let models go, least recently used first, while the process holds more; 0: never",
+                 "MIB");
+  options.Flag("--strict-model-names", a.strict_model_names,
+               "A name that is not served is an error also when there is one model only");
+}
+
+void AddNetworkOptions(OptionList& options, ServeArguments& a) {
+  options.Group("Network");
+  options.Text("--host", a.host, "Address to listen on; 0.0.0.0 is all", "ADDRESS")
+      ->capture_default_str();
+  options.Number("-p,--port", a.port, 0, 65535, "Port; 0 takes a free one");
+  options
+      .Number("--grpc-port", a.grpc_port, 0, 65535,
+              "Port for gRPC; 0 takes a free one (default: no gRPC)")
+      ->default_str("");
+  options.Text("--unix-socket", a.unix_socket, "Listen on a Unix socket, too", "PATH");
+  options.Text("--tls-cert", a.tls_cert, "Certificate chain (PEM): serve https", "FILE");
+  options.Text("--tls-key", a.tls_key, "Its key (PEM)", "FILE");
+  options.Texts("--api-key", a.api_keys,
+                "Key that clients must show as a bearer token; several are "
+                "possible. Better in the environment or a file than on the command line",
+                "KEY");
+  options.Text("--api-key-file", a.api_key_file, "File of keys, one a line", "FILE");
+  options.Texts("--cors-origin", a.cors_origins, "Origin whose pages may call; * is any", "ORIGIN");
+}
+
+void AddLimitOptions(OptionList& options, ServeArguments& a) {
+  options.Group("Limits");
+  options
+      .Number("--max-batch-tokens", a.max_batch_tokens, 1, 1 << 20,
+              StrCat("The most tokens computed together (default: as akin tune has found for the "
+                     "first model, else ",
+                     SchedulerOptions{}.batch_tokens, ')'))
+      ->default_str("");
+  options.Number("--max-concurrent-requests", a.max_concurrent_requests, 1, kMany,
+                 "Requests in the queue; more get 429");
+  options.Number("--max-queue-tokens", a.max_queue_tokens, 1, kMany,
+                 "Tokens in the queue; more get 429");
+  options.Number("--max-client-batch-size", a.max_client_batch_size, 1, kMany,
+                 "Texts in one request");
+  options.Number("--payload-limit", a.payload_limit, 1, kMany, "Size of a request's body", "BYTES");
+  options.Number("--request-timeout", a.request_timeout, 1, 86400,
+                 "A request that has not begun by then gets 504", "SECONDS");
+  options.Number("--bulk-texts", a.bulk_texts, 0, kMany,
+                 "Requests of more texts go behind the others, unless x-priority says otherwise");
+  options
+      .Text("--auto-truncate", a.auto_truncate,
+            "Cut texts that are too long, when a request to TEI's routes does not say",
+            "{true,false}")
+      ->capture_default_str();
+  options.Flag("--accept-token-ids", a.accept_token_ids,
+               "Take token ids of the model's own vocabulary in /v1/embeddings");
+  options.Number("--max-connections", a.max_connections, 1, 1 << 20, "Open connections");
+  options.Number("--header-timeout", a.header_timeout, 1, 3600, "For a request's head", "SECONDS");
+  options.Number("--idle-timeout", a.idle_timeout, 1, 86400, "Between requests", "SECONDS");
+  options.Number("--write-timeout", a.write_timeout, 1, 3600, "For an answer", "SECONDS");
+}
+
+void AddOperationOptions(OptionList& options, ServeArguments& a) {
+  options.Group("Operation");
+  options.Text("--log-level", a.log_level, "The least that is logged", "{debug,info,warn,error}")
+      ->capture_default_str();
+  options.Text("--log-format", a.log_format, "A line an event", "{text,json}")
+      ->capture_default_str();
+  options.Number("--drain-delay", a.drain_delay, 0, 3600,
+                 "After SIGTERM go on accepting for so long: behind a load balancer 5", "SECONDS");
+  options.Number("--drain-deadline", a.drain_deadline, 0, 3600,
+                 "What is not answered by then gets 503", "SECONDS");
+  options.Text("--otlp-endpoint", a.otlp_endpoint,
+               "Send traces to this OpenTelemetry collector (OTLP over HTTP)", "URL");
+  options.Text("--otlp-service-name", a.otlp_service_name, "What traces call this server", "NAME")
+      ->capture_default_str();
+  options.Text("-c,--config", a.config, "TOML file with these options by their long names", "FILE");
+  options.Flag("--check", a.check, "Check options, sockets and models, then exit");
+}
+
+}  // namespace
+
+void ServeArguments::AddTo(CLI::App& verb) {
+  OptionList options(verb);
+  AddModelOptions(verb, options, *this);
+  AddNetworkOptions(options, *this);
+  AddLimitOptions(options, *this);
+  AddOperationOptions(options, *this);
+}
+
+}  // namespace akin::cli

@@ -42,15 +42,14 @@ void RequestQueue::Enqueue(Client& client, Request& request, size_t tokens) {
   client.waiting.insert(later, &request);
 }
 
-void RequestQueue::SetLengths(RequestId id, uint64_t group, std::vector<int32_t> lengths) {
+void RequestQueue::SetSequences(RequestId id, std::vector<QueuedSequence> sequences) {
   const auto it = requests_.find(id);
   if (it == requests_.end()) return;
   Request& request = it->second;
   size_t tokens = 0;
-  for (const int32_t length : lengths) tokens += static_cast<size_t>(length);
+  for (const auto& sequence : sequences) tokens += static_cast<size_t>(sequence.length);
   request.state = State::kReady;
-  request.group = group;
-  request.lengths = std::move(lengths);
+  request.sequences = std::move(sequences);
   SetWaitingTokens(request, tokens);
   Client& client = LaneOf(request).clients.at(request.info.client);
   std::erase(client.waiting, &request);
@@ -119,8 +118,8 @@ std::vector<Pick> RequestQueue::TakeBatch(Lane& lane, size_t idle_workers) {
   const auto fits = [&](const Request& request) {
     if (request.state != State::kReady) return false;
     if (batch.empty()) return true;
-    const size_t length = static_cast<size_t>(request.lengths[request.next]);
-    return request.group == group && used + length <= budget;
+    const QueuedSequence& next = request.sequences[request.next];
+    return next.group == group && used + static_cast<size_t>(next.length) <= budget;
   };
   while (used < budget) {
     Client* client = nullptr;
@@ -134,11 +133,11 @@ std::vector<Pick> RequestQueue::TakeBatch(Lane& lane, size_t idle_workers) {
       request = *first;
     }
     if (request == nullptr) break;
-    if (batch.empty()) group = request->group;
+    if (batch.empty()) group = request->sequences[request->next].group;
     // The request stays valid: it leaves the queue with its last Finish. The client may leave the
     // lane with the request's last sequence.
     for (size_t turn = 0; request->waits() && turn < kTurnTokens && fits(*request);) {
-      const size_t length = static_cast<size_t>(request->lengths[request->next]);
+      const auto length = static_cast<size_t>(request->sequences[request->next].length);
       Begin(lane, *client, *request, batch);
       turn += std::max<size_t>(1, length);
       used += length;
@@ -149,7 +148,7 @@ std::vector<Pick> RequestQueue::TakeBatch(Lane& lane, size_t idle_workers) {
 }
 
 void RequestQueue::Begin(Lane& lane, Client& client, Request& request, std::vector<Pick>& batch) {
-  const size_t length = static_cast<size_t>(request.lengths[request.next]);
+  const auto length = static_cast<size_t>(request.sequences[request.next].length);
   const uint64_t cost = std::max<uint64_t>(1, length);
   batch.push_back({request.info.id, static_cast<uint32_t>(request.next)});
   lane.served = std::max(lane.served, client.served);
@@ -166,7 +165,7 @@ bool RequestQueue::Finish(RequestId id) {
   const auto it = requests_.find(id);
   if (it == requests_.end()) return false;
   Request& request = it->second;
-  if (++request.finished < request.lengths.size()) return false;
+  if (++request.finished < request.sequences.size()) return false;
   Erase(it);
   return true;
 }

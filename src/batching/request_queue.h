@@ -51,7 +51,13 @@ struct QueuedRequest {
   QueuePriority priority = QueuePriority::kQuery;
   std::string client;                 // Whom the request counts for.
   std::optional<TimePoint> deadline;  // What has not begun by then is dropped.
-  size_t estimated_tokens = 0;        // Until SetLengths knows better.
+  size_t estimated_tokens = 0;        // Until SetSequences knows better.
+};
+
+// A sequence that waits to be computed.
+struct QueuedSequence {
+  int32_t length = 0;  // Tokens.
+  uint64_t group = 0;  // It is computed only with others of the same.
 };
 
 // One sequence of a request.
@@ -65,7 +71,7 @@ struct Pick {
 struct Work {
   enum class Kind { kNothing, kTokenize, kCompute };
   Kind kind = Kind::kNothing;
-  RequestId request = 0;    // kTokenize: SetLengths or Remove follows.
+  RequestId request = 0;    // kTokenize: SetSequences or Remove follows.
   std::vector<Pick> batch;  // kCompute: Finish follows for each.
 };
 
@@ -75,9 +81,9 @@ class RequestQueue {
 
   // Takes a request, or refuses it: the queue is full. An empty queue takes any.
   [[nodiscard]] bool Admit(QueuedRequest request);
-  // The request has sequences, at least one, of these many tokens, which are computed only with
-  // sequences of the same group. Requests that were removed meanwhile are passed over.
-  void SetLengths(RequestId id, uint64_t group, std::vector<int32_t> lengths);
+  // The request has these sequences, at least one. Requests that were removed meanwhile are passed
+  // over.
+  void SetSequences(RequestId id, std::vector<QueuedSequence> sequences);
   // What the asking worker does now. `idle_workers`: workers that have nothing to do, the asking
   // one included; what waits is shared out among them.
   Work Next(size_t idle_workers);
@@ -102,8 +108,7 @@ class RequestQueue {
   struct Request {
     QueuedRequest info;
     State state = State::kUntokenized;
-    uint64_t group = 0;
-    std::vector<int32_t> lengths;
+    std::vector<QueuedSequence> sequences;
     size_t next = 0;            // The first sequence that has not begun.
     size_t finished = 0;        // Sequences computed.
     size_t waiting_tokens = 0;  // Of those that have not begun.
@@ -111,7 +116,7 @@ class RequestQueue {
     double virtual_start = 0;   // The client's virtual time when the request came,
     double virtual_finish = 0;  // and when its last token would be served by even sharing.
     bool counted = false;       // In num_actionable_.
-    bool waits() const { return state != State::kReady || next < lengths.size(); }
+    bool waits() const { return state != State::kReady || next < sequences.size(); }
     bool has_expired(TimePoint now) const {
       return info.deadline && *info.deadline <= now && waits();
     }

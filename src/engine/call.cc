@@ -18,15 +18,18 @@ ReadTexts WithBehind(ReadTexts texts, const TokenizedTexts& one) {
   return texts;
 }
 
-// `usage` with what a query came to that was computed while its call was read.
-Usage WithQuery(Usage usage, const Usage& query) {
-  usage.total_tokens += query.total_tokens;
-  usage.truncated_texts += query.truncated_texts;
-  usage.truncated_tokens += query.truncated_tokens;
-  usage.tokenize_ms -= query.compute_ms;
-  usage.compute_ms += query.compute_ms;
-  return usage;
-}
+// Takes the rows of a call's sequences from `first` on, counted from there.
+class SinkFrom final : public RowSink {
+ public:
+  SinkFrom(RowSink& sink, uint32_t first) : sink_(sink), first_(first) {}
+  Status Take(uint32_t sequence, const BatchSlot& slot, size_t place) override {
+    return sink_.Take(first_ + sequence, slot, place);
+  }
+
+ private:
+  RowSink& sink_;
+  const uint32_t first_;
+};
 
 }  // namespace
 
@@ -91,26 +94,16 @@ Result<Scores> LogitsCall::Finish(const Usage& usage) {
   return Scores(logits_.TakeValues(), rows.cols(), MakeReport(read_, usage, return_ids_));
 }
 
-MaxSimCall::MaxSimCall(const Computer& computer, ReadTexts documents, const ReadTexts& query,
-                       const Plan& plan)
-    : ScoreCall(computer, WithBehind(std::move(documents), query.sequences),
+MaxSimCall::MaxSimCall(Side documents, const Side& query, bool return_ids)
+    : ScoreCall(documents.computer, WithBehind(std::move(documents.read), query.read.sequences),
                 Only(Output::kMultiVector)),
-      return_ids_(plan.return_ids),
+      return_ids_(return_ids),
+      computer_of_query_(query.computer),
       query_(static_cast<uint32_t>(sequences().size() - 1)),
-      of_documents_(computer.network(), Output::kMultiVector, query_, plan.left_out_of_documents,
-                    plan.skip_first_vector, plan.shape),
-      of_query_(computer.network(), Output::kMultiVector, 1, plan.left_out_of_query,
-                plan.skip_first_vector, plan.shape) {}
-
-MaxSimCall::MaxSimCall(const Computer& computer, ReadTexts documents, TokenEmbeddings query,
-                       const Plan& plan)
-    : ScoreCall(computer, std::move(documents), Only(Output::kMultiVector)),
-      return_ids_(plan.return_ids),
-      query_(static_cast<uint32_t>(sequences().size())),
-      of_documents_(computer.network(), Output::kMultiVector, query_, plan.left_out_of_documents,
-                    plan.skip_first_vector, plan.shape),
-      of_query_(computer.network(), Output::kMultiVector, 0, {}, false, plan.shape),
-      query_vectors_(std::move(query)) {}
+      of_documents_(documents.computer.network(), Output::kMultiVector, query_,
+                    std::move(documents.left_out), documents.skip_first_vector, documents.shape),
+      of_query_(query.computer.network(), Output::kMultiVector, 1, query.left_out,
+                query.skip_first_vector, query.shape) {}
 
 Status MaxSimCall::Take(uint32_t sequence, const BatchSlot& slot, size_t place) {
   return sequence == query_ ? of_query_.Take(0, slot, place)
@@ -118,12 +111,25 @@ Status MaxSimCall::Take(uint32_t sequence, const BatchSlot& slot, size_t place) 
 }
 
 Result<Scores> MaxSimCall::Finish(const Usage& usage) {
-  const Usage all = query_vectors_ ? WithQuery(usage, query_vectors_->usage()) : usage;
-  const TokenEmbeddings query = query_vectors_ ? *std::move(query_vectors_) : of_query_.Finish({});
+  const TokenEmbeddings query = of_query_.Finish({});
   const TokenEmbeddings documents = of_documents_.Finish({});
   std::vector<float> values;
   for (size_t i = 0; i < query_; ++i) values.push_back(MaxSim(query[0], documents[i]));
-  return Scores(std::move(values), 1, MakeReport(read_, all, return_ids_));
+  return Scores(std::move(values), 1, MakeReport(read_, usage, return_ids_));
+}
+
+Status ComputeAlone(Call& call, const ComputeTerms& terms) {
+  const TokenizedTexts& all = call.sequences();
+  const auto count = static_cast<uint32_t>(all.size());
+  for (uint32_t begin = 0, end = 0; begin < count; begin = end) {
+    const Computer& computer = call.ComputerOf(begin);
+    std::vector<TokenizedTexts::Source> sources;
+    for (; end < count && &call.ComputerOf(end) == &computer; ++end) sources.push_back({&all, end});
+    if (end - begin == count) return computer.Compute(all, call.wanted(), terms, call.sink());
+    SinkFrom sink(call.sink(), begin);
+    AKIN_TRY(computer.Compute(TokenizedTexts::Join(sources), call.wanted(), terms, sink));
+  }
+  return {};
 }
 
 }  // namespace akin::engine

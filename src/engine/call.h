@@ -24,8 +24,9 @@ class Call {
   Call(const Call&) = delete;
   Call& operator=(const Call&) = delete;
 
-  // What is to make the rows: that of the model, or of the route of it that the call chose.
-  const Computer& computer() const { return computer_; }
+  // What is to make the rows of a sequence: that of the model, or of the route of it that the call
+  // chose.
+  virtual const Computer& ComputerOf(uint32_t /*sequence*/) const { return computer_; }
   const TokenizedTexts& sequences() const { return read_.sequences; }
   // What the network is to make of each sequence, and who takes it.
   const Wanted& wanted() const { return wanted_; }
@@ -93,19 +94,21 @@ class LogitsCall final : public ScoreCall {
 };
 
 // Of documents for a query, by a multi-vector model. The query is the sequence behind the
-// documents, unless another route of the model has made its vectors already.
+// documents; another route of the model may be to make its vectors.
 class MaxSimCall final : public ScoreCall, private RowSink {
  public:
-  struct Plan {
+  // Of the documents, or of the query.
+  struct Side {
+    const Computer& computer;
+    ReadTexts read;
     VectorShape shape;
-    std::vector<int32_t> left_out_of_documents, left_out_of_query;  // Sorted ids.
+    std::vector<int32_t> left_out;  // Sorted ids.
     bool skip_first_vector = false;
-    bool return_ids = false;
   };
-  MaxSimCall(const Computer& computer, ReadTexts documents, const ReadTexts& query,
-             const Plan& plan);
-  MaxSimCall(const Computer& computer, ReadTexts documents, TokenEmbeddings query,
-             const Plan& plan);
+  MaxSimCall(Side documents, const Side& query, bool return_ids);
+  const Computer& ComputerOf(uint32_t sequence) const override {
+    return sequence == query_ ? computer_of_query_ : computer_;
+  }
   RowSink& sink() override { return *this; }
   Result<Scores> Finish(const Usage& usage) override;
 
@@ -113,9 +116,12 @@ class MaxSimCall final : public ScoreCall, private RowSink {
   Status Take(uint32_t sequence, const BatchSlot& slot, size_t place) override;
 
   const bool return_ids_;
+  const Computer& computer_of_query_;
   const uint32_t query_;  // Its sequence.
   TokenCollector of_documents_, of_query_;
-  std::optional<TokenEmbeddings> query_vectors_;
 };
+
+// Makes all rows of a call; each of its networks has threads of its own.
+Status ComputeAlone(Call& call, const ComputeTerms& terms);
 
 }  // namespace akin::engine

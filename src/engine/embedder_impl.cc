@@ -134,16 +134,14 @@ Result<Embeddings> Embedder::Impl::Embed(std::span<const std::string_view> texts
 }
 
 template <typename ReadCall>
-auto Embedder::Impl::Run(ReadCall read_call, int most_threads) {
+auto Embedder::Impl::Run(ReadCall read_call) {
   using ResultType = decltype((*read_call())->Finish({}));
   const auto start = steady_clock::now();
   Usage usage;
   return [&]() -> ResultType {
     AKIN_TRY_ASSIGN(const auto call, read_call());
     usage.tokenize_ms = MillisecondsSince(start);
-    AKIN_TRY(call->computer().Compute(
-        call->sequences(), call->wanted(),
-        {.max_threads = std::min(call->computer().num_threads(), most_threads)}, call->sink()));
+    AKIN_TRY(ComputeAlone(*call, {.max_threads = kMaxThreads}));
     usage.duration_ms = MillisecondsSince(start);
     usage.compute_ms = usage.duration_ms - usage.tokenize_ms;
     return call->Finish(usage);
@@ -289,53 +287,33 @@ Result<std::unique_ptr<ScoreCall>> Embedder::Impl::ReadMaxSim(
   EmbedOptions embed{.max_tokens = options.max_tokens,
                      .overflow = options.overflow,
                      .truncation_side = options.truncation_side};
-  AKIN_TRY(CheckOutputs(std::array{Output::kMultiVector}, embed));
-  AKIN_TRY_ASSIGN(const engine::VectorShape shape, TokenShape(Output::kMultiVector, embed));
-  engine::MaxSimCall::Plan plan{.shape = shape,
-                                .left_out_of_documents = LeftOutTokens(embed),
-                                .skip_first_vector = skip_first_vector_,
-                                .return_ids = options.return_ids};
-  AKIN_TRY_ASSIGN(ReadTexts of_documents, reader().Read(documents, embed, computer_.pool()));
+  AKIN_TRY_ASSIGN(engine::MaxSimCall::Side of_documents, ReadSide(documents, embed));
   if (settings_.late) embed.prompt_name = "query";
   embed.max_tokens.reset();
-  if (&of_query_route != this) {
-    // One query, computed here: a call has one network, which is the documents'.
-    AKIN_TRY_ASSIGN(
-        TokenEmbeddings vectors,
-        of_query_route.EmbedQuery(query, embed,
-                                  computer_.network().chain(Output::kMultiVector)->output().width));
-    return std::unique_ptr<ScoreCall>(std::make_unique<engine::MaxSimCall>(
-        computer_, std::move(of_documents), std::move(vectors), plan));
-  }
-  plan.left_out_of_query = LeftOutTokens(embed);
-  AKIN_TRY_ASSIGN(const ReadTexts of_query,
-                  reader().Read(std::array{query}, embed, computer_.pool()));
-  return std::unique_ptr<ScoreCall>(
-      std::make_unique<engine::MaxSimCall>(computer_, std::move(of_documents), of_query, plan));
-}
-
-Result<TokenEmbeddings> Embedder::Impl::EmbedQuery(std::string_view query,
-                                                   const EmbedOptions& options,
-                                                   size_t width) const {
-  AKIN_TRY(CheckGives(Output::kMultiVector));
-  const size_t own_width = computer_.network().chain(Output::kMultiVector)->output().width;
-  if (own_width != width) {
-    return InvalidModel("model '", info_.model, "': vectors of queries have ", own_width,
-                        " values, those of documents ", width, "; they cannot be compared");
-  }
-  const auto read = [&] {
-    return ReadHere(std::array{query}, std::array{Output::kMultiVector}, options);
+  AKIN_TRY_ASSIGN(const engine::MaxSimCall::Side of_query,
+                  of_query_route.ReadSide(std::array{query}, embed));
+  const auto width = [](const engine::MaxSimCall::Side& side) {
+    return side.computer.network().chain(Output::kMultiVector)->output().width;
   };
-  // The others are a scheduler's to give, which takes this for reading.
-  AKIN_TRY_ASSIGN(AllEmbeddings all, Run(read, 1));
-  return std::move(all.multi_vector);
+  if (width(of_query) != width(of_documents)) {
+    return InvalidModel("model '", info_.model, "': vectors of queries have ", width(of_query),
+                        " values, those of documents ", width(of_documents),
+                        "; they cannot be compared");
+  }
+  return std::unique_ptr<ScoreCall>(
+      std::make_unique<engine::MaxSimCall>(std::move(of_documents), of_query, options.return_ids));
 }
 
-bool Embedder::Impl::ComputesQueryAtReading() const {
-  if (info_.Gives(Output::kScores) || !info_.Gives(Output::kMultiVector)) return false;
-  const auto of_query = RouteOf({.prompt_name = "query"});
-  const auto of_documents = RouteOf({.prompt_name = "document"});
-  return of_query && of_documents && *of_query != *of_documents;
+Result<engine::MaxSimCall::Side> Embedder::Impl::ReadSide(std::span<const std::string_view> texts,
+                                                          const EmbedOptions& options) const {
+  AKIN_TRY(CheckOutputs(std::array{Output::kMultiVector}, options));
+  AKIN_TRY_ASSIGN(const engine::VectorShape shape, TokenShape(Output::kMultiVector, options));
+  AKIN_TRY_ASSIGN(ReadTexts read, reader().Read(texts, options, computer_.pool()));
+  return engine::MaxSimCall::Side{.computer = computer_,
+                                  .read = std::move(read),
+                                  .shape = shape,
+                                  .left_out = LeftOutTokens(options),
+                                  .skip_first_vector = skip_first_vector_};
 }
 
 Status Embedder::Impl::Health() const {

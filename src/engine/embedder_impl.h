@@ -60,17 +60,16 @@ class Embedder::Impl {
                                                         std::span<const std::string_view> documents,
                                                         const ScoreOptions& options,
                                                         const Impl& of_query) const;
-  Result<TokenEmbeddings> EmbedQuery(std::string_view query, const EmbedOptions& options,
-                                     size_t width) const;
+  // Texts that a multi-vector call compares, as this route reads them.
+  Result<engine::MaxSimCall::Side> ReadSide(std::span<const std::string_view> texts,
+                                            const EmbedOptions& options) const;
   // As ReadEmbed, of this route.
   Result<std::unique_ptr<engine::EmbedCall>> ReadHere(std::span<const std::string_view> texts,
                                                       std::span<const Output> outputs,
                                                       const EmbedOptions& options) const;
-  // Whether ReadRerank computes: the query's vectors, by a route of its own.
-  bool ComputesQueryAtReading() const;
   // All three steps, alone.
   template <typename ReadCall>
-  static auto Run(ReadCall read_call, int most_threads = kMaxThreads);
+  static auto Run(ReadCall read_call);
 
   // The model that the options choose; this one, where there is no Router. Error: InvalidInput (no
   // route is chosen and there is no default).

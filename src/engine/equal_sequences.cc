@@ -22,7 +22,8 @@ bool AreEqual(const TokenizedTexts& texts, uint32_t a, uint32_t b) {
 
 }  // namespace
 
-EqualSequences::EqualSequences(const TokenizedTexts& texts) {
+EqualSequences::EqualSequences(const TokenizedTexts& texts,
+                               FunctionRef<const void*(uint32_t sequence)> network) {
   const uint32_t count = static_cast<uint32_t>(texts.size());
   std::vector<uint32_t> group_of(count);
   std::vector<uint32_t> first;  // Of each group.
@@ -31,7 +32,9 @@ EqualSequences::EqualSequences(const TokenizedTexts& texts) {
     group_of[i] = static_cast<uint32_t>(first.size());
     if (count > 1) {
       const auto [it, is_new] = by_ids.try_emplace(Bytes(texts.input_ids(i)), group_of[i]);
-      if (!is_new && AreEqual(texts, first[it->second], i)) group_of[i] = it->second;
+      const bool is_equal = !is_new && AreEqual(texts, first[it->second], i) &&
+                            network(first[it->second]) == network(i);
+      if (is_equal) group_of[i] = it->second;
     }
     if (group_of[i] == first.size()) first.push_back(i);
   }

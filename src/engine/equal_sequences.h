@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "base/function_ref.h"
 #include "engine/tokenized_texts.h"
 
 namespace akin::engine {
@@ -13,7 +14,8 @@ namespace akin::engine {
 class EqualSequences {
  public:
   EqualSequences() = default;
-  explicit EqualSequences(const TokenizedTexts& texts);
+  // Of `texts`; sequences whose `network` differs are no equals.
+  EqualSequences(const TokenizedTexts& texts, FunctionRef<const void*(uint32_t sequence)> network);
 
   size_t size() const { return begin_.empty() ? 0 : begin_.size() - 1; }
   // The sequences of group i, in their order; groups are in the order of their first ones.

@@ -54,9 +54,6 @@ struct EmbedderAccess {
                                                   request.documents.end());
     return Of(request.embedder).ReadRerank(request.query, documents, request.options);
   }
-  static bool ReadingComputes(const RerankRequest& request) {
-    return Of(request.embedder).ComputesQueryAtReading();
-  }
 };
 
 Result<std::unique_ptr<EmbedCall>> ReadCall(const EmbedRequest& request) {
@@ -67,10 +64,6 @@ Result<std::unique_ptr<ScoreCall>> ReadCall(const ScoreRequest& request) {
 }
 Result<std::unique_ptr<ScoreCall>> ReadCall(const RerankRequest& request) {
   return EmbedderAccess::Read(request);
-}
-
-bool ReadingComputes(const RerankRequest& request) {
-  return EmbedderAccess::ReadingComputes(request);
 }
 
 size_t EstimateTokens(const EmbedRequest& request) {
@@ -123,16 +116,21 @@ size_t TextBytes(const RerankRequest& request) {
   return bytes;
 }
 
-std::optional<double> FlopsOf(const Call& call) {
-  const Network& network = call.computer().network();
-  if (!network.info().waits_for_nobody) return std::nullopt;
-  double tokens = 0;
-  for (const int32_t length : call.sequences().lengths()) tokens += length;
-  return tokens * network.flops_per_token();
+bool WaitsForOthers(const Call& call, uint32_t sequence) {
+  return !call.ComputerOf(sequence).network().info().waits_for_nobody;
 }
 
-uint64_t GroupOf(const Call& call) {
-  uint64_t group = reinterpret_cast<uintptr_t>(&call.computer());
+std::optional<double> FlopsOf(const Call& call) {
+  double flops = 0;
+  for (uint32_t i = 0; i < call.sequences().size(); ++i) {
+    if (WaitsForOthers(call, i)) return std::nullopt;
+    flops += call.sequences().lengths()[i] * call.ComputerOf(i).network().flops_per_token();
+  }
+  return flops;
+}
+
+uint64_t GroupOf(const Call& call, uint32_t sequence) {
+  uint64_t group = reinterpret_cast<uintptr_t>(&call.ComputerOf(sequence));
   for (const bool wanted : call.wanted()) group = group << 1 | (wanted ? 1 : 0);
   return group;
 }
@@ -144,7 +142,7 @@ Status ComputeJoined(std::span<const JoinedSequences> joined, const ComputeTerms
   const TokenizedTexts texts = TokenizedTexts::Join(sources);
   const Call& first = *joined[0].call;
   Distributor sink(joined);
-  return first.computer().Compute(texts, first.wanted(), terms, sink);
+  return first.ComputerOf(joined[0].sequences[0]).Compute(texts, first.wanted(), terms, sink);
 }
 
 }  // namespace akin::engine

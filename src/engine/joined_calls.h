@@ -19,9 +19,6 @@ Result<std::unique_ptr<EmbedCall>> ReadCall(const EmbedRequest& request);
 Result<std::unique_ptr<ScoreCall>> ReadCall(const ScoreRequest& request);
 Result<std::unique_ptr<ScoreCall>> ReadCall(const RerankRequest& request);
 
-// Whether the first step computes, too, on one thread.
-bool ReadingComputes(const RerankRequest& request);
-
 // How many tokens a request will come to, before it is read.
 size_t EstimateTokens(const EmbedRequest& request);
 size_t EstimateTokens(const ScoreRequest& request);
@@ -35,9 +32,11 @@ size_t TextBytes(const RerankRequest& request);
 // What computing a call takes, roughly; nothing where that cannot be said: of backends that wait
 // for others.
 std::optional<double> FlopsOf(const Call& call);
+// Whether the backend of a sequence is one of those.
+bool WaitsForOthers(const Call& call, uint32_t sequence);
 
 // Sequences may be computed together when this is equal: the same model, the same rows.
-uint64_t GroupOf(const Call& call);
+uint64_t GroupOf(const Call& call, uint32_t sequence);
 
 // Equal sequences of a call: the first one is computed, all get its rows.
 struct JoinedSequences {

@@ -49,8 +49,6 @@ Result<Scheduler::Ticket> Scheduler::Submit(ScoreRequest request, Done<Scores> d
 
 Result<Scheduler::Ticket> Scheduler::Submit(RerankRequest request, Done<Scores> done) {
   if (request.documents.empty()) return InvalidInput("a request needs at least one document");
-  // What reading computes nobody has weighed yet.
-  if (engine::ReadingComputes(request)) request.terms.may_compute_here = false;
   return impl_->Submit<engine::CallJob<RerankRequest, engine::ScoreCall, Scores>>(
       std::move(request), std::move(done));
 }

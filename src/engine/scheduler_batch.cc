@@ -48,6 +48,21 @@ BatchResult ComputeBatch(std::span<const BatchMember> members, int num_threads,
   return result;
 }
 
+BatchResult ComputeInGroups(std::span<const BatchMember> members, int num_threads) {
+  const auto group = [&](size_t i) {
+    Job& job = *members[i].job;
+    return GroupOf(*job.call(), job.equal()[members[i].pick.sequence][0]);
+  };
+  BatchResult all;
+  for (size_t begin = 0, end = 0; begin < members.size() && all.status; begin = end) {
+    while (end < members.size() && group(end) == group(begin)) ++end;
+    BatchResult result = ComputeBatch(members.subspan(begin, end - begin), num_threads);
+    all.status = std::move(result.status);
+    all.tokens += result.tokens;
+  }
+  return all;
+}
+
 std::vector<std::pair<batching::RequestId, Error>> ComputeOneByOne(
     std::span<const BatchMember> members, const std::stop_token& left) {
   std::vector<std::pair<batching::RequestId, Error>> failed;

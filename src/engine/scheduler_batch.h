@@ -29,6 +29,9 @@ struct BatchResult {
 BatchResult ComputeBatch(std::span<const BatchMember> members, int num_threads,
                          std::stop_token left = {});
 
+// The same of several groups, each for itself, those of one next to each other.
+BatchResult ComputeInGroups(std::span<const BatchMember> members, int num_threads);
+
 // After that has failed: a batch that fails costs those their answer whose texts fail alone, and
 // nobody else. Their requests, each with its error.
 std::vector<std::pair<batching::RequestId, Error>> ComputeOneByOne(

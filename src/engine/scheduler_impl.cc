@@ -91,7 +91,7 @@ std::optional<Scheduler::Ticket> Scheduler::Impl::ComputeHere(const JobPtr& job,
     return {};
   });
   job->first_batch = Clock::now();
-  if (is_tokenized && !too_much) result = engine::ComputeBatch(members, threads);
+  if (is_tokenized && !too_much) result = engine::ComputeInGroups(members, threads);
   job->finished = Clock::now();
   lock.lock();
   here_ = false;
@@ -130,11 +130,12 @@ Result<Scheduler::Ticket> Scheduler::Impl::Queue(const JobPtr& job, const Reques
   // What was too much to be computed at once is tokenized already.
   if (job->call() != nullptr) {
     CountDuplicates(*job);
-    queue_.SetLengths(ticket, engine::GroupOf(*job->call()), job->Lengths());
+    queue_.SetSequences(ticket, job->Sequences());
   }
   // Work that is no text is never joined: its ticket, which no model's group can be, is its
   // group.
-  if (job->embedder() == nullptr) queue_.SetLengths(ticket, ticket, {tokens});
+  if (job->embedder() == nullptr)
+    queue_.SetSequences(ticket, {{.length = tokens, .group = ticket}});
   ++counts_.accepted;
   jobs_.emplace(ticket, job);
   WakeOne();

@@ -14,6 +14,7 @@
 #include "akin/scheduler.h"
 
 #include "base/door.h"
+#include "batching/request_queue.h"
 #include "engine/equal_sequences.h"
 #include "engine/joined_calls.h"
 
@@ -43,19 +44,23 @@ class Job {
   Status Tokenize() {
     const auto start = Clock::now();
     AKIN_TRY(Read());
-    equal_ = EqualSequences(call()->sequences());
+    equal_ =
+        EqualSequences(call()->sequences(), [&](uint32_t i) { return &call()->ComputerOf(i); });
     tokenize_time_ = Clock::now() - start;
     return {};
   }
   // The sequences that are to be computed, each for its equals.
   const EqualSequences& equal() const { return equal_; }
-  // Their lengths.
-  std::vector<int32_t> Lengths() {
-    std::vector<int32_t> lengths;
-    lengths.reserve(equal_.size());
-    for (size_t i = 0; i < equal_.size(); ++i)
-      lengths.push_back(call()->sequences().lengths()[equal_[i][0]]);
-    return lengths;
+  // Their lengths, and what each may be computed together with.
+  std::vector<batching::QueuedSequence> Sequences() {
+    std::vector<batching::QueuedSequence> sequences;
+    sequences.reserve(equal_.size());
+    for (size_t i = 0; i < equal_.size(); ++i) {
+      const uint32_t first = equal_[i][0];
+      sequences.push_back(
+          {.length = call()->sequences().lengths()[first], .group = GroupOf(*call(), first)});
+    }
+    return sequences;
   }
 
   Clock::time_point submitted, finished;

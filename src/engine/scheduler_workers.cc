@@ -57,10 +57,10 @@ void Scheduler::Impl::Tokenize(Ticket ticket, Lock& lock) {
   const int threads = shares_.TakeOne();
   WakeOne();
   lock.unlock();
-  std::vector<int32_t> lengths;
+  std::vector<batching::QueuedSequence> sequences;
   const Status status = AtTheDoor("cannot tokenize", {}, [&]() -> Status {
     AKIN_TRY(job->Tokenize());
-    lengths = job->Lengths();
+    sequences = job->Sequences();
     return {};
   });
   lock.lock();
@@ -70,7 +70,7 @@ void Scheduler::Impl::Tokenize(Ticket ticket, Lock& lock) {
     return FailJob(ticket, status.error(), lock);
   }
   CountDuplicates(*job);
-  queue_.SetLengths(ticket, engine::GroupOf(*job->call()), std::move(lengths));
+  queue_.SetSequences(ticket, std::move(sequences));
 }
 
 std::vector<engine::BatchMember> Scheduler::Impl::MembersOf(const std::vector<Pick>& batch) {
@@ -93,7 +93,9 @@ void Scheduler::Impl::Compute(const std::vector<Pick>& batch, Lock& lock) {
   const bool more_waits = queue_.waiting_tokens() > 0;
   // A backend that waits for a child or another server, or has threads of its own, takes no thread
   // but this one; with nobody else at work it may use those of its embedder, too.
-  const bool waits_for_others = !engine::FlopsOf(*members[0].job->call());
+  const Member& first = members[0];
+  const bool waits_for_others =
+      engine::WaitsForOthers(*first.job->call(), first.job->equal()[first.pick.sequence][0]);
   const bool alone = sleeping_ + 1 == num_threads_ && !more_waits;
   // One thread alone computes while teams lose (engine/team_backoff.h): it leaves the others free.
   const bool takes_one = waits_for_others || !engine::TeamBackoff::ThisMachine().Pays(Clock::now());

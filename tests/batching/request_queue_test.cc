@@ -32,6 +32,12 @@ size_t Sum(const std::vector<int32_t>& lengths) {
   return sum;
 }
 
+std::vector<QueuedSequence> Sequences(uint64_t group, const std::vector<int32_t>& lengths) {
+  std::vector<QueuedSequence> sequences;
+  for (const int32_t length : lengths) sequences.push_back({.length = length, .group = group});
+  return sequences;
+}
+
 bool Admit(RequestQueue& queue, const Spec& spec) {
   return queue.Admit({.id = spec.id,
                       .priority = spec.priority,
@@ -42,7 +48,7 @@ bool Admit(RequestQueue& queue, const Spec& spec) {
 
 void AdmitReady(RequestQueue& queue, const Spec& spec) {
   ASSERT_TRUE(Admit(queue, spec));
-  queue.SetLengths(spec.id, spec.group, spec.lengths);
+  queue.SetSequences(spec.id, Sequences(spec.group, spec.lengths));
 }
 
 std::vector<Pick> TakeBatch(RequestQueue& queue, size_t idle_workers = 1) {
@@ -69,7 +75,7 @@ TEST(RequestQueue, ARequestIsTokenizedThenComputedAtOnceHoweverSmall) {
   EXPECT_EQ(tokenize.kind, Work::Kind::kTokenize);
   EXPECT_EQ(tokenize.request, 7u);
   EXPECT_EQ(queue.Next(1).kind, Work::Kind::kNothing) << "one worker tokenizes, no other does";
-  queue.SetLengths(7, kGroup, {3, 4});
+  queue.SetSequences(7, Sequences(kGroup, {3, 4}));
   EXPECT_EQ(TakeBatch(queue), (std::vector<Pick>{{7, 0}, {7, 1}}));
   EXPECT_FALSE(queue.Finish(7));
   EXPECT_TRUE(queue.Finish(7));
@@ -83,7 +89,7 @@ TEST(RequestQueue, KnowsWhetherAnotherWorkerWouldFindSomething) {
   EXPECT_TRUE(queue.has_work());
   EXPECT_EQ(queue.Next(1).kind, Work::Kind::kTokenize);
   EXPECT_FALSE(queue.has_work()) << "the one request is being tokenized";
-  queue.SetLengths(1, kGroup, {4, 4});
+  queue.SetSequences(1, Sequences(kGroup, {4, 4}));
   EXPECT_TRUE(queue.has_work());
   EXPECT_EQ(TakeBatch(queue).size(), 1u);
   EXPECT_TRUE(queue.has_work());
@@ -121,6 +127,24 @@ TEST(RequestQueue, WhatWaitsIsSharedOutAmongIdleWorkers) {
   for (RequestId id = 1; id <= 20; ++id) AdmitReady(queue, {.id = id, .lengths = {10}});
   EXPECT_EQ(TakeBatch(queue, 2).size(), 10u);
   EXPECT_EQ(TakeBatch(queue, 1).size(), 10u);
+}
+
+TEST(RequestQueue, ARequestOfTwoGroupsMeetsBoth) {
+  RequestQueue queue({.batch_tokens = 1000});
+  const auto admit = [&](RequestId id, std::vector<QueuedSequence> sequences) {
+    ASSERT_TRUE(Admit(queue, {.id = id, .lengths = {10}}));
+    queue.SetSequences(id, std::move(sequences));
+  };
+  admit(1, {{2, 1}, {2, 1}, {1, 2}});
+  admit(2, {{10, 2}});
+  admit(3, {{10, 1}});
+  EXPECT_EQ(TakeBatch(queue), (std::vector<Pick>{{1, 0}, {1, 1}, {3, 0}}));
+  EXPECT_EQ(queue.waiting_tokens(), 11u);
+  EXPECT_EQ(TakeBatch(queue), (std::vector<Pick>{{1, 2}, {2, 0}}));
+  EXPECT_EQ(queue.Next(1).kind, Work::Kind::kNothing);
+  EXPECT_FALSE(queue.Finish(1));
+  EXPECT_FALSE(queue.Finish(1));
+  EXPECT_TRUE(queue.Finish(1)) << "its last sequence is computed";
 }
 
 TEST(RequestQueue, OnlySequencesOfOneGroupMeet) {
@@ -193,7 +217,8 @@ TEST(RequestQueue, NoRequestOfAClientIsOvertakenMoreThanOnceByItsEquals) {
   for (int i = 0; i < 8; ++i) send();
   for (int step = 0; step < 2000; ++step) {
     Work work = queue.Next(1);
-    if (work.kind == Work::Kind::kTokenize) queue.SetLengths(work.request, kGroup, lengths);
+    if (work.kind == Work::Kind::kTokenize)
+      queue.SetSequences(work.request, Sequences(kGroup, lengths));
     for (const Pick& pick : work.batch) {
       if (!queue.Finish(pick.request)) continue;
       EXPECT_LE(finished_before[pick.request], 8);
@@ -240,7 +265,7 @@ TEST(RequestQueue, TextsOfAFloodingClientAreTokenizedOnlyAsFarAsNeeded) {
   std::set<RequestId> tokenized;
   for (Work work = queue.Next(1); work.kind == Work::Kind::kTokenize; work = queue.Next(1)) {
     tokenized.insert(work.request);
-    queue.SetLengths(work.request, kGroup, {100});
+    queue.SetSequences(work.request, Sequences(kGroup, {100}));
   }
   EXPECT_EQ(tokenized, (std::set<RequestId>{1, 99}));
 }
@@ -280,7 +305,7 @@ TEST(RequestQueue, RemovedRequestsAreNeverComputed) {
   ASSERT_TRUE(Admit(queue, {.id = 1, .lengths = {10}}));
   ASSERT_EQ(queue.Next(1).kind, Work::Kind::kTokenize);
   EXPECT_TRUE(queue.Remove(1));
-  queue.SetLengths(1, kGroup, {10});  // The worker that tokenized it comes late.
+  queue.SetSequences(1, Sequences(kGroup, {10}));  // The worker that tokenized it comes late.
   EXPECT_EQ(queue.Next(1).kind, Work::Kind::kNothing);
   EXPECT_FALSE(queue.Remove(1));
   EXPECT_EQ(queue.waiting_tokens(), 0u);
@@ -317,7 +342,7 @@ TEST(RequestQueue, EverySequenceIsTakenOnceOrItsRequestWasDropped) {
       for (const RequestId id : queue.TakeExpired(now)) dropped.insert(id);
       const Work work = queue.Next(1 + random() % 3);
       if (work.kind == Work::Kind::kTokenize) {
-        queue.SetLengths(work.request, 1 + work.request % 2, lengths[work.request]);
+        queue.SetSequences(work.request, Sequences(1 + work.request % 2, lengths[work.request]));
       }
       size_t tokens = 0;
       for (const Pick& pick : work.batch) {

@@ -221,27 +221,45 @@ TEST(Routes, RerankCountsAQueryOfItsOwnRouteAsAnyOther) {
   EXPECT_EQ(got->usage().truncated_tokens, expected->usage().truncated_tokens);
 }
 
-// The thread on which a scheduler that has nothing to do tells the scores, and is told that it may
-// compute where the request is submitted.
-std::thread::id WhereItEnds(const Embedder& embedder) {
+// What a scheduler makes of a request, the thread on which it tells, and what it has counted then.
+struct Told {
+  Scores scores;
+  std::thread::id thread;
+  SchedulerCounts counts;
+};
+Told Rerank(const Embedder& embedder, bool may_compute_here) {
   const auto scheduler = Scheduler::Start({.num_threads = 2});
   EXPECT_TRUE(scheduler) << scheduler.error().message();
-  std::promise<std::thread::id> ended;
-  RerankRequest request{.embedder = embedder, .query = "cats", .documents = {"a river"}};
-  request.terms.may_compute_here = true;
+  std::promise<Told> told;
+  RerankRequest request{.embedder = embedder,
+                        .query = "How do cats sleep?",
+                        .documents = {"a river", "Cats sleep.", "How do cats sleep?"}};
+  request.terms.may_compute_here = may_compute_here;
   EXPECT_TRUE((*scheduler)->Submit(std::move(request), [&](const Result<Scores>& scores) {
     EXPECT_TRUE(scores) << scores.error().message();
-    ended.set_value(std::this_thread::get_id());
+    told.set_value({*scores, std::this_thread::get_id(), (*scheduler)->Counts()});
   }));
-  return ended.get_future().get();
+  return told.get_future().get();
 }
 
-TEST(Routes, AQueryOfItsOwnRouteIsNotComputedWhereItIsSubmitted) {
+// The query's network is another one than the documents': a batch of its own, computed as any.
+TEST(Routes, TheSchedulerComputesAQueryOfItsOwnRoute) {
   const TemporaryFolder folder;
   MakeMultiVectorRouter(folder);
-  EXPECT_NE(WhereItEnds(Load(folder.path().string())), std::this_thread::get_id());
-  EXPECT_EQ(WhereItEnds(Load(std::string(AKIN_GOLDEN_MODELS) + "/shared/colbert-bert")),
-            std::this_thread::get_id());
+  const Embedder embedder = Load(folder.path().string());
+  const auto expected = embedder.Rerank(
+      "How do cats sleep?",
+      std::vector<std::string_view>{"a river", "Cats sleep.", "How do cats sleep?"});
+  ASSERT_TRUE(expected) << expected.error().message();
+  for (const bool here : {false, true}) {
+    const Told told = Rerank(embedder, here);
+    EXPECT_EQ(told.thread == std::this_thread::get_id(), here);
+    for (size_t i = 0; i < 3; ++i) EXPECT_EQ(told.scores[i][0], (*expected)[i][0]) << i;
+    EXPECT_EQ(told.scores.usage().total_tokens, expected->usage().total_tokens);
+    EXPECT_EQ(told.counts.batch_sequences, 4) << "the query too, whose document is no equal";
+    EXPECT_EQ(told.counts.batch_tokens, expected->usage().total_tokens);
+    EXPECT_EQ(told.counts.batches, here ? 1 : 2);
+  }
 }
 
 TEST(Routes, TheSchedulerKeepsThemApart) {

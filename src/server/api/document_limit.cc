@@ -18,14 +18,19 @@ size_t BytesOf(std::string_view text, size_t count) {
 }  // namespace
 
 Result<int64_t> CutDocument(const Tokenizer& tokenizer, size_t most, std::string& document) {
-  // A token is a byte at least.
-  if (document.size() <= most) return int64_t{0};
   const EncodeOptions options{
       .add_special_tokens = false, .with_offsets = true, .truncation = Off{}, .padding = Off{}};
+  const auto encode = [&](const std::string& text) { return tokenizer.Encode(text, options); };
+  return CutDocument(encode, most, document);
+}
+
+Result<int64_t> CutDocument(const EncodeDocument& encode, size_t most, std::string& document) {
+  // A token is a byte at least.
+  if (document.size() <= most) return int64_t{0};
   int64_t all = -1;
   // A word that is cut may have more pieces than its part of the whole had; then less is kept.
   for (size_t keep = most;; --keep) {
-    AKIN_TRY_ASSIGN(const akin::Encoding encoding, tokenizer.Encode(document, options));
+    AKIN_TRY_ASSIGN(const akin::Encoding encoding, encode(document));
     const size_t have = encoding.ids.size();
     if (all < 0) all = static_cast<int64_t>(have);
     // A tokenizer may have tokens for a text without any; there is nothing left to cut then.

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
 
 #include "akin/result.h"
@@ -14,5 +15,10 @@ namespace akin::server {
 // left has no more than that when it is tokenized again. -> the tokens that were cut. Errors: those
 // of the tokenizer.
 Result<int64_t> CutDocument(const Tokenizer& tokenizer, size_t most, std::string& document);
+
+// The same with `encode` in the tokenizer's place: a text without special tokens -> its tokens with
+// offsets in code points.
+using EncodeDocument = std::function<Result<akin::Encoding>(const std::string& document)>;
+Result<int64_t> CutDocument(const EncodeDocument& encode, size_t most, std::string& document);
 
 }  // namespace akin::server

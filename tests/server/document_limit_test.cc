@@ -1,0 +1,73 @@
+#include "server/api/document_limit.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace akin::server {
+namespace {
+
+// A token a character, and after some that say so `more` of no character.
+Encoding CharactersAnd(const std::string& text, int more) {
+  Encoding encoding;
+  for (int i = 0; i < static_cast<int>(text.size()); ++i) {
+    encoding.ids.push_back(1);
+    encoding.offsets.emplace_back(i, i + 1);
+  }
+  const int end = static_cast<int>(text.size());
+  for (int i = 0; i < more; ++i) {
+    encoding.ids.push_back(2);
+    encoding.offsets.emplace_back(end, end);
+  }
+  return encoding;
+}
+
+TEST(DocumentLimit, CutsBehindTheLastTokenThatIsKept) {
+  std::string document = "abcdefgh";
+  const auto encode = [](const std::string& text) -> Result<Encoding> {
+    return CharactersAnd(text, 0);
+  };
+  const auto cut = CutDocument(encode, 3, document);
+  ASSERT_TRUE(cut) << cut.error().message();
+  EXPECT_EQ(document, "abc");
+  EXPECT_EQ(*cut, 5);
+}
+
+TEST(DocumentLimit, KeepsLessWhereThePartHasMoreTokensThanItHadInTheWhole) {
+  std::string document = "abcdefgh";
+  const auto encode = [](const std::string& text) -> Result<Encoding> {
+    return CharactersAnd(text, text.size() < 3 ? 0 : 2);
+  };
+  const auto cut = CutDocument(encode, 4, document);
+  ASSERT_TRUE(cut) << cut.error().message();
+  EXPECT_EQ(document, "ab");
+  EXPECT_EQ(*cut, 8);
+}
+
+// It went on with more tokens than can be counted, of which it read the offsets.
+TEST(DocumentLimit, EndsWhereATextWithoutACharacterHasMoreTokensThanAllowed) {
+  std::string document = "abcdefgh";
+  int calls = 0;
+  const auto encode = [&](const std::string& text) -> Result<Encoding> {
+    if (++calls > 20) return Error(ErrorCode::kInternal, "it does not end");
+    return CharactersAnd(text, 3);
+  };
+  const auto cut = CutDocument(encode, 2, document);
+  ASSERT_TRUE(cut) << cut.error().message();
+  EXPECT_EQ(document, "");
+  EXPECT_EQ(*cut, 8);
+}
+
+TEST(DocumentLimit, ATokenizersErrorIsTheAnswer) {
+  std::string document = "abcdefgh";
+  const auto encode = [](const std::string&) -> Result<Encoding> {
+    return Error(ErrorCode::kInvalidInput, "no UTF-8");
+  };
+  const auto cut = CutDocument(encode, 2, document);
+  ASSERT_FALSE(cut);
+  EXPECT_EQ(cut.error().code(), ErrorCode::kInvalidInput);
+  EXPECT_EQ(document, "abcdefgh");
+}
+
+}  // namespace
+}  // namespace akin::server

@@ -110,6 +110,49 @@ class Api(unittest.TestCase):
         answer = self.server.post_json("/v1/embeddings", {"input": TEXTS[0], "normalized": False})[1]
         self.assertEqual(bits(answer["data"][0]["embedding"]), self.raw[0])
 
+    def test_jina_s_list_of_types(self):
+        kinds = ["float", "base64", "int8", "uint8", "binary", "ubinary"]
+        one = {kind: self.server.post_json("/v1/embeddings", {"input": TEXTS, "embedding_type": kind})[1] for kind in kinds}
+        for field in ("embedding_type", "encoding_format"):
+            for asked in (kinds, ["ubinary", "float"], ["int8", "base64", "int8"]):
+                status, answer = self.server.post_json("/v1/embeddings", {"input": TEXTS, field: asked})
+                self.assertEqual(status, 200, answer)
+                for i, entry in enumerate(answer["data"]):
+                    self.assertEqual(
+                        entry, {"object": "embedding", "index": i,
+                                "embedding": {kind: one[kind]["data"][i]["embedding"] for kind in asked}})
+        # One kind is that kind, in a list, too.
+        for asked in (["binary"], ["binary", "binary"]):
+            answer = self.server.post_json("/v1/embeddings", {"input": TEXTS, "embedding_type": asked})[1]
+            self.assertEqual(answer["data"], one["binary"]["data"])
+        for asked, found in ((["float", "int4"], "int4"), (["float", "float", ""], "")):
+            status, answer = self.server.post_json("/v1/embeddings", {"input": TEXTS, "embedding_type": asked})
+            self.assertEqual(status, 400)
+            self.assertIn(f"`embedding_type` is '{found}', expected one of float", answer["error"]["message"])
+        for asked in (["float", 1], {"float": True}):
+            self.assertEqual(self.server.post_json("/v1/embeddings", {"input": TEXTS, "embedding_type": asked})[0], 400)
+
+    def test_vectors_of_tokens_in_every_kind_that_suits_them(self):
+        floats = self.server.post_json("/embed_all", {"inputs": TEXTS})[1]
+        for field in ("embedding_type", "encoding_format"):
+            for kind in ("float", "base64", "binary", "ubinary"):
+                status, answer = self.server.post_json("/embed_all", {"inputs": TEXTS, field: kind})
+                self.assertEqual(status, 200, answer)
+                self.assertEqual([len(text) for text in answer], [len(text) for text in floats])
+                for got, expected in zip(sum(answer, []), sum(floats, [])):
+                    signs = [x > 0 for x in expected]
+                    packed = [sum(128 >> k for k in range(8) if signs[i + k]) for i in range(0, len(signs), 8)]
+                    if kind == "base64":
+                        self.assertEqual(base64.b64decode(got), bits(expected))
+                    else:
+                        self.assertEqual(got, {"float": expected, "ubinary": packed,
+                                               "binary": [b - 128 for b in packed]}[kind])
+        for kind, words in (("int8", b"`embedding_type` is 'int8', which is for vectors of length 1"),
+                            ("int4", b"`embedding_type` is 'int4', expected one of")):
+            status, _, answer = self.server.post("/embed_all", {"inputs": TEXTS, "embedding_type": kind})
+            self.assertEqual(status, 422)
+            self.assertIn(words, answer)
+
     def test_openai_models(self):
         status, answer = self.server.post_json("/v1/embeddings", {"input": "a"})
         name = answer["model"]
@@ -157,8 +200,8 @@ class Api(unittest.TestCase):
     def test_an_unknown_kind_is_the_dialect_s_error(self):
         words = "`embedding_type` is 'int4', expected one of float, base64, int8, uint8, binary and ubinary"
         several = words.replace("'int4'", "'float' and others")
-        routes = [("/v1/embeddings", {"input": "a"}, 400, lambda body: json.loads(body)["error"]["message"]),
-                  ("/embed", {"inputs": "a"}, 422, bytes.decode),
+        routes = [("/embed", {"inputs": "a"}, 422, bytes.decode),
+                  ("/embed_all", {"inputs": "a"}, 422, bytes.decode),
                   ("/api/embed", {"input": "a"}, 400, lambda body: json.loads(body)["error"]),
                   ("/api/embeddings", {"prompt": "a"}, 400, lambda body: json.loads(body)["error"]),
                   ("/api/v1/embed", {"texts": ["a"]}, 422, bytes.decode)]
@@ -169,6 +212,8 @@ class Api(unittest.TestCase):
             status, _, answer = self.server.post(path, {**body, "embedding_type": 8})
             self.assertEqual(status, expected, path)
             self.assertIn("`embedding_type`", message_of(answer))
+        status, answer = self.server.post_json("/v1/embeddings", {"input": "a", "embedding_type": "int4"})
+        self.assertEqual((status, answer["error"]["message"]), (400, words))
 
     def test_bits_want_a_multiple_of_eight_values(self):
         for path, body, expected in (("/embed", {"inputs": "a"}, 422), ("/api/embed", {"input": "a"}, 400)):
@@ -178,10 +223,19 @@ class Api(unittest.TestCase):
 
     def test_the_description_has_the_kinds_of_every_route(self):
         paths = json.loads(self.server.get("/api-doc/openapi.json")[2])["paths"]
-        for path in ("/v1/embeddings", "/embed", "/api/embed", "/api/embeddings", "/api/v1/embed"):
+        kinds = ["float", "base64", "int8", "uint8", "binary", "ubinary"]
+
+        def described(path):
             schema = paths[path]["post"]["requestBody"]["content"]["application/json"]["schema"]
-            self.assertEqual(schema["properties"]["embedding_type"]["enum"],
-                             ["float", "base64", "int8", "uint8", "binary", "ubinary"], path)
+            return schema["properties"]["embedding_type"]
+
+        for path in ("/embed", "/api/embed", "/api/embeddings", "/api/v1/embed"):
+            self.assertEqual(described(path)["enum"], kinds, path)
+        for path in ("/v1/embeddings", "/embeddings"):
+            one, several = described(path)["oneOf"]
+            self.assertEqual((one["enum"], several["items"]["enum"]), (kinds, kinds), path)
+        self.assertEqual(described("/embed_all")["enum"], ["float", "base64", "binary", "ubinary"])
+        self.assertEqual(described("/embed_sparse")["enum"], ["float"])
 
     def test_raw_floats_for_those_who_ask(self):
         for route, body in (("/v1/embeddings", {"input": TEXTS}), ("/embed", {"inputs": TEXTS}),

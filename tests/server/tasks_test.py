@@ -210,6 +210,16 @@ class Sparse(Served):
         self.assertEqual([v["index"] for v in largest], kept["indices"])
         self.assertEqual(json.loads(self.server.get("/info")[2])["model_type"], {"embedding": {"pooling": "splade"}})
 
+    def test_sparse_vectors_are_written_in_one_way(self):
+        expected = self.ok("/embed_sparse", {"inputs": DOCUMENTS})
+        for field in ("embedding_type", "encoding_format"):
+            self.assertEqual(self.ok("/embed_sparse", {"inputs": DOCUMENTS, field: "float"}), expected)
+            for kind, words in (("int8", b"`embedding_type` is 'int8', but sparse vectors are given as indices"),
+                                ("int4", b"` is 'int4', expected one of float, ")):
+                status, _, body = self.server.post("/embed_sparse", {"inputs": DOCUMENTS, field: kind})
+                self.assertEqual(status, 422)
+                self.assertIn(words, body)
+
 
 class LateInteraction(Served):
     MODELS = ("colbert-plain",)
@@ -229,6 +239,15 @@ class LateInteraction(Served):
             self.assertEqual([[bits(row) for row in text] for text in answer],
                              [[bits(row) for row in r["embeddings"]] for r in reference])
         self.assertEqual(self.server.post("/embed_all", {"inputs": "a", "output": "vectors"})[0], 422)
+
+    def test_multi_vectors_in_steps(self):
+        """They have length 1, unlike states: int8 and uint8 are 256 steps from -1 to 1."""
+        floats = self.ok("/embed_all", {"inputs": DOCUMENTS, "output": "multi_vector"})
+        for kind, first in (("int8", -128), ("uint8", 0)):
+            steps = self.ok("/embed_all", {"inputs": DOCUMENTS, "output": "multi_vector", "embedding_type": kind})
+            self.assertEqual([len(text) for text in steps], [len(text) for text in floats])
+            for got, expected in zip(sum(sum(steps, []), []), sum(sum(floats, []), [])):
+                self.assertAlmostEqual((got - first) / 127.5 - 1, expected, delta=1 / 127)
 
 
 class Dense(Served):

@@ -13,8 +13,18 @@
 namespace akin::server {
 namespace {
 
+// One kind stands for the vector itself, several by their names.
+Status AppendKinds(std::string& out, std::span<const float> vector,
+                   const std::vector<Encoding>& encodings) {
+  if (encodings.size() == 1) return AppendEncoded(out, vector, encodings[0]);
+  JsonObject kinds(out);
+  for (const Encoding encoding : encodings)
+    AKIN_TRY(AppendEncoded(kinds.Key(EncodingName(encoding)), vector, encoding));
+  return {};
+}
+
 Result<std::string> EmbeddingsBody(const Embeddings& vectors, std::string_view model,
-                                   Encoding encoding) {
+                                   const std::vector<Encoding>& encodings) {
   std::string out;
   out.reserve(JsonBytes(vectors));
   Status status;
@@ -23,7 +33,7 @@ Result<std::string> EmbeddingsBody(const Embeddings& vectors, std::string_view m
   AppendJsonArray(body.Key("data"), vectors.size(), [&](size_t i) {
     JsonObject item(out);
     item.Add("object", "embedding").Add("index", static_cast<int64_t>(i));
-    if (status) status = AppendEncoded(item.Key("embedding"), vectors[i], encoding);
+    if (status) status = AppendKinds(item.Key("embedding"), vectors[i], encodings);
   });
   AKIN_TRY(std::move(status));
   body.Add("model", model);
@@ -72,14 +82,15 @@ Result<EmbedCall> ReadCall(const JsonRequest& body) {
 void EmbedOpenAi(App& app, const ExchangePtr& exchange) {
   WithBody(app, exchange, [&](const JsonRequest& body) -> Status {
     AKIN_TRY_ASSIGN(EmbedCall call, ReadCall(body));
-    AKIN_TRY_ASSIGN(const Encoding encoding, ReadEncoding(body));
+    AKIN_TRY_ASSIGN(auto encodings, ReadEncodings(body));
     if (!call.is_list && !call.inputs[0].is_ids && call.inputs[0].text.empty()) {
       return InvalidInput("`input` cannot be an empty string");
     }
-    EmbedVectors(app, exchange, std::move(call),
-                 [encoding](const Embeddings& vectors, const ServedModel& model) {
-                   return EmbeddingsBody(vectors, model.name(), encoding);
-                 });
+    EmbedVectors(
+        app, exchange, std::move(call),
+        [encodings = std::move(encodings)](const Embeddings& vectors, const ServedModel& model) {
+          return EmbeddingsBody(vectors, model.name(), encodings);
+        });
     return {};
   });
 }

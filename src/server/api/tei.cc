@@ -42,6 +42,25 @@ Result<Output> ReadTokenOutput(const JsonRequest& body) {
   return InvalidInput("`output` is '", name->substr(0, 50), "', expected tokens or multi_vector");
 }
 
+// Of vectors of tokens. int8 and uint8 have steps from -1 to 1: values of vectors of length 1,
+// which states are not.
+Result<Encoding> ReadTokenEncoding(const JsonRequest& body, Output output) {
+  AKIN_TRY_ASSIGN(const Encoding encoding, ReadEncoding(body));
+  const bool has_steps = encoding == Encoding::kInt8 || encoding == Encoding::kUint8;
+  if (output != Output::kTokens || !has_steps) return encoding;
+  return InvalidInput("`embedding_type` is '", EncodingName(encoding),
+                      "', which is for vectors of length 1; the states of tokens are expected as "
+                      "float, base64, binary or ubinary");
+}
+
+// Sparse vectors are indices with their values; there is no other way to write them.
+Status CheckSparseEncoding(const JsonRequest& body) {
+  AKIN_TRY_ASSIGN(const Encoding encoding, ReadEncoding(body));
+  if (encoding == Encoding::kFloat) return {};
+  return InvalidInput("`embedding_type` is '", EncodingName(encoding),
+                      "', but sparse vectors are given as indices and float values");
+}
+
 // "embedding" with its pooling, or "classifier" or "reranker" with their labels.
 void AppendModelType(std::string& out, const ModelInfo& info) {
   JsonObject type(out);
@@ -100,6 +119,7 @@ void EmbedAllTei(App& app, const ExchangePtr& exchange) {
   WithBody(app, exchange, [&](const JsonRequest& body) -> Status {
     AKIN_TRY_ASSIGN(EmbedCall call, ReadEmbedCall(app, body));
     AKIN_TRY_ASSIGN(const Output output, ReadTokenOutput(body));
+    AKIN_TRY_ASSIGN(const Encoding encoding, ReadTokenEncoding(body, output));
     call.outputs = {output};
     if (call.inputs.size() > kMaxTextsWithTokens) {
       app.Fail(exchange, Problem::kTooManyTexts,
@@ -109,16 +129,20 @@ void EmbedAllTei(App& app, const ExchangePtr& exchange) {
     }
     const bool raw = WantsRaw(exchange->request);
     Embed(app, exchange, std::move(call),
-          [output, raw](const AllEmbeddings& all, const ServedModel&) -> Result<HttpResponse> {
+          [output, encoding, raw](const AllEmbeddings& all,
+                                  const ServedModel&) -> Result<HttpResponse> {
             const TokenEmbeddings& tokens =
                 output == Output::kMultiVector ? all.multi_vector : all.tokens;
             if (raw) return RawTokenVectors(tokens);
             HttpResponse response;
             std::string& out = response.body;
+            Status status;
             AppendJsonArray(out, tokens.size(), [&](size_t i) {
-              AppendJsonArray(out, tokens[i].rows(),
-                              [&](size_t t) { AppendJsonFloats(out, tokens[i].row(t)); });
+              AppendJsonArray(out, tokens[i].rows(), [&](size_t t) {
+                if (status) status = AppendEncoded(out, tokens[i].row(t), encoding);
+              });
             });
+            AKIN_TRY(std::move(status));
             return response;
           });
     return {};
@@ -128,6 +152,7 @@ void EmbedAllTei(App& app, const ExchangePtr& exchange) {
 void EmbedSparseTei(App& app, const ExchangePtr& exchange) {
   WithBody(app, exchange, [&](const JsonRequest& body) -> Status {
     AKIN_TRY_ASSIGN(EmbedCall call, ReadEmbedCall(app, body));
+    AKIN_TRY(CheckSparseEncoding(body));
     call.outputs = {Output::kSparse};
     AKIN_TRY_ASSIGN(call.options.top_k, ReadPositive(body, "top_k"));
     Embed(app, exchange, std::move(call),

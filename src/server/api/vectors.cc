@@ -1,5 +1,6 @@
 #include "server/api/vectors.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "akin/quantize.h"
@@ -10,13 +11,21 @@
 namespace akin::server {
 namespace {
 
-struct EncodingName {
+struct NamedEncoding {
   std::string_view name;
   Encoding encoding;
 };
-constexpr EncodingName kEncodings[] = {
+constexpr NamedEncoding kEncodings[] = {
     {"float", Encoding::kFloat}, {"base64", Encoding::kBase64}, {"int8", Encoding::kInt8},
     {"uint8", Encoding::kUint8}, {"binary", Encoding::kBinary}, {"ubinary", Encoding::kUbinary}};
+
+// The first that is given counts.
+constexpr std::string_view kEncodingFields[] = {"encoding_format", "embedding_type"};
+
+Error NotAnEncoding(std::string_view field, std::string_view found) {
+  return InvalidInput('`', field, "` is ", found,
+                      ", expected one of float, base64, int8, uint8, binary and ubinary");
+}
 
 template <typename Byte>
 void AppendBytes(std::string& out, std::span<const Byte> bytes) {
@@ -40,23 +49,41 @@ Status AppendConverted(std::string& out, size_t count, Convert convert) {
 }  // namespace
 
 std::optional<Encoding> ParseEncoding(std::string_view name) {
-  for (const EncodingName& row : kEncodings) {
+  for (const NamedEncoding& row : kEncodings) {
     if (row.name == name) return row.encoding;
   }
   return std::nullopt;
 }
 
-Result<Encoding> ReadEncoding(const JsonRequest& body) {
-  for (const std::string_view field : {"encoding_format", "embedding_type"}) {
+std::string_view EncodingName(Encoding encoding) {
+  return std::ranges::find(kEncodings, encoding, &NamedEncoding::encoding)->name;
+}
+
+Result<std::vector<Encoding>> ReadEncodings(const JsonRequest& body) {
+  for (const std::string_view field : kEncodingFields) {
     AKIN_TRY_ASSIGN(const auto names, body.StringOrStrings(field));
     if (!names || names->empty()) continue;
-    const auto encoding = ParseEncoding(names->front());
-    if (names->size() == 1 && encoding) return *encoding;
-    return InvalidInput('`', field, "` is '", names->front().substr(0, 50),
-                        names->size() > 1 ? "' and others" : "'",
-                        ", expected one of float, base64, int8, uint8, binary and ubinary");
+    std::vector<Encoding> encodings;
+    for (const std::string& name : *names) {
+      const auto encoding = ParseEncoding(name);
+      if (!encoding) return NotAnEncoding(field, StrCat('\'', name.substr(0, 50), '\''));
+      if (std::ranges::find(encodings, *encoding) == encodings.end())
+        encodings.push_back(*encoding);
+    }
+    return encodings;
   }
-  return Encoding::kFloat;
+  return std::vector{Encoding::kFloat};
+}
+
+Result<Encoding> ReadEncoding(const JsonRequest& body) {
+  for (const std::string_view field : kEncodingFields) {
+    AKIN_TRY_ASSIGN(const auto names, body.StringOrStrings(field));
+    if (names && names->size() > 1)
+      return NotAnEncoding(field, StrCat('\'', names->front().substr(0, 50), "' and others"));
+    if (names && !names->empty()) break;
+  }
+  AKIN_TRY_ASSIGN(const auto encodings, ReadEncodings(body));
+  return encodings.front();
 }
 
 Status AppendEncoded(std::string& out, std::span<const float> vector, Encoding encoding) {

@@ -23,9 +23,13 @@ enum class Encoding { kFloat, kBase64, kInt8, kUint8, kBinary, kUbinary };
 // "float", "base64", "int8", ...; nothing for other names.
 std::optional<Encoding> ParseEncoding(std::string_view name);
 
+std::string_view EncodingName(Encoding encoding);
+
 // What a request asks for as `encoding_format` (OpenAI) or `embedding_type` (Jina), of both as the
 // first; kFloat without either. Error: InvalidInput (another name, or several).
 Result<Encoding> ReadEncoding(const JsonRequest& body);
+// The same of a request that may ask for several: at least one, each once.
+Result<std::vector<Encoding>> ReadEncodings(const JsonRequest& body);
 
 // int8 and uint8 are 256 steps from -1 to 1. Error: InvalidInput (bits of a vector whose length is
 // no multiple of 8).

@@ -73,14 +73,21 @@ Status Computer::Compute(const TokenizedTexts& texts, const Wanted& wanted,
   const size_t workers = static_cast<size_t>(terms.max_threads);
   const std::vector<Batch> plan = MakePlan(texts, wanted, workers);
   if (plan.empty()) return {};  // No texts, or none with a token.
-  if (workers > 1 && 2 * plan.size() <= workers && PaysForATeam(texts.lengths()))
+  const auto num_tokens = static_cast<double>(
+      std::accumulate(texts.lengths().begin(), texts.lengths().end(), int64_t{0}));
+  if (workers > 1 && 2 * plan.size() <= workers && PaysForATeam(num_tokens))
     return ComputeTogether(texts, plan, wanted, terms, sink);
   return ComputeApart(texts, plan, wanted, terms, sink);
 }
 
-bool Computer::PaysForATeam(std::span<const int32_t> lengths) const {
-  const auto num_tokens =
-      static_cast<double>(std::accumulate(lengths.begin(), lengths.end(), int64_t{0}));
+void Computer::Rouse(size_t num_tokens, int max_threads) const {
+  const int num_threads = std::min(max_threads, options_.num_threads);
+  if (num_threads > 1 && network_.info().waits_for_nobody &&
+      PaysForATeam(static_cast<double>(num_tokens)))
+    pool_.Rouse(num_threads);
+}
+
+bool Computer::PaysForATeam(double num_tokens) const {
   return num_tokens * network_.flops_per_token() >= kLeastTeamFlops &&
          TeamBackoff::ThisMachine().Pays(Clock::now());
 }

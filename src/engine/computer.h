@@ -48,13 +48,16 @@ class Computer {
   // Computes what is wanted of all sequences that have tokens.
   Status Compute(const TokenizedTexts& texts, const Wanted& wanted, const ComputeTerms& terms,
                  RowSink& sink) const;
+  // About so many tokens are to be computed on so many threads as soon as they are read: wakes the
+  // team that will share them, if one will.
+  void Rouse(size_t num_tokens, int max_threads) const;
 
  private:
   // Throughput: every thread takes batches of its own.
   Status ComputeApart(const TokenizedTexts& texts, std::span<const batching::Batch> plan,
                       const Wanted& wanted, const ComputeTerms& terms, RowSink& sink) const;
   // Whether threads that share batches of so many tokens are done sooner than one alone.
-  bool PaysForATeam(std::span<const int32_t> lengths) const;
+  bool PaysForATeam(double num_tokens) const;
   // Latency: all threads share each batch.
   Status ComputeTogether(const TokenizedTexts& texts, std::span<const batching::Batch> plan,
                          const Wanted& wanted, const ComputeTerms& terms, RowSink& sink) const;

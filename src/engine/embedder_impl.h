@@ -38,6 +38,8 @@ class Embedder::Impl {
   Result<Scores> Rerank(std::string_view query, std::span<const std::string_view> documents,
                         const ScoreOptions& options) const;
   Status Health() const;
+  // Of the default route: that another one is asked for shows when a request is read.
+  void Rouse(size_t num_tokens, int num_threads) const { computer_.Rouse(num_tokens, num_threads); }
   const ModelInfo& info() const { return info_; }
   const Tokenizer& tokenizer() const { return public_tokenizer_; }
   void set_load_ms(double load_ms) { info_.load_ms = load_ms; }

@@ -54,7 +54,14 @@ struct EmbedderAccess {
                                                   request.documents.end());
     return Of(request.embedder).ReadRerank(request.query, documents, request.options);
   }
+  static void Rouse(const Embedder& embedder, size_t num_tokens, int num_threads) {
+    Of(embedder).Rouse(num_tokens, num_threads);
+  }
 };
+
+void Rouse(const Embedder& embedder, size_t num_tokens, int num_threads) {
+  EmbedderAccess::Rouse(embedder, num_tokens, num_threads);
+}
 
 Result<std::unique_ptr<EmbedCall>> ReadCall(const EmbedRequest& request) {
   return EmbedderAccess::Read(request);

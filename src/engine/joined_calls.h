@@ -44,6 +44,9 @@ struct JoinedSequences {
   std::span<const uint32_t> sequences;
 };
 
+// `num_tokens` of an embedder are to be computed on so many threads as soon as they are read.
+void Rouse(const Embedder& embedder, size_t num_tokens, int num_threads);
+
 // Computes sequences of one group, at least one, on the embedder's threads. Their embedders live.
 Status ComputeJoined(std::span<const JoinedSequences> joined, const ComputeTerms& terms);
 

@@ -76,6 +76,7 @@ std::optional<Scheduler::Ticket> Scheduler::Impl::ComputeHere(const JobPtr& job,
   const int threads = shares_.Take(false);
   const engine::SchedulerSpeed speed = speed_;
   lock.unlock();
+  engine::Rouse(*job->embedder(), job->EstimateTokens(), threads);
   double flops = 0;
   bool is_tokenized = false;
   bool too_much = false;

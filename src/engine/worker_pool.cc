@@ -42,7 +42,7 @@ struct WorkerPool::Job {
 };
 
 struct WorkerPool::Worker {
-  enum class Call : int { kNone, kJoin, kStop };
+  enum class Call : int { kNone, kRouse, kJoin, kStop };
   alignas(64) std::atomic<Call> call{Call::kNone};
   // These are written before `call` becomes kJoin, read after.
   std::shared_ptr<Job> job;
@@ -53,6 +53,16 @@ struct WorkerPool::Worker {
   void Send(Call message) {
     call.store(message, std::memory_order_release);
     call.notify_one();
+  }
+  // kJoin or kStop.
+  Call Await() {
+    for (;;) {
+      Call message = WaitWhileEqual(call, Call::kNone);
+      if (message != Call::kRouse) return message;
+      // It looks out anew, unless it has been called meanwhile.
+      if (!call.compare_exchange_strong(message, Call::kNone, std::memory_order_acquire))
+        return message;
+    }
   }
 };
 
@@ -109,6 +119,18 @@ TeamTimes WorkerPool::Run(int wanted_size, Body body) const {
   return {.size = job->team_size, .elapsed = Clock::now() - start, .waited = job->waited};
 }
 
+void WorkerPool::Rouse(int wanted_size) const {
+  const std::lock_guard lock(mutex_);
+  // From the back, where TakeIdleWorkers begins. Until it does nobody else sends them anything.
+  const size_t most = std::min(static_cast<size_t>(std::max(0, wanted_size - 1)), idle_.size());
+  for (size_t i = 0; i < most; ++i) {
+    Worker& worker = *idle_[idle_.size() - 1 - i];
+    auto none = Worker::Call::kNone;
+    if (worker.call.compare_exchange_strong(none, Worker::Call::kRouse, std::memory_order_relaxed))
+      worker.call.notify_one();
+  }
+}
+
 // Of the CPUs that are spare none is the caller's, if this worker is held on that.
 void WorkerPool::KeepOffCallersCpu(Worker& worker) const {
   if (worker.cpu < 0 || spare_cpus_.empty() || worker.cpu != CurrentCpu()) return;
@@ -118,7 +140,7 @@ void WorkerPool::KeepOffCallersCpu(Worker& worker) const {
 void WorkerPool::Work(Worker& worker) const {
   int pinned_to = -1;
   for (;;) {
-    if (WaitWhileEqual(worker.call, Worker::Call::kNone) == Worker::Call::kStop) return;
+    if (worker.Await() == Worker::Call::kStop) return;
     if (worker.cpu != pinned_to) {
       pinned_to = worker.cpu;
       PinThisThread(pinned_to);  // Not being allowed to costs speed only.

@@ -41,6 +41,11 @@ class WorkerPool {
   // `body` does not throw. Throws std::bad_alloc before anything is run.
   TeamTimes Run(int wanted_size, Body body) const;
 
+  // A Run with a team of that size is some microseconds away: idle workers that sleep are woken now
+  // and look out for it, so that waking them and what comes before Run take their time together.
+  // Nothing follows when none comes.
+  void Rouse(int wanted_size) const;
+
  private:
   struct Job;
   struct Worker;

@@ -1,9 +1,15 @@
 #include "engine/worker_pool.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <atomic>
+#include <chrono>
+#include <filesystem>
+#include <fstream>
 #include <set>
+#include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -31,6 +37,68 @@ TEST(WorkerPool, NoMoreJoinThanAreWanted) {
     ++bodies;
   });
   EXPECT_EQ(bodies, 2);
+}
+
+// How often the other threads of this process have gone to sleep.
+int64_t SleepsOfOthers() {
+  int64_t sleeps = 0;
+  const std::string own = std::to_string(gettid());
+  for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
+    if (task.path().filename() == own) continue;
+    std::ifstream status(task.path() / "status");
+    for (std::string line; std::getline(status, line);) {
+      constexpr std::string_view kKey = "voluntary_ctxt_switches:";
+      if (line.starts_with(kKey)) sleeps += std::stoll(line.substr(kKey.size()));
+    }
+  }
+  return sleeps;
+}
+
+// Until they have slept `more` often than `before`, or for ten seconds.
+bool SleepMoreOften(int64_t before, int64_t more) {
+  for (int i = 0; i < 10'000; ++i) {
+    if (SleepsOfOthers() >= before + more) return true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  return false;
+}
+
+TEST(WorkerPool, RousedWorkersWakeAndSleepAgainWhenNothingFollows) {
+  const int64_t none = SleepsOfOthers();
+  const WorkerPool pool(3);
+  ASSERT_TRUE(SleepMoreOften(none, 2)) << "there is nothing to do";
+  const int64_t asleep = SleepsOfOthers();
+  pool.Rouse(2);
+  EXPECT_TRUE(SleepMoreOften(asleep, 1)) << "one worker was roused";
+  pool.Rouse(3);
+  EXPECT_TRUE(SleepMoreOften(asleep, 3)) << "both";
+  pool.Rouse(1);
+  pool.Rouse(0);
+}
+
+TEST(WorkerPool, RousedOrNotEachRunHasItsTeam) {
+  const WorkerPool pool(3);
+  std::vector<std::thread> callers;
+  std::atomic<int> wrong{0};
+  for (int caller = 0; caller < 3; ++caller) {
+    callers.emplace_back([&, caller] {
+      for (int round = 0; round < 3000; ++round) {
+        if (round % 3 != caller) pool.Rouse(1 + round % 4);
+        if (round % 500 == 0) std::this_thread::sleep_for(std::chrono::microseconds(200));
+        if (round % 5 == 0) continue;
+        std::atomic<int> bodies{0};
+        int size = 0;
+        pool.Run(3, [&](const TeamMember& member) {
+          if (member.rank == 0) size = member.size;
+          ++bodies;
+        });
+        if (bodies != size) ++wrong;
+      }
+    });
+  }
+  for (std::thread& thread : callers) thread.join();
+  EXPECT_EQ(wrong, 0);
+  pool.Rouse(3);  // The destructor meets them.
 }
 
 TEST(WorkerPool, APoolOfOneRunsOnTheCallersThread) {

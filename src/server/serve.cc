@@ -43,7 +43,9 @@ class Server {
           std::make_unique<TraceExporter>(*options_.otlp, options_.otlp_service_name, logger_);
       app_->set_traces(traces_.get());
     }
-    AKIN_TRY_ASSIGN(http_, HttpServer::Listen(options_.http, *app_));
+    HttpOptions http = options_.http;
+    http.may_spin = scheduler_->num_threads() > 1;
+    AKIN_TRY_ASSIGN(http_, HttpServer::Listen(http, *app_));
     app_->set_http(http_.get());
     AKIN_TRY(StartGrpc());
     http_->OnSignals([this](int signal) { OnSignal(signal); });

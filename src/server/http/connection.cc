@@ -136,6 +136,7 @@ asio::awaitable<std::optional<Head>> Connection::ReadHead() {
     if (shared_.draining) co_return std::nullopt;
     const bool more = co_await ReadMore();
     if (!more) co_return std::nullopt;
+    shared_.spin.Arrived(Clock::now());
   }
   Enter(Phase::kHead);
   while (true) {
@@ -224,6 +225,7 @@ asio::awaitable<bool> Connection::IsOnlyOne() {
 
 asio::awaitable<HttpResponse> Connection::Answer(HttpRequest request, bool is_only_one) {
   Enter(Phase::kAnswering);
+  ++shared_.answering;
   const auto executor = stream_->socket().get_executor();
   co_return co_await asio::async_initiate<decltype(asio::use_awaitable), void(HttpResponse)>(
       [&](auto handler) {
@@ -232,6 +234,7 @@ asio::awaitable<HttpResponse> Connection::Answer(HttpRequest request, bool is_on
         auto respond = [this, self = shared_from_this(), executor, resume](HttpResponse response) {
           auto shared_response = std::make_shared<HttpResponse>(std::move(response));
           asio::post(executor, [this, self, resume, shared_response] {
+            --shared_.answering;
             CancelWait();  // WatchForLeaving's.
             std::move (*resume)(std::move(*shared_response));
           });
@@ -271,7 +274,9 @@ asio::awaitable<bool> Connection::Write(HttpResponse response, bool keep_alive, 
   const std::array buffers{
       asio::const_buffer(head.data(), head.size()),
       asio::const_buffer(response.body.data(), with_body ? response.body.size() : 0)};
-  co_return !co_await stream_->Write(buffers) && !timed_out_;
+  const bool failed = static_cast<bool>(co_await stream_->Write(buffers));
+  if (shared_.answering == 0 && shared_.arrived == 0) shared_.spin.Answered(Clock::now());
+  co_return !failed && !timed_out_;
 }
 
 }  // namespace akin::server

@@ -14,6 +14,7 @@
 #include "server/http/chunked.h"
 #include "server/http/head.h"
 #include "server/http/http_server.h"
+#include "server/http/idle_spin.h"
 #include "server/http/stream.h"
 
 namespace akin::server {
@@ -28,7 +29,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
     HttpHandler& handler;
     HttpCounts& counts;
     bool draining = false;
-    int arrived = 0;  // Requests that were read and are not yet handled.
+    int arrived = 0;    // Requests that were read and are not yet handled.
+    int answering = 0;  // Handled, and their answers not yet here.
+    IdleSpin spin;
   };
 
   Connection(std::unique_ptr<Stream> stream, std::string peer, Shared& shared);

@@ -15,6 +15,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <set>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -38,7 +39,7 @@ class AsioHttpServer final : public HttpServer {
  public:
   AsioHttpServer(const HttpOptions& options, HttpHandler& handler)
       : options_(options),
-        shared_{options_, handler, counts_},
+        shared_{.options = options_, .handler = handler, .counts = counts_},
         tcp_(context_),
         local_(context_),
         signals_(context_),
@@ -72,7 +73,13 @@ class AsioHttpServer final : public HttpServer {
     if (tcp_.is_open()) Spawn(Accept(tcp_, tls_ != nullptr));
     if (local_.is_open()) Spawn(Accept(local_, false));
     Spawn(SweepForEver());
-    context_.run();
+    while (!context_.stopped()) {
+      if (!options_.may_spin || !shared_.spin.Spins(Connection::Clock::now())) {
+        context_.run_one();
+      } else if (context_.poll_one() == 0) {
+        std::this_thread::yield();  // The client may be waiting for this very core.
+      }
+    }
   }
   void OnSignals(std::function<void(int)> call) override {
     error_code ignored;

@@ -31,6 +31,8 @@ struct HttpOptions {
   // A body may take this long; a longer one must keep up the rate.
   std::chrono::milliseconds body_grace{10'000};
   int64_t least_body_bytes_per_second = 1024;
+  bool may_spin =
+      false;  // For a moment before the loop sleeps (idle_spin.h): there are cores for it.
 };
 
 // What the connections ask. All calls are on the event loop and return soon.

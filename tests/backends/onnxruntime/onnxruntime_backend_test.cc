@@ -1,11 +1,13 @@
 // On ONNX Runtime's real library.
 #include "backends/onnxruntime/onnxruntime_backend.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <thread>
 
 #include "backends/onnxruntime/tiny_graph.h"
+#include "base/floating_point.h"
 #include "support/expect_error.h"
 
 namespace akin::backends {
@@ -241,6 +243,38 @@ TEST_F(OnnxRuntimeBackendTest, ManyThreadsRunAtOnce) {
   }
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(wrong, (std::array<int, 4>{}));
+}
+
+// Values that become denormal on the way and would be what they were at the end: so wide that ONNX
+// Runtime shares them out among its threads.
+TEST_F(OnnxRuntimeBackendTest, EveryThreadFlushesDenormals) {
+  constexpr int64_t kWidth = 4096;
+  const std::vector<float> table(static_cast<size_t>(kTableRows * kWidth), 1.5f);
+  std::string nodes = Lookup("x0"), scalars;
+  const std::array<float, 4> factors = {1e-20f, 1e-20f, 1e20f, 1e20f};
+  for (size_t i = 0; i < factors.size(); ++i) {
+    const std::string n = std::to_string(i), next = std::to_string(i + 1);
+    scalars += Initializer(onnx_file::FloatTensor("f" + n, {1}, {factors[i]}));
+    nodes += GraphNode(
+        Node("Mul", {"x" + n, "f" + n}, {i == 3 ? std::string("last_hidden_state") : "x" + next}));
+  }
+  const OnnxFolder folder(Model(
+      Initializer(onnx_file::FloatTensor("table", {kTableRows, kWidth}, table)) + scalars + nodes +
+      GraphInput("input_ids") + GraphOutput("last_hidden_state", kFloatType, {-1, -1, kWidth})));
+  OnnxRuntimeParams params;
+  params.num_threads = 2;
+  const auto backend = folder.Load(params);
+  ASSERT_TRUE(backend) << backend.error().message();
+  const auto session = (*backend)->NewSession(64, 2);
+  const std::vector<int32_t> ids(64, 1), borders = {0, 64};
+  const ScopedFlushDenormals as_the_engine_does;  // In this thread.
+  const auto rows =
+      (*backend)->Compute({ids, {}, borders}, TeamMember{.rank = 0, .size = 2}, *session);
+  ASSERT_TRUE(rows) << rows.error().message();
+  int64_t kept = 0;
+  for (size_t r = 0; r < rows->rows(); ++r)
+    kept += std::ranges::count_if(rows->row(r), [](float x) { return x != 0; });
+  EXPECT_EQ(kept, 0) << "of " << 64 * kWidth << " values were computed with denormals";
 }
 
 TEST_F(OnnxRuntimeBackendTest, WhatOnnxRuntimeRefusesIsInvalidModel) {

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Fits the polynomials of src/kernels/generic/math-inl.h and prints them with their errors.
+"""Fits the polynomials of src/kernels/generic/math-inl.h and src/kernels/avx512/gelu.h and prints them with their errors.
 
 Needs numpy, scipy and mpmath. Minimax by linear programming: on a dense Chebyshev grid, minimise the largest
 relative error e subject to |P(x) - f(x) Q(x)| <= e f(x) Q'(x), where Q' is the denominator of the round before
@@ -61,6 +61,21 @@ def fit_odd(function, limit, degree_p, degree_q):
     return solution[:degree_p + 1] / scale_p, np.r_[1.0, solution[degree_p + 1:]] / scale_q, error
 
 
+def fit_gelu_table(step, degree, intervals=16):
+    """t Phi(-t) by a polynomial of t - k step around every k step; the first begins at 0."""
+    table, error = [], 0.0
+    for k in range(intervals):
+        t = chebyshev_grid(max(k - 0.5, 0.0) * step, (k + 0.5) * step)[::6]
+        value = np.array([float(mpmath.mpf(v) * mpmath.ncdf(-mpmath.mpf(v))) for v in t])
+        columns = np.vander((t - k * step) / (step / 2), degree + 1, increasing=True)
+        scale = 1e6  # As above.
+        coefficients, _ = minimax(columns * scale, value * scale)
+        error = max(error, np.abs(columns @ coefficients - value).max())
+        table.append(coefficients / (step / 2) ** np.arange(degree + 1))
+    table[0][0] = 0.0  # GELU(0) is 0.
+    return np.array(table), error
+
+
 def show(name, coefficients):
     print(name, "from the constant up:", " ".join(f"{c:.9e}" for c in coefficients))
 
@@ -83,6 +98,13 @@ def main():
           f"1 - tanh({limit}) = {1 - math.tanh(limit):.1e}")
     show("  P", p)
     show("  Q", q)
+    step = 0.36
+    table, error = fit_gelu_table(step, 5)
+    end = (len(table) - 0.5) * step
+    print(f"t Phi(-t) in steps of {step}: error {error:.1e} before rounding, "
+          f"at {end:.2f} it is {end * math.erfc(end / math.sqrt(2)) / 2:.1e}")
+    for i, column in enumerate(table.T):
+        show(f"  coefficient {i}", column)
 
 
 if __name__ == "__main__":

@@ -90,3 +90,5 @@ AKIN_INLINE void TransposeDwords(const std::byte* rows, size_t row_bytes, size_t
                         _mm512_shuffle_i32x4(odd_top, odd_bottom, 0xdd));
   }
 }
+
+#include "kernels/avx512/gelu.h"

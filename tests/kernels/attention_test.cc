@@ -115,6 +115,32 @@ TEST_P(Attention, ScoresFarApartDoNotOverflow) {
   ExpectMatchesExact(20, 32, 12.0f);  // Scores of several hundred: exp of them has no f32.
 }
 
+TEST_P(Attention, MatchesExactOnEitherSideOfTheBoundOfScores) {
+  // |q| |k| of 20 to 300 in units of log 2: with and without the largest score.
+  for (const float scale : {2.5f, 3.0f, 3.5f, 4.0f, 4.5f, 5.0f, 7.0f})
+    ExpectMatchesExact(45, 32, scale);
+}
+
+TEST_P(Attention, ScoresThatAreAllFarBelowZeroGiveTheMean) {
+  // Every score is -32 x 1.25 = -40, as large as the bound allows: exp of it is 4e-18.
+  const size_t length = 21, head_dim = 32;
+  TestMatrix qkv(length, 3 * head_dim, 3 * head_dim), context(length, head_dim, head_dim);
+  double mean = 0.0;
+  for (size_t i = 0; i < length; ++i) {
+    for (size_t d = 0; d < head_dim; ++d) {
+      qkv.view()(i, d) = 1.25f;
+      qkv.view()(i, head_dim + d) = -1.0f;
+      qkv.view()(i, 2 * head_dim + d) = static_cast<float>(i) / 4.0f;  // As good in bf16.
+    }
+    mean += static_cast<double>(i) / 4.0 / static_cast<double>(length);
+  }
+  Run(qkv.view(), head_dim, 1.0f, context.view());
+  for (size_t i = 0; i < length; ++i) {
+    for (size_t d = 0; d < head_dim; ++d)
+      ASSERT_NEAR(context.view()(i, d), mean, in_bf16_ ? 2e-2 : 1e-5) << i << ' ' << d;
+  }
+}
+
 TEST_P(Attention, NanInOneKeyIsSeenByEveryQuery) {
   const size_t length = 20, head_dim = 32;
   TestMatrix qkv = TestMatrix(length, 3 * head_dim, 3 * head_dim).Fill(generator_);

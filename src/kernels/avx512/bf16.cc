@@ -51,6 +51,7 @@ struct Bf16Product {
   static AKIN_INLINE V MulAddTo(V sum, Vec x, Vec w) { return {_mm512_dpbf16_ps(sum.v, x, w)}; }
   static Panel Encode(float w) { return Bf16::From(w); }
   static AKIN_INLINE V SoftmaxExp2(V x) { return Exp2Rough(x); }
+  static AKIN_INLINE V BoundedExp2(V x) { return Exp2Rough(x); }
   static AKIN_INLINE void CopyStep(const Row* rows, size_t stride, Panel* out) {
     InterleaveRows(rows, stride, out);
   }

@@ -1,11 +1,15 @@
 // Attention of one head over one sequence, by blocks of kMaxRows queries: scores of the block
-// against all keys, their softmax in place, and the weighted sum of the values. The block of scores
+// against all keys, their softmax, and the weighted sum of the values. The block of scores
 // is kMaxRows * length floats and stays in the L1 or L2 cache; the matrix of all scores never
 // exists.
 //
+// Where lengths of queries and keys bound all scores (|q k| <= |q| |k|), the softmax needs no
+// largest one: exp(score) is taken while scores are in registers, and only weights are written.
+// Elsewhere scores are written first, and become weights in place, rounded over the scores that
+// they come from where rows are bf16.
+//
 // Keys are transposed and values copied into panels first, so that both products are the same
-// outer-product kernel. In bf16 the weights are rounded in place, over the scores that they come
-// from. Included after linear-inl.h.
+// outer-product kernel. Included after linear-inl.h.
 #pragma once
 
 #include "kernels/generic/linear-inl.h"
@@ -126,6 +130,41 @@ AKIN_INLINE float SoftmaxRow(float* scores, size_t length, float row_max, float 
   return ReduceSum(sum);
 }
 
+// 2^x of scores up to this, and sums of it, times values of any use stay far from the ends of f32.
+constexpr float kMaxBoundedScore = 60.0f;
+
+AKIN_INLINE float ToFloat(float x) { return x; }
+AKIN_INLINE float ToFloat(Bf16 x) { return x.ToFloat(); }
+AKIN_INLINE V LoadRow(const float* p) { return V::Load(p); }
+AKIN_INLINE V LoadRow(const Bf16* p) { return LoadBf16(p); }
+
+// The largest sum of squares of a row. NaN is passed over: it comes out of either softmax as NaN.
+template <typename Row>
+float LargestSquaredLength(MatrixView<const Row> rows) {
+  const size_t cols = rows.cols(), whole = cols / V::kLanes * V::kLanes;
+  float largest = 0.0f;
+  for (size_t i = 0; i < rows.rows(); ++i) {
+    const Row* row = rows.data() + i * rows.stride();
+    V squares = V::Set(0.0f);
+    for (size_t j = 0; j < whole; j += V::kLanes) {
+      const V x = LoadRow(row + j);
+      squares = MulAdd(x, x, squares);
+    }
+    float sum = ReduceSum(squares);
+    for (size_t j = whole; j < cols; ++j) sum += ToFloat(row[j]) * ToFloat(row[j]);
+    if (sum > largest) largest = sum;
+  }
+  return largest;
+}
+
+template <typename Row>
+bool HasBoundedScores(const AttentionArgs<Row>& args, float log2_scale) {
+  constexpr float kMost = kMaxBoundedScore * kMaxBoundedScore;
+  return LargestSquaredLength(args.query) * LargestSquaredLength(args.key) * log2_scale *
+             log2_scale <=
+         kMost;
+}
+
 template <typename Product, typename T>
 struct AttendBlock {
   using Row = typename Product::Row;
@@ -133,10 +172,65 @@ struct AttendBlock {
 
   template <size_t kRows>
   static void Run(const AttentionArgs<Row>& args, MatrixView<T> context, size_t first_query,
-                  const Panel* keys, const Panel* values, float* scores) {
-    const size_t length = args.key.rows(), head_dim = args.key.cols();
-    const size_t stride = RoundUp(length, kPanelWidth);
-    const size_t key_steps = Steps<Product>(head_dim), value_steps = Steps<Product>(length);
+                  const Panel* keys, const Panel* values, bool bounded, MatrixView<float> scores) {
+    float sums[kRows];
+    if (bounded) {
+      BoundedWeights<kRows>(args, first_query, keys, scores, sums);
+    } else {
+      Weights<kRows>(args, first_query, keys, scores, sums);
+    }
+    AddValues<kRows>(args, context, first_query, values, scores, sums);
+  }
+
+ private:
+  // From the weights of one query to the next, in elements; they lie where its scores do.
+  static size_t WeightStride(MatrixView<const float> scores) {
+    return scores.stride() * sizeof(float) / sizeof(Row);
+  }
+  static constexpr float kLog2E = 1.44269504f;
+  // Weights exp(scale * score) in the row format of the product, a zero after them where a step of
+  // k would read on, and their sums.
+  template <size_t kRows>
+  static void BoundedWeights(const AttentionArgs<Row>& args, size_t first_query, const Panel* keys,
+                             MatrixView<float> scores, float (&sums)[kRows]) {
+    const size_t length = args.key.rows(), key_steps = Steps<Product>(args.key.cols());
+    const V scale = V::Set(args.scale * kLog2E);
+    Row* const weights = reinterpret_cast<Row*>(scores.data());
+    const size_t stride = WeightStride(scores);
+    alignas(64) float lane_sums[kRows * V::kLanes] = {};
+    for (size_t j = 0; j < length; j += kPanelWidth) {
+      V sum[kRows][kPanelVecs] = {};
+      Accumulate<Product, kRows>(args.query.data() + first_query * args.query.stride(),
+                                 args.query.stride(), keys + j * key_steps * Product::kDepth,
+                                 key_steps, sum);
+      const size_t count = length - j;
+#pragma GCC unroll 16
+      for (size_t r = 0; r < kRows; ++r) {
+        V lanes = V::Load(lane_sums + r * V::kLanes);
+#pragma GCC unroll 4
+        for (size_t v = 0; v < kPanelVecs; ++v) {
+          V p = Product::BoundedExp2(sum[r][v] * scale);
+          if (count < kPanelWidth) [[unlikely]] {
+            const size_t first = v * V::kLanes;
+            p = ZeroFrom(count <= first              ? 0
+                         : count - first < V::kLanes ? count - first
+                                                     : V::kLanes,
+                         p);
+          }
+          Store(p, weights + r * stride + j + v * V::kLanes);
+          lanes = lanes + p;
+        }
+        Store(lanes, lane_sums + r * V::kLanes);
+      }
+    }
+    for (size_t r = 0; r < kRows; ++r) sums[r] = ReduceSum(V::Load(lane_sums + r * V::kLanes));
+  }
+
+  // The same of exp(scale * (score - largest)).
+  template <size_t kRows>
+  static void Weights(const AttentionArgs<Row>& args, size_t first_query, const Panel* keys,
+                      MatrixView<float> scores, float (&sums)[kRows]) {
+    const size_t length = args.key.rows(), key_steps = Steps<Product>(args.key.cols());
     // The largest scores so far, by lane; found while they are in registers.
     alignas(64) float largest[kRows * V::kLanes];
     for (size_t r = 0; r < kRows; ++r)
@@ -151,34 +245,43 @@ struct AttendBlock {
         V max = V::Load(largest + r * V::kLanes);
 #pragma GCC unroll 4
         for (size_t v = 0; v < kPanelVecs; ++v) {
-          Store(sum[r][v], scores + r * stride + j + v * V::kLanes);
+          Store(sum[r][v], scores.row(r).data() + j + v * V::kLanes);
           max = Max(max, sum[r][v]);
         }
         Store(max, largest + r * V::kLanes);
       }
     }
-    float inverse[kRows];
     for (size_t r = 0; r < kRows; ++r) {
-      inverse[r] = 1.0f / SoftmaxRow<Product>(scores + r * stride, length,
-                                              ReduceMax(V::Load(largest + r * V::kLanes)),
-                                              args.scale * 1.44269504f);
+      sums[r] =
+          SoftmaxRow<Product>(scores.row(r).data(), length,
+                              ReduceMax(V::Load(largest + r * V::kLanes)), args.scale * kLog2E);
     }
-    const Row* weights = reinterpret_cast<const Row*>(scores);
-    const size_t weight_stride = stride * sizeof(float) / sizeof(Row);
+  }
+
+  // The context: values by their weights, over the sums.
+  template <size_t kRows>
+  static void AddValues(const AttentionArgs<Row>& args, MatrixView<T> context, size_t first_query,
+                        const Panel* values, MatrixView<const float> scores,
+                        const float (&sums)[kRows]) {
+    const size_t length = args.key.rows(), head_dim = args.key.cols();
+    const size_t value_steps = Steps<Product>(length);
+    const Row* weights = reinterpret_cast<const Row*>(scores.data());
+    const size_t weight_stride = WeightStride(scores);
     for (size_t d = 0; d < head_dim; d += kPanelWidth) {
       V sum[kRows][kPanelVecs] = {};
       Accumulate<Product, kRows>(weights, weight_stride, values + d * value_steps * Product::kDepth,
                                  value_steps, sum);
 #pragma GCC unroll 16
       for (size_t r = 0; r < kRows; ++r) {
+        const V inverse = V::Set(1.0f / sums[r]);
 #pragma GCC unroll 4
         for (size_t v = 0; v < kPanelVecs; ++v) {
           const size_t first = d + v * V::kLanes;
           if (first >= head_dim) break;
           const size_t count = head_dim - first < V::kLanes ? head_dim - first : V::kLanes;
           FinishAndStore<Epilogue::kStore>(
-              sum[r][v] * V::Set(inverse[r]),
-              context.data() + (first_query + r) * context.stride() + first, count);
+              sum[r][v] * inverse, context.data() + (first_query + r) * context.stride() + first,
+              count);
         }
       }
     }
@@ -199,17 +302,19 @@ void AttendTo(const AttentionArgs<typename Product::Row>& args, MatrixView<T> co
   const AttentionScratch<Product> sizes(length, args.key.cols());
   Panel* keys = reinterpret_cast<Panel*>(args.scratch.data());
   Panel* values = reinterpret_cast<Panel*>(args.scratch.data() + sizes.key_floats);
-  float* scores = args.scratch.data() + sizes.key_floats + sizes.value_floats;
+  const MatrixView<float> scores(args.scratch.data() + sizes.key_floats + sizes.value_floats,
+                                 kMaxRows, length, sizes.score_stride);
   if (!args.scratch_has_keys) {
     TransposeKeys<Product>(args.key, keys);
     CopyValues<Product>(args.value, Steps<Product>(length), values);
   }
+  const bool bounded = HasBoundedScores(args, args.scale * 1.44269504f);
   const RowTiles row_tiles(length);
   size_t query = 0;
   for (size_t t = 0; t < row_tiles.tiles; ++t) {
     const size_t rows = row_tiles.Height(t);
-    SelectAttendBlock<Product, T>(rows, std::make_index_sequence<kMaxRows>())(args, context, query,
-                                                                              keys, values, scores);
+    SelectAttendBlock<Product, T>(rows, std::make_index_sequence<kMaxRows>())(
+        args, context, query, keys, values, bounded, scores);
     query += rows;
   }
 }

@@ -38,6 +38,7 @@ struct F32Product {
   static Panel Encode(float w) { return w; }
   // Of the softmax whose weights are rows.
   static AKIN_INLINE V SoftmaxExp2(V x) { return Exp2(x); }
+  static AKIN_INLINE V BoundedExp2(V x) { return Exp2Bounded(x); }
   // kDepth rows of kPanelWidth values -> one step of a panel.
   static AKIN_INLINE void CopyStep(const Row* rows, size_t /*stride*/, Panel* out) {
     for (size_t j = 0; j < kPanelWidth; j += V::kLanes) Store(V::Load(rows + j), out + j);

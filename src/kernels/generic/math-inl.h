@@ -5,12 +5,11 @@
 // over a dense Chebyshev grid (tools/fit_polynomials.py).
 #pragma once
 
-// 2^x, relative error <= 2e-7; below -126 the result is 0, above 127.4 it is clamped.
+// 2^x for |x| <= 126 or NaN, relative error <= 2e-7.
 template <typename V>
-AKIN_INLINE V Exp2(V x) {
-  const V clamped = Min(V::Set(127.4f), Max(V::Set(-126.0f), x));
-  const V n = Round(clamped);
-  const V f = clamped - n;  // [-0.5, 0.5]
+AKIN_INLINE V Exp2Bounded(V x) {
+  const V n = Round(x);
+  const V f = x - n;  // [-0.5, 0.5]
   V p = V::Set(1.534581240e-4f);
   p = MulAdd(p, f, V::Set(1.339993132e-3f));
   p = MulAdd(p, f, V::Set(9.618488957e-3f));
@@ -18,7 +17,14 @@ AKIN_INLINE V Exp2(V x) {
   p = MulAdd(p, f, V::Set(2.402264689e-1f));
   p = MulAdd(p, f, V::Set(6.931472057e-1f));
   p = MulAdd(p, f, V::Set(1.000000001f));
-  return ZeroWhereLess(x, V::Set(-126.0f), MulPow2(p, n));
+  return MulPow2(p, n);
+}
+
+// 2^x, relative error <= 2e-7; below -126 the result is 0, above 127.4 it is clamped.
+template <typename V>
+AKIN_INLINE V Exp2(V x) {
+  const V clamped = Min(V::Set(127.4f), Max(V::Set(-126.0f), x));
+  return ZeroWhereLess(x, V::Set(-126.0f), Exp2Bounded(clamped));
 }
 
 // 2^x for x <= 0 or NaN, relative error <= 8e-5, which bf16 does not see. Far below zero the result

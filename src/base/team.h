@@ -43,12 +43,21 @@ struct TeamMember {
   akin::Barrier* barrier = nullptr;
   StageClock* clock = nullptr;                 // This thread's, where somebody wants to know.
   std::chrono::nanoseconds* waited = nullptr;  // Grows by what this member waits; the same.
+  // Each member computes whole rows of every product, those that are its share, instead of columns
+  // of all rows.
+  bool by_rows = false;
 
   // The time since the last lap counts as waiting.
   void Meet() const {
     if (size == 1) return;
     barrier->Wait(waited);
     Lap(Stage::kWait);
+  }
+
+  // Between a step that writes this member's columns, or rows, and one that reads this member's
+  // rows: those are its own where it computes by rows.
+  void MeetForRows() const {
+    if (!by_rows) Meet();
   }
 
   // A stage ends here; `work` is what this member did of it.

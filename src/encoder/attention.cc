@@ -114,8 +114,8 @@ void Attention::SetRelativeEmbeddings(MatrixView<const float> embeddings,
         relative_bf16_.queries);
 }
 
-void Attention::Forward(const RaggedBatch& batch, const TeamMember& member,
-                        Workspace& workspace) const {
+void Attention::Attend(const RaggedBatch& batch, const TeamMember& member,
+                       Workspace& workspace) const {
   const size_t num_tokens = batch.num_tokens();
   const Activations& input = reads_hidden_ ? workspace.hidden() : workspace.attention_input();
   Multiply(kernels_, Stage::kQueryKeyValue, member,
@@ -123,12 +123,23 @@ void Attention::Forward(const RaggedBatch& batch, const TeamMember& member,
             .linear = query_key_value_,
             .output = workspace.qkv().output(num_tokens)});
   if (turns_positions()) TurnPositions(batch, member, workspace);
-  Attend(batch, member, workspace);
-  Prepare(kernels_, workspace.context(), num_tokens, member);
+  if (member.by_rows) member.Meet();  // Keys and values of other members' rows are read.
+  if (kernels_.attention_bf16.attention != nullptr) {
+    const Activations& qkv = turns_positions() ? workspace.turned() : workspace.qkv();
+    AttendIn<Bf16>(qkv.bf16(num_tokens), batch, member, workspace);
+  } else {
+    AttendIn<float>(workspace.qkv().f32(num_tokens), batch, member, workspace);
+  }
+  member.Meet();
+}
+
+void Attention::AddOutput(size_t num_rows, const TeamMember& member,
+                          const Workspace& workspace) const {
+  Prepare(kernels_, workspace.context(), num_rows, member);
   Multiply(kernels_, Stage::kAttentionOutput, member,
-           {.input = workspace.context().operand(num_tokens),
+           {.input = workspace.context().operand(num_rows),
             .linear = output_,
-            .output = (has_branch_ ? workspace.branch() : workspace.hidden()).output(num_tokens),
+            .output = (has_branch_ ? workspace.branch() : workspace.hidden()).output(num_rows),
             .epilogue = has_branch_ ? kernels::Epilogue::kStore : kernels::Epilogue::kAdd});
 }
 
@@ -152,7 +163,7 @@ void Attention::TurnPositions(const RaggedBatch& batch, const TeamMember& member
     }
   }
   member.Lap(Stage::kPositions, WorkOnRows(share.end - share.begin, qkv.cols()));
-  member.Meet();
+  member.MeetForRows();
 }
 
 void Attention::TurnRows(MatrixView<float> rows, size_t length, size_t first_position) const {
@@ -169,18 +180,6 @@ void Attention::TurnRows(MatrixView<float> rows, size_t length, size_t first_pos
                    .cos_sin = rotary_->Rows(length, first_position, rows.rows()),
                    .head_dim = head_dim_,
                    .rotary_dim = rotary_->rotary_dim()});
-}
-
-void Attention::Attend(const RaggedBatch& batch, const TeamMember& member,
-                       Workspace& workspace) const {
-  const size_t num_tokens = batch.num_tokens();
-  if (kernels_.attention_bf16.attention != nullptr) {
-    const Activations& qkv = turns_positions() ? workspace.turned() : workspace.qkv();
-    AttendIn<Bf16>(qkv.bf16(num_tokens), batch, member, workspace);
-  } else {
-    AttendIn<float>(workspace.qkv().f32(num_tokens), batch, member, workspace);
-  }
-  member.Meet();
 }
 
 // Heads that share a key head and are one piece of work: all of them, as long as no member of a
@@ -207,11 +206,7 @@ void AttendToFirst(const kernels::AttentionKernels<T>& kernel, size_t attended,
     args.query = all.query.Rows(first, attended);
     args.key = all.key.Rows(0, attended);
     args.value = all.value.Rows(0, attended);
-    if (all.context.bf16.rows() > 0) {
-      args.context.bf16 = all.context.bf16.Rows(first, attended);
-    } else {
-      args.context.f32 = all.context.f32.Rows(first, attended);
-    }
+    args.context = all.context.Rows(first, attended);
     kernel.attention(args);
     all.scratch_has_keys = true;
   }
@@ -289,11 +284,7 @@ void Attention::AttendIn(MatrixView<const T> qkv, const RaggedBatch& batch,
     for (size_t head = first_head; head < first_head + heads_per_piece; ++head) {
       const size_t column = head * head_dim_;
       args.query = rows.Columns(column, head_dim_);
-      if (context.bf16.rows() > 0) {
-        args.context.bf16 = context.bf16.Rows(begin, length).Columns(column, head_dim_);
-      } else {
-        args.context.f32 = context.f32.Rows(begin, length).Columns(column, head_dim_);
-      }
+      args.context = context.Rows(begin, length).Columns(column, head_dim_);
       args.scratch_has_keys = head != first_head;
       if (const size_t attended = batch.attended_length(sequence); attended < length) {
         AttendToFirst(plain, attended, args);

@@ -48,8 +48,12 @@ class Attention {
   void SetRelativeEmbeddings(MatrixView<const float> embeddings, const model::LayerWeights& weights,
                              const model::Disentangled& disentangled);
 
-  // Adds to workspace.hidden(), or writes workspace.branch(). All members of the team call it.
-  void Forward(const RaggedBatch& batch, const TeamMember& member, Workspace& workspace) const;
+  // Makes workspace.context(), every query's mean of the values it sees. All members of the team
+  // call it.
+  void Attend(const RaggedBatch& batch, const TeamMember& member, Workspace& workspace) const;
+  // The output of the first `num_rows` rows of workspace.context(), added to workspace.hidden() or
+  // written to workspace.branch(). Likewise.
+  void AddOutput(size_t num_rows, const TeamMember& member, const Workspace& workspace) const;
 
  private:
   // Keys and queries of relative positions, in the type that attention reads: [rows, hidden_size].
@@ -63,7 +67,6 @@ class Attention {
   void TurnPositions(const RaggedBatch& batch, const TeamMember& member,
                      const Workspace& workspace) const;
   void TurnRows(MatrixView<float> rows, size_t length, size_t first_position) const;
-  void Attend(const RaggedBatch& batch, const TeamMember& member, Workspace& workspace) const;
   template <typename T>
   void AttendIn(MatrixView<const T> qkv, const RaggedBatch& batch, const TeamMember& member,
                 Workspace& workspace) const;

@@ -1,5 +1,6 @@
 #include "encoder/encoder.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "encoder/packed_weights.h"
@@ -12,6 +13,28 @@ namespace {
 using model::NormPlacement;
 
 const Norm* Pointer(const std::optional<Norm>& norm) { return norm ? &*norm : nullptr; }
+
+// Row s becomes that of the first token of sequence s, in what the last layer reads from its
+// attention on. No sequence is empty, so that none is overwritten before it is read.
+void GatherFirstRows(const RaggedBatch& batch, const Workspace& workspace) {
+  const size_t num_tokens = batch.num_tokens();
+  const kernels::Output context = workspace.context().output(num_tokens);
+  const auto gather = [&](const auto& rows) {
+    if (rows.rows() == 0) return;
+    for (size_t s = 1; s < batch.num_sequences(); ++s)
+      std::ranges::copy(rows.row(batch.begin(s)), rows.row(s).begin());
+  };
+  gather(workspace.hidden().f32(num_tokens));
+  gather(context.f32);
+  gather(context.bf16);
+}
+
+// The states of these rows to where their tokens are.
+void ScatterFirstRows(const RaggedBatch& batch, const Workspace& workspace) {
+  const MatrixView<float> hidden = workspace.hidden().f32(batch.num_tokens());
+  for (size_t s = batch.num_sequences(); s-- > 1;)
+    std::ranges::copy(hidden.row(s), hidden.row(batch.begin(s)).begin());
+}
 
 }  // namespace
 
@@ -122,8 +145,54 @@ void Encoder::MakeSteps() {
   }
 }
 
-void Encoder::Forward(const RaggedBatch& batch, const TeamMember& member,
-                      Workspace& workspace) const {
+// A team divides rows where each member gets so many: more than one tile of a product, so that
+// reading all weights costs little beside multiplying with them.
+constexpr size_t kLeastRowsOfMember = 32;
+
+bool Encoder::DividesRows(size_t num_rows, const TeamMember& member) const {
+  // The convolution reads its neighbours' rows.
+  return member.size > 1 && !convolution_ &&
+         num_rows >= kLeastRowsOfMember * static_cast<size_t>(member.size);
+}
+
+bool Encoder::NeedsFirstRowsOnly(const RaggedBatch& batch) const {
+  if (!batch.only_first_rows || batch.num_tokens() < 2 * batch.num_sequences()) return false;
+  // Both branches read the state before attention, and the convolution adds to all rows.
+  if (config_.norm_placement == NormPlacement::kParallel || convolution_) return false;
+  for (size_t s = 0; s < batch.num_sequences(); ++s) {
+    if (batch.length(s) == 0) return false;
+  }
+  return true;
+}
+
+void Encoder::Forward(const RaggedBatch& batch, TeamMember member, Workspace& workspace) const {
+  member.by_rows = DividesRows(batch.num_tokens(), member);
+  Embed(batch, member, workspace);
+  if (convolution_) convolution_->Forward(batch, member, workspace);
+  for (const Step& step : steps_) {
+    size_t num_rows = batch.num_tokens();
+    step.layer->attention.Attend(batch, member, workspace);
+    const bool first_rows_only = &step == &steps_.back() && NeedsFirstRowsOnly(batch);
+    if (first_rows_only) {
+      num_rows = batch.num_sequences();
+      if (member.rank == 0) GatherFirstRows(batch, workspace);
+      member.Meet();
+      member.by_rows = DividesRows(num_rows, member);
+    }
+    step.layer->attention.AddOutput(num_rows, member, workspace);
+    step.after_attention.Forward(kernels_, num_rows, member, workspace);
+    step.layer->feed_forward.Forward(num_rows, member, workspace);
+    step.after_feed_forward.Forward(kernels_, num_rows, member, workspace);
+    if (convolution_ && &step == &steps_.front()) convolution_->AddTo(num_rows, member, workspace);
+    if (first_rows_only) {
+      if (member.by_rows) member.Meet();
+      if (member.rank == 0) ScatterFirstRows(batch, workspace);
+    }
+  }
+}
+
+void Encoder::Embed(const RaggedBatch& batch, const TeamMember& member,
+                    Workspace& workspace) const {
   const size_t num_tokens = batch.num_tokens();
   const auto rows = member.Share(num_tokens);
   const StageWork work =
@@ -133,7 +202,7 @@ void Encoder::Forward(const RaggedBatch& batch, const TeamMember& member,
     embeddings_.Forward(batch, member, embedded.f32(num_tokens));
     embedded.Prepare(kernels_, rows.begin, rows.end);
     member.Lap(Stage::kEmbeddings, work);
-    member.Meet();
+    member.MeetForRows();
     Multiply(kernels_, Stage::kEmbeddings, member,
              {.input = embedded.operand(num_tokens),
               .linear = projection_,
@@ -143,15 +212,6 @@ void Encoder::Forward(const RaggedBatch& batch, const TeamMember& member,
     member.Lap(Stage::kEmbeddings, work);
   }
   after_embeddings_.Forward(kernels_, num_tokens, member, workspace);
-  if (convolution_) convolution_->Forward(batch, member, workspace);
-  for (const Step& step : steps_) {
-    step.layer->attention.Forward(batch, member, workspace);
-    step.after_attention.Forward(kernels_, num_tokens, member, workspace);
-    step.layer->feed_forward.Forward(num_tokens, member, workspace);
-    step.after_feed_forward.Forward(kernels_, num_tokens, member, workspace);
-    if (convolution_ && &step == &steps_.front())
-      convolution_->AddTo(num_tokens, member, workspace);
-  }
 }
 
 double Encoder::flops_per_token() const {

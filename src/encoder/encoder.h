@@ -37,9 +37,10 @@ class Encoder {
   Encoder(const Encoder&) = delete;  // Its parts point to its kernels and its weights.
   Encoder& operator=(const Encoder&) = delete;
 
-  // Leaves the last layer's states in workspace.hidden(). All members of the team call it
-  // with the same arguments; when it returns to one of them, all rows are there.
-  void Forward(const RaggedBatch& batch, const TeamMember& member, Workspace& workspace) const;
+  // Leaves the last layer's states in workspace.hidden(), or those of first tokens only where the
+  // batch asks for no others. All members of the team call it with the same arguments; when it
+  // has returned to all of them, these rows are there.
+  void Forward(const RaggedBatch& batch, TeamMember member, Workspace& workspace) const;
 
   Workspace NewWorkspace(size_t max_tokens, size_t max_length, size_t team_size) const;
   const model::ModelConfig& config() const { return config_; }
@@ -56,6 +57,12 @@ class Encoder {
   void PackWeights(const model::ModelWeights& weights, Packing packing);
   void SetRelativeEmbeddings(const model::ModelWeights& weights);
   void MakeSteps();
+  // Whether a team divides so many rows rather than the columns of the products.
+  bool DividesRows(size_t num_rows, const TeamMember& member) const;
+  // Whether the last layer computes the rows of first tokens alone from its attention on.
+  bool NeedsFirstRowsOnly(const RaggedBatch& batch) const;
+  // Makes what the first layer reads.
+  void Embed(const RaggedBatch& batch, const TeamMember& member, Workspace& workspace) const;
   // The layer of every step.
   std::vector<const Layer*> Order() const;
 

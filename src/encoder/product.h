@@ -8,15 +8,24 @@
 
 namespace akin::encoder {
 
-// Each member computes its panels of `args`; the output is there when this returns.
+// Each member computes its rows or its panels of `args`; this member's rows of the output are there
+// when this returns.
 inline void Multiply(const kernels::Kernels& kernels, Stage stage, const TeamMember& member,
                      kernels::LinearArgs args) {
-  const auto panels = member.Share(kernels::NumPanels(kernels, args.linear));
-  args.first_panel = panels.begin;
-  args.last_panel = panels.end;
+  args.first_panel = 0;
+  args.last_panel = kernels::NumPanels(kernels, args.linear);
+  if (member.by_rows) {
+    const auto rows = member.Share(args.input.rows);
+    args.input = args.input.Rows(rows.begin, rows.end - rows.begin);
+    args.output = args.output.Rows(rows.begin, rows.end - rows.begin);
+  } else {
+    const auto panels = member.Share(args.last_panel);
+    args.first_panel = panels.begin;
+    args.last_panel = panels.end;
+  }
   kernels.linear.linear(args);
   member.Lap(stage, WorkOf(kernels, args));
-  member.Meet();
+  member.MeetForRows();
 }
 
 // Makes what the next product reads of what all members have written.
@@ -26,7 +35,7 @@ inline void Prepare(const kernels::Kernels& kernels, const Activations& activati
   const auto rows = member.Share(num_tokens);
   activations.Prepare(kernels, rows.begin, rows.end);
   member.Lap(Stage::kPrepare, WorkOnRows(rows.end - rows.begin, activations.cols()));
-  member.Meet();
+  member.MeetForRows();
 }
 
 }  // namespace akin::encoder

@@ -28,7 +28,7 @@ void RowPhase::Forward(const kernels::Kernels& kernels, size_t num_tokens, const
     if (read_hidden) workspace.hidden().Prepare(kernels, first, last);
   }
   member.Lap(Stage::kNorm, WorkOnRows(share.end - share.begin, hidden.cols()));
-  member.Meet();
+  member.MeetForRows();
 }
 
 }  // namespace akin::encoder

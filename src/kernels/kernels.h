@@ -65,6 +65,16 @@ struct Operand {
 struct Output {
   MatrixView<float> f32;
   MatrixView<Bf16> bf16;
+
+  // Rows [first, first + count).
+  Output Rows(size_t first, size_t count) const {
+    if (bf16.rows() > 0) return {.f32 = {}, .bf16 = bf16.Rows(first, count)};
+    return {.f32 = f32.Rows(first, count), .bf16 = {}};
+  }
+  Output Columns(size_t first, size_t count) const {
+    if (bf16.rows() > 0) return {.f32 = {}, .bf16 = bf16.Columns(first, count)};
+    return {.f32 = f32.Columns(first, count), .bf16 = {}};
+  }
 };
 
 // A linear layer in the layout of tier and precision: panels of `panel_width` output columns, each

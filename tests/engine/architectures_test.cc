@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <ostream>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "akin/embedder.h"
@@ -83,6 +84,29 @@ TEST_P(EveryArchitecture, ATextHasTheSameBitsAloneAndInAnyBatchOnAnyNumberOfThre
     EXPECT_EQ(std::memcmp((*alone)[0].data(), (*together)[i].data(), bytes), 0) << "text " << i;
     EXPECT_EQ(std::memcmp((*alone)[0].data(), (*by_team)[i].data(), bytes), 0)
         << "text " << i << " by a team";
+  }
+}
+
+// Pooling by the first token leaves the other rows of the last layer out.
+TEST_P(EveryArchitecture, AFirstTokenHasTheSameBitsWhereTheOthersAreLeftOut) {
+  const std::string folder = GetParam().folder.string();
+  const std::vector<std::string> texts = Texts();
+  const std::vector<std::string_view> views(texts.begin(), texts.end());
+  for (const int threads : {1, 3}) {
+    const auto embedder = Embedder::Load(folder, {.precision = GetParam().precision,
+                                                  .num_threads = threads,
+                                                  .batch_tokens = threads == 1 ? 0 : 96,
+                                                  .pooling = PoolingMode::kCls});
+    ASSERT_TRUE(embedder) << embedder.error().message();
+    const auto first = embedder->Embed(texts, {.normalize = false});
+    const auto tokens = embedder->EmbedTokens(views);
+    ASSERT_TRUE(first && tokens);
+    for (size_t i = 0; i < texts.size(); ++i) {
+      if ((*tokens)[i].rows() == 0) continue;
+      EXPECT_EQ(
+          std::memcmp((*first)[i].data(), (*tokens)[i].row(0).data(), (*first)[i].size_bytes()), 0)
+          << "text " << i << " on " << threads << " threads";
+    }
   }
 }
 

@@ -132,6 +132,8 @@ AKIN_INLINE float SoftmaxRow(float* scores, size_t length, float row_max, float 
 
 // 2^x of scores up to this, and sums of it, times values of any use stay far from the ends of f32.
 constexpr float kMaxBoundedScore = 60.0f;
+// Fewer scores gain less than it costs to bound them.
+constexpr size_t kLeastBoundedKeys = 32;
 
 AKIN_INLINE float ToFloat(float x) { return x; }
 AKIN_INLINE float ToFloat(Bf16 x) { return x.ToFloat(); }
@@ -159,6 +161,7 @@ float LargestSquaredLength(MatrixView<const Row> rows) {
 
 template <typename Row>
 bool HasBoundedScores(const AttentionArgs<Row>& args, float log2_scale) {
+  if (args.key.rows() < kLeastBoundedKeys) return false;
   constexpr float kMost = kMaxBoundedScore * kMaxBoundedScore;
   return LargestSquaredLength(args.query) * LargestSquaredLength(args.key) * log2_scale *
              log2_scale <=

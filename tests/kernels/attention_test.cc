@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 #include <random>
+#include <type_traits>
 #include <vector>
 
 #include "kernels/tiers.h"
@@ -162,6 +163,16 @@ void ExpectSameBitsWithPackedKeys(const AttentionKernels<T>& attention, MatrixVi
   const auto column = [&](size_t i) { return rows.Columns(i * head_dim, head_dim); };
   const std::vector<T> nothing(length * head_dim, rows(0, 4 * head_dim));  // A NaN.
   const MatrixView<const T> nan(nothing.data(), length, head_dim);
+  // As long as the keys, which may be asked for, and far from them.
+  std::vector<T> turned;
+  for (size_t i = 0; i < length; ++i) {
+    for (const T x : column(2).row(i)) {
+      if constexpr (std::is_same_v<T, float>)
+        turned.push_back(-x);
+      else
+        turned.push_back(Bf16::From(-x.ToFloat()));
+    }
+  }
   AlignedBuffer memory(attention.scratch_floats(length, head_dim) * sizeof(float));
   TestMatrix first(length, head_dim, head_dim), alone(length, head_dim, head_dim),
       second(length, head_dim, head_dim);
@@ -178,7 +189,10 @@ void ExpectSameBitsWithPackedKeys(const AttentionKernels<T>& attention, MatrixVi
   args.query = column(1);
   args.context.f32 = second.view();
   args.scratch_has_keys = true;
-  if (packs) args.key = args.value = nan;  // Not looked at again.
+  if (packs) {  // Not packed again.
+    args.key = {turned.data(), length, head_dim};
+    args.value = nan;
+  }
   attention.attention(args);
   for (size_t i = 0; i < length; ++i) {
     for (size_t d = 0; d < head_dim; ++d) ASSERT_EQ(second.view()(i, d), alone.view()(i, d));

@@ -58,6 +58,8 @@ class OnnxRuntimeBackend : public Backend {
                                                const OnnxRuntimeParams& params) {
     std::unique_ptr<OnnxRuntimeBackend> backend(new OnnxRuntimeBackend(params));
     AKIN_TRY(backend->OpenFile(directory));
+    // The first session of a process turns it on in the thread that makes it, and leaves it on.
+    const ScopedFlushDenormals restores_this_thread;
     const NewMemory memory;
     AKIN_TRY(backend->Start());
     // A short text is bound by reading the packed weights.
@@ -209,7 +211,6 @@ class OnnxRuntimeBackend : public Backend {
   // Runs the graph: how wide its rows are is seen, not read, and what is made at a first run is
   // made now.
   Status WarmUp() {
-    const ScopedFlushDenormals flush_denormals;
     AKIN_TRY_ASSIGN(auto rectangle, Rectangle::Create(alone_ ? *alone_ : *together_, run_));
     const Shape shape = rules_.OfOne(kWarmUpLength);
     const Result<std::vector<int64_t>> dims = rectangle->Probe(shape);

@@ -26,8 +26,6 @@
 
 namespace akin::model {
 
-struct OnnxHead;  // onnx_head.h
-
 // Whether the folder's ONNX file computes nothing but the encoder of `config`, and the head of
 // onnx_head.h where config.json asks for one, and has all of its weights. Errors:
 // UnsupportedModel, which says what is not accounted for; those of OnnxFile::Open.
@@ -43,8 +41,5 @@ enum class OnnxValues { kNone, kCopied };
 // `wanted`: of these initializers only; empty: of all.
 Result<TensorIndex> OnnxTensors(const OnnxFile& file, OnnxValues values,
                                 std::span<const formats::OnnxTensor* const> wanted = {});
-// `head` is what of the graph is no part of the encoder, or nullptr. Error: UnsupportedModel.
-Status CheckIsEncoder(const OnnxFile& file, const ModelConfig& config,
-                      const OnnxHead* head = nullptr);
 
 }  // namespace akin::model

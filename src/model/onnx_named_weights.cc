@@ -1,0 +1,226 @@
+#include "model/onnx_named_weights.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "base/strings.h"
+
+namespace akin::model {
+namespace {
+
+using formats::OnnxNode;
+using formats::OnnxTensor;
+using formats::OnnxType;
+
+constexpr std::string_view kBias = ".bias", kWeight = ".weight", kQuantized = "_quantized";
+// Whose bias is a parameter of the head, and whose weight one of the decoder in it.
+constexpr std::string_view kDecodingHeads[] = {"cls.predictions", "lm_head"};
+
+bool IsFloat(OnnxType type) {
+  return type == OnnxType::kFloat || type == OnnxType::kFloat16 || type == OnnxType::kBfloat16;
+}
+
+bool IsMatrix(const OnnxTensor* tensor) { return tensor != nullptr && tensor->dims.size() == 2; }
+
+std::string_view WithoutEnd(std::string_view text, std::string_view end) {
+  return text.ends_with(end) ? text.substr(0, text.size() - end.size()) : text;
+}
+
+// Element i of a tensor of integers.
+int32_t IntegerAt(const OnnxTensor& tensor, std::span<const std::byte> bytes, size_t i) {
+  const auto byte = std::to_integer<uint8_t>(bytes[i]);
+  return tensor.type == OnnxType::kInt8 ? static_cast<int8_t>(byte) : byte;
+}
+
+bool IsByteInteger(const OnnxTensor& tensor) {
+  return tensor.type == OnnxType::kInt8 || tensor.type == OnnxType::kUint8;
+}
+
+template <typename... Pieces>
+Error Unsupported(const OnnxFile& file, const NamedWeight& weight, const Pieces&... pieces) {
+  return UnsupportedModel(file.name(), ": weight '", weight.name, "' ", pieces...);
+}
+
+}  // namespace
+
+WeightFinder::WeightFinder(const OnnxFile& file) : file_(file), values_(file) {
+  for (const OnnxNode& node : file.graph().nodes) VisitNode(node);
+  for (const OnnxTensor& tensor : file.graph().initializers) {
+    if (!used_.contains(&tensor) && IsFloat(tensor.type) && !tensor.dims.empty())
+      weights_.push_back({std::string(tensor.name), &tensor});
+  }
+  StripCommonPrefix();
+}
+
+void WeightFinder::VisitNode(const OnnxNode& node) {
+  if (!node.domain.empty() && node.domain != "ai.onnx") return;
+  if (node.op_type == "MatMul" && node.inputs.size() == 2) {
+    const OnnxTensor* matrix = file_.FindInitializer(node.inputs[1]);
+    if (IsMatrix(matrix) && IsFloat(matrix->type)) Add(matrix, node.outputs[0], std::nullopt);
+  } else if (node.op_type == "MatMulInteger") {
+    VisitMatMulInteger(node);
+  } else if (node.op_type == "DequantizeLinear") {
+    VisitDequantizeLinear(node);
+  }
+}
+
+void WeightFinder::VisitMatMulInteger(const OnnxNode& node) {
+  const OnnxTensor* matrix =
+      node.inputs.size() < 2 ? nullptr : file_.FindInitializer(node.inputs[1]);
+  if (!IsMatrix(matrix) || node.outputs.empty()) return;
+  Quantization quantization;
+  if (node.inputs.size() > 3) quantization.zero_point = file_.FindInitializer(node.inputs[3]);
+  const OnnxNode* cast = values_.OnlyReaderOf(node.outputs[0]);
+  const OnnxNode* scaled =
+      cast == nullptr || cast->op_type != "Cast" ? nullptr : values_.OnlyReaderOf(cast->outputs[0]);
+  if (scaled != nullptr && scaled->op_type == "Mul")
+    quantization.scale = ScaleOf(*scaled, cast->outputs[0]);
+  if (quantization.scale == nullptr) {
+    nameless_.emplace_back(matrix->name);
+    return;
+  }
+  used_.insert(quantization.scale);
+  used_.insert(quantization.zero_point);
+  Add(matrix, scaled->outputs[0], quantization);
+}
+
+const OnnxTensor* WeightFinder::ScaleOf(const OnnxNode& scaled, std::string_view value) const {
+  for (const std::string_view input : scaled.inputs) {
+    if (input == value) continue;
+    if (const OnnxTensor* scale = file_.FindInitializer(input)) return scale;
+    const OnnxNode* product = values_.MakerOf(input);
+    if (product == nullptr || product->op_type != "Mul") return nullptr;
+    for (const std::string_view factor : product->inputs) {
+      if (const OnnxTensor* scale = file_.FindInitializer(factor)) return scale;
+    }
+  }
+  return nullptr;
+}
+
+void WeightFinder::VisitDequantizeLinear(const OnnxNode& node) {
+  if (node.inputs.size() < 2 || node.outputs.empty()) return;
+  const OnnxTensor* matrix = file_.FindInitializer(node.inputs[0]);
+  // Of a table the rows are looked up first and only they are dequantized.
+  const OnnxNode* lookup = matrix != nullptr ? nullptr : values_.MakerOf(node.inputs[0]);
+  if (lookup != nullptr && lookup->op_type == "Gather" && !lookup->inputs.empty())
+    matrix = file_.FindInitializer(lookup->inputs[0]);
+  const OnnxTensor* scale = file_.FindInitializer(node.inputs[1]);
+  if (matrix == nullptr || scale == nullptr) return;
+  Quantization quantization{.scale = scale};
+  if (node.inputs.size() > 2) quantization.zero_point = file_.FindInitializer(node.inputs[2]);
+  used_.insert({matrix, scale, quantization.zero_point});
+  const OnnxNode* reader = values_.OnlyReaderOf(node.outputs[0]);
+  if (reader != nullptr && reader->op_type == "MatMul" && reader->inputs.size() == 2 &&
+      reader->inputs[1] == node.outputs[0])
+    return Add(matrix, reader->outputs[0], quantization);
+  weights_.push_back({.name = std::string(WithoutEnd(matrix->name, kQuantized)),
+                      .tensor = matrix,
+                      .quantization = quantization});
+}
+
+void WeightFinder::Add(const OnnxTensor* matrix, std::string_view product,
+                       std::optional<Quantization> quantization) {
+  if (!used_.insert(matrix).second && !quantization) return;
+  const OnnxNode* sum = values_.OnlyReaderOf(product);
+  if (sum != nullptr && sum->op_type == "Add") {
+    for (const std::string_view input : sum->inputs) {
+      const OnnxTensor* bias = file_.FindInitializer(input);
+      if (bias == nullptr || !input.ends_with(kBias)) continue;
+      std::string stem(WithoutEnd(input, kBias));
+      if (std::ranges::any_of(kDecodingHeads, [&](auto head) { return stem.ends_with(head); }))
+        stem += ".decoder";
+      weights_.push_back({.name = stem + std::string(kWeight),
+                          .tensor = matrix,
+                          .transposed = true,
+                          .quantization = quantization});
+      return;
+    }
+  }
+  nameless_.emplace_back(matrix->name);
+}
+
+void WeightFinder::StripCommonPrefix() {
+  std::optional<std::string> prefix;
+  for (const NamedWeight& weight : weights_) {
+    if (weight.tensor->dims.size() != 2) continue;
+    const std::string& name = weight.name;
+    if (!prefix) prefix = name.substr(0, name.find('.') + 1);
+    if (!name.starts_with(*prefix)) prefix = "";
+  }
+  if (!prefix || prefix->empty()) return;
+  for (NamedWeight& weight : weights_) {
+    if (weight.name.starts_with(*prefix)) weight.name.erase(0, prefix->size());
+  }
+}
+
+Status Materializer::Check() const {
+  const OnnxTensor& tensor = *weight_.tensor;
+  if (!weight_.quantization) {
+    if (tensor.type == OnnxType::kFloat || is_plain()) return {};
+    return Unsupported(file_, weight_, "is a transposed matrix of ",
+                       formats::OnnxTypeName(tensor.type));
+  }
+  const OnnxTensor& scale = *weight_.quantization->scale;
+  const OnnxTensor* zero = weight_.quantization->zero_point;
+  if (!IsByteInteger(tensor) || scale.type != OnnxType::kFloat)
+    return Unsupported(file_, weight_, "is quantized to ", formats::OnnxTypeName(tensor.type));
+  const uint64_t columns = tensor.dims.empty() ? 1 : static_cast<uint64_t>(tensor.dims.back());
+  const uint64_t scales = scale.num_elements();
+  if (scales != 1 && (scales != columns || tensor.dims.size() != 2 || !weight_.transposed))
+    return Unsupported(file_, weight_, "has ", scales, " scales for ", columns, " columns");
+  if (zero != nullptr &&
+      (zero->type != tensor.type || (zero->num_elements() != 1 && zero->num_elements() != scales)))
+    return Unsupported(file_, weight_, "has zero points that do not fit its scales");
+  return {};
+}
+
+size_t Materializer::num_bytes() const {
+  return is_plain() ? file_.ValuesOf(*weight_.tensor).size()
+                    : static_cast<size_t>(weight_.tensor->num_elements()) * sizeof(float);
+}
+
+void Materializer::Write(std::span<std::byte> out) const {
+  const OnnxTensor& tensor = *weight_.tensor;
+  if (is_plain()) return CopyPlain(out);
+  const size_t count = static_cast<size_t>(tensor.num_elements());
+  const size_t columns = tensor.dims.empty() ? 1 : static_cast<size_t>(tensor.dims.back());
+  const size_t rows = columns == 0 ? 0 : count / columns;
+  const std::span<const std::byte> values = file_.ValuesOf(tensor);
+  // Square blocks, so that neither side of a transposition runs over all of memory for a column.
+  constexpr size_t kBlock = 32;
+  for (size_t row_block = 0; row_block < rows; row_block += kBlock) {
+    for (size_t column_block = 0; column_block < columns; column_block += kBlock) {
+      for (size_t r = row_block; r < std::min(rows, row_block + kBlock); ++r) {
+        for (size_t c = column_block; c < std::min(columns, column_block + kBlock); ++c) {
+          const float value = ValueAt(values, r * columns + c, c);
+          const size_t to = weight_.transposed ? c * rows + r : r * columns + c;
+          std::memcpy(out.data() + to * sizeof value, &value, sizeof value);
+        }
+      }
+    }
+  }
+}
+
+void Materializer::CopyPlain(std::span<std::byte> out) const {
+  if (!out.empty()) std::memcpy(out.data(), file_.ValuesOf(*weight_.tensor).data(), out.size());
+}
+
+float Materializer::ValueAt(std::span<const std::byte> values, size_t i, size_t column) const {
+  if (!weight_.quantization) return FloatAt(values, i);
+  const OnnxTensor& scale = *weight_.quantization->scale;
+  const OnnxTensor* zero = weight_.quantization->zero_point;
+  int32_t zero_point = 0;
+  if (zero != nullptr)
+    zero_point = IntegerAt(*zero, file_.ValuesOf(*zero), zero->num_elements() == 1 ? 0 : column);
+  return static_cast<float>(IntegerAt(*weight_.tensor, values, i) - zero_point) *
+         FloatAt(file_.ValuesOf(scale), scale.num_elements() == 1 ? 0 : column);
+}
+
+float FloatAt(std::span<const std::byte> bytes, size_t i) {
+  float value;
+  std::memcpy(&value, bytes.data() + i * sizeof value, sizeof value);
+  return value;
+}
+
+}  // namespace akin::model

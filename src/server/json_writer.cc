@@ -7,8 +7,6 @@ namespace akin::server {
 namespace {
 
 constexpr char kHex[] = "0123456789abcdef";
-// The longest float is -1.17549435e-38; a comma goes behind it.
-constexpr size_t kMaxFloatChars = 16;
 
 // The bytes of the UTF-8 sequence that `text` begins with; 0: it is none.
 size_t SequenceLength(std::string_view text) {
@@ -72,19 +70,19 @@ void AppendJsonString(std::string& out, std::string_view text) {
 
 void AppendJsonFloats(std::string& out, std::span<const float> values) {
   const size_t begin = out.size();
-  out.resize(begin + 2 + values.size() * kMaxFloatChars);
+  out.resize(begin + 2 + values.size() * kMaxJsonFloatBytes);
   char* at = out.data() + begin;
   *at++ = '[';
   for (size_t i = 0; i < values.size(); ++i) {
     if (i > 0) *at++ = ',';
-    at = std::to_chars(at, at + kMaxFloatChars, values[i]).ptr;
+    at = std::to_chars(at, at + kMaxJsonFloatBytes, values[i]).ptr;
   }
   *at++ = ']';
   out.resize(static_cast<size_t>(at - out.data()));
 }
 
 void AppendJsonFloat(std::string& out, float value) {
-  char buffer[kMaxFloatChars];
+  char buffer[kMaxJsonFloatBytes];
   out.append(buffer, std::to_chars(buffer, buffer + sizeof buffer, value).ptr);
 }
 

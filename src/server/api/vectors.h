@@ -13,6 +13,7 @@
 #include "server/app.h"
 #include "server/http/message.h"
 #include "server/json_reader.h"
+#include "server/json_writer.h"
 #include "server/model_calls.h"
 
 namespace akin::server {
@@ -38,9 +39,10 @@ Status AppendEncoded(std::string& out, std::span<const float> vector, Encoding e
 // [[0.1,...],...], or ["...",...] in base64. Error: as AppendEncoded has it.
 Status AppendVectors(std::string& out, const Embeddings& vectors, Encoding encoding);
 
-// Room for an answer with these vectors as JSON, so that it grows once.
+// Room for an answer with these vectors as JSON, each a list of floats or an object of at most 64
+// other bytes with one, so that it never grows: what is reserved and not written is not touched.
 inline size_t JsonBytes(const Embeddings& vectors) {
-  return 512 + vectors.size() * vectors.dimension() * 13;
+  return 512 + vectors.size() * (64 + vectors.dimension() * kMaxJsonFloatBytes);
 }
 
 // The client asked for `Accept: application/octet-stream`: vectors as little-endian f32, one behind

@@ -2,7 +2,9 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
+#include <csignal>
 #include <cstdlib>
 #include <future>
 #include <memory>
@@ -21,6 +23,8 @@
 
 namespace akin::server {
 namespace {
+
+using Clock = std::chrono::steady_clock;
 
 constexpr auto kHousekeeping = std::chrono::milliseconds(1000);
 // For the last answers to be written after the drain deadline.
@@ -55,6 +59,7 @@ class Server {
     });
     KeepHouse();
     http_->Run();
+    EndAtTheNextSignal();
     if (signals_ > 0 && registry_->IsLoading()) LeaveAtOnce("a model that was loading");
     // Whoever could still answer ends before the connections do.
     DrainGrpc();
@@ -119,13 +124,21 @@ class Server {
     logger_.Log(LogLevel::kInfo, "ready", {{"threads", scheduler_->num_threads()}});
   }
 
-  // After the drain deadline only for a moment.
+  // The event loop, which has looked after signals, does so no longer.
+  static void EndAtTheNextSignal() {
+    for (const int signal : {SIGTERM, SIGINT})
+      std::signal(signal, [](int received) { _exit(128 + received); });
+  }
+
+  // Until the drain deadline, and after it for a moment: what is computed may be what nobody waits
+  // for any more, on a child that hangs.
   void StopScheduler() {
-    if (!is_late_) return scheduler_->Stop();
+    if (signals_ == 0) return scheduler_->Stop();
     std::packaged_task<void()> stop([this] { scheduler_->Stop(); });
     const std::future<void> stopped = stop.get_future();
     std::thread thread(std::move(stop));
-    if (stopped.wait_for(kLastMoment) != std::future_status::ready)
+    if (stopped.wait_until(std::max(drain_deadline_, Clock::now() + kLastMoment)) !=
+        std::future_status::ready)
       LeaveAtOnce("what was being computed");
     thread.join();
   }
@@ -149,6 +162,7 @@ class Server {
 
   void OnSignal(int signal) {
     if (++signals_ > 1) _exit(128 + signal);
+    drain_deadline_ = Clock::now() + options_.drain_delay + options_.drain_deadline;
     app_->set_ready(false);
     SetGrpcServing(false);
     logger_.Log(LogLevel::kInfo, "draining",
@@ -160,7 +174,6 @@ class Server {
     http_->After(options_.drain_delay + options_.drain_deadline, [this] {
       logger_.Log(LogLevel::kWarn, "the drain deadline has passed",
                   {{"requests", scheduler_->Load().requests}});
-      is_late_ = true;
       scheduler_->Abandon();
       http_->After(kLastWrites, [this] { http_->Stop(); });
     });
@@ -171,7 +184,7 @@ class Server {
   Metrics metrics_;
   Status start_status_;
   int signals_ = 0;
-  bool is_late_ = false;  // The drain deadline has passed.
+  Clock::time_point drain_deadline_;  // With the first signal.
   std::unique_ptr<Scheduler> scheduler_;
   std::unique_ptr<ModelRegistry> registry_;
   std::unique_ptr<TraceExporter> traces_;

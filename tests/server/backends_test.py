@@ -22,6 +22,12 @@ CHILD = ["--backend", "python", "--child", str(TESTS / "backends/python/fake_chi
 WIDTH = {"FAKE_CHILD_WIDTH": "64"}
 
 
+def post_bytes(text):
+    body = json.dumps({"inputs": text})
+    return (f"POST /embed HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+            + body).encode()
+
+
 def bits(vector):
     return b"".join(f32(x) for x in vector)
 
@@ -56,6 +62,14 @@ class Asked:
     def wait(self):
         self._thread.join(TIMEOUT)
         return self.answer
+
+
+def accepts(server):
+    try:
+        server.connect().close()
+    except ConnectionError:
+        return False
+    return True
 
 
 def wait_until(holds, what):
@@ -123,6 +137,34 @@ class PythonChild(unittest.TestCase):
         self.assertEqual(asked.wait()[0], 503)
         wait_until(lambda: not os.path.exists(f"/proc/{child}"), "the child is left")
 
+    def left_with_a_child_that_hangs(self, *options):
+        """The server, whose only client has left."""
+        server = self.start("--child-timeout", "600", *options)
+        child, = children_of(server.process.pid)
+        os.kill(int(child), signal.SIGSTOP)
+        with server.connect() as client:
+            client.sendall(post_bytes("a cat"))
+            wait_until(lambda: server.metric("te_queue_size") == 1, "the request has not come")
+            wait_until(lambda: server.metric("akin_queue_tokens") == 0, "it is not computed")
+        return server, child
+
+    def test_the_deadline_holds_also_for_what_nobody_waits_for(self):
+        server, child = self.left_with_a_child_that_hangs("--drain-deadline", "1")
+        begin = time.monotonic()
+        self.assertEqual(server.stop(), 0)
+        self.assertLess(time.monotonic() - begin, 15)
+        wait_until(lambda: not os.path.exists(f"/proc/{child}"), "the child is left")
+
+    def test_a_second_signal_ends_it_also_when_all_connections_have_ended(self):
+        server, child = self.left_with_a_child_that_hangs("--drain-deadline", "600")
+        server.process.send_signal(signal.SIGTERM)
+        server.await_event("draining")
+        wait_until(lambda: not accepts(server), "it still accepts")
+        time.sleep(0.5)  # The event loop has ended by then; if it has not, the test proves less.
+        server.process.send_signal(signal.SIGTERM)
+        self.assertEqual(server.process.wait(TIMEOUT), 128 + signal.SIGTERM)
+        wait_until(lambda: not os.path.exists(f"/proc/{child}"), "the child is left")
+
     def end_while_the_child_hangs(self, endpoint):
         """The server, ended, of a request that was told 503."""
         server = self.start("--drain-deadline", "1", "--child-timeout", "600", "--otlp-endpoint", endpoint)
@@ -186,10 +228,8 @@ class EndlessRuns(unittest.TestCase):
 
     def test_a_client_that_leaves_ends_its_run(self):
         server = start_slow_server(self)
-        body = json.dumps({"inputs": ENDLESS})
-        head = f"POST /embed HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
         with server.connect() as client:
-            client.sendall((head + body).encode())
+            client.sendall(post_bytes(ENDLESS))
             wait_until(lambda: server.metric("te_queue_size") == 1, "the request has not come")
             wait_until(lambda: server.metric("akin_queue_tokens") == 0, "it does not run")
         self.assertEqual(server.post("/embed", {"inputs": QUICK})[0], 200)

@@ -2,7 +2,9 @@
 // server.
 #include "cli/serve_command.h"
 
+#include <algorithm>
 #include <memory>
+#include <set>
 
 #include "cli/exit_status.h"
 #include "cli/isolated_load.h"
@@ -18,10 +20,14 @@ namespace {
 
 constexpr size_t kMostConfigBytes = size_t{16} << 20;
 
-// What neither the command line nor the environment has set.
+// What neither the command line nor the environment has set, nor contradicted.
 Status ApplyConfigFile(CLI::App& verb, const std::string& path) {
   AKIN_TRY_ASSIGN(const std::string text, ReadSmallFile(path, kMostConfigBytes));
   AKIN_TRY_ASSIGN(const auto entries, server::ParseConfigFile(text, path));
+  std::set<const CLI::Option*> set_elsewhere;
+  for (const CLI::Option* option : verb.get_options()) {
+    if (option->count() > 0) set_elsewhere.insert(option);
+  }
   for (const server::ConfigEntry& entry : entries) {
     CLI::Option* option = verb.get_option_no_throw("--" + entry.key);
     if (option == nullptr || entry.key == "config" || entry.key == "help") {
@@ -29,6 +35,13 @@ Status ApplyConfigFile(CLI::App& verb, const std::string& path) {
                           " (akin serve --help lists them)");
     }
     if (option->count() > 0) continue;
+    const auto& excluded = option->get_excludes();
+    const auto other = std::ranges::find_if(excluded, [](auto* o) { return o->count() > 0; });
+    if (other != excluded.end()) {
+      if (set_elsewhere.contains(*other)) continue;
+      return InvalidInput(path, ", line ", entry.line, ": ", entry.key, " excludes ",
+                          (*other)->get_lnames().front());
+    }
     try {
       for (const std::string& value : entry.values) option->add_result(value);
       option->run_callback();

@@ -8,6 +8,7 @@ import json
 import os
 import pathlib
 import random
+import re
 import signal
 import socket
 import ssl
@@ -18,6 +19,7 @@ import time
 import unittest
 
 from serve_process import ARGUMENTS, TIMEOUT, Collector, Server, f32, main
+from slow_onnx import start_slow_server
 
 
 def run(*arguments, environment=None):
@@ -74,6 +76,59 @@ class Start(unittest.TestCase):
                 self.assertEqual(info["max_batch_tokens"], 100)
             finally:
                 server.stop()
+
+    def test_every_option_comes_from_the_environment_and_from_the_file_too(self):
+        text = subprocess.run([ARGUMENTS.akin, "serve", "--help"], capture_output=True, text=True, check=True).stdout
+        options = re.findall(r"^  (?:-\w,)?--([\w-]+) ?([^\s(]*).*?(?:\(Env:(\w+)\)|$)", text, re.MULTILINE)
+        options = [option for option in options if option[0] not in ("help", "ort-library")]  # The library reads that.
+        self.assertGreater(len(options), 60)
+        for name, _, variable in options:
+            self.assertEqual(variable, "AKIN_" + name.upper().replace("-", "_"))
+        # One of the two that exclude each other; --check would end the run, --config is the file.
+        options = [option for option in options if option[0] not in ("no-batch-invariant", "config", "check")]
+
+        def value(kind):
+            return "true" if not kind else kind.strip("{}").split(",")[0] if kind[0] == "{" else "1" if is_number(kind) else "x=y"
+
+        def is_number(kind):
+            return kind.split("=")[0].split(",")[0] in ("N", "SECONDS", "MIB", "BYTES")
+
+        with tempfile.TemporaryDirectory() as folder:
+            config = pathlib.Path(folder, "akin.toml")
+
+            def errors(lines, **environment):
+                # The keys are read in their order; the last one ends the run.
+                config.write_text("".join(lines) + "zzz = 1\n")
+                return run("--config", str(config), environment=environment)
+
+            expected = (2, f"line {len(options) + 1}: there is no option zzz")
+            for spell in (str, lambda name: name.replace("-", "_")):
+                status, error = errors([f'{spell(name)} = "{value(kind)}"\n' for name, kind, _ in options])
+                self.assertEqual(status, expected[0])
+                self.assertIn(expected[1], error)
+            # What the environment has set is not read from the file, where no number is one.
+            status, error = errors([f'{name} = "none"\n' for name, *_ in options],
+                                   **{variable: value(kind) for _, kind, variable in options})
+            self.assertEqual(status, expected[0])
+            self.assertIn(expected[1], error)
+            for name, kind, variable in options:
+                if is_number(kind):
+                    status, error = run("--check", environment={variable: "none"})
+                    self.assertEqual(status, 2, variable)
+                    self.assertIn(name, error)
+
+    def test_what_excludes_an_option_of_the_file_wins_over_it(self):
+        with tempfile.TemporaryDirectory() as folder:
+            config = pathlib.Path(folder, "akin.toml")
+            arguments = ["--check", "--port", "0", "--model", ARGUMENTS.model, "--config", str(config)]
+            config.write_text("batch-invariant = true\nno-batch-invariant = true\n")
+            status, error = run(*arguments)
+            self.assertEqual(status, 2, error)
+            self.assertIn("line 2: no-batch-invariant excludes batch-invariant", error)
+            config.write_text("batch-invariant = true\n")
+            for given, invariant in (([], b"true"), (["--no-batch-invariant"], b"false")):
+                server = start_slow_server(self, "--config", str(config), *given)
+                self.assertIn(b'"batch_invariant":' + invariant, server.get("/info")[2])
 
     def test_pooling_in_place_of_the_model_s_own(self):
         out = subprocess.run([ARGUMENTS.akin, "embed", "--model", ARGUMENTS.model, "--pooling", "cls", "a text"],

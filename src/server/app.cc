@@ -145,7 +145,8 @@ std::optional<HttpResponse> App::Preflight(const HttpRequest& request) const {
   response.headers.push_back({"access-control-allow-methods", "GET, POST"});
   response.headers.push_back(
       {"access-control-allow-headers",
-       "authorization, content-type, x-priority, x-request-id, x-request-timeout-ms"});
+       "accept, api-key, authorization, content-type, traceparent, x-priority, x-request-id, "
+       "x-request-timeout-ms"});
   response.headers.push_back({"access-control-max-age", "600"});
   return response;
 }
@@ -160,6 +161,8 @@ void App::AddCors(const HttpRequest& request, HttpResponse& response) const {
   response.headers.push_back(
       {"access-control-allow-origin", any ? std::string("*") : std::string(origin)});
   if (!any) response.headers.push_back({"vary", "origin"});
+  // What an answer cost, what was cut and when to come again stands in headers.
+  response.headers.push_back({"access-control-expose-headers", "*"});
 }
 
 // --- A request -----------------------------------------------------------------------------------

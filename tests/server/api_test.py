@@ -486,7 +486,11 @@ class Keys(unittest.TestCase):
     def test_without_a_valid_key_nothing_but_health_is_reachable(self):
         paths = ["/v1/embeddings", "/embed", "/", "/info", "/metrics", "/docs", "/v1/models", "/nowhere",
                  "//embed", "/EMBED", "/embed/", "/%65mbed", "/./embed", "/health/../embed", "/health/x", "/healthx",
-                 "/v1/models/x", "/api/tags", "/embed?x=/health", "/v1//embeddings", "*"]
+                 "/v1/models/x", "/api/tags", "/embed?x=/health", "/v1//embeddings", "*", "/health/../embed/", "/health//embed",
+                 "/health/%2e%2e/embed", "/health%2f..%2fembed", "/health;/../embed", "/health%00", "/health%20", "/health/",
+                 "//health", "/HEALTH", "/%68ealth", "/./health", "/embed#/health", "/embed;x", "/embed%00", "/embed%2f",
+                 "/\\embed", "/health\\..\\embed", "http://x/embed", "http://health/embed", "http://x/health/../embed"]
+        self.assertGreaterEqual(len(paths), 40)
         keys = [None, "", "x", "first-ke", "first-keyy", "FIRST-KEY", "first-key,second-key", "second-key\tx"]
         for path in paths:
             for key in keys:
@@ -553,6 +557,11 @@ class Cors(unittest.TestCase):
             status, headers, _ = server.request("OPTIONS", "/embed", None, {
                 "Origin": "https://b.example", "Access-Control-Request-Method": "POST"})
             self.assertEqual((status, headers["access-control-allow-origin"]), (204, "https://b.example"))
+            allowed = headers["access-control-allow-headers"].split(", ")
+            for name in ("authorization", "api-key", "content-type", "traceparent", "x-priority", "x-request-timeout-ms"):
+                self.assertIn(name, allowed)
+            _, headers, _ = server.post("/embed", {"inputs": "a"}, {"Origin": "https://a.example"})
+            self.assertEqual(headers["access-control-expose-headers"], "*")
             _, headers, _ = server.post("/embed", {"inputs": "a"}, {"Origin": "https://c.example"})
             self.assertNotIn("access-control-allow-origin", headers)
         finally:

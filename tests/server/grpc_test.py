@@ -153,6 +153,24 @@ class Grpc(unittest.TestCase):
             self.assertIn(service, answer)
 
 
+class Refused(unittest.TestCase):
+    def test_what_is_refused_counts_as_failed(self):
+        import grpc
+
+        make_messages()
+        from akidb.embedding.v1 import embedding_pb2, embedding_pb2_grpc
+
+        server = Server("--grpc-port", "0", "--strict-model-names")
+        self.addCleanup(server.stop)
+        port = next(e["grpc_port"] for e in server.log if e["message"] == "listening")
+        with grpc.insecure_channel(f"127.0.0.1:{port}") as channel, self.assertRaises(grpc.RpcError) as caught:
+            embedding_pb2_grpc.EmbeddingServiceStub(channel).Embed(
+                embedding_pb2.EmbedRequest(texts=["a"], model="nowhere"), timeout=TIMEOUT)
+        self.assertEqual(caught.exception.code(), grpc.StatusCode.NOT_FOUND)
+        failures = [value for name, value in server.metrics().items() if name.startswith("te_request_failure{")]
+        self.assertEqual(failures, [1])
+
+
 class EndlessRuns(unittest.TestCase):
     def test_the_deadline_of_a_call_and_its_client_end_its_run(self):
         import grpc

@@ -82,10 +82,15 @@ void GrpcOperations::Run(const CallInfo& info, const std::string& model, int64_t
   const auto begin = Exchange::Clock::now();
   ++(is_list ? app_.metrics().batch_requests : app_.metrics().single_requests);
   TaskOf<Answer>(app_.metrics()).texts += texts;
+  const auto fail = [this, done](const Error& error, const ServedModelPtr& served) {
+    const std::string_view kind = FailureKind(FailureOf(error).problem);
+    if (!kind.empty()) app_.metrics().CountFailure(kind);
+    done(error, served);
+  };
   app_.registry().Acquire(
       model, [this, info, texts, is_list, begin, make = std::move(make), refuse = std::move(refuse),
-              done = std::move(done)](Result<ServedModelPtr> served) {
-        if (!served) return done(served.error(), nullptr);
+              done = std::move(done), fail](Result<ServedModelPtr> served) {
+        if (!served) return fail(served.error(), nullptr);
         Request request{.embedder = (*served)->embedder()};
         if (const grpc::Status status = make(**served, request); !status.ok()) {
           app_.metrics().CountFailure(FailureKind(Problem::kBadValue));
@@ -94,19 +99,16 @@ void GrpcOperations::Run(const CallInfo& info, const std::string& model, int64_t
         request.terms = {.client = info.client, .deadline = info.deadline};
         const auto ticket = app_.scheduler().Submit(
             std::move(request),
-            [this, begin, texts, is_list, served = *served, done](Result<Answer> answer) {
-              if (answer) {
-                app_.CountAnswer({.task = TaskOf<Answer>(app_.metrics()),
-                                  .report = ReportOf(*answer),
-                                  .texts = texts,
-                                  .is_list = is_list,
-                                  .begin = begin});
-              } else {
-                app_.metrics().CountFailure(FailureKind(FailureOf(answer.error()).problem));
-              }
+            [this, begin, texts, is_list, served = *served, done, fail](Result<Answer> answer) {
+              if (!answer) return fail(answer.error(), served);
+              app_.CountAnswer({.task = TaskOf<Answer>(app_.metrics()),
+                                .report = ReportOf(*answer),
+                                .texts = texts,
+                                .is_list = is_list,
+                                .begin = begin});
               done(std::move(answer), served);
             });
-        if (!ticket) return done(ticket.error(), *served);
+        if (!ticket) return fail(ticket.error(), *served);
         info.departure->OnLeave([this, id = *ticket] { app_.scheduler().Cancel(id); });
       });
 }

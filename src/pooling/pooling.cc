@@ -71,6 +71,9 @@ void Normalize(std::span<float> vector) {
   constexpr double kMinNorm = 1e-12;
   double squares = 0.0;
   for (const float x : vector) squares += double{x} * double{x};
+  // As far from 1 as the roundings of a scale and of what it scales can take it.
+  constexpr double kRoundings = 0x1p-22;
+  if (std::abs(squares - 1.0) <= kRoundings) return;
   Scale(static_cast<float>(1.0 / std::max(std::sqrt(squares), kMinNorm)), vector);
 }
 

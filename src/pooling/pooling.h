@@ -15,7 +15,8 @@ namespace akin::pooling {
 void Pool(std::span<const PoolingMode> modes, MatrixView<const float> states, size_t first_position,
           std::span<float> vector);
 
-// Scales `vector` to length 1; its norm is floored at 1e-12, so that zeros stay zeros.
+// Scales `vector` to length 1; its norm is floored at 1e-12, so that zeros stay zeros. One that has
+// length 1 but for rounding stays as it is: of two servers in a row both may normalize.
 void Normalize(std::span<float> vector);
 
 }  // namespace akin::pooling

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cmath>
+#include <random>
 #include <vector>
 
 namespace akin::pooling {
@@ -75,6 +76,21 @@ TEST(Normalize, MakesUnitLength) {
   Normalize(vector);
   EXPECT_FLOAT_EQ(vector[0], 0.6f);
   EXPECT_FLOAT_EQ(vector[1], 0.8f);
+}
+
+TEST(Normalize, ASecondTimeChangesNoBit) {
+  std::mt19937 generator(5);
+  std::normal_distribution<float> values;
+  for (const size_t width : {3, 64, 384, 1024}) {
+    for (int i = 0; i < 2000; ++i) {
+      std::vector<float> vector(width);
+      for (float& x : vector) x = 7.0f * values(generator);
+      Normalize(vector);
+      const std::vector<float> once = vector;
+      Normalize(vector);
+      ASSERT_EQ(vector, once) << "width " << width;
+    }
+  }
 }
 
 TEST(Normalize, ZerosStayZeros) {

@@ -119,6 +119,12 @@ constexpr LinearShape kShapes[] = {{"qkv", 3 * kHidden, kHidden, Epilogue::kStor
                                    {"ffn_up_no_gelu", kIntermediate, kHidden, Epilogue::kStore},
                                    {"ffn_down", kHidden, kIntermediate, Epilogue::kAdd}};
 
+struct AttentionShape {
+  size_t length;
+  size_t head_dim = kHeadDim;
+  size_t heads = 1;
+};
+
 class LinearWork : public KernelWork {
  public:
   LinearWork(const Kernels& kernels, const LinearShape& shape, size_t m)
@@ -180,44 +186,51 @@ class LinearWork : public KernelWork {
   OwnedMatrix output_;
 };
 
-// One head of one sequence, its query, key and value side by side as the encoder has them.
+// The heads of one sequence that share keys and values; queries, key and value side by side as the
+// encoder has them.
 template <typename T>
 class AttentionWork : public KernelWork {
  public:
   AttentionWork(const Kernels& kernels, const kernels::AttentionKernels<T>& attention,
-                size_t length)
+                const AttentionShape& shape)
       : kernels_(kernels),
         attention_(attention),
-        length_(length),
-        rows_(length, 3 * kHeadDim, 4),
-        typed_(length * 3 * kHeadDim),
-        context_(length, kHeadDim, 0, 0.0f),
-        scratch_(attention.scratch_floats(length, kHeadDim) * sizeof(float)) {
+        shape_(shape),
+        length_(shape.length),
+        rows_(shape.length, width(), 4),
+        typed_(shape.length * width()),
+        context_(shape.length, shape.heads * shape.head_dim, 0, 0.0f),
+        scratch_(attention.scratch_floats(shape.length, shape.head_dim) * sizeof(float)) {
     if constexpr (std::is_same_v<T, float>) {
       std::copy_n(rows_.view().data(), typed_.size(), typed_.begin());
     } else {
-      kernels.to_bf16(rows_.view(), {typed_.data(), length, 3 * kHeadDim});
+      kernels.to_bf16(rows_.view(), {typed_.data(), length_, width()});
     }
   }
 
   void Run() override {
-    const MatrixView<const T> qkv(typed_.data(), length_, 3 * kHeadDim);
-    attention_.attention({.query = qkv.Columns(0, kHeadDim),
-                          .key = qkv.Columns(kHeadDim, kHeadDim),
-                          .value = qkv.Columns(2 * kHeadDim, kHeadDim),
-                          .context = {.f32 = context_.view(), .bf16 = {}},
-                          .scale = 1.0f / std::sqrt(static_cast<float>(kHeadDim)),
-                          .scratch = scratch_.As<float>()});
+    const MatrixView<const T> qkv(typed_.data(), length_, width());
+    const size_t dim = shape_.head_dim, keys = shape_.heads * dim;
+    for (size_t head = 0; head < shape_.heads; ++head) {
+      attention_.attention(
+          {.query = qkv.Columns(head * dim, dim),
+           .key = qkv.Columns(keys, dim),
+           .value = qkv.Columns(keys + dim, dim),
+           .context = {.f32 = context_.view().Columns(head * dim, dim), .bf16 = {}},
+           .scale = 1.0f / std::sqrt(static_cast<float>(dim)),
+           .scratch = scratch_.As<float>(),
+           .scratch_has_keys = head > 0});
+    }
   }
 
   std::string Check() override {
     const Kernels table = kernels::ScalarKernels(Precision::kF32);
-    AttentionWork<float> scalar(table, table.attention, length_);
+    AttentionWork<float> scalar(table, table.attention, shape_);
     scalar.Run();
     Run();
     const double bound = std::is_same_v<T, float> ? 1e-5 : 2e-2;  // Of values up to 1.
     for (size_t r = 0; r < length_; ++r) {
-      for (size_t c = 0; c < kHeadDim; ++c) {
+      for (size_t c = 0; c < shape_.heads * shape_.head_dim; ++c) {
         const double error = std::abs(double{context_.view()(r, c)} - scalar.context()(r, c));
         std::string difference = Difference(error, bound, r, c);
         if (!difference.empty()) return difference;
@@ -230,7 +243,10 @@ class AttentionWork : public KernelWork {
 
  private:
   const Kernels kernels_;
+  size_t width() const { return (shape_.heads + 2) * shape_.head_dim; }
+
   const kernels::AttentionKernels<T> attention_;
+  const AttentionShape shape_;
   const size_t length_;
   OwnedMatrix rows_;
   std::vector<T> typed_;
@@ -272,10 +288,10 @@ class LayerNormWork : public KernelWork {
   OwnedMatrix hidden_, weight_, bias_;
 };
 
-std::unique_ptr<KernelWork> MakeAttention(const Kernels& kernels, size_t length) {
+std::unique_ptr<KernelWork> MakeAttention(const Kernels& kernels, const AttentionShape& shape) {
   if (kernels.attention_bf16.attention != nullptr)
-    return std::make_unique<AttentionWork<Bf16>>(kernels, kernels.attention_bf16, length);
-  return std::make_unique<AttentionWork<float>>(kernels, kernels.attention, length);
+    return std::make_unique<AttentionWork<Bf16>>(kernels, kernels.attention_bf16, shape);
+  return std::make_unique<AttentionWork<float>>(kernels, kernels.attention, shape);
 }
 
 }  // namespace
@@ -293,11 +309,16 @@ std::vector<KernelCase> KernelCases() {
                        }});
     }
   }
-  for (const size_t length : {5, 14, 64, 128, 512}) {
-    cases.push_back({.name = "attention/length:" + std::to_string(length),
-                     .operations = 4.0 * static_cast<double>(length * length * kHeadDim),
-                     .make = [length](const Kernels& k) { return MakeAttention(k, length); }});
-  }
+  const auto add_attention = [&](const std::string& name, const AttentionShape& shape) {
+    cases.push_back({.name = name + "/length:" + std::to_string(shape.length),
+                     .operations = 4.0 * static_cast<double>(shape.length * shape.length *
+                                                             shape.head_dim * shape.heads),
+                     .make = [shape](const Kernels& k) { return MakeAttention(k, shape); }});
+  };
+  for (const size_t length : {5, 14, 64, 128, 512}) add_attention("attention", {.length = length});
+  // Two heads of Qwen3.
+  for (const size_t length : {10, 120, 500})
+    add_attention("grouped_attention", {.length = length, .head_dim = 128, .heads = 2});
   for (const size_t m : {14, 512}) {
     cases.push_back({.name = "layer_norm/m:" + std::to_string(m),
                      .make = [m](const Kernels& kernels) -> std::unique_ptr<KernelWork> {

@@ -45,6 +45,18 @@ std::vector<float> Project(const kernels::Kernels& kernels, const model::Linear&
   return output;
 }
 
+// Heads that share a key head and are one piece of work: all of them, as long as no member of a
+// team has more heads of a sequence to do than if they went round one by one.
+size_t HeadsPerPiece(size_t num_heads, size_t heads_per_key, size_t team_size) {
+  const auto most = [&](size_t together) {
+    const size_t pieces = num_heads / together;
+    return (pieces + team_size - 1) / team_size * together;
+  };
+  size_t together = heads_per_key;
+  while (heads_per_key % together != 0 || most(together) > most(1)) --together;
+  return together;
+}
+
 }  // namespace
 
 PositionTables::PositionTables(const model::ModelWeights& weights, const model::ModelConfig& config)
@@ -182,20 +194,8 @@ void Attention::TurnRows(MatrixView<float> rows, size_t length, size_t first_pos
                    .rotary_dim = rotary_->rotary_dim()});
 }
 
-// Heads that share a key head and are one piece of work: all of them, as long as no member of a
-// team has more heads of a sequence to do than if they went round one by one.
-size_t HeadsPerPiece(size_t num_heads, size_t heads_per_key, size_t team_size) {
-  const auto most = [&](size_t together) {
-    const size_t pieces = num_heads / together;
-    return (pieces + team_size - 1) / team_size * together;
-  };
-  size_t together = heads_per_key;
-  while (heads_per_key % together != 0 || most(together) > most(1)) --together;
-  return together;
-}
-
 // All queries against the first `attended` keys. The kernel takes as many queries as keys: they
-// come in groups, the last of which may compute some again, to the same bits.
+// come in groups, the last of which may compute some again.
 template <typename T>
 void AttendToFirst(const kernels::AttentionKernels<T>& kernel, size_t attended,
                    kernels::AttentionArgs<T> all) {

@@ -21,8 +21,9 @@ void GatherFirstRows(const RaggedBatch& batch, const Workspace& workspace) {
   const kernels::Output context = workspace.context().output(num_tokens);
   const auto gather = [&](const auto& rows) {
     if (rows.rows() == 0) return;
-    for (size_t s = 1; s < batch.num_sequences(); ++s)
-      std::ranges::copy(rows.row(batch.begin(s)), rows.row(s).begin());
+    for (size_t s = 1; s < batch.num_sequences(); ++s) {
+      if (batch.begin(s) != s) std::ranges::copy(rows.row(batch.begin(s)), rows.row(s).begin());
+    }
   };
   gather(workspace.hidden().f32(num_tokens));
   gather(context.f32);
@@ -32,8 +33,9 @@ void GatherFirstRows(const RaggedBatch& batch, const Workspace& workspace) {
 // The states of these rows to where their tokens are.
 void ScatterFirstRows(const RaggedBatch& batch, const Workspace& workspace) {
   const MatrixView<float> hidden = workspace.hidden().f32(batch.num_tokens());
-  for (size_t s = batch.num_sequences(); s-- > 1;)
-    std::ranges::copy(hidden.row(s), hidden.row(batch.begin(s)).begin());
+  for (size_t s = batch.num_sequences(); s-- > 1;) {
+    if (batch.begin(s) != s) std::ranges::copy(hidden.row(s), hidden.row(batch.begin(s)).begin());
+  }
 }
 
 }  // namespace
@@ -176,6 +178,7 @@ void Encoder::Forward(const RaggedBatch& batch, TeamMember member, Workspace& wo
     if (first_rows_only) {
       num_rows = batch.num_sequences();
       if (member.rank == 0) GatherFirstRows(batch, workspace);
+      member.Lap(Stage::kCopy);
       member.Meet();
       member.by_rows = DividesRows(num_rows, member);
     }
@@ -187,6 +190,7 @@ void Encoder::Forward(const RaggedBatch& batch, TeamMember member, Workspace& wo
     if (first_rows_only) {
       if (member.by_rows) member.Meet();
       if (member.rank == 0) ScatterFirstRows(batch, workspace);
+      member.Lap(Stage::kCopy);
     }
   }
 }

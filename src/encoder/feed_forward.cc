@@ -43,20 +43,20 @@ FeedForward::FeedForward(const model::LayerWeights& weights, const model::ModelC
   output_ = arena.Add(Output(weights));
 }
 
-void FeedForward::Forward(size_t num_tokens, const TeamMember& member,
+void FeedForward::Forward(size_t num_rows, const TeamMember& member,
                           const Workspace& workspace) const {
   const Activations& input = reads_hidden_ ? workspace.hidden() : workspace.feed_forward_input();
   const Activations& intermediate = workspace.intermediate();
   Multiply(kernels_, Stage::kIntermediate, member,
-           {.input = input.operand(num_tokens),
+           {.input = input.operand(num_rows),
             .linear = intermediate_,
-            .output = intermediate.output(num_tokens),
+            .output = intermediate.output(num_rows),
             .epilogue = activation_});
-  Prepare(kernels_, intermediate, num_tokens, member);
+  Prepare(kernels_, intermediate, num_rows, member);
   Multiply(kernels_, Stage::kOutput, member,
-           {.input = intermediate.operand(num_tokens),
+           {.input = intermediate.operand(num_rows),
             .linear = output_,
-            .output = (has_branch_ ? workspace.branch() : workspace.hidden()).output(num_tokens),
+            .output = (has_branch_ ? workspace.branch() : workspace.hidden()).output(num_rows),
             .epilogue = has_branch_ ? kernels::Epilogue::kStore : kernels::Epilogue::kAdd});
 }
 

@@ -24,7 +24,7 @@ class FeedForward {
               const kernels::Kernels& kernels, WeightArena& arena);
 
   // Adds to workspace.hidden(), or writes workspace.branch(). All members of the team call it.
-  void Forward(size_t num_tokens, const TeamMember& member, const Workspace& workspace) const;
+  void Forward(size_t num_rows, const TeamMember& member, const Workspace& workspace) const;
 
  private:
   const kernels::Kernels& kernels_;

@@ -30,9 +30,9 @@ inline void Multiply(const kernels::Kernels& kernels, Stage stage, const TeamMem
 
 // Makes what the next product reads of what all members have written.
 inline void Prepare(const kernels::Kernels& kernels, const Activations& activations,
-                    size_t num_tokens, const TeamMember& member) {
+                    size_t num_rows, const TeamMember& member) {
   if (!activations.needs_preparing()) return;
-  const auto rows = member.Share(num_tokens);
+  const auto rows = member.Share(num_rows);
   activations.Prepare(kernels, rows.begin, rows.end);
   member.Lap(Stage::kPrepare, WorkOnRows(rows.end - rows.begin, activations.cols()));
   member.MeetForRows();

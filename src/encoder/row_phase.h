@@ -22,7 +22,7 @@ struct RowPhase {
 
   // Works on this member's rows and prepares what the next product reads of them; the team meets
   // after it.
-  void Forward(const kernels::Kernels& kernels, size_t num_tokens, const TeamMember& member,
+  void Forward(const kernels::Kernels& kernels, size_t num_rows, const TeamMember& member,
                const Workspace& workspace) const;
 };
 

@@ -334,6 +334,28 @@ TEST_P(LinearInF32, GeluStaysWithinItsErrorBoundOverTheWholeRange) {
   }
 }
 
+class LinearOfAvx512 : public Linear {};
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(LinearOfAvx512);  // Without such a CPU.
+
+TEST_P(LinearOfAvx512, GeluByATableIsCloserThanItHasToBe) {
+  TestMatrix one(1, 1, 1), zero(1, 1, 1);
+  one.view()(0, 0) = 1.0f;
+  zero.view()(0, 0) = 0.0f;
+  const TestLinear linear(kernels_, one.view(), zero.view().row(0));
+  constexpr size_t kSteps = 80001;
+  TestMatrix input(kSteps, 1, 1), output(kSteps, 1, 1);
+  for (size_t i = 0; i < kSteps; ++i)
+    input.view()(i, 0) = -8.0f + 16.0f * static_cast<float>(i) / (kSteps - 1);
+  const TestOperand operand(kernels_, input.view());
+  kernels_.linear.linear(Args(operand, linear, output.view(), Epilogue::kGelu));
+  for (size_t i = 0; i < kSteps; ++i) {
+    const double x = input.view()(i, 0);
+    ASSERT_NEAR(output.view()(i, 0), ExactEpilogue(Epilogue::kGelu, x, 0.0),
+                7e-8 + 6e-8 * std::max(x, 0.0))
+        << "x = " << x;
+  }
+}
+
 TEST_P(Linear, NanComesOutAsNanAndHugeStaysInItsRow) {
   const size_t n = 40, k = 20;
   TestMatrix weight = TestMatrix(n, k, k).Fill(generator_);
@@ -388,6 +410,13 @@ INSTANTIATE_TEST_SUITE_P(Tiers, LinearIntoBf16,
                          testing::ValuesIn(TierPrecisionsWhere([](const Kernels& kernels) {
                            return kernels.linear.operand == OperandKind::kBf16 ||
                                   kernels.attention_bf16.attention != nullptr;
+                         })),
+                         TierPrecisionTestName);
+// AVX-512 and what is made of it.
+INSTANTIATE_TEST_SUITE_P(Tiers, LinearOfAvx512,
+                         testing::ValuesIn(TierPrecisionsWhere([](const Kernels& kernels) {
+                           return kernels.requested == Precision::kF32 &&
+                                  IsaName(kernels.isa).starts_with("avx512");
                          })),
                          TierPrecisionTestName);
 INSTANTIATE_TEST_SUITE_P(Tiers, LinearInF32,

@@ -1,7 +1,7 @@
 // Attention of one head over one sequence on tiles, by blocks of up to 32 queries: scores of the
 // block against all keys, their softmax in place, and the weighted sum of the values, as
-// generic/attention-inl.h does it. Both products read B tiles out of its packed keys and values,
-// whose rows of pairs are two tiles wide. Included after linear-inl.h.
+// generic/attention-inl.h does it where scores are not bounded. Both products read B tiles out of
+// its packed keys and values, whose rows of pairs are two tiles wide. Included after linear-inl.h.
 #pragma once
 
 #include "kernels/generic/attention-inl.h"
@@ -116,7 +116,7 @@ class TileAttention {
   float Softmax(float* scores) const {
     const size_t length = args_.key.rows();
     const float sum = SoftmaxRow<TileAttentionProduct>(scores, length, LargestScore(scores, length),
-                                                       args_.scale * 1.44269504f);
+                                                       args_.scale * kLog2E);
     Bf16* const weights = reinterpret_cast<Bf16*>(scores);
     for (size_t j = RoundUp(length, 2); j < sizes_.keys; ++j) weights[j] = Bf16{};
     return sum;

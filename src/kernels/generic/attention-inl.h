@@ -17,7 +17,8 @@
 // Floats from one 64-byte line to the next: parts of the scratch begin on lines of their own.
 constexpr size_t kLineFloats = 16;
 
-// The scratch of one head: transposed keys, copied values, a block of scores.
+// The scratch of one head: transposed keys, copied values, a block of scores, and the largest
+// squared length of a key.
 template <typename Product>
 struct AttentionScratch {
   using Panel = typename Product::Panel;
@@ -29,7 +30,9 @@ struct AttentionScratch {
   static size_t Floats(size_t step_columns) {
     return RoundUp(step_columns * Product::kDepth * sizeof(Panel) / sizeof(float), kLineFloats);
   }
-  size_t floats() const { return key_floats + value_floats + kMaxRows * score_stride; }
+  size_t floats() const {
+    return key_floats + value_floats + kMaxRows * score_stride + kLineFloats;
+  }
 
   size_t score_stride;
   size_t key_floats;
@@ -159,13 +162,12 @@ float LargestSquaredLength(MatrixView<const Row> rows) {
   return largest;
 }
 
+// Of queries against keys with this largest squared length.
 template <typename Row>
-bool HasBoundedScores(const AttentionArgs<Row>& args, float log2_scale) {
-  if (args.key.rows() < kLeastBoundedKeys) return false;
+bool HasBoundedScores(const AttentionArgs<Row>& args, float key_squared) {
   constexpr float kMost = kMaxBoundedScore * kMaxBoundedScore;
-  return LargestSquaredLength(args.query) * LargestSquaredLength(args.key) * log2_scale *
-             log2_scale <=
-         kMost;
+  const float scale = args.scale * kLog2E;
+  return LargestSquaredLength(args.query) * key_squared * scale * scale <= kMost;
 }
 
 template <typename Product, typename T>
@@ -190,7 +192,6 @@ struct AttendBlock {
   static size_t WeightStride(MatrixView<const float> scores) {
     return scores.stride() * sizeof(float) / sizeof(Row);
   }
-  static constexpr float kLog2E = 1.44269504f;
   // Weights exp(scale * score) in the row format of the product, a zero after them where a step of
   // k would read on, and their sums.
   template <size_t kRows>
@@ -311,7 +312,10 @@ void AttendTo(const AttentionArgs<typename Product::Row>& args, MatrixView<T> co
     TransposeKeys<Product>(args.key, keys);
     CopyValues<Product>(args.value, Steps<Product>(length), values);
   }
-  const bool bounded = HasBoundedScores(args, args.scale * 1.44269504f);
+  float& key_squared = args.scratch[sizes.floats() - kLineFloats];
+  const bool may_bound = length >= kLeastBoundedKeys;
+  if (may_bound && !args.scratch_has_keys) key_squared = LargestSquaredLength(args.key);
+  const bool bounded = may_bound && HasBoundedScores(args, key_squared);
   const RowTiles row_tiles(length);
   size_t query = 0;
   for (size_t t = 0; t < row_tiles.tiles; ++t) {

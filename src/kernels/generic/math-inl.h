@@ -5,6 +5,9 @@
 // over a dense Chebyshev grid (tools/fit_polynomials.py).
 #pragma once
 
+// log2(e): e^x is computed as a power of 2.
+constexpr float kLog2E = 1.44269504f;
+
 // 2^x for |x| <= 126 or NaN, relative error <= 2e-7.
 template <typename V>
 AKIN_INLINE V Exp2Bounded(V x) {
@@ -27,8 +30,8 @@ AKIN_INLINE V Exp2(V x) {
   return ZeroWhereLess(x, V::Set(-126.0f), Exp2Bounded(clamped));
 }
 
-// 2^x for x <= 0 or NaN, relative error <= 8e-5, which bf16 does not see. Far below zero the result
-// runs into 0 by itself.
+// 2^x for x <= 126 or NaN, relative error <= 8e-5, which bf16 does not see. Far below zero the
+// result runs into 0 by itself.
 template <typename V>
 AKIN_INLINE V Exp2Rough(V x) {
   const V n = Round(x);
@@ -76,7 +79,7 @@ AKIN_INLINE V GeluTanh(V x) {
 // x * sigmoid(slope x): SiLU, and GELU by a sigmoid.
 template <typename V>
 AKIN_INLINE V TimesSigmoid(V x, float slope) {
-  return x / (V::Set(1.0f) + Exp2(x * V::Set(-1.44269504f * slope)));
+  return x / (V::Set(1.0f) + Exp2(x * V::Set(-kLog2E * slope)));
 }
 
 // tanh(x), relative error <= 5e-7: x P(x^2) / Q(x^2) on |x| <= 8.7, where tanh is 1 within 6e-8.

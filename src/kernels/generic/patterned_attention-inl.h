@@ -133,7 +133,7 @@ AKIN_INLINE float WeighRow(const float* scores, size_t count, typename Product::
   float row_max = ReduceMax(max);
   for (size_t j = whole; j < count; ++j) row_max = row_max < scores[j] ? scores[j] : row_max;
 
-  const V scale = V::Set(1.44269504f), shift = V::Set(-row_max * 1.44269504f);
+  const V scale = V::Set(kLog2E), shift = V::Set(-row_max * kLog2E);
   V sum = V::Set(0.0f);
   for (size_t j = 0; j < whole; j += V::kLanes) {
     const V p = Product::SoftmaxExp2(MulAdd(V::Load(scores + j), scale, shift));

@@ -13,16 +13,19 @@
 
 #include "backends/native/native_backend.h"
 #include "base/floating_point.h"
+#include "base/strings.h"
+#include "kernels/tiers.h"
 
 namespace akin::backends {
 namespace {
 
 struct Case {
   const char* folder;
+  Isa isa;
   Precision precision;
 };
 void PrintTo(const Case& c, std::ostream* out) {
-  *out << c.folder << ' ' << PrecisionName(c.precision);
+  *out << c.folder << ' ' << IsaName(c.isa) << ' ' << PrecisionName(c.precision);
 }
 
 std::vector<Case> Cases() {
@@ -33,14 +36,19 @@ std::vector<Case> Cases() {
         "shared/mpnet", "shared/nomic-bert", "shared/qwen3", "shared/t5-gated",
         "variants/albert-groups", "variants/deberta-conv", "variants/neox-serial"}) {
     for (const Precision precision : {Precision::kF32, Precision::kBf16, Precision::kInt8})
-      cases.push_back({folder, precision});
+      cases.push_back({folder, Isa::kAuto, precision});
+  }
+  // Ways of every tier: norms before and after, positions that turn, a bias of distances, gates.
+  for (const char* folder : {"shared/distilbert", "shared/mpnet", "shared/qwen3"}) {
+    for (const kernels::TierPrecision& tier : kernels::UsableTierPrecisions())
+      cases.push_back({folder, tier.isa, tier.precision});
   }
   return cases;
 }
 
 std::string CaseName(const testing::TestParamInfo<Case>& info) {
-  std::string name =
-      std::string(info.param.folder) + '_' + std::string(PrecisionName(info.param.precision));
+  std::string name = StrCat(IsaName(info.param.isa), '_', info.param.folder, '_',
+                            PrecisionName(info.param.precision));
   std::ranges::replace_if(name, [](char c) { return c == '-' || c == '/'; }, '_');
   return name;
 }
@@ -65,7 +73,7 @@ class EveryTeam : public testing::TestWithParam<Case> {
     auto config = model::LoadModelConfig(*directory);
     ASSERT_TRUE(config) << config.error().message();
     vocab_size_ = config->vocab_size;
-    const auto kernels = kernels::SelectKernels(Isa::kAuto, GetParam().precision);
+    const auto kernels = kernels::SelectKernels(GetParam().isa, GetParam().precision);
     ASSERT_TRUE(kernels) << kernels.error().message();
     auto backend = LoadNativeBackend(*directory, *config, *kernels);
     ASSERT_TRUE(backend) << backend.error().message();

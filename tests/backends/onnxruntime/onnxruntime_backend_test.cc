@@ -9,6 +9,7 @@
 
 #include "backends/onnxruntime/tiny_graph.h"
 #include "base/floating_point.h"
+#include "base/thread_count.h"
 #include "support/expect_error.h"
 
 namespace akin::backends {
@@ -249,6 +250,7 @@ TEST_F(OnnxRuntimeBackendTest, ManyThreadsRunAtOnce) {
 // Values that become denormal on the way and would be what they were at the end: so wide that ONNX
 // Runtime shares them out among its threads.
 TEST_F(OnnxRuntimeBackendTest, EveryThreadFlushesDenormals) {
+  if (CountMachineThreads().count < 2) GTEST_SKIP() << "one CPU: the caller may compute all alone";
   constexpr int64_t kWidth = 4096;
   const std::vector<float> table(static_cast<size_t>(kTableRows * kWidth), 1.5f);
   std::string nodes = Lookup("x0"), scalars;
@@ -269,8 +271,9 @@ TEST_F(OnnxRuntimeBackendTest, EveryThreadFlushesDenormals) {
   volatile float denormal = factors[0];
   denormal = denormal * factors[1];
   EXPECT_NE(denormal * factors[2], 0) << "loading has left this thread flushing";
-  const auto session = (*backend)->NewSession(64, 2);
-  const std::vector<int32_t> ids(64, 1), borders = {0, 64};
+  constexpr int32_t kTokens = 1024;  // A product takes milliseconds, so that the others do come.
+  const auto session = (*backend)->NewSession(kTokens, 2);
+  const std::vector<int32_t> ids(kTokens, 1), borders = {0, kTokens};
   const auto count_flushed = [&]() -> int64_t {
     const auto rows =
         (*backend)->Compute({ids, {}, borders}, TeamMember{.rank = 0, .size = 2}, *session);
@@ -279,13 +282,13 @@ TEST_F(OnnxRuntimeBackendTest, EveryThreadFlushesDenormals) {
     for (size_t r = 0; r < rows->rows(); ++r) flushed += std::ranges::count(rows->row(r), 0.0f);
     return flushed;
   };
-  // This thread does not flush, so that what is 0 is another's, which comes too late for most runs.
+  // This thread does not flush, so that what is 0 is another's, which may come too late for a run.
   int64_t flushed = 0;
-  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(10);
   while (flushed == 0 && std::chrono::steady_clock::now() < end) flushed = count_flushed();
   EXPECT_GT(flushed, 0) << "no thread of ONNX Runtime's flushes";
   const ScopedFlushDenormals as_the_engine_does;
-  for (int run = 0; run < 20; ++run) ASSERT_EQ(count_flushed(), 64 * kWidth);
+  for (int run = 0; run < 5; ++run) ASSERT_EQ(count_flushed(), kTokens * kWidth);
 }
 
 TEST_F(OnnxRuntimeBackendTest, WhatOnnxRuntimeRefusesIsInvalidModel) {

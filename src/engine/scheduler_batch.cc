@@ -28,17 +28,19 @@ BatchResult ComputeBatch(std::span<const BatchMember> members, int num_threads,
   BatchResult result;
   result.status = AtTheDoor("cannot compute", {}, [&]() -> Status {
     const auto start = Job::Clock::now();
+    size_t tokens = 0;
     std::vector<JoinedSequences> joined;
     for (const BatchMember& member : members) {
       Job& job = *member.job;
       joined.push_back({job.call(), job.equal()[member.pick.sequence]});
-      result.tokens +=
-          static_cast<size_t>(job.call()->sequences().lengths()[joined.back().sequences[0]]);
+      tokens += static_cast<size_t>(job.call()->sequences().lengths()[joined.back().sequences[0]]);
     }
     const WantedUntil wanted_until = {LastDeadline(members), std::move(left)};
     AKIN_TRY(ComputeJoined(joined, {num_threads, &wanted_until}));
+    result.tokens = tokens;
+    result.elapsed = Job::Clock::now() - start;
     const auto elapsed =
-        std::chrono::duration_cast<std::chrono::nanoseconds>(Job::Clock::now() - start).count();
+        std::chrono::duration_cast<std::chrono::nanoseconds>(result.elapsed).count();
     for (size_t i = 0; i < members.size(); ++i) {
       const bool first_of_job = i == 0 || members[i - 1].job != members[i].job;
       if (first_of_job) members[i].job->compute_ns += elapsed;
@@ -59,18 +61,16 @@ BatchResult ComputeInGroups(std::span<const BatchMember> members, int num_thread
     BatchResult result = ComputeBatch(members.subspan(begin, end - begin), num_threads);
     all.status = std::move(result.status);
     all.tokens += result.tokens;
+    all.elapsed += result.elapsed;
   }
   return all;
 }
 
-std::vector<std::pair<batching::RequestId, Error>> ComputeOneByOne(
-    std::span<const BatchMember> members, const std::stop_token& left) {
-  std::vector<std::pair<batching::RequestId, Error>> failed;
-  for (const BatchMember& member : members) {
-    const BatchResult alone = ComputeBatch({&member, 1}, 1, left);
-    if (!alone.status) failed.emplace_back(member.pick.request, alone.status.error());
-  }
-  return failed;
+std::vector<BatchResult> ComputeOneByOne(std::span<const BatchMember> members,
+                                         const std::stop_token& left) {
+  std::vector<BatchResult> results;
+  for (const BatchMember& member : members) results.push_back(ComputeBatch({&member, 1}, 1, left));
+  return results;
 }
 
 }  // namespace akin::engine

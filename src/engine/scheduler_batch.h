@@ -20,8 +20,11 @@ struct BatchMember {
 };
 
 struct BatchResult {
-  Status status;      // Of the batch as a whole.
-  size_t tokens = 0;  // Of its sequences.
+  Status status;  // Of the batch as a whole.
+  // Of a batch that was computed: the tokens of its sequences, and how long that took. 0 of one
+  // that failed or was ended, so that nothing is taken for work that was not done.
+  size_t tokens = 0;
+  Job::Clock::duration elapsed{0};
 };
 
 // Of one group, at least one, on at most `num_threads` threads; ended, if the backend can, when the
@@ -33,8 +36,8 @@ BatchResult ComputeBatch(std::span<const BatchMember> members, int num_threads,
 BatchResult ComputeInGroups(std::span<const BatchMember> members, int num_threads);
 
 // After that has failed: a batch that fails costs those their answer whose texts fail alone, and
-// nobody else. Their requests, each with its error.
-std::vector<std::pair<batching::RequestId, Error>> ComputeOneByOne(
-    std::span<const BatchMember> members, const std::stop_token& left);
+// nobody else. One result for each member.
+std::vector<BatchResult> ComputeOneByOne(std::span<const BatchMember> members,
+                                         const std::stop_token& left);
 
 }  // namespace akin::engine

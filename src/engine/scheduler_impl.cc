@@ -105,7 +105,7 @@ std::optional<Scheduler::Ticket> Scheduler::Impl::ComputeHere(const JobPtr& job,
   ++(result.status ? counts_.completed : counts_.failed);
   if (result.status) {
     CountDuplicates(*job);
-    CountBatch(members.size(), result.tokens, threads, job->finished - job->first_batch);
+    CountBatch(members.size(), result, threads);
     speed_.AddHere(flops, job->finished - job->first_batch);
   }
   lock.unlock();
@@ -182,14 +182,13 @@ void Scheduler::Impl::CountDuplicates(engine::Job& job) {
   counts_.duplicates += static_cast<int64_t>(job.call()->sequences().size() - job.equal().size());
 }
 
-void Scheduler::Impl::CountBatch(size_t sequences, size_t tokens, int threads,
-                                 Clock::duration elapsed) {
+void Scheduler::Impl::CountBatch(size_t sequences, const engine::BatchResult& result, int threads) {
   ++counts_.batches;
   ++counts_.batches_by_sequences[PowerOfTwoBucket(sequences, counts_.batches_by_sequences.size())];
-  ++counts_.batches_by_tokens[PowerOfTwoBucket(tokens, counts_.batches_by_tokens.size())];
+  ++counts_.batches_by_tokens[PowerOfTwoBucket(result.tokens, counts_.batches_by_tokens.size())];
   counts_.batch_sequences += static_cast<int64_t>(sequences);
-  counts_.batch_tokens += static_cast<int64_t>(tokens);
-  speed_.AddBatch(tokens, threads, elapsed);
+  counts_.batch_tokens += static_cast<int64_t>(result.tokens);
+  speed_.AddBatch(result.tokens, threads, result.elapsed);
 }
 
 SchedulerLoad Scheduler::Impl::Load() const {

@@ -69,7 +69,8 @@ class Scheduler::Impl {
   // Whoever takes a job calls `done`. Null: somebody else has.
   engine::JobPtr TakeJob(Ticket ticket);
   void CountDuplicates(engine::Job& job);
-  void CountBatch(size_t sequences, size_t tokens, int threads, Clock::duration elapsed);
+  // One that was computed.
+  void CountBatch(size_t sequences, const engine::BatchResult& result, int threads);
   // If there is something to do and a thread to do it.
   void WakeOne();
   // Ends batches under way whose jobs have all left, where the backend can.

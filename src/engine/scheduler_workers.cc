@@ -104,18 +104,21 @@ void Scheduler::Impl::Compute(const std::vector<Pick>& batch, Lock& lock) {
   const int at_most = !waits_for_others ? threads : alone ? num_threads_ : 1;
   const auto running = running_.insert(running_.end(), RunningBatch{members, {}});
   lock.unlock();
-  const auto begin = Clock::now();
   const std::stop_token left = running->left.get_token();
   const engine::BatchResult result = engine::ComputeBatch(members, at_most, left);
-  std::vector<std::pair<Ticket, Error>> failed;
-  if (!result.status) failed = engine::ComputeOneByOne(members, left);
-  const auto elapsed = Clock::now() - begin;
+  std::vector<engine::BatchResult> one_by_one;
+  if (!result.status) one_by_one = engine::ComputeOneByOne(members, left);
   lock.lock();
   running_.erase(running);
   shares_.GiveBack(threads);
   WakeOne();  // This thread has answers to write first.
-  CountBatch(members.size(), result.tokens, threads, elapsed);
-  for (const auto& [ticket, error] : failed) FailJob(ticket, error, lock);
+  if (result.status) CountBatch(members.size(), result, threads);
+  for (const engine::BatchResult& one : one_by_one) {
+    if (one.status) CountBatch(1, one, 1);
+  }
+  for (size_t i = 0; i < one_by_one.size(); ++i) {
+    if (!one_by_one[i].status) FailJob(members[i].pick.request, one_by_one[i].status.error(), lock);
+  }
   FinishMembers(members, lock);
 }
 

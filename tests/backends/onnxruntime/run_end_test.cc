@@ -245,6 +245,28 @@ TEST_F(RequestRunEndTest, CancellingARequestEndsItsRun) {
   EXPECT_TRUE(Ask("a stone").Get()) << "the only worker is free again";
 }
 
+// The time of an ended run says nothing of the machine's speed, from which Retry-After is made.
+TEST_F(RequestRunEndTest, WhatWasEndedCountsNeitherAsComputedNorForTheSpeed) {
+  ASSERT_TRUE(Ask("a stone").Get());
+  const SchedulerCounts before = scheduler_->Counts();
+  const double speed = scheduler_->Load().tokens_per_second;
+  EXPECT_GT(speed, 0);
+  Asked asked = Ask("winter");
+  WaitUntilUnderWay();
+  scheduler_->Cancel(asked.ticket);
+  ExpectError(asked.Get(), ErrorCode::kCancelled, "cancelled");
+  // The only worker does this after it has come back from the run.
+  std::promise<void> done;
+  ASSERT_TRUE(
+      scheduler_->Submit(WorkRequest{.work = [] {}}, [&done](const Status&) { done.set_value(); }));
+  ASSERT_EQ(done.get_future().wait_for(kSoon), std::future_status::ready);
+  EXPECT_EQ(scheduler_->Counts().batches, before.batches);
+  EXPECT_EQ(scheduler_->Counts().batch_sequences, before.batch_sequences);
+  EXPECT_EQ(scheduler_->Counts().batch_tokens, before.batch_tokens);
+  EXPECT_EQ(scheduler_->Counts().batches_by_tokens, before.batches_by_tokens);
+  EXPECT_EQ(scheduler_->Load().tokens_per_second, speed);
+}
+
 TEST_F(RequestRunEndTest, AbandoningEndsTheRunsUnderWay) {
   Asked asked = Ask("winter");
   WaitUntilUnderWay();

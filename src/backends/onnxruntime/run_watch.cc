@@ -47,14 +47,18 @@ RunWatch::Watched::Watched(RunWatch& watch, OrtRunOptions* options, const Wanted
       due_ = *wanted_until->deadline;
       when_due_ = Reason::kDeadline;
     }
-    if (due_ <= now) End(when_due_);
-    if (wanted_until->left.stop_possible()) leave_.emplace(wanted_until->left, Leave{this});
   }
-  const std::lock_guard lock(watch_.mutex_);
-  place_ = watch_.runs_.insert(watch_.runs_.end(), this);
-  // Runs that follow one another are mostly due later than the first one was, for which the thread
-  // wakes: a run costs no wake-up.
-  if (due_ < watch_.wakes_at_) watch_.changed_.notify_one();
+  {
+    const std::lock_guard lock(watch_.mutex_);
+    place_ = watch_.runs_.insert(watch_.runs_.end(), this);
+    // Runs that follow one another are mostly due later than the first one was, for which the
+    // thread wakes: a run costs no wake-up.
+    if (due_ > now && due_ < watch_.wakes_at_) watch_.changed_.notify_one();
+  }
+  // Nothing throws from here on: whatever sets the run's flag, the destructor unsets it.
+  if (due_ <= now) End(when_due_);
+  if (wanted_until != nullptr && wanted_until->left.stop_possible())
+    leave_.emplace(wanted_until->left, Leave{this});
 }
 
 RunWatch::Watched::~Watched() {

@@ -47,12 +47,21 @@ struct WorkerPool::Worker {
   // These are written before `call` becomes kJoin, read after.
   std::shared_ptr<Job> job;
   int rank = 0;
-  int cpu = -1;  // Where this worker is held; -1: nowhere.
+  // Where this worker is to be held; -1: nowhere. Changed under the pool's mutex; who is roused
+  // may read it at that moment, and reads it again when it joins.
+  std::atomic<int> cpu{-1};
+  int pinned_to = -1;  // Of its own thread.
   std::thread thread;
 
   void Send(Call message) {
     call.store(message, std::memory_order_release);
     call.notify_one();
+  }
+  void Pin() {
+    const int wanted = cpu.load(std::memory_order_relaxed);
+    if (wanted == pinned_to) return;
+    pinned_to = wanted;
+    PinThisThread(wanted);  // Not being allowed to costs speed only.
   }
   // kJoin or kStop.
   Call Await() {
@@ -62,6 +71,7 @@ struct WorkerPool::Worker {
       // It looks out anew, unless it has been called meanwhile.
       if (!call.compare_exchange_strong(message, Call::kNone, std::memory_order_acquire))
         return message;
+      Pin();  // Looking out on the caller's CPU would keep it from what it has to do.
     }
   }
 };
@@ -125,26 +135,25 @@ void WorkerPool::Rouse(int wanted_size) const {
   const size_t most = std::min(static_cast<size_t>(std::max(0, wanted_size - 1)), idle_.size());
   for (size_t i = 0; i < most; ++i) {
     Worker& worker = *idle_[idle_.size() - 1 - i];
+    KeepOffCallersCpu(worker);
     auto none = Worker::Call::kNone;
-    if (worker.call.compare_exchange_strong(none, Worker::Call::kRouse, std::memory_order_relaxed))
+    if (worker.call.compare_exchange_strong(none, Worker::Call::kRouse, std::memory_order_release,
+                                            std::memory_order_relaxed))
       worker.call.notify_one();
   }
 }
 
 // Of the CPUs that are spare none is the caller's, if this worker is held on that.
 void WorkerPool::KeepOffCallersCpu(Worker& worker) const {
-  if (worker.cpu < 0 || spare_cpus_.empty() || worker.cpu != CurrentCpu()) return;
-  std::swap(worker.cpu, spare_cpus_.front());
+  const int cpu = worker.cpu.load(std::memory_order_relaxed);
+  if (cpu < 0 || spare_cpus_.empty() || cpu != CurrentCpu()) return;
+  worker.cpu.store(std::exchange(spare_cpus_.front(), cpu), std::memory_order_relaxed);
 }
 
 void WorkerPool::Work(Worker& worker) const {
-  int pinned_to = -1;
   for (;;) {
     if (worker.Await() == Worker::Call::kStop) return;
-    if (worker.cpu != pinned_to) {
-      pinned_to = worker.cpu;
-      PinThisThread(pinned_to);  // Not being allowed to costs speed only.
-    }
+    worker.Pin();
     const std::shared_ptr<Job> job = std::move(worker.job);
     job->body(job->Member(worker.rank));
     worker.call.store(Worker::Call::kNone, std::memory_order_relaxed);

@@ -1,6 +1,7 @@
 #include "engine/worker_pool.h"
 
 #include <gtest/gtest.h>
+#include <sched.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -191,6 +192,36 @@ TEST(WorkerPool, PinnedWorkersHaveACpuEachThatIsNotTheCallers) {
     }
   })
       .join();
+}
+
+// It looks out there, and would keep the caller from reading its texts.
+TEST(WorkerPool, ARousedWorkerLeavesTheCallersCpu) {
+  const std::vector<int> cpus = AllowedCpus();
+  if (cpus.size() < 2) GTEST_SKIP() << "one CPU";
+  const WorkerPool pool(2, cpus);
+  std::thread([&] {
+    for (int round = 0; round < 6; ++round) {
+      pid_t worker = 0;
+      int held = -1;
+      pool.Run(2, [&](const TeamMember& member) {
+        ASSERT_EQ(member.size, 2);
+        if (member.rank == 0) return;
+        worker = gettid();
+        held = AllowedCpus().at(0);
+      });
+      ASSERT_TRUE(PinThisThread(held));
+      pool.Rouse(2);
+      cpu_set_t allowed;
+      const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+      do {
+        std::this_thread::yield();
+        CPU_ZERO(&allowed);
+        ASSERT_EQ(sched_getaffinity(worker, sizeof allowed, &allowed), 0);
+      } while (CPU_ISSET(held, &allowed) && std::chrono::steady_clock::now() < end);
+      EXPECT_FALSE(CPU_ISSET(held, &allowed)) << "round " << round;
+      EXPECT_EQ(CPU_COUNT(&allowed), 1);
+    }
+  }).join();
 }
 
 TEST(WorkerPool, ACallerKeepsItsFreedom) {

@@ -214,11 +214,11 @@ class Sparse(Served):
         expected = self.ok("/embed_sparse", {"inputs": DOCUMENTS})
         for field in ("embedding_type", "encoding_format"):
             self.assertEqual(self.ok("/embed_sparse", {"inputs": DOCUMENTS, field: "float"}), expected)
-            for kind, words in (("int8", b"`embedding_type` is 'int8', but sparse vectors are given as indices"),
-                                ("int4", b"` is 'int4', expected one of float, ")):
+            for kind, words in (("int8", f"`{field}` is 'int8', but sparse vectors are given as indices"),
+                                ("int4", f"`{field}` is 'int4', expected one of float, ")):
                 status, _, body = self.server.post("/embed_sparse", {"inputs": DOCUMENTS, field: kind})
                 self.assertEqual(status, 422)
-                self.assertIn(words, body)
+                self.assertIn(words, body.decode())
 
 
 class LateInteraction(Served):

@@ -37,7 +37,7 @@ void EmbedAkiDb(App& app, const ExchangePtr& exchange) {
     AKIN_TRY_ASSIGN(const auto normalize, body.Bool("normalize"));
     call.options.normalize = normalize.value_or(true);
     AKIN_TRY(ReadAdditions(body, call.options));
-    AKIN_TRY_ASSIGN(const Encoding encoding, ReadEncoding(body));
+    AKIN_TRY_ASSIGN(const AskedEncoding asked, ReadEncoding(body));
     if (texts->empty()) {
       app.Fail(exchange, Problem::kEmpty, "texts cannot be empty");
       return {};
@@ -48,7 +48,7 @@ void EmbedAkiDb(App& app, const ExchangePtr& exchange) {
     }
     call.inputs = TextsAsInputs(*std::move(texts));
     EmbedVectors(app, exchange, std::move(call),
-                 [encoding](const Embeddings& vectors, const ServedModel& served) {
+                 [encoding = asked.encoding](const Embeddings& vectors, const ServedModel& served) {
                    return Body(vectors, served.name(), encoding);
                  });
     return {};

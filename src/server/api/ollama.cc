@@ -38,7 +38,7 @@ void EmbedOllama(App& app, const ExchangePtr& exchange) {
     call.options.normalize = true;
     AKIN_TRY_ASSIGN(call.options.dimensions, ReadDimensions(body, "dimensions"));
     AKIN_TRY(ReadAdditions(body, call.options));
-    AKIN_TRY_ASSIGN(const Encoding encoding, ReadEncoding(body));
+    AKIN_TRY_ASSIGN(const AskedEncoding asked, ReadEncoding(body));
     if (!texts || texts->empty()) {
       // No input is how its clients ask to load a model.
       app.WithModel(exchange, call.model, [exchange](const ServedModelPtr& served) {
@@ -51,7 +51,7 @@ void EmbedOllama(App& app, const ExchangePtr& exchange) {
     call.is_list = body.IsArray("input");
     call.inputs = TextsAsInputs(*std::move(texts));
     EmbedVectors(app, exchange, std::move(call),
-                 [encoding](const Embeddings& vectors, const ServedModel& served) {
+                 [encoding = asked.encoding](const Embeddings& vectors, const ServedModel& served) {
                    return Body(vectors, served.name(), encoding);
                  });
     return {};
@@ -65,7 +65,7 @@ void EmbedOldOllama(App& app, const ExchangePtr& exchange) {
     call.model = model.value_or("");
     AKIN_TRY_ASSIGN(auto prompt, body.String("prompt"));
     AKIN_TRY(ReadAdditions(body, call.options));
-    AKIN_TRY_ASSIGN(const Encoding encoding, ReadEncoding(body));
+    AKIN_TRY_ASSIGN(const AskedEncoding asked, ReadEncoding(body));
     if (!prompt || prompt->empty()) {
       HttpResponse response{.body = R"({"embedding":[]})"};
       exchange->Respond(std::move(response));
@@ -74,7 +74,8 @@ void EmbedOldOllama(App& app, const ExchangePtr& exchange) {
     call.inputs.push_back({.text = *std::move(prompt)});
     call.options.normalize = false;
     EmbedVectors(app, exchange, std::move(call),
-                 [encoding](const Embeddings& vectors, const ServedModel&) -> Result<std::string> {
+                 [encoding = asked.encoding](const Embeddings& vectors,
+                                             const ServedModel&) -> Result<std::string> {
                    std::string out;
                    JsonObject answer(out);
                    AKIN_TRY(AppendEncoded(answer.Key("embedding"), vectors[0], encoding));

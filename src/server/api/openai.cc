@@ -82,15 +82,15 @@ Result<EmbedCall> ReadCall(const JsonRequest& body) {
 void EmbedOpenAi(App& app, const ExchangePtr& exchange) {
   WithBody(app, exchange, [&](const JsonRequest& body) -> Status {
     AKIN_TRY_ASSIGN(EmbedCall call, ReadCall(body));
-    AKIN_TRY_ASSIGN(auto encodings, ReadEncodings(body));
+    AKIN_TRY_ASSIGN(AskedEncodings asked, ReadEncodings(body));
     if (!call.is_list && !call.inputs[0].is_ids && call.inputs[0].text.empty()) {
       return InvalidInput("`input` cannot be an empty string");
     }
-    EmbedVectors(
-        app, exchange, std::move(call),
-        [encodings = std::move(encodings)](const Embeddings& vectors, const ServedModel& model) {
-          return EmbeddingsBody(vectors, model.name(), encodings);
-        });
+    EmbedVectors(app, exchange, std::move(call),
+                 [encodings = std::move(asked.encodings)](const Embeddings& vectors,
+                                                          const ServedModel& model) {
+                   return EmbeddingsBody(vectors, model.name(), encodings);
+                 });
     return {};
   });
 }

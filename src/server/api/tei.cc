@@ -45,19 +45,21 @@ Result<Output> ReadTokenOutput(const JsonRequest& body) {
 // Of vectors of tokens. int8 and uint8 have steps from -1 to 1: values of vectors of length 1,
 // which states are not.
 Result<Encoding> ReadTokenEncoding(const JsonRequest& body, Output output) {
-  AKIN_TRY_ASSIGN(const Encoding encoding, ReadEncoding(body));
+  AKIN_TRY_ASSIGN(const auto asked, ReadEncoding(body));
+  const auto [encoding, field] = asked;
   const bool has_steps = encoding == Encoding::kInt8 || encoding == Encoding::kUint8;
   if (output != Output::kTokens || !has_steps) return encoding;
-  return InvalidInput("`embedding_type` is '", EncodingName(encoding),
+  return InvalidInput('`', field, "` is '", EncodingName(encoding),
                       "', which is for vectors of length 1; the states of tokens are expected as "
                       "float, base64, binary or ubinary");
 }
 
 // Sparse vectors are indices with their values; there is no other way to write them.
 Status CheckSparseEncoding(const JsonRequest& body) {
-  AKIN_TRY_ASSIGN(const Encoding encoding, ReadEncoding(body));
+  AKIN_TRY_ASSIGN(const auto asked, ReadEncoding(body));
+  const auto [encoding, field] = asked;
   if (encoding == Encoding::kFloat) return {};
-  return InvalidInput("`embedding_type` is '", EncodingName(encoding),
+  return InvalidInput('`', field, "` is '", EncodingName(encoding),
                       "', but sparse vectors are given as indices and float values");
 }
 
@@ -103,9 +105,10 @@ void EmbedTei(App& app, const ExchangePtr& exchange) {
     AKIN_TRY_ASSIGN(const auto normalize, body.Bool("normalize"));
     call.options.normalize = normalize.value_or(true);
     AKIN_TRY_ASSIGN(call.options.dimensions, ReadDimensions(body, "dimensions"));
-    AKIN_TRY_ASSIGN(const Encoding encoding, ReadEncoding(body));
+    AKIN_TRY_ASSIGN(const AskedEncoding asked, ReadEncoding(body));
     EmbedVectors(app, exchange, std::move(call),
-                 [encoding](const Embeddings& vectors, const ServedModel&) -> Result<std::string> {
+                 [encoding = asked.encoding](const Embeddings& vectors,
+                                             const ServedModel&) -> Result<std::string> {
                    std::string out;
                    out.reserve(JsonBytes(vectors));
                    AKIN_TRY(AppendVectors(out, vectors, encoding));

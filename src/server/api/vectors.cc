@@ -59,31 +59,28 @@ std::string_view EncodingName(Encoding encoding) {
   return std::ranges::find(kEncodings, encoding, &NamedEncoding::encoding)->name;
 }
 
-Result<std::vector<Encoding>> ReadEncodings(const JsonRequest& body) {
+Result<AskedEncodings> ReadEncodings(const JsonRequest& body) {
   for (const std::string_view field : kEncodingFields) {
     AKIN_TRY_ASSIGN(const auto names, body.StringOrStrings(field));
     if (!names || names->empty()) continue;
-    std::vector<Encoding> encodings;
+    AskedEncodings asked{.field = field};
     for (const std::string& name : *names) {
       const auto encoding = ParseEncoding(name);
       if (!encoding) return NotAnEncoding(field, StrCat('\'', name.substr(0, 50), '\''));
-      if (std::ranges::find(encodings, *encoding) == encodings.end())
-        encodings.push_back(*encoding);
+      if (std::ranges::find(asked.encodings, *encoding) == asked.encodings.end())
+        asked.encodings.push_back(*encoding);
     }
-    return encodings;
+    return asked;
   }
-  return std::vector{Encoding::kFloat};
+  return AskedEncodings{.encodings = {Encoding::kFloat}};
 }
 
-Result<Encoding> ReadEncoding(const JsonRequest& body) {
-  for (const std::string_view field : kEncodingFields) {
-    AKIN_TRY_ASSIGN(const auto names, body.StringOrStrings(field));
-    if (names && names->size() > 1)
-      return NotAnEncoding(field, StrCat('\'', names->front().substr(0, 50), "' and others"));
-    if (names && !names->empty()) break;
-  }
-  AKIN_TRY_ASSIGN(const auto encodings, ReadEncodings(body));
-  return encodings.front();
+Result<AskedEncoding> ReadEncoding(const JsonRequest& body) {
+  AKIN_TRY_ASSIGN(const AskedEncodings asked, ReadEncodings(body));
+  const Encoding first = asked.encodings.front();
+  if (asked.encodings.size() > 1)
+    return NotAnEncoding(asked.field, StrCat('\'', EncodingName(first), "' and others"));
+  return AskedEncoding{first, asked.field};
 }
 
 Status AppendEncoded(std::string& out, std::span<const float> vector, Encoding encoding) {

@@ -26,11 +26,20 @@ std::optional<Encoding> ParseEncoding(std::string_view name);
 
 std::string_view EncodingName(Encoding encoding);
 
+struct AskedEncodings {
+  std::vector<Encoding> encodings;  // At least one, each once.
+  std::string_view field;           // That asks for them; empty: none does.
+};
 // What a request asks for as `encoding_format` (OpenAI) or `embedding_type` (Jina), of both as the
-// first; kFloat without either. Error: InvalidInput (another name, or several).
-Result<Encoding> ReadEncoding(const JsonRequest& body);
-// The same of a request that may ask for several: at least one, each once.
-Result<std::vector<Encoding>> ReadEncodings(const JsonRequest& body);
+// first; kFloat without either. Error: InvalidInput (another name).
+Result<AskedEncodings> ReadEncodings(const JsonRequest& body);
+
+struct AskedEncoding {
+  Encoding encoding;
+  std::string_view field;
+};
+// The same of a request that may ask for one. Error: InvalidInput (another name, or several).
+Result<AskedEncoding> ReadEncoding(const JsonRequest& body);
 
 // int8 and uint8 are 256 steps from -1 to 1. Error: InvalidInput (bits of a vector whose length is
 // no multiple of 8).

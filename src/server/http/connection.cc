@@ -21,6 +21,18 @@ constexpr size_t kReadBytes = size_t{2} << 10;  // While a head is awaited: 2,00
 constexpr auto kLinger = std::chrono::milliseconds(500);
 constexpr size_t kBodyReadBytes = size_t{64} << 10;  // While a body is.
 
+// One more in `count` while it lives.
+class Counted {
+ public:
+  explicit Counted(int& count) : count_(count) { ++count_; }
+  ~Counted() { --count_; }
+  Counted(const Counted&) = delete;
+  Counted& operator=(const Counted&) = delete;
+
+ private:
+  int& count_;
+};
+
 HttpResponse PlainRefusal(int status, std::string_view reason) {
   return {
       .status = status, .content_type = "text/plain", .body = StrCat(reason, '\n'), .close = true};
@@ -213,11 +225,6 @@ asio::awaitable<bool> Connection::ReadChunkedBody(std::string& body) {
 // computes itself keeps it from the others, which belong into the queue, where they are computed
 // together, or refused when it is full. All that has been received is read before this returns.
 asio::awaitable<bool> Connection::IsOnlyOne() {
-  struct Counted {
-    explicit Counted(int& the_count) : count(the_count) { ++count; }
-    ~Counted() { --count; }
-    int& count;
-  };
   const Counted counted(shared_.arrived);
   co_await asio::post(stream_->socket().get_executor(), asio::use_awaitable);
   co_return shared_.arrived == 1;
@@ -225,7 +232,7 @@ asio::awaitable<bool> Connection::IsOnlyOne() {
 
 asio::awaitable<HttpResponse> Connection::Answer(HttpRequest request, bool is_only_one) {
   Enter(Phase::kAnswering);
-  ++shared_.answering;
+  const Counted counted(shared_.answering);
   const auto executor = stream_->socket().get_executor();
   co_return co_await asio::async_initiate<decltype(asio::use_awaitable), void(HttpResponse)>(
       [&](auto handler) {
@@ -234,7 +241,6 @@ asio::awaitable<HttpResponse> Connection::Answer(HttpRequest request, bool is_on
         auto respond = [this, self = shared_from_this(), executor, resume](HttpResponse response) {
           auto shared_response = std::make_shared<HttpResponse>(std::move(response));
           asio::post(executor, [this, self, resume, shared_response] {
-            --shared_.answering;
             CancelWait();  // WatchForLeaving's.
             std::move (*resume)(std::move(*shared_response));
           });
@@ -242,7 +248,12 @@ asio::awaitable<HttpResponse> Connection::Answer(HttpRequest request, bool is_on
         const auto exchange =
             std::make_shared<Exchange>(std::move(request), peer_, std::move(respond));
         exchange->is_only_one = is_only_one;
-        shared_.handler.Handle(exchange);
+        try {
+          shared_.handler.Handle(exchange);
+        } catch (...) {
+          // Memory that ran out, mostly. Here it would leave the event loop and end the server.
+          exchange->Respond(PlainRefusal(500, "the server failed to handle the request"));
+        }
         // What another thread answers reaches this one later than this.
         if (!exchange->answered()) WatchForLeaving(exchange);
       },

@@ -47,9 +47,10 @@ class Server {
           std::make_unique<TraceExporter>(*options_.otlp, options_.otlp_service_name, logger_);
       app_->set_traces(traces_.get());
     }
-    HttpOptions http = options_.http;
-    http.may_spin = scheduler_->num_threads() > 1;
-    AKIN_TRY_ASSIGN(http_, HttpServer::Listen(http, *app_));
+    // Threads may be more than cores: those of --backend remote only wait.
+    http_options_.may_spin =
+        std::min(scheduler_->num_threads(), DescribeSystem().threads.count) > 1;
+    AKIN_TRY_ASSIGN(http_, HttpServer::Listen(http_options_, *app_));
     app_->set_http(http_.get());
     AKIN_TRY(StartGrpc());
     http_->OnSignals([this](int signal) { OnSignal(signal); });
@@ -121,7 +122,8 @@ class Server {
     if (signals_ > 0) return;
     app_->set_ready(true);
     SetGrpcServing(true);
-    logger_.Log(LogLevel::kInfo, "ready", {{"threads", scheduler_->num_threads()}});
+    logger_.Log(LogLevel::kInfo, "ready",
+                {{"threads", scheduler_->num_threads()}, {"idle_spin", http_options_.may_spin}});
   }
 
   // The event loop, which has looked after signals, does so no longer.
@@ -180,6 +182,7 @@ class Server {
   }
 
   const ServeOptions& options_;
+  HttpOptions http_options_ = options_.http;
   Logger logger_;
   Metrics metrics_;
   Status start_status_;

@@ -206,6 +206,26 @@ class Start(unittest.TestCase):
                 self.assertEqual(server.stop(), 0)
 
 
+class IdleSpin(unittest.TestCase):
+    """The event loop looks out for the next request for a moment only where other cores compute."""
+
+    def spins(self, cpus, threads):
+        allowed = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, cpus)  # Which the server takes over.
+        try:
+            server = Server(threads=threads, environment={"AKIN_THREADS": ""})
+        finally:
+            os.sched_setaffinity(0, allowed)
+        self.addCleanup(server.stop)
+        return next(e["idle_spin"] for e in server.log if e["message"] == "ready")
+
+    def test_more_threads_than_cores_do_not_spin(self):
+        cpus = os.sched_getaffinity(0)
+        self.assertFalse(self.spins({min(cpus)}, 4))
+        if len(cpus) > 1:
+            self.assertFalse(self.spins(cpus, 1))
+
+
 class Drain(unittest.TestCase):
     def test_every_accepted_request_is_answered_when_the_server_is_told_to_end(self):
         for seed in range(6):

@@ -12,6 +12,7 @@ import pathlib
 import subprocess
 import sys
 import tempfile
+import threading
 import unittest
 
 ARGUMENTS = None
@@ -131,7 +132,11 @@ class Tune(unittest.TestCase):
         self.addCleanup(server.stderr.close)
         self.addCleanup(server.wait, 60)
         self.addCleanup(server.kill)
-        loaded = next(line for line in map(json.loads, server.stderr) if line["message"] == "model loaded")
+        bound = threading.Timer(SECONDS, server.kill)  # Then the log ends.
+        bound.start()
+        self.addCleanup(bound.cancel)
+        loaded = next((line for line in map(json.loads, server.stderr) if line["message"] == "model loaded"), None)
+        self.assertIsNotNone(loaded, f"no model is loaded within {SECONDS} s")
         self.assertEqual((loaded["threads"], loaded["batch_tokens"], loaded["shape_buckets"]), (1, 78, "8 32"))
         self.assertEqual(loaded["tuned"], "threads batch_tokens shape_buckets")
 

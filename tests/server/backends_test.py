@@ -13,7 +13,7 @@ import threading
 import time
 import unittest
 
-from serve_process import ARGUMENTS, TIMEOUT, Collector, Server, f32, main
+from serve_process import ARGUMENTS, TIMEOUT, Collector, Server, f32, main, wait_until
 from slow_onnx import ENDLESS, QUICK, needs_onnxruntime, start_slow_server
 
 TESTS = pathlib.Path(__file__).resolve().parents[1]
@@ -70,13 +70,6 @@ def accepts(server):
     except ConnectionError:
         return False
     return True
-
-
-def wait_until(holds, what):
-    deadline = time.monotonic() + TIMEOUT
-    while not holds():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.02)
 
 
 class PythonChild(unittest.TestCase):

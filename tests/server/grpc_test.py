@@ -10,10 +10,9 @@ import os
 import pathlib
 import sys
 import tempfile
-import time
 import unittest
 
-from serve_process import ARGUMENTS, TIMEOUT, Server, f32, main
+from serve_process import ARGUMENTS, TIMEOUT, Server, f32, main, wait_until
 from slow_onnx import ENDLESS, QUICK, start_slow_server
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -187,8 +186,7 @@ class EndlessRuns(unittest.TestCase):
             self.assertEqual(caught.exception.code(), grpc.StatusCode.DEADLINE_EXCEEDED)
             self.assertTrue(embed(tei_pb2.EmbedRequest(inputs=QUICK), timeout=TIMEOUT).embeddings)
             call = embed.future(tei_pb2.EmbedRequest(inputs=ENDLESS), timeout=10 * TIMEOUT)
-            while server.metric("te_queue_size") == 0 or server.metric("akin_queue_tokens") > 0:  # Until it runs.
-                time.sleep(0.01)
+            wait_until(lambda: server.metric("te_queue_size") > 0 and server.metric("akin_queue_tokens") == 0, "it does not run")
             call.cancel()
             self.assertTrue(embed(tei_pb2.EmbedRequest(inputs=QUICK), timeout=TIMEOUT).embeddings)
 

@@ -1,5 +1,6 @@
 """`akin serve` as a child process, for the tests beside this file. Python's standard library only."""
 import argparse
+import ctypes
 import http.client
 import http.server
 import json
@@ -10,6 +11,7 @@ import struct
 import subprocess
 import sys
 import threading
+import time
 import unittest
 
 ARGUMENTS = argparse.Namespace(akin=None, model=None)
@@ -29,8 +31,23 @@ def main():
     unittest.main(argv=[sys.argv[0], *arguments], module="__main__")
 
 
+def _end_with_parent():
+    """Linux's prctl(PR_SET_PDEATHSIG, SIGKILL), for a child before it becomes the program: no server is left when its test is killed."""
+    _LIBC.prctl(1, signal.SIGKILL)
+
+
+_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
+
+
+def wait_until(holds, what):
+    deadline = time.monotonic() + TIMEOUT
+    while not holds():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.02)
+
+
 class Server:
-    """Starts on a free port of the loopback and is ready when the constructor returns."""
+    """Starts on a free port of the loopback and is ready when the constructor returns. Ends with the thread that starts it."""
 
     def __init__(self, *options, models=None, wait=True, environment=None, key=None, threads=2):
         models = models or [ARGUMENTS.model]
@@ -40,7 +57,7 @@ class Server:
         self.key = key
         self.process = subprocess.Popen(
             [*command, *options], stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True,
-            env={**os.environ, **(environment or {})})
+            env={**os.environ, **(environment or {})}, preexec_fn=_end_with_parent if _LIBC else None)
         self.log = []
         self.port = None
         self._events = threading.Condition()

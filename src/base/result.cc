@@ -18,8 +18,12 @@ std::string Printable(std::string message) {
     message.resize(cut);
     message += "...";
   }
-  for (char& c : message) {
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = '?';
+  const auto byte = [&](size_t i) { return static_cast<unsigned char>(message[i]); };
+  for (size_t i = 0; i < message.size(); ++i) {
+    // U+0080 to U+009F, of which a terminal takes one for the begin of a command.
+    const bool is_wide = byte(i) == 0xC2 && i + 1 < message.size() && (byte(i + 1) & 0xE0) == 0x80;
+    if (is_wide) message.erase(i, 1);
+    if (is_wide || byte(i) < 0x20 || byte(i) == 0x7F) message[i] = '?';
   }
   return message;
 }

@@ -1,0 +1,34 @@
+#include "akin/result.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace akin {
+namespace {
+
+std::string Message(std::string text) {
+  return std::string(Error(ErrorCode::kInvalidModel, std::move(text)).message());
+}
+
+TEST(Error, ItsMessageHasNoControlCharacters) {
+  EXPECT_EQ(Message("a\nb\x1b[31m\x7f\tc"), "a?b?[31m??c");
+  EXPECT_EQ(Message(std::string("a\0b", 3)), "a?b");
+  // U+009B, the begin of a terminal's command in one character, and the neighbours of its kind.
+  EXPECT_EQ(Message("a\xc2\x9b"
+                    "31m \xc2\x80\xc2\x9f"),
+            "a?31m ??");
+  EXPECT_EQ(Message("\xc2\xa0 \xc3\x9b \xe2\x82\xac \xc2"), "\xc2\xa0 \xc3\x9b \xe2\x82\xac \xc2");
+}
+
+TEST(Error, ItsMessageIsCutBehindACharacter) {
+  EXPECT_EQ(Message(std::string(2048, 'a')), std::string(2048, 'a'));
+  EXPECT_EQ(Message(std::string(5000, 'a')), std::string(2045, 'a') + "...");
+  std::string euros;
+  for (int i = 0; i < 1000; ++i) euros += "\xe2\x82\xac";
+  // 681 of three bytes are 2,043; another one would be cut.
+  EXPECT_EQ(Message(euros), euros.substr(0, 2043) + "...");
+}
+
+}  // namespace
+}  // namespace akin

@@ -218,7 +218,7 @@ TEST(WorkerPool, ARousedWorkerLeavesTheCallersCpu) {
         CPU_ZERO(&allowed);
         ASSERT_EQ(sched_getaffinity(worker, sizeof allowed, &allowed), 0);
       } while (CPU_ISSET(held, &allowed) && std::chrono::steady_clock::now() < end);
-      EXPECT_FALSE(CPU_ISSET(held, &allowed)) << "round " << round;
+      ASSERT_FALSE(CPU_ISSET(held, &allowed)) << "round " << round;
       EXPECT_EQ(CPU_COUNT(&allowed), 1);
     }
   }).join();

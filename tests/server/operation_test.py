@@ -219,11 +219,13 @@ class IdleSpin(unittest.TestCase):
         self.addCleanup(server.stop)
         return next(e["idle_spin"] for e in server.log if e["message"] == "ready")
 
-    def test_more_threads_than_cores_do_not_spin(self):
+    def test_it_goes_by_the_cores_not_by_the_threads(self):
         cpus = os.sched_getaffinity(0)
         self.assertFalse(self.spins({min(cpus)}, 4))
-        if len(cpus) > 1:
-            self.assertFalse(self.spins(cpus, 1))
+        self.assertFalse(self.spins(cpus, 1))
+        doctor = subprocess.run([ARGUMENTS.akin, "doctor", "--json"], capture_output=True, text=True, check=False,
+                                env={**os.environ, "AKIN_THREADS": ""})
+        self.assertEqual(self.spins(cpus, 4), json.loads(doctor.stdout)["system"]["threads"] > 1)
 
 
 class Drain(unittest.TestCase):

@@ -25,6 +25,9 @@ std::string Int64(std::string_view name, int64_t value) {
   return Scalar(name, kInt64Type, {reinterpret_cast<const char*>(&value), sizeof value});
 }
 
+// Rounds of a token with which the run fails.
+constexpr int64_t kFails = -1;
+
 // A token, and how many rounds each takes.
 struct Slowness {
   int64_t token;
@@ -37,6 +40,8 @@ std::string SlowModel(int64_t vocab_size, int64_t width, std::initializer_list<S
   std::vector<float> table(static_cast<size_t>(vocab_size * width));
   for (size_t i = 0; i < table.size(); ++i) table[i] = static_cast<float>(i % 7) + 0.5f;
   std::string nodes, initializers = Int64("no_rounds", 0);
+  initializers += Initializer(onnx_file::TensorHead("list", kInt64Type, {1}) +
+                              protobuf::Bytes(9, "\0\0\0\0\0\0\0\0"s));
   std::string rounds = "no_rounds";
   for (const Slowness& one : slow) {
     const std::string id = std::to_string(one.token);
@@ -45,7 +50,10 @@ std::string SlowModel(int64_t vocab_size, int64_t width, std::initializer_list<S
         GraphNode(Node("Equal", {"input_ids", "token" + id}, {"is" + id})) +
         GraphNode(Node("Cast", {"is" + id}, {"count" + id}, IntAttribute("to", kInt64Type))) +
         GraphNode(Node("ReduceSum", {"count" + id}, {"all" + id}, IntAttribute("keepdims", 0))) +
-        GraphNode(Node("Mul", {"all" + id, "each" + id}, {"rounds" + id})) +
+        (one.rounds == kFails
+             // Of a list with one element.
+             ? GraphNode(Node("Gather", {"list", "all" + id}, {"rounds" + id}))
+             : GraphNode(Node("Mul", {"all" + id, "each" + id}, {"rounds" + id}))) +
         GraphNode(Node("Add", {rounds, "rounds" + id}, {"to" + id}));
     rounds = "to" + id;
   }
@@ -175,9 +183,10 @@ class RequestRunEndTest : public RunEndTest {
     const auto token = [&](std::string_view word) {
       return int64_t{tokenizer.TokenToId(word).value()};
     };
-    folder_.Write("model.onnx",
-                  SlowModel(kVocabSize, kHiddenSize,
-                            {{token("winter"), kEndless}, {token("patience"), kLong}}));
+    folder_.Write("model.onnx", SlowModel(kVocabSize, kHiddenSize,
+                                          {{token("winter"), kEndless},
+                                           {token("patience"), kLong},
+                                           {token("von"), kFails}}));
     LoadOptions options = {.backend = BackendKind::kOnnxRuntime, .num_threads = 2};
     options.onnxruntime.run_timeout_ms = kBound;
     auto loaded = Embedder::Load(folder_.path().string(), options);
@@ -281,20 +290,24 @@ TEST_F(RequestRunEndTest, AbandoningEndsTheRunsUnderWay) {
 class SharedRunEndTest : public RequestRunEndTest {
  protected:
   // Asks both while the only worker is busy, so that it takes them together.
-  std::pair<Asked, Asked> AskTogether(const std::string& word, int times, RequestTerms first,
-                                      RequestTerms second) {
+  std::pair<Asked, Asked> AskTogether(std::string one, std::string other, RequestTerms first = {},
+                                      RequestTerms second = {}) {
     std::promise<void> open;
     EXPECT_TRUE(
         scheduler_->Submit(WorkRequest{.work = [gate = open.get_future().share()] { gate.wait(); }},
                            [](const Status&) {}));
-    std::string text = word;
-    for (int i = 1; i < times; ++i) text += ' ' + word;
-    std::pair<Asked, Asked> asked = {Ask(text, std::move(first)),
-                                     Ask(text + " stone", std::move(second))};
+    std::pair<Asked, Asked> asked = {Ask(std::move(one), std::move(first)),
+                                     Ask(std::move(other), std::move(second))};
     batches_ = scheduler_->Counts().batches;
     open.set_value();
     WaitUntilUnderWay();
     return asked;
+  }
+  // Takes as many times kLong.
+  static std::string Patience(int times) {
+    std::string text = "patience";
+    for (int i = 1; i < times; ++i) text += " patience";
+    return text;
   }
   void ExpectOneBatch() { EXPECT_EQ(scheduler_->Counts().batches, batches_ + 1); }
   int64_t batches_ = 0;
@@ -302,7 +315,7 @@ class SharedRunEndTest : public RequestRunEndTest {
 
 TEST_F(SharedRunEndTest, OneThatLeavesDoesNotDisturbTheOther) {
   TryWithLongerTimes([&](int factor) {
-    auto [first, second] = AskTogether("patience", factor, {}, {});
+    auto [first, second] = AskTogether(Patience(factor), Patience(factor) + " stone");
     scheduler_->Cancel(first.ticket);
     const Status left = first.Get(), stayed = second.Get();
     EXPECT_TRUE(stayed);
@@ -313,11 +326,23 @@ TEST_F(SharedRunEndTest, OneThatLeavesDoesNotDisturbTheOther) {
   });
 }
 
+TEST_F(SharedRunEndTest, WhatIsComputedOneByOneAfterARunHasFailedCountsAsSuch) {
+  const SchedulerCounts before = scheduler_->Counts();
+  auto [good, bad] = AskTogether("stone", "von");
+  EXPECT_TRUE(good.Get());
+  ExpectError(bad.Get(), ErrorCode::kInternal, "ONNX Runtime");
+  EXPECT_EQ(scheduler_->Counts().failed, before.failed + 1);
+  EXPECT_EQ(scheduler_->Counts().batches, before.batches + 1);
+  EXPECT_EQ(scheduler_->Counts().batch_sequences, before.batch_sequences + 1);
+  EXPECT_EQ(scheduler_->Counts().batch_tokens, before.batch_tokens + 3);
+}
+
 TEST_F(SharedRunEndTest, OneDeadlineDoesNotEndTheRunOfTheOther) {
   auto patience = 100ms;
   TryWithLongerTimes([&](int factor) {
     const auto deadline = Clock::now() + patience;
-    auto [first, second] = AskTogether("patience", factor, {.deadline = deadline}, {});
+    auto [first, second] =
+        AskTogether(Patience(factor), Patience(factor) + " stone", {.deadline = deadline});
     const Status early = first.Get(), late = second.Get();
     const bool is_over = Clock::now() > deadline;
     EXPECT_TRUE(late);
@@ -335,7 +360,7 @@ TEST_F(SharedRunEndTest, OneDeadlineDoesNotEndTheRunOfTheOther) {
 TEST_F(SharedRunEndTest, ARunEndsWhenAllDeadlinesHavePassed) {
   TryWithLongerTimes([&](int factor) {
     const auto now = Clock::now();
-    auto [first, second] = AskTogether("winter", 1, {.deadline = now + factor * 100ms},
+    auto [first, second] = AskTogether("winter", "winter stone", {.deadline = now + factor * 100ms},
                                        {.deadline = now + factor * 150ms});
     const Status one = first.Get(), other = second.Get();
     if (ExpiredInTheQueue(one) || ExpiredInTheQueue(other)) return false;

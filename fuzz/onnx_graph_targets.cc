@@ -37,7 +37,9 @@ class Folder {
   }
   const fs::path& path() const { return path_; }
   void Write(const char* name, std::string_view content) const {
-    std::ofstream(path_ / name, std::ios::binary) << content;
+    std::ofstream out(path_ / name, std::ios::binary);
+    out << content;
+    Require(out.flush().good());  // A full disk is nothing that the input did.
   }
 
  private:

@@ -31,7 +31,7 @@ ModelShape ShapeOf(const model::ModelConfig& config);
 struct LoaderInput {
   const model::ModelDirectory& model_folder;  // All of it,
   const model::ModelDirectory& directory;     // and the encoder's part, which outlives the loader.
-  const model::SentenceModules& modules;
+  const model::SentenceModules& modules;      // Outlives it, too.
   const LoadOptions& options;
   int num_threads = 1;
   int batch_tokens = 0;
@@ -43,6 +43,7 @@ struct BackendLoader {
   ModelShape shape;
   int max_positions = 0;
   bool one_precision = false;  // The backend's own; the gate has nothing to choose.
+  bool runs_graph = false;  // Of an ONNX file, its head included: no weights are taken out of one.
   std::string precision_reason = "as the model's file is";  // Why that one.
   std::string note;                                         // What was not taken and why, or empty.
   std::function<Result<std::unique_ptr<backends::Backend>>(Precision precision)> load;

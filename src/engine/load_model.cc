@@ -296,6 +296,7 @@ Result<LoadedModel> LoadRoute(const model::ModelDirectory& directory, const mode
                                                                  .num_threads = plan.num_threads,
                                                                  .batch_tokens = plan.batch_tokens,
                                                                  .isa = plan.isa}));
+  if (!loader.runs_graph) AKIN_TRY(model::AddOnnxMaskedLm(input, modules));
   AKIN_TRY_ASSIGN(auto tokenizer, LoadTokenizer(input, modules, loader.shape));
   const int max_tokens = modules.text.MaxTokens(loader.max_positions);
   AKIN_TRY(CheckLimit(max_tokens, *tokenizer));

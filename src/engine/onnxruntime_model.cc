@@ -87,6 +87,7 @@ Result<BackendLoader> MakeOnnxRuntimeLoader(const LoaderInput& input,
   if (IsOfScores(input.modules)) AKIN_TRY(CheckScores(info, input.modules));
   if (vocabulary != nullptr) AKIN_TRY(CheckTokenLogits(info));
   BackendLoader loader;
+  loader.runs_graph = true;
   loader.shape = ShapeOf(config);
   loader.max_positions = info.max_positions;
   if (info.vocab_size > 0) loader.shape.vocab_size = info.vocab_size;

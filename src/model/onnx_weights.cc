@@ -1,6 +1,8 @@
 #include "model/onnx_weights.h"
 
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <span>
@@ -28,12 +30,30 @@ std::optional<DataType> DataTypeOf(OnnxType type) {
   }
 }
 
+// What the tensors of an index are in.
+struct Values {
+  std::vector<SharedMemory> copied;
+  std::shared_ptr<const void> loaded;
+};
+
+// The values of the tensor of that name, file, type and shape; empty: it is not there.
+std::span<const std::byte> FindIn(const TensorIndex* loaded, const Tensor& wanted) {
+  if (loaded == nullptr || !loaded->Contains(wanted.name)) return {};
+  std::vector<Dim> dims;
+  for (const int64_t size : wanted.shape) dims.push_back({"size", size});
+  const Result<Tensor> found = loaded->Get(wanted.name, dims);
+  if (!found || found->file != wanted.file || found->dtype != wanted.dtype) return {};
+  return found->bytes;
+}
+
 }  // namespace
 
 Result<TensorIndex> OnnxTensors(const OnnxFile& file, OnnxValues values,
-                                std::span<const OnnxTensor* const> wanted) {
+                                std::span<const OnnxTensor* const> wanted,
+                                const TensorIndex* loaded) {
   const WeightFinder finder(file);
-  auto made = std::make_shared<std::vector<SharedMemory>>();
+  auto made = std::make_shared<Values>();
+  if (loaded != nullptr) made->loaded = loaded->owner();
   std::vector<Tensor> tensors;
   for (const NamedWeight& weight : finder.weights()) {
     if (!wanted.empty() && std::ranges::find(wanted, weight.tensor) == wanted.end()) continue;
@@ -45,11 +65,12 @@ Result<TensorIndex> OnnxTensors(const OnnxFile& file, OnnxValues values,
     Tensor tensor{
         .name = weight.name, .file = file.name(), .dtype = *type, .shape = weight.tensor->dims};
     if (weight.transposed) std::ranges::reverse(tensor.shape);
-    if (values == OnnxValues::kCopied) {
+    tensor.bytes = FindIn(loaded, tensor);
+    if (tensor.bytes.empty() && values == OnnxValues::kCopied) {
       AKIN_TRY_ASSIGN(SharedMemory memory, SharedMemory::Create(materializer.num_bytes()));
       materializer.Write(memory.bytes());
       tensor.bytes = memory.bytes();
-      made->push_back(std::move(memory));
+      made->copied.push_back(std::move(memory));
     }
     tensors.push_back(std::move(tensor));
   }
@@ -77,9 +98,10 @@ Status CheckOnnxEncoder(const ModelDirectory& directory, const ModelConfig& conf
   return {};
 }
 
-Result<ModelWeights> LoadOnnxWeights(const ModelDirectory& directory, const ModelConfig& config) {
+Result<ModelWeights> LoadOnnxWeights(const ModelDirectory& directory, const ModelConfig& config,
+                                     const TensorIndex* loaded) {
   AKIN_TRY_ASSIGN(const OnnxFile file, OpenEncoder(directory, config));
-  AKIN_TRY_ASSIGN(const TensorIndex tensors, OnnxTensors(file, OnnxValues::kCopied));
+  AKIN_TRY_ASSIGN(const TensorIndex tensors, OnnxTensors(file, OnnxValues::kCopied, {}, loaded));
   return LoadWeights(tensors, config);
 }
 

@@ -31,15 +31,18 @@ namespace akin::model {
 // UnsupportedModel, which says what is not accounted for; those of OnnxFile::Open.
 Status CheckOnnxEncoder(const ModelDirectory& directory, const ModelConfig& config);
 
-// The encoder's weights from the folder's ONNX file, which is closed again. Errors: as
-// CheckOnnxEncoder's, and those of LoadWeights.
-Result<ModelWeights> LoadOnnxWeights(const ModelDirectory& directory, const ModelConfig& config);
+// The encoder's weights from the folder's ONNX file, which is closed again. Tensors that `loaded`
+// has of this file are taken from it: of a head, which the table of words may be a part of. Errors:
+// as CheckOnnxEncoder's, and those of LoadWeights.
+Result<ModelWeights> LoadOnnxWeights(const ModelDirectory& directory, const ModelConfig& config,
+                                     const TensorIndex* loaded = nullptr);
 
 // The parts of the above. The tensors of a graph by the names that they have in safetensors;
 // without values they have shapes only, to be looked up.
 enum class OnnxValues { kNone, kCopied };
-// `wanted`: of these initializers only; empty: of all.
+// `wanted`: of these initializers only; empty: of all. What `loaded` has is not copied again.
 Result<TensorIndex> OnnxTensors(const OnnxFile& file, OnnxValues values,
-                                std::span<const formats::OnnxTensor* const> wanted = {});
+                                std::span<const formats::OnnxTensor* const> wanted = {},
+                                const TensorIndex* loaded = nullptr);
 
 }  // namespace akin::model

@@ -133,22 +133,14 @@ class ModuleReader {
 
   Status AddSplade(VocabularyPooling pooling, Head& head) {
     AKIN_TRY_ASSIGN(const JsonDocument* const config, Config());
-    if (!HasSafetensors(input_) && !ListOnnxFiles(input_).empty()) {
-      AKIN_TRY_ASSIGN(auto found, LoadOnnxMaskedLm(input_, config->root(), pooling));
-      if (found) {
-        result_.weights.push_back(std::move(found->tensors));
-        std::ranges::move(found->modules, std::back_inserter(head.modules));
-      }  // Or else whoever runs the graph gives the logits.
-      head.output = Output::kSparse;
-      head.modules.push_back(std::move(pooling));
-      return {};
-    }
-    AKIN_TRY_ASSIGN(TensorIndex tensors, TensorIndex::Open(input_));
-    AKIN_TRY_ASSIGN(std::vector<Module> modules,
-                    LoadMaskedLmHead(config->root(), tensors, pooling));
-    result_.weights.push_back(std::move(tensors));
     head.output = Output::kSparse;
-    std::ranges::move(modules, std::back_inserter(head.modules));
+    if (HasSafetensors(input_) || ListOnnxFiles(input_).empty()) {
+      AKIN_TRY_ASSIGN(TensorIndex tensors, TensorIndex::Open(input_));
+      AKIN_TRY_ASSIGN(std::vector<Module> modules,
+                      LoadMaskedLmHead(config->root(), tensors, pooling));
+      result_.weights.push_back(std::move(tensors));
+      std::ranges::move(modules, std::back_inserter(head.modules));
+    }  // Or else AddOnnxMaskedLm, or whoever runs the graph gives the logits.
     head.modules.push_back(std::move(pooling));
     return {};
   }
@@ -450,6 +442,26 @@ Result<SentenceModules> LoadSentenceModules(const ModelDirectory& directory,
   }
   AKIN_TRY(ReadMatryoshka(reader.input(), result));
   return result;
+}
+
+Status AddOnnxMaskedLm(const ModelDirectory& input, SentenceModules& modules) {
+  if (HasSafetensors(input)) return {};
+  for (Head& head : modules.heads) {
+    const auto place = std::ranges::find_if(head.modules, [](const Module& module) {
+      const auto* const pooling = std::get_if<VocabularyPooling>(&module);
+      return pooling != nullptr && pooling->weight.empty();
+    });
+    if (place == head.modules.end()) continue;
+    AKIN_TRY_ASSIGN(const JsonDocument config, input.ReadJson(kConfigFile));
+    auto& pooling = std::get<VocabularyPooling>(*place);
+    AKIN_TRY_ASSIGN(auto found, LoadOnnxMaskedLm(input, config.root(), pooling));
+    if (!found) return {};
+    head.modules.insert(place, std::move_iterator(found->modules.begin()),
+                        std::move_iterator(found->modules.end()));
+    modules.onnx_head = std::move(found->tensors);
+    return {};
+  }
+  return {};
 }
 
 }  // namespace akin::model

@@ -57,7 +57,8 @@ struct SentenceModules {
   // Folder of the input module, with its config.json, tokenizer and weights: "" for the model
   // folder itself.
   std::string input_folder;
-  ModuleWeights weights;  // Keeps the modules' tensors alive.
+  ModuleWeights weights;                 // Keeps the modules' tensors alive.
+  std::optional<TensorIndex> onnx_head;  // Those of AddOnnxMaskedLm, also.
   TextSettings text;
   LateInteraction late;
   std::vector<std::string> labels;
@@ -73,5 +74,13 @@ struct SentenceModules {
 Result<SentenceModules> LoadSentenceModules(const ModelDirectory& directory,
                                             std::optional<PoolingMode> pooling = std::nullopt,
                                             std::string_view route = {});
+
+// Of a folder whose weights are in ONNX files only, VocabularyPooling has no weights at first: they
+// are for a backend that takes the encoder out of the folder's default ONNX file. One that runs a
+// graph, of whichever file, gives the logits itself, and weights from the default one need not be
+// those of its states. This reads them, and the modules before the pooling, where the default file
+// has a masked-language-model head that is known; everything else stays as it is. `input` is
+// modules.input_folder. Errors: InvalidModel, ModelNotFound (config.json).
+Status AddOnnxMaskedLm(const ModelDirectory& input, SentenceModules& modules);
 
 }  // namespace akin::model

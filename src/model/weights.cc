@@ -319,9 +319,10 @@ Result<ModelWeights> LoadWeights(const TensorIndex& tensors, const ModelConfig& 
   return WeightReader(tensors, config).Read();
 }
 
-Result<ModelWeights> LoadWeights(const ModelDirectory& directory, const ModelConfig& config) {
+Result<ModelWeights> LoadWeights(const ModelDirectory& directory, const ModelConfig& config,
+                                 const TensorIndex* onnx_head) {
   if (!HasSafetensors(directory) && !ListOnnxFiles(directory).empty())
-    return LoadOnnxWeights(directory, config);
+    return LoadOnnxWeights(directory, config, onnx_head);
   AKIN_TRY_ASSIGN(const TensorIndex tensors, TensorIndex::Open(directory));
   return LoadWeights(tensors, config);
 }

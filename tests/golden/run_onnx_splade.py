@@ -78,6 +78,10 @@ class StatesAndLogits(onnx_exporter.MaskedLmExporter):
         return super().bytes(inputs, [onnx_exporter.value_info("last_hidden_state", onnx_exporter.FLOAT, shape), *outputs])
 
 
+class StatesAndTwiceTheLogits(Twice, StatesAndLogits):
+    pass
+
+
 class OneRowForEachText(onnx_exporter.MaskedLmExporter):
     def head(self, x, prefix, kind):
         return super().head(self.op("Gather", x, self.scalar(0), axis=1), prefix, kind)
@@ -230,6 +234,23 @@ class Vectors(unittest.TestCase):
         folder = Folder(self, "splade-bert", StatesAndLogits)
         self.assertEqual(folder.info()["backend"], "onnxruntime")
         self.assertLess(folder.largest_difference(), folder.bound)
+
+    def test_are_of_the_file_that_runs_and_not_of_the_default_one_s_head(self):
+        folder, other = Folder(self, "splade-bert"), Folder(self, "splade-bert", StatesAndTwiceTheLogits)
+        expected = other.vectors("--backend", "onnxruntime")
+        self.assertGreater(largest_difference(expected, folder.case["sparse"]), 0.1)
+        shutil.copy(other.path / "model.onnx", folder.path / "model_quantized.onnx")
+        shutil.copy(other.path / "model.onnx", folder.path / "other.onnx")
+        for options in (("--backend", "onnxruntime", "--precision", "int8"), ("--onnx-file", "other.onnx")):
+            with self.subTest(options):
+                self.assertEqual(folder.vectors(*options), expected)
+
+    def test_are_not_made_of_one_file_s_states_and_another_s_head(self):
+        folder = Folder(self, "splade-bert")
+        (folder.path / "states.onnx").write_bytes(States(folder.source).model())
+        code, err = folder.refused("sparse", "--onnx-file", "states.onnx")
+        self.assertEqual(code, 5, err)
+        self.assertIn("no weights of a head", err)
 
 
 class Notes(unittest.TestCase):

@@ -3,11 +3,15 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
 #include <cmath>
 #include <filesystem>
+#include <optional>
 #include <string>
 
 #include "model/model_directory.h"
+#include "model/onnx_file.h"
 #include "support/expect_error.h"
 #include "support/temporary_folder.h"
 
@@ -64,6 +68,31 @@ TEST(OnnxWeights, TransposedMatricesWithoutNamesAreThoseOfSafetensors) {
   EXPECT_EQ(difference.largest, 0.0f);
   EXPECT_EQ(difference.compared, 4u + 2u * 14u);
   EXPECT_EQ(onnx->num_parameters, safetensors->num_parameters);
+}
+
+TEST(OnnxWeights, WhatAHeadHasLoadedOfTheFileIsNotCopiedAgain) {
+  const ModelDirectory directory = Open(kModel);
+  const ModelConfig config = *LoadModelConfig(directory);
+  const auto alone = LoadOnnxWeights(directory, config);
+  ASSERT_TRUE(alone) << alone.error().message();
+  const std::string& name = alone->word_embeddings.name;
+  const auto weights_of = [&](const std::string& file, std::optional<TensorIndex>& loaded) {
+    const OnnxFile onnx = *OnnxFile::Open(directory, file);
+    // Exporters put something in front.
+    const auto& tensors = onnx.graph().initializers;
+    const auto table = std::ranges::find_if(
+        tensors, [&](const formats::OnnxTensor& tensor) { return tensor.name.ends_with(name); });
+    if (table == tensors.end()) ADD_FAILURE() << name;
+    loaded = *OnnxTensors(onnx, OnnxValues::kCopied, std::array{&*table});
+    return *LoadOnnxWeights(directory, config, &*loaded);
+  };
+  std::optional<TensorIndex> loaded;
+  const ModelWeights weights = weights_of(*DefaultOnnxFile(directory), loaded);
+  const Tensor table =
+      *loaded->Get(name, {{"vocab_size", config.vocab_size}, {"hidden_size", config.hidden_size}});
+  EXPECT_EQ(weights.word_embeddings.bytes.data(), table.bytes.data());
+  loaded.reset();  // The weights keep it alive.
+  EXPECT_EQ(Compare(*alone, weights).largest, 0.0f);
 }
 
 // A copy of the model with one ONNX file and no other weights.

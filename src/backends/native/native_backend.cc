@@ -194,8 +194,10 @@ class EncoderRegistry {
 
 Result<std::unique_ptr<Backend>> LoadNativeBackend(const model::ModelDirectory& directory,
                                                    const model::ModelConfig& config,
-                                                   const kernels::Kernels& kernels) {
-  AKIN_TRY_ASSIGN(const model::ModelWeights weights, model::LoadWeights(directory, config));
+                                                   const kernels::Kernels& kernels,
+                                                   const model::TensorIndex* onnx_head) {
+  AKIN_TRY_ASSIGN(const model::ModelWeights weights,
+                  model::LoadWeights(directory, config, onnx_head));
   const std::string key = KeyOf(directory, weights, kernels);
   const auto make = [&]() -> Result<std::shared_ptr<const encoder::Encoder>> {
     encoder::Packing packing{.num_threads = PackingThreads(), .cache_key = CacheKey(key, kernels)};

@@ -7,6 +7,7 @@
 #include "cli/exit_status.h"
 #include "cli/json_writer.h"
 #include "cli/signals.h"
+#include "cli/strings.h"
 #include "cli/terminal.h"
 
 namespace akin::cli {
@@ -26,9 +27,14 @@ int Report(const Error& error, bool json) {
                                        .Add("category", CategoryName(error.code()))
                                        .Add("message", error.message())
                                        .str());
-  // When not even this can be written, the status is all that is left to say.
   const Status written = WriteToStdout(object.str() + '\n');
-  return written ? status : ExitStatusOf(written.error().code());
+  if (written) return status;
+  if (written.error().code() == kClosedPipe) return ExitStatusOf(kClosedPipe);
+  // Standard error is left: for the failure to write, and what it kept from being said.
+  const std::string& why = written.error().message();
+  SayOnStderr(error.message() == why ? why
+                                     : StrCat(why, "; what was to be said: ", error.message()));
+  return ExitStatusOf(written.error().code());
 }
 
 int Run(const std::vector<std::string>& arguments) {

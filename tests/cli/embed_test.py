@@ -279,6 +279,24 @@ class BadInput(Case):
                 p = subprocess.run([AKIN, *args], stdout=full, stderr=subprocess.PIPE, timeout=SECONDS)
                 self.fails((p.returncode, b"", p.stderr), 74, "standard output", "No space left")
 
+    @unittest.skipUnless(os.path.exists("/dev/full"), "no /dev/full here")
+    def test_json_that_cannot_be_written_is_said_on_standard_error(self):
+        with open("/dev/full", "wb") as full:
+            for args in (["embed", "x"], ["similarity", "x", "y"], ["tokenize", "x"], ["info"]):
+                p = subprocess.run([AKIN, args[0], "--json", "--model", MODEL, *args[1:]], stdout=full,
+                                   stderr=subprocess.PIPE, timeout=SECONDS, check=False)
+                self.fails((p.returncode, b"", p.stderr), 74, "standard output: writing failed: No space left")
+                self.assertNotIn(b"to be said", p.stderr)
+            # What went wrong before is not lost.
+            p = subprocess.run([AKIN, "embed", "--json", "--model", self.path("none"), "x"], stdout=full,
+                               stderr=subprocess.PIPE, timeout=SECONDS, check=False)
+            self.fails((p.returncode, b"", p.stderr), 74, "standard output: writing failed: No space left",
+                       "to be said", self.path("none"))
+        read_end, write_end = os.pipe()
+        os.close(read_end)
+        self.assertEqual(embed("--json", "x", stdout=write_end, stderr=subprocess.PIPE)[::2], (141, b""))
+        os.close(write_end)
+
     def test_file_size_limit_leaves_the_old_file(self):
         old = self.write("v.jsonl", "old")
         def limit():

@@ -107,6 +107,37 @@ class Verbs(unittest.TestCase):
         _, lines, _ = run("multivector", "bert-mean", "--tokens", "--ids", "a text")
         self.assertEqual(len(lines[0]["embeddings"]), len(lines[0]["ids"]))
 
+    def test_the_mean_of_the_states_of_all_tokens_is_what_a_mean_pooling_model_gives(self):
+        texts = ["a text", "another and longer text"]
+        plain = vectors("bert-no-normalize", *texts)
+        _, lines, _ = run("multivector", "bert-no-normalize", "--tokens", *texts)
+        for line, text, vector in zip(lines, texts, plain):
+            states = line["embeddings"]
+            p = subprocess.run([AKIN, "tokenize", "--count", "--model", os.path.join(MODELS, "bert-no-normalize"), text],
+                               capture_output=True, check=True)
+            self.assertEqual(len(states), int(p.stdout))  # With [CLS] and [SEP].
+            for j, x in enumerate(vector):
+                self.assertAlmostEqual(sum(s[j] for s in states) / len(states), x, 5)
+        # Without the option such a model has no multi-vector; the words say which verb fits.
+        code, _, err = run("multivector", "bert-no-normalize", "a text")
+        self.assertEqual(code, 2)
+        self.assertIn("akin embed", err)
+
+    def test_states_of_tokens_are_cut_typed_and_written_as_other_vectors(self):
+        _, plain, _ = run("multivector", "bert-mean", "--tokens", "a text")
+        _, cut, _ = run("multivector", "bert-mean", "--tokens", "--truncate-dim", "8", "a text")
+        self.assertEqual(cut[0]["embeddings"], [row[:8] for row in plain[0]["embeddings"]])
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "tokens.jsonl")
+            code, lines, err = run("multivector", "bert-mean", "--tokens", "--output-type", "float16", "--input", "-",
+                                   "-o", path, stdin='{"id":"x","text":"a text"}\n')
+            self.assertEqual((code, lines), (0, []), err)
+            with open(path, encoding="utf-8") as file:
+                line = json.loads(file.read())
+        self.assertEqual(line["id"], "x")
+        self.assertEqual([[shown(v) for v in row] for row in line["embeddings"]],
+                         [[half(v) for v in row] for row in plain[0]["embeddings"]])
+
     def test_maxsim_is_what_a_late_interaction_model_reranks_by(self):
         _, query, _ = run("multivector", "colbert-plain", "--prompt-name", "query", "a query")
         _, document, _ = run("multivector", "colbert-plain", "--prompt-name", "document", "a document")

@@ -251,6 +251,16 @@ bool TooSlow(const BenchArguments& arguments, const BenchReport& report) {
   return slow;
 }
 
+// That no report replaces the texts.
+Status CheckInputIsKept(const BenchArguments& arguments) {
+  if (arguments.input.empty()) return {};  // Standard input is not read.
+  const FileInUse input{"--input", arguments.input, STDIN_FILENO};
+  if (!arguments.html.empty())
+    AKIN_TRY(CheckDistinct(input, {"--html", arguments.html, STDOUT_FILENO}));
+  if (!arguments.json) return {};
+  return CheckDistinct(input, {"--json", *arguments.json, STDOUT_FILENO});
+}
+
 // What would fail after all the measuring; before the model is loaded, which is measured too.
 Status CheckArguments(const BenchArguments& arguments) {
   if (arguments.fail_below > 0 && arguments.compare.empty()) {
@@ -260,6 +270,7 @@ Status CheckArguments(const BenchArguments& arguments) {
     return InvalidInput("--quality-only measures no times, which --compare needs");
   }
   if (!arguments.compare.empty()) AKIN_TRY(CheckOldReport(arguments.compare));
+  AKIN_TRY(CheckInputIsKept(arguments));
   if (!arguments.html.empty()) AKIN_TRY(OutputFile::Check(arguments.html));
   return arguments.json ? OutputFile::Check(*arguments.json) : Status();
 }

@@ -5,6 +5,7 @@
 
 #include "akin/system.h"
 
+#include "cli/output_file.h"
 #include "cli/strings.h"
 #include "cli/suggestion.h"
 #include "cli/terminal.h"
@@ -244,6 +245,11 @@ Result<std::unique_ptr<TextSource>> InputArguments::Open(std::string_view verb, 
                        " --help shows other ways)"));
   }
   return OpenTextSource(std::move(options), stop);
+}
+
+Status InputArguments::CheckOutput(std::string_view option, const std::string& path) const {
+  if (!source.texts.empty()) return {};
+  return CheckDistinct({"--input", source.input, STDIN_FILENO}, {option, path, STDOUT_FILENO});
 }
 
 std::string Choices(const std::vector<std::string>& names) {

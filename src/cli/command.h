@@ -120,6 +120,8 @@ struct InputArguments {
   // out. Errors: InvalidInput (texts and --input), kInputUnreadable.
   Result<std::unique_ptr<TextSource>> Open(std::string_view verb, bool quiet,
                                            const StopSignal* stop) const;
+  // That writing to `path`, which `option` names, leaves the texts alone. Error: InvalidInput.
+  Status CheckOutput(std::string_view option, const std::string& path) const;
 };
 
 // "{a,b,c}" as the type of an option lists its values in --help and in completions.

@@ -64,6 +64,8 @@ VerbResult EmbedStream(const EmbedArguments& arguments) {
                         " gives a text several vectors, and only lines of JSON say which is whose: "
                         "--format jsonl, or --output FILE.jsonl");
   }
+  AKIN_TRY(arguments.input.CheckOutput("--output", arguments.output));
+  AKIN_TRY(arguments.type.CheckWriteRanges(arguments.input, arguments.output));
   StopSignal stop;
   AKIN_TRY_ASSIGN(auto source, arguments.input.Open("embed", arguments.quiet, &stop));
   AKIN_TRY_ASSIGN(OutputFile output, OutputFile::Create(arguments.output));

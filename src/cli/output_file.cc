@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <random>
+#include <utility>
 
 #include "cli/exit_status.h"
 #include "cli/signals.h"
@@ -25,6 +26,40 @@ bool IsStdout(const std::string& path) {
 
 Error NotCreated(const std::string& path, int error) {
   return MakeError(kOutputNotCreated, path, ": cannot be created: ", strerror(error));
+}
+
+bool IsStandard(const FileInUse& file) { return file.path.empty() || file.path == "-"; }
+
+bool FindFile(const FileInUse& file, struct stat& info) {
+  return (IsStandard(file) ? fstat(file.standard_fd, &info) : stat(file.path.c_str(), &info)) == 0;
+}
+
+bool SameInode(const struct stat& a, const struct stat& b) {
+  return a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
+// "folder" and "name" of "folder/name", "." and "name" of "name".
+std::pair<std::string, std::string> FolderAndName(const std::string& path) {
+  const size_t slash = path.find_last_of('/');
+  if (slash == path.npos) return {".", path};
+  return {path.substr(0, slash + 1), path.substr(slash + 1)};
+}
+
+bool AreOneFile(const FileInUse& one, const FileInUse& other) {
+  struct stat a, b;
+  const bool one_is_there = FindFile(one, a);
+  const bool other_is_there = FindFile(other, b);
+  if (one_is_there != other_is_there) return false;
+  if (one_is_there) return S_ISREG(a.st_mode) && SameInode(a, b);
+  const auto [one_folder, one_name] = FolderAndName(one.path);
+  const auto [other_folder, other_name] = FolderAndName(other.path);
+  return one_name == other_name && stat(one_folder.c_str(), &a) == 0 &&
+         stat(other_folder.c_str(), &b) == 0 && SameInode(a, b);
+}
+
+std::string NameOf(const FileInUse& file) {
+  if (!IsStandard(file)) return StrCat(file.option, " ", file.path);
+  return file.standard_fd == STDIN_FILENO ? "standard input" : "standard output";
 }
 
 // The file that a link points to, so that writing through a link keeps the link.
@@ -43,6 +78,12 @@ std::string TemporaryNameFor(const std::string& target) {
 }
 
 }  // namespace
+
+Status CheckDistinct(const FileInUse& one, const FileInUse& other) {
+  if (!AreOneFile(one, other)) return {};
+  return InvalidInput(NameOf(one), " and ", NameOf(other),
+                      " are the same file, and one would destroy the other: expected two files");
+}
 
 OutputFile::OutputFile(FileDescriptor file, int fd, std::string name)
     : file_(std::move(file)), fd_(fd), name_(std::move(name)), start_(lseek(fd, 0, SEEK_CUR)) {

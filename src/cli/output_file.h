@@ -13,6 +13,18 @@
 
 namespace akin::cli {
 
+// A file that a verb reads or writes. `path` "-" or empty is the standard stream `standard_fd`.
+struct FileInUse {
+  std::string_view option;  // That names it, for messages: "--input".
+  std::string path;
+  int standard_fd;
+};
+
+// For files of which one is written: refuses two names of one regular file, also by links, before
+// anything is lost; a file that is not there yet is known by its folder and its name. Pipes,
+// terminals and devices may be both. Error: InvalidInput.
+Status CheckDistinct(const FileInUse& one, const FileInUse& other);
+
 class OutputFile {
  public:
   // `path` "-", empty or "/dev/stdout" is standard output. Error: kOutputNotCreated.

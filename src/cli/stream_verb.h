@@ -61,6 +61,7 @@ template <typename Answer>
 VerbResult RunStream(const StreamArguments& arguments, const StreamVerb<Answer>& verb) {
   if (!arguments.refused.empty())
     return InvalidInput("akin ", verb.name, ": ", arguments.refused, ": ", verb.no_dimensions);
+  AKIN_TRY(arguments.input.CheckOutput("--output", arguments.output));
   StopSignal stop;
   AKIN_TRY_ASSIGN(auto source, arguments.input.Open(verb.name, arguments.quiet, &stop));
   AKIN_TRY_ASSIGN(OutputFile output, OutputFile::Create(arguments.output));

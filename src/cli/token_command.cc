@@ -58,6 +58,7 @@ VerbResult Sparse(const SparseArguments& arguments) {
 VerbResult Multivector(const MultivectorArguments& arguments) {
   AKIN_TRY_ASSIGN(EmbedOptions options, arguments.ToOptions());
   AKIN_TRY(arguments.type.Check());
+  AKIN_TRY(arguments.type.CheckWriteRanges(arguments.stream.input, arguments.stream.output));
   arguments.cut.Set(options);
   const Output output = arguments.all_tokens ? Output::kTokens : Output::kMultiVector;
   LineOptions lines{.with_ids = arguments.stream.ids};

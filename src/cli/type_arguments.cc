@@ -73,6 +73,15 @@ Result<ValueType> TypeArguments::ToValueType(const ModelInfo& info, Output outpu
   return value;
 }
 
+Status TypeArguments::CheckWriteRanges(const InputArguments& input,
+                                       const std::string& output) const {
+  if (write_ranges.empty()) return {};
+  AKIN_TRY(input.CheckOutput("--write-ranges", write_ranges));
+  AKIN_TRY(CheckDistinct({"--output", output, STDOUT_FILENO},
+                         {"--write-ranges", write_ranges, STDOUT_FILENO}));
+  return OutputFile::Check(write_ranges);
+}
+
 Status TypeArguments::WriteRanges(const QuantizationRanges& measured) const {
   if (write_ranges.empty()) return {};
   if (measured.min.empty()) return InvalidInput("--write-ranges: there were no texts to measure");

@@ -12,6 +12,8 @@
 
 namespace akin::cli {
 
+struct InputArguments;
+
 // A type, and the ranges that it needs.
 struct ValueType {
   OutputType type = OutputType::kFloat32;
@@ -36,6 +38,9 @@ struct TypeArguments {
   // With the ranges of --ranges, or those in the model's folder, which are of the vectors that the
   // model was made for. Errors: InvalidInput, kInputUnreadable.
   Result<ValueType> ToValueType(const ModelInfo& info, Output output) const;
+  // What would fail after all the work: that the file of --write-ranges can be created and is
+  // neither `input` nor `output`, the file of --output. Errors: InvalidInput, kOutputNotCreated.
+  Status CheckWriteRanges(const InputArguments& input, const std::string& output) const;
   // Does nothing unless --write-ranges was given. Errors: InvalidInput (nothing was measured),
   // those of OutputFile.
   Status WriteRanges(const QuantizationRanges& measured) const;

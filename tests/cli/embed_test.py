@@ -270,6 +270,48 @@ class BadInput(Case):
             os.chmod(self.dir, 0o700)
         self.nothing_left()
 
+    def test_no_output_replaces_the_input(self):
+        text = b'{"text":"a"}\n{"text":"b"}\n'
+        same = self.write("same.jsonl", text)
+        soft, hard = self.path("soft.jsonl"), self.path("hard.jsonl")
+        os.symlink("same.jsonl", soft)
+        os.link(same, hard)
+        os.mkdir(self.path("folder"))
+        # Found before the model, which is not there, is looked for.
+        none = ["--model", self.path("none")]
+        for output in (same, soft, hard, self.path("folder/../same.jsonl")):
+            for verb in ("embed", "sparse", "multivector", "rerank", "classify"):
+                with self.subTest((verb, output)):
+                    self.fails(run(verb, *none, "--input", same, "--output", output), 2, f"--input {same}",
+                               f"--output {output}", "same file")
+            for verb in ("embed", "multivector"):
+                with self.subTest((verb, output, "ranges")):
+                    self.fails(run(verb, *none, "--input", same, "--write-ranges", output), 2, f"--input {same}",
+                               f"--write-ranges {output}", "same file")
+            self.fails(run("bench", *none, "--input", same, "--html", output), 2, f"--html {output}", "same file")
+            code, out, _ = run("bench", *none, "--input", same, "--json", output)
+            self.assertEqual(code, 2)
+            self.assertIn("same file", json.loads(out)["error"]["message"])
+        with open(same, "rb") as lines:
+            self.fails(run("embed", *none, "--output", hard, stdin_file=lines), 2, "standard input", "same file")
+        with open(same, "ab") as end:
+            self.fails(run("embed", *none, "--input", same, stdout=end, stderr=subprocess.PIPE), 2, "standard output",
+                       "same file")
+        self.assertEqual(contents(same), text)
+        # Two outputs of one name that is not there yet; and what may be both.
+        self.fails(run("embed", *none, "x", "-o", self.path("v.jsonl"), "--write-ranges",
+                       self.path("folder/../v.jsonl")), 2, "--output", "--write-ranges", "same file")
+        self.assertEqual(embed("--input", "/dev/null", "--output", "/dev/null")[0], 0)
+        self.nothing_left("same.jsonl", "soft.jsonl", "hard.jsonl", "folder")
+
+    def test_a_file_of_ranges_that_cannot_be_created_is_said_before_the_work(self):
+        for verb in ("embed", "multivector"):
+            ranges = self.path("no/x.json")
+            self.fails(run(verb, "--model", self.path("none"), "--write-ranges", ranges, "x"), 73,
+                       f"{ranges}: cannot be created")
+            self.fails(run(verb, "--model", self.path("none"), "--write-ranges", self.path("x.json"), "x"), 3, "none")
+        self.nothing_left()
+
     @unittest.skipUnless(os.path.exists("/dev/full"), "no /dev/full here")
     def test_full_disk(self):
         self.fails(embed("x", "-o", "/dev/full"), 74, "/dev/full", "No space left")

@@ -8,6 +8,7 @@ Skips aloud without grpcio and grpcio-tools (tools/requirements-test.txt).
 import importlib.util
 import os
 import pathlib
+import socket
 import sys
 import tempfile
 import unittest
@@ -168,6 +169,45 @@ class Refused(unittest.TestCase):
         self.assertEqual(caught.exception.code(), grpc.StatusCode.NOT_FOUND)
         failures = [value for name, value in server.metrics().items() if name.startswith("te_request_failure{")]
         self.assertEqual(failures, [1])
+
+
+def answers_with_timeout(port, request, timeout):
+    """Whether Embed answers with a message. In bytes of HTTP/2, because gRPC's own clients say no more than 27000H."""
+    def frame(kind, flags, stream, payload):
+        return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
+
+    fields = [(":method", "POST"), (":scheme", "http"), (":path", "/tei.v1.Embed/Embed"), (":authority", "localhost"),
+              ("content-type", "application/grpc"), ("te", "trailers"), ("grpc-timeout", timeout)]
+    # HPACK's literals without indexing, with a new name.
+    head = b"".join(b"\0" + b"".join(bytes([len(text)]) + text.encode() for text in field) for field in fields)
+    message = request.SerializeToString()
+    with socket.create_connection(("127.0.0.1", port), TIMEOUT) as connection, connection.makefile("rb") as answer:
+        connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0, b"") + frame(1, 4, 1, head) +
+                           frame(0, 1, 1, b"\0" + len(message).to_bytes(4, "big") + message))
+        got_message = False
+        while True:
+            start = answer.read(9)
+            assert len(start) == 9, "the connection ended before the stream"
+            payload = answer.read(int.from_bytes(start[:3], "big"))
+            if int.from_bytes(start[5:], "big") != 1:
+                continue
+            got_message = got_message or start[3] == 0 and len(payload) > 5  # DATA
+            if start[3] == 3 or start[3] in (0, 1) and start[4] & 1:  # RST_STREAM, or END_STREAM
+                return got_message
+
+
+class Deadlines(unittest.TestCase):
+    def test_a_deadline_beyond_what_the_clock_holds_is_none(self):
+        make_messages()
+        from tei.v1 import tei_pb2
+
+        server = Server("--grpc-port", "0")
+        self.addCleanup(server.stop)
+        port = next(e["grpc_port"] for e in server.log if e["message"] == "listening")
+        request = tei_pb2.EmbedRequest(inputs="a text")
+        for timeout in ("60S", "27000H", "2562047H", "2562048H", "3000000H", "6000000H", "99999999H"):
+            self.assertTrue(answers_with_timeout(port, request, timeout), timeout)
+        self.assertFalse(answers_with_timeout(port, request, "0n"))
 
 
 class EndlessRuns(unittest.TestCase):

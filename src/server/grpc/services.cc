@@ -1,6 +1,9 @@
 #include "server/grpc/services.h"
 
+#include <grpc/support/time.h>
+
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include "akin/system.h"
@@ -19,6 +22,18 @@ tei::v1::ModelType ModelTypeOf(const ModelInfo& info) {
   if (info.kind == ModelKind::kReranker) return tei::v1::MODEL_TYPE_RERANKER;
   if (info.kind == ModelKind::kClassifier) return tei::v1::MODEL_TYPE_CLASSIFIER;
   return tei::v1::MODEL_TYPE_EMBEDDING;
+}
+
+// Between 0 and `most`. Not by context.deadline(): that counts nanoseconds, and what a client may
+// say (`grpc-timeout: 99999999H`) wraps around there. A call without a deadline has one at the end
+// of time.
+std::chrono::nanoseconds TimeLeft(gpr_timespec deadline, std::chrono::nanoseconds most) {
+  const gpr_timespec left = gpr_time_sub(gpr_convert_clock_type(deadline, GPR_CLOCK_MONOTONIC),
+                                         gpr_now(GPR_CLOCK_MONOTONIC));
+  if (left.tv_sec < 0) return most.zero();
+  if (left.tv_sec > std::chrono::duration_cast<std::chrono::seconds>(most).count()) return most;
+  return std::min<std::chrono::nanoseconds>(
+      most, std::chrono::seconds(left.tv_sec) + std::chrono::nanoseconds(left.tv_nsec));
 }
 
 }  // namespace
@@ -44,10 +59,7 @@ grpc::Status GrpcOperations::ReadCaller(const grpc::CallbackServerContext& conte
   info.client = app_.options().api_keys.empty() ? context.peer() : std::string(key);
   info.departure = std::make_shared<Departure>();
   const auto most = app_.options().request_timeout;
-  const auto given = context.deadline() - std::chrono::system_clock::now();
-  // A call without a deadline has one at the end of time.
-  info.deadline = std::chrono::steady_clock::now() +
-                  std::min<std::chrono::nanoseconds>(most, std::max(given, given.zero()));
+  info.deadline = std::chrono::steady_clock::now() + TimeLeft(context.raw_deadline(), most);
   return grpc::Status::OK;
 }
 

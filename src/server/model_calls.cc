@@ -1,11 +1,12 @@
 #include "server/model_calls.h"
 
 #include <algorithm>
-#include <charconv>
+#include <chrono>
 #include <numeric>
 #include <utility>
 
 #include "server/api/document_limit.h"
+#include "server/call_headers.h"
 #include "server/text.h"
 
 namespace akin::server {
@@ -21,28 +22,15 @@ struct CallFacts {
   bool is_list = true;
 };
 
-std::optional<Priority> PriorityOf(const HttpRequest& request) {
-  const std::string_view header = request.header("x-priority");
-  if (EqualIgnoringCase(header, "query")) return Priority::kQuery;
-  if (EqualIgnoringCase(header, "bulk")) return Priority::kBulk;
-  return std::nullopt;
-}
-
-// `x-request-timeout-ms`, at most what the server allows.
-std::chrono::milliseconds TimeoutOf(const HttpRequest& request, std::chrono::milliseconds most) {
-  const std::string_view header = request.header("x-request-timeout-ms");
-  int64_t milliseconds = 0;
-  const auto parsed = std::from_chars(header.data(), header.data() + header.size(), milliseconds);
-  if (parsed.ec != std::errc() || parsed.ptr != header.data() + header.size()) return most;
-  return std::clamp(std::chrono::milliseconds(milliseconds), std::chrono::milliseconds(0), most);
-}
-
+// Begin has refused headers that cannot be read.
 RequestTerms TermsOf(const App& app, const Exchange& exchange, size_t texts) {
+  const auto read = ReadCallHeaders(exchange.request);
+  const CallHeaders headers = read ? *read : CallHeaders{};
   const bool is_bulk = texts > app.options().bulk_texts;
-  return {.priority =
-              PriorityOf(exchange.request).value_or(is_bulk ? Priority::kBulk : Priority::kQuery),
+  const std::chrono::milliseconds most = app.options().request_timeout;
+  return {.priority = headers.priority.value_or(is_bulk ? Priority::kBulk : Priority::kQuery),
           .client = exchange.client,
-          .deadline = exchange.begin + TimeoutOf(exchange.request, app.options().request_timeout),
+          .deadline = exchange.begin + std::min(headers.timeout.value_or(most), most),
           .may_compute_here = exchange.is_only_one};
 }
 
@@ -171,7 +159,7 @@ void Submit(App& app, const ExchangePtr& exchange, const ServedModelPtr& model,
   exchange->departure.OnLeave([&app, id = *ticket] { app.scheduler().Cancel(id); });
 }
 
-// What comes before the model: counts, limits. False: the exchange is answered.
+// What comes before the model: headers, counts, limits. False: the exchange is answered.
 template <typename Answer>
 bool Begin(App& app, const ExchangePtr& exchange, const CallFacts& facts,
            std::optional<Failure> failure = std::nullopt) {
@@ -179,6 +167,8 @@ bool Begin(App& app, const ExchangePtr& exchange, const CallFacts& facts,
   ++(facts.is_list ? metrics.batch_requests : metrics.single_requests);
   TaskOf<Answer>(metrics).texts += static_cast<int64_t>(facts.texts);
   if (auto too_many = CheckCount(app, facts.texts)) failure = std::move(too_many);
+  if (const auto headers = ReadCallHeaders(exchange->request); !headers)
+    failure = Failure{Problem::kBadHeader, headers.error().message()};
   if (failure) app.Fail(exchange, *std::move(failure));
   return !failure;
 }

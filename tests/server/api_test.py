@@ -4,6 +4,7 @@
     api_test.py --akin PROGRAM --model FOLDER
 """
 import base64
+import http.client
 import json
 import math
 import pathlib
@@ -13,7 +14,7 @@ import subprocess
 import tempfile
 import unittest
 
-from serve_process import ARGUMENTS, Server, f32, main
+from serve_process import ARGUMENTS, TIMEOUT, Server, f32, main
 
 TEXTS = ["A cat sleeps in the sun.", "Interest rates rose again.", "zero", "A cat sleeps in the sun."]
 
@@ -465,6 +466,46 @@ class Api(unittest.TestCase):
     def test_a_deadline_that_has_passed_is_504(self):
         status, _, _ = self.server.post("/v1/embeddings", {"input": "a"}, {"x-request-timeout-ms": "0"})
         self.assertEqual(status, 504)
+
+        for past in ("0", "-1", "-99999999999999999999"):
+            self.assertEqual(self.server.post("/embed", {"inputs": "a"}, {"x-request-timeout-ms": past})[0], 504, past)
+        for enough in ("60000", "060000", "99999999999999999999"):
+            self.assertEqual(self.server.post("/embed", {"inputs": "a"}, {"x-request-timeout-ms": enough})[0], 200, enough)
+
+    def test_a_header_that_cannot_be_read_is_400_in_the_dialect_s_shape(self):
+        wrong = [("x-request-timeout-ms", value, "a whole number of milliseconds")
+                 for value in ("1e3", "50.5", "0x5", "+5", "abc", "5 0", "50, 60", "-", "")]
+        wrong += [("x-priority", value, "`query` or `bulk`") for value in ("zz", "query, bulk", "")]
+        routes = [("/v1/embeddings", {"input": "a"}, lambda body: body["error"]["message"]),
+                  ("/embed", {"inputs": "a"}, lambda body: body["error"]),
+                  ("/v2/embed", {"texts": ["a"], "input_type": "search_query", "model": "m", "embedding_types": ["float"]},
+                   lambda body: body["message"]),
+                  ("/api/embed", {"input": "a", "model": "m"}, lambda body: body["error"])]
+        for name, value, expected in wrong:
+            for path, body, message in routes:
+                with self.subTest(name=name, value=value, path=path):
+                    status, answer = self.server.post_json(path, body, {name: value})
+                    self.assertEqual(status, 400, answer)
+                    self.assertEqual(message(answer), f'header `{name}`: found "{value}", expected {expected}')
+        status, answer = self.server.post_json("/embed", {"inputs": "a"}, {"x-priority": "z" * 1000})
+        self.assertEqual((status, answer["error_type"]), (400, "Validation"))
+        self.assertLess(len(answer["error"]), 200)
+        for value in ("query", "bulk", "BULK"):
+            self.assertEqual(self.server.post("/embed", {"inputs": "a"}, {"x-priority": value})[0], 200, value)
+
+    def test_a_header_given_twice_is_400(self):
+        for name, value in (("x-request-timeout-ms", "60000"), ("x-priority", "query")):
+            connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=TIMEOUT)
+            self.addCleanup(connection.close)
+            body = json.dumps({"inputs": "a"})
+            connection.putrequest("POST", "/embed")
+            for key, text in (("content-type", "application/json"), ("content-length", str(len(body))), (name, value), (name, value)):
+                connection.putheader(key, text)
+            connection.endheaders(body.encode())
+            response = connection.getresponse()
+            answer = json.loads(response.read())
+            self.assertEqual(response.status, 400)
+            self.assertIn(f"header `{name}`: found more than once", answer["error"])
 
     def test_the_description_of_the_interface_is_there(self):
         api = json.loads(self.server.get("/api-doc/openapi.json")[2])

@@ -24,6 +24,7 @@ constexpr Row kRows[] = {
     {Problem::kBadJson, 400, 400, 400, 400, 400, kInvalid, "", "", "validation"},
     {Problem::kBadShape, 400, 422, 400, 400, 422, kInvalid, "", "", "validation"},
     {Problem::kBadValue, 400, 422, 400, 400, 400, kInvalid, "", "Validation", "validation"},
+    {Problem::kBadHeader, 400, 400, 400, 400, 400, kInvalid, "", "Validation", "validation"},
     {Problem::kEmpty, 400, 400, 400, 400, 400, kInvalid, "", "Empty", "validation"},
     {Problem::kTooManyTexts, 400, 422, 400, 400, 400, kInvalid, "", "Validation", "batch_size"},
     {Problem::kTooLong, 400, 422, 400, 400, 400, kInvalid, "context_length_exceeded", "Validation",

@@ -15,10 +15,11 @@ namespace akin::server {
 enum class Dialect { kOpenAi, kTei, kCohere, kOllama, kAkiDb, kPlain };
 
 enum class Problem {
-  kBadJson,   // Not JSON.
-  kBadShape,  // JSON, but a field is missing or of another type.
-  kBadValue,  // A field's value is out of range.
-  kEmpty,     // No text.
+  kBadJson,    // Not JSON.
+  kBadShape,   // JSON, but a field is missing or of another type.
+  kBadValue,   // A field's value is out of range.
+  kBadHeader,  // A header's value cannot be read.
+  kEmpty,      // No text.
   kTooManyTexts,
   kTooLong,    // A text is longer than the limit and may not be cut.
   kWrongTask,  // The model cannot do this.

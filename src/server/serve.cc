@@ -32,6 +32,26 @@ constexpr auto kLastWrites = std::chrono::milliseconds(500);
 // For threads that are about to end, and for spans that are to be sent, after that.
 constexpr auto kLastMoment = std::chrono::milliseconds(1000);
 
+#ifdef AKIN_HAS_GRPC
+// Of options with a port for gRPC.
+GrpcOptions GrpcOptionsOf(const ServeOptions& options) {
+  return {.host = options.http.host,
+          .port = *options.grpc_port,
+          .tls_cert = options.http.tls_cert,
+          .tls_key = options.http.tls_key};
+}
+#endif
+
+// Whether the port for gRPC can be listened on now, if there is to be one.
+Status CheckGrpc(const ServeOptions& options) {
+  if (!options.grpc_port) return {};
+#ifdef AKIN_HAS_GRPC
+  return GrpcServer::CheckAddress(GrpcOptionsOf(options));
+#else
+  return InvalidInput("--grpc-port: this akin was built without gRPC");
+#endif
+}
+
 // All parts, in the order in which they need each other.
 class Server {
  public:
@@ -75,11 +95,7 @@ class Server {
 #ifdef AKIN_HAS_GRPC
   Status StartGrpc() {
     if (!options_.grpc_port) return {};
-    AKIN_TRY_ASSIGN(grpc_, GrpcServer::Start({.host = options_.http.host,
-                                              .port = *options_.grpc_port,
-                                              .tls_cert = options_.http.tls_cert,
-                                              .tls_key = options_.http.tls_key},
-                                             *app_));
+    AKIN_TRY_ASSIGN(grpc_, GrpcServer::Start(GrpcOptionsOf(options_), *app_));
     return {};
   }
   // Beside the event loop, which goes on answering meanwhile. Once.
@@ -92,10 +108,7 @@ class Server {
   }
   int GrpcPort() const { return grpc_ == nullptr ? 0 : grpc_->port(); }
 #else
-  Status StartGrpc() {
-    if (!options_.grpc_port) return {};
-    return InvalidInput("--grpc-port: this akin was built without gRPC");
-  }
+  Status StartGrpc() { return CheckGrpc(options_); }
   void DrainGrpc() {}
   void SetGrpcServing(bool) {}
   int GrpcPort() const { return 0; }
@@ -210,6 +223,7 @@ Status CheckServe(const ServeOptions& options) {
   Metrics metrics;
   App app(options.app, registry, *scheduler, metrics, logger);
   AKIN_TRY_ASSIGN(const auto http, HttpServer::Listen(options.http, app));
+  AKIN_TRY(CheckGrpc(options));  // While HTTP has its port: they may be the same.
   for (const ModelSpec& spec : options.registry.models) {
     AKIN_TRY_ASSIGN(const Embedder embedder,
                     Embedder::Load(spec.source, spec.OptionsFrom(options.registry.load)));

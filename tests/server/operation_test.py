@@ -56,6 +56,22 @@ class Start(unittest.TestCase):
         self.assertEqual(status, 6)
         self.assertIn(f"127.0.0.1:{port}", error)
 
+    def test_a_port_for_grpc_in_use_is_said_by_check_too(self):
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            port = other.getsockname()[1]
+            # Not both on one port, either.
+            with socket.create_server(("127.0.0.1", 0)) as free:
+                same = free.getsockname()[1]
+            for http_port, grpc_port in ((0, port), (same, same)):
+                for check in (["--check"], []):
+                    status, error = run(*check, "--port", str(http_port), "--grpc-port", str(grpc_port), "--model", ARGUMENTS.model)
+                    if "built without gRPC" in error:
+                        self.skipTest("this akin was built without gRPC")
+                    self.assertEqual(status, 6, (check, error))
+                    self.assertIn(f"--grpc-port: cannot listen on 127.0.0.1:{grpc_port} for gRPC: Address already in use", error)
+        status, error = run("--check", "--port", "0", "--grpc-port", "0", "--model", ARGUMENTS.model)
+        self.assertEqual(status, 0, error)
+
     def test_a_model_that_cannot_be_loaded_ends_the_start(self):
         with tempfile.TemporaryDirectory() as folder:
             pathlib.Path(folder, "config.json").write_text("{")

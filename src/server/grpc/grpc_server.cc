@@ -3,9 +3,14 @@
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/health_check_service_interface.h>
+#include <netdb.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <fstream>
 #include <iterator>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -215,6 +220,30 @@ Result<std::shared_ptr<grpc::ServerCredentials>> Credentials(const GrpcOptions& 
   return grpc::SslServerCredentials(ssl);
 }
 
+std::string AddressOf(const GrpcOptions& options) {
+  const bool is_v6 = options.host.find(':') != std::string::npos;
+  return is_v6 ? StrCat('[', options.host, "]:", options.port)
+               : StrCat(options.host, ':', options.port);
+}
+
+Error CannotListen(const GrpcOptions& options, std::string_view why) {
+  return MakeError(ErrorCode::kServiceUnavailable, "--grpc-port: cannot listen on ",
+                   AddressOf(options), " for gRPC: ", why);
+}
+
+// errno of listening there for a moment, as gRPC does: with SO_REUSEADDR.
+int TryListening(const addrinfo& address) {
+  const int fd = socket(address.ai_family, address.ai_socktype, address.ai_protocol);
+  if (fd < 0) return errno;
+  const int on = 1;
+  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  const bool listens =
+      bind(fd, address.ai_addr, address.ai_addrlen) == 0 && listen(fd, SOMAXCONN) == 0;
+  const int error = listens ? 0 : errno;
+  close(fd);
+  return error;
+}
+
 class CallbackGrpcServer final : public GrpcServer {
  public:
   explicit CallbackGrpcServer(App& app)
@@ -235,10 +264,7 @@ class CallbackGrpcServer final : public GrpcServer {
     builder.SetMaxReceiveMessageSize(kMaxMessageBytes);
     builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxStreams);
     builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
-    const bool is_v6 = options.host.find(':') != std::string::npos;
-    const std::string address = is_v6 ? StrCat('[', options.host, "]:", options.port)
-                                      : StrCat(options.host, ':', options.port);
-    builder.AddListeningPort(address, credentials, &port_);
+    builder.AddListeningPort(AddressOf(options), credentials, &port_);
     builder.RegisterService(&info_);
     builder.RegisterService(&embed_);
     builder.RegisterService(&predict_);
@@ -247,7 +273,8 @@ class CallbackGrpcServer final : public GrpcServer {
     builder.RegisterService(&akidb_);
     server_ = builder.BuildAndStart();
     if (server_ == nullptr || port_ == 0) {
-      return MakeError(ErrorCode::kServiceUnavailable, "cannot listen on ", address, " for gRPC");
+      AKIN_TRY(CheckAddress(options));  // gRPC does not say why.
+      return CannotListen(options, "gRPC's library does not say why");
     }
     SetServing(false);
     return {};
@@ -276,6 +303,24 @@ class CallbackGrpcServer final : public GrpcServer {
 };
 
 }  // namespace
+
+// A name may have several addresses; gRPC is content with one of them.
+Status GrpcServer::CheckAddress(const GrpcOptions& options) {
+  addrinfo hints{};
+  hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
+  hints.ai_socktype = SOCK_STREAM;
+  addrinfo* found = nullptr;
+  const int unknown =
+      getaddrinfo(options.host.c_str(), std::to_string(options.port).c_str(), &hints, &found);
+  if (unknown != 0) return CannotListen(options, gai_strerror(unknown));
+  const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> addresses(found, &freeaddrinfo);
+  int error = 0;
+  for (const addrinfo* address = found; address != nullptr; address = address->ai_next) {
+    error = TryListening(*address);
+    if (error == 0) return {};
+  }
+  return CannotListen(options, std::system_category().message(error));
+}
 
 Result<std::unique_ptr<GrpcServer>> GrpcServer::Start(const GrpcOptions& options, App& app) {
   auto server = std::make_unique<CallbackGrpcServer>(app);

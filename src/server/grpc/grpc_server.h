@@ -21,6 +21,9 @@ struct GrpcOptions {
 
 class GrpcServer {
  public:
+  // Whether Start could listen now: binds the address for a moment, and answers nobody. Error:
+  // ServiceUnavailable, with the system's reason.
+  static Status CheckAddress(const GrpcOptions& options);
   // Errors: InvalidInput (a certificate), ServiceUnavailable (the address is in use).
   static Result<std::unique_ptr<GrpcServer>> Start(const GrpcOptions& options, App& app);
   virtual ~GrpcServer() = default;

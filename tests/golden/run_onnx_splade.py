@@ -12,24 +12,18 @@ import pathlib
 import random
 import shutil
 import struct
-import subprocess
 import sys
 import tempfile
 import unittest
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "support"))
-import onnx_arguments  # noqa: E402
 import onnx_exporter  # noqa: E402
+import onnx_models  # noqa: E402
+from onnx_models import ARGUMENTS, run  # noqa: E402
 
-ARGUMENTS = None
 MODELS = ("splade-bert", "splade-distilbert")
 POOLING = "1_SpladePooling/config.json"
-
-
-def run(*args):
-    done = subprocess.run([ARGUMENTS.akin, *map(str, args)], capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=240, check=False)
-    return done.returncode, done.stdout, done.stderr
 
 
 class WrittenOut(onnx_exporter.WrittenOutNorms, onnx_exporter.MaskedLmExporter):
@@ -90,36 +84,14 @@ class OneRowForEachText(onnx_exporter.MaskedLmExporter):
         return ["batch_size", self.get("vocab_size")]
 
 
-class Folder:
-    """A model folder with model.onnx; without safetensors unless `keep`."""
+class Folder(onnx_models.Folder):
+    """Without what makes it a sentence encoder where it is `bare`."""
 
-    def __init__(self, test, name, exporter=onnx_exporter.MaskedLmExporter, bare=False, keep=False, changes=None):
-        self.source = pathlib.Path(ARGUMENTS.models) / name
-        temporary = tempfile.TemporaryDirectory()
-        test.addCleanup(temporary.cleanup)
-        self.path = pathlib.Path(temporary.name) / self.source.name
-        left_out = [] if keep else ["*.safetensors"]
-        left_out += ["modules.json", "1_SpladePooling", "config_sentence_transformers.json"] if bare else []
-        shutil.copytree(self.source, self.path, ignore=shutil.ignore_patterns(*left_out))
-        self.exporter = exporter(self.source)
-        (self.path / "model.onnx").write_bytes(self.exporter.model())
-        for file, values in (changes or {}).items():
-            content = json.loads((self.path / file).read_text(encoding="utf-8")) | values
-            (self.path / file).write_text(json.dumps(content), encoding="utf-8")
-        golden = json.loads((self.source / "golden.json").read_text(encoding="utf-8"))
-        self.case, self.bound = golden["cases"][0], golden["tolerance"]["f32"]["max_abs_diff"]
+    def __init__(self, test, name, exporter=onnx_exporter.MaskedLmExporter, bare=False, **options):
+        left_out = ("modules.json", "1_SpladePooling", "config_sentence_transformers.json") if bare else ()
+        super().__init__(test, name, exporter, left_out=left_out, **options)
+        self.case, self.bound = self.golden["cases"][0], self.golden["tolerance"]["f32"]["max_abs_diff"]
         self.case.setdefault("texts", [text for pair in self.case.get("pairs", ()) for text in pair])  # Of a classifier.
-
-    def info(self, *options):
-        code, out, err = run("info", "--json", "--model", self.path, *options)
-        assert code == 0, err
-        return json.loads(out)
-
-    def refused(self, verb, *options):
-        """-> (status, standard error)"""
-        code, out, err = run(verb, "--model", self.path, *options, "a text")
-        assert out == "", out
-        return code, err
 
     def vectors(self, *options):
         texts = self.path / "texts.jsonl"
@@ -134,7 +106,7 @@ class Folder:
 
 def make_xlm_roberta(path):
     """A golden classifier with a masked-language-model head of random numbers; -> the folder."""
-    shutil.copytree(pathlib.Path(ARGUMENTS.models) / "cross-xlm-roberta", path)
+    shutil.copytree(ARGUMENTS.models / "cross-xlm-roberta", path)
     config = json.loads((path / "config.json").read_text(encoding="utf-8")) | {"architectures": ["XLMRobertaForMaskedLM"]}
     (path / "config.json").write_text(json.dumps(config), encoding="utf-8")
     exporter = onnx_exporter.Exporter(path)
@@ -303,5 +275,4 @@ class Notes(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    ARGUMENTS, rest = onnx_arguments.read()
-    unittest.main(argv=[sys.argv[0], *rest])
+    onnx_models.main()

@@ -153,11 +153,17 @@ class Relu(onnx_exporter.Exporter):
         return super().op("Relu" if kind == "Tanh" else kind, *inputs, **attributes)
 
 
-class Twice(onnx_exporter.Exporter):
+class OtherAttributes(onnx_exporter.Exporter):
+    """Of every node of one kind."""
+
+    KIND, CHANGED = None, {}
+
     def op(self, kind, *inputs, **attributes):
-        if kind == "Gemm":
-            attributes["alpha"] = 2.0
-        return super().op(kind, *inputs, **attributes)
+        return super().op(kind, *inputs, **attributes | (self.CHANGED if kind == self.KIND else {}))
+
+
+class Twice(OtherAttributes):
+    KIND, CHANGED = "Gemm", {"alpha": 2.0}
 
 
 class SecondToken(onnx_exporter.Exporter):
@@ -206,11 +212,8 @@ class OtherPadding(onnx_exporter.Exporter):
             self.config["pad_token_id"] -= 1
 
 
-class Backwards(onnx_exporter.Exporter):
-    def op(self, kind, *inputs, **attributes):
-        if kind == "CumSum":
-            attributes["reverse"] = 1
-        return super().op(kind, *inputs, **attributes)
+class Backwards(OtherAttributes):
+    KIND, CHANGED = "CumSum", {"reverse": 1}
 
 
 class PlainPositions(onnx_exporter.Exporter):

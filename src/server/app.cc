@@ -14,17 +14,6 @@ double MillisecondsSince(Exchange::Clock::time_point begin) {
   return std::chrono::duration<double, std::milli>(Exchange::Clock::now() - begin).count();
 }
 
-// Ids that clients choose go into logs and headers: what is odd in them does not.
-std::string CleanId(std::string_view id) {
-  std::string out;
-  for (const char c : id.substr(0, 128)) {
-    const bool plain = (c >= '0' && c <= '9') || (AsciiLower(c) >= 'a' && AsciiLower(c) <= 'z') ||
-                       c == '-' || c == '_' || c == '.';
-    if (plain) out += c;
-  }
-  return out;
-}
-
 bool IsJson(std::string_view content_type) {
   const std::string_view media = Trimmed(content_type.substr(0, content_type.find(';')));
   return EqualIgnoringCase(media, "application/json") || AsciiLower(media).ends_with("+json");
@@ -56,7 +45,7 @@ App::App(AppOptions options, ModelRegistry& registry, Scheduler& scheduler, Metr
       registry_(registry),
       scheduler_(scheduler),
       metrics_(metrics),
-      logger_(logger) {
+      request_log_(logger) {
   for (const auto& routes : {OpenAiRoutes(), TeiRoutes(), CohereRoutes(), RerankRoutes(),
                              OllamaRoutes(), AkiDbRoutes(), OperationRoutes()}) {
     for (const Route& route : routes) routes_[route.path].push_back(route);
@@ -170,11 +159,9 @@ void App::AddCors(const HttpRequest& request, HttpResponse& response) const {
 void App::Handle(ExchangePtr exchange) {
   const HttpRequest& request = exchange->request;
   const Route* route = FindRoute(request);
-  exchange->id = CleanId(request.header("x-request-id"));
-  if (exchange->id.empty()) exchange->id = RandomHex(32);
-  exchange->trace = ContinueTrace(request.header("traceparent"));
+  Identify(request.header("x-request-id"), request.header("traceparent"), exchange->who);
   // Behind one key stands one client; without keys an address does.
-  exchange->client = options_.api_keys.empty() ? exchange->peer : GivenKey(request);
+  exchange->client = options_.api_keys.empty() ? exchange->who.peer : GivenKey(request);
   Exchange* raw = exchange.get();  // Lives as long as what it calls.
   exchange->before_respond = [this, raw, route](HttpResponse& response) {
     Finish(*raw, route, response);
@@ -189,46 +176,22 @@ void App::Handle(ExchangePtr exchange) {
 }
 
 void App::Finish(Exchange& exchange, const Route* route, HttpResponse& response) {
-  const double total_ms = MillisecondsSince(exchange.begin);
-  const ExchangeCosts& costs = exchange.costs;
   AddCors(exchange.request, response);
-  response.headers.push_back({"x-request-id", exchange.id});
-  if (costs.computed) AddCostHeaders(costs, total_ms, response);
+  response.headers.push_back({"x-request-id", exchange.who.id});
+  if (exchange.costs.computed)
+    AddCostHeaders(exchange.costs, MillisecondsSince(exchange.who.begin), response);
   metrics_.CountResponse(route->path, response.status);
-  Trace(exchange, *route, response.status, total_ms);
-  const LogLevel level = LevelOfRequest(route->open, response.status, healthy_ && !ready_);
-  if (!logger_.Wants(level)) return;
-  std::vector<LogField> fields = {{"id", exchange.id},       {"trace_id", exchange.trace.trace_id},
-                                  {"client", exchange.peer}, {"method", exchange.request.method},
-                                  {"route", route->path},    {"status", response.status},
-                                  {"total_ms", total_ms}};
-  if (costs.computed) {
-    fields.insert(fields.end(), {{"model", costs.model},
-                                 {"texts", costs.texts},
-                                 {"tokens", costs.tokens},
-                                 {"truncated_tokens", costs.truncated_tokens},
-                                 {"tokenize_ms", costs.tokenize_ms},
-                                 {"queue_ms", costs.queue_ms},
-                                 {"compute_ms", costs.compute_ms}});
-  }
-  logger_.Log(level, "request", std::move(fields));
-}
-
-// A trace that the caller does not sample is not ours to sample; one that begins here is.
-void App::Trace(const Exchange& exchange, const Route& route, int status, double total_ms) {
-  const bool is_wanted = exchange.trace.parent_id.empty() || exchange.trace.sampled;
-  if (traces_ == nullptr || route.open || !is_wanted) return;
-  const auto end = std::chrono::system_clock::now();
-  const std::chrono::duration<double, std::milli> total(total_ms);
-  traces_->Add(
-      {.trace = exchange.trace,
-       .name = StrCat(route.method, ' ', route.path),
-       .method = std::string(route.method),
-       .route = std::string(route.path),
-       .status = status,
-       .begin = end - std::chrono::duration_cast<std::chrono::system_clock::duration>(total),
-       .end = end,
-       .costs = exchange.costs});
+  request_log_.Write(exchange.who, exchange.costs,
+                     {.level = LevelOfRequest(route->open, response.status, healthy_ && !ready_),
+                      .fields = {{"method", exchange.request.method},
+                                 {"route", route->path},
+                                 {"status", response.status}},
+                      .span_name = StrCat(route->method, ' ', route->path),
+                      .attributes = {{"http.request.method", route->method},
+                                     {"http.route", route->path},
+                                     {"http.response.status_code", response.status}},
+                      .is_fault = response.status >= 500,
+                      .has_span = !route->open});
 }
 
 void App::Fail(const ExchangePtr& exchange, Failure failure) const {
@@ -271,12 +234,13 @@ void App::CountAnswer(const Answered& answered) {
 }
 
 std::string App::RenderMetrics() const {
+  const TraceExporter* const traces = request_log_.traces();
   return metrics_.Render({.load = scheduler_.Load(),
                           .scheduler = scheduler_.Counts(),
                           .http = http_ == nullptr ? HttpCounts{} : http_->counts(),
                           .loaded_models = registry_.num_loaded(),
-                          .exported_spans = traces_ == nullptr ? 0 : traces_->exported(),
-                          .dropped_spans = traces_ == nullptr ? 0 : traces_->dropped(),
+                          .exported_spans = traces == nullptr ? 0 : traces->exported(),
+                          .dropped_spans = traces == nullptr ? 0 : traces->dropped(),
                           .ready = ready_});
 }
 

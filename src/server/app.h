@@ -19,7 +19,7 @@
 #include "server/log.h"
 #include "server/metrics/metrics.h"
 #include "server/model_registry.h"
-#include "server/otlp.h"
+#include "server/request_log.h"
 #include "server/trace.h"
 
 namespace akin::server {
@@ -93,8 +93,7 @@ class App : public HttpHandler {
   bool healthy() const { return healthy_; }
   void set_healthy(bool healthy) { healthy_ = healthy; }
   void set_http(const HttpServer* http) { http_ = http; }
-  // Where spans go; null: nowhere.
-  void set_traces(TraceExporter* traces) { traces_ = traces; }
+  RequestLog& request_log() { return request_log_; }
 
  private:
   // The routes of a path, one for each method; null: there is no such path.
@@ -103,18 +102,16 @@ class App : public HttpHandler {
   std::optional<HttpResponse> Preflight(const HttpRequest& request) const;
   void AddCors(const HttpRequest& request, HttpResponse& response) const;
   void Finish(Exchange& exchange, const Route* route, HttpResponse& response);
-  void Trace(const Exchange& exchange, const Route& route, int status, double total_ms);
 
   const AppOptions options_;
   ModelRegistry& registry_;
   Scheduler& scheduler_;
   Metrics& metrics_;
-  Logger& logger_;
+  RequestLog request_log_;
   std::map<std::string_view, std::vector<Route>> routes_;  // By path.
   std::atomic<bool> ready_{false};
   std::atomic<bool> healthy_{true};
   const HttpServer* http_ = nullptr;
-  TraceExporter* traces_ = nullptr;
 };
 
 // The routes of each dialect: api/*.cc.

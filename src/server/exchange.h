@@ -36,6 +36,14 @@ struct TraceContext {
   bool sampled = false;
 };
 
+// Who asks, when, and in whose trace.
+struct RequestIdentity {
+  std::string id;    // From the request's header, or made.
+  std::string peer;  // The client's address.
+  TraceContext trace;
+  std::chrono::steady_clock::time_point begin = std::chrono::steady_clock::now();
+};
+
 // A caller that may go away, and what is to be done then. Of any thread.
 class Departure {
  public:
@@ -76,7 +84,7 @@ class Exchange {
 
   Exchange(HttpRequest the_request, std::string the_peer, Respondent respondent)
       : request(std::move(the_request)),
-        peer(std::move(the_peer)),
+        who{.id = {}, .peer = std::move(the_peer), .trace = {}},
         respondent_(std::move(respondent)) {}
   ~Exchange() {
     if (!answered_) Respond({.status = 500, .body = R"({"error":"the request was dropped"})"});
@@ -96,14 +104,11 @@ class Exchange {
   Departure departure;
 
   HttpRequest request;
-  const std::string peer;  // The client's address.
-  const Clock::time_point begin = Clock::now();
+  RequestIdentity who;
   bool is_only_one = false;        // No other request had been read and not yet handled.
-  std::string id;                  // The request's, from its header or made.
   std::string client;              // Whom the work counts for.
   std::optional<Dialect> dialect;  // In place of the route's.
-  TraceContext trace;
-  ExchangeCosts costs;  // Written by whoever answers, before.
+  ExchangeCosts costs;             // Written by whoever answers, before.
   // Runs once, before the answer goes out: log, metrics, headers that all answers have.
   std::function<void(HttpResponse&)> before_respond;
 

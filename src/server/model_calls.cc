@@ -30,7 +30,7 @@ RequestTerms TermsOf(const App& app, const Exchange& exchange, size_t texts) {
   const std::chrono::milliseconds most = app.options().request_timeout;
   return {.priority = headers.priority.value_or(is_bulk ? Priority::kBulk : Priority::kQuery),
           .client = exchange.client,
-          .deadline = exchange.begin + std::min(headers.timeout.value_or(most), most),
+          .deadline = exchange.who.begin + std::min(headers.timeout.value_or(most), most),
           .may_compute_here = exchange.is_only_one};
 }
 
@@ -125,17 +125,12 @@ void Finish(App& app, const ExchangePtr& exchange, const ServedModel& model,
   if (!response) return app.Fail(exchange, FailureOf(response.error()));
   const Usage& usage = ReportOf(*answer).usage();
   ExchangeCosts& costs = exchange->costs;
-  costs.computed = true;
-  costs.tokens = usage.total_tokens;
-  costs.truncated_tokens += usage.truncated_tokens;
-  costs.tokenize_ms = usage.tokenize_ms;
-  costs.queue_ms = usage.queue_ms;
-  costs.compute_ms = usage.compute_ms;
+  AddUsage(usage, costs);
   app.CountAnswer({.task = TaskOf<Answer>(app.metrics()),
                    .report = ReportOf(*answer),
                    .texts = costs.texts,
                    .is_list = is_list,
-                   .begin = exchange->begin});
+                   .begin = exchange->who.begin});
   exchange->Respond(*std::move(response));
 }
 
@@ -206,6 +201,15 @@ void CutDocuments(App& app, const ExchangePtr& exchange, const ServedModelPtr& m
 }
 
 }  // namespace
+
+void AddUsage(const Usage& usage, ExchangeCosts& costs) {
+  costs.computed = true;
+  costs.tokens += usage.total_tokens;
+  costs.truncated_tokens += usage.truncated_tokens;
+  costs.tokenize_ms += usage.tokenize_ms;
+  costs.queue_ms += usage.queue_ms;
+  costs.compute_ms += usage.compute_ms;
+}
 
 ScoreActivation ActivationOf(const ModelInfo& info, bool raw_scores) {
   if (raw_scores) return ScoreActivation::kRaw;

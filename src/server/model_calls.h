@@ -64,6 +64,9 @@ void Rerank(App& app, const ExchangePtr& exchange, RerankCall call, Format<Score
 const TextReport& ReportOf(const AllEmbeddings& all);
 inline const TextReport& ReportOf(const Scores& scores) { return scores; }
 
+// Adds what an answer took, of which a stream has several.
+void AddUsage(const Usage& usage, ExchangeCosts& costs);
+
 // What counts the texts of such answers.
 template <typename Answer>
 TaskMetrics& TaskOf(Metrics& metrics) {

@@ -47,6 +47,13 @@ void AppendAttribute(std::string& out, std::string_view key, double value) {
   JsonObject(attribute.Key("value")).Add("doubleValue", value);
 }
 
+// Of text, or of a whole number.
+void AppendAttribute(std::string& out, std::string_view key, const LogField& field) {
+  JsonObject attribute(out);
+  attribute.Add("key", key);
+  JsonObject(attribute.Key("value")).Add(field.is_number ? "intValue" : "stringValue", field.value);
+}
+
 void AppendAttributes(std::string& out, const Span& span) {
   bool first = true;
   const auto add = [&](std::string_view key, const auto& value) {
@@ -54,9 +61,7 @@ void AppendAttributes(std::string& out, const Span& span) {
     AppendAttribute(out, key, value);
   };
   out += '[';
-  add("http.request.method", std::string_view(span.method));
-  add("http.route", std::string_view(span.route));
-  add("http.response.status_code", int64_t{span.status});
+  for (const LogField& attribute : span.attributes) add(attribute.key, attribute);
   if (span.costs.computed) {
     add("akin.model", std::string_view(span.costs.model));
     add("akin.texts", span.costs.texts);
@@ -79,7 +84,7 @@ void AppendSpan(std::string& out, const Span& span) {
       .Add("endTimeUnixNano", UnixNanoseconds(span.end));
   AppendAttributes(json.Key("attributes"), span);
   JsonObject status(json.Key("status"));
-  if (span.status >= 500) status.Add("code", kErrorStatus);
+  if (span.is_fault) status.Add("code", kErrorStatus);
 }
 
 }  // namespace

@@ -24,9 +24,9 @@ namespace akin::server {
 // A request that was answered.
 struct Span {
   TraceContext trace;
-  std::string name;  // "POST /embed": never a path that a client made up.
-  std::string method, route;
-  int status = 0;
+  std::string name;                  // "POST /embed": never a path that a client made up.
+  std::vector<LogField> attributes;  // Of the transport: what was asked for, and the status.
+  bool is_fault = false;             // The server's own.
   std::chrono::system_clock::time_point begin, end;
   ExchangeCosts costs;
 };

@@ -65,7 +65,7 @@ class Server {
     if (options_.otlp) {
       traces_ =
           std::make_unique<TraceExporter>(*options_.otlp, options_.otlp_service_name, logger_);
-      app_->set_traces(traces_.get());
+      app_->request_log().set_traces(traces_.get());
     }
     // Threads may be more than cores: those of --backend remote only wait.
     http_options_.may_spin =

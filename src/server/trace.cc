@@ -14,7 +14,24 @@ bool IsId(std::string_view text) {
   return IsHex(text) && text.find_first_not_of('0') != std::string_view::npos;
 }
 
+// Ids that clients choose go into logs and headers: what is odd in them does not.
+std::string CleanId(std::string_view id) {
+  std::string out;
+  for (const char c : id.substr(0, 128)) {
+    const bool plain = (c >= '0' && c <= '9') || (AsciiLower(c) >= 'a' && AsciiLower(c) <= 'z') ||
+                       c == '-' || c == '_' || c == '.';
+    if (plain) out += c;
+  }
+  return out;
+}
+
 }  // namespace
+
+void Identify(std::string_view request_id, std::string_view traceparent, RequestIdentity& who) {
+  who.id = CleanId(request_id);
+  if (who.id.empty()) who.id = RandomHex(32);
+  who.trace = ContinueTrace(traceparent);
+}
 
 std::string RandomHex(size_t digits) {
   thread_local std::mt19937_64 random{std::random_device{}()};

@@ -32,5 +32,16 @@ TEST(Trace, BeginsOneWhenTheHeaderIsMissingOrMalformed) {
   }
 }
 
+TEST(Trace, ARequestHasAnIdOfPlainCharacters) {
+  RequestIdentity who;
+  Identify("a\nb\"c-1_2.3 =\x1b", kHeader, who);
+  EXPECT_EQ(who.id, "abc-1_2.3");
+  EXPECT_EQ(who.trace.parent_id, "00f067aa0ba902b7");
+  Identify(std::string(1000, 'x'), "", who);
+  EXPECT_EQ(who.id, std::string(128, 'x'));
+  Identify("\n", "", who);
+  EXPECT_EQ(who.id.size(), 32u);
+}
+
 }  // namespace
 }  // namespace akin::server

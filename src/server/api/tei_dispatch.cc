@@ -45,12 +45,12 @@ class Instances : public std::enable_shared_from_this<Instances> {
   ExchangePtr Part(size_t i, std::string body) {
     HttpRequest request = whole_->request;
     request.body = std::move(body);
-    auto part = std::make_shared<Exchange>(std::move(request), whole_->peer,
+    auto part = std::make_shared<Exchange>(std::move(request), whole_->who.peer,
                                            [self = shared_from_this(), i](HttpResponse response) {
                                              self->answers_[i] = std::move(response);
                                              if (--self->waiting_ == 0) self->Answer();
                                            });
-    part->id = whole_->id;
+    part->who.id = whole_->who.id;
     part->client = whole_->client;
     // The whole holds its parts only while they wait.
     whole_->departure.OnLeave([weak = std::weak_ptr(part)] {

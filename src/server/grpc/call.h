@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "server/exchange.h"
+#include "server/grpc/call_record.h"
 
 namespace akin::server {
 
@@ -23,6 +24,7 @@ struct CallInfo {
   std::string client;
   std::chrono::steady_clock::time_point deadline;
   std::shared_ptr<Departure> departure;  // Of the caller: cancelled, or gone.
+  std::shared_ptr<CallRecord> record;
 };
 
 template <typename Response>
@@ -33,19 +35,20 @@ using Operation = std::function<void(const CallInfo&, const Request&, CallDone<R
 template <typename Request, typename Response>
 class UnaryCall final : public grpc::ServerUnaryReactor {
  public:
-  UnaryCall(const CallInfo& info, const Request& request, Response* response,
+  UnaryCall(CallInfo info, const Request& request, Response* response,
             const Operation<Request, Response>& operation)
-      : departure_(info.departure) {
-    operation(info, request, [this, response](const grpc::Status& status, Response answer) {
+      : info_(std::move(info)) {
+    operation(info_, request, [this, response](const grpc::Status& status, Response answer) {
       *response = std::move(answer);
+      info_.record->End(status);
       Finish(status);
     });
   }
-  void OnCancel() override { departure_->Leave(); }
+  void OnCancel() override { info_.departure->Leave(); }
   void OnDone() override { delete this; }
 
  private:
-  const std::shared_ptr<Departure> departure_;
+  const CallInfo info_;
 };
 
 // Ends a call that is refused.
@@ -137,6 +140,7 @@ class StreamCall final : public grpc::ServerBidiReactor<Request, Response> {
   }
   void End() {
     finished_ = true;
+    info_.record->End(final_status_);
     this->Finish(final_status_);
   }
 
@@ -161,8 +165,8 @@ class GatherCall final : public grpc::ServerReadReactor<Request> {
 
   void OnReadDone(bool ok) override {
     if (ok && requests_.size() == most_) {
-      return this->Finish({grpc::StatusCode::INVALID_ARGUMENT,
-                           "a stream has at most " + std::to_string(most_) + " messages"});
+      return End({grpc::StatusCode::INVALID_ARGUMENT,
+                  "a stream has at most " + std::to_string(most_) + " messages"});
     }
     if (ok) {
       requests_.push_back(std::move(request_));
@@ -170,7 +174,7 @@ class GatherCall final : public grpc::ServerReadReactor<Request> {
     }
     operation_(info_, requests_, [this](const grpc::Status& status, Response answer) {
       *response_ = std::move(answer);
-      this->Finish(status);
+      End(status);
     });
   }
 
@@ -178,6 +182,11 @@ class GatherCall final : public grpc::ServerReadReactor<Request> {
   void OnDone() override { delete this; }
 
  private:
+  void End(const grpc::Status& status) {
+    info_.record->End(status);
+    this->Finish(status);
+  }
+
   const CallInfo info_;
   const size_t most_;
   Response* const response_;

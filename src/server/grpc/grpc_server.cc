@@ -31,27 +31,32 @@ constexpr int kMaxStreams = 100;
 template <typename Request, typename Response>
 using Member = void (GrpcOperations::*)(const CallInfo&, const Request&, CallDone<Response>);
 
+// A call that has arrived.
+struct Incoming {
+  CallbackServerContext* context;
+  RpcName name;
+};
+
 // The key first, then the operation.
 template <typename Request, typename Response>
-grpc::ServerUnaryReactor* Unary(GrpcOperations& operations, CallbackServerContext* context,
+grpc::ServerUnaryReactor* Unary(GrpcOperations& operations, const Incoming& call,
                                 const Request* request, Response* response,
                                 Member<Request, Response> member) {
   CallInfo info;
-  const grpc::Status status = operations.ReadCaller(*context, info);
+  const grpc::Status status = operations.ReadCaller(call.name, *call.context, info);
   if (!status.ok()) return new RefusedCall(status);
   return new UnaryCall<Request, Response>(
-      info, *request, response,
+      std::move(info), *request, response,
       [&operations, member](const CallInfo& caller, const Request& message, auto done) {
         (operations.*member)(caller, message, std::move(done));
       });
 }
 
 template <typename Request, typename Response>
-grpc::ServerBidiReactor<Request, Response>* Stream(GrpcOperations& operations,
-                                                   CallbackServerContext* context,
+grpc::ServerBidiReactor<Request, Response>* Stream(GrpcOperations& operations, const Incoming& call,
                                                    Member<Request, Response> member) {
   CallInfo info;
-  const grpc::Status status = operations.ReadCaller(*context, info);
+  const grpc::Status status = operations.ReadCaller(call.name, *call.context, info);
   if (!status.ok()) return new RefusedStream<Request, Response>(status);
   return new StreamCall<Request, Response>(
       std::move(info),
@@ -61,11 +66,11 @@ grpc::ServerBidiReactor<Request, Response>* Stream(GrpcOperations& operations,
 }
 
 template <typename Request, typename Response>
-grpc::ServerReadReactor<Request>* Gather(GrpcOperations& operations, CallbackServerContext* context,
+grpc::ServerReadReactor<Request>* Gather(GrpcOperations& operations, const Incoming& call,
                                          Response* response,
                                          Member<std::vector<Request>, Response> member) {
   CallInfo info;
-  const grpc::Status status = operations.ReadCaller(*context, info);
+  const grpc::Status status = operations.ReadCaller(call.name, *call.context, info);
   if (!status.ok()) return new RefusedGather<Request>(status);
   return new GatherCall<Request, Response>(
       std::move(info), operations.max_gathered(), response,
@@ -77,12 +82,18 @@ grpc::ServerReadReactor<Request>* Gather(GrpcOperations& operations, CallbackSer
 
 using Context = CallbackServerContext;
 
+template <typename Service>
+Incoming Call(Context* context, std::string_view method) {
+  return {context, {Service::service_full_name(), method}};
+}
+
 class InfoService final : public tei::v1::Info::CallbackService {
  public:
   explicit InfoService(GrpcOperations& operations) : operations_(operations) {}
   grpc::ServerUnaryReactor* Info(Context* context, const tei::v1::InfoRequest* request,
                                  tei::v1::InfoResponse* response) override {
-    return Unary(operations_, context, request, response, &GrpcOperations::Info);
+    return Unary(operations_, Call<tei::v1::Info>(context, "Info"), request, response,
+                 &GrpcOperations::Info);
   }
 
  private:
@@ -94,28 +105,34 @@ class EmbedService final : public tei::v1::Embed::CallbackService {
   explicit EmbedService(GrpcOperations& operations) : operations_(operations) {}
   grpc::ServerUnaryReactor* Embed(Context* context, const tei::v1::EmbedRequest* request,
                                   tei::v1::EmbedResponse* response) override {
-    return Unary(operations_, context, request, response, &GrpcOperations::Embed);
+    return Unary(operations_, Call<tei::v1::Embed>(context, "Embed"), request, response,
+                 &GrpcOperations::Embed);
   }
   grpc::ServerBidiReactor<tei::v1::EmbedRequest, tei::v1::EmbedResponse>* EmbedStream(
       Context* context) override {
-    return Stream(operations_, context, &GrpcOperations::Embed);
+    return Stream(operations_, Call<tei::v1::Embed>(context, "EmbedStream"),
+                  &GrpcOperations::Embed);
   }
   grpc::ServerUnaryReactor* EmbedSparse(Context* context,
                                         const tei::v1::EmbedSparseRequest* request,
                                         tei::v1::EmbedSparseResponse* response) override {
-    return Unary(operations_, context, request, response, &GrpcOperations::EmbedSparse);
+    return Unary(operations_, Call<tei::v1::Embed>(context, "EmbedSparse"), request, response,
+                 &GrpcOperations::EmbedSparse);
   }
   grpc::ServerBidiReactor<tei::v1::EmbedSparseRequest, tei::v1::EmbedSparseResponse>*
   EmbedSparseStream(Context* context) override {
-    return Stream(operations_, context, &GrpcOperations::EmbedSparse);
+    return Stream(operations_, Call<tei::v1::Embed>(context, "EmbedSparseStream"),
+                  &GrpcOperations::EmbedSparse);
   }
   grpc::ServerUnaryReactor* EmbedAll(Context* context, const tei::v1::EmbedAllRequest* request,
                                      tei::v1::EmbedAllResponse* response) override {
-    return Unary(operations_, context, request, response, &GrpcOperations::EmbedAll);
+    return Unary(operations_, Call<tei::v1::Embed>(context, "EmbedAll"), request, response,
+                 &GrpcOperations::EmbedAll);
   }
   grpc::ServerBidiReactor<tei::v1::EmbedAllRequest, tei::v1::EmbedAllResponse>* EmbedAllStream(
       Context* context) override {
-    return Stream(operations_, context, &GrpcOperations::EmbedAll);
+    return Stream(operations_, Call<tei::v1::Embed>(context, "EmbedAllStream"),
+                  &GrpcOperations::EmbedAll);
   }
 
  private:
@@ -127,20 +144,24 @@ class PredictService final : public tei::v1::Predict::CallbackService {
   explicit PredictService(GrpcOperations& operations) : operations_(operations) {}
   grpc::ServerUnaryReactor* Predict(Context* context, const tei::v1::PredictRequest* request,
                                     tei::v1::PredictResponse* response) override {
-    return Unary(operations_, context, request, response, &GrpcOperations::Predict);
+    return Unary(operations_, Call<tei::v1::Predict>(context, "Predict"), request, response,
+                 &GrpcOperations::Predict);
   }
   grpc::ServerBidiReactor<tei::v1::PredictRequest, tei::v1::PredictResponse>* PredictStream(
       Context* context) override {
-    return Stream(operations_, context, &GrpcOperations::Predict);
+    return Stream(operations_, Call<tei::v1::Predict>(context, "PredictStream"),
+                  &GrpcOperations::Predict);
   }
   grpc::ServerUnaryReactor* PredictPair(Context* context,
                                         const tei::v1::PredictPairRequest* request,
                                         tei::v1::PredictResponse* response) override {
-    return Unary(operations_, context, request, response, &GrpcOperations::PredictPair);
+    return Unary(operations_, Call<tei::v1::Predict>(context, "PredictPair"), request, response,
+                 &GrpcOperations::PredictPair);
   }
   grpc::ServerBidiReactor<tei::v1::PredictPairRequest, tei::v1::PredictResponse>* PredictPairStream(
       Context* context) override {
-    return Stream(operations_, context, &GrpcOperations::PredictPair);
+    return Stream(operations_, Call<tei::v1::Predict>(context, "PredictPairStream"),
+                  &GrpcOperations::PredictPair);
   }
 
  private:
@@ -152,11 +173,13 @@ class RerankService final : public tei::v1::Rerank::CallbackService {
   explicit RerankService(GrpcOperations& operations) : operations_(operations) {}
   grpc::ServerUnaryReactor* Rerank(Context* context, const tei::v1::RerankRequest* request,
                                    tei::v1::RerankResponse* response) override {
-    return Unary(operations_, context, request, response, &GrpcOperations::Rerank);
+    return Unary(operations_, Call<tei::v1::Rerank>(context, "Rerank"), request, response,
+                 &GrpcOperations::Rerank);
   }
   grpc::ServerReadReactor<tei::v1::RerankStreamRequest>* RerankStream(
       Context* context, tei::v1::RerankResponse* response) override {
-    return Gather(operations_, context, response, &GrpcOperations::RerankTexts);
+    return Gather(operations_, Call<tei::v1::Rerank>(context, "RerankStream"), response,
+                  &GrpcOperations::RerankTexts);
   }
 
  private:
@@ -168,19 +191,23 @@ class TokenizeService final : public tei::v1::Tokenize::CallbackService {
   explicit TokenizeService(GrpcOperations& operations) : operations_(operations) {}
   grpc::ServerUnaryReactor* Tokenize(Context* context, const tei::v1::EncodeRequest* request,
                                      tei::v1::EncodeResponse* response) override {
-    return Unary(operations_, context, request, response, &GrpcOperations::Tokenize);
+    return Unary(operations_, Call<tei::v1::Tokenize>(context, "Tokenize"), request, response,
+                 &GrpcOperations::Tokenize);
   }
   grpc::ServerBidiReactor<tei::v1::EncodeRequest, tei::v1::EncodeResponse>* TokenizeStream(
       Context* context) override {
-    return Stream(operations_, context, &GrpcOperations::Tokenize);
+    return Stream(operations_, Call<tei::v1::Tokenize>(context, "TokenizeStream"),
+                  &GrpcOperations::Tokenize);
   }
   grpc::ServerUnaryReactor* Decode(Context* context, const tei::v1::DecodeRequest* request,
                                    tei::v1::DecodeResponse* response) override {
-    return Unary(operations_, context, request, response, &GrpcOperations::Decode);
+    return Unary(operations_, Call<tei::v1::Tokenize>(context, "Decode"), request, response,
+                 &GrpcOperations::Decode);
   }
   grpc::ServerBidiReactor<tei::v1::DecodeRequest, tei::v1::DecodeResponse>* DecodeStream(
       Context* context) override {
-    return Stream(operations_, context, &GrpcOperations::Decode);
+    return Stream(operations_, Call<tei::v1::Tokenize>(context, "DecodeStream"),
+                  &GrpcOperations::Decode);
   }
 
  private:
@@ -193,12 +220,14 @@ class AkiDbService final : public akidb::embedding::v1::EmbeddingService::Callba
   grpc::ServerUnaryReactor* Embed(Context* context,
                                   const akidb::embedding::v1::EmbedRequest* request,
                                   akidb::embedding::v1::EmbedResponse* response) override {
-    return Unary(operations_, context, request, response, &GrpcOperations::AkiDbEmbed);
+    return Unary(operations_, Call<akidb::embedding::v1::EmbeddingService>(context, "Embed"),
+                 request, response, &GrpcOperations::AkiDbEmbed);
   }
   grpc::ServerUnaryReactor* GetModelInfo(
       Context* context, const akidb::embedding::v1::ModelInfoRequest* request,
       akidb::embedding::v1::ModelInfoResponse* response) override {
-    return Unary(operations_, context, request, response, &GrpcOperations::AkiDbInfo);
+    return Unary(operations_, Call<akidb::embedding::v1::EmbeddingService>(context, "GetModelInfo"),
+                 request, response, &GrpcOperations::AkiDbInfo);
   }
 
  private:

@@ -87,30 +87,31 @@ void GrpcOperations::Run(const CallInfo& info, const std::string& model, int64_t
     if (!kind.empty()) app_.metrics().CountFailure(kind);
     done(error, served);
   };
-  app_.registry().Acquire(
-      model, [this, info, texts, is_list, begin, make = std::move(make), refuse = std::move(refuse),
-              done = std::move(done), fail](Result<ServedModelPtr> served) {
-        if (!served) return fail(served.error(), nullptr);
-        Request request{.embedder = (*served)->embedder()};
-        if (const grpc::Status status = make(**served, request); !status.ok()) {
-          app_.metrics().CountFailure(FailureKind(Problem::kBadValue));
-          return refuse(status);
-        }
-        request.terms = {.client = info.client, .deadline = info.deadline};
-        const auto ticket = app_.scheduler().Submit(
-            std::move(request),
-            [this, begin, texts, is_list, served = *served, done, fail](Result<Answer> answer) {
-              if (!answer) return fail(answer.error(), served);
-              app_.CountAnswer({.task = TaskOf<Answer>(app_.metrics()),
-                                .report = ReportOf(*answer),
-                                .texts = texts,
-                                .is_list = is_list,
-                                .begin = begin});
-              done(std::move(answer), served);
-            });
-        if (!ticket) return fail(ticket.error(), *served);
-        info.departure->OnLeave([this, id = *ticket] { app_.scheduler().Cancel(id); });
-      });
+  app_.registry().Acquire(model, [this, info, texts, is_list, begin, make = std::move(make),
+                                  refuse = std::move(refuse), done = std::move(done),
+                                  fail](Result<ServedModelPtr> served) {
+    if (!served) return fail(served.error(), nullptr);
+    Request request{.embedder = (*served)->embedder()};
+    if (const grpc::Status status = make(**served, request); !status.ok()) {
+      app_.metrics().CountFailure(FailureKind(Problem::kBadValue));
+      return refuse(status);
+    }
+    request.terms = {.client = info.client, .deadline = info.deadline};
+    const auto ticket = app_.scheduler().Submit(
+        std::move(request),
+        [this, info, begin, texts, is_list, served = *served, done, fail](Result<Answer> answer) {
+          if (!answer) return fail(answer.error(), served);
+          info.record->Add(served->name(), texts, ReportOf(*answer).usage());
+          app_.CountAnswer({.task = TaskOf<Answer>(app_.metrics()),
+                            .report = ReportOf(*answer),
+                            .texts = texts,
+                            .is_list = is_list,
+                            .begin = begin});
+          done(std::move(answer), served);
+        });
+    if (!ticket) return fail(ticket.error(), *served);
+    info.departure->OnLeave([this, id = *ticket] { app_.scheduler().Cancel(id); });
+  });
 }
 
 template <typename Response>

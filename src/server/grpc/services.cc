@@ -36,6 +36,30 @@ std::chrono::nanoseconds TimeLeft(gpr_timespec deadline, std::chrono::nanosecond
       most, std::chrono::seconds(left.tv_sec) + std::chrono::nanoseconds(left.tv_nsec));
 }
 
+constexpr char kRequestId[] = "x-request-id";
+
+// The first value under `name` (lower case); empty without one.
+std::string_view MetadataOf(const grpc::CallbackServerContext& context, const char* name) {
+  const auto it = context.client_metadata().find(name);
+  if (it == context.client_metadata().end()) return {};
+  return {it->second.data(), it->second.size()};
+}
+
+// "ipv4:127.0.0.1:50051" -> "127.0.0.1", "ipv6:%5B::1%5D:50051" -> "::1": the client, whatever the
+// connection.
+std::string AddressOf(std::string_view peer) {
+  const size_t scheme = peer.find(':');
+  const size_t port = peer.rfind(':');
+  if (!peer.starts_with("ipv") || scheme == port) return std::string(peer);
+  std::string_view address = peer.substr(scheme + 1, port - scheme - 1);
+  constexpr std::string_view kOpen = "%5B", kClose = "%5D";
+  if (address.starts_with(kOpen) && address.ends_with(kClose)) {
+    address.remove_prefix(kOpen.size());
+    address.remove_suffix(kClose.size());
+  }
+  return std::string(address);
+}
+
 }  // namespace
 
 // ErrorCode has gRPC's numbers.
@@ -43,20 +67,21 @@ grpc::Status ToGrpcStatus(const Error& error) {
   return {static_cast<grpc::StatusCode>(error.code()), error.message()};
 }
 
-grpc::Status GrpcOperations::ReadCaller(const grpc::CallbackServerContext& context,
+grpc::Status GrpcOperations::ReadCaller(const RpcName& name, grpc::CallbackServerContext& context,
                                         CallInfo& info) const {
   std::string_view key;
-  const auto& metadata = context.client_metadata();
-  if (const auto it = metadata.find("authorization"); it != metadata.end()) {
-    const std::string_view value(it->second.data(), it->second.size());
-    constexpr std::string_view kBearer = "bearer ";
-    if (value.size() > kBearer.size() &&
-        EqualIgnoringCase(value.substr(0, kBearer.size()), kBearer)) {
-      key = Trimmed(value.substr(kBearer.size()));
-    }
+  const std::string_view authorization = MetadataOf(context, "authorization");
+  constexpr std::string_view kBearer = "bearer ";
+  if (authorization.size() > kBearer.size() &&
+      EqualIgnoringCase(authorization.substr(0, kBearer.size()), kBearer)) {
+    key = Trimmed(authorization.substr(kBearer.size()));
   }
   if (!app_.IsKey(key)) return {grpc::StatusCode::UNAUTHENTICATED, "a valid API key is needed"};
-  info.client = app_.options().api_keys.empty() ? context.peer() : std::string(key);
+  RequestIdentity who{.id = {}, .peer = AddressOf(context.peer()), .trace = {}};
+  Identify(MetadataOf(context, kRequestId), MetadataOf(context, "traceparent"), who);
+  context.AddInitialMetadata(kRequestId, who.id);
+  info.client = app_.options().api_keys.empty() ? who.peer : std::string(key);
+  info.record = std::make_shared<CallRecord>(app_.request_log(), name, std::move(who));
   info.departure = std::make_shared<Departure>();
   const auto most = app_.options().request_timeout;
   info.deadline = std::chrono::steady_clock::now() + TimeLeft(context.raw_deadline(), most);

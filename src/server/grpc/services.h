@@ -8,6 +8,7 @@
 #include "akidb/embedding/v1/embedding.pb.h"
 #include "server/app.h"
 #include "server/grpc/call.h"
+#include "server/grpc/call_record.h"
 #include "server/model_calls.h"
 #include "tei/v1/tei.pb.h"
 
@@ -21,8 +22,9 @@ class GrpcOperations {
  public:
   explicit GrpcOperations(App& app) : app_(app) {}
 
-  // Whose call it is; an error without a valid key.
-  grpc::Status ReadCaller(const grpc::CallbackServerContext& context, CallInfo& info) const;
+  // Whose call it is, who then knows its id (`x-request-id`); an error without a valid key.
+  grpc::Status ReadCaller(const RpcName& name, grpc::CallbackServerContext& context,
+                          CallInfo& info) const;
 
   void Info(const CallInfo& info, const tei::v1::InfoRequest& request,
             CallDone<tei::v1::InfoResponse> done);

@@ -1,0 +1,43 @@
+// What a call writes into log and trace when it ends: one line and one span, however many messages
+// it has.
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+
+#include <cstdint>
+#include <mutex>
+#include <string>
+#include <string_view>
+
+#include "akin/embeddings.h"
+
+#include "server/exchange.h"
+#include "server/request_log.h"
+
+namespace akin::server {
+
+// "tei.v1.Embed" and "EmbedStream".
+struct RpcName {
+  std::string_view service, method;
+};
+
+// Of any thread.
+class CallRecord {
+ public:
+  CallRecord(const RequestLog& log, const RpcName& name, RequestIdentity who)
+      : log_(log), name_(name), who_(std::move(who)) {}
+
+  // An answer within the call.
+  void Add(const std::string& model, int64_t texts, const Usage& usage);
+  // Once, before the client learns the status.
+  void End(const grpc::Status& status) const;
+
+ private:
+  const RequestLog& log_;
+  const RpcName name_;
+  const RequestIdentity who_;
+  mutable std::mutex mutex_;
+  ExchangeCosts costs_;  // Guarded by mutex_: of all answers.
+};
+
+}  // namespace akin::server

@@ -108,6 +108,11 @@ Status CheckRows(Output output, const pooling::RowShape& rows) {
                             "), which nothing but sparse vectors is made of, by SpladePooling or ",
                             "with pooling \"splade\"");
   }
+  if (output == Output::kScores && rows.per_token) {
+    return UnsupportedModel("config.json says that this model classifies, but there are states of ",
+                            "tokens and no logits, and there are no weights of a head (",
+                            rows.source, ")");
+  }
   if (output == Output::kDense && rows.per_token) {
     return UnsupportedModel(
         "modules.json: no module makes one vector of a text's tokens (Pooling is missing)");
@@ -296,7 +301,7 @@ Result<LoadedModel> LoadRoute(const model::ModelDirectory& directory, const mode
                                                                  .num_threads = plan.num_threads,
                                                                  .batch_tokens = plan.batch_tokens,
                                                                  .isa = plan.isa}));
-  if (!loader.runs_graph) AKIN_TRY(model::AddOnnxMaskedLm(input, modules));
+  if (!loader.runs_graph) AKIN_TRY(model::AddOnnxHead(directory, modules));
   AKIN_TRY_ASSIGN(auto tokenizer, LoadTokenizer(input, modules, loader.shape));
   const int max_tokens = modules.text.MaxTokens(loader.max_positions);
   AKIN_TRY(CheckLimit(max_tokens, *tokenizer));

@@ -131,7 +131,7 @@ std::string SourceOfWidth(const backends::BackendInfo& info) {
 }
 
 // Backend and modules, joined.
-Result<Network> MakeNetwork(std::unique_ptr<backends::Backend> backend,
+Result<Network> MakeNetwork(std::string model, std::unique_ptr<backends::Backend> backend,
                             const model::SentenceModules& modules, Isa isa, Precision precision) {
   const backends::BackendInfo info = backend->Info();
   AKIN_TRY_ASSIGN(const kernels::Kernels token_kernels, kernels::SelectKernels(isa, precision));
@@ -153,7 +153,7 @@ Result<Network> MakeNetwork(std::unique_ptr<backends::Backend> backend,
     AKIN_TRY_ASSIGN(pooling::Chain states, pooling::Chain::Make({}, input, step_kernels));
     chains[static_cast<size_t>(Output::kTokens)].emplace(std::move(states));
   }
-  return Network(std::move(backend), std::move(chains));
+  return Network(std::move(model), std::move(backend), std::move(chains));
 }
 
 Result<std::shared_ptr<const tokenizer::Pipeline>> LoadTokenizer(
@@ -307,7 +307,7 @@ Result<LoadedModel> LoadRoute(const model::ModelDirectory& directory, const mode
   AKIN_TRY(CheckLimit(max_tokens, *tokenizer));
   const auto load = [&](Precision precision) -> Result<Network> {
     AKIN_TRY_ASSIGN(auto backend, loader.load(precision));
-    return MakeNetwork(std::move(backend), modules, plan.isa, precision);
+    return MakeNetwork(directory.name(), std::move(backend), modules, plan.isa, precision);
   };
   AKIN_TRY_ASSIGN(GateResult gate, LoadNetwork(options, loader,
                                                {.directory = input,

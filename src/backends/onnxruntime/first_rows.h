@@ -56,10 +56,4 @@ struct FirstRowsPlan {
 // is [batch, length, width].
 std::optional<FirstRowsPlan> PlanFirstRows(const model::OnnxFile& file, std::string_view output);
 
-// The file as the plan changes it; `output` is its only output. Large values are not copied: they
-// are external data of the file as it was, under the name kOriginalFile.
-std::string WriteFirstRows(const model::OnnxFile& file, std::string_view output,
-                           const FirstRowsPlan& plan);
-inline constexpr char kOriginalFile[] = "akin.original";
-
 }  // namespace akin::backends::onnxruntime

@@ -15,7 +15,10 @@
 
 #include "backends/onnxruntime/first_rows.h"
 #include "backends/onnxruntime/first_rows_check.h"
+#include "backends/onnxruntime/graph_writer.h"
 #include "backends/onnxruntime/library.h"
+#include "backends/onnxruntime/linear_layers.h"
+#include "backends/onnxruntime/linear_operator.h"
 #include "backends/onnxruntime/ort_session.h"
 #include "backends/onnxruntime/providers.h"
 #include "backends/onnxruntime/rectangle.h"
@@ -25,6 +28,7 @@
 #include "base/floating_point.h"
 #include "base/huge_pages.h"
 #include "base/strings.h"
+#include "kernels/kernels.h"
 #include "model/onnx_file.h"
 
 namespace akin::backends {
@@ -32,6 +36,9 @@ namespace {
 
 using onnxruntime::GraphTraits;
 using onnxruntime::Library;
+using onnxruntime::LinearOperator;
+using onnxruntime::LinearPlan;
+using onnxruntime::LinearWeights;
 using onnxruntime::OrtSessionOwner;
 using onnxruntime::Rectangle;
 using onnxruntime::RunParams;
@@ -137,18 +144,37 @@ class OnnxRuntimeBackend : public Backend {
     // Shapes that are fixed, or compiled by a provider, are left alone.
     if (params_.wants_only_first_rows && per_token() && !signature_.length && only_cpu())
       first_rows_ = onnxruntime::PlanFirstRows(*file_, signature_.output);
+    AKIN_TRY(TakeLinearLayers());
     const Status started = MakeSessionsAndWarmUp();
-    if (started || !first_rows_) return started;
+    if (started || (!first_rows_ && !linear_plan_)) return started;
     // What is wrong with the graph as it is in the file is to be said of that one.
     alone_.reset();
     together_.reset();
     weights_.reset();
     first_rows_.reset();
+    linear_operators_.clear();
+    linear_weights_.reset();
+    linear_plan_.reset();
     info_ = {};
     notes_ = notes;
-    notes_.push_back(
-        StrCat("all rows of the last layer are computed: ", started.error().message()));
+    notes_.push_back(StrCat("the graph is run as it is in the file: ", started.error().message()));
     return MakeSessionsAndWarmUp();
+  }
+
+  // What our own kernels compute of the graph. The scalar ones would be slower than ONNX Runtime's.
+  Status TakeLinearLayers() {
+    if (!only_cpu() || params_.options.optimization != GraphOptimization::kAll) return {};
+    AKIN_TRY_ASSIGN(const kernels::IsaChoice isa, kernels::ChooseIsa(Isa::kAuto));
+    if (isa.isa == Isa::kScalar) return {};
+    LinearPlan plan = onnxruntime::PlanLinearLayers(*file_, signature_.output,
+                                                    first_rows_ ? &*first_rows_ : nullptr,
+                                                    params_.least_linear_bytes);
+    if (plan.layers.empty()) return {};
+    AKIN_TRY_ASSIGN(const kernels::Kernels kernels,
+                    kernels::SelectKernels(isa.isa, Precision::kF32));
+    linear_weights_ = std::make_unique<LinearWeights>(*file_, plan, kernels);
+    linear_plan_ = std::move(plan);
+    return {};
   }
 
   Status MakeSessionsAndWarmUp() {
@@ -177,20 +203,28 @@ class OnnxRuntimeBackend : public Backend {
     library_->TakeWarnings();
     // Other providers have threads, queues and memory of their own: one session for all.
     const bool two = only_cpu && params_.num_threads > 1 && !rules_.one_sequence;
-    if (two || first_rows_) {
-      AKIN_TRY_ASSIGN(weights_,
-                      SharedWeights::Create(*library_, *file_,
-                                            first_rows_ ? &first_rows_->initializers : nullptr));
+    const onnxruntime::GraphChanges changes = {
+        .first_rows = first_rows_ ? &*first_rows_ : nullptr,
+        .linear_layers = linear_plan_ ? &*linear_plan_ : nullptr};
+    const bool is_changed = first_rows_ || linear_plan_;
+    if (two || is_changed) {
+      const auto initializers = onnxruntime::InitializersOf(*file_, changes);
+      AKIN_TRY_ASSIGN(weights_, SharedWeights::Create(*library_, *file_, initializers));
     }
     std::string rewritten;
-    if (first_rows_) {
-      rewritten = onnxruntime::WriteFirstRows(*file_, signature_.output, *first_rows_);
-    }
-    const auto make = [&](int num_threads, bool profile) {
+    if (is_changed) rewritten = onnxruntime::WriteGraph(*file_, signature_.output, changes);
+    const auto make = [&](int num_threads, bool profile) -> Result<OrtSessionOwner> {
+      const LinearOperator* linear = nullptr;
+      if (linear_weights_ != nullptr) {
+        AKIN_TRY_ASSIGN(auto made,
+                        LinearOperator::Create(*library_, *linear_weights_, num_threads));
+        linear = linear_operators_.emplace_back(std::move(made)).get();
+      }
       return OrtSessionOwner::Create(*library_, *file_, options,
                                      {.num_threads = num_threads,
                                       .profile = profile,
-                                      .rewritten = std::as_bytes(std::span(rewritten))},
+                                      .rewritten = std::as_bytes(std::span(rewritten)),
+                                      .linear = linear},
                                      weights_.get(), notes_);
     };
     if (two || only_cpu) {
@@ -275,6 +309,10 @@ class OnnxRuntimeBackend : public Backend {
     info_.flops_per_token = 2.0 * static_cast<double>(traits_.num_parameters);
     info_.detail = StrCat(file_->name(), " in ONNX Runtime ", library_->version(), " (",
                           library_->path(), ")");
+    if (linear_plan_) {
+      info_.detail += StrCat(", ", linear_plan_->layers.size(), " linear layers by Akin (",
+                             IsaName(linear_weights_->kernels().isa), ")");
+    }
     info_.notes = notes_;
     for (std::string& warning : library_->TakeWarnings()) info_.notes.push_back(std::move(warning));
     info_.rectangles = RectangleInfo{.length_buckets = params_.options.shape_buckets,
@@ -314,7 +352,11 @@ class OnnxRuntimeBackend : public Backend {
   std::vector<std::string> notes_;
   BackendInfo info_;
   mutable std::optional<RunWatch> watch_;
-  std::unique_ptr<SharedWeights> weights_;  // Outlives the sessions.
+  std::optional<LinearPlan> linear_plan_;  // Likewise.
+  // These outlive the sessions.
+  std::unique_ptr<SharedWeights> weights_;
+  std::unique_ptr<LinearWeights> linear_weights_;
+  std::vector<std::unique_ptr<LinearOperator>> linear_operators_;  // One for each session.
   std::optional<OrtSessionOwner> alone_, together_;
   RunParams run_;
 };

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <memory>
 
 #include "akin/onnxruntime.h"
@@ -23,6 +24,9 @@ struct OnnxRuntimeParams {
   bool wants_only_first_rows = false;
   // The model's answers are made of the output "logits" where the graph has it beside others.
   bool prefers_logits = false;
+  // Linear layers with weights of at least so many bytes are computed by our own kernels, on the
+  // CPU and at the highest level of optimization. ONNX Runtime has smaller ones in the CPU's cache.
+  size_t least_linear_bytes = size_t{1} << 16;
   // Longest sequence, from the model's other files; 0: they do not say.
   int max_positions = 0;
 };

@@ -7,7 +7,7 @@
 #include <map>
 #include <utility>
 
-#include "backends/onnxruntime/first_rows.h"
+#include "backends/onnxruntime/graph_writer.h"
 #include "backends/onnxruntime/optimized_graph.h"
 #include "backends/onnxruntime/providers.h"
 #include "base/regular_file.h"
@@ -136,7 +136,7 @@ ProfileFolder::~ProfileFolder() {
 
 Result<std::unique_ptr<SharedWeights>> SharedWeights::Create(
     const Library& library, const model::OnnxFile& file,
-    const std::set<std::string, std::less<>>* wanted) {
+    const std::set<std::string, std::less<>>& wanted) {
   const OrtApi& api = library.api();
   std::unique_ptr<SharedWeights> shared(new SharedWeights(library));
   OrtPrepackedWeightsContainer* packed = nullptr;
@@ -150,7 +150,7 @@ Result<std::unique_ptr<SharedWeights>> SharedWeights::Create(
   for (const formats::OnnxTensor& tensor : file.graph().initializers) {
     const std::span<const std::byte> bytes = file.ValuesOf(tensor);
     if (tensor.type != formats::OnnxType::kFloat || bytes.size() < kLeastSharedBytes) continue;
-    if (wanted != nullptr && !wanted->contains(tensor.name)) continue;
+    if (!wanted.contains(tensor.name)) continue;
     OrtValue* value = nullptr;
     AKIN_TRY(library.Check(
         api.CreateTensorWithDataAsOrtValue(memory.get(), const_cast<std::byte*>(bytes.data()),
@@ -185,6 +185,7 @@ Result<OrtSessionOwner> OrtSessionOwner::Create(const Library& library, const mo
     OptionsBuilder builder(library, options);
     AKIN_TRY(builder.Start(params));
     AKIN_TRY(builder.AddExternalFiles(file, !params.rewritten.empty()));
+    if (params.linear != nullptr) AKIN_TRY(params.linear->AddTo(builder.get()));
     AKIN_TRY(AppendProviders(library, wanted, builder.get(), owner.providers_, notes));
     const bool only_cpu = owner.providers_.size() == 1;
     OptimizedGraph graph;

@@ -13,6 +13,7 @@
 #include "akin/result.h"
 
 #include "backends/onnxruntime/library.h"
+#include "backends/onnxruntime/linear_operator.h"
 #include "model/onnx_file.h"
 
 namespace akin::backends::onnxruntime {
@@ -20,18 +21,19 @@ namespace akin::backends::onnxruntime {
 struct SessionParams {
   int num_threads = 1;   // Of one run, the calling thread included.
   bool profile = false;  // Until EndProfiling.
-  // The graph to run if it is not as the file has it (first_rows.h), empty: it is.
+  // The graph to run if it is not as the file has it (graph_writer.h), empty: it is.
   std::span<const std::byte> rewritten;
+  const LinearOperator* linear = nullptr;  // Of such a graph; outlives the session.
 };
 
 // What several sessions of one graph share: the weights that ONNX Runtime has packed for its
 // products.
 class SharedWeights {
  public:
-  // `wanted`: the initializers of the graph if they are not all of the file's, else nullptr.
+  // `wanted`: the initializers of the graph.
   static Result<std::unique_ptr<SharedWeights>> Create(
       const Library& library, const model::OnnxFile& file,
-      const std::set<std::string, std::less<>>* wanted);
+      const std::set<std::string, std::less<>>& wanted);
   // Before a session is made of `options`.
   Status AddTo(OrtSessionOptions* options) const;
   OrtPrepackedWeightsContainer* packed() const { return packed_.get(); }

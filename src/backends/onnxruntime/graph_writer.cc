@@ -1,12 +1,13 @@
 // An ONNX file is one message of Protocol Buffers: what does not change is copied, field by field.
 // Numbers of fields: onnx.proto.
+#include "backends/onnxruntime/graph_writer.h"
+
 #include <algorithm>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 
-#include "backends/onnxruntime/first_rows.h"
 #include "formats/protobuf.h"
 
 namespace akin::backends::onnxruntime {
@@ -111,79 +112,150 @@ std::string SliceNode(const FirstRowsPlan::Slice& slice) {
   return node;
 }
 
+// The layer's node; `input` is what its product reads.
+std::string LinearNode(std::string_view input, size_t layer, std::string_view output) {
+  std::string attribute, node;
+  AppendBytes(1, kLayerAttribute, attribute);
+  AppendNumber(3, static_cast<int64_t>(layer), attribute);
+  constexpr int64_t kIntAttribute = 2;
+  AppendNumber(20, kIntAttribute, attribute);
+  AppendBytes(1, input, node);
+  AppendBytes(2, output, node);
+  AppendBytes(3, output, node);
+  AppendBytes(4, kLinearOperator, node);
+  AppendBytes(5, attribute, node);
+  AppendBytes(7, kLinearDomain, node);
+  return node;
+}
+
+std::string LinearOpset() {
+  std::string opset;
+  AppendBytes(1, kLinearDomain, opset);
+  AppendNumber(2, 1, opset);
+  return opset;
+}
+
 class Writer {
  public:
-  Writer(std::string_view output, const FirstRowsPlan& plan) : output_(output), plan_(plan) {}
+  Writer(const model::OnnxFile& file, std::string_view output, const GraphChanges& changes)
+      : file_(file),
+        output_(output),
+        rows_(changes.first_rows),
+        linear_(changes.linear_layers),
+        initializers_(InitializersOf(file, changes)) {}
 
-  void Graph(const model::OnnxFile& file, std::span<const std::byte> graph, std::string& to) {
-    size_t node = 0;
+  void Graph(std::span<const std::byte> graph, std::string& to) const {
+    size_t node = 0, initializer = 0;
     ProtobufReader reader(graph);
     while (const auto field = reader.Next()) {
       if (field->Is(1, WireType::kBytes)) {
         Node(node++, *field, to);
       } else if (field->Is(5, WireType::kBytes)) {
-        const formats::OnnxTensor& tensor = file.graph().initializers[initializer_++];
-        if (!plan_.initializers.contains(tensor.name)) continue;
-        StaysInFile(tensor) ? AppendBytes(5, WithoutValues(file, tensor), to)
+        const formats::OnnxTensor& tensor = file_.graph().initializers[initializer++];
+        if (!initializers_.contains(tensor.name)) continue;
+        StaysInFile(tensor) ? AppendBytes(5, WithoutValues(file_, tensor), to)
                             : AppendField(*field, to);
-      } else if (field->Is(12, WireType::kBytes) || field->Is(13, WireType::kBytes)) {
-        // Outputs, and the shapes that the exporter has seen: they are others now.
+      } else if (field->Is(13, WireType::kBytes)) {
+        // The shapes that the exporter has seen: they are others now.
+      } else if (field->Is(12, WireType::kBytes) && rows_ != nullptr) {
+        // An output: so is this.
       } else {
         AppendField(*field, to);
       }
     }
-    const auto& outputs = file.graph().outputs;
+    if (rows_ != nullptr) AppendInputAndOutput(to);
+  }
+
+ private:
+  void AppendInputAndOutput(std::string& to) const {
+    const auto& outputs = file_.graph().outputs;
     const auto& old = *std::ranges::find(outputs, output_, &formats::OnnxValueInfo::name);
     AppendBytes(12, ValueInfo(output_, old.type, std::vector<std::optional<int64_t>>(3)), to);
     const std::optional<int64_t> one = 1;
     AppendBytes(11, ValueInfo(kNumRowsInput, formats::OnnxType::kInt64, {&one, 1}), to);
-    for (const auto& [name, shape] : plan_.shapes) AppendBytes(5, Tensor(name, shape), to);
+    for (const auto& [name, shape] : rows_->shapes) AppendBytes(5, Tensor(name, shape), to);
     AppendSliceConstants(to);
   }
 
- private:
   void Node(size_t index, const ProtobufField& field, std::string& to) const {
-    if (!plan_.needed[index]) return;
-    for (const FirstRowsPlan::Slice& slice : plan_.slices) {
-      if (slice.before == index) AppendBytes(1, SliceNode(slice), to);
+    if (rows_ != nullptr) {
+      if (!rows_->needed[index]) return;
+      for (const FirstRowsPlan::Slice& slice : rows_->slices) {
+        if (slice.before == index) AppendBytes(1, SliceNode(slice), to);
+      }
     }
-    const auto first = plan_.inputs.lower_bound({index, 0});
-    if (first == plan_.inputs.end() || first->first.first != index) return AppendField(field, to);
+    if (linear_ != nullptr) {
+      if (linear_->absorbed.contains(index)) return;
+      if (const auto layer = linear_->products.find(index); layer != linear_->products.end()) {
+        const std::string* replaced = Replaced(index, 0);
+        AppendBytes(1,
+                    LinearNode(replaced != nullptr ? std::string_view(*replaced)
+                                                   : file_.graph().nodes[index].inputs[0],
+                               layer->second, linear_->layers[layer->second].output),
+                    to);
+        return;
+      }
+    }
     std::string node;
     size_t input = 0;
     ProtobufReader reader(field.bytes);
     while (const auto part = reader.Next()) {
       const bool is_input = part->Is(1, WireType::kBytes);
-      const auto changed = is_input ? plan_.inputs.find({index, input++}) : plan_.inputs.end();
-      if (changed == plan_.inputs.end()) {
+      const std::string* replaced = is_input ? Replaced(index, input++) : nullptr;
+      if (replaced == nullptr) {
         AppendField(*part, node);
       } else {
-        AppendBytes(1, changed->second, node);
+        AppendBytes(1, *replaced, node);
       }
     }
     AppendBytes(1, node, to);
+  }
+
+  // What a node reads instead of one of its inputs; nullptr: the input.
+  const std::string* Replaced(size_t node, size_t input) const {
+    if (rows_ == nullptr) return nullptr;
+    const auto found = rows_->inputs.find({node, input});
+    return found == rows_->inputs.end() ? nullptr : &found->second;
   }
 
   void AppendSliceConstants(std::string& to) const {
     const int64_t zero = 0;
     AppendBytes(5, Tensor(kZero, {&zero, 1}), to);
     std::set<size_t> axes;
-    for (const FirstRowsPlan::Slice& slice : plan_.slices) axes.insert(slice.axis);
+    for (const FirstRowsPlan::Slice& slice : rows_->slices) axes.insert(slice.axis);
     for (const size_t axis : axes) {
       const int64_t value = static_cast<int64_t>(axis);
       AppendBytes(5, Tensor(AxisName(axis), {&value, 1}), to);
     }
   }
 
+  const model::OnnxFile& file_;
   std::string_view output_;
-  const FirstRowsPlan& plan_;
-  size_t initializer_ = 0;
+  const FirstRowsPlan* rows_;
+  const LinearPlan* linear_;
+  const std::set<std::string, std::less<>> initializers_;
 };
 
 }  // namespace
 
-std::string WriteFirstRows(const model::OnnxFile& file, std::string_view output,
-                           const FirstRowsPlan& plan) {
+std::set<std::string, std::less<>> InitializersOf(const model::OnnxFile& file,
+                                                  const GraphChanges& changes) {
+  std::set<std::string, std::less<>> initializers;
+  if (changes.first_rows != nullptr) {
+    initializers = changes.first_rows->initializers;
+  } else {
+    for (const formats::OnnxTensor& tensor : file.graph().initializers)
+      initializers.emplace(tensor.name);
+  }
+  if (changes.linear_layers != nullptr) {
+    for (const std::string& name : changes.linear_layers->initializers) initializers.erase(name);
+  }
+  return initializers;
+}
+
+std::string WriteGraph(const model::OnnxFile& file, std::string_view output,
+                       const GraphChanges& changes) {
+  const Writer writer(file, output, changes);
   std::string written, graph;
   ProtobufReader reader(file.bytes());
   while (const auto field = reader.Next()) {
@@ -191,8 +263,9 @@ std::string WriteFirstRows(const model::OnnxFile& file, std::string_view output,
       AppendField(*field, written);
       continue;
     }
-    Writer(output, plan).Graph(file, field->bytes, graph);
+    writer.Graph(field->bytes, graph);
   }
+  if (changes.linear_layers != nullptr) AppendBytes(8, LinearOpset(), written);
   AppendBytes(7, graph, written);
   return written;
 }

@@ -1,0 +1,204 @@
+// Linear layers taken out of a graph: which nodes they are made of, and that they compute what ONNX
+// Runtime computes.
+#include "backends/onnxruntime/linear_layers.h"
+
+#include <array>
+#include <cmath>
+#include <numbers>
+#include <numeric>
+
+#include "backends/onnxruntime/tiny_graph.h"
+#include "kernels/kernels.h"
+
+namespace akin::backends::onnxruntime {
+namespace {
+
+using onnx_file::Model;
+using onnx_file::Node;
+
+// None is a multiple of a panel's or a tile's width.
+constexpr int64_t kWidth = 20, kInner = 37;
+
+// Of small numbers, others for each name.
+std::string Values(std::string_view name, const std::vector<int64_t>& dims) {
+  std::vector<float> values(static_cast<size_t>(
+      std::accumulate(dims.begin(), dims.end(), int64_t{1}, std::multiplies<>())));
+  const auto seed = static_cast<float>(std::accumulate(name.begin(), name.end(), 0));
+  for (size_t i = 0; i < values.size(); ++i)
+    values[i] = 0.5f * std::sin(seed + 1.7f * static_cast<float>(i));
+  return Initializer(onnx_file::FloatTensor(name, dims, values));
+}
+std::string Scalar(std::string_view name, float value) {
+  return Initializer(onnx_file::FloatTensor(name, {}, {value}));
+}
+
+// inner = GELU(sum), as exporters write it.
+std::string GeluNodes() {
+  return Scalar("root", std::numbers::sqrt2_v<float>) + Scalar("one", 1.0f) + Scalar("half", 0.5f) +
+         GraphNode(Node("Div", {"sum", "root"}, {"scaled"})) +
+         GraphNode(Node("Erf", {"scaled"}, {"erf"})) +
+         GraphNode(Node("Add", {"erf", "one"}, {"factor"})) +
+         GraphNode(Node("Mul", {"sum", "factor"}, {"twice"})) +
+         GraphNode(Node("Mul", {"twice", "half"}, {"inner"}));
+}
+
+// hidden -> [W1 + b1, `active`] -> inner -> W2 -> + hidden. `active` makes inner of sum.
+std::string FeedForwardModel(const std::string& active, const std::string& more = "") {
+  return Model(
+      protobuf::Bytes(2, "g") + Values("table", {kTableRows, kWidth}) +
+      Values("w1", {kWidth, kInner}) + Values("b1", {kInner}) + Values("w2", {kInner, kWidth}) +
+      GraphNode(Node("Gather", {"table", "input_ids"}, {"hidden"})) +
+      GraphNode(Node("MatMul", {"hidden", "w1"}, {"up"})) +
+      GraphNode(Node("Add", {"b1", "up"}, {"sum"})) + active +
+      GraphNode(Node("MatMul", {"inner", "w2"}, {"down"})) +
+      GraphNode(Node("Add", {"down", "hidden"}, {"last_hidden_state"})) + more +
+      GraphInput("input_ids") + GraphOutput("last_hidden_state", kFloatType, {-1, -1, kWidth}));
+}
+
+LinearPlan PlanOf(const std::string& model, size_t least_bytes = 0) {
+  const OnnxFolder folder(model);
+  const auto file = model::OnnxFile::Open(folder.Open(), "model.onnx");
+  LinearPlan plan = PlanLinearLayers(*file, "last_hidden_state", nullptr, least_bytes);
+  for (LinearPlan::Layer& layer : plan.layers) layer.weight = layer.bias = nullptr;  // The file's.
+  return plan;
+}
+
+TEST(LinearPlan, BiasAndGeluAreTheLayers) {
+  const LinearPlan plan = PlanOf(FeedForwardModel(GeluNodes()));
+  ASSERT_EQ(plan.layers.size(), 2u);
+  EXPECT_TRUE(plan.layers[0].gelu);
+  EXPECT_EQ(plan.layers[0].output, "inner");
+  EXPECT_FALSE(plan.layers[1].gelu);
+  EXPECT_EQ(plan.layers[1].output, "down");  // What is added to it is no bias.
+  EXPECT_EQ(plan.absorbed, (std::set<size_t>{2, 3, 4, 5, 6, 7}));
+  const std::set<std::string, std::less<>> unread = {"w1", "b1", "w2", "root", "one", "half"};
+  EXPECT_EQ(plan.initializers, unread);
+}
+
+TEST(LinearPlan, WhatIsReadElsewhereStays) {
+  // Two more outputs of the graph, and a second reader of a weight.
+  const LinearPlan plan = PlanOf(FeedForwardModel(
+      GeluNodes(), GraphNode(Node("Identity", {"sum"}, {"logits"})) +
+                       GraphNode(Node("Identity", {"w2"}, {"again"})) + GraphOutput("logits")));
+  ASSERT_EQ(plan.layers.size(), 2u);
+  EXPECT_EQ(plan.layers[0].output, "sum");
+  EXPECT_FALSE(plan.layers[0].gelu);
+  EXPECT_EQ(plan.absorbed, std::set<size_t>{2});
+  EXPECT_EQ(plan.initializers, (std::set<std::string, std::less<>>{"b1", "w1"}));
+  // The sum with the bias itself.
+  const LinearPlan product = PlanOf(FeedForwardModel(
+      GeluNodes(), GraphNode(Node("Identity", {"up"}, {"logits"})) + GraphOutput("logits")));
+  ASSERT_EQ(product.layers.size(), 2u);
+  EXPECT_EQ(product.layers[0].output, "up");
+  EXPECT_TRUE(product.absorbed.empty());
+}
+
+TEST(LinearPlan, SmallLayersAndGraphsWithBodiesStay) {
+  constexpr size_t kBytes = kWidth * kInner * sizeof(float);
+  EXPECT_EQ(PlanOf(FeedForwardModel(GeluNodes()), kBytes).layers.size(), 2u);
+  EXPECT_TRUE(PlanOf(FeedForwardModel(GeluNodes()), kBytes + 1).layers.empty());
+  const std::string body =
+      protobuf::Bytes(5, protobuf::Bytes(1, "then_branch") +
+                             protobuf::Bytes(6, protobuf::Bytes(2, "b")) + protobuf::Number(20, 5));
+  EXPECT_TRUE(PlanOf(FeedForwardModel(GeluNodes(), GraphNode(Node("If", {"sum"}, {"other"}, body))))
+                  .layers.empty());
+}
+
+class LinearLayersTest : public OnnxRuntimeTest {
+ protected:
+  void SetUp() override {
+    OnnxRuntimeTest::SetUp();
+    const auto isa = kernels::ChooseIsa(Isa::kAuto);
+    if (isa && isa->isa == Isa::kScalar)
+      GTEST_SKIP() << "with the scalar kernels nothing is taken out of a graph";
+  }
+
+  // Rows of 40 tokens in sequences of several lengths.
+  static std::vector<float> Rows(const Backend& backend, int team_size) {
+    std::vector<int32_t> ids(40);
+    for (size_t i = 0; i < ids.size(); ++i) ids[i] = static_cast<int32_t>(i * 5 % kTableRows);
+    const std::array<int32_t, 4> borders = {0, 3, 4, 40};
+    const auto session = backend.NewSession(64, 1);
+    const auto rows = backend.Compute({ids, {}, borders}, {.size = team_size}, *session);
+    EXPECT_TRUE(rows) << rows.error().message();
+    std::vector<float> values;
+    for (size_t r = 0; rows && r < rows->rows(); ++r)
+      values.insert(values.end(), rows->row(r).begin(), rows->row(r).end());
+    return values;
+  }
+};
+
+TEST_F(LinearLayersTest, TheRowsAreOnnxRuntimes) {
+  const std::string relu = GraphNode(Node("Relu", {"sum"}, {"inner"}));
+  for (const std::string& active : {GeluNodes(), relu}) {
+    const OnnxFolder folder(FeedForwardModel(active));
+    const auto theirs = folder.Load();
+    ASSERT_TRUE(theirs) << theirs.error().message();
+    EXPECT_EQ((*theirs)->Info().detail.find("by Akin"), std::string::npos);
+    const std::vector<float> expected = Rows(**theirs, 1);
+    ASSERT_EQ(expected.size(), 40u * kWidth);
+    for (const int threads : {1, 2, 3}) {
+      OnnxRuntimeParams params;
+      params.num_threads = threads;
+      params.least_linear_bytes = 0;
+      const auto ours = folder.Load(params);
+      ASSERT_TRUE(ours) << ours.error().message();
+      EXPECT_NE((*ours)->Info().detail.find("2 linear layers by Akin"), std::string::npos)
+          << (*ours)->Info().detail;
+      EXPECT_TRUE((*ours)->Info().notes.empty()) << (*ours)->Info().notes[0];
+      for (const int team_size : {1, threads}) {
+        const std::vector<float> found = Rows(**ours, team_size);
+        ASSERT_EQ(found.size(), expected.size());
+        for (size_t i = 0; i < found.size(); ++i) EXPECT_NEAR(found[i], expected[i], 2e-5) << i;
+      }
+    }
+  }
+}
+
+TEST_F(LinearLayersTest, LowerLevelsLeaveThemToOnnxRuntime) {
+  const OnnxFolder folder(FeedForwardModel(GeluNodes()));
+  OnnxRuntimeParams params;
+  params.least_linear_bytes = 0;
+  params.options.optimization = GraphOptimization::kExtended;
+  const auto backend = folder.Load(params);
+  ASSERT_TRUE(backend) << backend.error().message();
+  EXPECT_EQ((*backend)->Info().detail.find("by Akin"), std::string::npos);
+}
+
+TEST_F(LinearLayersTest, AKeptGraphHasItsLayers) {
+  const OnnxFolder folder(FeedForwardModel(GeluNodes()));
+  const TemporaryFolder cache;
+  OnnxRuntimeParams params;
+  params.num_threads = 2;
+  params.least_linear_bytes = 0;
+  const auto plain = folder.Load(params);
+  ASSERT_TRUE(plain);
+  const std::vector<float> expected = Rows(**plain, 1);
+  params.options.optimized_model_cache = cache.path().string();
+  for (int round = 0; round < 2; ++round) {
+    const auto backend = folder.Load(params);
+    ASSERT_TRUE(backend) << backend.error().message();
+    EXPECT_NE((*backend)->Info().detail.find("by Akin"), std::string::npos);
+    EXPECT_EQ(Rows(**backend, 1), expected) << "round " << round;
+  }
+  EXPECT_FALSE(std::filesystem::is_empty(cache.path()));
+}
+
+TEST_F(LinearLayersTest, RowsOfAnotherWidthAreTheFilesOwnError) {
+  // hidden is 20 wide, the weight takes 21: the message is of the graph as it is in the file.
+  const OnnxFolder folder(Model(protobuf::Bytes(2, "g") + Values("table", {kTableRows, kWidth}) +
+                                Values("w", {kWidth + 1, kWidth}) +
+                                GraphNode(Node("Gather", {"table", "input_ids"}, {"hidden"})) +
+                                GraphNode(Node("MatMul", {"hidden", "w"}, {"last_hidden_state"})) +
+                                GraphInput("input_ids") +
+                                GraphOutput("last_hidden_state", kFloatType, {-1, -1, kWidth})));
+  OnnxRuntimeParams params;
+  params.least_linear_bytes = 0;
+  const auto backend = folder.Load(params);
+  ASSERT_FALSE(backend);
+  EXPECT_EQ(backend.error().code(), ErrorCode::kInvalidModel);
+  EXPECT_EQ(backend.error().message().find("akin"), std::string::npos) << backend.error().message();
+}
+
+}  // namespace
+}  // namespace akin::backends::onnxruntime

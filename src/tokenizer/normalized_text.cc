@@ -63,7 +63,8 @@ void NormalizedText::Trim() {
   if (buffer_.capacity() > kKeptBytes) buffer_.Release();
   if (next_buffer_.capacity() > kKeptBytes) next_buffer_.Release();
   for (auto* alignments : {&alignments_, &next_alignments_}) {
-    if (alignments->capacity() * sizeof(ByteRange) > kKeptBytes) *alignments = {};
+    if (alignments->capacity() * sizeof(ByteRange) > kKeptBytes)
+      std::vector<ByteRange>().swap(*alignments);
   }
 }
 

@@ -85,9 +85,10 @@ Result<size_t> CutTexts(const Truncation& truncation, size_t max_length, bool wi
   return cut;
 }
 
+// `vector = {}` would assign an empty list, and keep the memory.
 template <typename T>
 void TrimVector(std::vector<T>& vector) {
-  if (vector.capacity() > kKeptElements) vector = {};
+  if (vector.capacity() > kKeptElements) std::vector<T>().swap(vector);
 }
 
 }  // namespace

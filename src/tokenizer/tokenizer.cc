@@ -289,7 +289,7 @@ Result<size_t> Tokenizer::CountTokens(std::string_view text, const EncodeOptions
     AKIN_TRY(impl_->pipeline->Encode(text, options, ThreadScratch(), ids, nullptr, truncated));
     const size_t count = ids.size();
     constexpr size_t kKeptElements = size_t{1} << 18;
-    if (ids.capacity() > kKeptElements) ids = {};
+    if (ids.capacity() > kKeptElements) std::vector<int32_t>().swap(ids);
     return count;
   });
 }

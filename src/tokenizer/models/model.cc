@@ -1,5 +1,7 @@
 #include "tokenizer/models/model.h"
 
+#include <type_traits>
+
 namespace akin::tokenizer {
 namespace {
 
@@ -29,10 +31,13 @@ Result<std::unique_ptr<const Model>> LoadModel(const formats::JsonValue& json) {
 }
 
 void ModelScratch::Trim() {
-  if (symbols.capacity() > kKeptElements) symbols = {};
-  if (queue.capacity() > kKeptElements) queue = {};
-  if (path.capacity() > kKeptElements) path = {};
-  if (mapped.capacity() > kKeptElements) mapped = {};
+  const auto trim = [](auto& memory) {
+    if (memory.capacity() > kKeptElements) std::remove_cvref_t<decltype(memory)>().swap(memory);
+  };
+  trim(symbols);
+  trim(queue);
+  trim(path);
+  trim(mapped);
 }
 
 }  // namespace akin::tokenizer

@@ -25,7 +25,7 @@ class Replace final : public Normalizer {
       return text.Fail(found.error());
     }
     if (!matches.empty()) Write(matches, text);
-    if (matches.capacity() > kKeptMatches) matches = {};
+    if (matches.capacity() > kKeptMatches) std::vector<ByteRange>().swap(matches);
   }
 
  private:

@@ -33,7 +33,7 @@ class Split final : public PreTokenizer {
     matches.assign(pieces.begin() + static_cast<std::ptrdiff_t>(first), pieces.end());
     pieces.resize(first);
     Join(piece, matches, pieces);
-    if (matches.capacity() > kKeptMatches) matches = {};
+    if (matches.capacity() > kKeptMatches) std::vector<ByteRange>().swap(matches);
   }
 
   // Whether the matches, as they are, are the parts: they fill the piece and stay apart.

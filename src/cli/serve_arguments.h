@@ -37,6 +37,7 @@ struct ServeArguments {
   int max_concurrent_requests = SchedulerOptions{}.max_requests;
   int max_queue_tokens = static_cast<int>(SchedulerOptions{}.max_tokens);
   int max_client_batch_size = 2048;
+  int answer_memory = 256;
   int request_timeout = 60;
   int bulk_texts = 16;
   std::string auto_truncate = "true";

@@ -159,6 +159,7 @@ Result<server::ServeOptions> ToServeOptions(const ServeArguments& a) {
   options.app.bulk_texts = static_cast<size_t>(a.bulk_texts);
   options.app.scheduler = options.scheduler;
   options.app.payload_limit = a.payload_limit;
+  options.app.answer_bytes = int64_t{a.answer_memory} << 20;
   AKIN_TRY_ASSIGN(options.log_level, server::ParseLogLevel(a.log_level));
   if (a.log_format != "text" && a.log_format != "json") {
     return InvalidInput("--log-format is '", a.log_format, "', expected text or json");

@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <optional>
 #include <span>
-#include <string>
 #include <vector>
 
 #include "akin/embeddings.h"
@@ -19,8 +18,9 @@
 
 namespace akin::engine {
 
-class Call : public RowSink {
+class Call {
  public:
+  virtual ~Call() = default;
   Call(const Call&) = delete;
   Call& operator=(const Call&) = delete;
 
@@ -28,19 +28,13 @@ class Call : public RowSink {
   // chose.
   virtual const Computer& ComputerOf(uint32_t /*sequence*/) const { return computer_; }
   const TokenizedTexts& sequences() const { return read_.sequences; }
-  // What the network is to make of each sequence.
+  // What the network is to make of each sequence, and who takes it.
   const Wanted& wanted() const { return wanted_; }
-  // An error names the text: "text 3: ...".
-  Status Take(uint32_t sequence, const BatchSlot& slot, size_t place) final;
+  virtual RowSink& sink() = 0;
 
  protected:
   Call(const Computer& computer, ReadTexts read, const Wanted& wanted)
       : computer_(computer), read_(std::move(read)), wanted_(wanted) {}
-
-  // As Take.
-  virtual Status TakeRows(uint32_t sequence, const BatchSlot& slot, size_t place) = 0;
-  // What a sequence is of, for messages.
-  virtual std::string NameOf(uint32_t sequence) const;
 
   const Computer& computer_;
   ReadTexts read_;
@@ -64,13 +58,11 @@ class EmbedCall final : public Call {
   };
   EmbedCall(const Computer& computer, ReadTexts read, Plan plan);
 
+  RowSink& sink() override { return group_; }
   // After the rows of all sequences were taken; once. `usage` has the times.
   Result<AllEmbeddings> Finish(const Usage& usage);
 
  private:
-  Status TakeRows(uint32_t sequence, const BatchSlot& slot, size_t place) override {
-    return group_.Take(sequence, slot, place);
-  }
   Embeddings FinishDense(const TextReport& report);
 
   const Plan plan_;
@@ -92,13 +84,10 @@ class ScoreCall : public Call {
 class LogitsCall final : public ScoreCall {
  public:
   LogitsCall(const Computer& computer, ReadTexts read, ScoreActivation activation, bool return_ids);
+  RowSink& sink() override { return logits_; }
   Result<Scores> Finish(const Usage& usage) override;
 
  private:
-  Status TakeRows(uint32_t sequence, const BatchSlot& slot, size_t place) override {
-    return logits_.Take(sequence, slot, place);
-  }
-
   const ScoreActivation activation_;
   const bool return_ids_;
   RowCollector logits_;
@@ -106,7 +95,7 @@ class LogitsCall final : public ScoreCall {
 
 // Of documents for a query, by a multi-vector model. The query is the sequence behind the
 // documents; another route of the model may be to make its vectors.
-class MaxSimCall final : public ScoreCall {
+class MaxSimCall final : public ScoreCall, private RowSink {
  public:
   // Of the documents, or of the query.
   struct Side {
@@ -120,11 +109,11 @@ class MaxSimCall final : public ScoreCall {
   const Computer& ComputerOf(uint32_t sequence) const override {
     return sequence == query_ ? computer_of_query_ : computer_;
   }
+  RowSink& sink() override { return *this; }
   Result<Scores> Finish(const Usage& usage) override;
 
  private:
-  Status TakeRows(uint32_t sequence, const BatchSlot& slot, size_t place) override;
-  std::string NameOf(uint32_t sequence) const override;
+  Status Take(uint32_t sequence, const BatchSlot& slot, size_t place) override;
 
   const bool return_ids_;
   const Computer& computer_of_query_;

@@ -37,6 +37,8 @@ void AddCostHeaders(const ExchangeCosts& costs, double total_ms, HttpResponse& r
   if (costs.truncated_tokens > 0) add("x-truncated-tokens", StrCat(costs.truncated_tokens));
 }
 
+Failure Overloaded() { return {Problem::kOverloaded, "Model is overloaded"}; }
+
 }  // namespace
 
 App::App(AppOptions options, ModelRegistry& registry, Scheduler& scheduler, Metrics& metrics,
@@ -45,7 +47,8 @@ App::App(AppOptions options, ModelRegistry& registry, Scheduler& scheduler, Metr
       registry_(registry),
       scheduler_(scheduler),
       metrics_(metrics),
-      request_log_(logger) {
+      request_log_(logger),
+      answer_budget_(options_.answer_bytes) {
   for (const auto& routes : {OpenAiRoutes(), TeiRoutes(), CohereRoutes(), RerankRoutes(),
                              OllamaRoutes(), AkiDbRoutes(), OperationRoutes()}) {
     for (const Route& route : routes) routes_[route.path].push_back(route);
@@ -75,6 +78,10 @@ Dialect App::DialectOf(const HttpRequest& request) const {
   if (const Route* route = FindRoute(request)) return route->dialect;
   if (const auto* routes = FindPath(request.path)) return routes->front().dialect;
   return request.path.starts_with("/v1/") ? Dialect::kOpenAi : Dialect::kPlain;
+}
+
+Dialect App::DialectOf(const Exchange& exchange) const {
+  return exchange.dialect.value_or(DialectOf(exchange.request));
 }
 
 bool App::IsKey(std::string_view given) const {
@@ -168,44 +175,56 @@ void App::Handle(ExchangePtr exchange) {
   };
   if (route->computes) {
     const SchedulerLoad load = scheduler_.Load();
-    if (load.requests >= options_.scheduler.max_requests) {
-      return Fail(exchange, {Problem::kOverloaded, "Model is overloaded"});
-    }
+    const bool has_room = load.requests < options_.scheduler.max_requests;
+    exchange->share = has_room ? answer_budget_.Take() : nullptr;
+    if (exchange->share == nullptr) return Fail(exchange, Overloaded());
   }
   route->handle(*this, exchange);
 }
 
 void App::Finish(Exchange& exchange, const Route* route, HttpResponse& response) {
+  if (exchange.share != nullptr) {
+    // Long ones have grown to up to twice what they need.
+    if (static_cast<int64_t>(response.body.size()) > AnswerBudget::kLargeBytes)
+      response.body.shrink_to_fit();
+    if (!exchange.share->Settle(static_cast<int64_t>(response.body.capacity())))
+      response = FailureResponse(DialectOf(exchange), WithRetry(Overloaded()));
+    response.until_written = exchange.share;
+  }
   AddCors(exchange.request, response);
   response.headers.push_back({"x-request-id", exchange.who.id});
   if (exchange.costs.computed)
     AddCostHeaders(exchange.costs, MillisecondsSince(exchange.who.begin), response);
   metrics_.CountResponse(route->path, response.status);
-  const bool is_fault = !exchange.fault.empty();
-  const LogLevel level = LevelOfRequest(route->open, response.status, healthy_ && !ready_);
-  std::vector<LogField> fields = {
-      {"method", exchange.request.method}, {"route", route->path}, {"status", response.status}};
-  if (is_fault) fields.emplace_back("error", exchange.fault);
   request_log_.Write(exchange.who, exchange.costs,
-                     {.level = is_fault ? LogLevel::kWarn : level,
-                      .fields = std::move(fields),
+                     {.level = LevelOfRequest(route->open, response.status, healthy_ && !ready_),
+                      .fields = {{"method", exchange.request.method},
+                                 {"route", route->path},
+                                 {"status", response.status}},
                       .span_name = StrCat(route->method, ' ', route->path),
                       .attributes = {{"http.request.method", route->method},
                                      {"http.route", route->path},
                                      {"http.response.status_code", response.status}},
-                      .is_fault = is_fault || response.status >= 500,
+                      .is_fault = response.status >= 500,
                       .has_span = !route->open});
 }
 
 void App::Fail(const ExchangePtr& exchange, Failure failure) const {
   const std::string_view kind = FailureKind(failure.problem);
   if (!kind.empty()) metrics_.CountFailure(kind);
-  if (IsFault(failure.problem)) exchange->fault = failure.message;
-  if (failure.problem == Problem::kOverloaded) {
+  exchange->Respond(FailureResponse(DialectOf(*exchange), WithRetry(std::move(failure))));
+}
+
+Failure App::WithRetry(Failure failure) const {
+  if (failure.problem == Problem::kOverloaded)
     failure.retry_after_seconds = scheduler_.Load().retry_after_seconds;
-  }
-  const Dialect dialect = exchange->dialect.value_or(DialectOf(exchange->request));
-  exchange->Respond(FailureResponse(dialect, failure));
+  return failure;
+}
+
+bool App::Reserve(const ExchangePtr& exchange, int64_t answer_bytes) const {
+  if (exchange->share == nullptr || exchange->share->Grow(answer_bytes)) return true;
+  Fail(exchange, Overloaded());
+  return false;
 }
 
 void App::WithModel(const ExchangePtr& exchange, const std::string& name,

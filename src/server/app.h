@@ -13,6 +13,7 @@
 
 #include "akin/scheduler.h"
 
+#include "server/answer_budget.h"
 #include "server/api/failure.h"
 #include "server/exchange.h"
 #include "server/http/http_server.h"
@@ -45,6 +46,7 @@ struct AppOptions {
   size_t bulk_texts = 16;      // A request of more texts is bulk, unless it says otherwise.
   SchedulerOptions scheduler;  // As the scheduler runs, for /info.
   int64_t payload_limit = 0;
+  int64_t answer_bytes = int64_t{256} << 20;  // Of answers that are made or not yet written.
 };
 
 class App : public HttpHandler {
@@ -62,12 +64,16 @@ class App : public HttpHandler {
   void WithModel(const ExchangePtr& exchange, const std::string& name,
                  std::function<void(const ServedModelPtr&)> use);
   void Fail(const ExchangePtr& exchange, Failure failure) const;
+  // Room for so many bytes more, before they are computed. False: there is none, and the exchange
+  // has been told.
+  bool Reserve(const ExchangePtr& exchange, int64_t answer_bytes) const;
   void Fail(const ExchangePtr& exchange, Problem problem, std::string message,
             std::string param = {}) const {
     Fail(exchange, {problem, std::move(message), std::move(param)});
   }
 
   Dialect DialectOf(const HttpRequest& request) const;
+  Dialect DialectOf(const Exchange& exchange) const;
 
   // For other transports: whether a key opens (any does, when none is asked for), and what an
   // answer to a request of `texts` texts that came at `begin` adds to the metrics.
@@ -85,6 +91,7 @@ class App : public HttpHandler {
   ModelRegistry& registry() { return registry_; }
   Scheduler& scheduler() { return scheduler_; }
   Metrics& metrics() { return metrics_; }
+  AnswerBudget& answer_budget() { return answer_budget_; }
   std::string RenderMetrics() const;
 
   // Readiness: loaded and not draining.
@@ -99,6 +106,7 @@ class App : public HttpHandler {
   // The routes of a path, one for each method; null: there is no such path.
   const std::vector<Route>* FindPath(std::string_view path) const;
   const Route* FindRoute(const HttpRequest& request) const;
+  Failure WithRetry(Failure failure) const;
   std::optional<HttpResponse> Preflight(const HttpRequest& request) const;
   void AddCors(const HttpRequest& request, HttpResponse& response) const;
   void Finish(Exchange& exchange, const Route* route, HttpResponse& response);
@@ -108,6 +116,7 @@ class App : public HttpHandler {
   Scheduler& scheduler_;
   Metrics& metrics_;
   RequestLog request_log_;
+  AnswerBudget answer_budget_;
   std::map<std::string_view, std::vector<Route>> routes_;  // By path.
   std::atomic<bool> ready_{false};
   std::atomic<bool> healthy_{true};

@@ -12,15 +12,21 @@
 namespace akin::server {
 namespace {
 
-// Tokenizing so many takes about as long as computing a token.
-constexpr int64_t kCharactersPerToken = 400;
-
 // What the log, the limits and the priority want to know of a call, whatever its kind.
 struct CallFacts {
   size_t texts = 0;
   int64_t characters = 0;
   bool is_list = true;
 };
+
+constexpr int64_t kBytesOfJsonNumber = 12;  // "-0.06217785,"
+
+AnswerSize SizeOfScores(const CallFacts& facts) {
+  return {.texts = static_cast<int64_t>(facts.texts),
+          .text_bytes = facts.characters,
+          .outputs = {Output::kScores},
+          .value_bytes = kBytesOfJsonNumber};
+}
 
 // Begin has refused headers that cannot be read.
 RequestTerms TermsOf(const App& app, const Exchange& exchange, size_t texts) {
@@ -189,13 +195,13 @@ void CutDocuments(App& app, const ExchangePtr& exchange, const ServedModelPtr& m
     }
     then();
   };
-  const auto ticket = app.scheduler().Submit(
-      WorkRequest{.work = std::move(cut),
-                  .estimated_tokens = facts.characters / kCharactersPerToken + 1,
-                  .terms = TermsOf(app, *exchange, facts.texts)},
-      [&app, exchange](const Status& status) {
-        if (!status) app.Fail(exchange, FailureOf(status.error()));
-      });
+  const auto ticket =
+      app.scheduler().Submit(WorkRequest{.work = std::move(cut),
+                                         .estimated_tokens = CostOfTokenizing(facts.characters),
+                                         .terms = TermsOf(app, *exchange, facts.texts)},
+                             [&app, exchange](const Status& status) {
+                               if (!status) app.Fail(exchange, FailureOf(status.error()));
+                             });
   if (!ticket) return app.Fail(exchange, FailureOf(ticket.error()));
   exchange->departure.OnLeave([&app, id = *ticket] { app.scheduler().Cancel(id); });
 }
@@ -226,6 +232,26 @@ std::vector<size_t> OrderOf(std::span<const float> scores) {
 int64_t CountCharacters(std::string_view text) {
   return std::ranges::count_if(
       text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; });
+}
+
+int64_t GuessBytes(const AnswerSize& size, const ModelInfo& info) {
+  // `{"score":0.99999994,"label":"..."},` and the like; of a sparse vector a few hundred entries.
+  constexpr int64_t kBytesOfScore = 64, kBytesOfSparseVector = int64_t{8} << 10;
+  const int64_t tokens = std::min(TokensOfBytes(size.text_bytes) + 2 * size.texts,
+                                  size.texts * std::max<int64_t>(info.max_tokens, 1));
+  int64_t bytes = 0;
+  for (const Output output : size.outputs) {
+    switch (output) {
+      case Output::kDense: bytes += size.texts * info.dimension * size.value_bytes; break;
+      case Output::kTokens: bytes += tokens * info.dimension * size.value_bytes; break;
+      case Output::kMultiVector: bytes += tokens * info.token_dimension * size.value_bytes; break;
+      case Output::kSparse: bytes += size.texts * kBytesOfSparseVector; break;
+      case Output::kScores:
+        bytes += size.texts * static_cast<int64_t>(info.labels.size()) * kBytesOfScore;
+        break;
+    }
+  }
+  return bytes;
 }
 
 const TextReport& ReportOf(const AllEmbeddings& all) {
@@ -264,16 +290,23 @@ void Embed(App& app, const ExchangePtr& exchange, EmbedCall call, Format<AllEmbe
   if (!Begin<AllEmbeddings>(app, exchange, facts,
                             CheckInputs(app, call, app.DialectOf(exchange->request))))
     return;
+  AnswerSize size{.texts = static_cast<int64_t>(facts.texts),
+                  .text_bytes = facts.characters,
+                  .outputs = call.outputs,
+                  .value_bytes = kBytesOfJsonNumber};
+  for (const TextOrIds& input : call.inputs)
+    size.text_bytes += 4 * static_cast<int64_t>(input.ids.size());
   const std::string name = call.model;
   auto shared = std::make_shared<EmbedCall>(std::move(call));
   app.WithModel(exchange, name,
-                [&app, exchange, facts, shared, format](const ServedModelPtr& model) {
+                [&app, exchange, facts, size, shared, format](const ServedModelPtr& model) {
                   for (const Output output : shared->outputs) {
                     if (auto failure = CheckGives(model->info(), output))
                       return app.Fail(exchange, *std::move(failure));
                   }
                   if (auto failure = CheckDimensions(shared->options))
                     return app.Fail(exchange, *std::move(failure));
+                  if (!app.Reserve(exchange, GuessBytes(size, model->info()))) return;
                   ChoosePrompt(model->info(), *shared);
                   Result<std::vector<std::string>> texts = TextsOf(*model, *shared);
                   if (!texts) return app.Fail(exchange, FailureOf(texts.error()));
@@ -295,12 +328,14 @@ void Score(App& app, const ExchangePtr& exchange, ScoreCall call, Format<Scores>
       call.inputs, [](const ScoreRequest::Input& input) { return input.first.empty(); });
   if (!Begin<Scores>(app, exchange, facts, has_empty ? std::optional(EmptyInput()) : std::nullopt))
     return;
+  const AnswerSize size = SizeOfScores(facts);
   const std::string name = call.model;
   auto shared = std::make_shared<ScoreCall>(std::move(call));
   app.WithModel(exchange, name,
-                [&app, exchange, facts, shared, format](const ServedModelPtr& model) {
+                [&app, exchange, facts, size, shared, format](const ServedModelPtr& model) {
                   if (auto failure = CheckGives(model->info(), Output::kScores))
                     return app.Fail(exchange, *std::move(failure));
+                  if (!app.Reserve(exchange, GuessBytes(size, model->info()))) return;
                   shared->options.activation = ActivationOf(model->info(), shared->raw_scores);
                   Submit<Scores>(app, exchange, model, facts,
                                  ScoreRequest{.embedder = model->embedder(),
@@ -316,12 +351,16 @@ void Rerank(App& app, const ExchangePtr& exchange, RerankCall call, Format<Score
   std::optional<Failure> empty;
   if (call.query.empty()) empty = Failure{Problem::kEmpty, "`query` cannot be empty", "query"};
   if (!Begin<Scores>(app, exchange, facts, std::move(empty))) return;
+  const AnswerSize size = SizeOfScores(facts);
   const std::string name = call.model;
   auto shared = std::make_shared<RerankCall>(std::move(call));
   app.WithModel(exchange, name,
-                [&app, exchange, facts, shared, format](const ServedModelPtr& model) {
+                [&app, exchange, facts, size, shared, format](const ServedModelPtr& model) {
                   if (auto failure = CheckReranks(model->info()))
                     return app.Fail(exchange, *std::move(failure));
+                  // The documents may come back.
+                  if (!app.Reserve(exchange, GuessBytes(size, model->info()) + size.text_bytes))
+                    return;
                   shared->options.activation = ActivationOf(model->info(), shared->raw_scores);
                   auto submit = [&app, exchange, model, facts, shared, format] {
                     Submit<Scores>(app, exchange, model, facts,

@@ -82,6 +82,21 @@ ScoreActivation ActivationOf(const ModelInfo& info, bool raw_scores);
 // Indices by descending score, equal ones in their order.
 std::vector<size_t> OrderOf(std::span<const float> scores);
 
+// Tokenizing is some hundred times quicker than computing: what so many bytes cost the queue, in
+// tokens.
+inline int64_t CostOfTokenizing(int64_t bytes) { return bytes / 400 + 1; }
+// About how many tokens a text has; those that are to be computed are guessed by the library alike.
+inline int64_t TokensOfBytes(int64_t bytes) { return bytes / 4 + 2; }
+
+// What an answer takes: texts, their bytes, what is made of them, and the bytes of a value.
+struct AnswerSize {
+  int64_t texts = 0, text_bytes = 0;
+  std::vector<Output> outputs;
+  int64_t value_bytes = 0;
+};
+// A guess, before it is computed.
+int64_t GuessBytes(const AnswerSize& size, const ModelInfo& info);
+
 // UTF-8 sequences begin with any byte but a continuation.
 int64_t CountCharacters(std::string_view text);
 

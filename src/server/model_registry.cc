@@ -1,13 +1,10 @@
 #include "server/model_registry.h"
 
-#ifdef __GLIBC__
-#include <malloc.h>
-#endif
-
 #include <algorithm>
 #include <exception>
 #include <utility>
 
+#include "server/idle_memory.h"
 #include "server/text.h"
 
 namespace akin::server {
@@ -188,9 +185,7 @@ void ModelRegistry::DropOverBudget(int64_t resident_bytes) {
     oldest->model = nullptr;
   }
   dropped.reset();
-#ifdef __GLIBC__
-  malloc_trim(0);  // What was freed goes back to the system.
-#endif
+  ReturnMemory();
 }
 
 void ModelRegistry::DropIdle(Clock::time_point now) {

@@ -8,8 +8,10 @@
 #include <cstdlib>
 #include <future>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -18,6 +20,7 @@
 #ifdef AKIN_HAS_GRPC
 #include "server/grpc/grpc_server.h"
 #endif
+#include "server/idle_memory.h"
 #include "server/metrics/metrics.h"
 #include "server/text.h"
 
@@ -38,7 +41,8 @@ GrpcOptions GrpcOptionsOf(const ServeOptions& options) {
   return {.host = options.http.host,
           .port = *options.grpc_port,
           .tls_cert = options.http.tls_cert,
-          .tls_key = options.http.tls_key};
+          .tls_key = options.http.tls_key,
+          .write_timeout = options.http.write_timeout};
 }
 #endif
 
@@ -107,11 +111,17 @@ class Server {
     if (grpc_ != nullptr) grpc_->SetServing(serving);
   }
   int GrpcPort() const { return grpc_ == nullptr ? 0 : grpc_->port(); }
+  void SweepGrpc() {
+    if (grpc_ != nullptr) grpc_->Sweep();
+  }
+  size_t NumGrpcWriting() const { return grpc_ == nullptr ? 0 : grpc_->num_writing(); }
 #else
   Status StartGrpc() { return CheckGrpc(options_); }
   void DrainGrpc() {}
   void SetGrpcServing(bool) {}
   int GrpcPort() const { return 0; }
+  void SweepGrpc() {}
+  size_t NumGrpcWriting() const { return 0; }
 #endif
 
   void LogListening() {
@@ -171,8 +181,31 @@ class Server {
     http_->After(kHousekeeping, [this] {
       registry_->DropIdle(ModelRegistry::Clock::now());
       registry_->DropOverBudget(ResidentBytes());
+      SweepGrpc();
+      const bool at_rest = scheduler_->Load().requests == 0 && http_->counts().under_way == 0 &&
+                           NumGrpcWriting() == 0;
+      if (const auto in_use = MemoryInUse()) idle_memory_.Returned(*in_use);
+      if (!returning_.valid() && idle_memory_.IsDue(Clock::now(), ResidentBytes(), at_rest))
+        ReturnMemoryAside();
       KeepHouse();
     });
+  }
+
+  // On a thread of its own, so that the next request does not wait for it.
+  void ReturnMemoryAside() {
+    try {
+      returning_ = std::async(std::launch::async, [] {
+        ReturnMemory();
+        return ResidentBytes();
+      });
+    } catch (const std::system_error&) {  // No thread: next time.
+    }
+  }
+  // What ReturnMemoryAside has found, once.
+  std::optional<int64_t> MemoryInUse() {
+    const bool is_done = returning_.valid() &&
+                         returning_.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
+    return is_done ? std::optional(returning_.get()) : std::nullopt;
   }
 
   void OnSignal(int signal) {
@@ -210,6 +243,8 @@ class Server {
   std::unique_ptr<GrpcServer> grpc_;
 #endif
   std::thread grpc_drain_;
+  IdleMemory idle_memory_;
+  std::future<int64_t> returning_;
 };
 
 }  // namespace

@@ -52,6 +52,7 @@ class Instances : public std::enable_shared_from_this<Instances> {
                                            });
     part->who.id = whole_->who.id;
     part->client = whole_->client;
+    part->share = whole_->share;
     // The whole holds its parts only while they wait.
     whole_->departure.OnLeave([weak = std::weak_ptr(part)] {
       if (const ExchangePtr waiting = weak.lock()) waiting->departure.Leave();
@@ -66,8 +67,10 @@ class Instances : public std::enable_shared_from_this<Instances> {
     }
     HttpResponse response;
     JsonObject body(response.body);
-    AppendJsonArray(body.Key("predictions"), answers_.size(),
-                    [&](size_t i) { response.body += answers_[i].body; });
+    AppendJsonArray(body.Key("predictions"), answers_.size(), [&](size_t i) {
+      response.body += answers_[i].body;
+      std::string().swap(answers_[i].body);
+    });
     body.Close();
     whole_->Respond(std::move(response));
   }

@@ -28,28 +28,32 @@ void AppendTokens(std::string& out, const akin::Encoding& encoding) {
   });
 }
 
+// What `{"id":2054,"text":"word","special":false,"start":0,"stop":4},` takes, and the tokenizer's
+// own while it is made.
+constexpr int64_t kBytesOfToken = 128;
+
 // Work on a tokenizer goes through the queue like other work: it is counted, bounded, fair, and off
-// the event loop. The length of its texts stands in for their tokens.
+// the event loop. `bytes` of texts go in.
 void OnTokenizer(App& app, const ExchangePtr& exchange, int64_t bytes,
                  std::function<Result<HttpResponse>(const ServedModel&)> use) {
-  app.WithModel(exchange, "",
-                [&app, exchange, bytes, use = std::move(use)](const ServedModelPtr& model) {
-                  auto work = [&app, exchange, model, use] {
-                    Result<HttpResponse> response = use(*model);
-                    if (!response) return app.Fail(exchange, FailureOf(response.error()));
-                    exchange->Respond(*std::move(response));
-                  };
-                  // Tokenizing is some hundred times quicker than computing.
-                  const auto ticket =
-                      app.scheduler().Submit(WorkRequest{.work = std::move(work),
-                                                         .estimated_tokens = bytes / 400 + 1,
-                                                         .terms = {.client = exchange->client}},
-                                             [&app, exchange](const Status& status) {
-                                               if (!status)
-                                                 app.Fail(exchange, FailureOf(status.error()));
-                                             });
-                  if (!ticket) app.Fail(exchange, FailureOf(ticket.error()));
-                });
+  app.WithModel(
+      exchange, "", [&app, exchange, bytes, use = std::move(use)](const ServedModelPtr& model) {
+        auto work = [&app, exchange, model, use] {
+          Result<HttpResponse> response = use(*model);
+          if (!response) return app.Fail(exchange, FailureOf(response.error()));
+          exchange->Respond(*std::move(response));
+        };
+        const auto ticket = app.scheduler().Submit(
+            WorkRequest{.work = std::move(work),
+                        .estimated_tokens = CostOfTokenizing(bytes),
+                        .terms = {.client = exchange->client,
+                                  .deadline = exchange->who.begin + app.options().request_timeout}},
+            [&app, exchange](const Status& status) {
+              if (!status) app.Fail(exchange, FailureOf(status.error()));
+            });
+        if (!ticket) return app.Fail(exchange, FailureOf(ticket.error()));
+        exchange->departure.OnLeave([&app, id = *ticket] { app.scheduler().Cancel(id); });
+      });
 }
 
 int64_t TotalBytes(const std::vector<std::string>& texts) {
@@ -81,6 +85,8 @@ void TokenizeTei(App& app, const ExchangePtr& exchange) {
                                 .truncation = Off{},
                                 .padding = Off{}};
     const int64_t bytes = TotalBytes(*texts);
+    const int64_t tokens = TokensOfBytes(bytes) + 2 * static_cast<int64_t>(texts->size());
+    if (!app.Reserve(exchange, tokens * kBytesOfToken)) return {};
     OnTokenizer(
         app, exchange, bytes,
         [texts = std::move(*texts), options,
@@ -111,6 +117,7 @@ void DecodeTei(App& app, const ExchangePtr& exchange) {
     }
     int64_t count = 0;
     for (const auto& list : *ids) count += static_cast<int64_t>(list.size());
+    if (!app.Reserve(exchange, 8 * count)) return {};
     OnTokenizer(app, exchange, 4 * count,
                 [ids = std::move(*ids),
                  skip = skip.value_or(true)](const ServedModel& model) -> Result<HttpResponse> {

@@ -6,6 +6,7 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <atomic>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -14,10 +15,14 @@
 #include <utility>
 #include <vector>
 
+#include "server/answer_budget.h"
 #include "server/exchange.h"
 #include "server/grpc/call_record.h"
+#include "server/grpc/write_watch.h"
 
 namespace akin::server {
+
+constexpr int kMaxMessageBytes = 4 << 20;  // That a client may send.
 
 // What an operation knows of its caller.
 struct CallInfo {
@@ -25,12 +30,36 @@ struct CallInfo {
   std::chrono::steady_clock::time_point deadline;
   std::shared_ptr<Departure> departure;  // Of the caller: cancelled, or gone.
   std::shared_ptr<CallRecord> record;
+  AnswerBudget::SharePtr share;  // Of the answer that is to be made; never null.
+  AnswerBudget* budget = nullptr;
+  grpc::CallbackServerContext* context = nullptr;
+  WriteWatch* writes = nullptr;
 };
 
 template <typename Response>
 using CallDone = std::function<void(grpc::Status, Response)>;
+// The first answer counts: work goes on when its call has been cancelled, which has then been
+// answered and may be gone.
+template <typename Response>
+CallDone<Response> Once(CallDone<Response> done) {
+  return [answered = std::make_shared<std::atomic<bool>>(false), done = std::move(done)](
+             grpc::Status status, Response response) {
+    if (!answered->exchange(true)) done(std::move(status), std::move(response));
+  };
+}
 template <typename Request, typename Response>
 using Operation = std::function<void(const CallInfo&, const Request&, CallDone<Response>)>;
+
+// What an answer takes, as it is and as it is written, is known when it is made. If there is no
+// room the call ends with the status that is returned.
+template <typename Response>
+grpc::Status Settle(AnswerBudget::Share& share, grpc::Status status, Response& answer) {
+  if (!status.ok()) return status;
+  const size_t bytes = answer.SpaceUsedLong() + answer.ByteSizeLong();
+  if (share.Settle(static_cast<int64_t>(bytes))) return status;
+  answer.Clear();
+  return {grpc::StatusCode::RESOURCE_EXHAUSTED, "Model is overloaded"};
+}
 
 template <typename Request, typename Response>
 class UnaryCall final : public grpc::ServerUnaryReactor {
@@ -38,14 +67,19 @@ class UnaryCall final : public grpc::ServerUnaryReactor {
   UnaryCall(CallInfo info, const Request& request, Response* response,
             const Operation<Request, Response>& operation)
       : info_(std::move(info)) {
-    operation(info_, request, [this, response](const grpc::Status& status, Response answer) {
+    operation(info_, request, [this, response](grpc::Status status, Response answer) {
+      status = Settle(*info_.share, std::move(status), answer);
       *response = std::move(answer);
       info_.record->End(status);
+      info_.writes->Begin(info_.context);
       Finish(status);
     });
   }
   void OnCancel() override { info_.departure->Leave(); }
-  void OnDone() override { delete this; }
+  void OnDone() override {
+    info_.writes->End(info_.context);
+    delete this;
+  }
 
  private:
   const CallInfo info_;
@@ -58,12 +92,14 @@ class RefusedCall final : public grpc::ServerUnaryReactor {
   void OnDone() override { delete this; }
 };
 
-// Messages are worked on as they come, at most kMaxInFlight at a time, and answered in their order.
-// The first one that fails ends the stream with its status.
+// Messages are worked on as they come, and answered in their order. No more are read while
+// kMaxInFlight of them or kMaxHeldBytes of answers wait. The first one that fails ends the stream
+// with its status.
 template <typename Request, typename Response>
 class StreamCall final : public grpc::ServerBidiReactor<Request, Response> {
  public:
-  static constexpr size_t kMaxInFlight = 1024;
+  static constexpr size_t kMaxInFlight = 256;
+  static constexpr int64_t kMaxHeldBytes = int64_t{16} << 20;
 
   StreamCall(CallInfo info, Operation<Request, Response> operation)
       : info_(std::move(info)), operation_(std::move(operation)) {
@@ -81,16 +117,20 @@ class StreamCall final : public grpc::ServerBidiReactor<Request, Response> {
       slot = std::make_shared<Slot>();
       slots_.push_back(slot);
     }
-    operation_(info_, request_, [this, slot](const grpc::Status& status, Response response) {
+    slot->share = std::make_shared<AnswerBudget::Share>(*info_.budget);
+    CallInfo info = info_;
+    info.share = slot->share;
+    operation_(info, request_, [this, slot](grpc::Status status, Response response) {
+      status = Settle(*slot->share, std::move(status), response);
       const std::lock_guard lock(mutex_);
-      slot->status = status;
+      slot->status = std::move(status);
       slot->response = std::move(response);
       slot->done = true;
       Advance();
     });
     const std::lock_guard lock(mutex_);
     if (finished_ || failed_) return;
-    if (slots_.size() < kMaxInFlight) {
+    if (HasRoom()) {
       this->StartRead(&request_);
     } else {
       paused_ = true;
@@ -99,10 +139,11 @@ class StreamCall final : public grpc::ServerBidiReactor<Request, Response> {
 
   void OnWriteDone(bool ok) override {
     const std::lock_guard lock(mutex_);
+    info_.writes->End(info_.context);
     writing_ = false;
     slots_.pop_front();
     if (!ok) failed_ = true;
-    if (paused_ && !failed_) {
+    if (paused_ && !failed_ && HasRoom()) {
       paused_ = false;
       this->StartRead(&request_);
     }
@@ -110,15 +151,25 @@ class StreamCall final : public grpc::ServerBidiReactor<Request, Response> {
   }
 
   void OnCancel() override { info_.departure->Leave(); }
-  void OnDone() override { delete this; }
+  void OnDone() override {
+    info_.writes->End(info_.context);
+    delete this;
+  }
 
  private:
   struct Slot {
     bool done = false;
     grpc::Status status;
     Response response;
+    AnswerBudget::SharePtr share;
   };
 
+  // With the mutex held. For the answer to another message.
+  bool HasRoom() const {
+    int64_t held = 0;
+    for (const auto& slot : slots_) held += slot->share->bytes();
+    return slots_.size() < kMaxInFlight && held < kMaxHeldBytes;
+  }
   // With the mutex held. Writes what is next, or ends the stream. It ends only when no operation is
   // under way: each holds on to this reactor.
   void Advance() {
@@ -133,6 +184,7 @@ class StreamCall final : public grpc::ServerBidiReactor<Request, Response> {
     }
     if (!slots_.empty() && slots_.front()->done) {
       writing_ = true;
+      info_.writes->Begin(info_.context);
       this->StartWrite(&slots_.front()->response);
     } else if (slots_.empty() && all_read_) {
       End();
@@ -141,6 +193,7 @@ class StreamCall final : public grpc::ServerBidiReactor<Request, Response> {
   void End() {
     finished_ = true;
     info_.record->End(final_status_);
+    info_.writes->Begin(info_.context);
     this->Finish(final_status_);
   }
 
@@ -153,7 +206,8 @@ class StreamCall final : public grpc::ServerBidiReactor<Request, Response> {
   grpc::Status final_status_;
 };
 
-// A stream of messages that are answered as one, when the last has come. At most `most` of them.
+// A stream of messages that are answered as one, when the last has come: at most `most` of them,
+// and as many bytes as a message may have.
 template <typename Request, typename Response>
 class GatherCall final : public grpc::ServerReadReactor<Request> {
  public:
@@ -168,22 +222,33 @@ class GatherCall final : public grpc::ServerReadReactor<Request> {
       return End({grpc::StatusCode::INVALID_ARGUMENT,
                   "a stream has at most " + std::to_string(most_) + " messages"});
     }
+    bytes_ += ok ? request_.ByteSizeLong() : 0;
+    if (bytes_ > static_cast<size_t>(kMaxMessageBytes)) {
+      return End({grpc::StatusCode::RESOURCE_EXHAUSTED, "the messages of a stream have at most " +
+                                                            std::to_string(kMaxMessageBytes) +
+                                                            " bytes together"});
+    }
     if (ok) {
       requests_.push_back(std::move(request_));
       return this->StartRead(&request_);
     }
-    operation_(info_, requests_, [this](const grpc::Status& status, Response answer) {
+    operation_(info_, requests_, [this](grpc::Status status, Response answer) {
+      status = Settle(*info_.share, std::move(status), answer);
       *response_ = std::move(answer);
       End(status);
     });
   }
 
   void OnCancel() override { info_.departure->Leave(); }
-  void OnDone() override { delete this; }
+  void OnDone() override {
+    info_.writes->End(info_.context);
+    delete this;
+  }
 
  private:
   void End(const grpc::Status& status) {
     info_.record->End(status);
+    info_.writes->Begin(info_.context);
     this->Finish(status);
   }
 
@@ -193,6 +258,7 @@ class GatherCall final : public grpc::ServerReadReactor<Request> {
   const Operation<std::vector<Request>, Response> operation_;
   Request request_;
   std::vector<Request> requests_;
+  size_t bytes_ = 0;  // Of `requests_`.
 };
 
 // Ends such a stream that is refused.

@@ -25,7 +25,6 @@ namespace {
 
 using grpc::CallbackServerContext;
 
-constexpr int kMaxMessageBytes = 4 << 20;
 constexpr int kMaxStreams = 100;
 
 template <typename Request, typename Response>
@@ -275,8 +274,9 @@ int TryListening(const addrinfo& address) {
 
 class CallbackGrpcServer final : public GrpcServer {
  public:
-  explicit CallbackGrpcServer(App& app)
-      : operations_(app),
+  CallbackGrpcServer(App& app, std::chrono::milliseconds write_timeout)
+      : writes_(write_timeout),
+        operations_(app, writes_),
         info_(operations_),
         embed_(operations_),
         predict_(operations_),
@@ -313,6 +313,8 @@ class CallbackGrpcServer final : public GrpcServer {
   void SetServing(bool serving) override {
     server_->GetHealthCheckService()->SetServingStatus(serving);
   }
+  void Sweep() override { writes_.Sweep(WriteWatch::Clock::now()); }
+  size_t num_writing() const override { return writes_.size(); }
   void Shutdown(std::chrono::milliseconds deadline) override {
     if (server_ == nullptr) return;
     server_->Shutdown(std::chrono::system_clock::now() + deadline);
@@ -320,6 +322,7 @@ class CallbackGrpcServer final : public GrpcServer {
   }
 
  private:
+  WriteWatch writes_;
   GrpcOperations operations_;
   InfoService info_;
   EmbedService embed_;
@@ -352,7 +355,7 @@ Status GrpcServer::CheckAddress(const GrpcOptions& options) {
 }
 
 Result<std::unique_ptr<GrpcServer>> GrpcServer::Start(const GrpcOptions& options, App& app) {
-  auto server = std::make_unique<CallbackGrpcServer>(app);
+  auto server = std::make_unique<CallbackGrpcServer>(app, options.write_timeout);
   AKIN_TRY(server->Start(options));
   return std::unique_ptr<GrpcServer>(std::move(server));
 }

@@ -66,6 +66,24 @@ tei::v1::RerankResponse RanksOf(const Scores& scores, const std::vector<std::str
   return response;
 }
 
+int64_t TotalBytes(const std::vector<std::string>& texts) {
+  int64_t bytes = 0;
+  for (const std::string& text : texts) bytes += static_cast<int64_t>(text.size());
+  return bytes;
+}
+
+AnswerSize SizeOf(const EmbedRequest& request) {
+  return {.texts = static_cast<int64_t>(request.texts.size()),
+          .text_bytes = TotalBytes(request.texts),
+          .outputs = request.outputs,
+          .value_bytes = 2 * sizeof(float)};  // In the message, and as it is written.
+}
+AnswerSize SizeOfScores(size_t texts) {
+  return {.texts = static_cast<int64_t>(texts), .outputs = {Output::kScores}};
+}
+AnswerSize SizeOf(const ScoreRequest& request) { return SizeOfScores(request.inputs.size()); }
+AnswerSize SizeOf(const RerankRequest& request) { return SizeOfScores(request.documents.size()); }
+
 int64_t CountCharacters(const std::vector<std::string>& texts) {
   int64_t count = 0;
   for (const std::string& text : texts) count += server::CountCharacters(std::string_view(text));
@@ -96,6 +114,8 @@ void GrpcOperations::Run(const CallInfo& info, const std::string& model, int64_t
       app_.metrics().CountFailure(FailureKind(Problem::kBadValue));
       return refuse(status);
     }
+    if (!info.share->Grow(GuessBytes(SizeOf(request), (*served)->info())))
+      return fail(Error(ErrorCode::kOverloaded, "Model is overloaded"), *served);
     request.terms = {.client = info.client, .deadline = info.deadline};
     const auto ticket = app_.scheduler().Submit(
         std::move(request),

@@ -83,6 +83,10 @@ grpc::Status GrpcOperations::ReadCaller(const RpcName& name, grpc::CallbackServe
   info.client = app_.options().api_keys.empty() ? who.peer : std::string(key);
   info.record = std::make_shared<CallRecord>(app_.request_log(), name, std::move(who));
   info.departure = std::make_shared<Departure>();
+  info.budget = &app_.answer_budget();
+  info.share = std::make_shared<AnswerBudget::Share>(*info.budget);
+  info.context = &context;
+  info.writes = &writes_;
   const auto most = app_.options().request_timeout;
   info.deadline = std::chrono::steady_clock::now() + TimeLeft(context.raw_deadline(), most);
   return grpc::Status::OK;
@@ -108,31 +112,37 @@ void GrpcOperations::Info(const CallInfo&, const tei::v1::InfoRequest&,
   });
 }
 
-void GrpcOperations::OnModel(const CallInfo& info, size_t bytes,
-                             std::function<void(const ServedModel&)> use,
-                             std::function<void(const Error&)> fail) {
+void GrpcOperations::OnTokenizer(const CallInfo& info, int64_t bytes, int64_t answer_bytes,
+                                 std::function<void(const ServedModel&)> use,
+                                 std::function<void(const Error&)> fail) {
+  if (!info.share->Grow(answer_bytes))
+    return fail(Error(ErrorCode::kOverloaded, "Model is overloaded"));
   app_.registry().Acquire("", [this, info, bytes, use = std::move(use),
                                fail = std::move(fail)](Result<ServedModelPtr> model) {
     if (!model) return fail(model.error());
     const auto ticket = app_.scheduler().Submit(
         WorkRequest{.work = [served = *model, use] { use(*served); },
-                    .estimated_tokens = static_cast<int64_t>(bytes / 400 + 1),
+                    .estimated_tokens = CostOfTokenizing(bytes),
                     .terms = {.client = info.client, .deadline = info.deadline}},
         [fail](const Status& status) {
           if (!status) fail(status.error());
         });
-    if (!ticket) fail(ticket.error());
+    if (!ticket) return fail(ticket.error());
+    info.departure->OnLeave([this, id = *ticket] { app_.scheduler().Cancel(id); });
   });
 }
 
 void GrpcOperations::Tokenize(const CallInfo& info, const tei::v1::EncodeRequest& request,
                               CallDone<tei::v1::EncodeResponse> done) {
+  done = Once(std::move(done));
+  constexpr int64_t kBytesOfToken = 128;  // As a message, and the tokenizer's own meanwhile.
   const EncodeOptions options{.add_special_tokens = request.add_special_tokens(),
                               .with_offsets = true,
                               .truncation = Off{},
                               .padding = Off{}};
-  OnModel(
-      info, request.inputs().size(),
+  const auto bytes = static_cast<int64_t>(request.inputs().size());
+  OnTokenizer(
+      info, bytes, TokensOfBytes(bytes) * kBytesOfToken,
       [text = request.inputs(), prompt_name = request.prompt_name(), options,
        done](const ServedModel& model) {
         const auto prompt = PromptOf(model.info(), prompt_name);
@@ -161,8 +171,10 @@ void GrpcOperations::Decode(const CallInfo& info, const tei::v1::DecodeRequest& 
     if (id > INT32_MAX) return done(Invalid(StrCat("there is no token id ", id)), {});
     ids.push_back(static_cast<int32_t>(id));
   }
-  OnModel(
-      info, 4 * ids.size(),
+  done = Once(std::move(done));
+  const auto count = static_cast<int64_t>(ids.size());
+  OnTokenizer(
+      info, 4 * count, 8 * count,
       [ids = std::move(ids), skip = request.skip_special_tokens(), done](const ServedModel& model) {
         const auto text = model.tokenizer().Decode(ids, skip);
         if (!text) return done(ToGrpcStatus(text.error()), {});

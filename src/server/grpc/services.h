@@ -20,7 +20,7 @@ grpc::Status ToGrpcStatus(const Error& error);
 // All operations answer exactly once and hold no reference to the request when they return.
 class GrpcOperations {
  public:
-  explicit GrpcOperations(App& app) : app_(app) {}
+  GrpcOperations(App& app, WriteWatch& writes) : app_(app), writes_(writes) {}
 
   // Whose call it is, who then knows its id (`x-request-id`); an error without a valid key.
   grpc::Status ReadCaller(const RpcName& name, grpc::CallbackServerContext& context,
@@ -70,10 +70,14 @@ class GrpcOperations {
                 CallDone<Response> done, std::function<void(const AllEmbeddings&, Response&)> fill);
   void PredictOne(const CallInfo& info, ScoreRequest::Input input, const ScoreOptions& options,
                   bool raw_scores, CallDone<tei::v1::PredictResponse> done);
-  void OnModel(const CallInfo& info, size_t bytes, std::function<void(const ServedModel&)> use,
-               std::function<void(const Error&)> fail);
+  // Work on a tokenizer that is given `bytes` and answers with about `answer_bytes`. Of a call that
+  // is cancelled meanwhile, both `use` and `fail` may be called.
+  void OnTokenizer(const CallInfo& info, int64_t bytes, int64_t answer_bytes,
+                   std::function<void(const ServedModel&)> use,
+                   std::function<void(const Error&)> fail);
 
   App& app_;
+  WriteWatch& writes_;
 };
 
 }  // namespace akin::server

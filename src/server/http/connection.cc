@@ -279,6 +279,7 @@ void Connection::WatchForLeaving(const ExchangePtr& exchange) {
 }
 
 asio::awaitable<bool> Connection::Write(HttpResponse response, bool keep_alive, bool with_body) {
+  const Counted counted(shared_.writing);
   timed_out_ = false;  // What it was for is being answered.
   Enter(Phase::kWriting);
   const std::string head = SerializeHead(response, keep_alive);

@@ -31,6 +31,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     bool draining = false;
     int arrived = 0;    // Requests that were read and are not yet handled.
     int answering = 0;  // Handled, and their answers not yet here.
+    int writing = 0;    // Answers that their clients have not yet taken.
     IdleSpin spin;
   };
 

@@ -65,6 +65,7 @@ class AsioHttpServer final : public HttpServer {
   }
   HttpCounts counts() const override {
     HttpCounts counts = counts_;
+    counts.under_way = shared_.answering + shared_.writing;
     counts.open = static_cast<int64_t>(connections_.size());
     return counts;
   }

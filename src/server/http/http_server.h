@@ -47,6 +47,7 @@ class HttpHandler {
 };
 
 struct HttpCounts {
+  int64_t under_way = 0;  // Requests whose answers are not yet written.
   int64_t open = 0, accepted = 0, timed_out = 0, refused = 0, left = 0;
 };
 

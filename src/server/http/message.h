@@ -1,6 +1,7 @@
 // A request that has arrived whole, and the answer to it.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -34,6 +35,8 @@ struct HttpResponse {
   std::string body;
   std::vector<HttpHeader> headers;
   bool close = false;  // The connection ends with this answer.
+  // What counts the answer until it is written, or its client gone.
+  std::shared_ptr<const void> until_written = nullptr;
 };
 
 // "Not Found"; "Unknown" for a status without a phrase.

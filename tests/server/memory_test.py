@@ -1,0 +1,182 @@
+#!/usr/bin/env python3
+"""What the server holds for clients that take their answers slowly or never, and what it gives back when it rests.
+
+    memory_test.py --akin PROGRAM --model FOLDER
+"""
+import http.client
+import json
+import os
+import re
+import socket
+import subprocess
+import time
+import unittest
+
+import raw_http2
+from serve_process import ARGUMENTS, TIMEOUT, Server, main, wait_until
+
+MIB = 1 << 20
+CLIENTS = 12
+TOKENS = "a " * 150_000  # Some 30 times as long when its tokens come back.
+# Sanitizers hold memory of their own, and keep what is freed.
+SANITIZED = "AKIN_TEST_SLOW" in os.environ
+
+
+def status_bytes(server, field):
+    with open(f"/proc/{server.process.pid}/status") as file:
+        return int(re.search(field + r":\s+(\d+) kB", file.read())[1]) << 10
+
+
+class Unread(unittest.TestCase):
+    """Many clients ask for long answers and read nothing."""
+
+    def start(self, *options):
+        self.server = Server(*options)
+        self.addCleanup(self.server.stop)
+        self.assertEqual(self.server.post("/embed", {"inputs": "a text"})[0], 200)
+        self.base = status_bytes(self.server, "VmRSS")
+
+    def send(self, path, value):
+        body = json.dumps(value, separators=(",", ":")).encode()
+        head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        client = socket.socket()
+        self.addCleanup(client.close)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        client.settimeout(TIMEOUT)
+        client.connect(("127.0.0.1", self.server.port))
+        client.sendall(head.encode() + body)
+        return client
+
+    def heads(self, clients):
+        """The first bytes of each answer, which do not make room for the rest."""
+        return [client.recv(512) for client in clients]
+
+    def check(self, path, value, held_mib, most_answered):
+        """The system's own buffers take an answer of a few MiB, which then counts no longer."""
+        clients = [self.send(path, value) for _ in range(CLIENTS)]
+        heads = self.heads(clients)
+        answered = [h for h in heads if h.startswith(b"HTTP/1.1 200")]
+        refused = [h for h in heads if h.startswith(b"HTTP/1.1 429")]
+        self.assertEqual(len(answered) + len(refused), CLIENTS, heads)
+        self.assertGreater(len(answered), 0)
+        self.assertLessEqual(len(answered), most_answered)
+        self.assertTrue(all(b"retry-after" in h.lower() for h in refused), refused[:1])
+        if not SANITIZED:
+            grown = status_bytes(self.server, "VmHWM") - self.base
+            self.assertLess(grown, held_mib * MIB, f"{grown / MIB:.0f} MiB")
+        # Small answers have the other half.
+        self.assertEqual(self.server.post("/embed", {"inputs": "a text"})[0], 200)
+        for client in clients:
+            client.close()
+        # What nobody reads any more is given to others.
+        wait_until(lambda: self.server.request("POST", path, json.dumps(value, separators=(",", ":")).encode())[0] == 200, "the answers of clients that left are still counted")
+
+    def test_tokenize(self):
+        # An answer has 10 MiB, in a string of up to 16; two of them are one half.
+        self.start("--answer-memory", "64")
+        self.check("/tokenize", {"inputs": TOKENS}, 150, 4)
+
+    def test_decode(self):
+        # "[PAD] " for each id: 5 MiB.
+        self.start("--answer-memory", "16")
+        self.check("/decode", {"ids": [0] * 900_000, "skip_special_tokens": False}, 150, 2)
+
+    def test_embed_all(self):
+        # 32 texts of 128 tokens with 64 values: 3 MiB.
+        self.start("--answer-memory", "16")
+        self.check("/embed_all", {"inputs": ["word " * 200 + str(i) for i in range(32)], "truncate": True}, 100, 8)
+
+    def test_embed(self):
+        # 2,000 vectors of 64 values: 1.4 MiB.
+        self.start("--answer-memory", "8")
+        self.check("/embed", {"inputs": [f"text {i}" for i in range(2000)]}, 100, 8)
+
+    def test_vertex_with_its_parts(self):
+        self.start("--answer-memory", "8")
+        instances = [{"inputs": [f"text {i} {j}" for j in range(200)]} for i in range(8)]
+        self.check("/vertex", {"instances": instances}, 100, 8)
+
+    def test_an_answer_larger_than_all_is_given_alone(self):
+        self.start("--answer-memory", "1")
+        status, _, body = self.server.post("/tokenize", {"inputs": TOKENS})
+        self.assertEqual((status, len(json.loads(body)[0])), (200, 150_002))
+
+
+class UnreadGrpc(unittest.TestCase):
+    """The same over gRPC: clients whose window is never open."""
+
+    def start(self, *options):
+        self.server = Server("--grpc-port", "0", *options)
+        self.addCleanup(self.server.stop)
+        self.port = next(e["grpc_port"] for e in self.server.log if e["message"] == "listening" and "grpc_port" in e)
+        self.assertEqual(self.server.post("/embed", {"inputs": "a text"})[0], 200)
+        self.base = status_bytes(self.server, "VmRSS")
+
+    def setUp(self):
+        if b"grpc-port" not in subprocess.run([ARGUMENTS.akin, "serve", "--help"], capture_output=True).stdout:
+            self.skipTest("built without gRPC")
+
+    def ask(self, path="/tei.v1.Tokenize/Tokenize"):
+        client = raw_http2.RawClient(self.port, {raw_http2.INITIAL_WINDOW_SIZE: 0}, timeout=TIMEOUT)
+        self.addCleanup(client.close)
+        self.assertTrue(client.call_with_window(1, path, raw_http2.string_field(1, TOKENS)))
+        return client
+
+    def end_of(self, client, seconds):
+        """How stream 1 ended: "refused", "cancelled", or None."""
+        deadline = time.monotonic() + seconds
+        while received := client.receive(max(0.01, deadline - time.monotonic())):
+            kind, flags, stream, payload = received
+            if stream == 1 and kind == raw_http2.HEADERS and flags & raw_http2.END_STREAM:
+                return "refused" if b"overloaded" in payload else "cancelled" if b"grpc-status\x011" in payload else payload
+        return None
+
+    def test_answers_that_nobody_takes(self):
+        self.start("--answer-memory", "64", "--write-timeout", "600")
+        clients = [self.ask() for _ in range(CLIENTS)]
+        ends = [self.end_of(client, 0.3) for client in clients]
+        self.assertGreater(ends.count("refused"), CLIENTS // 2, ends)
+        self.assertGreater(ends.count(None), 0, ends)
+        self.assertEqual(ends.count("refused") + ends.count(None), CLIENTS, ends)
+        if not SANITIZED:
+            grown = status_bytes(self.server, "VmHWM") - self.base
+            self.assertLess(grown, 250 * MIB, f"{grown / MIB:.0f} MiB")
+        for client in clients:
+            client.close()
+        wait_until(lambda: self.server.post("/tokenize", {"inputs": TOKENS})[0] == 200, "the answers of clients that left are still counted")
+
+    def test_clients_that_leave_while_their_text_is_tokenized(self):
+        self.start()
+        for i in range(40):
+            client = self.ask()
+            time.sleep(0.005 * (i % 8))
+            client.close()
+        wait_until(lambda: self.server.post("/tokenize", {"inputs": TOKENS})[0] == 200, "the server does not recover")
+        self.assertIsNone(self.server.process.poll())
+
+    def test_they_are_let_go_after_the_write_timeout(self):
+        self.start("--answer-memory", "1", "--write-timeout", "1")
+        client = self.ask()
+        self.assertEqual(self.end_of(client, TIMEOUT), "cancelled")
+        wait_until(lambda: self.server.post("/tokenize", {"inputs": TOKENS})[0] == 200, "an answer that was given up is still counted")
+
+
+class Rest(unittest.TestCase):
+    @unittest.skipIf(SANITIZED, "sanitizers keep what is freed")
+    def test_memory_of_large_requests_is_given_back(self):
+        server = Server("--answer-memory", "1024")
+        self.addCleanup(server.stop)
+        self.assertEqual(server.post("/embed", {"inputs": "a text"})[0], 200)
+        base = status_bytes(server, "VmRSS")
+        for _ in range(4):
+            self.assertEqual(server.post("/tokenize", {"inputs": "a " * 450_000})[0], 200)
+        self.assertGreater(status_bytes(server, "VmHWM") - base, 100 * MIB, "the requests were not large")
+        deadline = time.monotonic() + 30
+        while status_bytes(server, "VmRSS") - base > 50 * MIB:
+            self.assertLess(time.monotonic(), deadline, f"{(status_bytes(server, 'VmRSS') - base) / MIB:.0f} MiB stay")
+            time.sleep(0.2)
+        self.assertEqual(server.post("/embed", {"inputs": "a text"})[0], 200)
+
+
+if __name__ == "__main__":
+    main()

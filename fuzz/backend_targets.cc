@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <memory>
 #include <string>
 #include <utility>
@@ -15,6 +14,7 @@
 #include "backends/remote/dialect.h"
 #include "base/mapped_file.h"
 #include "cli/bridge_request.h"
+#include "fuzz/support.h"
 
 namespace akin::fuzz {
 namespace {
@@ -26,10 +26,6 @@ using backends::python::MessageReader;
 
 constexpr size_t kMostPayload = size_t{1}
                                 << 16;  // Of a message that is kept; larger ones are dropped.
-
-void Require(bool holds) {
-  if (!holds) std::abort();
-}
 
 // Keeps what a channel brought. Of a message with bytes every other one is wanted, so that both
 // ways are taken.

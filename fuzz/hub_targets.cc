@@ -1,20 +1,13 @@
 #include "fuzz/hub_targets.h"
 
-#include <cstdlib>
 #include <vector>
 
+#include "fuzz/support.h"
 #include "hub/client/content_hash.h"
 #include "hub/client/repo_listing.h"
 #include "hub/hub_name.h"
 
 namespace akin::fuzz {
-namespace {
-
-void Require(bool holds) {
-  if (!holds) std::abort();
-}
-
-}  // namespace
 
 void ReadHubAnswer(std::string_view json) {
   if (const auto commit = hub::ParseCommit(json, "answer")) Require(hub::IsCommitHash(*commit));

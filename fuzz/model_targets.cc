@@ -1,9 +1,9 @@
 #include "fuzz/model_targets.h"
 
-#include <cstdlib>
 #include <string>
 
 #include "formats/json.h"
+#include "fuzz/support.h"
 #include "model/model_config.h"
 #include "model/tensor_index.h"
 #include "model/weights.h"
@@ -11,30 +11,26 @@
 namespace akin::fuzz {
 namespace {
 
-void Check(bool holds) {
-  if (!holds) std::abort();
-}
-
 // What the encoder takes for granted.
 void CheckConfig(const model::ModelConfig& config) {
-  Check(config.architecture != nullptr && !config.model_type.empty());
+  Require(config.architecture != nullptr && !config.model_type.empty());
   for (const int size : {config.vocab_size, config.hidden_size, config.num_hidden_layers,
                          config.num_attention_heads, config.num_key_value_heads, config.head_dim,
                          config.intermediate_size, config.max_positions, config.embedding_size})
-    Check(size > 0);
-  Check(config.num_attention_heads % config.num_key_value_heads == 0);
-  Check(config.layers.size() == static_cast<size_t>(config.num_hidden_layers));
+    Require(size > 0);
+  Require(config.num_attention_heads % config.num_key_value_heads == 0);
+  Require(config.layers.size() == static_cast<size_t>(config.num_hidden_layers));
   for (const model::LayerAttention& layer : config.layers) {
-    Check(layer.left >= 0 && layer.right >= 0);
-    Check(layer.rotary < static_cast<int>(config.rotary.size()));
+    Require(layer.left >= 0 && layer.right >= 0);
+    Require(layer.rotary < static_cast<int>(config.rotary.size()));
   }
   for (const model::Rotary& rotary : config.rotary) {
-    Check(rotary.rotary_dim % 2 == 0 && rotary.rotary_dim <= config.head_dim);
-    Check(2 * rotary.inverse_frequencies.size() == static_cast<size_t>(rotary.rotary_dim));
+    Require(rotary.rotary_dim % 2 == 0 && rotary.rotary_dim <= config.head_dim);
+    Require(2 * rotary.inverse_frequencies.size() == static_cast<size_t>(rotary.rotary_dim));
   }
-  Check(config.attention_scale > 0.0f && config.layer_norm_eps >= 0.0f);
-  if (config.convolution) Check(config.convolution->kernel_size % 2 == 1);
-  if (config.disentangled) Check(config.disentangled->span() > 0);
+  Require(config.attention_scale > 0.0f && config.layer_norm_eps >= 0.0f);
+  if (config.convolution) Require(config.convolution->kernel_size % 2 == 1);
+  if (config.disentangled) Require(config.disentangled->span() > 0);
 }
 
 }  // namespace
@@ -44,12 +40,12 @@ void LoadConfig(std::string_view json) {
   if (!document) return;
   const auto config = model::ParseModelConfig(document->root());
   if (!config) {
-    Check(!config.error().message().empty());
+    Require(!config.error().message().empty());
     return;
   }
   CheckConfig(*config);
   const auto weights = model::LoadWeights(model::TensorIndex({}, nullptr, "nothing"), *config);
-  Check(!weights && weights.error().code() == ErrorCode::kInvalidModel);
+  Require(!weights && weights.error().code() == ErrorCode::kInvalidModel);
 }
 
 }  // namespace akin::fuzz

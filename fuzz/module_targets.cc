@@ -1,17 +1,14 @@
 #include "fuzz/module_targets.h"
 
-#include <stdlib.h>
-
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <string>
 #include <vector>
 
 #include "akin/quantize.h"
 
+#include "fuzz/support.h"
 #include "model/model_directory.h"
 #include "model/module_rows.h"
 #include "model/sentence_modules.h"
@@ -33,50 +30,37 @@ constexpr std::string_view kFiles[] = {"modules.json",
                                        "2_Router/router_config.json",
                                        "2_Router/query_0_Dense/config.json"};
 
-// What our own code must never do; libFuzzer keeps the input.
-void Require(bool holds) {
-  if (!holds) abort();
-}
-
-// A folder of this process, emptied for every input.
-class Folder {
+// With the folders of all kFiles.
+class ModelFolder : public Folder {
  public:
-  Folder() {
-    std::string pattern = (fs::temp_directory_path() / "akin-fuzz-XXXXXX").string();
-    Require(mkdtemp(pattern.data()) != nullptr);
-    path_ = pattern;
-    for (const std::string_view file : kFiles) fs::create_directories((path_ / file).parent_path());
+  ModelFolder() {
+    for (const std::string_view file : kFiles)
+      fs::create_directories((path() / file).parent_path());
   }
-  ~Folder() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  const fs::path& path() const { return path_; }
 
+  // Removes what an input before wrote.
   void Fill(std::string_view input) const {
-    for (const std::string_view file : kFiles) fs::remove(path_ / file);
+    for (const std::string_view file : kFiles) fs::remove(path() / file);
     while (!input.empty()) {
       const size_t end = std::min(input.find('\n'), input.size());
       const std::string_view line = input.substr(0, end);
       input.remove_prefix(std::min(end + 1, input.size()));
       const size_t next = std::min(input.find(kMark), input.size());
-      if (line.starts_with(kMark)) Write(line.substr(kMark.size()), input.substr(0, next));
+      if (line.starts_with(kMark)) WriteKnown(line.substr(kMark.size()), input.substr(0, next));
       input.remove_prefix(next);
     }
   }
 
  private:
-  void Write(std::string_view name, std::string_view content) const {
-    if (std::ranges::find(kFiles, name) == std::end(kFiles)) return;
-    std::ofstream(path_ / name, std::ios::binary) << content;
+  void WriteKnown(std::string_view file, std::string_view content) const {
+    if (std::ranges::find(kFiles, file) != std::end(kFiles)) Write(file, content);
   }
-  fs::path path_;
 };
 
 }  // namespace
 
 void LoadModules(std::string_view input) {
-  static const Folder folder;
+  static const ModelFolder folder;
   folder.Fill(input);
   const auto directory = model::ModelDirectory::Open(folder.path().string());
   Require(directory.has_value());

@@ -1,13 +1,10 @@
 #include "fuzz/onnx_graph_targets.h"
 
-#include <stdlib.h>
-
-#include <filesystem>
-#include <fstream>
 #include <string>
 #include <variant>
 
 #include "formats/json.h"
+#include "fuzz/support.h"
 #include "model/model_config.h"
 #include "model/model_directory.h"
 #include "model/onnx_head.h"
@@ -16,35 +13,6 @@
 
 namespace akin::fuzz {
 namespace {
-
-namespace fs = std::filesystem;
-
-void Require(bool holds) {
-  if (!holds) abort();
-}
-
-// A folder of this process with two files.
-class Folder {
- public:
-  Folder() {
-    std::string pattern = (fs::temp_directory_path() / "akin-fuzz-XXXXXX").string();
-    Require(mkdtemp(pattern.data()) != nullptr);
-    path_ = pattern;
-  }
-  ~Folder() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  const fs::path& path() const { return path_; }
-  void Write(const char* name, std::string_view content) const {
-    std::ofstream out(path_ / name, std::ios::binary);
-    out << content;
-    Require(out.flush().good());  // A full disk is nothing that the input did.
-  }
-
- private:
-  fs::path path_;
-};
 
 // Codes that say something about the file.
 template <typename T>

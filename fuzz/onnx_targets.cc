@@ -1,29 +1,24 @@
 #include "fuzz/onnx_targets.h"
 
-#include <cstdlib>
-
 #include "formats/onnx.h"
+#include "fuzz/support.h"
 
 namespace akin::fuzz {
 namespace {
 
-void Check(bool holds) {
-  if (!holds) std::abort();
-}
-
 void CheckTensor(const formats::OnnxTensor& tensor) {
-  for (const int64_t dim : tensor.dims) Check(dim >= 0);
+  for (const int64_t dim : tensor.dims) Require(dim >= 0);
   if (tensor.external || !formats::OnnxTypeBits(tensor.type)) return;
-  Check(tensor.bytes.size() == tensor.num_bytes());
+  Require(tensor.bytes.size() == tensor.num_bytes());
   size_t sum = 0;
   for (const std::byte byte : tensor.bytes) sum += static_cast<size_t>(byte);
-  Check(sum <= 255 * tensor.bytes.size());  // So that every byte is read.
+  Require(sum <= 255 * tensor.bytes.size());  // So that every byte is read.
 }
 
 void CheckNodes(std::span<const formats::OnnxNode> nodes, int depth);
 
 void CheckGraph(const formats::OnnxGraph& graph, int depth) {
-  Check(depth <= formats::kMaxOnnxDepth);
+  Require(depth <= formats::kMaxOnnxDepth);
   for (const formats::OnnxTensor& tensor : graph.initializers) CheckTensor(tensor);
   CheckNodes(graph.nodes, depth);
 }
@@ -43,7 +38,7 @@ void ReadOnnx(std::span<const std::byte> file) {
   const auto model = formats::ParseOnnx(file, "m.onnx");
   if (!model) {
     const ErrorCode code = model.error().code();
-    return Check(code == ErrorCode::kInvalidModel || code == ErrorCode::kUnsupportedModel);
+    return Require(code == ErrorCode::kInvalidModel || code == ErrorCode::kUnsupportedModel);
   }
   CheckGraph(model->graph, 1);
   for (const formats::OnnxFunction& function : model->functions) CheckNodes(function.nodes, 1);

@@ -1,25 +1,18 @@
 #include "fuzz/safetensors_targets.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <utility>
 
 #include "formats/safetensors.h"
+#include "fuzz/support.h"
 
 namespace akin::fuzz {
-namespace {
-
-void Check(bool holds) {
-  if (!holds) std::abort();
-}
-
-}  // namespace
 
 void ReadSafetensors(std::span<const std::byte> file) {
   auto entries = formats::ParseSafetensors(file, "m.safetensors");
   if (!entries) {
     const ErrorCode code = entries.error().code();
-    return Check(code == ErrorCode::kInvalidModel || code == ErrorCode::kUnsupportedModel);
+    return Require(code == ErrorCode::kInvalidModel || code == ErrorCode::kUnsupportedModel);
   }
   // In the order of their places they are the end of the file, one behind the other.
   std::ranges::sort(*entries, {}, [](const auto& entry) {
@@ -28,16 +21,16 @@ void ReadSafetensors(std::span<const std::byte> file) {
   const std::byte* const end = file.data() + file.size();
   const std::byte* next = nullptr;
   for (const formats::SafetensorsEntry& entry : *entries) {
-    Check(!entry.dtype.empty());
-    for (const int64_t size : entry.shape) Check(size >= 0);
-    Check(entry.bytes.data() >= file.data() && entry.bytes.data() + entry.bytes.size() <= end);
-    Check(next == nullptr || entry.bytes.data() == next);
+    Require(!entry.dtype.empty());
+    for (const int64_t size : entry.shape) Require(size >= 0);
+    Require(entry.bytes.data() >= file.data() && entry.bytes.data() + entry.bytes.size() <= end);
+    Require(next == nullptr || entry.bytes.data() == next);
     next = entry.bytes.data() + entry.bytes.size();
     size_t sum = 0;
     for (const std::byte byte : entry.bytes) sum += static_cast<size_t>(byte);
-    Check(sum <= 255 * entry.bytes.size());  // So that every byte is read.
+    Require(sum <= 255 * entry.bytes.size());  // So that every byte is read.
   }
-  Check(next == nullptr || next == end);
+  Require(next == nullptr || next == end);
 }
 
 }  // namespace akin::fuzz

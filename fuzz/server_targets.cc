@@ -1,9 +1,9 @@
 #include "fuzz/server_targets.h"
 
-#include <cstdlib>
 #include <string>
 #include <vector>
 
+#include "fuzz/support.h"
 #include "server/http/chunked.h"
 #include "server/http/head.h"
 #include "server/json_reader.h"
@@ -16,10 +16,6 @@ using server::Head;
 using server::Refusal;
 
 constexpr size_t kMaxBody = 1 << 16;
-
-void Check(bool holds) {
-  if (!holds) std::abort();
-}
 
 // Asks a body for every field that some route reads.
 void ReadJson(const std::string& body) {
@@ -46,7 +42,7 @@ bool TakeBody(const Head& head, std::string_view& bytes, std::string& body) {
     std::string by_piece;
     const size_t taken = whole.Feed(bytes, body);
     for (size_t at = 0; at < taken; ++at) pieces.Feed(bytes.substr(at, 1), by_piece);
-    Check(pieces.state() == whole.state() && by_piece == body);
+    Require(pieces.state() == whole.state() && by_piece == body);
     bytes.remove_prefix(taken);
     return whole.state() == ChunkedDecoder::State::kDone;
   }
@@ -66,14 +62,14 @@ void ReadRequests(std::string_view bytes) {
     if (end == nullptr || !*end) return;
     // The end does not move with what follows it.
     const auto again = server::FindHeadEnd(bytes.substr(0, **end));
-    Check(std::get<std::optional<size_t>>(again) == *end);
+    Require(std::get<std::optional<size_t>>(again) == *end);
     const auto parsed = server::ParseHead(bytes.substr(0, **end));
     bytes.remove_prefix(**end);
     const Head* head = std::get_if<Head>(&parsed);
     if (head == nullptr) return;
-    Check(!(head->chunked && head->content_length));
+    Require(!(head->chunked && head->content_length));
     for (const auto& header : head->request.headers) {
-      Check(header.value.find_first_of(std::string_view("\r\n\0", 3)) == std::string::npos);
+      Require(header.value.find_first_of(std::string_view("\r\n\0", 3)) == std::string::npos);
     }
     std::string body;
     if (!TakeBody(*head, bytes, body)) return;

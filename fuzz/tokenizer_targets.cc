@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <cstdlib>
 #include <memory>
 #include <string>
 #include <vector>
@@ -10,6 +9,7 @@
 #include "akin/tokenizer.h"
 
 #include "base/utf8.h"
+#include "fuzz/support.h"
 #include "tokenizer/budget.h"
 #include "tokenizer/pipeline.h"
 #include "tokenizer/regex/regex.h"
@@ -20,19 +20,15 @@ namespace {
 using tokenizer::Pipeline;
 using tokenizer::Scratch;
 
-void Check(bool holds) {
-  if (!holds) std::abort();
-}
-
 // One entry per token, offsets that lie in the text, and nothing that an engine could not look up.
 void CheckEncoding(const Encoding& encoding, const EncodeOptions& options) {
   const size_t n = encoding.ids.size();
-  Check(encoding.type_ids.size() == n && encoding.attention_mask.size() == n);
+  Require(encoding.type_ids.size() == n && encoding.attention_mask.size() == n);
   const size_t details = options.with_offsets ? n : 0;
-  Check(encoding.tokens.size() == details && encoding.offsets.size() == details);
-  Check(encoding.special_tokens_mask.size() == details && encoding.word_ids.size() == details);
-  for (const int32_t id : encoding.ids) Check(id >= 0);
-  for (const auto& [begin, end] : encoding.offsets) Check(begin >= 0 && begin <= end);
+  Require(encoding.tokens.size() == details && encoding.offsets.size() == details);
+  Require(encoding.special_tokens_mask.size() == details && encoding.word_ids.size() == details);
+  for (const int32_t id : encoding.ids) Require(id >= 0);
+  for (const auto& [begin, end] : encoding.offsets) Require(begin >= 0 && begin <= end);
   for (const Encoding& part : encoding.overflowing) CheckEncoding(part, options);
 }
 
@@ -43,10 +39,10 @@ void EncodeWith(const Pipeline& pipeline, std::string_view text, const EncodeOpt
   CheckEncoding(*encoding, options);
   std::vector<int32_t> ids;
   int32_t truncated = 0;
-  Check(static_cast<bool>(pipeline.Encode(text, options, scratch, ids, nullptr, truncated)));
-  Check(ids == encoding->ids && truncated == encoding->truncated);
+  Require(static_cast<bool>(pipeline.Encode(text, options, scratch, ids, nullptr, truncated)));
+  Require(ids == encoding->ids && truncated == encoding->truncated);
   if (const auto decoded = pipeline.Decode(ids, false)) {
-    Check(Utf8ValidUpTo(*decoded) == decoded->size());
+    Require(Utf8ValidUpTo(*decoded) == decoded->size());
   }
 }
 
@@ -80,7 +76,7 @@ std::vector<std::unique_ptr<const Pipeline>> LoadKnown() {
         Tokenizer("null", kRoberta, R"({"type":"ByteLevel"})"),
         Tokenizer(R"({"type":"Whitespace"})", "null", R"({"type":"ByteFallback"})")}) {
     auto pipeline = Pipeline::Load(json, "tokenizer.json");
-    Check(static_cast<bool>(pipeline));
+    Require(static_cast<bool>(pipeline));
     known.push_back(std::move(*pipeline));
   }
   return known;
@@ -92,7 +88,7 @@ void LoadTokenizer(std::string_view json) {
   const auto pipeline = Pipeline::Load(json, "tokenizer.json");
   if (!pipeline) {
     const ErrorCode code = pipeline.error().code();
-    Check(code == ErrorCode::kInvalidModel || code == ErrorCode::kUnsupportedModel);
+    Require(code == ErrorCode::kInvalidModel || code == ErrorCode::kUnsupportedModel);
     return;
   }
   for (const std::string_view text : {"", "Hello, w\u00F6rld!  \u65E5\u672C\u8A9E \u0301 123"}) {
@@ -123,7 +119,7 @@ void EncodeText(std::string_view bytes) {
   if (!pair) return;
   CheckEncoding(*pair, options);
   options.padding = Padding{.length = byte(2), .on_left = (byte(3) & 64) != 0};
-  Check(static_cast<bool>(pipeline.Pad({&*pair, 1}, options)));
+  Require(static_cast<bool>(pipeline.Pad({&*pair, 1}, options)));
   CheckEncoding(*pair, options);
 }
 
@@ -135,20 +131,20 @@ void MatchRegex(std::string_view bytes) {
   const auto regex = tokenizer::regex::Regex::Load(pattern, "the pattern");
   if (!regex) {
     const ErrorCode code = regex.error().code();
-    return Check(code == ErrorCode::kInvalidModel || code == ErrorCode::kUnsupportedModel);
+    return Require(code == ErrorCode::kInvalidModel || code == ErrorCode::kUnsupportedModel);
   }
   tokenizer::Budget budget(text.size());
   const size_t steps = budget.steps_left;
   std::vector<tokenizer::ByteRange> matches;
   const Status found = regex->FindAll(text, 0, budget.steps_left, matches);
-  Check(found || found.error().code() == ErrorCode::kInvalidInput);
-  Check(budget.steps_left <= steps);
+  Require(found || found.error().code() == ErrorCode::kInvalidInput);
+  Require(budget.steps_left <= steps);
   // In order, without overlap, and characters as a whole.
   uint32_t end = 0;
   for (const tokenizer::ByteRange match : matches) {
-    Check(match.begin >= end && match.begin <= match.end && match.end <= text.size());
+    Require(match.begin >= end && match.begin <= match.end && match.end <= text.size());
     for (const uint32_t place : {match.begin, match.end}) {
-      Check(place == text.size() || !IsUtf8Continuation(text[place]));
+      Require(place == text.size() || !IsUtf8Continuation(text[place]));
     }
     end = match.end;
   }

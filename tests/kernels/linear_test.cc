@@ -141,6 +141,28 @@ class Linear : public testing::TestWithParam<TierPrecision> {
     EXPECT_LE(worst, 1.0) << "row " << worst_row << " column " << worst_col << ": "
                           << output.view()(worst_row, worst_col);
   }
+
+  // Takes `num_steps` numbers x from -limit to limit; `epilogue` of each is within bound(x) of the
+  // exact one.
+  template <typename Bound>
+  void ExpectEpilogueWithin(Epilogue epilogue, float limit, size_t num_steps, Bound bound) {
+    // One input column of weight 1 makes the product the identity.
+    TestMatrix one(1, 1, 1), zero(1, 1, 1);
+    one.view()(0, 0) = 1.0f;
+    zero.view()(0, 0) = 0.0f;
+    const TestLinear linear(kernels_, one.view(), zero.view().row(0));
+    TestMatrix input(num_steps, 1, 1), output(num_steps, 1, 1);
+    const float last_step = static_cast<float>(num_steps - 1);
+    for (size_t i = 0; i < num_steps; ++i)
+      input.view()(i, 0) = -limit + 2.0f * limit * static_cast<float>(i) / last_step;
+    const TestOperand operand(kernels_, input.view());
+    kernels_.linear.linear(Args(operand, linear, output.view(), epilogue));
+    for (size_t i = 0; i < num_steps; ++i) {
+      const double x = input.view()(i, 0);
+      ASSERT_NEAR(output.view()(i, 0), ExactEpilogue(epilogue, x, 0.0), bound(x))
+          << "x = " << x << " epilogue " << static_cast<int>(epilogue);
+    }
+  }
 };
 
 // Tiers that read their rows as the reference does; others keep more of them.
@@ -314,23 +336,9 @@ TEST_P(Linear, APartOfThePanelsWritesItsColumnsOnly) {
 }
 
 TEST_P(LinearInF32, GeluStaysWithinItsErrorBoundOverTheWholeRange) {
-  // One input column of weight 1 makes the product the identity.
-  TestMatrix one(1, 1, 1), zero(1, 1, 1);
-  one.view()(0, 0) = 1.0f;
-  zero.view()(0, 0) = 0.0f;
-  const TestLinear linear(kernels_, one.view(), zero.view().row(0));
-  constexpr size_t kSteps = 200001;
-  TestMatrix input(kSteps, 1, 1), output(kSteps, 1, 1);
-  for (size_t i = 0; i < kSteps; ++i)
-    input.view()(i, 0) = -20.0f + 40.0f * static_cast<float>(i) / (kSteps - 1);
-  const TestOperand operand(kernels_, input.view());
   for (const Epilogue epilogue : {Epilogue::kGelu, Epilogue::kGeluTanh}) {
-    kernels_.linear.linear(Args(operand, linear, output.view(), epilogue));
-    for (size_t i = 0; i < kSteps; ++i) {
-      const double x = input.view()(i, 0);
-      ASSERT_NEAR(output.view()(i, 0), ExactEpilogue(epilogue, x, 0.0), 5e-7 + 2e-7 * std::abs(x))
-          << "x = " << x;
-    }
+    ExpectEpilogueWithin(epilogue, 20.0f, 200001,
+                         [](double x) { return 5e-7 + 2e-7 * std::abs(x); });
   }
 }
 
@@ -338,22 +346,8 @@ class LinearOfAvx512 : public Linear {};
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(LinearOfAvx512);  // Without such a CPU.
 
 TEST_P(LinearOfAvx512, GeluByATableIsCloserThanItHasToBe) {
-  TestMatrix one(1, 1, 1), zero(1, 1, 1);
-  one.view()(0, 0) = 1.0f;
-  zero.view()(0, 0) = 0.0f;
-  const TestLinear linear(kernels_, one.view(), zero.view().row(0));
-  constexpr size_t kSteps = 80001;
-  TestMatrix input(kSteps, 1, 1), output(kSteps, 1, 1);
-  for (size_t i = 0; i < kSteps; ++i)
-    input.view()(i, 0) = -8.0f + 16.0f * static_cast<float>(i) / (kSteps - 1);
-  const TestOperand operand(kernels_, input.view());
-  kernels_.linear.linear(Args(operand, linear, output.view(), Epilogue::kGelu));
-  for (size_t i = 0; i < kSteps; ++i) {
-    const double x = input.view()(i, 0);
-    ASSERT_NEAR(output.view()(i, 0), ExactEpilogue(Epilogue::kGelu, x, 0.0),
-                7e-8 + 6e-8 * std::max(x, 0.0))
-        << "x = " << x;
-  }
+  ExpectEpilogueWithin(Epilogue::kGelu, 8.0f, 80001,
+                       [](double x) { return 7e-8 + 6e-8 * std::max(x, 0.0); });
 }
 
 TEST_P(Linear, NanComesOutAsNanAndHugeStaysInItsRow) {

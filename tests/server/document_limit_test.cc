@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <string_view>
 
 namespace akin::server {
 namespace {
@@ -22,40 +23,35 @@ Encoding CharactersAnd(const std::string& text, int more) {
   return encoding;
 }
 
-TEST(DocumentLimit, CutsBehindTheLastTokenThatIsKept) {
+// Of "abcdefgh", so cut that it has no more than `most` tokens.
+void ExpectCut(const EncodeDocument& encode, size_t most, std::string_view left, int64_t cut) {
   std::string document = "abcdefgh";
-  const auto encode = [](const std::string& text) -> Result<Encoding> {
-    return CharactersAnd(text, 0);
-  };
-  const auto cut = CutDocument(encode, 3, document);
-  ASSERT_TRUE(cut) << cut.error().message();
-  EXPECT_EQ(document, "abc");
-  EXPECT_EQ(*cut, 5);
+  const auto found = CutDocument(encode, most, document);
+  ASSERT_TRUE(found) << found.error().message();
+  EXPECT_EQ(document, left);
+  EXPECT_EQ(*found, cut);
+}
+
+TEST(DocumentLimit, CutsBehindTheLastTokenThatIsKept) {
+  const auto encode = [](const std::string& text) { return CharactersAnd(text, 0); };
+  ExpectCut(encode, 3, "abc", 5);
 }
 
 TEST(DocumentLimit, KeepsLessWhereThePartHasMoreTokensThanItHadInTheWhole) {
-  std::string document = "abcdefgh";
-  const auto encode = [](const std::string& text) -> Result<Encoding> {
+  const auto encode = [](const std::string& text) {
     return CharactersAnd(text, text.size() < 3 ? 0 : 2);
   };
-  const auto cut = CutDocument(encode, 4, document);
-  ASSERT_TRUE(cut) << cut.error().message();
-  EXPECT_EQ(document, "ab");
-  EXPECT_EQ(*cut, 8);
+  ExpectCut(encode, 4, "ab", 8);
 }
 
 // It went on with more tokens than can be counted, of which it read the offsets.
 TEST(DocumentLimit, EndsWhereATextWithoutACharacterHasMoreTokensThanAllowed) {
-  std::string document = "abcdefgh";
   int calls = 0;
   const auto encode = [&](const std::string& text) -> Result<Encoding> {
     if (++calls > 20) return Error(ErrorCode::kInternal, "it does not end");
     return CharactersAnd(text, 3);
   };
-  const auto cut = CutDocument(encode, 2, document);
-  ASSERT_TRUE(cut) << cut.error().message();
-  EXPECT_EQ(document, "");
-  EXPECT_EQ(*cut, 8);
+  ExpectCut(encode, 2, "", 8);
 }
 
 TEST(DocumentLimit, ATokenizersErrorIsTheAnswer) {

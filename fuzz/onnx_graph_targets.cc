@@ -79,7 +79,10 @@ bool LoadOnnxGraph(std::string_view input) {
 
   const auto classifier = model::LoadOnnxClassifier(*directory, root);
   RequireBlamesTheModel(classifier);
-  if (classifier) ReadModules(classifier->head.modules);
+  if (classifier && *classifier) {
+    Require(!(*classifier)->head.modules.empty());
+    ReadModules((*classifier)->head.modules);
+  }
   model::VocabularyPooling decoder;
   const auto masked_lm = model::LoadOnnxMaskedLm(*directory, root, decoder);
   RequireBlamesTheModel(masked_lm);
@@ -96,7 +99,7 @@ bool LoadOnnxGraph(std::string_view input) {
   Require(known.has_value() == weights.has_value());
   if (!weights) return false;
   ReadEncoder(*weights, *config);
-  return (masked_lm && *masked_lm) || (classifier && !classifier->head.modules.empty());
+  return (masked_lm && *masked_lm) || (classifier && *classifier);
 }
 
 }  // namespace akin::fuzz

@@ -74,6 +74,9 @@ EmbedOptions OptionsOfChunk(const TextChunk& chunk, const EmbedOptions& options)
 }
 
 Error WithPlaces(const Error& error, const TextChunk& chunk, const TextSource& source) {
+  // What a text comes to may be the model's fault; other faults know no text of the input.
+  if (error.code() == ErrorCode::kInternal && error.message().starts_with(kTextWord))
+    return error.Reworded(WithPlace(error.message(), chunk, source));
   if (error.code() != ErrorCode::kInvalidInput) return error;
   if (IsOfWhatLinesSay(error.message(), chunk))
     return InvalidInput(source.NameOf(chunk.places.front()), ": ", error.message());

@@ -51,6 +51,15 @@ Status CheckLinesOfScores(const TextChunk& chunk) {
                       "multivector", key == "prompt_name" ? " and sparse" : "");
 }
 
+// The error of a call with text `i` of a chunk and its query alone.
+Error AtText(size_t i, const Error& error) {
+  constexpr std::string_view kOnly = "text 0", kQuery = "the query";
+  const std::string_view message = error.message();
+  if (message.starts_with(kOnly))
+    return error.Reworded(StrCat("text ", i, message.substr(kOnly.size())));
+  return message.starts_with(kQuery) ? error.Reworded(StrCat("text ", i, ": ", message)) : error;
+}
+
 Result<Scores> RerankChunk(const Embedder& embedder, const TextChunk& chunk,
                            const std::string& query, const ScoreOptions& options) {
   if (embedder.Info().Gives(Output::kScores)) {
@@ -66,15 +75,15 @@ Result<Scores> RerankChunk(const Embedder& embedder, const TextChunk& chunk,
   std::vector<int32_t> num_tokens, truncated;
   Usage usage;
   for (size_t i = 0; i < documents.size(); ++i) {
-    AKIN_TRY_ASSIGN(const Scores one,
-                    embedder.Rerank(chunk.seconds[i], {&documents[i], 1}, options));
-    values.push_back(one[0][0]);
-    num_tokens.push_back(one.num_tokens(0));
-    truncated.push_back(one.truncated(0));
-    usage.total_tokens += one.usage().total_tokens;
-    usage.truncated_texts += one.usage().truncated_texts;
-    usage.truncated_tokens += one.usage().truncated_tokens;
-    usage.duration_ms += one.usage().duration_ms;
+    const Result<Scores> one = embedder.Rerank(chunk.seconds[i], {&documents[i], 1}, options);
+    if (!one) return AtText(i, one.error());
+    values.push_back((*one)[0][0]);
+    num_tokens.push_back(one->num_tokens(0));
+    truncated.push_back(one->truncated(0));
+    usage.total_tokens += one->usage().total_tokens;
+    usage.truncated_texts += one->usage().truncated_texts;
+    usage.truncated_tokens += one->usage().truncated_tokens;
+    usage.duration_ms += one->usage().duration_ms;
   }
   return Scores(std::move(values), 1,
                 TextReport(std::move(num_tokens), std::move(truncated), usage));

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "base/strings.h"
 #include "engine/scores.h"
 
 namespace akin::engine {
@@ -37,6 +38,16 @@ Wanted Only(Output output) {
   Wanted wanted{};
   wanted[static_cast<size_t>(output)] = true;
   return wanted;
+}
+
+Status Call::Take(uint32_t sequence, const BatchSlot& slot, size_t place) {
+  const Status taken = TakeRows(sequence, slot, place);
+  if (taken) return taken;
+  return taken.error().Reworded(StrCat(NameOf(sequence), ": ", taken.error().message()));
+}
+
+std::string Call::NameOf(uint32_t sequence) const {
+  return StrCat("text ", read_.text_of.empty() ? sequence : read_.text_of[sequence]);
 }
 
 EmbedCall::EmbedCall(const Computer& computer, ReadTexts read, Plan plan)
@@ -105,9 +116,13 @@ MaxSimCall::MaxSimCall(Side documents, const Side& query, bool return_ids)
       of_query_(query.computer.network(), Output::kMultiVector, 1, query.left_out,
                 query.skip_first_vector, query.shape) {}
 
-Status MaxSimCall::Take(uint32_t sequence, const BatchSlot& slot, size_t place) {
+Status MaxSimCall::TakeRows(uint32_t sequence, const BatchSlot& slot, size_t place) {
   return sequence == query_ ? of_query_.Take(0, slot, place)
                             : of_documents_.Take(sequence, slot, place);
+}
+
+std::string MaxSimCall::NameOf(uint32_t sequence) const {
+  return sequence == query_ ? "the query" : Call::NameOf(sequence);
 }
 
 Result<Scores> MaxSimCall::Finish(const Usage& usage) {
@@ -125,8 +140,8 @@ Status ComputeAlone(Call& call, const ComputeTerms& terms) {
     const Computer& computer = call.ComputerOf(begin);
     std::vector<TokenizedTexts::Source> sources;
     for (; end < count && &call.ComputerOf(end) == &computer; ++end) sources.push_back({&all, end});
-    if (end - begin == count) return computer.Compute(all, call.wanted(), terms, call.sink());
-    SinkFrom sink(call.sink(), begin);
+    if (end - begin == count) return computer.Compute(all, call.wanted(), terms, call);
+    SinkFrom sink(call, begin);
     AKIN_TRY(computer.Compute(TokenizedTexts::Join(sources), call.wanted(), terms, sink));
   }
   return {};

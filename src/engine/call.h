@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "akin/embeddings.h"
@@ -18,9 +19,8 @@
 
 namespace akin::engine {
 
-class Call {
+class Call : public RowSink {
  public:
-  virtual ~Call() = default;
   Call(const Call&) = delete;
   Call& operator=(const Call&) = delete;
 
@@ -28,13 +28,19 @@ class Call {
   // chose.
   virtual const Computer& ComputerOf(uint32_t /*sequence*/) const { return computer_; }
   const TokenizedTexts& sequences() const { return read_.sequences; }
-  // What the network is to make of each sequence, and who takes it.
+  // What the network is to make of each sequence.
   const Wanted& wanted() const { return wanted_; }
-  virtual RowSink& sink() = 0;
+  // An error names the text: "text 3: ...".
+  Status Take(uint32_t sequence, const BatchSlot& slot, size_t place) final;
 
  protected:
   Call(const Computer& computer, ReadTexts read, const Wanted& wanted)
       : computer_(computer), read_(std::move(read)), wanted_(wanted) {}
+
+  // As Take.
+  virtual Status TakeRows(uint32_t sequence, const BatchSlot& slot, size_t place) = 0;
+  // What a sequence is of, for messages.
+  virtual std::string NameOf(uint32_t sequence) const;
 
   const Computer& computer_;
   ReadTexts read_;
@@ -58,11 +64,13 @@ class EmbedCall final : public Call {
   };
   EmbedCall(const Computer& computer, ReadTexts read, Plan plan);
 
-  RowSink& sink() override { return group_; }
   // After the rows of all sequences were taken; once. `usage` has the times.
   Result<AllEmbeddings> Finish(const Usage& usage);
 
  private:
+  Status TakeRows(uint32_t sequence, const BatchSlot& slot, size_t place) override {
+    return group_.Take(sequence, slot, place);
+  }
   Embeddings FinishDense(const TextReport& report);
 
   const Plan plan_;
@@ -84,10 +92,13 @@ class ScoreCall : public Call {
 class LogitsCall final : public ScoreCall {
  public:
   LogitsCall(const Computer& computer, ReadTexts read, ScoreActivation activation, bool return_ids);
-  RowSink& sink() override { return logits_; }
   Result<Scores> Finish(const Usage& usage) override;
 
  private:
+  Status TakeRows(uint32_t sequence, const BatchSlot& slot, size_t place) override {
+    return logits_.Take(sequence, slot, place);
+  }
+
   const ScoreActivation activation_;
   const bool return_ids_;
   RowCollector logits_;
@@ -95,7 +106,7 @@ class LogitsCall final : public ScoreCall {
 
 // Of documents for a query, by a multi-vector model. The query is the sequence behind the
 // documents; another route of the model may be to make its vectors.
-class MaxSimCall final : public ScoreCall, private RowSink {
+class MaxSimCall final : public ScoreCall {
  public:
   // Of the documents, or of the query.
   struct Side {
@@ -109,11 +120,11 @@ class MaxSimCall final : public ScoreCall, private RowSink {
   const Computer& ComputerOf(uint32_t sequence) const override {
     return sequence == query_ ? computer_of_query_ : computer_;
   }
-  RowSink& sink() override { return *this; }
   Result<Scores> Finish(const Usage& usage) override;
 
  private:
-  Status Take(uint32_t sequence, const BatchSlot& slot, size_t place) override;
+  Status TakeRows(uint32_t sequence, const BatchSlot& slot, size_t place) override;
+  std::string NameOf(uint32_t sequence) const override;
 
   const bool return_ids_;
   const Computer& computer_of_query_;

@@ -12,10 +12,10 @@
 namespace akin::engine {
 namespace {
 
-Status CheckFinite(std::span<const float> row, uint32_t sequence) {
+Status CheckFinite(const Network& network, std::span<const float> row) {
   if (std::ranges::all_of(row, [](float x) { return std::isfinite(x); })) return {};
-  return Internal("the model gave a vector for text ", sequence,
-                  " that is not finite (NaN or infinity); its weights may be damaged");
+  return Internal("model '", network.model(), "' gave values that are not finite (NaN or infinity)",
+                  "; its weights may be damaged");
 }
 
 // The largest `count` values, at their places.
@@ -48,7 +48,7 @@ RowCollector::RowCollector(const Network& network, Output output, const Tokenize
 Status RowCollector::Take(uint32_t sequence, const BatchSlot& slot, size_t place) {
   const MatrixView<const float> from = RowsOf(slot, network_, output_, place);
   for (size_t r = 0; r < from.rows(); ++r) {
-    AKIN_TRY(CheckFinite(from.row(r), sequence));
+    AKIN_TRY(CheckFinite(network_, from.row(r)));
     std::ranges::copy(from.row(r), rows().row(first_row_[sequence] + r).begin());
   }
   return {};
@@ -61,7 +61,7 @@ SparseCollector::SparseCollector(const Network& network, size_t num_sequences,
 Status SparseCollector::Take(uint32_t sequence, const BatchSlot& slot, size_t place) {
   const bool per_token = network_.chain(Output::kSparse)->output().per_token;
   const MatrixView<const float> rows = RowsOf(slot, network_, Output::kSparse, place);
-  for (size_t r = 0; r < rows.rows(); ++r) AKIN_TRY(CheckFinite(rows.row(r), sequence));
+  for (size_t r = 0; r < rows.rows(); ++r) AKIN_TRY(CheckFinite(network_, rows.row(r)));
   SparseVector& vector = vectors_[sequence] = {};
   if (per_token) {
     const size_t begin = static_cast<size_t>(slot.cu_seqlens[place]);
@@ -114,7 +114,7 @@ Status TokenCollector::Take(uint32_t sequence, const BatchSlot& slot, size_t pla
   for (size_t t = skip_first_ ? 1 : 0; t < rows.rows(); ++t) {
     const int32_t id = slot.input_ids[begin + t];
     if (std::ranges::binary_search(left_out_, id)) continue;
-    AKIN_TRY(CheckFinite(rows.row(t), sequence));
+    AKIN_TRY(CheckFinite(network_, rows.row(t)));
     tokens_[sequence].push_back(id);
     values.insert(values.end(), rows.row(t).begin(), rows.row(t).end());
     if (shape_.normalize) pooling::Normalize(std::span(values).last(rows.cols()));

@@ -18,6 +18,13 @@ using engine::ScoreCall;
 using engine::ScoredText;
 using std::chrono::steady_clock;
 
+// The error of a call with a text of ours, which the caller has not given.
+Error OfTestText(const Error& error) {
+  constexpr std::string_view kPlace = "text 0: ";
+  if (!error.message().starts_with(kPlace)) return error;
+  return error.Reworded(StrCat("a test text: ", error.message().substr(kPlace.size())));
+}
+
 double MillisecondsSince(steady_clock::time_point start) {
   return std::chrono::duration<double, std::milli>(steady_clock::now() - start).count();
 }
@@ -324,13 +331,14 @@ Status Embedder::Impl::Health() const {
     return Internal("model '", info_.model, "' gives a vector of zeros for a test text");
   };
   if (info_.Gives(Output::kScores)) {
-    AKIN_TRY(Classify(texts, {}));
-    return {};
+    const auto scores = Classify(texts, {});
+    return scores ? Status() : OfTestText(scores.error());
   }
   const std::array outputs{info_.outputs.front()};
-  AKIN_TRY_ASSIGN(const AllEmbeddings all, Run([&] { return ReadHere(texts, outputs, {}); }));
+  const Result<AllEmbeddings> all = Run([&] { return ReadHere(texts, outputs, {}); });
+  if (!all) return OfTestText(all.error());
   if (outputs[0] != Output::kDense) return {};
-  if (std::ranges::all_of(all.dense[0], [](float x) { return x == 0.0f; })) return zeros();
+  if (std::ranges::all_of(all->dense[0], [](float x) { return x == 0.0f; })) return zeros();
   return {};
 }
 

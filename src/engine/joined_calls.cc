@@ -26,7 +26,7 @@ class Distributor final : public RowSink {
   explicit Distributor(std::span<const JoinedSequences> joined) : joined_(joined) {}
   Status Take(uint32_t sequence, const BatchSlot& slot, size_t place) override {
     const JoinedSequences& target = joined_[sequence];
-    for (const uint32_t i : target.sequences) AKIN_TRY(target.call->sink().Take(i, slot, place));
+    for (const uint32_t i : target.sequences) AKIN_TRY(target.call->Take(i, slot, place));
     return {};
   }
 

@@ -108,6 +108,11 @@ Status CheckRows(Output output, const pooling::RowShape& rows) {
                             "), which nothing but sparse vectors is made of, by SpladePooling or ",
                             "with pooling \"splade\"");
   }
+  if (output == Output::kScores && rows.per_token) {
+    return UnsupportedModel("config.json says that this model classifies, but there are states of ",
+                            "tokens and no logits, and there are no weights of a head (",
+                            rows.source, ")");
+  }
   if (output == Output::kDense && rows.per_token) {
     return UnsupportedModel(
         "modules.json: no module makes one vector of a text's tokens (Pooling is missing)");
@@ -126,7 +131,7 @@ std::string SourceOfWidth(const backends::BackendInfo& info) {
 }
 
 // Backend and modules, joined.
-Result<Network> MakeNetwork(std::unique_ptr<backends::Backend> backend,
+Result<Network> MakeNetwork(std::string model, std::unique_ptr<backends::Backend> backend,
                             const model::SentenceModules& modules, Isa isa, Precision precision) {
   const backends::BackendInfo info = backend->Info();
   AKIN_TRY_ASSIGN(const kernels::Kernels token_kernels, kernels::SelectKernels(isa, precision));
@@ -148,7 +153,7 @@ Result<Network> MakeNetwork(std::unique_ptr<backends::Backend> backend,
     AKIN_TRY_ASSIGN(pooling::Chain states, pooling::Chain::Make({}, input, step_kernels));
     chains[static_cast<size_t>(Output::kTokens)].emplace(std::move(states));
   }
-  return Network(std::move(backend), std::move(chains));
+  return Network(std::move(model), std::move(backend), std::move(chains));
 }
 
 Result<std::shared_ptr<const tokenizer::Pipeline>> LoadTokenizer(
@@ -296,13 +301,13 @@ Result<LoadedModel> LoadRoute(const model::ModelDirectory& directory, const mode
                                                                  .num_threads = plan.num_threads,
                                                                  .batch_tokens = plan.batch_tokens,
                                                                  .isa = plan.isa}));
-  if (!loader.runs_graph) AKIN_TRY(model::AddOnnxMaskedLm(input, modules));
+  if (!loader.runs_graph) AKIN_TRY(model::AddOnnxHead(directory, modules));
   AKIN_TRY_ASSIGN(auto tokenizer, LoadTokenizer(input, modules, loader.shape));
   const int max_tokens = modules.text.MaxTokens(loader.max_positions);
   AKIN_TRY(CheckLimit(max_tokens, *tokenizer));
   const auto load = [&](Precision precision) -> Result<Network> {
     AKIN_TRY_ASSIGN(auto backend, loader.load(precision));
-    return MakeNetwork(std::move(backend), modules, plan.isa, precision);
+    return MakeNetwork(directory.name(), std::move(backend), modules, plan.isa, precision);
   };
   AKIN_TRY_ASSIGN(GateResult gate, LoadNetwork(options, loader,
                                                {.directory = input,

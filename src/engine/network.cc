@@ -8,8 +8,11 @@
 
 namespace akin::engine {
 
-Network::Network(std::unique_ptr<const backends::Backend> backend, Chains chains)
-    : backend_(std::move(backend)), info_(backend_->Info()), chains_(std::move(chains)) {
+Network::Network(std::string model, std::unique_ptr<const backends::Backend> backend, Chains chains)
+    : model_(std::move(model)),
+      backend_(std::move(backend)),
+      info_(backend_->Info()),
+      chains_(std::move(chains)) {
   for (const auto& chain : chains_) {
     if (chain) flops_per_token_ = std::max(flops_per_token_, chain->flops_per_token());
   }

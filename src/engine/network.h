@@ -32,8 +32,10 @@ class Network {
     std::optional<Result<MatrixView<const float>>> rows;
   };
 
-  Network(std::unique_ptr<const backends::Backend> backend, Chains chains);
+  // `model` stands for it in messages.
+  Network(std::string model, std::unique_ptr<const backends::Backend> backend, Chains chains);
 
+  const std::string& model() const { return model_; }
   const backends::BackendInfo& info() const { return info_; }
   // Null if the model does not give it.
   const pooling::Chain* chain(Output output) const {
@@ -62,6 +64,7 @@ class Network {
   Status Prepare(const pooling::BatchView& batch, size_t team_size, Session& session,
                  const OutputRows& rows) const;
 
+  std::string model_;
   std::unique_ptr<const backends::Backend> backend_;
   backends::BackendInfo info_;
   Chains chains_;

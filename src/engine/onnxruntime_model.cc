@@ -22,13 +22,7 @@ Status CheckScores(const BackendInfo& info, const model::SentenceModules& module
     return UnsupportedModel("config.json says that this model classifies, but the graph gives ",
                             "logits of every token, expected those of a text (", info.detail, ")");
   }
-  if (info.rows == RowKind::kTokenStates) {
-    if (!modules.heads.front().modules.empty()) return {};
-    return UnsupportedModel("config.json says that this model classifies, but the graph gives ",
-                            "states of tokens and no logits, and there are no weights of a head (",
-                            info.detail, modules.unread_head.empty() ? "" : "; ",
-                            modules.unread_head, ")");
-  }
+  if (info.rows == RowKind::kTokenStates) return {};  // What is made of them finds that out.
   if (info.rows == RowKind::kPooled) {
     return UnsupportedModel("config.json says that this model classifies, but the graph gives ",
                             "pooled states and no logits (", info.detail, ")");

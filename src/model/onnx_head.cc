@@ -172,6 +172,20 @@ std::optional<OnnxHead> FindMaskedLmHead(const OnnxFile& file, JsonValue config)
   return std::move(graph->head);
 }
 
+// The weights of the default file's head.
+Result<std::optional<TensorIndex>> LoadHead(const ModelDirectory& directory, JsonValue config,
+                                            std::optional<OnnxHead> (*find)(const OnnxFile&,
+                                                                            JsonValue)) {
+  const Result<std::string> name = DefaultOnnxFile(directory);
+  if (!name) return std::optional<TensorIndex>();
+  const Result<OnnxFile> file = OnnxFile::Open(directory, *name);
+  if (!file) return std::optional<TensorIndex>();
+  const std::optional<OnnxHead> head = find(*file, config);
+  if (!head) return std::optional<TensorIndex>();
+  AKIN_TRY_ASSIGN(TensorIndex tensors, OnnxTensors(*file, OnnxValues::kCopied, head->weights));
+  return std::optional(std::move(tensors));
+}
+
 }  // namespace
 
 bool OnnxHead::Contains(const OnnxNode& node) const {
@@ -189,34 +203,20 @@ std::optional<OnnxHead> FindOnnxHead(const OnnxFile& file, JsonValue config) {
   return std::nullopt;
 }
 
-Result<OnnxClassifier> LoadOnnxClassifier(const ModelDirectory& directory, JsonValue config) {
-  OnnxClassifier classifier;
-  AKIN_TRY_ASSIGN(classifier.head, ReadClassificationLabels(config));
-  const Result<std::string> name = DefaultOnnxFile(directory);
-  if (!name) return classifier;  // One that an option names gives the logits.
-  const Result<OnnxFile> file = OnnxFile::Open(directory, *name);
-  if (!file) {
-    classifier.unread = file.error().message();
-    return classifier;
-  }
-  const std::optional<OnnxHead> head = FindClassificationHead(*file, config);
-  if (!head) return classifier;
-  AKIN_TRY_ASSIGN(classifier.tensors, OnnxTensors(*file, OnnxValues::kCopied, head->weights));
-  AKIN_TRY_ASSIGN(classifier.head, LoadClassificationHead(config, *classifier.tensors));
-  return classifier;
+Result<std::optional<OnnxClassifier>> LoadOnnxClassifier(const ModelDirectory& directory,
+                                                         JsonValue config) {
+  AKIN_TRY_ASSIGN(auto tensors, LoadHead(directory, config, FindClassificationHead));
+  if (!tensors) return std::optional<OnnxClassifier>();
+  AKIN_TRY_ASSIGN(ClassificationHead head, LoadClassificationHead(config, *tensors));
+  return std::optional(OnnxClassifier{std::move(head), std::move(*tensors)});
 }
 
 Result<std::optional<OnnxMaskedLm>> LoadOnnxMaskedLm(const ModelDirectory& directory,
                                                      JsonValue config, VocabularyPooling& decoder) {
-  const Result<std::string> name = DefaultOnnxFile(directory);
-  if (!name) return std::optional<OnnxMaskedLm>();
-  const Result<OnnxFile> file = OnnxFile::Open(directory, *name);
-  if (!file) return std::optional<OnnxMaskedLm>();
-  const std::optional<OnnxHead> head = FindMaskedLmHead(*file, config);
-  if (!head) return std::optional<OnnxMaskedLm>();
-  AKIN_TRY_ASSIGN(TensorIndex tensors, OnnxTensors(*file, OnnxValues::kCopied, head->weights));
-  AKIN_TRY_ASSIGN(std::vector<Module> modules, LoadMaskedLmHead(config, tensors, decoder));
-  return std::optional(OnnxMaskedLm{std::move(modules), std::move(tensors)});
+  AKIN_TRY_ASSIGN(auto tensors, LoadHead(directory, config, FindMaskedLmHead));
+  if (!tensors) return std::optional<OnnxMaskedLm>();
+  AKIN_TRY_ASSIGN(std::vector<Module> modules, LoadMaskedLmHead(config, *tensors, decoder));
+  return std::optional(OnnxMaskedLm{std::move(modules), std::move(*tensors)});
 }
 
 }  // namespace akin::model

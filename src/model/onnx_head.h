@@ -42,26 +42,24 @@ struct OnnxHead {
 // activation.
 std::optional<OnnxHead> FindOnnxHead(const OnnxFile& file, formats::JsonValue config);
 
+// Below: out of the default file of a folder without safetensors. Nothing where that file has no
+// head that is known, or cannot be opened (its external data is not there, it is a pointer of Git
+// LFS): who takes the encoder out of it says what is wrong. Errors: InvalidModel.
+
 struct OnnxClassifier {
-  ClassificationHead head;             // Without modules where the graph gives the logits.
-  std::string unread;                  // Why the default file could not be read; empty: it was.
-  std::optional<TensorIndex> tensors;  // Keeps the modules' tensors alive.
+  ClassificationHead head;
+  TensorIndex tensors;  // Keeps the modules' tensors alive.
 };
 
-// Of a folder without safetensors. A default file that cannot be opened (its external data is not
-// there, it is a pointer of Git LFS) leaves the labels: an option may name another file, or the
-// backend may need none; one that does need it says what is wrong. Errors: InvalidModel (labels,
-// layers of the head that contradict config.json).
-Result<OnnxClassifier> LoadOnnxClassifier(const ModelDirectory& directory,
-                                          formats::JsonValue config);
+Result<std::optional<OnnxClassifier>> LoadOnnxClassifier(const ModelDirectory& directory,
+                                                         formats::JsonValue config);
 
 struct OnnxMaskedLm {
   std::vector<Module> modules;  // Up to the decoder.
   TensorIndex tensors;          // Keeps their tensors and the decoder's alive.
 };
 
-// The masked-language-model head of a folder without safetensors; nothing, and `decoder` as it was,
-// where the graph has none that is known, or cannot be opened. Errors: InvalidModel.
+// Where there is nothing, `decoder` stays as it was.
 Result<std::optional<OnnxMaskedLm>> LoadOnnxMaskedLm(const ModelDirectory& directory,
                                                      formats::JsonValue config,
                                                      VocabularyPooling& decoder);

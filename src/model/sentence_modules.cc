@@ -86,21 +86,27 @@ class ModuleReader {
 
   Status ReadClassifier() {
     AKIN_TRY_ASSIGN(const JsonDocument* const config, Config());
-    ClassificationHead head;
-    if (!HasSafetensors(input_) && !ListOnnxFiles(input_).empty()) {
-      AKIN_TRY_ASSIGN(OnnxClassifier classifier, LoadOnnxClassifier(input_, config->root()));
-      head = std::move(classifier.head);
-      result_.unread_head = std::move(classifier.unread);
-      if (classifier.tensors) result_.weights.push_back(std::move(*classifier.tensors));
-    } else {
-      AKIN_TRY_ASSIGN(TensorIndex tensors, TensorIndex::Open(input_));
-      AKIN_TRY_ASSIGN(head, LoadClassificationHead(config->root(), tensors));
-      result_.weights.push_back(std::move(tensors));
+    result_.heads.push_back({Output::kScores, {}});
+    if (WeightsAreInOnnxFiles()) {
+      AKIN_TRY_ASSIGN(ClassificationHead labels, ReadClassificationLabels(config->root()));
+      return Set(std::move(labels), result_.heads.back());
     }
-    result_.kind = head.labels.size() == 1 ? ModelKind::kReranker : ModelKind::kClassifier;
-    result_.labels = std::move(head.labels);
-    AKIN_TRY_ASSIGN(result_.score_activation, ScoreActivationOr(head.activation));
-    result_.heads.push_back({Output::kScores, std::move(head.modules)});
+    AKIN_TRY_ASSIGN(TensorIndex tensors, TensorIndex::Open(input_));
+    AKIN_TRY_ASSIGN(ClassificationHead head, LoadClassificationHead(config->root(), tensors));
+    result_.weights.push_back(std::move(tensors));
+    return Set(std::move(head), result_.heads.back());
+  }
+
+  Status AddOnnxHead() {
+    if (!WeightsAreInOnnxFiles()) return {};
+    for (Head& head : result_.heads) {
+      if (head.output == Output::kScores && head.modules.empty()) return AddOnnxClassifier(head);
+      const auto place = std::ranges::find_if(head.modules, [](const Module& module) {
+        const auto* const pooling = std::get_if<VocabularyPooling>(&module);
+        return pooling != nullptr && pooling->weight.empty();
+      });
+      if (place != head.modules.end()) return AddOnnxMaskedLm(head, place);
+    }
     return {};
   }
 
@@ -114,6 +120,39 @@ class ModuleReader {
     AKIN_TRY(document->root().AsObject());
     const auto value = document->root().Find("activation_fn");
     return value && !value->is_null() ? ParseScoreActivation(*value) : otherwise;
+  }
+
+  bool WeightsAreInOnnxFiles() const {
+    return !HasSafetensors(input_) && !ListOnnxFiles(input_).empty();
+  }
+
+  // `head`: of kScores.
+  Status Set(ClassificationHead classifier, Head& head) {
+    result_.kind = classifier.labels.size() == 1 ? ModelKind::kReranker : ModelKind::kClassifier;
+    result_.labels = std::move(classifier.labels);
+    AKIN_TRY_ASSIGN(result_.score_activation, ScoreActivationOr(classifier.activation));
+    head.modules = std::move(classifier.modules);
+    return {};
+  }
+
+  Status AddOnnxClassifier(Head& head) {
+    AKIN_TRY_ASSIGN(const JsonDocument* const config, Config());
+    AKIN_TRY_ASSIGN(auto found, LoadOnnxClassifier(input_, config->root()));
+    if (!found) return {};
+    result_.onnx_head = std::move(found->tensors);
+    return Set(std::move(found->head), head);
+  }
+
+  // `place`: of the VocabularyPooling.
+  Status AddOnnxMaskedLm(Head& head, std::vector<Module>::iterator place) {
+    AKIN_TRY_ASSIGN(const JsonDocument* const config, Config());
+    auto& pooling = std::get<VocabularyPooling>(*place);
+    AKIN_TRY_ASSIGN(auto found, LoadOnnxMaskedLm(input_, config->root(), pooling));
+    if (!found) return {};
+    head.modules.insert(place, std::move_iterator(found->modules.begin()),
+                        std::move_iterator(found->modules.end()));
+    result_.onnx_head = std::move(found->tensors);
+    return {};
   }
 
   Status Add(Result<Module> module, Head& head) {
@@ -134,13 +173,13 @@ class ModuleReader {
   Status AddSplade(VocabularyPooling pooling, Head& head) {
     AKIN_TRY_ASSIGN(const JsonDocument* const config, Config());
     head.output = Output::kSparse;
-    if (HasSafetensors(input_) || ListOnnxFiles(input_).empty()) {
+    if (!WeightsAreInOnnxFiles()) {
       AKIN_TRY_ASSIGN(TensorIndex tensors, TensorIndex::Open(input_));
       AKIN_TRY_ASSIGN(std::vector<Module> modules,
                       LoadMaskedLmHead(config->root(), tensors, pooling));
       result_.weights.push_back(std::move(tensors));
       std::ranges::move(modules, std::back_inserter(head.modules));
-    }  // Or else AddOnnxMaskedLm, or whoever runs the graph gives the logits.
+    }  // Or else AddOnnxHead, or whoever runs the graph gives the logits.
     head.modules.push_back(std::move(pooling));
     return {};
   }
@@ -444,24 +483,8 @@ Result<SentenceModules> LoadSentenceModules(const ModelDirectory& directory,
   return result;
 }
 
-Status AddOnnxMaskedLm(const ModelDirectory& input, SentenceModules& modules) {
-  if (HasSafetensors(input)) return {};
-  for (Head& head : modules.heads) {
-    const auto place = std::ranges::find_if(head.modules, [](const Module& module) {
-      const auto* const pooling = std::get_if<VocabularyPooling>(&module);
-      return pooling != nullptr && pooling->weight.empty();
-    });
-    if (place == head.modules.end()) continue;
-    AKIN_TRY_ASSIGN(const JsonDocument config, input.ReadJson(kConfigFile));
-    auto& pooling = std::get<VocabularyPooling>(*place);
-    AKIN_TRY_ASSIGN(auto found, LoadOnnxMaskedLm(input, config.root(), pooling));
-    if (!found) return {};
-    head.modules.insert(place, std::move_iterator(found->modules.begin()),
-                        std::move_iterator(found->modules.end()));
-    modules.onnx_head = std::move(found->tensors);
-    return {};
-  }
-  return {};
+Status AddOnnxHead(const ModelDirectory& directory, SentenceModules& modules) {
+  return ModuleReader(directory, directory.In(modules.input_folder), modules).AddOnnxHead();
 }
 
 }  // namespace akin::model

@@ -22,7 +22,7 @@ class ModelDirectory;
 // The modules, in order, that make one kind of output of the transformer's rows.
 struct Head {
   Output output = Output::kDense;
-  // None of kScores: the head's weights are a part of an ONNX graph, which gives the logits.
+  // None of kScores: the head's weights are in ONNX files only (AddOnnxHead).
   std::vector<Module> modules;
 };
 
@@ -58,11 +58,10 @@ struct SentenceModules {
   // folder itself.
   std::string input_folder;
   ModuleWeights weights;                 // Keeps the modules' tensors alive.
-  std::optional<TensorIndex> onnx_head;  // Those of AddOnnxMaskedLm, also.
+  std::optional<TensorIndex> onnx_head;  // Those of AddOnnxHead, also.
   TextSettings text;
   LateInteraction late;
   std::vector<std::string> labels;
-  std::string unread_head;  // Why the head of kScores has no modules, if a file was not readable.
   ScoreActivation score_activation = ScoreActivation::kRaw;
   std::vector<int> matryoshka_dimensions;
 };
@@ -75,12 +74,12 @@ Result<SentenceModules> LoadSentenceModules(const ModelDirectory& directory,
                                             std::optional<PoolingMode> pooling = std::nullopt,
                                             std::string_view route = {});
 
-// Of a folder whose weights are in ONNX files only, VocabularyPooling has no weights at first: they
-// are for a backend that takes the encoder out of the folder's default ONNX file. One that runs a
-// graph, of whichever file, gives the logits itself, and weights from the default one need not be
-// those of its states. This reads them, and the modules before the pooling, where the default file
-// has a masked-language-model head that is known; everything else stays as it is. `input` is
-// modules.input_folder. Errors: InvalidModel, ModelNotFound (config.json).
-Status AddOnnxMaskedLm(const ModelDirectory& input, SentenceModules& modules);
+// Of a folder whose weights are in ONNX files only, a head of kScores has no modules at first, and
+// VocabularyPooling no weights: they are for a backend that takes the encoder out of the folder's
+// default ONNX file. One that runs a graph, of whichever file, gives the logits itself, and weights
+// from the default one need not be those of its states. This reads them where the default file has
+// a head that is known; everything else stays as it is. `directory` is the model folder. Errors:
+// InvalidModel, ModelNotFound (config.json).
+Status AddOnnxHead(const ModelDirectory& directory, SentenceModules& modules);
 
 }  // namespace akin::model

@@ -196,22 +196,26 @@ void App::Finish(Exchange& exchange, const Route* route, HttpResponse& response)
   if (exchange.costs.computed)
     AddCostHeaders(exchange.costs, MillisecondsSince(exchange.who.begin), response);
   metrics_.CountResponse(route->path, response.status);
+  const bool is_fault = !exchange.fault.empty();
+  const LogLevel level = LevelOfRequest(route->open, response.status, healthy_ && !ready_);
+  std::vector<LogField> fields = {
+      {"method", exchange.request.method}, {"route", route->path}, {"status", response.status}};
+  if (is_fault) fields.emplace_back("error", exchange.fault);
   request_log_.Write(exchange.who, exchange.costs,
-                     {.level = LevelOfRequest(route->open, response.status, healthy_ && !ready_),
-                      .fields = {{"method", exchange.request.method},
-                                 {"route", route->path},
-                                 {"status", response.status}},
+                     {.level = is_fault ? LogLevel::kWarn : level,
+                      .fields = std::move(fields),
                       .span_name = StrCat(route->method, ' ', route->path),
                       .attributes = {{"http.request.method", route->method},
                                      {"http.route", route->path},
                                      {"http.response.status_code", response.status}},
-                      .is_fault = response.status >= 500,
+                      .is_fault = is_fault || response.status >= 500,
                       .has_span = !route->open});
 }
 
 void App::Fail(const ExchangePtr& exchange, Failure failure) const {
   const std::string_view kind = FailureKind(failure.problem);
   if (!kind.empty()) metrics_.CountFailure(kind);
+  if (IsFault(failure.problem)) exchange->fault = failure.message;
   exchange->Respond(FailureResponse(DialectOf(*exchange), WithRetry(std::move(failure))));
 }
 

@@ -110,6 +110,7 @@ class Exchange {
   std::string client;              // Whom the work counts for.
   std::optional<Dialect> dialect;  // In place of the route's.
   ExchangeCosts costs;             // Written by whoever answers, before.
+  std::string fault;               // Likewise: what was wrong, where it is not the client's.
   AnswerBudget::SharePtr share;    // Of the answer; null for one that is small whatever is asked.
   // Runs once, before the answer goes out: log, metrics, headers that all answers have.
   std::function<void(HttpResponse&)> before_respond;

@@ -59,7 +59,7 @@ Network MakeFakeNetwork(double cosine) {
   Network::Chains chains;
   chains[static_cast<size_t>(Output::kDense)] =
       pooling::Chain::Make({}, {.width = 2, .per_token = false}, {kernels, kernels}).value();
-  return Network(std::make_unique<FakeBackend>(cosine), std::move(chains));
+  return Network("fake", std::make_unique<FakeBackend>(cosine), std::move(chains));
 }
 
 class PrecisionGate : public testing::Test {

@@ -114,13 +114,14 @@ class DefaultFileThatCannotBeOpened(unittest.TestCase):
             _, err = folder.refused(*RERANK, "--backend", backend)
             self.assertIn("model.onnx", err)
 
-    def test_is_named_where_the_head_is_missed(self):
+    def test_is_not_named_where_another_has_no_head(self):
         folder = Folder(self, "cross-bert-nli")
         shutil.copy(ARGUMENTS.models.parent / "onnx/bert-onnx/onnx/model.onnx", folder.path / "states.onnx")
         (folder.path / "model.onnx").write_bytes(self.POINTER)
         code, _, err = run("info", "--model", folder.path, "--onnx-file", "states.onnx")
-        self.assertNotEqual(code, 0)
-        self.assertRegex(err, r"no weights of a head \(.*states\.onnx.*; model\.onnx")
+        self.assertEqual(code, 5, err)
+        self.assertRegex(err, r"no weights of a head \(.*states\.onnx")
+        self.assertNotIn("model.onnx", err)
 
 
 class Labels(unittest.TestCase):
@@ -276,6 +277,57 @@ class StatesAndLogits(onnx_exporter.Exporter):
     def head(self, x, prefix, kind):
         self.states = x
         return super().head(x, prefix, kind)
+
+
+class StatesAndTwiceTheLogits(Twice, StatesAndLogits):
+    pass
+
+
+class TwoLabels(onnx_exporter.Exporter):
+    """The first ones."""
+
+    def values(self, name):
+        shape, raw = super().values(name)
+        if not name.startswith("classifier."):
+            return shape, raw
+        return [2, *shape[1:]], raw[:len(raw) // shape[0] * 2]
+
+
+class FileThatIsNotTheDefault(unittest.TestCase):
+    # The file that options take.
+    OPTIONS = {"other.onnx": ("--onnx-file", "other.onnx"), "model_quantized.onnx": ("--backend", "onnxruntime", "--precision", "int8")}
+
+    def folder(self, name, exporter, **options):
+        folder = Folder(self, name, **options)
+        other = exporter(folder.source).model()
+        for file in self.OPTIONS:
+            (folder.path / file).write_bytes(other)
+        return folder
+
+    def test_gives_the_scores(self):
+        expected = list(Folder(self, "cross-bert", StatesAndTwiceTheLogits).scores("--backend", "onnxruntime"))
+        self.assertGreater(max(abs(a - b) for found, reference in expected for a, b in zip(found, reference)), 1e-3)
+        folder = self.folder("cross-bert", StatesAndTwiceTheLogits)
+        for options in self.OPTIONS.values():
+            with self.subTest(options):
+                self.assertEqual(list(folder.scores(*options)), expected)
+
+    def test_has_as_many_labels_as_config_json_says_and_not_as_the_default_one(self):
+        folder = self.folder("cross-bert-nli", TwoLabels, changes={"config.json": dict.fromkeys(("id2label", "label2id", "num_labels"))})
+        self.assertEqual(len(folder.info()["labels"]), 3)  # Of the native engine, which takes the default one's weights.
+        for options in self.OPTIONS.values():
+            with self.subTest(options):
+                self.assertEqual(folder.info(*options)["labels"], ["LABEL_0", "LABEL_1"])
+
+    def test_of_states_is_not_put_under_the_head_of_the_default_one(self):
+        folder = self.folder("cross-bert", States)
+        self.assertEqual(folder.info()["backend"], "native")
+        for file, options in self.OPTIONS.items():
+            with self.subTest(options):
+                code, err = folder.refused(*RERANK, *options)
+                self.assertEqual(code, 5, err)
+                self.assertIn("states of tokens and no logits", err)
+                self.assertRegex(err, rf"no weights of a head \(.*{file}")
 
 
 class Doubts(unittest.TestCase):

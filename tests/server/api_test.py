@@ -11,10 +11,14 @@ import pathlib
 import shutil
 import struct
 import subprocess
+import sys
 import tempfile
 import unittest
 
 from serve_process import ARGUMENTS, TIMEOUT, Server, f32, main
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+from damaged_model import damage  # noqa: E402
 
 TEXTS = ["A cat sleeps in the sun.", "Interest rates rose again.", "zero", "A cat sleeps in the sun."]
 
@@ -640,6 +644,25 @@ class Models(unittest.TestCase):
             self.assertEqual(server.post("/v1/embeddings", {"input": "a", "model": "one"})[2], first)
         finally:
             server.stop()
+
+
+class DamagedWeights(unittest.TestCase):
+    def test_the_answer_and_the_log_say_what_is_wrong(self):
+        with tempfile.TemporaryDirectory() as folder:
+            server = Server(models=[damage(ARGUMENTS.model, pathlib.Path(folder) / "damaged", "bread")])
+            self.addCleanup(server.stop)
+            message = "text 1: model 'damaged' gave values that are not finite (NaN or infinity); its weights may be damaged"
+            status, answer = server.post_json("/v1/embeddings", {"input": ["a", "bread"], "model": "any"}, {"x-request-id": "openai"})
+            self.assertEqual((status, answer["error"]["message"], answer["error"]["type"]), (500, message, "server_error"))
+            status, answer = server.post_json("/embed", {"inputs": ["a", "bread"]}, {"x-request-id": "tei"})
+            self.assertEqual((status, answer), (424, {"error": message, "error_type": "Backend"}))
+            for who in ("openai", "tei"):
+                server.await_event("request", id=who, level="warn", error=message)
+            # What is the client's own fault stands in the answer alone.
+            self.assertEqual(server.post("/embed", {"inputs": []}, {"x-request-id": "empty"})[0], 400)
+            server.await_event("request", id="empty", level="info")
+            self.assertEqual([e for e in server.log if e.get("id") == "empty" and "error" in e], [])
+            self.assertEqual(server.post("/embed", {"inputs": "a"})[0], 200)
 
 
 if __name__ == "__main__":

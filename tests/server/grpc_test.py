@@ -16,7 +16,8 @@ import tempfile
 import unittest
 
 from serve_process import ARGUMENTS, TIMEOUT, Collector, Server, f32, main, wait_until
-from slow_onnx import ENDLESS, QUICK, start_slow_server
+from slow_onnx import ENDLESS, QUICK, start_slow_server  # Which finds tests/support.
+from damaged_model import damage
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TEXTS = ["A cat sleeps in the sun.", "Interest rates rose again.", "zero"]
@@ -207,6 +208,16 @@ class Lines(unittest.TestCase):
         self.assertGreaterEqual(line["total_ms"], line["compute_ms"])
         self.assertGreater(line["compute_ms"], 0)
         self.assertNotIn("secret", json.dumps(server.log))
+
+    def test_the_line_of_a_fault_says_what_is_wrong(self):
+        with tempfile.TemporaryDirectory() as folder:
+            _, channel = served = self.serve(models=[damage(ARGUMENTS.model, pathlib.Path(folder) / "damaged", "bread")])
+            with self.assertRaises(self.grpc.RpcError) as caught:
+                self.stubs.EmbedStub(channel).Embed(self.tei.EmbedRequest(inputs="bread"), timeout=TIMEOUT)
+            self.assertEqual(caught.exception.code(), self.grpc.StatusCode.INTERNAL)
+            [line] = self.lines(served[0], 1)
+            self.assertEqual((line["level"], line["grpc_status"], line["error"]), ("warn", "INTERNAL", caught.exception.details()))
+            self.assertIn("text 0: model 'damaged' gave values that are not finite", line["error"])
 
     def test_an_id_is_made_and_what_is_odd_in_one_is_left_out(self):
         server, channel = self.serve()

@@ -141,6 +141,8 @@ HttpResponse FailureResponse(Dialect dialect, const Failure& failure) {
   return response;
 }
 
+bool IsFault(Problem problem) { return RowOf(problem).openai >= 500; }
+
 std::string_view FailureKind(Problem problem) { return RowOf(problem).kind; }
 
 Failure FailureOf(const Error& error) {

@@ -50,6 +50,9 @@ struct Failure {
 // The answer in the dialect's words: status, body, Retry-After, WWW-Authenticate.
 HttpResponse FailureResponse(Dialect dialect, const Failure& failure);
 
+// Whether it is ours and not the client's, whatever status a dialect has for it.
+bool IsFault(Problem problem);
+
 // The label of te_request_failure.
 std::string_view FailureKind(Problem problem);
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <iterator>
 #include <utility>
+#include <vector>
 
 #include "server/model_calls.h"
 #include "server/text.h"
@@ -42,10 +43,12 @@ void CallRecord::Add(const std::string& model, int64_t texts, const Usage& usage
 void CallRecord::End(const grpc::Status& status) const {
   const grpc::StatusCode code = status.error_code();
   const std::string name = StrCat(name_.service, '/', name_.method);
+  std::vector<LogField> fields = {{"method", name}, {"grpc_status", NameOf(code)}};
+  if (IsFault(code)) fields.emplace_back("error", status.error_message());
   const std::lock_guard lock(mutex_);
   log_.Write(who_, costs_,
              {.level = IsFault(code) ? LogLevel::kWarn : LogLevel::kInfo,
-              .fields = {{"method", name}, {"grpc_status", NameOf(code)}},
+              .fields = std::move(fields),
               .span_name = name,
               .attributes = {{"rpc.system", "grpc"},
                              {"rpc.service", name_.service},

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <filesystem>
 #include <numeric>
 #include <string>
 #include <thread>
@@ -22,6 +23,8 @@
 
 namespace akin {
 namespace {
+
+namespace fs = std::filesystem;
 
 const std::string kModel = std::string(AKIN_TEST_DATA) + "/models/bert-mean";
 const std::string kPrompted = std::string(AKIN_TEST_DATA) + "/models/bert-cls-prompts";
@@ -365,6 +368,16 @@ TEST(PluginModel, MustHaveAUseForTheRows) {
               ErrorCode::kUnsupportedModel, "logits", "dense");
   ExpectError(Embedder::Load(kReranker, With(Faulty(), {{"rows", "logits"}})),
               ErrorCode::kInvalidModel, "4 logits");
+}
+
+TEST(PluginModel, OfScoresNeedsAHeadForStatesOfTokens) {
+  const TemporaryFolder folder;
+  fs::copy(kReranker, folder / "model", fs::copy_options::recursive);
+  folder.Remove("model/model.safetensors");
+  folder.Write("model/model.onnx", "whose head is not known");
+  ExpectError(Embedder::Load((folder / "model").string(), With(Faulty(), {{"rows", "states"}})),
+              ErrorCode::kUnsupportedModel, "states of tokens and no logits",
+              "no weights of a head", "backend plugin");
 }
 
 TEST(PluginModel, MustHaveTheWidthThatItsModulesRead) {

@@ -19,7 +19,9 @@ ARGUMENTS = None
 SECONDS = 240
 SKIPPED = 77
 # The plug-in, where ./dev puts it.
-OPENVINO = str(pathlib.Path(__file__).resolve().parents[2] / "build/onnxruntime/openvino/libonnxruntime_providers_openvino_plugin.so")
+LIBRARIES = pathlib.Path(__file__).resolve().parents[2] / "build/onnxruntime"
+OPENVINO = str(LIBRARIES / "openvino/libonnxruntime_providers_openvino_plugin.so")
+WITH_OPENVINO = str(LIBRARIES / "with-openvino")  # ONNX Runtime with the provider built in.
 
 
 def run(*args, cache=None, extra=None):
@@ -189,6 +191,92 @@ class Providers(unittest.TestCase):
         self.assertIn("not used: execution provider OpenVINOExecutionProvider: the plug-in 'openvino' offers no device", err)
         code, _, err = run("embed", "--backend", "onnx", "--model", ARGUMENTS.model, *plugin, "--ep", "openvino:required", "a text")
         self.assertEqual(code, 2, err)
+
+
+def fields(message):
+    """(number, value) of each field of a message of Protocol Buffers; of numbers, and of bytes."""
+    at = 0
+
+    def number():
+        nonlocal at
+        value = shift = 0
+        while True:
+            byte = message[at]
+            at += 1
+            value |= (byte & 127) << shift
+            shift += 7
+            if byte < 128:
+                return value
+
+    while at < len(message):
+        tag = number()
+        if tag & 7 == 0:
+            yield tag >> 3, number()
+        else:
+            size = {1: 8, 5: 4}.get(tag & 7) or number()
+            yield tag >> 3, message[at:at + size]
+            at += size
+
+
+def count_nodes(path):
+    """Of the graph in the file; none is a Constant, which ONNX Runtime does not run."""
+    graph, = (value for number, value in fields(path.read_bytes()) if number == 7)
+    operators = [dict(fields(value))[4] for number, value in fields(graph) if number == 1]
+    assert b"Constant" not in operators
+    return len(operators)
+
+
+class NodesOfProviders(unittest.TestCase):
+    """`akin info --verbose`: a silent fall-back to the CPU is the usual trap."""
+
+    def ran(self, *args):
+        """By provider, as it is printed and as it is in the JSON: both are the same."""
+        command = ["info", "--model", ARGUMENTS.model, "--backend", "onnx", *args]
+        code, out, err = run(*command, "--verbose")
+        self.assertEqual(code, 0, err)
+        printed = {}
+        for line in out.splitlines():
+            if line.startswith("provider "):
+                _, name, ran, nodes, unit, *rest = line.split()
+                self.assertEqual((ran, rest), ("ran", ["of", "the", "graph"]), line)
+                self.assertEqual(unit, "node" if nodes == "1" else "nodes", line)
+                printed[name] = int(nodes)
+        found, _ = info("--backend", "onnx", "--verbose", *args)
+        uses = {use["name"].removesuffix("ExecutionProvider").lower(): use["num_nodes"] for use in found["execution_providers"]}
+        self.assertEqual(printed, uses)
+        return printed
+
+    def test_the_cpu_runs_the_nodes_of_the_file_and_fewer_once_they_are_fused(self):
+        nodes = count_nodes(pathlib.Path(ARGUMENTS.model) / "onnx" / "model.onnx")
+        self.assertGreater(nodes, 50)
+        self.assertEqual(self.ran("--optimization-level", "none"), {"cpu": nodes})
+        fused = self.ran()
+        self.assertEqual(list(fused), ["cpu"])
+        self.assertIn(fused["cpu"], range(20, nodes))
+        # One that is not there ran none.
+        self.assertEqual(self.ran("--ep", "coreml"), fused)
+
+    def test_nobody_counts_who_is_not_asked(self):
+        code, out, err = run("info", "--model", ARGUMENTS.model, "--backend", "onnx")
+        self.assertEqual(code, 0, err)
+        self.assertNotIn("provider ", out)
+        self.assertEqual(info("--backend", "onnx")[0]["execution_providers"], [])
+
+    @unittest.skipUnless(os.path.exists(WITH_OPENVINO), "ONNX Runtime with OpenVINO is not there (./dev test fetches it)")
+    def test_a_provider_that_compiles_the_graph_runs_one(self):
+        args = ["--ort-library", WITH_OPENVINO, "--ep", "openvino:required:device_type=CPU"]
+        _, _, err = run("info", "--model", ARGUMENTS.model, "--backend", "onnx", *args)
+        if "RTLD_DEEPBIND" in err:
+            self.skipTest("OpenVINO opens a library with RTLD_DEEPBIND, which sanitizers do not take")
+        self.assertEqual(self.ran(*args), {"openvino": 1})
+
+    @unittest.skipUnless(os.path.exists(OPENVINO), "OpenVINO's plug-in is not there (./dev test fetches it)")
+    def test_a_plug_in_runs_one_where_it_offers_a_device(self):
+        plugin = ["--ep-library", f"openvino={OPENVINO}"]
+        devices = json.loads(run("doctor", "--json", "--model", ARGUMENTS.model, *plugin)[1])["onnxruntime"]["plugin_devices"]
+        if not any(device["device"] for device in devices):
+            self.skipTest("OpenVINO's plug-in is loaded and offers no device on this CPU")
+        self.assertEqual(self.ran(*plugin, "--ep", "openvino:required"), {"openvino": 1})
 
 
 class Options(unittest.TestCase):

@@ -27,7 +27,8 @@ struct RaggedBatch {
   bool only_first_rows = false;
 
   // Null: for ever. A backend that can end what it has begun does so when nobody wants the rows any
-  // more, with DeadlineExceeded or Cancelled; others compute on.
+  // more, with DeadlineExceeded or Cancelled (native between layers, onnxruntime between nodes);
+  // others compute on.
   const WantedUntil* wanted_until = nullptr;
 
   size_t num_tokens() const { return input_ids.size(); }

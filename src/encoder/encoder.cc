@@ -1,6 +1,7 @@
 #include "encoder/encoder.h"
 
 #include <algorithm>
+#include <atomic>
 #include <utility>
 
 #include "encoder/packed_weights.h"
@@ -167,13 +168,23 @@ bool Encoder::NeedsFirstRowsOnly(const RaggedBatch& batch) const {
   return true;
 }
 
-void Encoder::Forward(const RaggedBatch& batch, TeamMember member, Workspace& workspace) const {
+Status Encoder::Forward(const RaggedBatch& batch, TeamMember member, Workspace& workspace) const {
+  Status wanted;  // The member of rank 0 knows.
+  if (member.rank == 0) workspace.last_step() = Workspace::kNoStep;
   member.by_rows = DividesRows(batch.num_tokens(), member);
   Embed(batch, member, workspace);
   if (convolution_) convolution_->Forward(batch, member, workspace);
   for (const Step& step : steps_) {
+    const size_t index = static_cast<size_t>(&step - steps_.data());
+    if (member.rank == 0 && batch.wanted_until != nullptr) {
+      wanted = batch.wanted_until->Check();
+      if (!wanted) workspace.last_step().store(index, std::memory_order_relaxed);
+      if (!wanted && member.size == 1) return wanted;
+    }
     size_t num_rows = batch.num_tokens();
     step.layer->attention.Attend(batch, member, workspace);
+    // Nobody is behind it: the team has met.
+    if (workspace.last_step().load(std::memory_order_relaxed) <= index) return wanted;
     const bool first_rows_only = &step == &steps_.back() && NeedsFirstRowsOnly(batch);
     if (first_rows_only) {
       num_rows = batch.num_sequences();
@@ -193,6 +204,7 @@ void Encoder::Forward(const RaggedBatch& batch, TeamMember member, Workspace& wo
       member.Lap(Stage::kCopy);
     }
   }
+  return wanted;
 }
 
 void Encoder::Embed(const RaggedBatch& batch, const TeamMember& member,

@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "akin/result.h"
+
 #include "base/ragged_batch.h"
 #include "base/team.h"
 #include "encoder/convolution.h"
@@ -39,8 +41,10 @@ class Encoder {
 
   // Leaves the last layer's states in workspace.hidden(), or those of first tokens only where the
   // batch asks for no others. All members of the team call it with the same arguments; when it
-  // has returned to all of them, these rows are there.
-  void Forward(const RaggedBatch& batch, TeamMember member, Workspace& workspace) const;
+  // has returned to all of them, these rows are there. Ends early, in the layer that is being
+  // computed, when nobody wants the rows any more (batch.wanted_until): DeadlineExceeded or
+  // Cancelled to the member of rank 0.
+  Status Forward(const RaggedBatch& batch, TeamMember member, Workspace& workspace) const;
 
   Workspace NewWorkspace(size_t max_tokens, size_t max_length, size_t team_size) const;
   const model::ModelConfig& config() const { return config_; }

@@ -1,6 +1,9 @@
 #pragma once
 
+#include <atomic>
 #include <cstddef>
+#include <cstdint>
+#include <memory>
 #include <span>
 
 #include "base/aligned_buffer.h"
@@ -38,6 +41,13 @@ class Workspace {
   // [max_tokens, num_attention_heads head_dim]
   const Activations& context() const { return context_; }
   const Activations& intermediate() const { return intermediate_; }  // [.., intermediate_size]
+  // The step with whose attention the pass ends, because nobody wants its rows any more; kNoStep:
+  // none. The member of rank 0 says so before the attention of that very step, at whose end the
+  // team meets, and the others look after it: all of them find the same, also those that look when
+  // rank 0 is a step ahead.
+  static constexpr size_t kNoStep = SIZE_MAX;
+  std::atomic<size_t>& last_step() const { return *last_step_; }
+
   // Of one member of the team.
   std::span<float> attention_scratch(size_t rank) const {
     return attention_scratch_.subspan(rank * scratch_floats_, scratch_floats_);
@@ -46,6 +56,7 @@ class Workspace {
  private:
   Activations hidden_, attention_input_, feed_forward_input_, branch_, unfolded_, embedded_, qkv_,
       turned_, context_, intermediate_;
+  std::unique_ptr<std::atomic<size_t>> last_step_ = std::make_unique<std::atomic<size_t>>(kNoStep);
   size_t scratch_floats_;
   AlignedBuffer memory_;
   std::span<float> attention_scratch_;

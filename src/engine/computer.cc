@@ -142,12 +142,13 @@ Status Computer::ComputeTogether(const TokenizedTexts& texts, std::span<const Ba
   Status status;
   // What can run out of memory ends here: an exception would leave the others at a barrier.
   const auto prepare = [&](const Batch& batch) noexcept {
+    prepared = false;
+    if (!status) return;  // A batch before has failed.
     try {
       if (!slot) slot.emplace(sessions_);
       (*slot)->Fill(texts, batch, network_, wanted);
       prepared = true;
     } catch (const std::bad_alloc&) {
-      prepared = false;
       status = OutOfMemory();
     }
   };

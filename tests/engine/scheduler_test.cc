@@ -320,6 +320,48 @@ TEST(Scheduler, ExpiredRequestsAreDroppedBeforeTheyAreComputed) {
   EXPECT_EQ(scheduler->Counts().batch_sequences, 0);
 }
 
+// Texts that are all different and take a good part of a second, all in one batch.
+constexpr int kManyTokens = 1 << 17;
+EmbedRequest LongRequest(RequestTerms terms = {}) {
+  std::mt19937 generator(3);
+  EmbedRequest request{.embedder = Model(), .terms = std::move(terms)};
+  for (int tokens = 0; tokens < kManyTokens / 2; tokens += 48) {
+    std::string text;
+    for (int word = 0; word < 24; ++word) text += std::to_string(generator() % 1000) + ' ';
+    request.texts.push_back(std::move(text));
+  }
+  return request;
+}
+
+// The deadline must come after the beginning of the computation: how long that takes, a busy
+// machine decides. Without an end between layers or batches the answer comes late, and is one.
+TEST(Scheduler, ABatchUnderWayEndsAtTheDeadline) {
+  const auto scheduler = Started({.num_threads = 1, .batch_tokens = kManyTokens});
+  for (int factor = 1;; factor *= 2) {
+    ASSERT_LE(factor, 16) << "the machine is too busy";
+    Asked asked = Ask(*scheduler,
+                      LongRequest({.deadline = std::chrono::steady_clock::now() + factor * 50ms}));
+    const auto answer = asked.answer.get();
+    ASSERT_FALSE(answer) << "the batch was computed to its end";
+    EXPECT_EQ(answer.error().code(), ErrorCode::kDeadlineExceeded);
+    if (answer.error().message().find("while the model ran") != std::string::npos) break;
+  }
+  EXPECT_EQ(scheduler->Counts().completed, 0);
+  EXPECT_EQ(scheduler->Counts().failed, 0);
+  EXPECT_TRUE(Ask(*scheduler, {.embedder = Model(), .texts = {"next"}}).answer.get());
+}
+
+TEST(Scheduler, ABatchUnderWayEndsWhenItsRequestHasLeft) {
+  const auto scheduler = Started({.num_threads = 1, .batch_tokens = kManyTokens});
+  Asked asked = Ask(*scheduler, LongRequest());
+  while (scheduler->Load().waiting_tokens > 0) std::this_thread::sleep_for(1ms);
+  scheduler->Cancel(asked.ticket.value());
+  EXPECT_EQ(asked.answer.get().error().code(), ErrorCode::kCancelled);
+  EXPECT_TRUE(Ask(*scheduler, {.embedder = Model(), .texts = {"next"}}).answer.get());
+  // What was ended counts as no batch.
+  EXPECT_EQ(scheduler->Counts().batch_sequences, 1);
+}
+
 // A worker that tells of an expired request holds no lock meanwhile, and must not go to sleep over
 // it.
 TEST(Scheduler, StoppingWhileARequestExpiresEnds) {

@@ -99,7 +99,7 @@ class NativeBackend : public Backend {
   Result<MatrixView<const float>> Compute(const RaggedBatch& batch, const TeamMember& member,
                                           Session& session) const override {
     encoder::Workspace& workspace = static_cast<NativeSession&>(session).workspace();
-    encoder_->Forward(batch, member, workspace);
+    AKIN_TRY(encoder_->Forward(batch, member, workspace));
     if (files_ != nullptr) AKIN_TRY(files_->CheckIntact());
     return MatrixView<const float>(workspace.hidden().f32(batch.num_tokens()));
   }

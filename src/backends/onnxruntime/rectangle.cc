@@ -184,9 +184,8 @@ Error Rectangle::Ended(RunWatch::Reason reason) const {
     return MakeError(ErrorCode::kDeadlineExceeded, "a run of ONNX Runtime took longer than ",
                      params_.watch->timeout().count(), " ms and was ended");
   }
-  if (reason == RunWatch::Reason::kDeadline)
-    return Error(ErrorCode::kDeadlineExceeded, "the deadline passed while the model ran");
-  return Error(ErrorCode::kCancelled, "nobody waits for the run of the model any more");
+  return reason == RunWatch::Reason::kDeadline ? WantedUntil::DeadlinePassed()
+                                               : WantedUntil::NobodyWaits();
 }
 
 Status Rectangle::Run(const RaggedBatch& batch, size_t first, size_t last, Shape shape,

@@ -40,8 +40,8 @@ struct SchedulerOptions {
 struct RequestTerms {
   Priority priority = Priority::kQuery;
   std::string client;  // Tokens are shared out evenly among clients.
-  // What has not begun by then is dropped: DeadlineExceeded. So is a batch under way, by the backends
-  // native and onnxruntime, when none of its requests has more time; others compute on.
+  // What has not begun by then is dropped: DeadlineExceeded. A batch under way of which no request
+  // has more time is ended by the backends native and onnxruntime; others compute on.
   std::optional<std::chrono::steady_clock::time_point> deadline;
   // A request of a few words, when nothing else waits or is under way and the native backend is
   // done with it in some milliseconds, may be computed by the thread that submits it: `done` is

@@ -226,6 +226,16 @@ def count_nodes(path):
     return len(operators)
 
 
+class Files(unittest.TestCase):
+    def test_a_precision_without_a_file_is_said(self):
+        note = "not used: precision bf16, for which there is no ONNX file: onnx/model.onnx runs as it is"
+        command = ["--backend", "onnx", "--model", ARGUMENTS.model, "--precision"]
+        code, out, err = run("embed", *command, "bf16", "a text")
+        self.assertEqual((code, out.count("\n"), err), (0, 1, f"akin: {note}\n"))
+        self.assertIn(note, run("info", *command, "bf16")[1])
+        self.assertEqual(run("embed", *command, "int8", "a text")[2], "")  # There is one.
+
+
 class NodesOfProviders(unittest.TestCase):
     """`akin info --verbose`: a silent fall-back to the CPU is the usual trap."""
 

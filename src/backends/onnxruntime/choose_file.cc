@@ -66,8 +66,8 @@ Result<std::string> ChooseOnnxFile(const model::ModelDirectory& directory,
   }
   if (auto name = FirstOf(NamesFor(precision), files)) return *name;
   if (auto name = FirstOf(kF32, files)) {
-    notes.push_back(StrCat("no ONNX file for precision ", PrecisionName(precision), ": ", *name,
-                           " runs as it is"));
+    notes.push_back(StrCat("not used: precision ", PrecisionName(precision),
+                           ", for which there is no ONNX file: ", *name, " runs as it is"));
     return *name;
   }
   if (precision == Precision::kAuto && files.size() == 1) return files[0];

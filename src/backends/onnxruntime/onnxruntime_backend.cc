@@ -157,7 +157,8 @@ class OnnxRuntimeBackend : public Backend {
     linear_plan_.reset();
     info_ = {};
     notes_ = notes;
-    notes_.push_back(StrCat("the graph is run as it is in the file: ", started.error().message()));
+    notes_.push_back(StrCat("not used: the graph as Akin rewrites it, but as it is in the file: ",
+                            started.error().message()));
     return MakeSessionsAndWarmUp();
   }
 

@@ -397,7 +397,9 @@ TEST(ChooseOnnxFile, ThePrecisionChoosesAmongTheUsualNames) {
   EXPECT_TRUE(notes.empty());
   EXPECT_EQ(*choose(Precision::kBf16), "onnx/model.onnx");
   ASSERT_EQ(notes.size(), 1u);
-  EXPECT_EQ(notes[0], "no ONNX file for precision bf16: onnx/model.onnx runs as it is");
+  EXPECT_EQ(
+      notes[0],
+      "not used: precision bf16, for which there is no ONNX file: onnx/model.onnx runs as it is");
   ExpectError(choose(Precision::kAuto, "model_x.onnx"), ErrorCode::kModelNotFound, "model_x.onnx");
   ExpectError(choose(Precision::kW8), ErrorCode::kUnsupportedModel, "w8");
 }

@@ -53,12 +53,10 @@ Result<BackendLoader> MakeNativeLoader(const LoaderInput& input,
   BackendLoader loader;
   loader.shape = ShapeOf(config);
   loader.max_positions = config.max_positions;
-  loader.load = [&directory = input.directory, &modules = input.modules, config = std::move(config),
-                 isa =
-                     input.isa](Precision precision) -> Result<std::unique_ptr<backends::Backend>> {
+  loader.load = [&directory = input.directory, config = std::move(config), isa = input.isa](
+                    Precision precision) -> Result<std::unique_ptr<backends::Backend>> {
     AKIN_TRY_ASSIGN(const kernels::Kernels kernels, kernels::SelectKernels(isa, precision));
-    const model::TensorIndex* onnx_head = modules.onnx_head ? &*modules.onnx_head : nullptr;
-    return backends::LoadNativeBackend(directory, config, kernels, onnx_head);
+    return backends::LoadNativeBackend(directory, config, kernels);
   };
   return loader;
 }

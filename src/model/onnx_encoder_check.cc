@@ -132,7 +132,7 @@ class EncoderCheck {
     int matrices = 0;
     std::set<std::string_view> names;
     for (const NamedWeight& weight : finder_.weights()) {
-      AKIN_TRY(Materializer(file_, weight).Check());
+      AKIN_TRY(CheckForm(file_, weight));
       if (weight.tensor->dims.size() != 2) continue;
       if (!names.insert(weight.name).second)
         return Doubt("has the weight '", weight.name, "' twice");

@@ -64,8 +64,8 @@ Status ForEachTensor(std::span<const OnnxNode> nodes,
 Result<OnnxFile> OnnxFile::Open(const ModelDirectory& directory, const std::string& file) {
   OnnxFile onnx;
   onnx.name_ = file;
-  AKIN_TRY_ASSIGN(onnx.file_, directory.MapFile(file));
-  AKIN_TRY_ASSIGN(formats::OnnxModel model, formats::ParseOnnx(onnx.file_.bytes(), file));
+  AKIN_TRY_ASSIGN(onnx.file_, TensorFile::Open(directory, file));
+  AKIN_TRY_ASSIGN(formats::OnnxModel model, formats::ParseOnnx(onnx.bytes(), file));
   onnx.model_ = std::make_unique<const formats::OnnxModel>(std::move(model));
   for (const OnnxTensor& tensor : onnx.graph().initializers) {
     if (!onnx.initializers_.emplace(tensor.name, &tensor).second)
@@ -99,11 +99,11 @@ Status OnnxFile::OpenExternalData(const ModelDirectory& directory, const OnnxTen
     const fs::path path = fs::path(name_).parent_path() / location;
     if (fs::path(location).is_absolute())
       return fail(ErrorCode::kInvalidModel, "is not a path inside the model folder");
-    Result<MappedFile> file = directory.MapFile(path.generic_string());
+    auto file = TensorFile::Open(directory, path.generic_string());
     if (!file) return fail(file.error().code(), file.error().message());
     found = external_files_.emplace(location, std::move(*file)).first;
   }
-  const uint64_t size = found->second.bytes().size();
+  const uint64_t size = found->second->bytes().size();
   const uint64_t offset = tensor.external->offset, length = tensor.num_bytes();
   if (offset > size || length > size - offset) {
     return fail(ErrorCode::kInvalidModel,
@@ -116,7 +116,20 @@ std::span<const std::byte> OnnxFile::ValuesOf(const OnnxTensor& tensor) const {
   if (!tensor.external) return tensor.bytes;
   const auto found = external_files_.find(tensor.external->location);
   if (found == external_files_.end()) return {};
-  return found->second.bytes().subspan(tensor.external->offset, tensor.num_bytes());
+  return found->second->bytes().subspan(tensor.external->offset, tensor.num_bytes());
+}
+
+const TensorFile* OnnxFile::FileOf(const OnnxTensor& tensor) const {
+  if (!tensor.external) return tensor.decoded == nullptr ? file_.get() : nullptr;
+  const auto found = external_files_.find(tensor.external->location);
+  return found == external_files_.end() ? nullptr : found->second.get();
+}
+
+std::shared_ptr<const TensorFiles> OnnxFile::files() const {
+  auto files = std::make_shared<TensorFiles>();
+  files->Add(file_);
+  for (const auto& [location, file] : external_files_) files->Add(file);
+  return files;
 }
 
 const OnnxTensor* OnnxFile::FindInitializer(std::string_view name) const {

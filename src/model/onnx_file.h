@@ -11,8 +11,8 @@
 
 #include "akin/result.h"
 
-#include "base/mapped_file.h"
 #include "formats/onnx.h"
+#include "model/tensor_file.h"
 
 namespace akin::model {
 
@@ -29,15 +29,18 @@ class OnnxFile {
   const std::string& name() const { return name_; }
   const formats::OnnxModel& model() const { return *model_; }
   const formats::OnnxGraph& graph() const { return model_->graph; }
-  std::span<const std::byte> bytes() const { return file_.bytes(); }
+  std::span<const std::byte> bytes() const { return file_->bytes(); }
 
   // The values of one of this file's tensors, wherever they are; not aligned. Empty for strings and
   // types of unknown size.
   std::span<const std::byte> ValuesOf(const formats::OnnxTensor& tensor) const;
+  // The file that they are a part of; null: they are in memory, decoded.
+  const TensorFile* FileOf(const formats::OnnxTensor& tensor) const;
   // The external files by their location, as the tensors spell it.
-  const std::map<std::string, MappedFile, std::less<>>& external_files() const {
-    return external_files_;
-  }
+  using Files = std::map<std::string, std::shared_ptr<const TensorFile>, std::less<>>;
+  const Files& external_files() const { return external_files_; }
+  // All of them.
+  std::shared_ptr<const TensorFiles> files() const;
   // nullptr: there is none of that name in the main graph.
   const formats::OnnxTensor* FindInitializer(std::string_view name) const;
 
@@ -47,9 +50,9 @@ class OnnxFile {
   Status OpenExternalData(const ModelDirectory& directory, const formats::OnnxTensor& tensor);
 
   std::string name_;
-  MappedFile file_;
+  std::shared_ptr<const TensorFile> file_;
   std::unique_ptr<const formats::OnnxModel> model_;  // Borrows file_.
-  std::map<std::string, MappedFile, std::less<>> external_files_;
+  Files external_files_;
   std::map<std::string_view, const formats::OnnxTensor*> initializers_;
 };
 

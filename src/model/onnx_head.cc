@@ -1,6 +1,7 @@
 #include "model/onnx_head.h"
 
 #include <algorithm>
+#include <memory>
 #include <string>
 #include <utility>
 #include <variant>
@@ -150,7 +151,7 @@ bool Agrees(const std::vector<Module>& modules, const VocabularyPooling& decoder
 std::optional<OnnxHead> FindClassificationHead(const OnnxFile& file, JsonValue config) {
   std::optional<GraphHead> graph = HeadReader(file).ReadClassification();
   if (!graph) return std::nullopt;
-  const Result<TensorIndex> names = OnnxTensors(file, OnnxValues::kNone, graph->head.weights);
+  const Result<TensorIndex> names = OnnxTensors(file, graph->head.weights);
   if (!names) return std::nullopt;
   const Result<ClassificationHead> known = LoadClassificationHead(config, *names);
   if (!known || !Agrees(*known, *graph)) return std::nullopt;
@@ -164,7 +165,7 @@ std::optional<OnnxHead> FindMaskedLmHead(const OnnxFile& file, JsonValue config)
   if (!std::ranges::all_of(file.graph().outputs, gives_rows_of_tokens)) return std::nullopt;
   std::optional<GraphHead> graph = HeadReader(file).ReadMaskedLm();
   if (!graph) return std::nullopt;
-  const Result<TensorIndex> names = OnnxTensors(file, OnnxValues::kNone, graph->head.weights);
+  const Result<TensorIndex> names = OnnxTensors(file, graph->head.weights);
   if (!names) return std::nullopt;
   VocabularyPooling decoder;
   const Result<std::vector<Module>> modules = LoadMaskedLmHead(config, *names, decoder);
@@ -178,11 +179,12 @@ Result<std::optional<TensorIndex>> LoadHead(const ModelDirectory& directory, Jso
                                                                             JsonValue)) {
   const Result<std::string> name = DefaultOnnxFile(directory);
   if (!name) return std::optional<TensorIndex>();
-  const Result<OnnxFile> file = OnnxFile::Open(directory, *name);
-  if (!file) return std::optional<TensorIndex>();
+  Result<OnnxFile> opened = OnnxFile::Open(directory, *name);
+  if (!opened) return std::optional<TensorIndex>();
+  const auto file = std::make_shared<const OnnxFile>(*std::move(opened));
   const std::optional<OnnxHead> head = find(*file, config);
   if (!head) return std::optional<TensorIndex>();
-  AKIN_TRY_ASSIGN(TensorIndex tensors, OnnxTensors(*file, OnnxValues::kCopied, head->weights));
+  AKIN_TRY_ASSIGN(TensorIndex tensors, OnnxTensors(file, head->weights));
   return std::optional(std::move(tensors));
 }
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cstring>
+#include <iterator>
+#include <limits>
 #include <utility>
 
 #include "base/strings.h"
@@ -28,9 +30,9 @@ std::string_view WithoutEnd(std::string_view text, std::string_view end) {
 }
 
 // Element i of a tensor of integers.
-int32_t IntegerAt(const OnnxTensor& tensor, std::span<const std::byte> bytes, size_t i) {
+int32_t IntegerAt(OnnxType type, std::span<const std::byte> bytes, size_t i) {
   const auto byte = std::to_integer<uint8_t>(bytes[i]);
-  return tensor.type == OnnxType::kInt8 ? static_cast<int8_t>(byte) : byte;
+  return type == OnnxType::kInt8 ? static_cast<int8_t>(byte) : byte;
 }
 
 bool IsByteInteger(const OnnxTensor& tensor) {
@@ -154,67 +156,98 @@ void WeightFinder::StripCommonPrefix() {
   }
 }
 
-Status Materializer::Check() const {
-  const OnnxTensor& tensor = *weight_.tensor;
-  if (!weight_.quantization) {
-    if (tensor.type == OnnxType::kFloat || is_plain()) return {};
-    return Unsupported(file_, weight_, "is a transposed matrix of ",
+Status CheckForm(const OnnxFile& file, const NamedWeight& weight) {
+  const OnnxTensor& tensor = *weight.tensor;
+  if (weight.is_plain()) return {};
+  if (!weight.quantization) {
+    if (tensor.type == OnnxType::kFloat) return {};
+    return Unsupported(file, weight, "is a transposed matrix of ",
                        formats::OnnxTypeName(tensor.type));
   }
-  const OnnxTensor& scale = *weight_.quantization->scale;
-  const OnnxTensor* zero = weight_.quantization->zero_point;
+  const OnnxTensor& scale = *weight.quantization->scale;
+  const OnnxTensor* zero = weight.quantization->zero_point;
   if (!IsByteInteger(tensor) || scale.type != OnnxType::kFloat)
-    return Unsupported(file_, weight_, "is quantized to ", formats::OnnxTypeName(tensor.type));
+    return Unsupported(file, weight, "is quantized to ", formats::OnnxTypeName(tensor.type));
   const uint64_t columns = tensor.dims.empty() ? 1 : static_cast<uint64_t>(tensor.dims.back());
   const uint64_t scales = scale.num_elements();
-  if (scales != 1 && (scales != columns || tensor.dims.size() != 2 || !weight_.transposed))
-    return Unsupported(file_, weight_, "has ", scales, " scales for ", columns, " columns");
+  if (scales != 1 && (scales != columns || tensor.dims.size() != 2 || !weight.transposed))
+    return Unsupported(file, weight, "has ", scales, " scales for ", columns, " columns");
   if (zero != nullptr &&
       (zero->type != tensor.type || (zero->num_elements() != 1 && zero->num_elements() != scales)))
-    return Unsupported(file_, weight_, "has zero points that do not fit its scales");
+    return Unsupported(file, weight, "has zero points that do not fit its scales");
   return {};
 }
 
-size_t Materializer::num_bytes() const {
-  return is_plain() ? file_.ValuesOf(*weight_.tensor).size()
-                    : static_cast<size_t>(weight_.tensor->num_elements()) * sizeof(float);
+Result<std::shared_ptr<const TensorMaker>> WeightMaker::Create(const OnnxFile& file,
+                                                               const NamedWeight& weight) {
+  AKIN_TRY(CheckForm(file, weight));
+  return std::shared_ptr<const TensorMaker>(new WeightMaker(file, weight));
 }
 
-void Materializer::Write(std::span<std::byte> out) const {
-  const OnnxTensor& tensor = *weight_.tensor;
-  if (is_plain()) return CopyPlain(out);
-  const size_t count = static_cast<size_t>(tensor.num_elements());
-  const size_t columns = tensor.dims.empty() ? 1 : static_cast<size_t>(tensor.dims.back());
-  const size_t rows = columns == 0 ? 0 : count / columns;
-  const std::span<const std::byte> values = file_.ValuesOf(tensor);
-  // Square blocks, so that neither side of a transposition runs over all of memory for a column.
+WeightMaker::WeightMaker(const OnnxFile& file, const NamedWeight& weight)
+    : type_(weight.tensor->type),
+      transposed_(weight.transposed),
+      stored_(file.ValuesOf(*weight.tensor)),
+      source_(file.FileOf(*weight.tensor)) {
+  const auto count = static_cast<size_t>(weight.tensor->num_elements());
+  columns_ = weight.tensor->dims.empty() ? 1 : static_cast<size_t>(weight.tensor->dims.back());
+  rows_ = columns_ == 0 ? 0 : count / columns_;
+  if (!weight.quantization) return;
+  const OnnxTensor& scale = *weight.quantization->scale;
+  const OnnxTensor* zero = weight.quantization->zero_point;
+  for (size_t i = 0; i < scale.num_elements(); ++i)
+    scales_.push_back(FloatAt(file.ValuesOf(scale), i));
+  for (size_t i = 0; zero != nullptr && i < zero->num_elements(); ++i)
+    zero_points_.push_back(IntegerAt(zero->type, file.ValuesOf(*zero), i));
+}
+
+void WeightMaker::Make(int64_t first, std::span<float> out) const {
+  if (out.empty()) return;
+  transposed_ ? MakeTransposed(static_cast<size_t>(first), out)
+              : MakeInOrder(static_cast<size_t>(first), out);
+}
+
+// Of a table, whose rows are looked up as long as the model is there: by the system, as those of
+// model/tensor_file.h.
+void WeightMaker::MakeInOrder(size_t first, std::span<float> out) const {
+  std::byte chunk[2048];
+  for (size_t done = 0, count; done < out.size(); done += count) {
+    count = std::min(std::size(chunk), out.size() - done);
+    std::span<const std::byte> stored = stored_.subspan(first + done, count);
+    if (source_ != nullptr) {
+      source_->Read(stored.data(), {chunk, count});
+      stored = {chunk, count};
+      if (source_->is_damaged()) {
+        std::ranges::fill(out.subspan(done), std::numeric_limits<float>::quiet_NaN());
+        return;
+      }
+    }
+    for (size_t i = 0; i < count; ++i) out[done + i] = ValueAt(stored, i, 0);
+  }
+}
+
+void WeightMaker::MakeTransposed(size_t first, std::span<float> out) const {
+  const size_t end = first + out.size();
+  // Square blocks, so that neither side runs over all of memory for a column.
   constexpr size_t kBlock = 32;
-  for (size_t row_block = 0; row_block < rows; row_block += kBlock) {
-    for (size_t column_block = 0; column_block < columns; column_block += kBlock) {
-      for (size_t r = row_block; r < std::min(rows, row_block + kBlock); ++r) {
-        for (size_t c = column_block; c < std::min(columns, column_block + kBlock); ++c) {
-          const float value = ValueAt(values, r * columns + c, c);
-          const size_t to = weight_.transposed ? c * rows + r : r * columns + c;
-          std::memcpy(out.data() + to * sizeof value, &value, sizeof value);
-        }
+  for (size_t block = first / rows_; block * rows_ < end; block += kBlock) {
+    for (size_t row = 0; row < rows_; row += kBlock) {
+      for (size_t column = block; column < std::min(columns_, block + kBlock); ++column) {
+        const size_t from = std::max(first, column * rows_ + row);
+        const size_t to = std::min(end, column * rows_ + std::min(rows_, row + kBlock));
+        for (size_t i = from; i < to; ++i)
+          out[i - first] = ValueAt(stored_, (i - column * rows_) * columns_ + column, column);
       }
     }
   }
 }
 
-void Materializer::CopyPlain(std::span<std::byte> out) const {
-  if (!out.empty()) std::memcpy(out.data(), file_.ValuesOf(*weight_.tensor).data(), out.size());
-}
-
-float Materializer::ValueAt(std::span<const std::byte> values, size_t i, size_t column) const {
-  if (!weight_.quantization) return FloatAt(values, i);
-  const OnnxTensor& scale = *weight_.quantization->scale;
-  const OnnxTensor* zero = weight_.quantization->zero_point;
-  int32_t zero_point = 0;
-  if (zero != nullptr)
-    zero_point = IntegerAt(*zero, file_.ValuesOf(*zero), zero->num_elements() == 1 ? 0 : column);
-  return static_cast<float>(IntegerAt(*weight_.tensor, values, i) - zero_point) *
-         FloatAt(file_.ValuesOf(scale), scale.num_elements() == 1 ? 0 : column);
+float WeightMaker::ValueAt(std::span<const std::byte> stored, size_t i, size_t column) const {
+  if (scales_.empty()) return FloatAt(stored, i);
+  const int32_t zero_point =
+      zero_points_.empty() ? 0 : zero_points_[zero_points_.size() == 1 ? 0 : column];
+  return static_cast<float>(IntegerAt(type_, stored, i) - zero_point) *
+         scales_[scales_.size() == 1 ? 0 : column];
 }
 
 float FloatAt(std::span<const std::byte> bytes, size_t i) {

@@ -1,8 +1,10 @@
-// The weights of an ONNX graph, each with the name that it has in safetensors, and their numbers in
-// f32 (onnx_weights.h says how the names are found).
+// The weights of an ONNX graph, each with the name that it has in safetensors, and the numbers of
+// those that are stored in another way (onnx_weights.h says how the names are found).
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <memory>
 #include <optional>
 #include <set>
 #include <span>
@@ -15,6 +17,7 @@
 #include "formats/onnx.h"
 #include "model/onnx_file.h"
 #include "model/onnx_values.h"
+#include "model/tensor.h"
 
 namespace akin::model {
 
@@ -29,6 +32,9 @@ struct NamedWeight {
   const formats::OnnxTensor* tensor = nullptr;
   bool transposed = false;  // Stored [in, out].
   std::optional<Quantization> quantization;
+
+  // Whether the file's numbers are those that are wanted, in their order.
+  bool is_plain() const { return !transposed && !quantization; }
 };
 
 // Finds the weights of a graph.
@@ -62,27 +68,32 @@ class WeightFinder {
   std::vector<std::string> nameless_;
 };
 
-// The numbers of a weight, [out, in].
-class Materializer {
+// Error: UnsupportedModel, of a type or a form of quantization whose numbers cannot be made.
+Status CheckForm(const OnnxFile& file, const NamedWeight& weight);
+
+// The numbers of a weight that is not plain, [out, in].
+class WeightMaker final : public TensorMaker {
  public:
-  Materializer(const OnnxFile& file, const NamedWeight& weight) : file_(file), weight_(weight) {}
+  // Borrows `file`. Error: as CheckForm's.
+  static Result<std::shared_ptr<const TensorMaker>> Create(const OnnxFile& file,
+                                                           const NamedWeight& weight);
 
-  // Whether the file's bytes are the values as they are to be.
-  bool is_plain() const { return !weight_.transposed && !weight_.quantization; }
-
-  // Error: UnsupportedModel, of a type or a form of quantization that is not known.
-  Status Check() const;
-  // Values of what is not plain are f32.
-  size_t num_bytes() const;
-  // `out` has num_bytes().
-  void Write(std::span<std::byte> out) const;
+  void Make(int64_t first, std::span<float> out) const override;
 
  private:
-  void CopyPlain(std::span<std::byte> out) const;
-  float ValueAt(std::span<const std::byte> values, size_t i, size_t column) const;
+  WeightMaker(const OnnxFile& file, const NamedWeight& weight);
+  void MakeInOrder(size_t first, std::span<float> out) const;
+  void MakeTransposed(size_t first, std::span<float> out) const;
+  // Of the number that is stored at place `i` of `stored`.
+  float ValueAt(std::span<const std::byte> stored, size_t i, size_t column) const;
 
-  const OnnxFile& file_;
-  const NamedWeight& weight_;
+  formats::OnnxType type_;
+  bool transposed_;
+  size_t rows_ = 0, columns_ = 0;  // As they are stored.
+  std::span<const std::byte> stored_;
+  const TensorFile* source_;          // Of what stays in use. Null: in memory.
+  std::vector<float> scales_;         // One, or one a column; none: numbers are f32.
+  std::vector<int32_t> zero_points_;  // Likewise; none: 0.
 };
 
 // Element i of a tensor of f32.

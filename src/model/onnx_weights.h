@@ -14,6 +14,7 @@
 // to a runtime that executes graphs.
 #pragma once
 
+#include <memory>
 #include <span>
 
 #include "akin/result.h"
@@ -31,18 +32,17 @@ namespace akin::model {
 // UnsupportedModel, which says what is not accounted for; those of OnnxFile::Open.
 Status CheckOnnxEncoder(const ModelDirectory& directory, const ModelConfig& config);
 
-// The encoder's weights from the folder's ONNX file, which is closed again. Tensors that `loaded`
-// has of this file are taken from it: of a head, which the table of words may be a part of. Errors:
-// as CheckOnnxEncoder's, and those of LoadWeights.
-Result<ModelWeights> LoadOnnxWeights(const ModelDirectory& directory, const ModelConfig& config,
-                                     const TensorIndex* loaded = nullptr);
+// The encoder's weights from the folder's ONNX file, which they keep open: nothing is copied.
+// Numbers that are not stored as they are wanted are made when they are read, those of transposed
+// matrices out of the mapped file. Errors: as CheckOnnxEncoder's, and those of LoadWeights.
+Result<ModelWeights> LoadOnnxWeights(const ModelDirectory& directory, const ModelConfig& config);
 
-// The parts of the above. The tensors of a graph by the names that they have in safetensors;
-// without values they have shapes only, to be looked up.
-enum class OnnxValues { kNone, kCopied };
-// `wanted`: of these initializers only; empty: of all. What `loaded` has is not copied again.
-Result<TensorIndex> OnnxTensors(const OnnxFile& file, OnnxValues values,
-                                std::span<const formats::OnnxTensor* const> wanted = {},
-                                const TensorIndex* loaded = nullptr);
+// A part of the above: the tensors of a graph by the names that they have in safetensors.
+// `wanted`: of these initializers only; empty: of all. Error: UnsupportedModel (as WeightMaker's).
+Result<TensorIndex> OnnxTensors(std::shared_ptr<const OnnxFile> file,
+                                std::span<const formats::OnnxTensor* const> wanted = {});
+// They borrow `file`.
+Result<TensorIndex> OnnxTensors(const OnnxFile& file,
+                                std::span<const formats::OnnxTensor* const> wanted = {});
 
 }  // namespace akin::model

@@ -139,7 +139,7 @@ class ModuleReader {
     AKIN_TRY_ASSIGN(const JsonDocument* const config, Config());
     AKIN_TRY_ASSIGN(auto found, LoadOnnxClassifier(input_, config->root()));
     if (!found) return {};
-    result_.onnx_head = std::move(found->tensors);
+    result_.weights.push_back(std::move(found->tensors));
     return Set(std::move(found->head), head);
   }
 
@@ -151,7 +151,7 @@ class ModuleReader {
     if (!found) return {};
     head.modules.insert(place, std::move_iterator(found->modules.begin()),
                         std::move_iterator(found->modules.end()));
-    result_.onnx_head = std::move(found->tensors);
+    result_.weights.push_back(std::move(found->tensors));
     return {};
   }
 

@@ -57,8 +57,7 @@ struct SentenceModules {
   // Folder of the input module, with its config.json, tokenizer and weights: "" for the model
   // folder itself.
   std::string input_folder;
-  ModuleWeights weights;                 // Keeps the modules' tensors alive.
-  std::optional<TensorIndex> onnx_head;  // Those of AddOnnxHead, also.
+  ModuleWeights weights;  // Keeps the modules' tensors alive.
   TextSettings text;
   LateInteraction late;
   std::vector<std::string> labels;

@@ -53,16 +53,21 @@ int64_t Tensor::num_elements() const {
   return count;
 }
 
-Tensor Tensor::Rows(int64_t first, int64_t count) const {
+Tensor Tensor::Rows(int64_t first_row, int64_t count) const {
   Tensor part = *this;
   const size_t row_bytes = shape[0] > 0 ? bytes.size() / static_cast<size_t>(shape[0]) : 0;
   part.shape[0] = count;
-  part.bytes =
-      bytes.subspan(static_cast<size_t>(first) * row_bytes, static_cast<size_t>(count) * row_bytes);
+  if (maker != nullptr) {
+    part.first += first_row * (shape[0] > 0 ? num_elements() / shape[0] : 0);
+    return part;
+  }
+  part.bytes = bytes.subspan(static_cast<size_t>(first_row) * row_bytes,
+                             static_cast<size_t>(count) * row_bytes);
   return part;
 }
 
 void ReadF32(const Tensor& tensor, int64_t first, std::span<float> out) {
+  if (tensor.maker != nullptr) return tensor.maker->Make(tensor.first + first, out);
   const std::byte* from =
       tensor.bytes.data() + static_cast<size_t>(first) * ElementBytes(tensor.dtype);
   if (tensor.source == nullptr) return Convert(tensor.dtype, from, out);

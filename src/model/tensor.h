@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -14,6 +15,15 @@ enum class DataType { kF32, kF16, kBf16 };
 
 class TensorFile;
 
+// Makes the numbers of a tensor out of others that are stored, transposed or quantized, when they
+// are asked for. Of any thread.
+class TensorMaker {
+ public:
+  virtual ~TensorMaker() = default;
+  // Those from `first` on of all of the tensor, row by row.
+  virtual void Make(int64_t first, std::span<float> out) const = 0;
+};
+
 // Row-major; its bytes may be unaligned and are valid as long as the TensorIndex that they come
 // from, or a copy of it.
 struct Tensor {
@@ -23,11 +33,14 @@ struct Tensor {
   std::vector<int64_t> shape;
   std::span<const std::byte> bytes;
   const TensorFile* source = nullptr;  // What they are read through; null: they are in memory.
+  // Where this is, there are no bytes: the numbers are made, f32, from its number `first` on.
+  std::shared_ptr<const TensorMaker> maker = nullptr;
+  int64_t first = 0;
 
   bool empty() const { return shape.empty(); }  // Not there.
   int64_t num_elements() const;
-  // Rows [first, first + count) of the first dimension.
-  Tensor Rows(int64_t first, int64_t count) const;
+  // Rows [first_row, first_row + count) of the first dimension.
+  Tensor Rows(int64_t first_row, int64_t count) const;
 };
 
 // Converts `out.size()` elements from `first` on to f32 (exact for F16 and BF16). What a file does

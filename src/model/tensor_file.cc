@@ -50,6 +50,10 @@ Status TensorFiles::CheckIntact() const {
   return {};
 }
 
+void TensorFiles::DropPages() const {
+  for (const auto& file : files_) DropMappedPages(file->bytes());
+}
+
 std::string TensorFiles::identity() const {
   std::string all;
   for (const auto& file : files_) {

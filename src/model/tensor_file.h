@@ -1,5 +1,5 @@
 // A file of weights. Its header is read where it is mapped; its numbers are read by the system
-// (pread) and never through the mapping, because a file that somebody cuts while it is mapped ends
+// (pread) and not through the mapping, because a file that somebody cuts while it is mapped ends
 // the process with SIGBUS, at the next load or the next rare word. A row of an embedding table
 // costs some 0.4 us that way, one percent of a short text's time.
 #pragma once
@@ -50,15 +50,17 @@ class TensorFile {
 // The files of one model.
 class TensorFiles {
  public:
-  void Add(std::unique_ptr<const TensorFile> file) { files_.push_back(std::move(file)); }
+  void Add(std::shared_ptr<const TensorFile> file) { files_.push_back(std::move(file)); }
 
   // Whether all that was ever read was there. Error: InvalidModel.
   Status CheckIntact() const;
   // The identities of all files; empty if one of them is not known.
   std::string identity() const;
+  // Lets the system drop what has been read through the mappings.
+  void DropPages() const;
 
  private:
-  std::vector<std::unique_ptr<const TensorFile>> files_;
+  std::vector<std::shared_ptr<const TensorFile>> files_;
 };
 
 }  // namespace akin::model

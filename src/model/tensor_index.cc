@@ -177,14 +177,12 @@ Result<TensorIndex> TensorIndex::OpenFile(const ModelDirectory& directory,
                        .source = located.file});
   }
   auto files = std::make_shared<const TensorFiles>(std::move(opened.files));
-  TensorIndex index(std::move(tensors), files, file);
-  index.files_ = std::move(files);
-  return index;
+  return TensorIndex(std::move(tensors), files, file, files);
 }
 
 TensorIndex::TensorIndex(std::vector<Tensor> tensors, std::shared_ptr<const void> owner,
-                         std::string name)
-    : owner_(std::move(owner)), name_(std::move(name)) {
+                         std::string name, std::shared_ptr<const TensorFiles> files)
+    : owner_(std::move(owner)), files_(std::move(files)), name_(std::move(name)) {
   auto entries = std::make_shared<Entries>();
   for (Tensor& tensor : tensors) {
     const auto type = std::ranges::find(kTypes, tensor.dtype, &NamedType::dtype);

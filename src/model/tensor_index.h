@@ -35,9 +35,10 @@ class TensorIndex {
   // than DataType's are left out. Errors: as above.
   static Result<TensorIndex> OpenFile(const ModelDirectory& directory, const std::string& file);
 
-  // Tensors from elsewhere, such as an ONNX graph; `owner` keeps their bytes alive, `name` stands
-  // for the file in messages.
-  TensorIndex(std::vector<Tensor> tensors, std::shared_ptr<const void> owner, std::string name);
+  // Tensors from elsewhere, such as an ONNX graph; `owner` keeps their bytes and makers alive,
+  // `files`, which may be null, what they are read from; `name` stands for the file in messages.
+  TensorIndex(std::vector<Tensor> tensors, std::shared_ptr<const void> owner, std::string name,
+              std::shared_ptr<const TensorFiles> files = nullptr);
 
   bool Contains(std::string_view name) const;
   // Whether a tensor's name begins with `prefix`.

@@ -319,10 +319,9 @@ Result<ModelWeights> LoadWeights(const TensorIndex& tensors, const ModelConfig& 
   return WeightReader(tensors, config).Read();
 }
 
-Result<ModelWeights> LoadWeights(const ModelDirectory& directory, const ModelConfig& config,
-                                 const TensorIndex* onnx_head) {
+Result<ModelWeights> LoadWeights(const ModelDirectory& directory, const ModelConfig& config) {
   if (!HasSafetensors(directory) && !ListOnnxFiles(directory).empty())
-    return LoadOnnxWeights(directory, config, onnx_head);
+    return LoadOnnxWeights(directory, config);
   AKIN_TRY_ASSIGN(const TensorIndex tensors, TensorIndex::Open(directory));
   return LoadWeights(tensors, config);
 }

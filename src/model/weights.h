@@ -77,10 +77,8 @@ struct ModelWeights {
 };
 
 // The tensors of the folder's files: safetensors, or else an ONNX graph (model/onnx_weights.h).
-// `onnx_head`: what has been read of the graph already (SentenceModules::onnx_head), or null.
 // Errors: as TensorIndex::Open's or LoadOnnxWeights', and as below.
-Result<ModelWeights> LoadWeights(const ModelDirectory& directory, const ModelConfig& config,
-                                 const TensorIndex* onnx_head = nullptr);
+Result<ModelWeights> LoadWeights(const ModelDirectory& directory, const ModelConfig& config);
 
 // Errors: InvalidModel (a tensor missing or of the wrong shape), UnsupportedModel (of a type that
 // is not converted).

@@ -4,14 +4,13 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <filesystem>
-#include <optional>
 #include <string>
+#include <vector>
 
 #include "model/model_directory.h"
-#include "model/onnx_file.h"
+#include "model/tensor_file.h"
 #include "support/expect_error.h"
 #include "support/temporary_folder.h"
 
@@ -70,31 +69,6 @@ TEST(OnnxWeights, TransposedMatricesWithoutNamesAreThoseOfSafetensors) {
   EXPECT_EQ(onnx->num_parameters, safetensors->num_parameters);
 }
 
-TEST(OnnxWeights, WhatAHeadHasLoadedOfTheFileIsNotCopiedAgain) {
-  const ModelDirectory directory = Open(kModel);
-  const ModelConfig config = *LoadModelConfig(directory);
-  const auto alone = LoadOnnxWeights(directory, config);
-  ASSERT_TRUE(alone) << alone.error().message();
-  const std::string& name = alone->word_embeddings.name;
-  const auto weights_of = [&](const std::string& file, std::optional<TensorIndex>& loaded) {
-    const OnnxFile onnx = *OnnxFile::Open(directory, file);
-    // Exporters put something in front.
-    const auto& tensors = onnx.graph().initializers;
-    const auto table = std::ranges::find_if(
-        tensors, [&](const formats::OnnxTensor& tensor) { return tensor.name.ends_with(name); });
-    if (table == tensors.end()) ADD_FAILURE() << name;
-    loaded = *OnnxTensors(onnx, OnnxValues::kCopied, std::array{&*table});
-    return *LoadOnnxWeights(directory, config, &*loaded);
-  };
-  std::optional<TensorIndex> loaded;
-  const ModelWeights weights = weights_of(*DefaultOnnxFile(directory), loaded);
-  const Tensor table =
-      *loaded->Get(name, {{"vocab_size", config.vocab_size}, {"hidden_size", config.hidden_size}});
-  EXPECT_EQ(weights.word_embeddings.bytes.data(), table.bytes.data());
-  loaded.reset();  // The weights keep it alive.
-  EXPECT_EQ(Compare(*alone, weights).largest, 0.0f);
-}
-
 // A copy of the model with one ONNX file and no other weights.
 class OnnxOnlyFolder {
  public:
@@ -120,6 +94,73 @@ TEST(OnnxWeights, QuantizedOnesAreDequantized) {
   // Half a step of the word embeddings, which reach from -4.499 to 4.698, in 255 steps.
   EXPECT_GT(difference.largest, 0.0f);
   EXPECT_LT(difference.largest, (4.698f + 4.499f) / 255 / 2 * 1.001f);
+}
+
+// Every tensor of an encoder that has them.
+std::vector<Tensor> TensorsOf(const ModelWeights& weights) {
+  std::vector<Tensor> tensors = {weights.word_embeddings, weights.embedding_norm.weight};
+  for (const LayerWeights& layer : weights.layers) {
+    for (const auto part : {&LayerWeights::query, &LayerWeights::intermediate}) {
+      tensors.push_back((layer.*part).weight);
+      tensors.push_back((layer.*part).bias);
+    }
+  }
+  return tensors;
+}
+
+TEST(OnnxWeights, NoneIsCopied) {
+  for (const std::string file : {"model.onnx", "model_quantized.onnx"}) {
+    const OnnxOnlyFolder folder(file);
+    const auto weights = LoadWeights(folder.Open(), *LoadModelConfig(folder.Open()));
+    ASSERT_TRUE(weights) << weights.error().message();
+    for (const Tensor& tensor : TensorsOf(*weights)) {
+      EXPECT_NE(tensor.source == nullptr, tensor.maker == nullptr) << file << ' ' << tensor.name;
+      EXPECT_EQ(tensor.bytes.empty(), tensor.maker != nullptr) << file << ' ' << tensor.name;
+    }
+    EXPECT_EQ(weights->word_embeddings.maker == nullptr, file == "model.onnx");
+  }
+}
+
+TEST(OnnxWeights, APartOfATensorHasTheNumbersOfThatPart) {
+  for (const std::string file : {"model.onnx", "model_quantized.onnx"}) {
+    const OnnxOnlyFolder folder(file);
+    const auto weights = LoadWeights(folder.Open(), *LoadModelConfig(folder.Open()));
+    ASSERT_TRUE(weights) << weights.error().message();
+    for (const Tensor& tensor : TensorsOf(*weights)) {
+      const std::vector<float> all = ReadAll(tensor);
+      const size_t columns = tensor.shape.size() == 2 ? static_cast<size_t>(tensor.shape[1]) : 1;
+      for (const size_t first : {size_t{0}, size_t{1}, columns - 1, columns + 1, all.size() / 2}) {
+        for (const size_t count : {size_t{1}, columns, 3 * columns + 5, all.size()}) {
+          if (first >= all.size()) continue;
+          std::vector<float> part(std::min(count, all.size() - first));
+          ReadF32(tensor, static_cast<int64_t>(first), part);
+          EXPECT_TRUE(
+              std::equal(part.begin(), part.end(), all.begin() + static_cast<ptrdiff_t>(first)))
+              << file << ' ' << tensor.name << ", " << part.size() << " from " << first;
+        }
+      }
+      const std::vector<float> rows = ReadAll(tensor.Rows(2, 3).Rows(1, 2));
+      EXPECT_TRUE(
+          std::equal(rows.begin(), rows.end(), all.begin() + static_cast<ptrdiff_t>(3 * columns)))
+          << file << ' ' << tensor.name;
+      EXPECT_EQ(rows.size(), 2 * columns);
+    }
+  }
+}
+
+TEST(OnnxWeights, OfAFileThatIsCutAreNanAndSaid) {
+  for (const std::string file : {"model.onnx", "model_quantized.onnx"}) {
+    const OnnxOnlyFolder folder(file);
+    const auto weights = LoadWeights(folder.Open(), *LoadModelConfig(folder.Open()));
+    ASSERT_TRUE(weights) << weights.error().message();
+    EXPECT_TRUE(weights->files->CheckIntact());
+    EXPECT_FALSE(weights->files->identity().empty());
+    fs::resize_file(folder.folder() / "onnx/model.onnx", 100);
+    const std::vector<float> table = ReadAll(weights->word_embeddings);
+    EXPECT_TRUE(std::ranges::all_of(table, [](float x) { return std::isnan(x); })) << file;
+    ExpectError(weights->files->CheckIntact(), ErrorCode::kInvalidModel, "onnx/model.onnx",
+                "became shorter");
+  }
 }
 
 TEST(OnnxWeights, AGraphIsTakenOnlyForWhatItsConfigurationSays) {

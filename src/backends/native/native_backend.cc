@@ -194,16 +194,17 @@ class EncoderRegistry {
 
 Result<std::unique_ptr<Backend>> LoadNativeBackend(const model::ModelDirectory& directory,
                                                    const model::ModelConfig& config,
-                                                   const kernels::Kernels& kernels,
-                                                   const model::TensorIndex* onnx_head) {
-  AKIN_TRY_ASSIGN(const model::ModelWeights weights,
-                  model::LoadWeights(directory, config, onnx_head));
+                                                   const kernels::Kernels& kernels) {
+  AKIN_TRY_ASSIGN(const model::ModelWeights weights, model::LoadWeights(directory, config));
   const std::string key = KeyOf(directory, weights, kernels);
   const auto make = [&]() -> Result<std::shared_ptr<const encoder::Encoder>> {
     encoder::Packing packing{.num_threads = PackingThreads(), .cache_key = CacheKey(key, kernels)};
     auto encoder =
         std::make_shared<const encoder::Encoder>(config, weights, kernels, std::move(packing));
-    if (weights.files != nullptr) AKIN_TRY(weights.files->CheckIntact());
+    if (weights.files != nullptr) {
+      AKIN_TRY(weights.files->CheckIntact());
+      weights.files->DropPages();
+    }
     return encoder;
   };
   AKIN_TRY_ASSIGN(auto encoder, EncoderRegistry::Get().FindOrMake(key, make));

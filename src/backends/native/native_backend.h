@@ -10,10 +10,9 @@
 
 namespace akin::backends {
 
-// Akin's own encoder on the kernels of one tier and precision. `onnx_head`: as LoadWeights'.
+// Akin's own encoder on the kernels of one tier and precision.
 Result<std::unique_ptr<Backend>> LoadNativeBackend(const model::ModelDirectory& directory,
                                                    const model::ModelConfig& config,
-                                                   const kernels::Kernels& kernels,
-                                                   const model::TensorIndex* onnx_head = nullptr);
+                                                   const kernels::Kernels& kernels);
 
 }  // namespace akin::backends

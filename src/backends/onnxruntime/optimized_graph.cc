@@ -73,11 +73,11 @@ Result<OptimizedGraph> OptimizedGraph::Find(const Library& library, const model:
   uint64_t size = file.bytes().size();
   std::string key = StrCat(library.version(), ' ', GraphOptimizationName(options.optimization), ' ',
                            GetCpuInfo().name, ' ', Checksum(use.rewritten));
-  for (const auto& [name, mapped] : file.external_files()) size += mapped.bytes().size();
+  for (const auto& [name, mapped] : file.external_files()) size += mapped->bytes().size();
   if (size > kMaxModelBytes) return graph;
   key += StrCat(' ', Checksum(file.bytes()));
   for (const auto& [name, mapped] : file.external_files())
-    key += StrCat(' ', Checksum(mapped.bytes()));
+    key += StrCat(' ', Checksum(mapped->bytes()));
   const uint64_t hash = Checksum(std::as_bytes(std::span(key)));
   graph.path_ = (folder / (Hex(hash) + ".onnx")).string();
 

@@ -79,7 +79,7 @@ class OptionsBuilder {
       buffers.push_back(const_cast<char*>(reinterpret_cast<const char*>(bytes.data())));
       sizes.push_back(bytes.size());
     };
-    for (const auto& [name, mapped] : file.external_files()) add(name.c_str(), mapped.bytes());
+    for (const auto& [name, mapped] : file.external_files()) add(name.c_str(), mapped->bytes());
     if (rewritten) add(kOriginalFile, file.bytes());
     if (names.empty()) return {};
     return Check(library_.api().AddExternalInitializersFromFilesInMemory(

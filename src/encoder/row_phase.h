@@ -20,8 +20,8 @@ struct RowPhase {
            feed_forward_input == nullptr && !read_hidden;
   }
 
-  // Works on this member's rows and prepares what the next product reads of them; the team meets
-  // after it.
+  // Works on this member's rows and prepares what the next product reads of them. After it the team
+  // meets, unless its members compute by rows.
   void Forward(const kernels::Kernels& kernels, size_t num_rows, const TeamMember& member,
                const Workspace& workspace) const;
 };

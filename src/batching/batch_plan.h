@@ -19,7 +19,9 @@ using Batch = std::vector<uint32_t>;
 
 // Packs sequences of `lengths` tokens into batches of at most the token budget, longest first, so
 // that the last batches to be taken are the quick ones. A plan of few batches is evened out: as
-// many batches as the workers can share equally, each of about the same number of tokens.
+// many batches as the workers can share equally, each of about the same number of tokens. A plan of
+// many ends with smaller and smaller batches, so that no worker computes long after the others have
+// run out of them (guided self-scheduling: Polychronopoulos and Kuck, 1987).
 std::vector<Batch> PlanBatches(std::span<const int32_t> lengths, const PlanOptions& options);
 
 }  // namespace akin::batching

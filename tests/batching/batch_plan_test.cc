@@ -68,6 +68,38 @@ TEST(BatchPlan, FewBatchesAreEvenedOutOverTheWorkers) {
   EXPECT_EQ(batches[1].size(), 30u);
 }
 
+// When the last worker is done, if each takes the next batch of the plan when it has computed one,
+// over when all would be if the work could be divided at will.
+double Makespan(const std::vector<Batch>& plan, const std::vector<int32_t>& lengths,
+                size_t num_workers) {
+  std::vector<double> busy_until(num_workers, 0);
+  double total = 0;
+  for (const Batch& batch : plan) {
+    const auto tokens = static_cast<double>(Tokens(batch, lengths));
+    *std::ranges::min_element(busy_until) += tokens;
+    total += tokens;
+  }
+  return std::ranges::max(busy_until) * static_cast<double>(num_workers) / total;
+}
+
+TEST(BatchPlan, WorkersOfAPlanOfManyBatchesAreDoneAtTheSameTime) {
+  std::mt19937 generator(5);
+  for (const size_t workers : {2u, 3u, 4u, 8u}) {
+    for (int round = 0; round < 50; ++round) {
+      std::vector<int32_t> lengths(500 * workers);
+      for (int32_t& length : lengths) length = 10 + static_cast<int32_t>(generator() % 60);
+      const auto plan = PlanBatches(lengths, {.token_budget = 512, .num_workers = workers});
+      EXPECT_LT(Makespan(plan, lengths, workers), 1.007) << workers << " workers";
+    }
+  }
+}
+
+TEST(BatchPlan, TheBatchesOfOneWorkerAreAllFull) {
+  const std::vector<int32_t> lengths(1000, 64);
+  const auto plan = PlanBatches(lengths, {.token_budget = 512, .num_workers = 1});
+  EXPECT_EQ(plan.size(), 125u);
+}
+
 TEST(BatchPlan, OneBatchIsNotSplitForTheWorkers) {
   // The team shares it by rows and heads instead.
   const auto batches =

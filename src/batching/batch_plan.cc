@@ -12,6 +12,10 @@ constexpr size_t kFewBatchesPerWorker = 8;
 // slowly (128 tokens by 2 %, 64 by 4 %).
 constexpr size_t kTaperTo = 4;
 
+// Members of a team do this share of what they would do apart: they meet, and their parts differ.
+// Of two threads it is 0.97 on 512 tokens and 0.9 on 128.
+constexpr double kTeamEfficiency = 0.8;
+
 size_t RoundUp(size_t x, size_t multiple) { return (x + multiple - 1) / multiple * multiple; }
 
 // Tokens at which a batch is full enough.
@@ -36,6 +40,19 @@ class Fullness {
   bool tapered_ = false;
   size_t even_ = 0;
 };
+
+size_t CountTokens(const Batch& batch, std::span<const int32_t> lengths) {
+  return std::accumulate(batch.begin(), batch.end(), size_t{0}, [&](size_t sum, uint32_t i) {
+    return sum + static_cast<size_t>(lengths[i]);
+  });
+}
+
+// When the last worker is done, if each takes the next batch when it has computed one.
+size_t TimeApart(std::span<const size_t> tokens, std::vector<size_t>& busy_until) {
+  std::ranges::fill(busy_until, 0);
+  for (const size_t n : tokens) *std::ranges::min_element(busy_until) += n;
+  return std::ranges::max(busy_until);
+}
 
 }  // namespace
 
@@ -64,6 +81,28 @@ std::vector<Batch> PlanBatches(std::span<const int32_t> lengths, const PlanOptio
     left -= length;
   }
   return batches;
+}
+
+size_t BatchesOfTheTeam(std::span<const Batch> plan, std::span<const int32_t> lengths,
+                        size_t num_workers, size_t least_tokens) {
+  if (num_workers < 2 || plan.size() > kFewBatchesPerWorker * num_workers) return 0;
+  std::vector<size_t> tokens;
+  for (const Batch& batch : plan) tokens.push_back(CountTokens(batch, lengths));
+  std::vector<size_t> busy_until(num_workers);
+
+  size_t best = 0;
+  auto least_time = static_cast<double>(TimeApart(tokens, busy_until));
+  double together = 0;
+  for (size_t i = 0; i < tokens.size() && tokens[i] >= least_tokens; ++i) {
+    together +=
+        static_cast<double>(tokens[i]) / (kTeamEfficiency * static_cast<double>(num_workers));
+    const double time =
+        together + static_cast<double>(TimeApart(std::span(tokens).subspan(i + 1), busy_until));
+    if (time >= least_time) continue;
+    least_time = time;
+    best = i + 1;
+  }
+  return best;
 }
 
 }  // namespace akin::batching

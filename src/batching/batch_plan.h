@@ -24,4 +24,14 @@ using Batch = std::vector<uint32_t>;
 // run out of them (guided self-scheduling: Polychronopoulos and Kuck, 1987).
 std::vector<Batch> PlanBatches(std::span<const int32_t> lengths, const PlanOptions& options);
 
+// How many of the first batches of a plan the workers do best to compute together, one after the
+// other, before they take the rest apart: those that would keep some of them waiting at the end.
+// Only batches of at least `least_tokens` are worth a team.
+//
+//   2 workers, batches of   512 512 512        1: two of them apart leave a third
+//                           512 512            0
+//                           512 100 100        1: apart the first alone decides
+size_t BatchesOfTheTeam(std::span<const Batch> plan, std::span<const int32_t> lengths,
+                        size_t num_workers, size_t least_tokens);
+
 }  // namespace akin::batching

@@ -3,9 +3,10 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cmath>
+#include <cstdint>
 #include <mutex>
 #include <new>
-#include <numeric>
 #include <optional>
 #include <utility>
 
@@ -19,13 +20,18 @@ namespace {
 using batching::Batch;
 using Clock = std::chrono::steady_clock;
 
-// Sharing a batch costs some fifty barriers; below this much work (about 50 microseconds) one
+// Sharing a batch costs up to some fifty barriers; below this much work (about 50 microseconds) one
 // thread is done sooner.
 constexpr double kLeastTeamFlops = 5e6;
 
 // Rows of a batch, which grow with its sequences where they are wider than the states (vocabulary
 // entries), take no more than this; one sequence always fits.
 constexpr size_t kMostRowBytes = size_t{8} << 20;
+
+size_t LeastTeamTokens(double flops_per_token) {
+  return flops_per_token > 0 ? static_cast<size_t>(std::ceil(kLeastTeamFlops / flops_per_token))
+                             : SIZE_MAX;
+}
 
 Status TakeRows(const Batch& batch, const BatchSlot& slot, RowSink& sink) {
   for (size_t i = 0; i < batch.size(); ++i) AKIN_TRY(sink.Take(batch[i], slot, i));
@@ -37,6 +43,7 @@ Status TakeRows(const Batch& batch, const BatchSlot& slot, RowSink& sink) {
 Computer::Computer(Network network, const Options& options)
     : network_(std::move(network)),
       options_(options),
+      least_team_tokens_(LeastTeamTokens(network_.flops_per_token())),
       sessions_(network_, static_cast<size_t>(options.num_threads),
                 static_cast<size_t>(std::max(options.batch_tokens, options.max_positions)),
                 static_cast<size_t>(options.num_threads)),
@@ -73,28 +80,26 @@ Status Computer::Compute(const TokenizedTexts& texts, const Wanted& wanted,
   const size_t workers = static_cast<size_t>(terms.max_threads);
   const std::vector<Batch> plan = MakePlan(texts, wanted, workers);
   if (plan.empty()) return {};  // No texts, or none with a token.
-  const auto num_tokens = static_cast<double>(
-      std::accumulate(texts.lengths().begin(), texts.lengths().end(), int64_t{0}));
-  if (workers > 1 && 2 * plan.size() <= workers && PaysForATeam(num_tokens))
-    return ComputeTogether(texts, plan, wanted, terms, sink);
-  return ComputeApart(texts, plan, wanted, terms, sink);
+  const std::span<const Batch> all = plan;
+  const size_t team = batching::BatchesOfTheTeam(all, texts.lengths(), workers, least_team_tokens_);
+  if (team > 0 && TeamBackoff::ThisMachine().Pays(Clock::now())) {
+    AKIN_TRY(ComputeTogether(texts, all.first(team), wanted, terms, sink));
+    return ComputeApart(texts, all.subspan(team), wanted, terms, sink);
+  }
+  return ComputeApart(texts, all, wanted, terms, sink);
 }
 
 void Computer::Rouse(size_t num_tokens, int max_threads) const {
   const int num_threads = std::min(max_threads, options_.num_threads);
-  if (num_threads > 1 && network_.info().waits_for_nobody &&
-      PaysForATeam(static_cast<double>(num_tokens)))
+  if (num_threads > 1 && network_.info().waits_for_nobody && num_tokens >= least_team_tokens_ &&
+      TeamBackoff::ThisMachine().Pays(Clock::now()))
     pool_.Rouse(num_threads);
-}
-
-bool Computer::PaysForATeam(double num_tokens) const {
-  return num_tokens * network_.flops_per_token() >= kLeastTeamFlops &&
-         TeamBackoff::ThisMachine().Pays(Clock::now());
 }
 
 Status Computer::ComputeApart(const TokenizedTexts& texts, std::span<const Batch> plan,
                               const Wanted& wanted, const ComputeTerms& terms,
                               RowSink& sink) const {
+  if (plan.empty()) return {};
   std::atomic<size_t> next{0};
   std::mutex mutex;
   Status first_error;  // Guarded by mutex.

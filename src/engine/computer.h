@@ -56,8 +56,6 @@ class Computer {
   // Throughput: every thread takes batches of its own.
   Status ComputeApart(const TokenizedTexts& texts, std::span<const batching::Batch> plan,
                       const Wanted& wanted, const ComputeTerms& terms, RowSink& sink) const;
-  // Whether threads that share batches of so many tokens are done sooner than one alone.
-  bool PaysForATeam(double num_tokens) const;
   // Latency: all threads share each batch.
   Status ComputeTogether(const TokenizedTexts& texts, std::span<const batching::Batch> plan,
                          const Wanted& wanted, const ComputeTerms& terms, RowSink& sink) const;
@@ -67,6 +65,7 @@ class Computer {
 
   Network network_;
   Options options_;
+  size_t least_team_tokens_;  // Threads that share a batch of fewer are done later than one alone.
   SessionPool sessions_;
   WorkerPool pool_;
 };

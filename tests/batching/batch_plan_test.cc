@@ -107,5 +107,42 @@ TEST(BatchPlan, OneBatchIsNotSplitForTheWorkers) {
   EXPECT_EQ(batches.size(), 1u);
 }
 
+// Of a plan with a batch for each length.
+size_t OfTheTeam(const std::vector<int32_t>& lengths, size_t num_workers, size_t least_tokens = 1) {
+  std::vector<Batch> plan;
+  for (uint32_t i = 0; i < lengths.size(); ++i) plan.push_back({i});
+  return BatchesOfTheTeam(plan, lengths, num_workers, least_tokens);
+}
+
+TEST(BatchPlan, OneBatchIsTheTeams) {
+  EXPECT_EQ(OfTheTeam({512}, 2), 1u);
+  EXPECT_EQ(OfTheTeam({512}, 8), 1u);
+  EXPECT_EQ(OfTheTeam({512}, 1), 0u);
+}
+
+TEST(BatchPlan, WhatIsLeftOverWhenTheWorkersHaveEqualPartsIsTheTeams) {
+  EXPECT_EQ(OfTheTeam({512, 512}, 2), 0u);
+  EXPECT_EQ(OfTheTeam({512, 512, 512}, 2), 1u);
+  EXPECT_EQ(OfTheTeam({512, 512, 512, 512}, 2), 0u);
+  EXPECT_EQ(OfTheTeam(std::vector<int32_t>(9, 512), 8), 1u);
+  EXPECT_EQ(OfTheTeam(std::vector<int32_t>(13, 512), 8), 5u);
+  // Seven of eight have work, apart; a team would be no better.
+  EXPECT_EQ(OfTheTeam(std::vector<int32_t>(15, 512), 8), 0u);
+}
+
+TEST(BatchPlan, ABatchThatIsMuchLongerThanTheOthersIsTheTeams) {
+  EXPECT_EQ(OfTheTeam({512, 100, 100}, 2), 1u);
+  EXPECT_EQ(OfTheTeam({512, 500, 100}, 2), 0u);
+}
+
+TEST(BatchPlan, ATeamTakesNoBatchThatIsTooSmallForIt) {
+  EXPECT_EQ(OfTheTeam({20}, 2, 30), 0u);
+  EXPECT_EQ(OfTheTeam({512, 20, 20}, 4, 30), 1u);
+}
+
+TEST(BatchPlan, APlanOfManyBatchesNeedsNoTeam) {
+  EXPECT_EQ(OfTheTeam(std::vector<int32_t>(101, 512), 2), 0u);
+}
+
 }  // namespace
 }  // namespace akin::batching

@@ -3,12 +3,14 @@
 // A team meets some fifty times for a batch. Where other programs want the cores, too, each meeting
 // may wait for a member that has lost its core for a time slice, and one thread alone is done many
 // times sooner. That is seen from the batch itself: a member that has worked for w of the time t
-// would have needed about n w for the parts of all n members. What a team has lost against that
-// decides how long none is tried again, so that trying costs a small share of the time.
+// would have needed about n w for the parts of all n members. Teams that have lost more than they
+// gained of late are left alone for so long that trying again costs a small share of the time. A
+// single loss of a time slice, as a quiet machine has several a second, they have gained before.
 #pragma once
 
 #include <atomic>
 #include <chrono>
+#include <mutex>
 
 namespace akin::engine {
 
@@ -36,6 +38,8 @@ class TeamBackoff {
   void AlwaysPay() { always_pays_ = true; }
 
  private:
+  std::mutex mutex_;
+  std::chrono::nanoseconds gained_{0};  // By teams, against one thread; guarded by mutex_.
   std::atomic<TimePoint::rep> resume_{0};
   std::atomic<bool> always_pays_{false};
 };

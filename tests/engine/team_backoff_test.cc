@@ -31,6 +31,26 @@ TEST(TeamBackoff, IsAsideForTwentyTimesWhatWasLost) {
   EXPECT_TRUE(backoff.Pays(kNow + milliseconds(160)));
 }
 
+TEST(TeamBackoff, LossesThatWereGainedBeforeAreNoReason) {
+  TeamBackoff backoff;
+  // Each of these gains 2 x 0.9 - 1 = 0.8 ms, each of the others loses 4.2.
+  const TeamTimes good{.size = 2, .elapsed = milliseconds(1), .waited = microseconds(100)};
+  const TeamTimes bad{.size = 2, .elapsed = milliseconds(6), .waited = microseconds(5100)};
+  for (int i = 0; i < 6; ++i) backoff.Record(good, kNow);
+  backoff.Record(bad, kNow);
+  EXPECT_TRUE(backoff.Pays(kNow));
+  // More than 20 ms are forgotten: of five losses in a row the last is too much.
+  for (int i = 0; i < 1000; ++i) backoff.Record(good, kNow);
+  for (int i = 0; i < 4; ++i) backoff.Record(bad, kNow);
+  EXPECT_TRUE(backoff.Pays(kNow));
+  backoff.Record(bad, kNow);
+  EXPECT_FALSE(backoff.Pays(kNow + milliseconds(83)));
+  EXPECT_TRUE(backoff.Pays(kNow + milliseconds(84)));
+  // The next try has nothing to lose.
+  backoff.Record(bad, kNow + milliseconds(90));
+  EXPECT_FALSE(backoff.Pays(kNow + milliseconds(90 + 83)));
+}
+
 TEST(TeamBackoff, TriesAgainAfterFiveSecondsAtTheLatest) {
   TeamBackoff backoff;
   backoff.Record({.size = 2, .elapsed = seconds(60), .waited = seconds(59)}, kNow);

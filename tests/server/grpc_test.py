@@ -98,6 +98,26 @@ class Grpc(unittest.TestCase):
         self.assertEqual([[bits(t.embeddings) for t in a.token_embeddings] for a in answers],
                          [[bits(row) for row in text] for text in expected])
 
+    def test_a_message_that_cannot_be_read_is_said(self):
+        def raw(kind, service, method):
+            return getattr(self.channel, kind)(f"/{service}/{method}", request_serializer=bytes, response_deserializer=bytes)
+
+        good = self.tei.RerankStreamRequest(query="a", text="b")
+        broken, text = b"\xff\xff\xff\xff\xff", self.tei.EmbedRequest(inputs="a").SerializeToString()
+        self.assertIn("tei.v1.EmbedRequest", self.fails("INVALID_ARGUMENT", raw("unary_unary", "tei.v1.Embed", "Embed"), broken))
+        self.assertIn("akidb.embedding.v1.EmbedRequest", self.fails(
+            "INVALID_ARGUMENT", raw("unary_unary", "akidb.embedding.v1.EmbeddingService", "Embed"), b"\x0a\x05ab"))
+        # Not the end of the stream, which would be an answer to fewer texts.
+        self.assertIn("tei.v1.RerankStreamRequest", self.fails(
+            "INVALID_ARGUMENT", raw("stream_unary", "tei.v1.Rerank", "RerankStream"), iter([good.SerializeToString(), broken])))
+        answers = raw("stream_stream", "tei.v1.Embed", "EmbedStream")(iter([text, broken, text]), timeout=TIMEOUT, metadata=self.key)
+        got = []
+        with self.assertRaises(self.grpc.RpcError) as caught:
+            for answer in answers:
+                got.append(answer)
+        self.assertEqual((len(got), caught.exception.code()), (1, self.grpc.StatusCode.INVALID_ARGUMENT))
+        self.assertIn("tei.v1.EmbedRequest", caught.exception.details())
+
     def test_a_stream_keeps_its_order(self):
         texts = [f"{TEXTS[i % 3]} {i % 7}" for i in range(300)]
         alone = {t: bits(self.server.post_json("/embed", {"inputs": t})[1][0]) for t in set(texts)}

@@ -18,6 +18,7 @@
 #include "server/answer_budget.h"
 #include "server/exchange.h"
 #include "server/grpc/call_record.h"
+#include "server/grpc/request_traits.h"
 #include "server/grpc/write_watch.h"
 
 namespace akin::server {
@@ -118,16 +119,21 @@ class StreamCall final : public grpc::ServerBidiReactor<Request, Response> {
       slots_.push_back(slot);
     }
     slot->share = std::make_shared<AnswerBudget::Share>(*info_.budget);
-    CallInfo info = info_;
-    info.share = slot->share;
-    operation_(info, request_, [this, slot](grpc::Status status, Response response) {
+    auto done = [this, slot](grpc::Status status, Response response) {
       status = Settle(*slot->share, std::move(status), response);
       const std::lock_guard lock(mutex_);
       slot->status = std::move(status);
       slot->response = std::move(response);
       slot->done = true;
       Advance();
-    });
+    };
+    if (IsUnreadable(request_)) {
+      done(UnreadableStatus<Request>(), {});
+    } else {
+      CallInfo info = info_;
+      info.share = slot->share;
+      operation_(info, request_, std::move(done));
+    }
     const std::lock_guard lock(mutex_);
     if (finished_ || failed_) return;
     if (HasRoom()) {
@@ -222,6 +228,7 @@ class GatherCall final : public grpc::ServerReadReactor<Request> {
       return End({grpc::StatusCode::INVALID_ARGUMENT,
                   "a stream has at most " + std::to_string(most_) + " messages"});
     }
+    if (ok && IsUnreadable(request_)) return End(UnreadableStatus<Request>());
     bytes_ += ok ? request_.ByteSizeLong() : 0;
     if (bytes_ > static_cast<size_t>(kMaxMessageBytes)) {
       return End({grpc::StatusCode::RESOURCE_EXHAUSTED, "the messages of a stream have at most " +

@@ -47,6 +47,10 @@ grpc::ServerUnaryReactor* Unary(GrpcOperations& operations, const Incoming& call
   CallInfo info;
   const grpc::Status status = operations.ReadCaller(call.name, *call.context, info);
   if (!status.ok()) return new RefusedCall(status);
+  if (IsUnreadable(*request)) {
+    info.record->End(UnreadableStatus<Request>());
+    return new RefusedCall(UnreadableStatus<Request>());
+  }
   return new UnaryCall<Request, Response>(
       std::move(info), *request, response,
       [&operations, member](const CallInfo& caller, const Request& message, auto done) {

@@ -35,7 +35,8 @@ model's `golden.json`. This page is written by `tools/make_models_table.py` from
 Weights are read from `model.safetensors` or its shards (`model.safetensors.index.json`), in F32, F16 or BF16, under the
 names of transformers or of the original repository; where there are none, from an ONNX graph (`onnx/model.onnx` or `model.onnx`) that is
 nothing but a BERT-like encoder, with a head that is known or none, quantized ones dequantized. `pytorch_model.bin` is a pickle, which can run code: it is refused, and
-the message says how to convert it. What a configuration asks for and Akin does not have is refused with the key and its
+the message says how to convert it. Layers of a file behind those that `config.json` counts are left out, as transformers does, and
+a note on standard error and in `akin info` says so. What a configuration asks for and Akin does not have is refused with the key and its
 value.
 
 """

@@ -204,6 +204,14 @@ bool TensorIndex::ContainsPrefix(std::string_view prefix) const {
                              [&](const auto& entry) { return entry.first.starts_with(prefix); });
 }
 
+std::vector<std::string_view> TensorIndex::NamesWith(std::string_view prefix) const {
+  std::vector<std::string_view> names;
+  for (const auto& [name, entry] : *entries_) {
+    if (name.starts_with(prefix)) names.push_back(name);
+  }
+  return names;
+}
+
 Result<const TensorIndex::Entry*> TensorIndex::Require(std::string_view name) const {
   if (const Entry* entry = Find(name)) return entry;
   return InvalidModel(name_, ": tensor '", name, "' is missing");

@@ -43,6 +43,8 @@ class TensorIndex {
   bool Contains(std::string_view name) const;
   // Whether a tensor's name begins with `prefix`.
   bool ContainsPrefix(std::string_view prefix) const;
+  // Those of all tensors whose name begins so, in no order; valid as long as the index.
+  std::vector<std::string_view> NamesWith(std::string_view prefix) const;
 
   // The tensor of that name, [dims...]. Errors: InvalidModel (missing, of another shape),
   // UnsupportedModel (a type that is not F32, F16 or BF16); they name the tensor and its file.

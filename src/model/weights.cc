@@ -1,6 +1,8 @@
 #include "model/weights.h"
 
 #include <algorithm>
+#include <charconv>
+#include <limits>
 #include <span>
 #include <string>
 #include <utility>
@@ -75,12 +77,36 @@ class WeightReader {
         AKIN_TRY(ReadLayer(Fill(names.layer, {group, inner}), weights_.layers.emplace_back()));
       }
     }
+    NoteLayersLeftOver(groups);
     weights_.tensors = tensors_.owner();
     weights_.files = tensors_.files();
     return std::move(weights_);
   }
 
  private:
+  // Layers of the file behind the `count` that config.json counts: the reference leaves them out,
+  // too, and warns.
+  void NoteLayersLeftOver(int count) {
+    const std::string_view layer = layout_.names->layer;
+    const std::string stem = StrCat(layout_.prefix, layer.substr(0, layer.find("{}")));
+    int num_tensors = 0, first = std::numeric_limits<int>::max();
+    for (const std::string_view name : tensors_.NamesWith(stem)) {
+      int index = 0;
+      const char* const digits = name.data() + stem.size();
+      const char* const end = name.data() + name.size();
+      const auto parsed = std::from_chars(digits, end, index);
+      const bool is_layer = parsed.ec == std::errc() && parsed.ptr != end && *parsed.ptr == '.';
+      if (!is_layer || index < count) continue;
+      ++num_tensors;
+      first = std::min(first, index);
+    }
+    if (num_tensors == 0) return;
+    const bool grouped = config_.num_hidden_groups > 0;
+    weights_.notes.push_back(StrCat("not used: ", num_tensors, " tensors of ", tensors_.name(),
+                                    ", from '", stem, first, ".' on; config.json says ",
+                                    grouped ? "num_hidden_groups " : "num_hidden_layers ", count));
+  }
+
   // --- Sizes ---
 
   Dim Hidden() const { return {"hidden_size", config_.hidden_size}; }

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "akin/result.h"
@@ -70,6 +71,7 @@ struct ModelWeights {
   // Layers that differ: num_hidden_layers, or those of the groups that share them.
   std::vector<LayerWeights> layers;
   int64_t num_parameters = 0;
+  std::vector<std::string> notes;  // What of the files is not used.
 
   // Keeps the bytes of the tensors alive.
   std::shared_ptr<const void> tensors;

@@ -121,6 +121,23 @@ TEST(Weights, UnusedTensorsOfAnyTypeAreLeftAlone) {
   EXPECT_TRUE(Load(bert));
 }
 
+TEST(Weights, LayersThatTheConfigDoesNotCountAreLeftOutAndSaid) {
+  TinyBert bert = Renamed([](const std::string& name) { return "bert." + name; });
+  EXPECT_TRUE(Load(bert)->notes.empty());
+  bert.tensors["bert.encoder.layer.1.output.dense.weight"] = {"F32", {0}, ""};
+  bert.tensors["bert.encoder.layer.11.output.dense.bias"] = {"I64", {0}, ""};
+  bert.tensors["bert.encoder.layer.1x.output.dense.bias"] = {"F32", {0}, ""};
+  bert.tensors["bert.encoder.layer.1"] = {"F32", {0}, ""};
+  bert.tensors["bert.encoder.layer_norm.weight"] = {"F32", {0}, ""};
+  const auto weights = Load(bert);
+  ASSERT_TRUE(weights) << weights.error().message();
+  ExpectTinyWeights(*weights);
+  EXPECT_EQ(weights->notes,
+            std::vector<std::string>{"not used: 2 tensors of model.safetensors, from "
+                                     "'bert.encoder.layer.1.' on; config.json says "
+                                     "num_hidden_layers 1"});
+}
+
 TEST(Weights, MissingTensorIsNamed) {
   const TinyBert whole;
   for (const auto& [name, tensor] : whole.tensors) {

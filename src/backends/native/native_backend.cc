@@ -5,7 +5,9 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "base/aligned_buffer.h"
 #include "base/checksum.h"
@@ -70,6 +72,7 @@ class NativeBackend : public Backend {
       : num_parameters_(weights.num_parameters),
         encoder_(std::move(encoder)),
         files_(weights.files),
+        notes_(weights.notes),
         isa_(kernels.isa),
         precision_(kernels.precision) {}
 
@@ -85,7 +88,8 @@ class NativeBackend : public Backend {
             .num_parameters = num_parameters_,
             .batch_invariant = true,
             .waits_for_nobody = true,
-            .flops_per_token = encoder_->flops_per_token()};
+            .flops_per_token = encoder_->flops_per_token(),
+            .notes = notes_};
   }
 
   std::unique_ptr<Session> NewSession(size_t max_tokens, size_t team_size) const override {
@@ -108,6 +112,7 @@ class NativeBackend : public Backend {
   int64_t num_parameters_;
   std::shared_ptr<const encoder::Encoder> encoder_;  // Shared by all instances of the model.
   std::shared_ptr<const model::TensorFiles> files_;  // Null: its weights are not from files.
+  std::vector<std::string> notes_;
   Isa isa_;
   Precision precision_;
 };

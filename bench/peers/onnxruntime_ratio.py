@@ -100,7 +100,8 @@ class Akin:
 
     def file(self, texts):
         path = self.work / f"{abs(hash(tuple(texts)))}.jsonl"
-        path.write_text("".join(json.dumps({"text": t}) + "\n" for t in texts), encoding="utf-8")
+        if not path.exists():
+            path.write_text("".join(json.dumps({"text": t}) + "\n" for t in texts), encoding="utf-8")
         return str(path)
 
     def latency(self, texts, calls, warmup=5):
@@ -208,15 +209,21 @@ def measure_padding(args, akin, whole):
 
 
 def measure_callers(args, open_akin, texts):
-    """One worker of one thread, and two of them on one model: seconds for the texts each."""
-    one, pair = open_akin(1), open_akin(2)
-    ratios = Ratios("two callers on sessions of one thread")
-    for number in range(args.rounds):
-        alone, together = in_turn(number, [lambda: one.seconds(texts), lambda: pair.seconds(texts * 2)])
-        ratios.add(2 * alone / together)
-    one.close()
-    pair.close()
-    print(ratios.line("x of one"), flush=True)
+    """One worker of one thread, two of them on one model, and two processes of one, which share nothing but the machine."""
+    one, other, pair = open_akin(1), open_akin(1), open_akin(2)
+    one.file(texts)  # Both processes read it.
+    ratios, apart = Ratios("two callers on sessions of one thread"), Ratios("two processes of one thread")
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        for number in range(args.rounds):
+            alone, together, beside = in_turn(number, [
+                lambda: one.seconds(texts), lambda: pair.seconds(texts * 2),
+                lambda: max(pool.map(lambda process: process.seconds(texts), (one, other)))])
+            ratios.add(2 * alone / together)
+            apart.add(2 * alone / beside)
+    for process in (one, other, pair):
+        process.close()
+    for figure in (ratios, apart):
+        print(figure.line("x of one"), flush=True)
 
 
 def measure_first_calls(args, open_akin, text):

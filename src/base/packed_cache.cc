@@ -34,14 +34,23 @@ constexpr uint64_t kDefaultMiB = 4096;
 // A temporary file that is older has lost its writer.
 constexpr auto kTemporaryLife = std::chrono::hours(1);
 
-uint64_t MostBytes() {
-  const char* text = std::getenv("AKIN_PACKED_CACHE_MIB");
-  if (text == nullptr || *text == '\0') return kDefaultMiB << 20;
+constexpr char kSizeVariable[] = "AKIN_PACKED_CACHE_MIB";
+
+Result<uint64_t> MostMiB() {
+  const char* text = std::getenv(kSizeVariable);
+  if (text == nullptr || *text == '\0') return kDefaultMiB;
   uint64_t mib = 0;
   const char* const end = text + std::strlen(text);
   const auto [parsed, error] = std::from_chars(text, end, mib);
-  // What is no number switches nothing on.
-  return error == std::errc() && parsed == end && mib < (uint64_t{1} << 40) ? mib << 20 : 0;
+  if (error == std::errc() && parsed == end && mib < (uint64_t{1} << 40)) return mib;
+  return InvalidInput(kSizeVariable, " is '", text,
+                      "', expected a whole number of MiB (0 switches the cache off)");
+}
+
+// What is no number switches nothing on.
+uint64_t MostBytes() {
+  const Result<uint64_t> mib = MostMiB();
+  return mib ? *mib << 20 : 0;
 }
 
 // The file's name; the key inside decides.
@@ -124,6 +133,11 @@ void Trim(const std::string& folder, const std::string& newest) {
 }
 
 }  // namespace
+
+Status CheckPackedCacheSize() {
+  AKIN_TRY(MostMiB());
+  return {};
+}
 
 std::string PackedCacheFolder() {
   const std::string cache = CacheFolder();

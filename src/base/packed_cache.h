@@ -19,6 +19,8 @@
 #include <string_view>
 #include <utility>
 
+#include "akin/result.h"
+
 #include "base/mapped_file.h"
 
 namespace akin {
@@ -45,6 +47,9 @@ CachedBytes FindPacked(std::string_view key, size_t size);
 // Keeps `bytes` for FindPacked. What cannot be written (no cache folder, a full disk) is left out:
 // a cache is worth some milliseconds of the next start and nothing else.
 void StorePacked(std::string_view key, std::span<const std::byte> bytes);
+
+// Error: InvalidInput, AKIN_PACKED_CACHE_MIB is no number of MiB. The cache is off then.
+Status CheckPackedCacheSize();
 
 // Where the entries are; empty when there is no cache folder or the cache is off.
 std::string PackedCacheFolder();

@@ -1,6 +1,8 @@
 #include "cli/app.h"
 
 #include <algorithm>
+#include <cctype>
+#include <cstdlib>
 #include <utility>
 
 #include "cli/exit_status.h"
@@ -201,6 +203,35 @@ std::string HelpOf(const CLI::App& app, const CLI::App& verb) {
   return verb.help(&app == &verb ? "" : app.get_name(), CLI::AppFormatMode::Normal);
 }
 
+// A value may have come from the environment: then its error names the variable that the user has
+// set, and the option in brackets.
+std::string NameVariable(const CLI::App& verb, const std::vector<std::string>& arguments,
+                         std::string message) {
+  const auto is_given = [&](const std::string& name) {
+    return std::ranges::any_of(arguments, [&](const std::string& argument) {
+      return argument == name || argument.starts_with(name + '=');
+    });
+  };
+  for (const CLI::Option* option : verb.get_options()) {
+    const std::string variable = option->get_envname();
+    const char* const value = variable.empty() ? nullptr : std::getenv(variable.c_str());
+    if (value == nullptr || *value == '\0') continue;
+    const std::string name = "--" + option->get_lnames().front();
+    const size_t at = message.find(name);
+    const size_t end = at + name.size();
+    if (at == std::string::npos) continue;
+    if (end < message.size() && (message[end] == '-' || std::isalnum(message[end]) != 0)) continue;
+    const bool is_short = std::ranges::any_of(option->get_snames(), [&](const std::string& letter) {
+      return std::ranges::any_of(arguments, [&](const std::string& argument) {
+        return argument.starts_with('-' + letter);
+      });
+    });
+    if (is_given(name) || is_short) continue;
+    return message.replace(at, name.size(), StrCat(variable, " (", name, ")"));
+  }
+  return message;
+}
+
 VerbResult RunApplication(Application& application, const std::vector<std::string>& arguments) {
   CLI::App& app = *application.app;
   try {
@@ -210,7 +241,8 @@ VerbResult RunApplication(Application& application, const std::vector<std::strin
     return kSuccess;
   } catch (const CLI::ParseError& error) {
     AKIN_TRY(CheckRest(app));
-    return InvalidInput(Command(app, Chosen(app)), ": ", OneLine(error.what()));
+    return InvalidInput(Command(app, Chosen(app)), ": ",
+                        NameVariable(Chosen(app), arguments, OneLine(error.what())));
   }
   AKIN_TRY(CheckRest(app));
   if (app.count("--version") > 0) {
@@ -219,7 +251,9 @@ VerbResult RunApplication(Application& application, const std::vector<std::strin
   }
   const CLI::App& chosen = Chosen(app);
   if (&chosen == &app) return InvalidInput("akin: no command given (akin --help lists them)");
-  return application.verbs.at(&chosen)();
+  VerbResult result = application.verbs.at(&chosen)();
+  if (result || result.error().code() != ErrorCode::kInvalidInput) return result;
+  return Error(ErrorCode::kInvalidInput, NameVariable(chosen, arguments, result.error().message()));
 }
 
 bool WantsJson(const std::vector<std::string>& arguments) {

@@ -108,6 +108,8 @@ Result<std::string> ReadSingleText(const EmbedArguments& arguments) {
     return InvalidInput("--json embeds one text, to standard output; files of texts are read and ",
                         "written without it");
   }
+  if (!arguments.type.write_ranges.empty())
+    return InvalidInput("--write-ranges measures a file of texts, --json embeds one text");
   if (source.texts.size() > 1) {
     return InvalidInput("--json embeds one text, found ", source.texts.size());
   }

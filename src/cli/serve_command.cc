@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <memory>
 #include <set>
+#include <string>
+#include <vector>
 
 #include "cli/exit_status.h"
 #include "cli/isolated_load.h"
@@ -20,8 +22,10 @@ namespace {
 
 constexpr size_t kMostConfigBytes = size_t{16} << 20;
 
-// What neither the command line nor the environment has set, nor contradicted.
-Status ApplyConfigFile(CLI::App& verb, const std::string& path) {
+// What neither the command line nor the environment has set, nor contradicted. The options that the
+// file has set: "--port".
+Result<std::vector<std::string>> ApplyConfigFile(CLI::App& verb, const std::string& path) {
+  std::vector<std::string> applied;
   AKIN_TRY_ASSIGN(const std::string text, ReadSmallFile(path, kMostConfigBytes));
   AKIN_TRY_ASSIGN(const auto entries, server::ParseConfigFile(text, path));
   std::set<const CLI::Option*> set_elsewhere;
@@ -45,16 +49,33 @@ Status ApplyConfigFile(CLI::App& verb, const std::string& path) {
     try {
       for (const std::string& value : entry.values) option->add_result(value);
       option->run_callback();
+      applied.push_back("--" + entry.key);
     } catch (const CLI::Error& error) {
       return InvalidInput(path, ", line ", entry.line, ": ", entry.key, ": ", error.what());
     }
   }
-  return {};
+  return applied;
+}
+
+// Values of the file may be found wrong later: then the error names the file, too.
+Error NameFile(const std::vector<std::string>& applied, const std::string& path,
+               const Error& error) {
+  const std::string& message = error.message();
+  for (const std::string& option : applied) {
+    if (message.starts_with(option + ' ') || message.starts_with(option + ':'))
+      return Error(error.code(), StrCat(path, ": ", message));
+  }
+  return error;
 }
 
 VerbResult RunServe(CLI::App& verb, const ServeArguments& arguments) {
-  if (!arguments.config.empty()) AKIN_TRY(ApplyConfigFile(verb, arguments.config));
-  AKIN_TRY_ASSIGN(const server::ServeOptions options, ToServeOptions(arguments));
+  std::vector<std::string> applied;
+  if (!arguments.config.empty()) {
+    AKIN_TRY_ASSIGN(applied, ApplyConfigFile(verb, arguments.config));
+  }
+  const Result<server::ServeOptions> made = ToServeOptions(arguments);
+  if (!made) return NameFile(applied, arguments.config, made.error());
+  const server::ServeOptions& options = *made;
   for (const server::ModelSpec& spec : options.registry.models) {
     if (arguments.onnxruntime.isolate_load) AKIN_TRY(TryLoadInChild(ArgumentsOf(arguments, spec)));
   }

@@ -5,6 +5,7 @@
 #include <variant>
 
 #include "base/cpu_affinity.h"
+#include "base/packed_cache.h"
 #include "base/strings.h"
 #include "base/thread_count.h"
 #include "engine/backend_loader.h"
@@ -276,6 +277,7 @@ struct RunPlan {
 
 // Holds workers on CPUs where the environment asks for it and there is a CPU for each thread.
 Status PlanWorkerCpus(RunPlan& plan) {
+  AKIN_TRY(CheckPackedCacheSize());
   AKIN_TRY_ASSIGN(const bool wanted, WantsPinnedThreads());
   if (!wanted) return {};
   plan.worker_cpus = AllowedCpus();

@@ -17,7 +17,20 @@ struct CallFacts {
   size_t texts = 0;
   int64_t characters = 0;
   bool is_list = true;
+  std::string_view field = "inputs";  // Where the client has its texts.
 };
+
+std::string_view FieldOfTexts(Dialect dialect) {
+  switch (dialect) {
+    case Dialect::kOpenAi:
+    case Dialect::kOllama: return "input";
+    case Dialect::kCohere:
+    case Dialect::kAkiDb: return "texts";
+    case Dialect::kTei:
+    case Dialect::kPlain: break;
+  }
+  return "inputs";
+}
 
 constexpr int64_t kBytesOfJsonNumber = 12;  // "-0.06217785,"
 
@@ -40,20 +53,23 @@ RequestTerms TermsOf(const App& app, const Exchange& exchange, size_t texts) {
           .may_compute_here = exchange.is_only_one};
 }
 
-Failure EmptyInput() { return {Problem::kEmpty, "`inputs` cannot be empty", "input"}; }
+Failure EmptyField(std::string_view field) {
+  return {Problem::kEmpty, StrCat('`', field, "` cannot be empty"), std::string(field)};
+}
 
-std::optional<Failure> CheckCount(const App& app, size_t count) {
-  if (count == 0) return EmptyInput();
+std::optional<Failure> CheckCount(const App& app, const CallFacts& facts) {
+  if (facts.texts == 0) return EmptyField(facts.field);
   const size_t most = app.options().max_client_batch_size;
-  if (count <= most) return std::nullopt;
+  if (facts.texts <= most) return std::nullopt;
   return Failure{Problem::kTooManyTexts,
-                 StrCat("batch size ", count, " > maximum allowed batch size ", most), "input"};
+                 StrCat("batch size ", facts.texts, " > maximum allowed batch size ", most),
+                 std::string(facts.field)};
 }
 
 std::optional<Failure> CheckInputs(const App& app, const EmbedCall& call, Dialect dialect) {
   for (const TextOrIds& input : call.inputs) {
     if (input.is_ids ? input.ids.empty() : input.text.empty() && dialect == Dialect::kTei) {
-      return EmptyInput();
+      return EmptyField(FieldOfTexts(dialect));
     }
     // Ids of another vocabulary give vectors of nonsense, and nobody would notice.
     if (input.is_ids && dialect == Dialect::kOpenAi && !app.options().accept_token_ids) {
@@ -167,7 +183,7 @@ bool Begin(App& app, const ExchangePtr& exchange, const CallFacts& facts,
   Metrics& metrics = app.metrics();
   ++(facts.is_list ? metrics.batch_requests : metrics.single_requests);
   TaskOf<Answer>(metrics).texts += static_cast<int64_t>(facts.texts);
-  if (auto too_many = CheckCount(app, facts.texts)) failure = std::move(too_many);
+  if (auto too_many = CheckCount(app, facts)) failure = std::move(too_many);
   if (const auto headers = ReadCallHeaders(exchange->request); !headers)
     failure = Failure{Problem::kBadHeader, headers.error().message()};
   if (failure) app.Fail(exchange, *std::move(failure));
@@ -285,7 +301,9 @@ std::optional<Failure> CheckReranks(const ModelInfo& info) {
 }
 
 void Embed(App& app, const ExchangePtr& exchange, EmbedCall call, Format<AllEmbeddings> format) {
-  CallFacts facts{.texts = call.inputs.size(), .is_list = call.is_list};
+  CallFacts facts{.texts = call.inputs.size(),
+                  .is_list = call.is_list,
+                  .field = FieldOfTexts(app.DialectOf(*exchange))};
   for (const TextOrIds& input : call.inputs) facts.characters += CountCharacters(input.text);
   if (!Begin<AllEmbeddings>(app, exchange, facts,
                             CheckInputs(app, call, app.DialectOf(exchange->request))))
@@ -326,7 +344,8 @@ void Score(App& app, const ExchangePtr& exchange, ScoreCall call, Format<Scores>
     facts.characters += CountCharacters(input.first) + CountCharacters(input.second.value_or(""));
   const bool has_empty = std::ranges::any_of(
       call.inputs, [](const ScoreRequest::Input& input) { return input.first.empty(); });
-  if (!Begin<Scores>(app, exchange, facts, has_empty ? std::optional(EmptyInput()) : std::nullopt))
+  if (!Begin<Scores>(app, exchange, facts,
+                     has_empty ? std::optional(EmptyField(facts.field)) : std::nullopt))
     return;
   const AnswerSize size = SizeOfScores(facts);
   const std::string name = call.model;
@@ -346,7 +365,10 @@ void Score(App& app, const ExchangePtr& exchange, ScoreCall call, Format<Scores>
 }
 
 void Rerank(App& app, const ExchangePtr& exchange, RerankCall call, Format<Scores> format) {
-  CallFacts facts{.texts = call.documents.size(), .characters = CountCharacters(call.query)};
+  const bool is_tei = app.DialectOf(*exchange) == Dialect::kTei;
+  CallFacts facts{.texts = call.documents.size(),
+                  .characters = CountCharacters(call.query),
+                  .field = is_tei ? "texts" : "documents"};
   for (const std::string& document : call.documents) facts.characters += CountCharacters(document);
   std::optional<Failure> empty;
   if (call.query.empty()) empty = Failure{Problem::kEmpty, "`query` cannot be empty", "query"};

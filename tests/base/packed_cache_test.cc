@@ -187,6 +187,22 @@ TEST_F(PackedCache, ClearsAwayWhatADeadWriterLeft) {
   EXPECT_TRUE(fs::exists(young));
 }
 
+TEST_F(PackedCache, SizeThatIsNoNumberIsSaid) {
+  for (const char* wrong : {"zz", "-1", "1.5", "10 ", "99999999999999999999"}) {
+    setenv("AKIN_PACKED_CACHE_MIB", wrong, 1);
+    const Status status = CheckPackedCacheSize();
+    ASSERT_FALSE(status) << wrong;
+    EXPECT_EQ(status.error().code(), ErrorCode::kInvalidInput);
+    EXPECT_NE(status.error().message().find("AKIN_PACKED_CACHE_MIB is '" + std::string(wrong)),
+              std::string::npos);
+  }
+  for (const char* right : {"", "0", "100"}) {
+    setenv("AKIN_PACKED_CACHE_MIB", right, 1);
+    EXPECT_TRUE(CheckPackedCacheSize()) << right;
+  }
+  unsetenv("AKIN_PACKED_CACHE_MIB");
+}
+
 TEST_F(PackedCache, CanBeSwitchedOffAndDoesWithoutAFolder) {
   for (const char* off : {"0", "none", "-1"}) {
     setenv("AKIN_PACKED_CACHE_MIB", off, 1);

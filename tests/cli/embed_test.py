@@ -299,6 +299,9 @@ class BadInput(Case):
                        "same file")
         self.assertEqual(contents(same), text)
         # Two outputs of one name that is not there yet; and what may be both.
+        one = run("embed", "--json", *none, "x", "--write-ranges", self.path("v.json"))
+        self.assertEqual(one[0], 2)
+        self.assertIn("--write-ranges measures", str(one))
         self.fails(run("embed", *none, "x", "-o", self.path("v.jsonl"), "--write-ranges",
                        self.path("folder/../v.jsonl")), 2, "--output", "--write-ranges", "same file")
         self.assertEqual(embed("--input", "/dev/null", "--output", "/dev/null")[0], 0)

@@ -202,9 +202,19 @@ class Api(unittest.TestCase):
         self.assertEqual(vector("binary"), [b - 128 for b in packed])
         self.assertEqual(len(vector("int8")), self.dimension)
 
+    def test_no_texts_names_the_field_that_the_client_sent(self):
+        for path, body, field in (("/embed", {"inputs": []}, "inputs"), ("/v1/embeddings", {"input": []}, "input"),
+                                  ("/v1/embeddings", {"input": [[]]}, "input"), ("/v2/embed", {"texts": []}, "texts"),
+                                  ("/v1/embed", {"texts": []}, "texts"), ("/rerank", {"query": "a", "texts": []}, "texts"),
+                                  ("/similarity", {"inputs": {"source_sentence": "a", "sentences": []}}, "sentences"),
+                                  ("/tokenize", {"inputs": []}, "inputs"), ("/decode", {"ids": []}, "ids")):
+            status, _, answer = self.server.post(path, {"model": "m", "input_type": "search_query", **body})
+            self.assertIn(status, (400, 422), path)
+            self.assertIn(f"`{field}` cannot be empty", answer.decode(), path)
+
     def test_an_unknown_kind_is_the_dialect_s_error(self):
         words = "`embedding_type` is 'int4', expected one of float, base64, int8, uint8, binary and ubinary"
-        several = words.replace("'int4'", "'float' and others")
+        several = "`embedding_type` is a list of 2 kinds, which /v1/embeddings takes; here one is expected"
         routes = [("/embed", {"inputs": "a"}, 422, bytes.decode),
                   ("/embed_all", {"inputs": "a"}, 422, bytes.decode),
                   ("/api/embed", {"input": "a"}, 400, lambda body: json.loads(body)["error"]),

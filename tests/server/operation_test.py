@@ -72,6 +72,29 @@ class Start(unittest.TestCase):
         status, error = run("--check", "--port", "0", "--grpc-port", "0", "--model", ARGUMENTS.model)
         self.assertEqual(status, 0, error)
 
+    def test_an_error_names_where_the_value_came_from(self):
+        for name, value, wrong in (("port", "zz", "Value zz not in range"), ("log-format", "xml", "is 'xml', expected"),
+                                   ("auto-truncate", "maybe", "is 'maybe', expected"), ("bulk-texts", "1e3", "1e3")):
+            variable = "AKIN_" + name.upper().replace("-", "_")
+            status, error = run("--check", "--model", ARGUMENTS.model, environment={variable: value})
+            self.assertEqual(status, 2, error)
+            self.assertIn(f"{variable} (--{name})", error)
+            self.assertIn(wrong, error)
+            # The command line's is the command line's, whatever the environment says.
+            status, error = run("--check", "--model", ARGUMENTS.model, f"--{name}", value, environment={variable: "1"})
+            self.assertEqual((status, variable in error), (2, False), error)
+            with tempfile.TemporaryDirectory() as folder:
+                config = pathlib.Path(folder, "akin.toml")
+                config.write_text(f'{name} = "{value}"\n')
+                status, error = run("--check", "--model", ARGUMENTS.model, "--config", str(config))
+                self.assertEqual(status, 2, error)
+                self.assertIn(str(config), error)
+                self.assertIn(wrong, error)
+        for variable in ("AKIN_PACKED_CACHE_MIB", "AKIN_PIN_THREADS", "AKIN_ISA", "AKIN_THREADS"):
+            status, error = run("--check", "--port", "0", "--model", ARGUMENTS.model, environment={variable: "zz"})
+            self.assertEqual(status, 2, (variable, error))
+            self.assertIn("zz", error)
+
     def test_a_model_that_cannot_be_loaded_ends_the_start(self):
         with tempfile.TemporaryDirectory() as folder:
             pathlib.Path(folder, "config.json").write_text("{")

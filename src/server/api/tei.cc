@@ -187,7 +187,7 @@ void SimilarityTei(App& app, const ExchangePtr& exchange) {
     AKIN_TRY_ASSIGN(const auto parameters, body.Object("parameters"));
     AKIN_TRY(ReadOptions(app, parameters ? *parameters : body, call.options));
     if (sentences->empty()) {
-      app.Fail(exchange, Problem::kEmpty, "`inputs` cannot be empty");
+      app.Fail(exchange, Problem::kEmpty, "`sentences` cannot be empty");
       return {};
     }
     call.inputs = TextsAsInputs(std::move(*sentences));

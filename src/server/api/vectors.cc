@@ -79,7 +79,8 @@ Result<AskedEncoding> ReadEncoding(const JsonRequest& body) {
   AKIN_TRY_ASSIGN(const AskedEncodings asked, ReadEncodings(body));
   const Encoding first = asked.encodings.front();
   if (asked.encodings.size() > 1)
-    return NotAnEncoding(asked.field, StrCat('\'', EncodingName(first), "' and others"));
+    return InvalidInput('`', asked.field, "` is a list of ", asked.encodings.size(),
+                        " kinds, which /v1/embeddings takes; here one is expected");
   return AskedEncoding{first, asked.field};
 }
 

@@ -62,6 +62,7 @@ struct BackendInfo {
   bool batch_invariant = false;
   bool reads_texts = false;       // RaggedBatch::texts is needed.
   bool waits_for_nobody = false;  // Compute takes the time that its arithmetic takes.
+  bool divides_batches = false;  // Threads that compute a batch as a team are done sooner than one.
   double flops_per_token = 0;  // Roughly, without attention: what a team is worth is judged by it.
   int vocab_size = 0;          // Rows of the table of tokens; 0: not known,
   int type_vocab_size = 0;     // and of the table of types.

@@ -1,7 +1,9 @@
 #include "batching/batch_plan.h"
 
 #include <algorithm>
+#include <functional>
 #include <numeric>
+#include <queue>
 
 namespace akin::batching {
 namespace {
@@ -24,9 +26,10 @@ class Fullness {
   Fullness(size_t total, const PlanOptions& options) : options_(options) {
     const size_t batches = (total + options.token_budget - 1) / options.token_budget;
     tapered_ = batches > kFewBatchesPerWorker * options.num_workers;
+    even_ = options.token_budget;
+    if (tapered_ || batches < options.num_workers) return;
     const size_t even_batches = RoundUp(batches, options.num_workers);
-    even_ = batches < options.num_workers || tapered_ ? options.token_budget
-                                                      : (total + even_batches - 1) / even_batches;
+    even_ = (total + even_batches - 1) / even_batches;
   }
 
   // Of the next batch, when so many tokens are not yet in one.
@@ -41,17 +44,28 @@ class Fullness {
   size_t even_ = 0;
 };
 
+size_t Sum(std::span<const size_t> values) {
+  return std::accumulate(values.begin(), values.end(), size_t{0});
+}
+
 size_t CountTokens(const Batch& batch, std::span<const int32_t> lengths) {
   return std::accumulate(batch.begin(), batch.end(), size_t{0}, [&](size_t sum, uint32_t i) {
     return sum + static_cast<size_t>(lengths[i]);
   });
 }
 
-// When the last worker is done, if each takes the next batch when it has computed one.
-size_t TimeApart(std::span<const size_t> tokens, std::vector<size_t>& busy_until) {
-  std::ranges::fill(busy_until, 0);
-  for (const size_t n : tokens) *std::ranges::min_element(busy_until) += n;
-  return std::ranges::max(busy_until);
+// When the last of the workers is done, if each takes the next batch when it has computed one.
+size_t TimeApart(std::span<const size_t> tokens, size_t num_workers) {
+  std::priority_queue<size_t, std::vector<size_t>, std::greater<>> done(
+      std::greater<>(), std::vector<size_t>(num_workers, 0));
+  size_t last = 0;
+  for (const size_t n : tokens) {
+    const size_t at = done.top() + n;
+    last = std::max(last, at);
+    done.pop();
+    done.push(at);
+  }
+  return last;
 }
 
 }  // namespace
@@ -85,22 +99,28 @@ std::vector<Batch> PlanBatches(std::span<const int32_t> lengths, const PlanOptio
 
 size_t BatchesOfTheTeam(std::span<const Batch> plan, std::span<const int32_t> lengths,
                         size_t num_workers, size_t least_tokens) {
-  if (num_workers < 2 || plan.size() > kFewBatchesPerWorker * num_workers) return 0;
+  const size_t num_batches = plan.size();
+  if (num_workers < 2 || num_batches > kFewBatchesPerWorker * num_workers) return 0;
   std::vector<size_t> tokens;
   for (const Batch& batch : plan) tokens.push_back(CountTokens(batch, lengths));
-  std::vector<size_t> busy_until(num_workers);
+  const auto too_small = [&](size_t n) { return n < least_tokens; };
+  const auto most = static_cast<size_t>(std::ranges::find_if(tokens, too_small) - tokens.begin());
 
+  const auto workers = static_cast<double>(num_workers);
   size_t best = 0;
-  auto least_time = static_cast<double>(TimeApart(tokens, busy_until));
-  double together = 0;
-  for (size_t i = 0; i < tokens.size() && tokens[i] >= least_tokens; ++i) {
-    together +=
-        static_cast<double>(tokens[i]) / (kTeamEfficiency * static_cast<double>(num_workers));
-    const double time =
-        together + static_cast<double>(TimeApart(std::span(tokens).subspan(i + 1), busy_until));
-    if (time >= least_time) continue;
-    least_time = time;
-    best = i + 1;
+  auto least_time = static_cast<double>(TimeApart(tokens, num_workers));
+  // Of what the team leaves, each worker gets as many.
+  for (size_t left = num_batches / num_workers * num_workers;; left -= num_workers) {
+    const size_t team = std::min(num_batches - left, most);
+    const auto shared = std::span(tokens).first(team), apart = std::span(tokens).subspan(team);
+    const double together = static_cast<double>(Sum(shared)) / (kTeamEfficiency * workers);
+    if (together + static_cast<double>(Sum(apart)) / workers >= least_time) break;
+    const double time = together + static_cast<double>(TimeApart(apart, num_workers));
+    if (time < least_time) {
+      least_time = time;
+      best = team;
+    }
+    if (left == 0) break;
   }
   return best;
 }

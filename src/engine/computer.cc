@@ -28,9 +28,11 @@ constexpr double kLeastTeamFlops = 5e6;
 // entries), take no more than this; one sequence always fits.
 constexpr size_t kMostRowBytes = size_t{8} << 20;
 
-size_t LeastTeamTokens(double flops_per_token) {
-  return flops_per_token > 0 ? static_cast<size_t>(std::ceil(kLeastTeamFlops / flops_per_token))
-                             : SIZE_MAX;
+size_t LeastTeamTokens(const Network& network) {
+  const double flops = network.flops_per_token();
+  return network.info().divides_batches && flops > 0
+             ? static_cast<size_t>(std::ceil(kLeastTeamFlops / flops))
+             : SIZE_MAX;
 }
 
 Status TakeRows(const Batch& batch, const BatchSlot& slot, RowSink& sink) {
@@ -43,7 +45,7 @@ Status TakeRows(const Batch& batch, const BatchSlot& slot, RowSink& sink) {
 Computer::Computer(Network network, const Options& options)
     : network_(std::move(network)),
       options_(options),
-      least_team_tokens_(LeastTeamTokens(network_.flops_per_token())),
+      least_team_tokens_(LeastTeamTokens(network_)),
       sessions_(network_, static_cast<size_t>(options.num_threads),
                 static_cast<size_t>(std::max(options.batch_tokens, options.max_positions)),
                 static_cast<size_t>(options.num_threads)),

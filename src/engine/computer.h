@@ -65,7 +65,7 @@ class Computer {
 
   Network network_;
   Options options_;
-  size_t least_team_tokens_;  // Threads that share a batch of fewer are done later than one alone.
+  size_t least_team_tokens_;  // Threads that share a batch of fewer are not done sooner than one.
   SessionPool sessions_;
   WorkerPool pool_;
 };

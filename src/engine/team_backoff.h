@@ -4,8 +4,9 @@
 // may wait for a member that has lost its core for a time slice, and one thread alone is done many
 // times sooner. That is seen from the batch itself: a member that has worked for w of the time t
 // would have needed about n w for the parts of all n members. Teams that have lost more than they
-// gained of late are left alone for so long that trying again costs a small share of the time. A
-// single loss of a time slice, as a quiet machine has several a second, they have gained before.
+// gained before, of which 20 ms at most count, are left alone for so long that trying again costs a
+// small share of the time. A quiet machine takes a time slice away several times a second: that
+// much is soon gained again.
 #pragma once
 
 #include <atomic>
@@ -14,7 +15,7 @@
 
 namespace akin::engine {
 
-// Of one batch that a team has computed, seen by its member of rank 0.
+// Of what a team has computed, one batch or several, seen by its member of rank 0.
 struct TeamTimes {
   int size = 1;
   std::chrono::nanoseconds elapsed{0};

@@ -133,11 +133,18 @@ TEST(BatchPlan, WhatIsLeftOverWhenTheWorkersHaveEqualPartsIsTheTeams) {
 TEST(BatchPlan, ABatchThatIsMuchLongerThanTheOthersIsTheTeams) {
   EXPECT_EQ(OfTheTeam({512, 100, 100}, 2), 1u);
   EXPECT_EQ(OfTheTeam({512, 500, 100}, 2), 0u);
+  EXPECT_EQ(OfTheTeam({512, 100}, 2), 2u);
 }
 
 TEST(BatchPlan, ATeamTakesNoBatchThatIsTooSmallForIt) {
   EXPECT_EQ(OfTheTeam({20}, 2, 30), 0u);
   EXPECT_EQ(OfTheTeam({512, 20, 20}, 4, 30), 1u);
+}
+
+TEST(BatchPlan, TheTeamsPartIsKnownAtOnceForAnyNumberOfThreads) {
+  // Each worker's simulation for each number of batches would be 10^10 steps.
+  EXPECT_EQ(OfTheTeam(std::vector<int32_t>(8 * 1024, 64), 1024), 0u);
+  EXPECT_EQ(OfTheTeam(std::vector<int32_t>(1025, 64), 1024), 1u);
 }
 
 TEST(BatchPlan, APlanOfManyBatchesNeedsNoTeam) {

@@ -88,6 +88,7 @@ class NativeBackend : public Backend {
             .num_parameters = num_parameters_,
             .batch_invariant = true,
             .waits_for_nobody = true,
+            .divides_batches = true,
             .flops_per_token = encoder_->flops_per_token(),
             .notes = notes_};
   }

@@ -234,6 +234,7 @@ class OnnxRuntimeBackend : public Backend {
     if (two || !only_cpu) {
       AKIN_TRY_ASSIGN(together_, make(params_.num_threads, profile_ && !alone_));
     }
+    info_.divides_batches = together_ && alone_;
     watch_.emplace(*library_, std::chrono::milliseconds(std::max(options.run_timeout_ms, 0)));
     run_ = {.library = library_,
             .signature = &signature_,

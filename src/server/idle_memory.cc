@@ -8,10 +8,12 @@
 
 namespace akin::server {
 
-bool IdleMemory::IsDue(Clock::time_point now, int64_t resident_bytes, bool at_rest) {
+bool IdleMemory::IsDue(Clock::time_point now, int64_t resident_bytes, bool at_rest,
+                       int64_t requests) {
   // The system may have taken some itself.
   in_use_bytes_ = std::min(in_use_bytes_, resident_bytes);
-  if (!at_rest) rest_begin_.reset();
+  if (!at_rest || requests != requests_) rest_begin_.reset();
+  requests_ = requests;
   if (!at_rest) return false;
   if (!rest_begin_) rest_begin_ = now;
   const bool rests = now - *rest_begin_ >= kRest;

@@ -185,7 +185,10 @@ class Server {
       const bool at_rest = scheduler_->Load().requests == 0 && http_->counts().under_way == 0 &&
                            NumGrpcWriting() == 0;
       if (const auto in_use = MemoryInUse()) idle_memory_.Returned(*in_use);
-      if (!returning_.valid() && idle_memory_.IsDue(Clock::now(), ResidentBytes(), at_rest))
+      const SchedulerCounts counts = scheduler_->Counts();
+      const int64_t requests = counts.accepted + counts.refused;
+      if (!returning_.valid() &&
+          idle_memory_.IsDue(Clock::now(), ResidentBytes(), at_rest, requests))
         ReturnMemoryAside();
       KeepHouse();
     });

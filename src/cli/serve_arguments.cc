@@ -153,8 +153,8 @@ void AddLimitOptions(OptionList& options, ServeArguments& a) {
                  "Texts in one request");
   options.Number("--payload-limit", a.payload_limit, 1, kMany, "Size of a request's body", "BYTES");
   options.Number("--request-timeout", a.request_timeout, 1, 86400,
-                 "A request that has not begun by then gets 504, and so does one that the backend "
-                 "onnxruntime still computes",
+                 "A request that has not begun by then gets 504, and so does one that the backends "
+                 "native and onnxruntime still compute",
                  "SECONDS");
   options.Number("--bulk-texts", a.bulk_texts, 0, kMany,
                  "Requests of more texts go behind the others, unless x-priority says otherwise");

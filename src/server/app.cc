@@ -215,8 +215,9 @@ void App::Finish(Exchange& exchange, const Route* route, HttpResponse& response)
 void App::Fail(const ExchangePtr& exchange, Failure failure) const {
   const std::string_view kind = FailureKind(failure.problem);
   if (!kind.empty()) metrics_.CountFailure(kind);
-  if (IsFault(failure.problem)) exchange->fault = failure.message;
-  exchange->Respond(FailureResponse(DialectOf(*exchange), WithRetry(std::move(failure))));
+  std::string fault = IsFault(failure.problem) ? failure.message : std::string();
+  exchange->Respond(FailureResponse(DialectOf(*exchange), WithRetry(std::move(failure))),
+                    std::move(fault));
 }
 
 Failure App::WithRetry(Failure failure) const {

@@ -88,13 +88,17 @@ class Exchange {
         who{.id = {}, .peer = std::move(the_peer), .trace = {}},
         respondent_(std::move(respondent)) {}
   ~Exchange() {
-    if (!answered_) Respond({.status = 500, .body = R"({"error":"the request was dropped"})"});
+    if (!answered_)
+      Respond({.status = 500, .body = R"({"error":"the request was dropped"})"},
+              "the request was dropped");
   }
   Exchange(const Exchange&) = delete;
   Exchange& operator=(const Exchange&) = delete;
 
-  void Respond(HttpResponse response) {
+  // `the_fault`: what was wrong, where it is not the client's.
+  void Respond(HttpResponse response, std::string the_fault = {}) {
     if (answered_.exchange(true)) return;
+    fault = std::move(the_fault);
     if (before_respond) before_respond(response);
     respondent_(std::move(response));
   }
@@ -110,8 +114,8 @@ class Exchange {
   std::string client;              // Whom the work counts for.
   std::optional<Dialect> dialect;  // In place of the route's.
   ExchangeCosts costs;             // Written by whoever answers, before.
-  std::string fault;               // Likewise: what was wrong, where it is not the client's.
-  AnswerBudget::SharePtr share;    // Of the answer; null for one that is small whatever is asked.
+  std::string fault;               // Of the answer that counts: written by Respond alone.
+  AnswerBudget::SharePtr share;    // Of the answer; null where nothing is computed.
   // Runs once, before the answer goes out: log, metrics, headers that all answers have.
   std::function<void(HttpResponse&)> before_respond;
 

@@ -666,7 +666,9 @@ class DamagedWeights(unittest.TestCase):
             self.assertEqual((status, answer["error"]["message"], answer["error"]["type"]), (500, message, "server_error"))
             status, answer = server.post_json("/embed", {"inputs": ["a", "bread"]}, {"x-request-id": "tei"})
             self.assertEqual((status, answer), (424, {"error": message, "error_type": "Backend"}))
-            for who in ("openai", "tei"):
+            status, answer = server.post_json("/vertex", {"instances": [{"inputs": "a"}, {"inputs": ["a", "bread"]}]}, {"x-request-id": "vertex"})
+            self.assertEqual((status, answer["error"]), (424, message))
+            for who in ("openai", "tei", "vertex"):
                 server.await_event("request", id=who, level="warn", error=message)
             # What is the client's own fault stands in the answer alone.
             self.assertEqual(server.post("/embed", {"inputs": []}, {"x-request-id": "empty"})[0], 400)

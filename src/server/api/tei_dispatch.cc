@@ -38,7 +38,8 @@ Handler HandlerOf(const ModelInfo& info) {
 // part to be answered answers the whole: with the first failure, if there is one.
 class Instances : public std::enable_shared_from_this<Instances> {
  public:
-  Instances(ExchangePtr whole, size_t count) : whole_(std::move(whole)), answers_(count) {
+  Instances(ExchangePtr whole, size_t count)
+      : whole_(std::move(whole)), answers_(count), faults_(count) {
     waiting_ = count;
   }
 
@@ -53,6 +54,9 @@ class Instances : public std::enable_shared_from_this<Instances> {
     part->who.id = whole_->who.id;
     part->client = whole_->client;
     part->share = whole_->share;
+    part->before_respond = [self = shared_from_this(), i, raw = part.get()](HttpResponse&) {
+      self->faults_[i] = raw->fault;
+    };
     // The whole holds its parts only while they wait.
     whole_->departure.OnLeave([weak = std::weak_ptr(part)] {
       if (const ExchangePtr waiting = weak.lock()) waiting->departure.Leave();
@@ -62,8 +66,9 @@ class Instances : public std::enable_shared_from_this<Instances> {
 
  private:
   void Answer() {
-    for (HttpResponse& answer : answers_) {
-      if (answer.status != 200) return whole_->Respond(std::move(answer));
+    for (size_t i = 0; i < answers_.size(); ++i) {
+      if (answers_[i].status != 200)
+        return whole_->Respond(std::move(answers_[i]), std::move(faults_[i]));
     }
     HttpResponse response;
     JsonObject body(response.body);
@@ -77,6 +82,7 @@ class Instances : public std::enable_shared_from_this<Instances> {
 
   const ExchangePtr whole_;
   std::vector<HttpResponse> answers_;
+  std::vector<std::string> faults_;
   std::atomic<size_t> waiting_;
 };
 

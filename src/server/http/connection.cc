@@ -252,7 +252,8 @@ asio::awaitable<HttpResponse> Connection::Answer(HttpRequest request, bool is_on
           shared_.handler.Handle(exchange);
         } catch (...) {
           // Memory that ran out, mostly. Here it would leave the event loop and end the server.
-          exchange->Respond(PlainRefusal(500, "the server failed to handle the request"));
+          constexpr std::string_view kFailed = "the server failed to handle the request";
+          exchange->Respond(PlainRefusal(500, kFailed), std::string(kFailed));
         }
         // What another thread answers reaches this one later than this.
         if (!exchange->answered()) WatchForLeaving(exchange);

@@ -43,6 +43,10 @@ struct RequestTerms {
   // What has not begun by then is dropped: DeadlineExceeded. A batch under way of which no request
   // has more time is ended by the backends native and onnxruntime; others compute on.
   std::optional<std::chrono::steady_clock::time_point> deadline;
+  // Asked once of a request of texts when it begins: its texts have been read and have so many
+  // tokens, nothing has been computed. With an error it ends there, and `done` gets that. Runs on
+  // the thread that has read; does not throw.
+  std::function<Status(int64_t tokens)> begin;
   // A request of a few words, when nothing else waits or is under way and the native backend is
   // done with it in some milliseconds, may be computed by the thread that submits it: `done` is
   // called before Submit returns. Saves two hand-overs between threads.

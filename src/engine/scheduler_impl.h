@@ -45,6 +45,7 @@ class Scheduler::Impl {
       const auto job = std::make_shared<JobType>(std::move(request), std::move(done));
       job->submitted = Clock::now();
       job->deadline = terms.deadline;
+      job->begin = terms.begin;
       if (terms.may_compute_here) {
         if (const auto ticket = ComputeHere(job, terms)) return *ticket;
       }

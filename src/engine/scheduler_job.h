@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <numeric>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -44,6 +45,7 @@ class Job {
   Status Tokenize() {
     const auto start = Clock::now();
     AKIN_TRY(Read());
+    if (begin) AKIN_TRY(begin(NumTokens()));
     equal_ =
         EqualSequences(call()->sequences(), [&](uint32_t i) { return &call()->ComputerOf(i); });
     tokenize_time_ = Clock::now() - start;
@@ -63,6 +65,7 @@ class Job {
     return sequences;
   }
 
+  std::function<Status(int64_t tokens)> begin;  // Of the request's terms.
   Clock::time_point submitted, finished;
   std::optional<Clock::time_point> deadline;
   std::atomic<int64_t> compute_ns{0};  // Of all its batches.
@@ -79,6 +82,11 @@ class Job {
   }
 
  private:
+  int64_t NumTokens() {
+    const auto& lengths = call()->sequences().lengths();
+    return std::accumulate(lengths.begin(), lengths.end(), int64_t{0});
+  }
+
   EqualSequences equal_;
   Clock::duration tokenize_time_{};
 };

@@ -179,8 +179,8 @@ TEST(Scheduler, AfterACrowdNothingIsComputedWhereItIsSubmittedUntilItIsForgotten
            std::this_thread::get_id();
   };
   EXPECT_FALSE(here()) << "the thread that submits has others to serve";
-  // How many it takes is ThreadShares' (tests/batching). On a busy machine some meet the worker that
-  // has not put away the one before, or come while a short text counts as a long one.
+  // How many it takes is ThreadShares' (tests/batching). On a busy machine some meet the worker
+  // that has not put away the one before, or come while a short text counts as a long one.
   const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
   while (!here()) {
     ASSERT_LT(std::chrono::steady_clock::now(), end) << "each of them was alone";
@@ -369,6 +369,32 @@ TEST(Scheduler, ABatchUnderWayEndsWhenItsRequestHasLeft) {
 
 // A worker that tells of an expired request holds no lock meanwhile, and must not go to sleep over
 // it.
+TEST(Scheduler, ARequestIsAskedWithItsTokensWhenItBeginsAndMayEndThere) {
+  const auto scheduler = Started({.num_threads = 1});
+  Blockade blockade(*scheduler);
+  std::atomic<int64_t> tokens{0};
+  const auto begin = [&](int64_t count) -> Status {
+    tokens = count;
+    return Error(ErrorCode::kOverloaded, "no room");
+  };
+  Asked refused =
+      Ask(*scheduler, {.embedder = Model(), .texts = {"a text", "a"}, .terms = {.begin = begin}});
+  EXPECT_EQ(tokens, 0) << "asked while it waited";
+  blockade.Lift();
+  EXPECT_EQ(refused.answer.get().error().message(), "no room");
+  const Embeddings embeddings = Model().Embed({"a text", "a"}).value();
+  EXPECT_EQ(tokens, embeddings.num_tokens(0) + embeddings.num_tokens(1));
+  EXPECT_EQ(scheduler->Counts().batch_sequences, 0);
+  Told here;  // The same where it is submitted.
+  ASSERT_TRUE(scheduler->Submit(
+      EmbedRequest{.embedder = Model(),
+                   .texts = {"a"},
+                   .terms = {.begin = [](int64_t) { return Status(); }, .may_compute_here = true}},
+      TellInto(here)));
+  ASSERT_TRUE(here.answer.has_value());
+  EXPECT_TRUE(*here.answer);
+}
+
 TEST(Scheduler, StoppingWhileARequestExpiresEnds) {
   for (int round = 0; round < 200; ++round) {
     auto scheduler = Started({.num_threads = 1});

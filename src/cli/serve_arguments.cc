@@ -147,7 +147,8 @@ void AddLimitOptions(OptionList& options, ServeArguments& a) {
   options.Number("--max-queue-tokens", a.max_queue_tokens, 1, kMany,
                  "Tokens in the queue; more get 429");
   options.Number("--answer-memory", a.answer_memory, 1, 1 << 20,
-                 "Answers that are made or wait for their clients to read them; more get 429",
+                 "The most that one answer takes, and what those that are computed or wait for "
+                 "their clients to read them share; more get 429",
                  "MIB");
   options.Number("--max-client-batch-size", a.max_client_batch_size, 1, kMany,
                  "Texts in one request");

@@ -1,56 +1,88 @@
-// How many bytes answers may hold that are being made or wait for their clients to read them.
+// How many bytes answers may hold that are computed or wait for their clients to read them.
 //
-// The queue bounds what is computed; what came of it may be a hundred times as long as the request
-// and stays as long as a client does not read. Large answers share one half, so that a few clients
-// that never read do not take the place of everybody's small ones.
+// The queue bounds what is to be computed; what came of it may be a hundred times as long as the
+// request and stays as long as a client does not read. An answer is reserved room for when it
+// begins to be computed, and keeps it until it is written or given up.
+//
+// Small answers share one half of the budget, large ones the other. In each half a client takes at
+// most three quarters of what the others leave, so that something is left for the next one, however
+// many do not read. A client that holds nothing in a half gets its first answer whatever its size,
+// up to the whole budget, while the others hold no more than one such answer:
+//
+//   budget 100: A alone gets 100; then B alone gets 100 beside it; then C is refused, and so is a
+//   second one of A. Of small ones A gets 37, B then 9, and so on.
+//
+// So no client keeps another one out, an idle server gives all that it can, and all answers
+// together hold at most two and a half times the budget (and what guesses were too low by).
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <mutex>
+#include <string>
+#include <utility>
+
+#include "akin/result.h"
 
 namespace akin::server {
 
 // Of any thread. Outlived by nothing that it has given.
 class AnswerBudget {
  public:
-  static constexpr int64_t kLargeBytes = int64_t{1} << 20;
+  static constexpr int64_t kLargeBytes = int64_t{1} << 20;  // More is large.
 
-  explicit AnswerBudget(int64_t most_bytes) : most_(most_bytes) {}
+  explicit AnswerBudget(int64_t most_bytes)
+      : most_(most_bytes),
+        small_{.room = most_bytes / 2, .most_beside_first = most_bytes / 2},
+        large_{.room = most_bytes / 2, .most_beside_first = most_bytes} {}
 
-  // Counts until it is gone.
+  // What one answer takes. Counts until it is gone.
   class Share {
    public:
-    explicit Share(AnswerBudget& budget) : budget_(budget) {}
-    ~Share();
+    Share(AnswerBudget& budget, std::string client) : budget_(budget), client_(std::move(client)) {}
+    ~Share() { Settle(0); }
     Share(const Share&) = delete;
     Share& operator=(const Share&) = delete;
 
-    // Before it is made, by a guess. False, and nothing has changed: there is no room for more. Any
-    // number of bytes is given while no other share holds any.
-    bool Grow(int64_t by);
-    // To what it is, when it is made. Guesses may have been too low: what is there already may take
-    // half as much again as there is room for.
-    bool Settle(int64_t bytes);
+    // What it will take by a guess, before it begins to be computed. Counts in `bytes` only.
+    void Expect(int64_t bytes);
+    // Room for so many bytes more, before they are made. Errors, and nothing has changed:
+    // InvalidInput (larger than the whole budget), Overloaded (no room now).
+    Status Reserve(int64_t more);
+    // To what it is, when it is made. Never refused: guesses may have been too low, and what is
+    // there already takes no more memory for being given.
+    void Settle(int64_t bytes);
+    // The larger one of what is expected and what is reserved.
     int64_t bytes() const;
+    // Whether Reserve has ever found no room.
+    bool was_refused() const;
 
    private:
     friend class AnswerBudget;
     AnswerBudget& budget_;
-    int64_t bytes_ = 0;  // Guarded by the budget's mutex.
+    const std::string client_;
+    int64_t bytes_ = 0, expected_ = 0;  // Guarded by the budget's mutex,
+    bool was_refused_ = false;          // likewise.
   };
   using SharePtr = std::shared_ptr<Share>;
 
-  // Of nothing yet. Null: there is no room.
-  SharePtr Take();
   int64_t held_bytes() const;
 
  private:
-  bool Change(Share& share, int64_t to, int64_t most);
+  struct Half {
+    int64_t room;               // That clients share,
+    int64_t most_beside_first;  // and what others may hold when a client gets its first answer.
+    int64_t held = 0;
+    std::map<std::string, int64_t> by_client = {};  // Without those that hold nothing.
+  };
+  Half& HalfOf(int64_t bytes) { return bytes > kLargeBytes ? large_ : small_; }
+  void Add(const std::string& client, int64_t bytes, int sign);
+  bool HasRoom(const std::string& client, int64_t bytes);
 
   const int64_t most_;
   mutable std::mutex mutex_;
-  int64_t held_ = 0;  // Guarded by mutex_.
+  Half small_, large_;  // Guarded by mutex_.
 };
 
 }  // namespace akin::server

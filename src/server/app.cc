@@ -37,8 +37,6 @@ void AddCostHeaders(const ExchangeCosts& costs, double total_ms, HttpResponse& r
   if (costs.truncated_tokens > 0) add("x-truncated-tokens", StrCat(costs.truncated_tokens));
 }
 
-Failure Overloaded() { return {Problem::kOverloaded, "Model is overloaded"}; }
-
 }  // namespace
 
 App::App(AppOptions options, ModelRegistry& registry, Scheduler& scheduler, Metrics& metrics,
@@ -175,9 +173,9 @@ void App::Handle(ExchangePtr exchange) {
   };
   if (route->computes) {
     const SchedulerLoad load = scheduler_.Load();
-    const bool has_room = load.requests < options_.scheduler.max_requests;
-    exchange->share = has_room ? answer_budget_.Take() : nullptr;
-    if (exchange->share == nullptr) return Fail(exchange, Overloaded());
+    if (load.requests >= options_.scheduler.max_requests)
+      return Fail(exchange, {Problem::kOverloaded, "Model is overloaded"});
+    exchange->share = std::make_shared<AnswerBudget::Share>(answer_budget_, exchange->client);
   }
   route->handle(*this, exchange);
 }
@@ -187,8 +185,7 @@ void App::Finish(Exchange& exchange, const Route* route, HttpResponse& response)
     // Long ones have grown to up to twice what they need.
     if (static_cast<int64_t>(response.body.size()) > AnswerBudget::kLargeBytes)
       response.body.shrink_to_fit();
-    if (!exchange.share->Settle(static_cast<int64_t>(response.body.capacity())))
-      response = FailureResponse(DialectOf(exchange), WithRetry(Overloaded()));
+    exchange.share->Settle(static_cast<int64_t>(response.body.capacity()));
     response.until_written = exchange.share;
   }
   AddCors(exchange.request, response);
@@ -213,6 +210,9 @@ void App::Finish(Exchange& exchange, const Route* route, HttpResponse& response)
 }
 
 void App::Fail(const ExchangePtr& exchange, Failure failure) const {
+  const bool is_full = failure.problem == Problem::kOverloaded && exchange->share != nullptr &&
+                       exchange->share->was_refused();
+  if (is_full) failure.problem = Problem::kAnswersFull;
   const std::string_view kind = FailureKind(failure.problem);
   if (!kind.empty()) metrics_.CountFailure(kind);
   std::string fault = IsFault(failure.problem) ? failure.message : std::string();
@@ -221,15 +221,9 @@ void App::Fail(const ExchangePtr& exchange, Failure failure) const {
 }
 
 Failure App::WithRetry(Failure failure) const {
-  if (failure.problem == Problem::kOverloaded)
+  if (IsOverload(failure.problem))
     failure.retry_after_seconds = scheduler_.Load().retry_after_seconds;
   return failure;
-}
-
-bool App::Reserve(const ExchangePtr& exchange, int64_t answer_bytes) const {
-  if (exchange->share == nullptr || exchange->share->Grow(answer_bytes)) return true;
-  Fail(exchange, Overloaded());
-  return false;
 }
 
 void App::WithModel(const ExchangePtr& exchange, const std::string& name,
@@ -267,6 +261,7 @@ std::string App::RenderMetrics() const {
                           .scheduler = scheduler_.Counts(),
                           .http = http_ == nullptr ? HttpCounts{} : http_->counts(),
                           .loaded_models = registry_.num_loaded(),
+                          .answer_bytes = answer_budget_.held_bytes(),
                           .exported_spans = traces == nullptr ? 0 : traces->exported(),
                           .dropped_spans = traces == nullptr ? 0 : traces->dropped(),
                           .ready = ready_});

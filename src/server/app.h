@@ -64,9 +64,6 @@ class App : public HttpHandler {
   void WithModel(const ExchangePtr& exchange, const std::string& name,
                  std::function<void(const ServedModelPtr&)> use);
   void Fail(const ExchangePtr& exchange, Failure failure) const;
-  // Room for so many bytes more, before they are computed. False: there is none, and the exchange
-  // has been told.
-  bool Reserve(const ExchangePtr& exchange, int64_t answer_bytes) const;
   void Fail(const ExchangePtr& exchange, Problem problem, std::string message,
             std::string param = {}) const {
     Fail(exchange, {problem, std::move(message), std::move(param)});

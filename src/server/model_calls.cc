@@ -32,15 +32,6 @@ std::string_view FieldOfTexts(Dialect dialect) {
   return "inputs";
 }
 
-constexpr int64_t kBytesOfJsonNumber = 12;  // "-0.06217785,"
-
-AnswerSize SizeOfScores(const CallFacts& facts) {
-  return {.texts = static_cast<int64_t>(facts.texts),
-          .text_bytes = facts.characters,
-          .outputs = {Output::kScores},
-          .value_bytes = kBytesOfJsonNumber};
-}
-
 // Begin has refused headers that cannot be read.
 RequestTerms TermsOf(const App& app, const Exchange& exchange, size_t texts) {
   const auto read = ReadCallHeaders(exchange.request);
@@ -158,11 +149,15 @@ void Finish(App& app, const ExchangePtr& exchange, const ServedModel& model,
 
 template <typename Answer, typename Request>
 void Submit(App& app, const ExchangePtr& exchange, const ServedModelPtr& model,
-            const CallFacts& facts, Request request, Format<Answer> format) {
+            const CallFacts& facts, const AnswerSize& size, Request request,
+            Format<Answer> format) {
   exchange->costs.model = model->name();
   exchange->costs.texts = static_cast<int64_t>(facts.texts);
   exchange->costs.characters = facts.characters;
   request.terms = TermsOf(app, *exchange, facts.texts);
+  request.terms.begin = [share = exchange->share, size, model](int64_t tokens) {
+    return share->Reserve(GuessBytes(size, model->info(), tokens));
+  };
   const auto ticket = app.scheduler().Submit(
       std::move(request), [&app, exchange, model, is_list = facts.is_list,
                            format = std::move(format)](const Result<Answer>& answer) {
@@ -250,26 +245,6 @@ int64_t CountCharacters(std::string_view text) {
       text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; });
 }
 
-int64_t GuessBytes(const AnswerSize& size, const ModelInfo& info) {
-  // `{"score":0.99999994,"label":"..."},` and the like; of a sparse vector a few hundred entries.
-  constexpr int64_t kBytesOfScore = 64, kBytesOfSparseVector = int64_t{8} << 10;
-  const int64_t tokens = std::min(TokensOfBytes(size.text_bytes) + 2 * size.texts,
-                                  size.texts * std::max<int64_t>(info.max_tokens, 1));
-  int64_t bytes = 0;
-  for (const Output output : size.outputs) {
-    switch (output) {
-      case Output::kDense: bytes += size.texts * info.dimension * size.value_bytes; break;
-      case Output::kTokens: bytes += tokens * info.dimension * size.value_bytes; break;
-      case Output::kMultiVector: bytes += tokens * info.token_dimension * size.value_bytes; break;
-      case Output::kSparse: bytes += size.texts * kBytesOfSparseVector; break;
-      case Output::kScores:
-        bytes += size.texts * static_cast<int64_t>(info.labels.size()) * kBytesOfScore;
-        break;
-    }
-  }
-  return bytes;
-}
-
 const TextReport& ReportOf(const AllEmbeddings& all) {
   for (const TextReport* report :
        std::initializer_list<const TextReport*>{&all.dense, &all.sparse, &all.multi_vector}) {
@@ -308,12 +283,10 @@ void Embed(App& app, const ExchangePtr& exchange, EmbedCall call, Format<AllEmbe
   if (!Begin<AllEmbeddings>(app, exchange, facts,
                             CheckInputs(app, call, app.DialectOf(exchange->request))))
     return;
-  AnswerSize size{.texts = static_cast<int64_t>(facts.texts),
-                  .text_bytes = facts.characters,
-                  .outputs = call.outputs,
-                  .value_bytes = kBytesOfJsonNumber};
-  for (const TextOrIds& input : call.inputs)
-    size.text_bytes += 4 * static_cast<int64_t>(input.ids.size());
+  const AnswerSize size{.texts = static_cast<int64_t>(facts.texts),
+                        .outputs = call.outputs,
+                        .dimensions = call.options.dimensions,
+                        .value_bytes = call.value_bytes};
   const std::string name = call.model;
   auto shared = std::make_shared<EmbedCall>(std::move(call));
   app.WithModel(exchange, name,
@@ -324,12 +297,11 @@ void Embed(App& app, const ExchangePtr& exchange, EmbedCall call, Format<AllEmbe
                   }
                   if (auto failure = CheckDimensions(shared->options))
                     return app.Fail(exchange, *std::move(failure));
-                  if (!app.Reserve(exchange, GuessBytes(size, model->info()))) return;
                   ChoosePrompt(model->info(), *shared);
                   Result<std::vector<std::string>> texts = TextsOf(*model, *shared);
                   if (!texts) return app.Fail(exchange, FailureOf(texts.error()));
                   if (shared->is_one_document) texts = AsOneDocument(*texts, shared->options);
-                  Submit<AllEmbeddings>(app, exchange, model, facts,
+                  Submit<AllEmbeddings>(app, exchange, model, facts, size,
                                         EmbedRequest{.embedder = model->embedder(),
                                                      .texts = *std::move(texts),
                                                      .outputs = shared->outputs,
@@ -347,16 +319,15 @@ void Score(App& app, const ExchangePtr& exchange, ScoreCall call, Format<Scores>
   if (!Begin<Scores>(app, exchange, facts,
                      has_empty ? std::optional(EmptyField(facts.field)) : std::nullopt))
     return;
-  const AnswerSize size = SizeOfScores(facts);
+  const AnswerSize size = SizeOfScores(facts.texts);
   const std::string name = call.model;
   auto shared = std::make_shared<ScoreCall>(std::move(call));
   app.WithModel(exchange, name,
                 [&app, exchange, facts, size, shared, format](const ServedModelPtr& model) {
                   if (auto failure = CheckGives(model->info(), Output::kScores))
                     return app.Fail(exchange, *std::move(failure));
-                  if (!app.Reserve(exchange, GuessBytes(size, model->info()))) return;
                   shared->options.activation = ActivationOf(model->info(), shared->raw_scores);
-                  Submit<Scores>(app, exchange, model, facts,
+                  Submit<Scores>(app, exchange, model, facts, size,
                                  ScoreRequest{.embedder = model->embedder(),
                                               .inputs = std::move(shared->inputs),
                                               .options = shared->options},
@@ -373,19 +344,17 @@ void Rerank(App& app, const ExchangePtr& exchange, RerankCall call, Format<Score
   std::optional<Failure> empty;
   if (call.query.empty()) empty = Failure{Problem::kEmpty, "`query` cannot be empty", "query"};
   if (!Begin<Scores>(app, exchange, facts, std::move(empty))) return;
-  const AnswerSize size = SizeOfScores(facts);
+  const AnswerSize size =
+      SizeOfScores(facts.texts, call.returns_documents ? TotalBytes(call.documents) : 0);
   const std::string name = call.model;
   auto shared = std::make_shared<RerankCall>(std::move(call));
   app.WithModel(exchange, name,
                 [&app, exchange, facts, size, shared, format](const ServedModelPtr& model) {
                   if (auto failure = CheckReranks(model->info()))
                     return app.Fail(exchange, *std::move(failure));
-                  // The documents may come back.
-                  if (!app.Reserve(exchange, GuessBytes(size, model->info()) + size.text_bytes))
-                    return;
                   shared->options.activation = ActivationOf(model->info(), shared->raw_scores);
-                  auto submit = [&app, exchange, model, facts, shared, format] {
-                    Submit<Scores>(app, exchange, model, facts,
+                  auto submit = [&app, exchange, model, facts, size, shared, format] {
+                    Submit<Scores>(app, exchange, model, facts, size,
                                    RerankRequest{.embedder = model->embedder(),
                                                  .query = std::move(shared->query),
                                                  .documents = std::move(shared->documents),

@@ -10,6 +10,7 @@
 
 #include "akin/scheduler.h"
 
+#include "server/answer_size.h"
 #include "server/api/failure.h"
 #include "server/app.h"
 #include "server/exchange.h"
@@ -29,6 +30,7 @@ struct EmbedCall {
   // Late chunking: the inputs are chunks of one document, each with a vector that knows the whole.
   bool is_one_document = false;
   bool is_list = true;
+  int64_t value_bytes = kBytesOfJsonNumber;  // As the answer is written.
 };
 
 // Scores of texts or pairs by the model's labels.
@@ -49,6 +51,7 @@ struct RerankCall {
   // Of a document no more is read; unset: as much as the model takes.
   std::optional<int> max_document_tokens;
   bool raw_scores = false;
+  bool returns_documents = false;
 };
 
 // Makes the answer, on the thread that computed. An error is the client's, in its dialect.
@@ -85,17 +88,6 @@ std::vector<size_t> OrderOf(std::span<const float> scores);
 // Tokenizing is some hundred times quicker than computing: what so many bytes cost the queue, in
 // tokens.
 inline int64_t CostOfTokenizing(int64_t bytes) { return bytes / 400 + 1; }
-// About how many tokens a text has; those that are to be computed are guessed by the library alike.
-inline int64_t TokensOfBytes(int64_t bytes) { return bytes / 4 + 2; }
-
-// What an answer takes: texts, their bytes, what is made of them, and the bytes of a value.
-struct AnswerSize {
-  int64_t texts = 0, text_bytes = 0;
-  std::vector<Output> outputs;
-  int64_t value_bytes = 0;
-};
-// A guess, before it is computed.
-int64_t GuessBytes(const AnswerSize& size, const ModelInfo& info);
 
 // UTF-8 sequences begin with any byte but a continuation.
 int64_t CountCharacters(std::string_view text);

@@ -2,49 +2,123 @@
 
 #include <gtest/gtest.h>
 
+#include <string>
+#include <vector>
+
 namespace akin::server {
 namespace {
 
 constexpr int64_t kMost = 100 * AnswerBudget::kLargeBytes;
+constexpr int64_t kSmall = AnswerBudget::kLargeBytes, kLarge = 10 * AnswerBudget::kLargeBytes;
+
+using Share = AnswerBudget::Share;
+
+AnswerBudget::SharePtr Of(AnswerBudget& budget, const std::string& client) {
+  return std::make_shared<Share>(budget, client);
+}
+
+// As many as `client` gets.
+std::vector<AnswerBudget::SharePtr> TakeAll(AnswerBudget& budget, const std::string& client,
+                                            int64_t bytes) {
+  std::vector<AnswerBudget::SharePtr> shares;
+  while (true) {
+    auto share = Of(budget, client);
+    if (!share->Reserve(bytes)) return shares;
+    shares.push_back(std::move(share));
+  }
+}
 
 TEST(AnswerBudget, CountsUntilTheShareIsGone) {
   AnswerBudget budget(kMost);
   {
-    const auto share = budget.Take();
-    EXPECT_TRUE(share->Grow(10));
-    EXPECT_TRUE(share->Grow(20));
-    EXPECT_EQ(budget.held_bytes(), 30);
-    EXPECT_TRUE(share->Settle(5));
+    const auto share = Of(budget, "a");
+    EXPECT_TRUE(share->Reserve(10));
+    EXPECT_TRUE(share->Reserve(kLarge));
+    EXPECT_EQ(budget.held_bytes(), kLarge + 10);
+    share->Settle(5);
     EXPECT_EQ(budget.held_bytes(), 5);
   }
   EXPECT_EQ(budget.held_bytes(), 0);
 }
 
-TEST(AnswerBudget, AnyNumberOfBytesIsGivenAlone) {
+TEST(AnswerBudget, WhatIsExpectedTakesNoRoomUntilItBegins) {
   AnswerBudget budget(kMost);
-  const auto share = budget.Take();
-  EXPECT_TRUE(share->Grow(5 * kMost));
-  EXPECT_EQ(budget.Take(), nullptr);
-  EXPECT_TRUE(share->Settle(7 * kMost));
+  const auto share = Of(budget, "a");
+  share->Expect(kLarge);
+  EXPECT_EQ(share->bytes(), kLarge);
+  EXPECT_EQ(budget.held_bytes(), 0);
+  EXPECT_TRUE(share->Reserve(2 * kLarge));
+  EXPECT_EQ(share->bytes(), 2 * kLarge);
+  share->Settle(1);
+  EXPECT_EQ(share->bytes(), 1);
 }
 
-TEST(AnswerBudget, LargeAnswersLeaveOneHalfToSmallOnes) {
+TEST(AnswerBudget, AnIdleOneGivesAllButNoMore) {
   AnswerBudget budget(kMost);
-  const auto large = budget.Take(), small = budget.Take(), other = budget.Take();
-  EXPECT_TRUE(large->Grow(kMost / 2));
-  EXPECT_FALSE(other->Grow(AnswerBudget::kLargeBytes + 1));
-  EXPECT_EQ(other->bytes(), 0);
-  EXPECT_TRUE(small->Grow(AnswerBudget::kLargeBytes));
+  const auto share = Of(budget, "a");
+  EXPECT_TRUE(share->Reserve(kMost));
+  const Status more = share->Reserve(1);
+  ASSERT_FALSE(more);
+  EXPECT_EQ(more.error().code(), ErrorCode::kInvalidInput);
+  EXPECT_NE(more.error().message().find("--answer-memory is 100 MiB"), std::string::npos);
+  EXPECT_FALSE(share->was_refused());
+  EXPECT_EQ(share->bytes(), kMost);
 }
 
-TEST(AnswerBudget, WhatIsMadeMayTakeHalfAsMuchAgain) {
+TEST(AnswerBudget, ALargeAnswerKeepsNobodyOut) {
   AnswerBudget budget(kMost);
-  const auto first = budget.Take(), second = budget.Take();
-  EXPECT_TRUE(first->Grow(kMost / 4));
-  EXPECT_TRUE(second->Grow(kMost / 4));
-  EXPECT_TRUE(second->Settle(kMost / 2));
-  EXPECT_FALSE(first->Settle(kMost / 2));
-  EXPECT_TRUE(first->Settle(1));  // Fewer always are.
+  const auto first = Of(budget, "a");
+  ASSERT_TRUE(first->Reserve(kMost));
+  EXPECT_FALSE(Of(budget, "a")->Reserve(kLarge));
+  EXPECT_TRUE(Of(budget, "a")->Reserve(kSmall));
+  EXPECT_TRUE(Of(budget, "b")->Reserve(kSmall));
+  const auto other = Of(budget, "b");
+  EXPECT_TRUE(other->Reserve(kMost));
+  // Two together do.
+  const auto third = Of(budget, "c");
+  const Status refused = third->Reserve(kLarge);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code(), ErrorCode::kOverloaded);
+  EXPECT_TRUE(third->was_refused());
+  EXPECT_EQ(third->bytes(), 0);
+  EXPECT_TRUE(Of(budget, "c")->Reserve(kSmall));
+}
+
+TEST(AnswerBudget, ManyAnswersOfOneClientLeaveRoomForOthers) {
+  for (const int64_t bytes : {kSmall, 2 * kSmall}) {
+    AnswerBudget budget(kMost);
+    const auto of_a = TakeAll(budget, "a", bytes);
+    EXPECT_EQ(budget.held_bytes(), kMost / 2 * 3 / 4 / bytes * bytes);
+    const auto of_b = TakeAll(budget, "b", bytes);
+    EXPECT_GT(of_b.size(), 1u);
+    const auto of_c = TakeAll(budget, "c", bytes);
+    EXPECT_GE(of_c.size(), 1u);
+    EXPECT_LE(budget.held_bytes(), kMost / 2);
+  }
+}
+
+TEST(AnswerBudget, AllTogetherAreBounded) {
+  AnswerBudget budget(kMost);
+  std::vector<AnswerBudget::SharePtr> shares;
+  for (int client = 0; client < 300; ++client) {
+    for (const int64_t bytes : {kMost, kSmall, kMost / 3, kLarge}) {
+      for (auto& share : TakeAll(budget, std::to_string(client), bytes))
+        shares.push_back(std::move(share));
+    }
+  }
+  EXPECT_LE(budget.held_bytes(), 2 * kMost + kMost / 2 + kSmall);
+  shares.clear();
+  EXPECT_EQ(budget.held_bytes(), 0);
+}
+
+TEST(AnswerBudget, WhatIsMadeCountsHoweverMuchItIs) {
+  AnswerBudget budget(kMost);
+  const auto share = Of(budget, "a");
+  EXPECT_TRUE(share->Reserve(1));
+  share->Settle(3 * kMost);
+  EXPECT_EQ(budget.held_bytes(), 3 * kMost);
+  EXPECT_FALSE(Of(budget, "b")->Reserve(kLarge));
+  EXPECT_TRUE(Of(budget, "b")->Reserve(kSmall));
 }
 
 }  // namespace

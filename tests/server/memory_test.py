@@ -96,10 +96,39 @@ class Unread(unittest.TestCase):
         instances = [{"inputs": [f"text {i} {j}" for j in range(200)]} for i in range(8)]
         self.check("/vertex", {"instances": instances}, 100, 8)
 
-    def test_an_answer_larger_than_all_is_given_alone(self):
-        self.start("--answer-memory", "1")
+    def test_one_answer_may_take_all_but_no_more(self):
+        self.start("--answer-memory", "10")
         status, _, body = self.server.post("/tokenize", {"inputs": TOKENS})
         self.assertEqual((status, len(json.loads(body)[0])), (200, 150_002))
+        status, answer = self.server.post_json("/tokenize", {"inputs": 2 * TOKENS})
+        self.assertEqual(status, 422)
+        self.assertRegex(answer["error"], "the answer would take [0-9]+ MiB, --answer-memory is 10 MiB")
+
+    def test_one_that_does_not_read_keeps_nobody_out(self):
+        self.start("--answer-memory", "32", "--write-timeout", "600")
+        large = {"inputs": "a " * 300_000}  # 20 MiB: more than the half that large ones share.
+        reader = self.send("/tokenize", large)
+        self.assertTrue(reader.recv(64).startswith(b"HTTP/1.1 200"))
+        for _ in range(8):
+            self.assertEqual(self.server.post("/embed", {"inputs": "a"})[0], 200)
+        status, headers, body = self.server.post("/tokenize", large)  # The same address.
+        self.assertEqual((status, json.loads(body)["error_type"]), (429, "Overloaded"))
+        self.assertIn("--answer-memory", json.loads(body)["error"])
+        metrics = self.server.get("/metrics")[2].decode()
+        self.assertIn('te_request_failure{err="answer_memory"} 1\n', metrics)
+        self.assertGreater(int(re.search(r"^akin_answer_bytes (\d+)$", metrics, re.M)[1]), 16 * MIB)
+        other = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=TIMEOUT, source_address=("127.0.0.2", 0))
+        self.addCleanup(other.close)
+        other.request("POST", "/tokenize", json.dumps(large), {"content-type": "application/json"})
+        self.assertEqual(other.getresponse().status, 200)
+
+    def test_only_what_is_asked_for_is_reserved(self):
+        # 2,000 vectors of 8 values as base64 have some 200 KB, whatever the model's width.
+        self.start("--answer-memory", "8")
+        value = {"input": [f"text {i}" for i in range(2000)], "encoding_format": "base64", "dimensions": 8, "model": "m"}
+        clients = [self.send("/v1/embeddings", value) for _ in range(CLIENTS)]
+        heads = self.heads(clients)
+        self.assertEqual([h[:12] for h in heads], CLIENTS * [b"HTTP/1.1 200"])
 
 
 class UnreadGrpc(unittest.TestCase):
@@ -155,7 +184,7 @@ class UnreadGrpc(unittest.TestCase):
         self.assertIsNone(self.server.process.poll())
 
     def test_they_are_let_go_after_the_write_timeout(self):
-        self.start("--answer-memory", "1", "--write-timeout", "1")
+        self.start("--answer-memory", "64", "--write-timeout", "1")
         client = self.ask()
         self.assertEqual(self.end_of(client, TIMEOUT), "cancelled")
         wait_until(lambda: self.server.post("/tokenize", {"inputs": TOKENS})[0] == 200, "an answer that was given up is still counted")

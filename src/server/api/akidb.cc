@@ -38,6 +38,7 @@ void EmbedAkiDb(App& app, const ExchangePtr& exchange) {
     call.options.normalize = normalize.value_or(true);
     AKIN_TRY(ReadAdditions(body, call.options));
     AKIN_TRY_ASSIGN(const AskedEncoding asked, ReadEncoding(body));
+    call.value_bytes = BytesOfValue(asked.encoding);
     if (texts->empty()) {
       app.Fail(exchange, Problem::kEmpty, "texts cannot be empty");
       return {};

@@ -131,6 +131,8 @@ void EmbedCohere(App& app, const ExchangePtr& exchange, std::string_view api_ver
     AKIN_TRY_ASSIGN(CohereCall call, ReadCall(body));
     if (api_version == "2" && call.types.empty()) call.types.push_back({"float", Encoding::kFloat});
     EmbedCall embed = std::move(call.call);
+    if (!call.types.empty()) embed.value_bytes = 0;
+    for (const NamedEncoding& type : call.types) embed.value_bytes += BytesOfValue(type.encoding);
     EmbedVectors(
         app, exchange, std::move(embed),
         [call = std::move(call), api_version](const Embeddings& vectors, const ServedModel&) {

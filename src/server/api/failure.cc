@@ -42,6 +42,8 @@ constexpr Row kRows[] = {
     {Problem::kBadBody, 400, 400, 400, 400, 400, kInvalid, "", "", ""},
     {Problem::kOverloaded, 429, 429, 429, 429, 429, "rate_limit_error", "rate_limit_exceeded",
      "Overloaded", "overloaded"},
+    {Problem::kAnswersFull, 429, 429, 429, 429, 429, "rate_limit_error", "rate_limit_exceeded",
+     "Overloaded", "answer_memory"},
     {Problem::kUnavailable, 503, 503, 503, 503, 503, kServer, "", "Unhealthy", "overloaded"},
     {Problem::kDeadline, 504, 504, 504, 504, 504, kServer, "", "Backend", "dropped"},
     {Problem::kCancelled, 499, 499, 499, 499, 499, kServer, "", "Backend", "dropped"},
@@ -132,13 +134,16 @@ HttpResponse FailureResponse(Dialect dialect, const Failure& failure) {
   if (failure.problem == Problem::kNoKey) {
     response.headers.push_back({"www-authenticate", "Bearer"});
   }
-  const bool try_again =
-      failure.problem == Problem::kOverloaded || failure.problem == Problem::kUnavailable;
+  const bool try_again = IsOverload(failure.problem) || failure.problem == Problem::kUnavailable;
   if (try_again) {
     response.headers.push_back(
         {"retry-after", std::to_string(std::max(1, failure.retry_after_seconds))});
   }
   return response;
+}
+
+bool IsOverload(Problem problem) {
+  return problem == Problem::kOverloaded || problem == Problem::kAnswersFull;
 }
 
 bool IsFault(Problem problem) { return RowOf(problem).openai >= 500; }

@@ -32,7 +32,8 @@ enum class Problem {
   kBodyTooLarge,
   kSlowBody,
   kBadBody,
-  kOverloaded,   // The queue is full.
+  kOverloaded,   // The queue is full,
+  kAnswersFull,  // or the memory for answers.
   kUnavailable,  // Loading or draining.
   kDeadline,
   kCancelled,
@@ -52,6 +53,9 @@ HttpResponse FailureResponse(Dialect dialect, const Failure& failure);
 
 // Whether it is ours and not the client's, whatever status a dialect has for it.
 bool IsFault(Problem problem);
+
+// Whether it is so only for a while.
+bool IsOverload(Problem problem);
 
 // The label of te_request_failure.
 std::string_view FailureKind(Problem problem);

@@ -39,6 +39,7 @@ void EmbedOllama(App& app, const ExchangePtr& exchange) {
     AKIN_TRY_ASSIGN(call.options.dimensions, ReadDimensions(body, "dimensions"));
     AKIN_TRY(ReadAdditions(body, call.options));
     AKIN_TRY_ASSIGN(const AskedEncoding asked, ReadEncoding(body));
+    call.value_bytes = BytesOfValue(asked.encoding);
     if (!texts || texts->empty()) {
       // No input is how its clients ask to load a model.
       app.WithModel(exchange, call.model, [exchange](const ServedModelPtr& served) {
@@ -66,6 +67,7 @@ void EmbedOldOllama(App& app, const ExchangePtr& exchange) {
     AKIN_TRY_ASSIGN(auto prompt, body.String("prompt"));
     AKIN_TRY(ReadAdditions(body, call.options));
     AKIN_TRY_ASSIGN(const AskedEncoding asked, ReadEncoding(body));
+    call.value_bytes = BytesOfValue(asked.encoding);
     if (!prompt || prompt->empty()) {
       HttpResponse response{.body = R"({"embedding":[]})"};
       exchange->Respond(std::move(response));

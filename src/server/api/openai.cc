@@ -83,6 +83,8 @@ void EmbedOpenAi(App& app, const ExchangePtr& exchange) {
   WithBody(app, exchange, [&](const JsonRequest& body) -> Status {
     AKIN_TRY_ASSIGN(EmbedCall call, ReadCall(body));
     AKIN_TRY_ASSIGN(AskedEncodings asked, ReadEncodings(body));
+    call.value_bytes = 0;
+    for (const Encoding encoding : asked.encodings) call.value_bytes += BytesOfValue(encoding);
     if (!call.is_list && !call.inputs[0].is_ids && call.inputs[0].text.empty()) {
       return InvalidInput("`input` cannot be an empty string");
     }

@@ -88,7 +88,8 @@ Status RerankAs(App& app, const ExchangePtr& exchange, const JsonRequest& body, 
   AKIN_TRY_ASSIGN(call.options.overflow, ReadTruncate(body, "truncate", true));
   AKIN_TRY_ASSIGN(call.options.truncation_side, ReadSide(body, "truncation_side"));
   AKIN_TRY_ASSIGN(const auto return_documents, body.Bool("return_documents"));
-  if (return_documents.value_or(false)) plan.returned = call.documents;
+  call.returns_documents = return_documents.value_or(false);
+  if (call.returns_documents) plan.returned = call.documents;
   Rerank(app, exchange, std::move(call),
          [plan = std::move(plan)](const Scores& scores,
                                   const ServedModel& served) -> Result<HttpResponse> {

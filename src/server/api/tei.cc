@@ -106,6 +106,7 @@ void EmbedTei(App& app, const ExchangePtr& exchange) {
     call.options.normalize = normalize.value_or(true);
     AKIN_TRY_ASSIGN(call.options.dimensions, ReadDimensions(body, "dimensions"));
     AKIN_TRY_ASSIGN(const AskedEncoding asked, ReadEncoding(body));
+    call.value_bytes = BytesOfValue(asked.encoding);
     EmbedVectors(app, exchange, std::move(call),
                  [encoding = asked.encoding](const Embeddings& vectors,
                                              const ServedModel&) -> Result<std::string> {
@@ -131,6 +132,7 @@ void EmbedAllTei(App& app, const ExchangePtr& exchange) {
       return {};
     }
     const bool raw = WantsRaw(exchange->request);
+    call.value_bytes = raw ? int64_t{sizeof(float)} : BytesOfValue(encoding);
     Embed(app, exchange, std::move(call),
           [output, encoding, raw](const AllEmbeddings& all,
                                   const ServedModel&) -> Result<HttpResponse> {

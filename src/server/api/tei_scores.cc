@@ -71,7 +71,8 @@ void RerankTei(App& app, const ExchangePtr& exchange) {
     AKIN_TRY_ASSIGN(const auto return_text, body.Bool("return_text"));
     AKIN_TRY(ReadTruncation(app, body, call.options.overflow, call.options.truncation_side));
     std::vector<std::string> returned;
-    if (return_text.value_or(false)) returned = call.documents;
+    call.returns_documents = return_text.value_or(false);
+    if (call.returns_documents) returned = call.documents;
     Rerank(app, exchange, std::move(call),
            [returned = std::move(returned)](const Scores& scores,
                                             const ServedModel&) -> Result<HttpResponse> {

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "server/answer_size.h"
 #include "server/api/options.h"
 #include "server/api/tei.h"
 #include "server/api/vectors.h"
@@ -28,18 +29,36 @@ void AppendTokens(std::string& out, const akin::Encoding& encoding) {
   });
 }
 
-// What `{"id":2054,"text":"word","special":false,"start":0,"stop":4},` takes, and the tokenizer's
-// own while it is made.
-constexpr int64_t kBytesOfToken = 128;
+// Of one answer.
+class Room {
+ public:
+  explicit Room(AnswerBudget::SharePtr share) : share_(std::move(share)) {}
+  // For so many bytes in all.
+  Status UpTo(int64_t bytes) {
+    const int64_t more = bytes - reserved_;
+    if (more <= 0) return {};
+    AKIN_TRY(share_->Reserve(more));
+    reserved_ = bytes;
+    return {};
+  }
+
+ private:
+  const AnswerBudget::SharePtr share_;
+  int64_t reserved_ = 0;
+};
 
 // Work on a tokenizer goes through the queue like other work: it is counted, bounded, fair, and off
-// the event loop. `bytes` of texts go in.
-void OnTokenizer(App& app, const ExchangePtr& exchange, int64_t bytes,
-                 std::function<Result<HttpResponse>(const ServedModel&)> use) {
+// the event loop. `bytes` of texts go in, about `answer_bytes` come out.
+void OnTokenizer(App& app, const ExchangePtr& exchange, int64_t bytes, int64_t answer_bytes,
+                 std::function<Result<HttpResponse>(const ServedModel&, Room&)> use) {
   app.WithModel(
-      exchange, "", [&app, exchange, bytes, use = std::move(use)](const ServedModelPtr& model) {
-        auto work = [&app, exchange, model, use] {
-          Result<HttpResponse> response = use(*model);
+      exchange, "",
+      [&app, exchange, bytes, answer_bytes, use = std::move(use)](const ServedModelPtr& model) {
+        auto work = [&app, exchange, model, answer_bytes, use] {
+          Room room(exchange->share);
+          if (const Status status = room.UpTo(answer_bytes); !status)
+            return app.Fail(exchange, FailureOf(status.error()));
+          Result<HttpResponse> response = use(*model, room);
           if (!response) return app.Fail(exchange, FailureOf(response.error()));
           exchange->Respond(*std::move(response));
         };
@@ -54,12 +73,6 @@ void OnTokenizer(App& app, const ExchangePtr& exchange, int64_t bytes,
         if (!ticket) return app.Fail(exchange, FailureOf(ticket.error()));
         exchange->departure.OnLeave([&app, id = *ticket] { app.scheduler().Cancel(id); });
       });
-}
-
-int64_t TotalBytes(const std::vector<std::string>& texts) {
-  int64_t bytes = 0;
-  for (const std::string& text : texts) bytes += static_cast<int64_t>(text.size());
-  return bytes;
 }
 
 }  // namespace
@@ -86,18 +99,23 @@ void TokenizeTei(App& app, const ExchangePtr& exchange) {
                                 .padding = Off{}};
     const int64_t bytes = TotalBytes(*texts);
     const int64_t tokens = TokensOfBytes(bytes) + 2 * static_cast<int64_t>(texts->size());
-    if (!app.Reserve(exchange, tokens * kBytesOfToken)) return {};
     OnTokenizer(
-        app, exchange, bytes,
-        [texts = std::move(*texts), options,
-         prompt_name = prompt_name.value_or("")](const ServedModel& model) -> Result<HttpResponse> {
+        app, exchange, bytes, tokens * kBytesOfToken,
+        [texts = std::move(*texts), options, prompt_name = prompt_name.value_or("")](
+            const ServedModel& model, Room& room) -> Result<HttpResponse> {
           AKIN_TRY_ASSIGN(const std::string_view prompt, PromptOf(model.info(), prompt_name));
           HttpResponse response;
           Status status;
           AppendJsonArray(response.body, texts.size(), [&](size_t i) {
             const auto encoding = model.tokenizer().Encode(StrCat(prompt, texts[i]), options);
-            if (encoding) return AppendTokens(response.body, *encoding);
-            if (status) status = encoding.error();
+            if (!status || !encoding) {
+              if (status) status = encoding.error();
+              return;
+            }
+            // Texts may have more tokens than was guessed: one a character, say.
+            const auto count = static_cast<int64_t>(encoding->ids.size());
+            status = room.UpTo(static_cast<int64_t>(response.body.size()) + count * kBytesOfToken);
+            if (status) AppendTokens(response.body, *encoding);
           });
           AKIN_TRY(std::move(status));
           return response;
@@ -117,16 +135,18 @@ void DecodeTei(App& app, const ExchangePtr& exchange) {
     }
     int64_t count = 0;
     for (const auto& list : *ids) count += static_cast<int64_t>(list.size());
-    if (!app.Reserve(exchange, 8 * count)) return {};
-    OnTokenizer(app, exchange, 4 * count,
-                [ids = std::move(*ids),
-                 skip = skip.value_or(true)](const ServedModel& model) -> Result<HttpResponse> {
+    OnTokenizer(app, exchange, 4 * count, 8 * count,
+                [ids = std::move(*ids), skip = skip.value_or(true)](
+                    const ServedModel& model, Room& room) -> Result<HttpResponse> {
                   HttpResponse response;
                   Status status;
                   AppendJsonArray(response.body, ids.size(), [&](size_t i) {
+                    if (!status) return;
                     const auto text = model.tokenizer().Decode(ids[i], skip);
-                    AppendJsonString(response.body, text ? *text : std::string());
-                    if (!text && status) status = text.error();
+                    if (!text) status = text.error();
+                    if (status)
+                      status = room.UpTo(static_cast<int64_t>(response.body.size() + text->size()));
+                    if (status) AppendJsonString(response.body, *text);
                   });
                   AKIN_TRY(std::move(status));
                   return response;

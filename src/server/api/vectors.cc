@@ -84,6 +84,18 @@ Result<AskedEncoding> ReadEncoding(const JsonRequest& body) {
   return AskedEncoding{first, asked.field};
 }
 
+int64_t BytesOfValue(Encoding encoding) {
+  switch (encoding) {
+    case Encoding::kFloat: return kBytesOfJsonNumber;
+    case Encoding::kBase64: return 6;  // 4 bytes, each 3 of them as 4 characters.
+    case Encoding::kInt8:
+    case Encoding::kUint8: return 5;  // "-127,"
+    case Encoding::kBinary:
+    case Encoding::kUbinary: return 1;  // 8 values as one of those.
+  }
+  return kBytesOfJsonNumber;
+}
+
 Status AppendEncoded(std::string& out, std::span<const float> vector, Encoding encoding) {
   switch (encoding) {
     case Encoding::kFloat: AppendJsonFloats(out, vector); return {};
@@ -179,6 +191,7 @@ std::vector<TextOrIds> TextsAsInputs(std::vector<std::string> texts) {
 
 void EmbedVectors(App& app, const ExchangePtr& exchange, EmbedCall call, FormatVectors format) {
   const bool raw = WantsRaw(exchange->request);
+  if (raw) call.value_bytes = sizeof(float);
   Embed(app, exchange, std::move(call),
         [raw, format = std::move(format)](const AllEmbeddings& all,
                                           const ServedModel& model) -> Result<HttpResponse> {

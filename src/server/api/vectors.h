@@ -41,6 +41,9 @@ struct AskedEncoding {
 // The same of a request that may ask for one. Error: InvalidInput (another name, or several).
 Result<AskedEncoding> ReadEncoding(const JsonRequest& body);
 
+// What a value takes at most, each vector its quotes and commas apart.
+int64_t BytesOfValue(Encoding encoding);
+
 // int8 and uint8 are 256 steps from -1 to 1. Error: InvalidInput (bits of a vector whose length is
 // no multiple of 8).
 Status AppendEncoded(std::string& out, std::span<const float> vector, Encoding encoding);

@@ -51,15 +51,11 @@ CallDone<Response> Once(CallDone<Response> done) {
 template <typename Request, typename Response>
 using Operation = std::function<void(const CallInfo&, const Request&, CallDone<Response>)>;
 
-// What an answer takes, as it is and as it is written, is known when it is made. If there is no
-// room the call ends with the status that is returned.
+// What an answer takes, as it is and as it is written, is known when it is made.
 template <typename Response>
-grpc::Status Settle(AnswerBudget::Share& share, grpc::Status status, Response& answer) {
-  if (!status.ok()) return status;
-  const size_t bytes = answer.SpaceUsedLong() + answer.ByteSizeLong();
-  if (share.Settle(static_cast<int64_t>(bytes))) return status;
-  answer.Clear();
-  return {grpc::StatusCode::RESOURCE_EXHAUSTED, "Model is overloaded"};
+void Settle(AnswerBudget::Share& share, const grpc::Status& status, const Response& answer) {
+  const size_t bytes = status.ok() ? answer.SpaceUsedLong() + answer.ByteSizeLong() : 0;
+  share.Settle(static_cast<int64_t>(bytes));
 }
 
 template <typename Request, typename Response>
@@ -68,8 +64,8 @@ class UnaryCall final : public grpc::ServerUnaryReactor {
   UnaryCall(CallInfo info, const Request& request, Response* response,
             const Operation<Request, Response>& operation)
       : info_(std::move(info)) {
-    operation(info_, request, [this, response](grpc::Status status, Response answer) {
-      status = Settle(*info_.share, std::move(status), answer);
+    operation(info_, request, [this, response](const grpc::Status& status, Response answer) {
+      Settle(*info_.share, status, answer);
       *response = std::move(answer);
       info_.record->End(status);
       info_.writes->Begin(info_.context);
@@ -118,9 +114,9 @@ class StreamCall final : public grpc::ServerBidiReactor<Request, Response> {
       slot = std::make_shared<Slot>();
       slots_.push_back(slot);
     }
-    slot->share = std::make_shared<AnswerBudget::Share>(*info_.budget);
+    slot->share = std::make_shared<AnswerBudget::Share>(*info_.budget, info_.client);
     auto done = [this, slot](grpc::Status status, Response response) {
-      status = Settle(*slot->share, std::move(status), response);
+      Settle(*slot->share, status, response);
       const std::lock_guard lock(mutex_);
       slot->status = std::move(status);
       slot->response = std::move(response);
@@ -239,8 +235,8 @@ class GatherCall final : public grpc::ServerReadReactor<Request> {
       requests_.push_back(std::move(request_));
       return this->StartRead(&request_);
     }
-    operation_(info_, requests_, [this](grpc::Status status, Response answer) {
-      status = Settle(*info_.share, std::move(status), answer);
+    operation_(info_, requests_, [this](const grpc::Status& status, Response answer) {
+      Settle(*info_.share, status, answer);
       *response_ = std::move(answer);
       End(status);
     });

@@ -66,20 +66,12 @@ tei::v1::RerankResponse RanksOf(const Scores& scores, const std::vector<std::str
   return response;
 }
 
-int64_t TotalBytes(const std::vector<std::string>& texts) {
-  int64_t bytes = 0;
-  for (const std::string& text : texts) bytes += static_cast<int64_t>(text.size());
-  return bytes;
-}
-
 AnswerSize SizeOf(const EmbedRequest& request) {
   return {.texts = static_cast<int64_t>(request.texts.size()),
           .text_bytes = TotalBytes(request.texts),
           .outputs = request.outputs,
-          .value_bytes = 2 * sizeof(float)};  // In the message, and as it is written.
-}
-AnswerSize SizeOfScores(size_t texts) {
-  return {.texts = static_cast<int64_t>(texts), .outputs = {Output::kScores}};
+          .dimensions = request.options.dimensions,
+          .value_bytes = kBytesOfMessageNumber};
 }
 AnswerSize SizeOf(const ScoreRequest& request) { return SizeOfScores(request.inputs.size()); }
 AnswerSize SizeOf(const RerankRequest& request) { return SizeOfScores(request.documents.size()); }
@@ -96,27 +88,36 @@ template <typename Answer, typename Request>
 void GrpcOperations::Run(const CallInfo& info, const std::string& model, int64_t texts,
                          bool is_list,
                          std::function<grpc::Status(const ServedModel&, Request&)> make,
-                         std::function<void(grpc::Status)> refuse, Answered<Answer> done) {
+                         std::function<void(grpc::Status)> refuse, Answered<Answer> done,
+                         int64_t returned_bytes) {
   const auto begin = Exchange::Clock::now();
   ++(is_list ? app_.metrics().batch_requests : app_.metrics().single_requests);
   TaskOf<Answer>(app_.metrics()).texts += texts;
-  const auto fail = [this, done](const Error& error, const ServedModelPtr& served) {
-    const std::string_view kind = FailureKind(FailureOf(error).problem);
+  const auto fail = [this, info, done](const Error& error, const ServedModelPtr& served) {
+    const Problem problem =
+        info.share->was_refused() ? Problem::kAnswersFull : FailureOf(error).problem;
+    const std::string_view kind = FailureKind(problem);
     if (!kind.empty()) app_.metrics().CountFailure(kind);
     done(error, served);
   };
-  app_.registry().Acquire(model, [this, info, texts, is_list, begin, make = std::move(make),
-                                  refuse = std::move(refuse), done = std::move(done),
-                                  fail](Result<ServedModelPtr> served) {
+  app_.registry().Acquire(model, [this, info, texts, is_list, begin, returned_bytes,
+                                  make = std::move(make), refuse = std::move(refuse),
+                                  done = std::move(done), fail](Result<ServedModelPtr> served) {
     if (!served) return fail(served.error(), nullptr);
     Request request{.embedder = (*served)->embedder()};
     if (const grpc::Status status = make(**served, request); !status.ok()) {
       app_.metrics().CountFailure(FailureKind(Problem::kBadValue));
       return refuse(status);
     }
-    if (!info.share->Grow(GuessBytes(SizeOf(request), (*served)->info())))
-      return fail(Error(ErrorCode::kOverloaded, "Model is overloaded"), *served);
-    request.terms = {.client = info.client, .deadline = info.deadline};
+    AnswerSize size = SizeOf(request);
+    size.returned_bytes = returned_bytes;
+    const ModelInfo& facts = (*served)->info();
+    info.share->Expect(GuessBytes(size, facts, GuessTokens(size, facts)));
+    request.terms = {.client = info.client,
+                     .deadline = info.deadline,
+                     .begin = [share = info.share, size, served = *served](int64_t tokens) {
+                       return share->Reserve(GuessBytes(size, served->info(), tokens));
+                     }};
     const auto ticket = app_.scheduler().Submit(
         std::move(request),
         [this, info, begin, texts, is_list, served = *served, done, fail](Result<Answer> answer) {
@@ -262,6 +263,7 @@ void GrpcOperations::Rerank(const CallInfo& info, const tei::v1::RerankRequest& 
       CountCharacters(std::string_view(request.query())) + CountCharacters(texts);
   std::vector<std::string> returned;
   if (request.return_text()) returned = texts;
+  const int64_t returned_bytes = 2 * TotalBytes(returned);  // In the message, and as it is written.
   Run<Scores, RerankRequest>(
       info, "", count, true,
       [query = request.query(), texts = std::move(texts), options = ScoreOptionsOf(request),
@@ -277,7 +279,8 @@ void GrpcOperations::Rerank(const CallInfo& info, const tei::v1::RerankRequest& 
                                                          const ServedModelPtr&) {
         if (!scores) return done(server::ToGrpcStatus(scores.error()), {});
         done(grpc::Status::OK, RanksOf(*scores, returned, characters));
-      });
+      },
+      returned_bytes);
 }
 
 // The first message's `raw_scores` and `return_text` count for all, as in TEI; so do its query and

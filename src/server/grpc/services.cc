@@ -84,7 +84,7 @@ grpc::Status GrpcOperations::ReadCaller(const RpcName& name, grpc::CallbackServe
   info.record = std::make_shared<CallRecord>(app_.request_log(), name, std::move(who));
   info.departure = std::make_shared<Departure>();
   info.budget = &app_.answer_budget();
-  info.share = std::make_shared<AnswerBudget::Share>(*info.budget);
+  info.share = std::make_shared<AnswerBudget::Share>(*info.budget, info.client);
   info.context = &context;
   info.writes = &writes_;
   const auto most = app_.options().request_timeout;
@@ -115,13 +115,16 @@ void GrpcOperations::Info(const CallInfo&, const tei::v1::InfoRequest&,
 void GrpcOperations::OnTokenizer(const CallInfo& info, int64_t bytes, int64_t answer_bytes,
                                  std::function<void(const ServedModel&)> use,
                                  std::function<void(const Error&)> fail) {
-  if (!info.share->Grow(answer_bytes))
-    return fail(Error(ErrorCode::kOverloaded, "Model is overloaded"));
-  app_.registry().Acquire("", [this, info, bytes, use = std::move(use),
+  info.share->Expect(answer_bytes);
+  app_.registry().Acquire("", [this, info, bytes, answer_bytes, use = std::move(use),
                                fail = std::move(fail)](Result<ServedModelPtr> model) {
     if (!model) return fail(model.error());
+    auto work = [served = *model, share = info.share, answer_bytes, use, fail] {
+      const Status room = share->Reserve(answer_bytes);
+      room ? use(*served) : fail(room.error());
+    };
     const auto ticket = app_.scheduler().Submit(
-        WorkRequest{.work = [served = *model, use] { use(*served); },
+        WorkRequest{.work = std::move(work),
                     .estimated_tokens = CostOfTokenizing(bytes),
                     .terms = {.client = info.client, .deadline = info.deadline}},
         [fail](const Status& status) {
@@ -135,14 +138,13 @@ void GrpcOperations::OnTokenizer(const CallInfo& info, int64_t bytes, int64_t an
 void GrpcOperations::Tokenize(const CallInfo& info, const tei::v1::EncodeRequest& request,
                               CallDone<tei::v1::EncodeResponse> done) {
   done = Once(std::move(done));
-  constexpr int64_t kBytesOfToken = 128;  // As a message, and the tokenizer's own meanwhile.
   const EncodeOptions options{.add_special_tokens = request.add_special_tokens(),
                               .with_offsets = true,
                               .truncation = Off{},
                               .padding = Off{}};
   const auto bytes = static_cast<int64_t>(request.inputs().size());
   OnTokenizer(
-      info, bytes, TokensOfBytes(bytes) * kBytesOfToken,
+      info, bytes, TokensOfBytes(bytes) * kBytesOfTokenMessage,
       [text = request.inputs(), prompt_name = request.prompt_name(), options,
        done](const ServedModel& model) {
         const auto prompt = PromptOf(model.info(), prompt_name);

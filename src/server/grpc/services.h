@@ -64,7 +64,8 @@ class GrpcOperations {
   template <typename Answer, typename Request>
   void Run(const CallInfo& info, const std::string& model, int64_t texts, bool is_list,
            std::function<grpc::Status(const ServedModel&, Request&)> make,
-           std::function<void(grpc::Status)> refuse, Answered<Answer> done);
+           std::function<void(grpc::Status)> refuse, Answered<Answer> done,
+           int64_t returned_bytes = 0);
   template <typename Response>
   void EmbedOne(const CallInfo& info, std::string text, EmbedOptions options, Output output,
                 CallDone<Response> done, std::function<void(const AllEmbeddings&, Response&)> fill);

@@ -194,6 +194,8 @@ std::string Metrics::Render(const Gauges& g) const {
   AppendOne(out, "akin_http_malformed_total", "counter", "Requests with refused framing",
             g.http.refused);
   AppendOne(out, "akin_models_loaded", "gauge", "Models in memory", g.loaded_models);
+  AppendOne(out, "akin_answer_bytes", "gauge", "Of answers that are computed or not yet written",
+            g.answer_bytes);
   AppendBackends(out);
   AppendOne(out, "akin_spans_exported_total", "counter", "Spans that the trace collector took",
             g.exported_spans);

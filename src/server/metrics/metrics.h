@@ -70,6 +70,7 @@ struct Metrics {
     SchedulerCounts scheduler;
     HttpCounts http;
     int64_t loaded_models = 0;
+    int64_t answer_bytes = 0;
     int64_t exported_spans = 0, dropped_spans = 0;
     bool ready = false;
   };

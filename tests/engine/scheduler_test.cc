@@ -1,5 +1,3 @@
-#include "akin/scheduler.h"
-
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -13,22 +11,12 @@
 #include <thread>
 #include <vector>
 
+#include "scheduler_requests.h"
+
 namespace akin {
 namespace {
 
 using namespace std::chrono_literals;
-
-constexpr char kModel[] = AKIN_TEST_DATA "/models/bert-mean";
-
-Embedder Model() {
-  static const Embedder embedder = Embedder::Load(kModel, {.num_threads = 2}).value();
-  return embedder;
-}
-
-std::unique_ptr<Scheduler> Started(SchedulerOptions options = {}) {
-  if (options.num_threads == 0) options.num_threads = 2;
-  return std::move(Scheduler::Start(options)).value();
-}
 
 std::vector<float> Alone(const std::string& text) {
   const auto embeddings = Model().Embed({text}).value();
@@ -40,48 +28,6 @@ std::string TextOf(unsigned i) {
   for (unsigned k = 0; k <= i % 13; ++k) text += "word" + std::to_string(i * 7 + k) + ' ';
   return text;
 }
-
-// A request, and a future for its answer.
-struct Asked {
-  Result<Scheduler::Ticket> ticket;
-  std::future<Result<AllEmbeddings>> answer;
-};
-Asked Ask(Scheduler& scheduler, EmbedRequest request) {
-  auto promise = std::make_shared<std::promise<Result<AllEmbeddings>>>();
-  auto answer = promise->get_future();
-  auto ticket = scheduler.Submit(std::move(request), [promise](Result<AllEmbeddings> result) {
-    promise->set_value(std::move(result));
-  });
-  return {std::move(ticket), std::move(answer)};
-}
-
-// Keeps every worker of `scheduler` busy until it is destroyed.
-class Blockade {
- public:
-  explicit Blockade(Scheduler& scheduler) {
-    for (int i = 0; i < scheduler.num_threads(); ++i) {
-      auto begun = std::make_shared<std::promise<void>>();
-      begun_.push_back(begun->get_future());
-      EXPECT_TRUE(scheduler.Submit(WorkRequest{.work =
-                                                   [begun, gate = gate_] {
-                                                     begun->set_value();
-                                                     gate.wait();
-                                                   }},
-                                   [](const Status&) {}));
-      begun_.back().wait();
-    }
-  }
-  ~Blockade() { Lift(); }
-  void Lift() {
-    if (!std::exchange(lifted_, true)) open_.set_value();
-  }
-
- private:
-  std::promise<void> open_;
-  std::shared_future<void> gate_ = open_.get_future().share();
-  bool lifted_ = false;
-  std::vector<std::future<void>> begun_;
-};
 
 TEST(Scheduler, AnswersWithTheBitsOfTheTextAlone) {
   const auto scheduler = Started();
@@ -323,48 +269,6 @@ TEST(Scheduler, ExpiredRequestsAreDroppedBeforeTheyAreComputed) {
   EXPECT_EQ(asked.answer.get().error().code(), ErrorCode::kDeadlineExceeded);
   EXPECT_EQ(scheduler->Counts().expired, 1);
   EXPECT_EQ(scheduler->Counts().batch_sequences, 0);
-}
-
-// Texts that are all different and take a good part of a second, all in one batch.
-constexpr int kManyTokens = 1 << 17;
-EmbedRequest LongRequest(RequestTerms terms = {}) {
-  std::mt19937 generator(3);
-  EmbedRequest request{.embedder = Model(), .terms = std::move(terms)};
-  for (int tokens = 0; tokens < kManyTokens / 2; tokens += 48) {
-    std::string text;
-    for (int word = 0; word < 24; ++word) text += std::to_string(generator() % 1000) + ' ';
-    request.texts.push_back(std::move(text));
-  }
-  return request;
-}
-
-// The deadline must come after the beginning of the computation: how long that takes, a busy
-// machine decides. Without an end between layers or batches the answer comes late, and is one.
-TEST(Scheduler, ABatchUnderWayEndsAtTheDeadline) {
-  const auto scheduler = Started({.num_threads = 1, .batch_tokens = kManyTokens});
-  for (int factor = 1;; factor *= 2) {
-    ASSERT_LE(factor, 16) << "the machine is too busy";
-    Asked asked = Ask(*scheduler,
-                      LongRequest({.deadline = std::chrono::steady_clock::now() + factor * 50ms}));
-    const auto answer = asked.answer.get();
-    ASSERT_FALSE(answer) << "the batch was computed to its end";
-    EXPECT_EQ(answer.error().code(), ErrorCode::kDeadlineExceeded);
-    if (answer.error().message().find("while the model ran") != std::string::npos) break;
-  }
-  EXPECT_EQ(scheduler->Counts().completed, 0);
-  EXPECT_EQ(scheduler->Counts().failed, 0);
-  EXPECT_TRUE(Ask(*scheduler, {.embedder = Model(), .texts = {"next"}}).answer.get());
-}
-
-TEST(Scheduler, ABatchUnderWayEndsWhenItsRequestHasLeft) {
-  const auto scheduler = Started({.num_threads = 1, .batch_tokens = kManyTokens});
-  Asked asked = Ask(*scheduler, LongRequest());
-  while (scheduler->Load().waiting_tokens > 0) std::this_thread::sleep_for(1ms);
-  scheduler->Cancel(asked.ticket.value());
-  EXPECT_EQ(asked.answer.get().error().code(), ErrorCode::kCancelled);
-  EXPECT_TRUE(Ask(*scheduler, {.embedder = Model(), .texts = {"next"}}).answer.get());
-  // What was ended counts as no batch.
-  EXPECT_EQ(scheduler->Counts().batch_sequences, 1);
 }
 
 // A worker that tells of an expired request holds no lock meanwhile, and must not go to sleep over

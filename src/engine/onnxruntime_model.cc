@@ -66,6 +66,7 @@ Result<BackendLoader> MakeOnnxRuntimeLoader(const LoaderInput& input,
   AKIN_TRY_ASSIGN(model::ModelConfig config, model::LoadLooseConfig(input.directory));
   backends::OnnxRuntimeParams params{.options = input.options.onnxruntime,
                                      .precision = input.options.precision,
+                                     .isa = input.isa,
                                      .num_threads = input.num_threads,
                                      .pad_token_id = config.pad_token_id};
   params.wants_only_first_rows = std::ranges::any_of(

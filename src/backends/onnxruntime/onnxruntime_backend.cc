@@ -165,7 +165,7 @@ class OnnxRuntimeBackend : public Backend {
   // What our own kernels compute of the graph. The scalar ones would be slower than ONNX Runtime's.
   Status TakeLinearLayers() {
     if (!only_cpu() || params_.options.optimization != GraphOptimization::kAll) return {};
-    AKIN_TRY_ASSIGN(const kernels::IsaChoice isa, kernels::ChooseIsa(Isa::kAuto));
+    AKIN_TRY_ASSIGN(const kernels::IsaChoice isa, kernels::ChooseIsa(params_.isa));
     if (isa.isa == Isa::kScalar) return {};
     LinearPlan plan = onnxruntime::PlanLinearLayers(*file_, signature_.output,
                                                     first_rows_ ? &*first_rows_ : nullptr,

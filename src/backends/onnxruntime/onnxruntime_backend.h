@@ -14,6 +14,7 @@ namespace akin::backends {
 struct OnnxRuntimeParams {
   OnnxRuntimeOptions options;
   Precision precision = Precision::kAuto;  // Chooses the ONNX file when the options name none.
+  Isa isa = Isa::kAuto;                    // Of the kernels that compute linear layers.
   int num_threads = 1;
   // The most tokens of a batch. Shapes up to it are run at load where each has to be compiled.
   int batch_tokens = 512;

@@ -2,10 +2,14 @@
 // Runtime computes.
 #include "backends/onnxruntime/linear_layers.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <numbers>
 #include <numeric>
+#include <span>
+
+#include "akin/embedder.h"
 
 #include "backends/onnxruntime/tiny_graph.h"
 #include "kernels/kernels.h"
@@ -43,16 +47,18 @@ std::string GeluNodes() {
 }
 
 // hidden -> [W1 + b1, `active`] -> inner -> W2 -> + hidden. `active` makes inner of sum.
-std::string FeedForwardModel(const std::string& active, const std::string& more = "") {
-  return Model(
-      protobuf::Bytes(2, "g") + Values("table", {kTableRows, kWidth}) +
-      Values("w1", {kWidth, kInner}) + Values("b1", {kInner}) + Values("w2", {kInner, kWidth}) +
-      GraphNode(Node("Gather", {"table", "input_ids"}, {"hidden"})) +
-      GraphNode(Node("MatMul", {"hidden", "w1"}, {"up"})) +
-      GraphNode(Node("Add", {"b1", "up"}, {"sum"})) + active +
-      GraphNode(Node("MatMul", {"inner", "w2"}, {"down"})) +
-      GraphNode(Node("Add", {"down", "hidden"}, {"last_hidden_state"})) + more +
-      GraphInput("input_ids") + GraphOutput("last_hidden_state", kFloatType, {-1, -1, kWidth}));
+std::string FeedForwardModel(const std::string& active, const std::string& more = "",
+                             int64_t num_inner = kInner) {
+  return Model(protobuf::Bytes(2, "g") + Values("table", {kTableRows, kWidth}) +
+               Values("w1", {kWidth, num_inner}) + Values("b1", {num_inner}) +
+               Values("w2", {num_inner, kWidth}) +
+               GraphNode(Node("Gather", {"table", "input_ids"}, {"hidden"})) +
+               GraphNode(Node("MatMul", {"hidden", "w1"}, {"up"})) +
+               GraphNode(Node("Add", {"b1", "up"}, {"sum"})) + active +
+               GraphNode(Node("MatMul", {"inner", "w2"}, {"down"})) +
+               GraphNode(Node("Add", {"down", "hidden"}, {"last_hidden_state"})) + more +
+               GraphInput("input_ids") +
+               GraphOutput("last_hidden_state", kFloatType, {-1, -1, kWidth}));
 }
 
 LinearPlan PlanOf(const std::string& model, size_t least_bytes = 0) {
@@ -113,12 +119,19 @@ class LinearLayersTest : public OnnxRuntimeTest {
       GTEST_SKIP() << "with the scalar kernels nothing is taken out of a graph";
   }
 
+  static int32_t Id(size_t token) { return static_cast<int32_t>(token * 5 % kTableRows); }
+
   // Rows of 40 tokens in sequences of several lengths.
   static std::vector<float> Rows(const Backend& backend, int team_size) {
-    std::vector<int32_t> ids(40);
-    for (size_t i = 0; i < ids.size(); ++i) ids[i] = static_cast<int32_t>(i * 5 % kTableRows);
-    const std::array<int32_t, 4> borders = {0, 3, 4, 40};
-    const auto session = backend.NewSession(64, 1);
+    return RowsOf(backend, team_size, std::array<int32_t, 4>{0, 3, 4, 40});
+  }
+
+  // Token t has Id(t).
+  static std::vector<float> RowsOf(const Backend& backend, int team_size,
+                                   std::span<const int32_t> borders) {
+    std::vector<int32_t> ids(static_cast<size_t>(borders.back()));
+    for (size_t i = 0; i < ids.size(); ++i) ids[i] = Id(i);
+    const auto session = backend.NewSession(ids.size(), 1);
     const auto rows = backend.Compute({ids, {}, borders}, {.size = team_size}, *session);
     EXPECT_TRUE(rows) << rows.error().message();
     std::vector<float> values;
@@ -153,6 +166,80 @@ TEST_F(LinearLayersTest, TheRowsAreOnnxRuntimes) {
       }
     }
   }
+}
+
+// The columns of a short text are divided: of a layer with more panels than there are threads, and
+// of one with fewer.
+TEST_F(LinearLayersTest, DividedColumnsHaveTheBitsOfDividedRowsAndOfOneThread) {
+  constexpr int64_t kManyInner = 1000;
+  const OnnxFolder folder(FeedForwardModel(GeluNodes(), "", kManyInner));
+  const auto theirs = folder.Load();
+  ASSERT_TRUE(theirs) << theirs.error().message();
+  for (const int threads : {2, 3, 8}) {
+    OnnxRuntimeParams params;
+    params.num_threads = threads;
+    params.least_linear_bytes = 0;
+    params.max_positions = 512;
+    const auto ours = folder.Load(params);
+    ASSERT_TRUE(ours) << ours.error().message();
+    ASSERT_NE((*ours)->Info().detail.find("2 linear layers by Akin"), std::string::npos);
+    const std::array<int32_t, 2> long_text = {0, 300};  // 32 rows for each of the threads.
+    const std::vector<float> by_rows = RowsOf(**ours, threads, long_text);
+    ASSERT_EQ(by_rows.size(), 300u * kWidth);
+    for (int32_t length = 3; length <= 9; ++length) {
+      const std::array<int32_t, 2> text = {0, length};
+      const std::vector<float> expected = RowsOf(**theirs, 1, text);
+      const std::vector<float> alone = RowsOf(**ours, 1, text);
+      const std::vector<float> by_columns = RowsOf(**ours, threads, text);
+      ASSERT_EQ(by_columns.size(), static_cast<size_t>(length * kWidth));
+      ASSERT_EQ(expected.size(), by_columns.size());
+      EXPECT_EQ(by_columns, alone) << length << " tokens, " << threads << " threads";
+      // A row is of its token alone.
+      EXPECT_TRUE(std::equal(by_columns.begin(), by_columns.end(), by_rows.begin()))
+          << length << " tokens, " << threads << " threads";
+      for (size_t i = 0; i < expected.size(); ++i)
+        EXPECT_NEAR(by_columns[i], expected[i], 2e-5) << i;
+    }
+  }
+}
+
+TEST_F(LinearLayersTest, TheyAreOfTheInstructionSetThatIsAskedFor) {
+  const OnnxFolder folder(FeedForwardModel(GeluNodes()));
+  OnnxRuntimeParams params;
+  params.least_linear_bytes = 0;
+  for (const IsaStatus& status : kernels::ListIsas()) {
+    if (!status.usable) continue;
+    params.isa = status.isa;
+    const auto backend = folder.Load(params);
+    ASSERT_TRUE(backend) << backend.error().message();
+    const std::string detail = (*backend)->Info().detail;
+    if (status.isa == Isa::kScalar) {
+      EXPECT_EQ(detail.find("by Akin"), std::string::npos) << detail;
+    } else {
+      EXPECT_NE(detail.find("by Akin (" + std::string(IsaName(status.isa)) + ")"),
+                std::string::npos)
+          << detail;
+    }
+  }
+}
+
+TEST_F(LinearLayersTest, WhoLoadsAModelNamesTheInstructionSet) {
+  const OnnxFolder folder(FeedForwardModel(GeluNodes(), "", 1000));  // Of more than 64 KiB.
+  folder.folder().Write("config.json", R"({"model_type": "bert", "vocab_size": 8,
+      "hidden_size": 20, "max_position_embeddings": 64})");
+  folder.folder().Write("tokenizer.json", R"({"version": "1.0", "added_tokens": [],
+      "pre_tokenizer": {"type": "Whitespace"},
+      "model": {"type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##",
+                "max_input_chars_per_word": 100, "vocab": {"[UNK]": 0, "a": 1, "b": 2}}})");
+  const auto detail = [&](Isa isa) {
+    const auto embedder =
+        Embedder::Load(folder.folder().path().string(),
+                       {.backend = BackendKind::kOnnxRuntime, .isa = isa, .num_threads = 1});
+    EXPECT_TRUE(embedder) << embedder.error().message();
+    return embedder ? embedder->Info().backend_detail : std::string();
+  };
+  EXPECT_NE(detail(Isa::kAuto).find("2 linear layers by Akin"), std::string::npos);
+  EXPECT_EQ(detail(Isa::kScalar).find("by Akin"), std::string::npos);
 }
 
 TEST_F(LinearLayersTest, LowerLevelsLeaveThemToOnnxRuntime) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <optional>
 #include <stop_token>
 
@@ -15,10 +16,19 @@ struct WantedUntil {
   // Stop is requested when all who waited have left. The default never is.
   std::stop_token left;
 
-  // Ok: it still is. Errors, as those of a run that was ended: DeadlineExceeded, Cancelled.
-  Status Check() const {
-    if (left.stop_requested()) return NobodyWaits();
-    if (deadline && *deadline <= std::chrono::steady_clock::now()) return DeadlinePassed();
+  enum class Reason : uint8_t { kNone, kDeadline, kLeft };
+  // Why it is wanted no more; kNone: it still is.
+  Reason Ended() const noexcept {
+    if (left.stop_requested()) return Reason::kLeft;
+    if (deadline && *deadline <= std::chrono::steady_clock::now()) return Reason::kDeadline;
+    return Reason::kNone;
+  }
+
+  // Ok for kNone. Errors, as those of a run that was ended: DeadlineExceeded, Cancelled. Throws
+  // std::bad_alloc.
+  static Status StatusOf(Reason reason) {
+    if (reason == Reason::kLeft) return NobodyWaits();
+    if (reason == Reason::kDeadline) return DeadlinePassed();
     return {};
   }
   static Error DeadlinePassed() {

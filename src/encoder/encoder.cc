@@ -4,6 +4,7 @@
 #include <atomic>
 #include <utility>
 
+#include "base/wanted_until.h"
 #include "encoder/packed_weights.h"
 #include "encoder/product.h"
 #include "encoder/stage_work.h"
@@ -169,7 +170,9 @@ bool Encoder::NeedsFirstRowsOnly(const RaggedBatch& batch) const {
 }
 
 Status Encoder::Forward(const RaggedBatch& batch, TeamMember member, Workspace& workspace) const {
-  Status wanted;  // The member of rank 0 knows.
+  // The member of rank 0 knows. It becomes an error, which takes memory, when nobody is left at a
+  // barrier.
+  auto ended = WantedUntil::Reason::kNone;
   if (member.rank == 0) workspace.last_step() = Workspace::kNoStep;
   member.by_rows = DividesRows(batch.num_tokens(), member);
   Embed(batch, member, workspace);
@@ -177,14 +180,17 @@ Status Encoder::Forward(const RaggedBatch& batch, TeamMember member, Workspace& 
   for (const Step& step : steps_) {
     const size_t index = static_cast<size_t>(&step - steps_.data());
     if (member.rank == 0 && batch.wanted_until != nullptr) {
-      wanted = batch.wanted_until->Check();
-      if (!wanted) workspace.last_step().store(index, std::memory_order_relaxed);
-      if (!wanted && member.size == 1) return wanted;
+      ended = batch.wanted_until->Ended();
+      if (ended != WantedUntil::Reason::kNone) {
+        if (member.size == 1) return WantedUntil::StatusOf(ended);
+        workspace.last_step().store(index, std::memory_order_relaxed);
+      }
     }
     size_t num_rows = batch.num_tokens();
     step.layer->attention.Attend(batch, member, workspace);
     // Nobody is behind it: the team has met.
-    if (workspace.last_step().load(std::memory_order_relaxed) <= index) return wanted;
+    if (workspace.last_step().load(std::memory_order_relaxed) <= index)
+      return WantedUntil::StatusOf(ended);
     const bool first_rows_only = &step == &steps_.back() && NeedsFirstRowsOnly(batch);
     if (first_rows_only) {
       num_rows = batch.num_sequences();
@@ -204,7 +210,7 @@ Status Encoder::Forward(const RaggedBatch& batch, TeamMember member, Workspace& 
       member.Lap(Stage::kCopy);
     }
   }
-  return wanted;
+  return {};
 }
 
 void Encoder::Embed(const RaggedBatch& batch, const TeamMember& member,

@@ -43,7 +43,8 @@ class Encoder {
   // batch asks for no others. All members of the team call it with the same arguments; when it
   // has returned to all of them, these rows are there. Ends early, in the layer that is being
   // computed, when nobody wants the rows any more (batch.wanted_until): DeadlineExceeded or
-  // Cancelled to the member of rank 0.
+  // Cancelled to the member of rank 0. To make that error, it throws std::bad_alloc, when nobody
+  // waits for the member any more.
   Status Forward(const RaggedBatch& batch, TeamMember member, Workspace& workspace) const;
 
   Workspace NewWorkspace(size_t max_tokens, size_t max_length, size_t team_size) const;

@@ -2,11 +2,20 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <new>
+#include <optional>
 #include <random>
 #include <string>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include "backends/native/native_backend.h"
+#include "base/strings.h"
+#include "base/team.h"
+#include "base/wanted_until.h"
 #include "kernels/kernels.h"
 #include "model/model_config.h"
 #include "model/model_directory.h"
@@ -87,6 +96,50 @@ TEST_P(SteadyState, ABatchAllocatesNothing) {
     ASSERT_TRUE(rows);
   }
   EXPECT_EQ(watched.count(), 0u);
+}
+
+// The member of rank 0 finds no memory for the error that says why a pass ends. Nobody is left at a
+// barrier.
+TEST(EndedPassWithoutMemory, IsAnErrorToTheWholeTeam) {
+  const auto directory =
+      model::ModelDirectory::Open(std::string(AKIN_TEST_DATA) + "/models/bert-mean").value();
+  const model::ModelConfig config = model::LoadModelConfig(directory).value();
+  const kernels::Kernels kernels = kernels::SelectKernels(Isa::kAuto, Precision::kF32).value();
+  const auto backend = backends::LoadNativeBackend(directory, config, kernels).value();
+  for (const int size : {1, 2, 3}) {
+    const auto session = backend->NewSession(kMaxTokens, static_cast<size_t>(size));
+    std::mt19937 generator(1);
+    const Batch batch = RandomBatch(generator, 20, config.vocab_size);
+    const WantedUntil until{.deadline = std::chrono::steady_clock::now()};
+    RaggedBatch view = batch.view();
+    view.wanted_until = &until;
+    Barrier barrier(size), begin(size + 1), end(size + 1);
+    std::atomic<int> thrown = 0;
+    std::optional<Result<MatrixView<const float>>> first;
+    std::vector<std::thread> team;
+    for (int rank = 0; rank < size; ++rank) {
+      team.emplace_back([&, rank] {
+        begin.Wait();
+        try {
+          auto rows =
+              backend->Compute(view, {.rank = rank, .size = size, .barrier = &barrier}, *session);
+          if (rank == 0) first = std::move(rows);
+        } catch (const std::bad_alloc&) {
+          ++thrown;  // Where the team has not met, this test does not end.
+        }
+        end.Wait();
+      });
+    }
+    {
+      const WatchedAllocations none({.at = 1, .and_all_after = true});
+      begin.Wait();
+      end.Wait();
+    }
+    for (std::thread& thread : team) thread.join();
+    EXPECT_EQ(thrown, 0);
+    ASSERT_TRUE(first.has_value() && !*first);
+    EXPECT_EQ(first->error().code(), OutOfMemory().code());
+  }
 }
 
 std::string SettingName(const testing::TestParamInfo<Setting>& info) {

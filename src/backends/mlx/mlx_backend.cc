@@ -9,6 +9,7 @@
 
 #include "backends/mlx/mlx_encoder.h"
 #include "backends/mlx/mlx_thread.h"
+#include "base/door.h"
 #include "base/strings.h"
 #include "model/position_counter.h"
 #include "model/tensor_file.h"
@@ -105,7 +106,12 @@ class MlxBackend : public Backend {
   Result<MatrixView<const float>> Compute(const RaggedBatch& batch, const TeamMember& member,
                                           Session& session) const override {
     if (member.rank != 0) return MatrixView<const float>();
-    auto& own = static_cast<MlxSession&>(session);
+    return AtTheDoor("cannot compute", {},
+                     [&] { return Run(batch, static_cast<MlxSession&>(session)); });
+  }
+
+ private:
+  Result<MatrixView<const float>> Run(const RaggedBatch& batch, MlxSession& own) const {
     const size_t width = static_cast<size_t>(info_.width);
     own.rows.resize(batch.num_tokens() * width);
     if (batch.num_tokens() == 0) return MatrixView<const float>(own.rows.data(), 0, width);
@@ -121,7 +127,6 @@ class MlxBackend : public Backend {
     return MatrixView<const float>(own.rows.data(), batch.num_tokens(), width);
   }
 
- private:
   // The first graph takes longest: what MLX makes once is made now, and what it cannot do is known.
   Status WarmUp() {
     PaddedBatch padded;

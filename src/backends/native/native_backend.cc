@@ -11,6 +11,7 @@
 
 #include "base/aligned_buffer.h"
 #include "base/checksum.h"
+#include "base/door.h"
 #include "base/function_ref.h"
 #include "base/packed_cache.h"
 #include "base/regular_file.h"
@@ -104,9 +105,11 @@ class NativeBackend : public Backend {
   Result<MatrixView<const float>> Compute(const RaggedBatch& batch, const TeamMember& member,
                                           Session& session) const override {
     encoder::Workspace& workspace = static_cast<NativeSession&>(session).workspace();
-    AKIN_TRY(encoder_->Forward(batch, member, workspace));
-    if (files_ != nullptr) AKIN_TRY(files_->CheckIntact());
-    return MatrixView<const float>(workspace.hidden().f32(batch.num_tokens()));
+    return AtTheDoor("cannot compute", {}, [&]() -> Result<MatrixView<const float>> {
+      AKIN_TRY(encoder_->Forward(batch, member, workspace));
+      if (files_ != nullptr) AKIN_TRY(files_->CheckIntact());
+      return MatrixView<const float>(workspace.hidden().f32(batch.num_tokens()));
+    });
   }
 
  private:

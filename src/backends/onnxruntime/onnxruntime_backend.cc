@@ -25,6 +25,7 @@
 #include "backends/onnxruntime/run_watch.h"
 #include "backends/onnxruntime/shape_rules.h"
 #include "backends/onnxruntime/signature.h"
+#include "base/door.h"
 #include "base/floating_point.h"
 #include "base/huge_pages.h"
 #include "base/strings.h"
@@ -96,10 +97,20 @@ class OnnxRuntimeBackend : public Backend {
   Result<MatrixView<const float>> Compute(const RaggedBatch& batch, const TeamMember& member,
                                           Session& session) const override {
     if (member.rank != 0) return MatrixView<const float>();
-    auto& own = static_cast<OnnxRuntimeSession&>(session);
+    return AtTheDoor("cannot run the graph", file_->name(), [&] {
+      return Run(batch, member.size > 1, static_cast<OnnxRuntimeSession&>(session));
+    });
+  }
+
+ private:
+  explicit OnnxRuntimeBackend(const OnnxRuntimeParams& params) : params_(params) {}
+
+  bool per_token() const { return HasRowsOfTokens(signature_.rows); }
+
+  Result<MatrixView<const float>> Run(const RaggedBatch& batch, bool for_a_team,
+                                      OnnxRuntimeSession& own) const {
     if (own.error) return *own.error;
-    const bool on_all_threads =
-        own.alone == nullptr || (member.size > 1 && own.together != nullptr);
+    const bool on_all_threads = own.alone == nullptr || (for_a_team && own.together != nullptr);
     Rectangle& rectangle = on_all_threads ? *own.together : *own.alone;
 
     const size_t width = static_cast<size_t>(info_.width);
@@ -118,11 +129,6 @@ class OnnxRuntimeBackend : public Backend {
     }
     return MatrixView<const float>(own.rows.data(), num_rows, width);
   }
-
- private:
-  explicit OnnxRuntimeBackend(const OnnxRuntimeParams& params) : params_(params) {}
-
-  bool per_token() const { return HasRowsOfTokens(signature_.rows); }
 
   Status OpenFile(const model::ModelDirectory& directory) {
     AKIN_TRY_ASSIGN(const std::string name,

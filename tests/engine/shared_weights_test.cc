@@ -139,6 +139,19 @@ TEST(SharedWeights, AFileThatIsCutWhileInUseIsAnErrorAndNoSignal) {
   }
 }
 
+// The second one's encoder is the first one's, and reads the first one's file.
+TEST(SharedWeights, AFileThatIsCutIsTheSameErrorToEveryInstance) {
+  const OwnModel model;
+  const Embedder first = Embedder::Load(model.path(), kInt8).value();
+  const Embedder second = Embedder::Load(model.path(), kInt8).value();
+  EXPECT_EQ(Vector(first), Vector(second));
+  fs::resize_file(model.weights(), 4096);
+  for (const Embedder& embedder : {second, first}) {
+    ExpectError(embedder.Embed({"the quick vector finds neighbours"}), ErrorCode::kInvalidModel,
+                "model.safetensors", "shorter");
+  }
+}
+
 TEST(SharedWeights, AFileThatIsCutIsNotLoaded) {
   const OwnModel model;
   fs::resize_file(model.weights(), fs::file_size(model.weights()) - 8);

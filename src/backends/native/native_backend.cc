@@ -25,8 +25,8 @@
 namespace akin::backends {
 namespace {
 
-// The order of an encoder's products and of the rows in them. How the kernels lay out a panel is in
-// the key by itself.
+// The order of an encoder's products and of the rows in them, and the numbers that
+// model::WeightMaker makes of a file's. How the kernels lay out a panel is in the key by itself.
 constexpr int kWeightOrder = 1;
 // Reading and packing keep no more threads busy than this.
 constexpr int kMostPackingThreads = 8;
@@ -66,19 +66,31 @@ class NativeSession : public Session {
   std::optional<encoder::Workspace> workspace_;  // Unset only after memory has run out.
 };
 
+// An encoder, and the files that its tables are read from: those of the instance that made it.
+struct LoadedEncoder {
+  LoadedEncoder(const model::ModelConfig& config, const model::ModelWeights& weights,
+                const kernels::Kernels& kernels, encoder::Packing packing)
+      : encoder(config, weights, kernels, std::move(packing)), files(weights.files) {}
+
+  // Whether all that was ever read was there. Error: InvalidModel.
+  Status CheckIntact() const { return files != nullptr ? files->CheckIntact() : Status(); }
+
+  const encoder::Encoder encoder;
+  const std::shared_ptr<const model::TensorFiles> files;  // Null: the weights are not from files.
+};
+
 class NativeBackend : public Backend {
  public:
-  NativeBackend(std::shared_ptr<const encoder::Encoder> encoder, const model::ModelWeights& weights,
+  NativeBackend(std::shared_ptr<const LoadedEncoder> loaded, const model::ModelWeights& weights,
                 const kernels::Kernels& kernels)
       : num_parameters_(weights.num_parameters),
-        encoder_(std::move(encoder)),
-        files_(weights.files),
+        loaded_(std::move(loaded)),
         notes_(weights.notes),
         isa_(kernels.isa),
         precision_(kernels.precision) {}
 
   BackendInfo Info() const override {
-    const model::ModelConfig& config = encoder_->config();
+    const model::ModelConfig& config = encoder().config();
     return {.name = "native",
             .precision = std::string(PrecisionName(precision_)),
             .isa = std::string(IsaName(isa_)),
@@ -90,12 +102,12 @@ class NativeBackend : public Backend {
             .batch_invariant = true,
             .waits_for_nobody = true,
             .divides_batches = true,
-            .flops_per_token = encoder_->flops_per_token(),
+            .flops_per_token = encoder().flops_per_token(),
             .notes = notes_};
   }
 
   std::unique_ptr<Session> NewSession(size_t max_tokens, size_t team_size) const override {
-    return std::make_unique<NativeSession>(*encoder_, max_tokens, team_size);
+    return std::make_unique<NativeSession>(encoder(), max_tokens, team_size);
   }
 
   void Reserve(const RaggedBatch& batch, Session& session) const override {
@@ -106,16 +118,17 @@ class NativeBackend : public Backend {
                                           Session& session) const override {
     encoder::Workspace& workspace = static_cast<NativeSession&>(session).workspace();
     return AtTheDoor("cannot compute", {}, [&]() -> Result<MatrixView<const float>> {
-      AKIN_TRY(encoder_->Forward(batch, member, workspace));
-      if (files_ != nullptr) AKIN_TRY(files_->CheckIntact());
+      AKIN_TRY(encoder().Forward(batch, member, workspace));
+      AKIN_TRY(loaded_->CheckIntact());
       return MatrixView<const float>(workspace.hidden().f32(batch.num_tokens()));
     });
   }
 
  private:
+  const encoder::Encoder& encoder() const { return loaded_->encoder; }
+
   int64_t num_parameters_;
-  std::shared_ptr<const encoder::Encoder> encoder_;  // Shared by all instances of the model.
-  std::shared_ptr<const model::TensorFiles> files_;  // Null: its weights are not from files.
+  std::shared_ptr<const LoadedEncoder> loaded_;  // Shared by all instances of the model.
   std::vector<std::string> notes_;
   Isa isa_;
   Precision precision_;
@@ -161,7 +174,7 @@ int PackingThreads() {
 // The encoders that somebody uses, by key: a second instance of a model takes the first one's.
 class EncoderRegistry {
  public:
-  using Make = FunctionRef<Result<std::shared_ptr<const encoder::Encoder>>()>;
+  using Make = FunctionRef<Result<std::shared_ptr<const LoadedEncoder>>()>;
 
   static EncoderRegistry& Get() {
     static EncoderRegistry registry;
@@ -169,7 +182,7 @@ class EncoderRegistry {
   }
 
   // The one of `key`; made by `make` when there is none. Who asks for it meanwhile waits.
-  Result<std::shared_ptr<const encoder::Encoder>> FindOrMake(const std::string& key, Make make) {
+  Result<std::shared_ptr<const LoadedEncoder>> FindOrMake(const std::string& key, Make make) {
     if (key.empty()) return make();
     const std::shared_ptr<Entry> entry = EntryOf(key);
     const std::lock_guard making(entry->mutex);
@@ -181,8 +194,8 @@ class EncoderRegistry {
 
  private:
   struct Entry {
-    std::mutex mutex;                               // Held while the encoder is made.
-    std::weak_ptr<const encoder::Encoder> encoder;  // Guarded by mutex.
+    std::mutex mutex;                            // Held while the encoder is made.
+    std::weak_ptr<const LoadedEncoder> encoder;  // Guarded by mutex.
   };
 
   std::shared_ptr<Entry> EntryOf(const std::string& key) {
@@ -206,15 +219,13 @@ Result<std::unique_ptr<Backend>> LoadNativeBackend(const model::ModelDirectory& 
                                                    const kernels::Kernels& kernels) {
   AKIN_TRY_ASSIGN(const model::ModelWeights weights, model::LoadWeights(directory, config));
   const std::string key = KeyOf(directory, weights, kernels);
-  const auto make = [&]() -> Result<std::shared_ptr<const encoder::Encoder>> {
+  const auto make = [&]() -> Result<std::shared_ptr<const LoadedEncoder>> {
     encoder::Packing packing{.num_threads = PackingThreads(), .cache_key = CacheKey(key, kernels)};
-    auto encoder =
-        std::make_shared<const encoder::Encoder>(config, weights, kernels, std::move(packing));
-    if (weights.files != nullptr) {
-      AKIN_TRY(weights.files->CheckIntact());
-      weights.files->DropPages();
-    }
-    return encoder;
+    auto loaded =
+        std::make_shared<const LoadedEncoder>(config, weights, kernels, std::move(packing));
+    AKIN_TRY(loaded->CheckIntact());
+    if (loaded->files != nullptr) loaded->files->DropPages();
+    return loaded;
   };
   AKIN_TRY_ASSIGN(auto encoder, EncoderRegistry::Get().FindOrMake(key, make));
   return std::unique_ptr<Backend>(

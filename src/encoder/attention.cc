@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <type_traits>
+#include <utility>
 
 #include "encoder/activations.h"
 #include "encoder/product.h"
@@ -113,11 +114,13 @@ void Attention::SetRelativeEmbeddings(MatrixView<const float> embeddings,
   const bool share = disentangled.share_att_key;
   const auto set = [&](const model::Linear& linear, std::vector<float>& f32,
                        std::vector<Bf16>& bf16) {
-    f32 = Project(kernels_, linear, embeddings);
-    if (kernels_.attention_bf16.attention == nullptr) return;
-    bf16.resize(f32.size());
-    std::ranges::transform(f32, bf16.begin(), Bf16::From);
-    f32 = {};
+    std::vector<float> projected = Project(kernels_, linear, embeddings);
+    if (kernels_.attention_bf16.attention == nullptr) {
+      f32 = std::move(projected);
+      return;
+    }
+    bf16.resize(projected.size());
+    std::ranges::transform(projected, bf16.begin(), Bf16::From);
   };
   if (disentangled.content_to_position)
     set(share ? weights.key : weights.position_key, relative_f32_.keys, relative_bf16_.keys);

@@ -117,7 +117,7 @@ kernels::PackedLinear WeightArena::Add(LinearSource source) {
 void WeightArena::Fill(int num_threads) {
   if (!cached_.empty()) return;
   PackPanels(num_threads);
-  jobs_ = {};
+  jobs_ = std::vector<Job>();  // Not {}, which keeps the memory.
   if (!cache_key_.empty()) StartKeeping();
 }
 

@@ -75,6 +75,7 @@ class MlxBackend : public Backend {
     AKIN_TRY_ASSIGN(const mx::Dtype dtype, DtypeOf(precision));
     AKIN_TRY_ASSIGN(const model::ModelWeights weights, model::LoadWeights(directory, config));
     auto backend = std::make_unique<MlxBackend>(config, precision, weights.num_parameters);
+    backend->info_.notes = weights.notes;
     AKIN_TRY(backend->thread_.Run([&] { backend->encoder_.emplace(config, weights, dtype); }));
     if (weights.files != nullptr) AKIN_TRY(weights.files->CheckIntact());
     AKIN_TRY(backend->WarmUp());

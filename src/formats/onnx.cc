@@ -425,8 +425,9 @@ class Parser {
     }
     const uint64_t bits = *OnnxTypeBits(tensor.type);
     const size_t width = static_cast<size_t>(bits < 8 ? 1 : bits / 8);
-    tensor.decoded = std::make_unique<std::vector<std::byte>>();
-    std::vector<std::byte>& decoded = *tensor.decoded;
+    const auto values = std::make_shared<std::vector<std::byte>>();
+    tensor.decoded = values;
+    std::vector<std::byte>& decoded = *values;
     const auto append = [&](uint64_t value, size_t bytes) {
       for (size_t i = 0; i < bytes; ++i)
         decoded.push_back(static_cast<std::byte>(i < 8 ? value >> (8 * i) & 0xFF : 0));

@@ -66,7 +66,7 @@ struct OnnxTensor {
   std::span<const std::byte> bytes;
   std::optional<OnnxExternalData> external;
   // Holds `bytes` of values that the file has as varints.
-  std::unique_ptr<std::vector<std::byte>> decoded;
+  std::shared_ptr<const std::vector<std::byte>> decoded;
 
   uint64_t num_elements() const;  // The reader has checked that it has one.
   uint64_t num_bytes() const;     // 0 for strings and unknown types.

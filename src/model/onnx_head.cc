@@ -181,8 +181,8 @@ Result<std::optional<TensorIndex>> LoadHead(const ModelDirectory& directory, Jso
   if (!name) return std::optional<TensorIndex>();
   Result<OnnxFile> opened = OnnxFile::Open(directory, *name);
   if (!opened) return std::optional<TensorIndex>();
-  const auto file = std::make_shared<const OnnxFile>(*std::move(opened));
-  const std::optional<OnnxHead> head = find(*file, config);
+  const OnnxFile& file = *opened;
+  const std::optional<OnnxHead> head = find(file, config);
   if (!head) return std::optional<TensorIndex>();
   AKIN_TRY_ASSIGN(TensorIndex tensors, OnnxTensors(file, head->weights));
   return std::optional(std::move(tensors));

@@ -1,6 +1,7 @@
 #include "model/onnx_weights.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <memory>
 #include <optional>
 #include <span>
@@ -27,32 +28,36 @@ std::optional<DataType> DataTypeOf(OnnxType type) {
   }
 }
 
+// What tensors are read from.
+struct Numbers {
+  std::shared_ptr<const TensorFiles> files;
+  std::vector<std::shared_ptr<const std::vector<std::byte>>> decoded;
+};
+
 }  // namespace
 
-Result<TensorIndex> OnnxTensors(std::shared_ptr<const OnnxFile> file,
-                                std::span<const OnnxTensor* const> wanted) {
-  const WeightFinder finder(*file);
+Result<TensorIndex> OnnxTensors(const OnnxFile& file, std::span<const OnnxTensor* const> wanted) {
+  const WeightFinder finder(file);
   std::vector<Tensor> tensors;
+  const auto numbers = std::make_shared<Numbers>();
+  numbers->files = file.files();
   for (const NamedWeight& weight : finder.weights()) {
     if (!wanted.empty() && std::ranges::find(wanted, weight.tensor) == wanted.end()) continue;
-    Tensor tensor{.name = weight.name, .file = file->name(), .shape = weight.tensor->dims};
+    Tensor tensor{.name = weight.name, .file = file.name(), .shape = weight.tensor->dims};
     if (weight.transposed) std::ranges::reverse(tensor.shape);
     if (weight.is_plain()) {
       const std::optional<DataType> type = DataTypeOf(weight.tensor->type);
       if (!type) continue;
       tensor.dtype = *type;
-      tensor.bytes = file->ValuesOf(*weight.tensor);
-      tensor.source = file->FileOf(*weight.tensor);
+      tensor.bytes = file.ValuesOf(*weight.tensor);
+      tensor.source = file.FileOf(*weight.tensor);
     } else {
-      AKIN_TRY_ASSIGN(tensor.maker, WeightMaker::Create(*file, weight));
+      AKIN_TRY_ASSIGN(tensor.maker, WeightMaker::Create(file, weight));
     }
+    if (weight.tensor->decoded != nullptr) numbers->decoded.push_back(weight.tensor->decoded);
     tensors.push_back(std::move(tensor));
   }
-  return TensorIndex(std::move(tensors), file, file->name(), file->files());
-}
-
-Result<TensorIndex> OnnxTensors(const OnnxFile& file, std::span<const OnnxTensor* const> wanted) {
-  return OnnxTensors(std::shared_ptr<const OnnxFile>(std::shared_ptr<void>(), &file), wanted);
+  return TensorIndex(std::move(tensors), numbers, file.name(), numbers->files);
 }
 
 Status CheckOnnxEncoder(const ModelDirectory& directory, const ModelConfig& config) {
@@ -62,11 +67,10 @@ Status CheckOnnxEncoder(const ModelDirectory& directory, const ModelConfig& conf
 
 Result<ModelWeights> LoadOnnxWeights(const ModelDirectory& directory, const ModelConfig& config) {
   AKIN_TRY_ASSIGN(const std::string name, DefaultOnnxFile(directory));
-  AKIN_TRY_ASSIGN(OnnxFile opened, OnnxFile::Open(directory, name));
-  const auto file = std::make_shared<const OnnxFile>(std::move(opened));
+  AKIN_TRY_ASSIGN(const OnnxFile file, OnnxFile::Open(directory, name));
   AKIN_TRY_ASSIGN(const formats::JsonDocument document, directory.ReadJson("config.json"));
-  const std::optional<OnnxHead> head = FindOnnxHead(*file, document.root());
-  AKIN_TRY(CheckIsEncoder(*file, config, head ? &*head : nullptr));
+  const std::optional<OnnxHead> head = FindOnnxHead(file, document.root());
+  AKIN_TRY(CheckIsEncoder(file, config, head ? &*head : nullptr));
   AKIN_TRY_ASSIGN(const TensorIndex tensors, OnnxTensors(file));
   return LoadWeights(tensors, config);
 }

@@ -32,16 +32,14 @@ namespace akin::model {
 // UnsupportedModel, which says what is not accounted for; those of OnnxFile::Open.
 Status CheckOnnxEncoder(const ModelDirectory& directory, const ModelConfig& config);
 
-// The encoder's weights from the folder's ONNX file, which they keep open: nothing is copied.
+// The encoder's weights from the folder's ONNX file, which they keep open: no number is copied.
 // Numbers that are not stored as they are wanted are made when they are read, those of transposed
 // matrices out of the mapped file. Errors: as CheckOnnxEncoder's, and those of LoadWeights.
 Result<ModelWeights> LoadOnnxWeights(const ModelDirectory& directory, const ModelConfig& config);
 
-// A part of the above: the tensors of a graph by the names that they have in safetensors.
-// `wanted`: of these initializers only; empty: of all. Error: UnsupportedModel (as WeightMaker's).
-Result<TensorIndex> OnnxTensors(std::shared_ptr<const OnnxFile> file,
-                                std::span<const formats::OnnxTensor* const> wanted = {});
-// They borrow `file`.
+// A part of the above: the tensors of a graph by the names that they have in safetensors. They keep
+// what their numbers are read from, and nothing else of `file`. `wanted`: of these initializers
+// only; empty: of all. Error: UnsupportedModel (as WeightMaker's).
 Result<TensorIndex> OnnxTensors(const OnnxFile& file,
                                 std::span<const formats::OnnxTensor* const> wanted = {});
 

@@ -12,6 +12,7 @@
 #include "model/model_directory.h"
 #include "model/tensor_file.h"
 #include "support/expect_error.h"
+#include "support/protobuf_writer.h"
 #include "support/temporary_folder.h"
 
 namespace akin::model {
@@ -119,6 +120,28 @@ TEST(OnnxWeights, NoneIsCopied) {
     }
     EXPECT_EQ(weights->word_embeddings.maker == nullptr, file == "model.onnx");
   }
+}
+
+// Half-precision numbers that the graph has as varints, which are decoded into memory.
+TEST(OnnxWeights, TheyOutliveTheGraph) {
+  const std::string halves = protobuf::Number(1, 2) + protobuf::Number(2, 10) +
+                             protobuf::Number(5, 0x3C00) + protobuf::Number(5, 0x4000) +
+                             protobuf::Bytes(8, "dense.bias");
+  const TemporaryFolder folder;
+  folder.Write("model.onnx",
+               onnx_file::Model(
+                   protobuf::Bytes(2, "g") + protobuf::Bytes(5, halves) +
+                   protobuf::Bytes(1, onnx_file::Node("Add", {"states", "dense.bias"}, {"sum"}))));
+  const ModelDirectory directory = *ModelDirectory::Open(folder.path().string());
+  const auto tensors = [&]() -> Result<TensorIndex> {
+    AKIN_TRY_ASSIGN(const OnnxFile file, OnnxFile::Open(directory, "model.onnx"));
+    return OnnxTensors(file);
+  }();
+  ASSERT_TRUE(tensors) << tensors.error().message();
+  const auto bias = tensors->Get("dense.bias", {{"outputs", 2}});
+  ASSERT_TRUE(bias) << bias.error().message();
+  EXPECT_EQ(bias->source, nullptr);
+  EXPECT_EQ(ReadAll(*bias), (std::vector<float>{1.0f, 2.0f}));
 }
 
 TEST(OnnxWeights, APartOfATensorHasTheNumbersOfThatPart) {

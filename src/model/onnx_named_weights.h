@@ -71,10 +71,12 @@ class WeightFinder {
 // Error: UnsupportedModel, of a type or a form of quantization whose numbers cannot be made.
 Status CheckForm(const OnnxFile& file, const NamedWeight& weight);
 
-// The numbers of a weight that is not plain, [out, in].
+// The numbers of a weight that is not plain, [out, in]. If they come to be made in another way,
+// what older programs have packed of them is not theirs: kWeightOrder of the native backend is to
+// be raised. Of a file, only what is not transposed is read by the system (model/tensor_file.h).
 class WeightMaker final : public TensorMaker {
  public:
-  // Borrows `file`. Error: as CheckForm's.
+  // Borrows what the weight's numbers are in, a file or memory. Error: as CheckForm's.
   static Result<std::shared_ptr<const TensorMaker>> Create(const OnnxFile& file,
                                                            const NamedWeight& weight);
 

@@ -9,7 +9,7 @@
 #include <string>
 #include <thread>
 
-#include "scheduler_requests.h"
+#include "engine/scheduler_requests.h"
 
 namespace akin {
 namespace {

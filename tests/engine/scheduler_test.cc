@@ -11,7 +11,7 @@
 #include <thread>
 #include <vector>
 
-#include "scheduler_requests.h"
+#include "engine/scheduler_requests.h"
 
 namespace akin {
 namespace {

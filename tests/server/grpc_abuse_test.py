@@ -5,6 +5,7 @@
 """
 import os
 import re
+import statistics
 import struct
 import subprocess
 import threading
@@ -19,8 +20,9 @@ from serve_process import ARGUMENTS, TIMEOUT, Server, main
 MIB = 1 << 20
 EMBED = "/tei.v1.Embed/Embed"
 SANITIZED = "AKIN_TEST_SLOW" in os.environ
-# For an answer to a healthy client, which comes in some milliseconds when nobody else asks.
-PATIENCE = 5 * TIMEOUT / 60
+# A healthy client asks so often at least, before a case and in it, and in it takes no longer than so many times as long.
+CALLS = 20
+PATIENCE = 100
 # What a case sends stops after so long, whatever the server takes of it.
 SECONDS = 3
 
@@ -58,7 +60,7 @@ class Abuse(unittest.TestCase):
         self.server = Server("--grpc-port", "0")
         self.addCleanup(self.server.stop)
         self.port = next(e["grpc_port"] for e in self.server.log if e["message"] == "listening" and "grpc_port" in e)
-        ask(self.port)
+        self.quiet = [ask(self.port) for _ in range(CALLS)]
         self.base = self.memory("VmRSS")
         self.times, self.refused, self.over = [], 0, threading.Event()
         self.healthy = threading.Thread(target=self.ask_again_and_again)
@@ -69,7 +71,7 @@ class Abuse(unittest.TestCase):
             return int(re.search(field + r":\s+(\d+) kB", file.read())[1]) << 10
 
     def ask_again_and_again(self):
-        while not self.over.is_set():
+        while not self.over.is_set() or len(self.times) < CALLS:
             begin = time.monotonic()
             try:
                 ask(self.port)
@@ -91,15 +93,17 @@ class Abuse(unittest.TestCase):
                 break
         return client
 
-    def check(self, most_mib):
-        """Others were answered all the while, and are now; the process has grown by no more than that. Who comes while all
-        memory for connections is taken may be refused, and then not for long."""
+    def check(self, most_mib, may_refuse=False, average=statistics.mean):
+        """Others were answered all the while, and are now; the process has grown by no more than that. Where all room is
+        taken, of memory for connections or in the queue, some of them may be refused, and then not for long."""
         self.over.set()
-        self.healthy.join(TIMEOUT)
+        self.healthy.join(CALLS * TIMEOUT)
+        self.assertFalse(self.healthy.is_alive())
         self.assertIsNone(self.server.process.poll())
-        self.assertGreater(len(self.times), 4 * self.refused)
-        self.assertLess(max(self.times), PATIENCE)
-        self.assertLess(ask(self.port), PATIENCE)
+        self.assertLessEqual(self.refused, len(self.times) // 4 if may_refuse else 0)
+        quiet, now = average(self.quiet), average(self.times)
+        self.assertLess(now, PATIENCE * quiet, f"{now * 1000:.1f} ms, {quiet * 1000:.1f} ms when nobody else asks")
+        ask(self.port)
         self.assertEqual(self.server.get("/health")[0], 200)
         if not SANITIZED:
             grown = self.memory("VmHWM") - self.base
@@ -114,16 +118,16 @@ class Abuse(unittest.TestCase):
                 break
         client.receive_all(0.5)
 
-    # Some 20 KiB a stream that gRPC has not yet ended (docs/serving.md).
+    # Some 20 KiB a stream that gRPC has not yet ended (docs/serving.md), during which it lets a call or two wait.
     def test_rapid_reset(self):
         headers = call_headers(EMBED)
         self.reset_streams(lambda stream: frame(HEADERS, END_HEADERS | END_STREAM, stream, headers))
-        self.check(400)
+        self.check(300, may_refuse=True, average=statistics.median)
 
     def test_rapid_reset_of_whole_requests(self):
         headers, message = call_headers(EMBED), grpc_message(string_field(1, "a text"))
         self.reset_streams(lambda stream: frame(HEADERS, END_HEADERS, stream, headers) + frame(DATA, END_STREAM, stream, message))
-        self.check(400)
+        self.check(300, may_refuse=True, average=statistics.median)
 
     def test_continuations_without_an_end(self):
         client, end = self.connect(), time.monotonic() + SECONDS
@@ -132,7 +136,7 @@ class Abuse(unittest.TestCase):
         for _ in range(1000):  # 16 MB.
             if time.monotonic() > end or not client.send(frame(CONTINUATION, 0, 1, piece)):
                 break
-        self.check(300)
+        self.check(80)
 
     def test_empty_continuations(self):
         client = self.connect()
@@ -140,7 +144,7 @@ class Abuse(unittest.TestCase):
         end = time.monotonic() + SECONDS
         while time.monotonic() < end and client.send(1000 * frame(CONTINUATION, 0, 1)):
             pass
-        self.check(300)
+        self.check(190, may_refuse=True)
 
     def test_a_table_of_headers_that_is_named_again_and_again(self):
         value = b"v" * 4000
@@ -150,25 +154,25 @@ class Abuse(unittest.TestCase):
         for i in range(200):  # 16,000 times 4,000 bytes each.
             if time.monotonic() > end or not client.send(frame(HEADERS, END_HEADERS | END_STREAM, 2 * i + 3, call_headers(EMBED) + b"\xbe" * 16000)):
                 break
-        self.check(300)
+        self.check(50)
 
     def test_pings(self):
         self.flood(1000 * frame(PING, 0, 0, b"12345678"), 200)
-        self.check(300)
+        self.check(130)
 
     def test_settings(self):
         self.flood(1000 * settings({INITIAL_WINDOW_SIZE: 70000}), 200)
-        self.check(300)
+        self.check(50)
 
     def test_window_updates(self):
         self.flood(1000 * frame(WINDOW_UPDATE, 0, 0, struct.pack(">I", 1)), 200)
-        self.check(300)
+        self.check(50)
 
     def test_prefaces_that_are_cut_and_others(self):
         for i in range(300):
             self.connect(preface=False).send([PREFACE[:10], b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"\x16\x03\x01\x02\x00"][i % 3])
         time.sleep(0.5)
-        self.check(300)
+        self.check(50)
 
     def test_windows_that_never_open(self):
         clients = [self.connect(values={INITIAL_WINDOW_SIZE: 0}) for _ in range(50)]
@@ -176,13 +180,13 @@ class Abuse(unittest.TestCase):
             for stream in range(1, 41, 2):
                 client.call(stream, EMBED, string_field(1, "a text"))
         time.sleep(0.5)
-        self.check(300)
+        self.check(80, may_refuse=True)
 
     def test_messages_that_are_never_whole(self):
         # Of 4 MB each, on streams enough for 400 MB a connection; the windows that the server gives are kept.
         ends = [self.fill(self.connect(), streams=100, seconds=5) for _ in range(3)]
         self.assertIn(ENHANCE_YOUR_CALM, ends)
-        self.check(300)
+        self.check(200, may_refuse=True)
 
     def fill(self, client, streams, seconds):
         """-> the code of the error that ends a stream, or None after that time."""

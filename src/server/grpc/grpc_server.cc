@@ -44,6 +44,7 @@ template <typename Request, typename Response>
 grpc::ServerUnaryReactor* Unary(GrpcOperations& operations, const Incoming& call,
                                 const Request* request, Response* response,
                                 Member<Request, Response> member) {
+  static_assert(kIsMarked<Request>, "add it to request_traits.h");
   CallInfo info;
   const grpc::Status status = operations.ReadCaller(call.name, *call.context, info);
   if (!status.ok()) return new RefusedCall(status);
@@ -61,6 +62,7 @@ grpc::ServerUnaryReactor* Unary(GrpcOperations& operations, const Incoming& call
 template <typename Request, typename Response>
 grpc::ServerBidiReactor<Request, Response>* Stream(GrpcOperations& operations, const Incoming& call,
                                                    Member<Request, Response> member) {
+  static_assert(kIsMarked<Request>, "add it to request_traits.h");
   CallInfo info;
   const grpc::Status status = operations.ReadCaller(call.name, *call.context, info);
   if (!status.ok()) return new RefusedStream<Request, Response>(status);
@@ -75,6 +77,7 @@ template <typename Request, typename Response>
 grpc::ServerReadReactor<Request>* Gather(GrpcOperations& operations, const Incoming& call,
                                          Response* response,
                                          Member<std::vector<Request>, Response> member) {
+  static_assert(kIsMarked<Request>, "add it to request_traits.h");
   CallInfo info;
   const grpc::Status status = operations.ReadCaller(call.name, *call.context, info);
   if (!status.ok()) return new RefusedGather<Request>(status);

@@ -18,6 +18,8 @@
 #include <grpcpp/impl/codegen/proto_utils.h>
 #endif
 
+#include <type_traits>
+
 #include "akidb/embedding/v1/embedding.pb.h"
 #include "tei/v1/tei.pb.h"
 
@@ -56,6 +58,11 @@ struct MarkingTraits {
     return grpc::Status::OK;
   }
 };
+
+// Whether code that includes this reads a Request so; those of all calls are listed below.
+template <typename Request>
+constexpr bool kIsMarked =
+    std::is_base_of_v<MarkingTraits<Request>, grpc::SerializationTraits<Request>>;
 
 }  // namespace akin::server
 

@@ -60,6 +60,7 @@ class Server:
             env={**os.environ, **(environment or {})}, preexec_fn=_end_with_parent if _LIBC else None)
         self.log = []
         self.port = None
+        self.ends_with = {0}  # The exit statuses that `stop` takes: that of a crash or of a sanitizer's report is none.
         self._events = threading.Condition()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -146,7 +147,7 @@ class Server:
         return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines if line[0] != "#")}
 
     def stop(self):
-        """Ends it as an orchestrator does. -> the exit status"""
+        """Ends it as an orchestrator does, if it has not ended. -> the exit status, one of `ends_with`"""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         try:
@@ -156,6 +157,7 @@ class Server:
             raise
         self._reader.join(TIMEOUT)
         self.process.stderr.close()
+        assert status in self.ends_with, f"the server ended with {status}, expected {self.ends_with}: {self.log[-50:]}"
         return status
 
 

@@ -1,0 +1,37 @@
+"""What clients of gRPC are made from, for the tests beside this file: our own proto files, grpcio and grpcio-tools."""
+import importlib.util
+import os
+import pathlib
+import sys
+import tempfile
+
+import serve_process
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+def make_messages():
+    """Compiles the proto files and imports what comes of them."""
+    from grpc_tools import protoc
+
+    folder = tempfile.mkdtemp()
+    files = ["tei/v1/tei.proto", "akidb/embedding/v1/embedding.proto"]
+    status = protoc.main(["protoc", f"-I{ROOT / 'proto'}", f"--python_out={folder}", f"--grpc_python_out={folder}", *files])
+    assert status == 0
+    sys.path.insert(0, folder)
+
+
+def in_venv():
+    """Goes on in .venv's Python, where `./dev test` installs the clients."""
+    venv = ROOT / ".venv"
+    if pathlib.Path(sys.prefix).resolve() != venv.resolve() and (venv / "bin/python").exists():
+        os.execv(venv / "bin/python", [str(venv / "bin/python"), "-B", *sys.argv])
+
+
+def main():
+    """Skips aloud without grpcio and grpcio-tools (tools/requirements-test.txt)."""
+    if not (importlib.util.find_spec("grpc") and importlib.util.find_spec("grpc_tools")):
+        in_venv()
+        print("SKIPPED: grpcio and grpcio-tools are not installed (tools/requirements-test.txt)")
+        sys.exit(77)
+    serve_process.main()

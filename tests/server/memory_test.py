@@ -151,10 +151,10 @@ class UnreadGrpc(unittest.TestCase):
         if b"grpc-port" not in subprocess.run([ARGUMENTS.akin, "serve", "--help"], capture_output=True).stdout:
             self.skipTest("built without gRPC")
 
-    def ask(self, path="/tei.v1.Tokenize/Tokenize"):
+    def ask(self, path="/tei.v1.Tokenize/Tokenize", text=TOKENS):
         client = raw_http2.RawClient(self.port, {raw_http2.INITIAL_WINDOW_SIZE: 0}, timeout=TIMEOUT)
         self.addCleanup(client.close)
-        self.assertTrue(client.call_with_window(1, path, raw_http2.string_field(1, TOKENS)))
+        self.assertTrue(client.call_with_window(1, path, raw_http2.string_field(1, text)))
         return client
 
     def end_of(self, client, seconds):
@@ -179,6 +179,21 @@ class UnreadGrpc(unittest.TestCase):
         for client in clients:
             client.close()
         wait_until(lambda: self.server.post("/tokenize", {"inputs": TOKENS})[0] == 200, "the answers of clients that left are still counted")
+
+    def test_what_the_server_says_of_itself_needs_no_room(self):
+        self.start("--answer-memory", "2", "--write-timeout", "600")
+        self.assertIn("refused", (self.end_of(self.ask(text="a " * 2000), 0.3) for _ in range(50)))
+        for path in ("/tei.v1.Info/Info", "/akidb.embedding.v1.EmbeddingService/GetModelInfo"):
+            client = raw_http2.RawClient(self.port, timeout=TIMEOUT)
+            self.addCleanup(client.close)
+            client.call(1, path, b"")
+            kinds = []
+            while received := client.receive(TIMEOUT):
+                kind, flags, stream, _ = received
+                kinds += [kind] * (stream == 1)
+                if stream == 1 and flags & raw_http2.END_STREAM:
+                    break
+            self.assertEqual(kinds, [raw_http2.HEADERS, raw_http2.DATA, raw_http2.HEADERS], path)
 
     def test_clients_that_leave_while_their_text_is_tokenized(self):
         self.start()

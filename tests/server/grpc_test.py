@@ -5,6 +5,7 @@
 """
 import pathlib
 import socket
+import time
 import unittest
 
 from grpc_messages import main, make_messages
@@ -103,6 +104,18 @@ class Grpc(unittest.TestCase):
         alone = {t: bits(self.server.post_json("/embed", {"inputs": t})[1][0]) for t in set(texts)}
         answers = list(self.call(self.embed.EmbedStream, (self.tei.EmbedRequest(inputs=t) for t in texts)))
         self.assertEqual([bits(a.embeddings) for a in answers], [alone[t] for t in texts])
+
+    def test_a_stream_of_long_answers_waits_for_its_client_and_goes_on(self):
+        # An answer has some 3 MB in the server; 16 MiB of them wait at once.
+        texts = ["b " * i + "a " * 30_000 for i in range(40)]
+        answers = self.tokenize.TokenizeStream((self.tei.EncodeRequest(inputs=t) for t in texts), timeout=TIMEOUT, metadata=self.key)
+        wait_until(lambda: self.server.metric("akin_answer_bytes") > 8 << 20, "no answers are held")
+        for _ in range(20):
+            time.sleep(0.05)
+            self.assertLess(self.server.metric("akin_answer_bytes"), 40 << 20)
+        counts = [len(answer.tokens) for answer in answers]
+        self.assertEqual(counts, [counts[0] + i for i in range(40)])
+        self.assertGreater(counts[0], 30_000 - 1)
 
     def test_a_stream_ends_with_the_first_error(self):
         requests = (self.tei.EmbedRequest(inputs=t) for t in ["a", "b", "", "c"])

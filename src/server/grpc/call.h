@@ -111,16 +111,17 @@ class StreamCall final : public grpc::ServerBidiReactor<Request, Response> {
         all_read_ = true;
         return Advance();
       }
-      slot = std::make_shared<Slot>();
+      slot = std::make_shared<Slot>(
+          std::make_shared<AnswerBudget::Share>(*info_.budget, info_.client));
       slots_.push_back(slot);
     }
-    slot->share = std::make_shared<AnswerBudget::Share>(*info_.budget, info_.client);
     auto done = [this, slot](grpc::Status status, Response response) {
       Settle(*slot->share, status, response);
       const std::lock_guard lock(mutex_);
       slot->status = std::move(status);
       slot->response = std::move(response);
       slot->done = true;
+      Count(*slot);
       Advance();
     };
     if (IsUnreadable(request_)) {
@@ -132,6 +133,7 @@ class StreamCall final : public grpc::ServerBidiReactor<Request, Response> {
     }
     const std::lock_guard lock(mutex_);
     if (finished_ || failed_) return;
+    Count(*slot);
     if (HasRoom()) {
       this->StartRead(&request_);
     } else {
@@ -143,6 +145,8 @@ class StreamCall final : public grpc::ServerBidiReactor<Request, Response> {
     const std::lock_guard lock(mutex_);
     info_.writes->End(info_.context);
     writing_ = false;
+    slots_.front()->is_written = true;
+    held_bytes_ -= slots_.front()->counted_bytes;
     slots_.pop_front();
     if (!ok) failed_ = true;
     if (paused_ && !failed_ && HasRoom()) {
@@ -160,18 +164,25 @@ class StreamCall final : public grpc::ServerBidiReactor<Request, Response> {
 
  private:
   struct Slot {
-    bool done = false;
+    explicit Slot(AnswerBudget::SharePtr share_of_answer) : share(std::move(share_of_answer)) {}
+
+    const AnswerBudget::SharePtr share;
+    bool done = false, is_written = false;
+    int64_t counted_bytes = 0;  // In `held_bytes_`.
     grpc::Status status;
     Response response;
-    AnswerBudget::SharePtr share;
   };
 
-  // With the mutex held. For the answer to another message.
-  bool HasRoom() const {
-    int64_t held = 0;
-    for (const auto& slot : slots_) held += slot->share->bytes();
-    return slots_.size() < kMaxInFlight && held < kMaxHeldBytes;
+  // With the mutex held. What the answer is expected to take, once it is asked for, and what it
+  // takes, once it is there.
+  void Count(Slot& slot) {
+    if (slot.is_written) return;
+    const int64_t bytes = slot.share->bytes();
+    held_bytes_ += bytes - slot.counted_bytes;
+    slot.counted_bytes = bytes;
   }
+  // With the mutex held. For the answer to another message.
+  bool HasRoom() const { return slots_.size() < kMaxInFlight && held_bytes_ < kMaxHeldBytes; }
   // With the mutex held. Writes what is next, or ends the stream. It ends only when no operation is
   // under way: each holds on to this reactor.
   void Advance() {
@@ -204,6 +215,7 @@ class StreamCall final : public grpc::ServerBidiReactor<Request, Response> {
   Request request_;
   std::mutex mutex_;  // Guards what follows.
   std::deque<std::shared_ptr<Slot>> slots_;
+  int64_t held_bytes_ = 0;  // By the answers of `slots_`.
   bool all_read_ = false, writing_ = false, paused_ = false, failed_ = false, finished_ = false;
   grpc::Status final_status_;
 };

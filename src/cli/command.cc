@@ -107,6 +107,7 @@ Result<LoadOptions> ModelArguments::ToLoadOptions() const {
 }
 
 void TextArguments::AddTo(CLI::App& verb, bool windows, bool prompts) {
+  windows_ = windows;
   verb.add_option("--max-tokens", max_tokens,
                   "Cut texts to N tokens, special tokens included (default: the model's limit)")
       ->type_name("N")
@@ -140,7 +141,12 @@ void TextArguments::AddTo(CLI::App& verb, bool windows, bool prompts) {
 }
 
 Result<Overflow> TextArguments::ParsedOverflow() const {
-  return no_truncate ? Overflow::kError : ParseOverflow(overflow);
+  if (no_truncate) return Overflow::kError;
+  AKIN_TRY_ASSIGN(const Overflow parsed, ParseOverflow(overflow));
+  if (windows_ || parsed == Overflow::kTruncate || parsed == Overflow::kError) return parsed;
+  return InvalidInput("--overflow ", overflow,
+                      " makes vectors of a text's windows, which is for akin embed; ",
+                      "here a longer text is cut (truncate) or refused (error)");
 }
 
 Result<std::optional<TruncationSide>> TextArguments::ParsedSide() const {

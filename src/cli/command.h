@@ -81,13 +81,16 @@ struct TextArguments {
   std::string prompt_name;
   std::optional<std::string> prompt;
 
-  // `windows` and `prompts`: with the options for them.
+  // `windows` and `prompts`: with the options for them. Without windows a longer text is cut or
+  // refused: what gives it several vectors is no answer of the verb.
   void AddTo(CLI::App& verb, bool windows, bool prompts);
   // Error: InvalidInput, a name that is none.
   Result<EmbedOptions> ToEmbedOptions() const;
   Result<ScoreOptions> ToScoreOptions() const;
 
  private:
+  bool windows_ = false;
+
   Result<Overflow> ParsedOverflow() const;
   Result<std::optional<TruncationSide>> ParsedSide() const;
 };

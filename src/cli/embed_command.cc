@@ -54,12 +54,15 @@ Result<EmbedOptions> OptionsOf(const EmbedArguments& arguments) {
   return options;
 }
 
+bool GivesSeveralVectors(const EmbedOptions& options) {
+  return options.overflow == Overflow::kChunks || options.overflow == Overflow::kLate;
+}
+
 // Everything that can be wrong without a model is found before one is loaded.
 VerbResult EmbedStream(const EmbedArguments& arguments) {
   AKIN_TRY_ASSIGN(const VectorFormat format, FormatOf(arguments));
   AKIN_TRY_ASSIGN(const EmbedOptions options, OptionsOf(arguments));
-  const bool windows = options.overflow == Overflow::kChunks || options.overflow == Overflow::kLate;
-  if (windows && format != VectorFormat::kJsonl) {
+  if (GivesSeveralVectors(options) && format != VectorFormat::kJsonl) {
     return InvalidInput("--overflow ", OverflowName(options.overflow),
                         " gives a text several vectors, and only lines of JSON say which is whose: "
                         "--format jsonl, or --output FILE.jsonl");
@@ -124,6 +127,10 @@ VerbResult EmbedSingle(const EmbedArguments& arguments) {
     return InvalidInput("the text is not UTF-8 at byte ", *at + 1);
   }
   AKIN_TRY_ASSIGN(const EmbedOptions options, OptionsOf(arguments));
+  if (GivesSeveralVectors(options)) {
+    return InvalidInput("--json gives one vector, --overflow ", OverflowName(options.overflow),
+                        " several for a longer text; without --json each is a line");
+  }
   AKIN_TRY_ASSIGN(const Embedder embedder, LoadEmbedder(arguments.model));
   AKIN_TRY(RequireOutput(embedder.Info(), Output::kDense, "embed"));
   AKIN_TRY_ASSIGN(const ValueType value,

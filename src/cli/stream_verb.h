@@ -13,6 +13,7 @@
 #include "cli/model_access.h"
 #include "cli/output_file.h"
 #include "cli/terminal.h"
+#include "cli/vector_sink.h"
 
 namespace akin::cli {
 
@@ -61,6 +62,11 @@ template <typename Answer>
 VerbResult RunStream(const StreamArguments& arguments, const StreamVerb<Answer>& verb) {
   if (!arguments.refused.empty())
     return InvalidInput("akin ", verb.name, ": ", arguments.refused, ": ", verb.no_dimensions);
+  if (const auto format = FormatOfPath(arguments.output);
+      format && *format != VectorFormat::kJsonl) {
+    return InvalidInput("--output ", arguments.output, ": akin ", verb.name,
+                        " writes lines of JSON, for which the ending is .jsonl");
+  }
   AKIN_TRY(arguments.input.CheckOutput("--output", arguments.output));
   StopSignal stop;
   AKIN_TRY_ASSIGN(auto source, arguments.input.Open(verb.name, arguments.quiet, &stop));

@@ -387,6 +387,10 @@ class BadInput(Case):
         for output in ("v.npy", "v.bin"):
             result = embed("--overflow", "chunks", "--max-tokens", "12", "-o", self.path(output), text)
             self.fails(result, 2, "--overflow chunks", "jsonl")
+        for overflow in ("chunks", "late"):
+            code, out, _ = embed("--json", "--overflow", overflow, text)
+            self.assertEqual(code, 2)
+            self.assertIn("--json gives one vector", json.loads(out)["error"]["message"])
 
     def test_npy_into_a_pipe_is_refused(self):
         self.fails(embed("x", "--format", "npy"), 2, "npy", "raw")

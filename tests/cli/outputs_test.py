@@ -330,6 +330,25 @@ class Info(unittest.TestCase):
 
 
 class LongTexts(unittest.TestCase):
+    def test_windows_are_for_embed(self):
+        for verb, model, texts in (("similarity", "bert-mean", (LONG, "a")), ("bench", "bert-mean", ()), ("sparse", "splade-bert", (LONG,)),
+                                   ("multivector", "colbert-bert", (LONG,)), ("classify", "cross-bert", (LONG,))):
+            for overflow in ("average", "chunks", "late"):
+                code, out, err = run(verb, model, "--overflow", overflow, *texts)
+                self.assertEqual((code, out), (2, []), verb)
+                self.assertIn(f"--overflow {overflow}", err)
+                self.assertIn("akin embed", err)
+
+    def test_lines_of_json_are_not_written_into_files_of_other_kinds(self):
+        with tempfile.TemporaryDirectory() as folder:
+            for verb, model in (("sparse", "splade-bert"), ("multivector", "colbert-bert"), ("classify", "cross-bert")):
+                path = os.path.join(folder, "out.npy")
+                code, _, err = run(verb, model, "--output", path, "a")
+                self.assertEqual(code, 2, err)
+                self.assertIn("out.npy", err)
+                self.assertIn(".jsonl", err)
+                self.assertFalse(os.path.exists(path))
+
     def test_what_was_cut_is_said(self):
         _, lines, err = run("embed", "bert-mean", LONG, "short")
         self.assertGreater(lines[0]["truncated_tokens"], 0)

@@ -79,16 +79,29 @@ Result<ExecutionProvider> ParseExecutionProvider(std::string_view text) {
     return InvalidInput("execution provider '", text,
                         "' has no name, expected NAME[:required][:key=value,...]");
   }
-  std::string_view rest = colon == text.npos ? std::string_view() : text.substr(colon + 1);
-  constexpr std::string_view kRequired = "required";
-  if (rest == kRequired || rest.starts_with("required:")) {
-    provider.required = true;
-    rest.remove_prefix(std::min(rest.size(), kRequired.size() + 1));
+  if (colon == text.npos) return provider;
+  const auto add_options = [&](std::string_view options) -> Status {
+    if (options.empty()) return {};
+    AKIN_TRY_ASSIGN(const KeyValues more,
+                    ParseKeyValues(StrCat("execution provider '", text, "'"),
+                                   "NAME[:required][:key=value,...]", SplitAtCommas(options)));
+    provider.options.insert(provider.options.end(), more.begin(), more.end());
+    return {};
+  };
+  // A value may have colons of its own: the flag is the word alone between two of them.
+  const std::string_view rest = text.substr(colon + 1);
+  size_t options_begin = 0;
+  for (size_t begin = 0; begin <= rest.size();) {
+    const size_t end = std::min(rest.find(':', begin), rest.size());
+    if (rest.substr(begin, end - begin) == "required") {
+      provider.required = true;
+      if (begin > options_begin)
+        AKIN_TRY(add_options(rest.substr(options_begin, begin - 1 - options_begin)));
+      options_begin = end + 1;
+    }
+    begin = end + 1;
   }
-  if (rest.empty()) return provider;
-  AKIN_TRY_ASSIGN(provider.options,
-                  ParseKeyValues(StrCat("execution provider '", text, "'"),
-                                 "NAME[:required][:key=value,...]", SplitAtCommas(rest)));
+  if (options_begin < rest.size()) AKIN_TRY(add_options(rest.substr(options_begin)));
   return provider;
 }
 

@@ -26,6 +26,21 @@ TEST(ExecutionProviderText, NamesRequirementsAndOptionsAreRead) {
   EXPECT_EQ(ParseExecutionProvider("MyExecutionProvider")->name, "MyExecutionProvider");
   for (const char* name : {"CUDA", "Cuda", "cudaexecutionprovider"})
     EXPECT_EQ(ParseExecutionProvider(name)->name, "CUDAExecutionProvider");
+  // The flag is read wherever it stands; the word inside of a value is none.
+  for (const char* text : {"cuda:required", "cuda:required:a=b:c,d=e", "cuda:a=b:c,d=e:required",
+                           "cuda:a=b:c:required:d=e", "cuda:required:a=b:c:required:d=e"}) {
+    const auto flagged = ParseExecutionProvider(text);
+    ASSERT_TRUE(flagged) << text;
+    EXPECT_TRUE(flagged->required) << text;
+    const std::vector<std::pair<std::string, std::string>> options = {{"a", "b:c"}, {"d", "e"}};
+    if (flagged->options.empty()) continue;
+    EXPECT_EQ(flagged->options, options) << text;
+  }
+  const auto value = ParseExecutionProvider("cuda:a=required:b=notrequired");
+  ASSERT_TRUE(value);
+  EXPECT_FALSE(value->required);
+  EXPECT_EQ(value->options[0].second, "required:b=notrequired");
+  ExpectError(ParseExecutionProvider("cuda:a=b,required"), ErrorCode::kInvalidInput, "'required'");
   ExpectError(ParseExecutionProvider(""), ErrorCode::kInvalidInput, "no name");
   ExpectError(ParseExecutionProvider("cuda:fast"), ErrorCode::kInvalidInput, "'fast'");
   ExpectError(ParseExecutionProvider("cuda:=1"), ErrorCode::kInvalidInput, "'=1'");

@@ -48,6 +48,13 @@ CLI::Validator Between(double least, double most) {
   return CLI::Validator(check, "");
 }
 
+CLI::Validator NotEmpty() {
+  const auto check = [](const std::string& text) -> std::string {
+    return text.empty() ? "The value is empty" : "";
+  };
+  return CLI::Validator(check, "");
+}
+
 CLI::App& AddVerb(CLI::App& app, const std::string& name, const std::string& description,
                   const std::string& examples) {
   CLI::App& verb = *app.add_subcommand(name, description);
@@ -63,7 +70,8 @@ void ModelArguments::AddTo(CLI::App& verb) {
           StrCat("Model folder, the name of a model in the cache, or ORG/NAME[@REVISION] of the "
                  "hub (default: ",
                  kDefaultModel, ")"))
-      ->type_name("DIR");
+      ->type_name("DIR")
+      ->check(NotEmpty());
   verb.add_option("--backend", backend,
                   "What runs the model; a plug-in may have options, plugin:PATH,OPTION=VALUE,...")
       ->type_name(Choices(BackendNames()));
@@ -93,6 +101,9 @@ Result<LoadOptions> ModelArguments::ToLoadOptions() const {
   AKIN_TRY_ASSIGN(options.remote, remote.ToOptions());
   // What it says counts before their options.
   AKIN_TRY(Suggesting(ParseBackend(backend, options), backend, BackendNames()));
+  AKIN_TRY(onnxruntime.CheckFits(options.backend));
+  if (options.backend == BackendKind::kAuto && !onnxruntime.GivenOption().empty())
+    options.backend = BackendKind::kOnnxRuntime;
   AKIN_TRY_ASSIGN(options.precision,
                   Suggesting(ParsePrecision(precision), precision, PrecisionNames()));
   AKIN_TRY_ASSIGN(options.isa, Suggesting(ParseIsa(isa), isa, IsaNames()));

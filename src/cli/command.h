@@ -49,6 +49,8 @@ CLI::App& AddVerb(CLI::App& app, const std::string& name, const std::string& des
 // Checks that an option's value is a whole number, or any number, in [least, most].
 CLI::Validator Between(int least, int most);
 CLI::Validator Between(double least, double most);
+// A value that is the empty string stands for nothing, not for the default.
+CLI::Validator NotEmpty();
 
 // The model and how it runs: --model --backend --precision --isa --threads --batch-tokens
 // --pooling, and the options of backends.

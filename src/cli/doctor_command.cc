@@ -49,6 +49,9 @@ ModelArguments WithoutLibraries(ModelArguments arguments) {
   OnnxRuntimeArguments& onnxruntime = arguments.onnxruntime;
   onnxruntime.library.clear();
   onnxruntime.provider_libraries.clear();
+  std::erase_if(onnxruntime.declared, [](const CLI::Option* option) {
+    return option->check_lname("ort-library") || option->check_lname("ep-library");
+  });
   return arguments;
 }
 
@@ -299,7 +302,9 @@ void AddModel(Page& page, const ModelCheck& check) {
 }
 
 VerbResult Doctor(const DoctorArguments& arguments) {
-  AKIN_TRY_ASSIGN(const LoadOptions options, arguments.model.ToLoadOptions());
+  AKIN_TRY_ASSIGN(const LoadOptions options, WithoutLibraries(arguments.model).ToLoadOptions());
+  AKIN_TRY_ASSIGN(const OnnxRuntimeOptions onnxruntime_options,
+                  arguments.model.onnxruntime.ToOptions());
   TakeLibraryFromOption(arguments.model);
   SystemInfo system = DescribeSystem();
   if (options.num_threads > 0) system.threads = {options.num_threads, "option --threads"};
@@ -308,7 +313,7 @@ VerbResult Doctor(const DoctorArguments& arguments) {
     system.chosen_isa_reason = "option --isa";
   }
   const std::vector<ModelLocation> locations = ListModelLocations();
-  const Result<OnnxRuntimeInfo> onnxruntime = DescribeOnnxRuntime(options.onnxruntime);
+  const Result<OnnxRuntimeInfo> onnxruntime = DescribeOnnxRuntime(onnxruntime_options);
   std::optional<Result<PluginInfo>> plugin;
   if (options.backend == BackendKind::kPlugin) plugin = DescribePlugin(options.plugin.library);
   const ModelCheck check = CheckModel(arguments.model);

@@ -62,7 +62,10 @@ std::vector<std::string> LoadCommand(const ModelArguments& arguments) {
   };
   const OnnxRuntimeArguments& onnx = arguments.onnxruntime;
   add("--model", std::string(ModelNameOf(arguments)));
-  add("--backend", arguments.backend);
+  // --isolate-load asks for ONNX Runtime, and the other process is not told of it.
+  const bool is_auto = arguments.backend == BackendKindName(BackendKind::kAuto);
+  add("--backend",
+      std::string(is_auto ? BackendKindName(BackendKind::kOnnxRuntime) : arguments.backend));
   add("--precision", arguments.precision);
   add("--isa", arguments.isa);
   if (arguments.threads > 0) add("--threads", StrCat(arguments.threads));

@@ -1,5 +1,7 @@
 #include "cli/onnxruntime_arguments.h"
 
+#include <cstdlib>
+
 #include "cli/command.h"
 #include "cli/strings.h"
 #include "cli/suggestion.h"
@@ -115,6 +117,27 @@ void OnnxRuntimeArguments::AddTo(CLI::App& verb) {
       ->allow_extra_args(false)  // What follows its value is a text.
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
       ->group(kGroup);
+  for (const CLI::Option* option : verb.get_options()) {
+    if (option->get_group() == kGroup) declared.push_back(option);
+  }
+}
+
+std::string OnnxRuntimeArguments::GivenOption() const {
+  for (const CLI::Option* option : declared) {
+    if (option->count() == 0) continue;
+    const std::string variable = option->get_envname();
+    const char* const value = variable.empty() ? nullptr : std::getenv(variable.c_str());
+    if (value == nullptr || *value == '\0') return "--" + option->get_lnames().front();
+  }
+  return "";
+}
+
+Status OnnxRuntimeArguments::CheckFits(BackendKind backend) const {
+  if (backend == BackendKind::kAuto || backend == BackendKind::kOnnxRuntime) return {};
+  const std::string option = GivenOption();
+  if (option.empty()) return {};
+  return InvalidInput(option, " is an option of the backend onnxruntime, and --backend is ",
+                      BackendKindName(backend), ", which does not use it");
 }
 
 std::vector<std::string> OnnxRuntimeArguments::Words() const {

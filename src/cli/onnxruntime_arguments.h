@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "akin/onnxruntime.h"
+#include "akin/options.h"
 #include "akin/result.h"
 
 namespace akin::cli {
@@ -26,11 +27,17 @@ struct OnnxRuntimeArguments {
   bool no_batch_invariant = false;
   double run_timeout = 60;
   bool isolate_load = false;
-  bool count_nodes = false;  // Set by verbs, no option.
+  bool count_nodes = false;                  // Set by verbs, no option.
+  std::vector<const CLI::Option*> declared;  // Of the verb that they were added to.
 
   void AddTo(CLI::App& verb);
   // Only what finds the library and its plug-ins.
   void AddLibraryTo(CLI::App& verb);
+  // The first of these options that the command line or a configuration file gives, as "--ep";
+  // empty: none does. What stands in the environment was meant for every model.
+  std::string GivenOption() const;
+  // Error: InvalidInput, one is given and `backend` is another one that would not look at it.
+  Status CheckFits(BackendKind backend) const;
   // Error: InvalidInput, an option that is malformed.
   Result<OnnxRuntimeOptions> ToOptions() const;
   // What computes the model, and how, as words of a command line: all but the buckets, the cache,

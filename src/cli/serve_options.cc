@@ -83,7 +83,10 @@ std::optional<Tuning> FindTunings(const ServeArguments& a, std::vector<server::M
 }
 
 Status AddModels(const ServeArguments& a, server::ServeOptions& options) {
-  for (const std::string& model : a.models) options.registry.models.push_back(ParseModel(model));
+  for (const std::string& model : a.models) {
+    if (model.empty()) return InvalidInput("--model: The value is empty");
+    options.registry.models.push_back(ParseModel(model));
+  }
   if (a.models.empty()) {
     options.registry.models.push_back({std::string(kDefaultModel), std::string(kDefaultModel)});
   }
@@ -98,6 +101,9 @@ Status AddModels(const ServeArguments& a, server::ServeOptions& options) {
   load.python = a.python.ToOptions();
   AKIN_TRY_ASSIGN(load.remote, a.remote.ToOptions());
   AKIN_TRY(ParseBackend(a.backend, load));  // What it says counts before their options.
+  AKIN_TRY(a.onnxruntime.CheckFits(load.backend));
+  if (load.backend == BackendKind::kAuto && !a.onnxruntime.GivenOption().empty())
+    load.backend = BackendKind::kOnnxRuntime;
   AKIN_TRY_ASSIGN(load.precision, ParsePrecision(a.precision));
   AKIN_TRY_ASSIGN(load.isa, ParseIsa(a.isa));
   if (!a.pooling.empty()) {

@@ -58,7 +58,11 @@ bool IsOfScores(const model::SentenceModules& modules) {
 
 bool AsksForOnnxRuntime(const OnnxRuntimeOptions& options) {
   return !options.onnx_file.empty() || !options.output.empty() || !options.providers.empty() ||
-         !options.provider_libraries.empty() || !options.library.empty();
+         !options.provider_libraries.empty() || !options.library.empty() ||
+         !options.shape_buckets.empty() || !options.optimized_model_cache.empty() ||
+         !options.session_config.empty() || options.batch_invariant.has_value() ||
+         options.optimization != OnnxRuntimeOptions{}.optimization ||
+         options.run_timeout_ms != OnnxRuntimeOptions{}.run_timeout_ms;
 }
 
 Result<BackendLoader> MakeOnnxRuntimeLoader(const LoaderInput& input,

@@ -297,6 +297,47 @@ class Options(unittest.TestCase):
             self.assertEqual((code, out.count("\n")), (0, 2), (option, err))
 
 
+    # What each does is tested elsewhere; a value that is the default asks as well.
+    GIVEN = (["--ep", "cpu"], ["--ep", "openvino:required"], ["--onnx-file", "model.onnx"], ["--ort-library", "somewhere"],
+             ["--shape-buckets", "16,64"], ["--optimization-level", "basic"], ["--optimization-level", "all"], ["--optimized-model-cache", "somewhere"],
+             ["--session-config", "session.intra_op.allow_spinning=0"], ["--run-timeout", "5"], ["--run-timeout", "60"], ["--isolate-load"],
+             ["--batch-invariant"], ["--no-batch-invariant"])
+
+    def test_another_backend_does_not_ignore_them(self):
+        for option in self.GIVEN:
+            for verb in (["embed", "a text"], ["serve", "--check", "--port", "0"], ["tune"]):
+                for backend in ("native", "python"):
+                    with self.subTest((option, verb[0], backend)):
+                        code, out, err = run(*verb, "--backend", backend, "--model", ARGUMENTS.model, *option)
+                        self.assertEqual((code, out), (2, ""), err)
+                        self.assertIn(f"{option[0]} is an option of the backend onnxruntime, and --backend is {backend}", err)
+
+    def test_what_the_environment_sets_for_all_models_is_no_fault(self):
+        for variable, value in (("AKIN_EP", "cpu"), ("AKIN_RUN_TIMEOUT", "5"), ("AKIN_SHAPE_BUCKETS", "16,64"), ("AKIN_ISOLATE_LOAD", "true")):
+            self.assertEqual(checked("--backend", "native", extra={variable: value})["backend"], "native")
+        self.assertEqual(json.loads(run("doctor", "--json", "--backend", "native", "--model", ARGUMENTS.model)[1])["model"]["backend"], "native")
+
+    def test_with_auto_each_asks_for_onnx_runtime(self):
+        self.assertEqual(info()[0]["backend"], "native")
+        with tempfile.TemporaryDirectory() as cache:
+            for option in self.GIVEN:
+                if option[-1] in ("openvino:required", "somewhere"):
+                    continue
+                with self.subTest(option):
+                    self.assertEqual(info(*option)[0]["backend"], "onnxruntime")
+            self.assertEqual(info("--optimized-model-cache", cache)[0]["backend"], "onnxruntime")
+        for option in (["--run-timeout", "5"], ["--batch-invariant"]):
+            self.assertEqual(checked(*option)["backend"], "onnxruntime")
+            doctor = json.loads(run("doctor", "--json", "--model", ARGUMENTS.model, *option)[1])
+            self.assertEqual(doctor["model"]["backend"], "onnxruntime")
+
+    def test_an_empty_model_is_not_the_default(self):
+        for verb in (["info"], ["embed", "a text"], ["serve", "--check", "--port", "0"]):
+            code, out, err = run(*verb, "--model", "")
+            self.assertEqual((code, out), (2, ""), err)
+            self.assertIn("--model: The value is empty", err)
+
+
 class Library(unittest.TestCase):
     def test_naming_it_to_the_doctor_or_by_the_environment_asks_for_no_backend(self):
         path = json.loads(run("doctor", "--json")[1])["onnxruntime"]["path"]

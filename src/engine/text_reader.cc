@@ -68,8 +68,12 @@ Result<std::string_view> TextReader::Prompt(const EmbedOptions& options) const {
 Result<int> TextReader::MaxTokens(std::optional<int> asked, int own) const {
   const int max_tokens = asked.value_or(own);
   if (max_tokens < 1 || max_tokens > info_.max_positions) {
+    const auto& buckets = info_.shape_buckets;
+    const bool by_buckets = !buckets.empty() && buckets.back() == info_.max_positions;
     return InvalidInput("max_tokens is ", max_tokens, ", expected 1 to ", info_.max_positions,
-                        ", the number of positions of model '", info_.model, "'");
+                        by_buckets ? ", the last of the shape buckets of model '"
+                                   : ", the number of positions of model '",
+                        info_.model, "'");
   }
   return max_tokens;
 }

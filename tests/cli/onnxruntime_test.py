@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -154,6 +155,7 @@ class Providers(unittest.TestCase):
         code, out, err = run("embed", "--backend", "onnx", "--model", ARGUMENTS.model, "--ep", "coreml", "a text")
         self.assertEqual((code, out.count("\n")), (0, 1), err)
         self.assertIn("not used: execution provider CoreMLExecutionProvider", err)
+        self.assertIn("--ort-library names another library, --ep-library a plug-in with it", err)
         found, _ = info("--backend", "onnx", "--ep", "coreml")
         self.assertEqual(found["isa"], "cpu")
         self.assertTrue(any(note.startswith("not used: ") and "CoreML" in note for note in found["notes"]))
@@ -234,6 +236,25 @@ class Files(unittest.TestCase):
         self.assertEqual((code, out.count("\n"), err), (0, 1, f"akin: {note}\n"))
         self.assertIn(note, run("info", *command, "bf16")[1])
         self.assertEqual(run("embed", *command, "int8", "a text")[2], "")  # There is one.
+
+
+    def test_what_is_in_the_file_counts_not_its_name(self):
+        with tempfile.TemporaryDirectory() as folder:
+            shutil.copytree(ARGUMENTS.model, folder, dirs_exist_ok=True)
+            onnx = pathlib.Path(folder, "onnx")
+            quantized, = onnx.glob("*quantized*.onnx")
+            os.replace(quantized, onnx / "model.onnx")
+            command = ["embed", "--backend", "onnx", "--model", folder, "--precision"]
+            precision = json.loads(run("info", "--json", "--backend", "onnx", "--model", folder)[1])["precision"]
+            self.assertEqual(precision, "int8")
+            note = "akin: not used: precision f32: onnx/model.onnx is int8, and runs as it is\n"
+            self.assertEqual(run(*command, "f32", "a text")[2], note)
+            self.assertEqual(run(*command, "int8", "a text")[2], "")
+
+    def test_the_limit_of_buckets_is_not_that_of_positions(self):
+        code, _, err = run("embed", "--model", ARGUMENTS.model, "--shape-buckets", "8,16", "--max-tokens", "17", "a text")
+        self.assertEqual(code, 2)
+        self.assertIn("max_tokens is 17, expected 1 to 16, the last of the shape buckets of model", err)
 
 
 class NodesOfProviders(unittest.TestCase):
@@ -363,6 +384,20 @@ class Library(unittest.TestCase):
                             self.assertIn(str(path), err)
                             self.assertIn(why, err)
 
+
+    def test_folders_that_were_looked_in_are_named(self):
+        environment = {name: value for name, value in os.environ.items() if name not in ("AKIN_ORT_LIBRARY", "LD_LIBRARY_PATH")}
+        with tempfile.TemporaryDirectory() as folder:
+            program = pathlib.Path(os.path.realpath(folder), "bin", "akin")
+            program.parent.mkdir()
+            shutil.copy(ARGUMENTS.akin, program)
+            out = subprocess.run([program, "doctor", "--json", "--model", ARGUMENTS.model], capture_output=True, text=True, timeout=SECONDS,
+                                 env=environment, check=False).stdout
+            found = json.loads(out)["onnxruntime"]
+            if found["found"]:
+                self.skipTest(f"the system has one: {found['path']}")
+            for place in (program.parent, program.parents[1] / "lib", program.parents[1] / "lib" / "akin"):
+                self.assertIn(f"{place}, ", found["reason"])
 
     def test_the_doctor_has_named_it_in_the_environment_before_it_is_loaded(self):
         """Loading may start threads, which may read the environment while it is changed."""

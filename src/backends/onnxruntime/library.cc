@@ -45,13 +45,17 @@ std::string FindIn(const fs::path& folder) {
   return found;
 }
 
-std::vector<std::string> PlacesBesideProgram() {
+std::vector<fs::path> FoldersBesideProgram() {
   std::error_code error;
   const fs::path program = fs::read_symlink("/proc/self/exe", error);
   if (error) return {};
+  const fs::path prefix = program.parent_path().parent_path();
+  return {program.parent_path(), prefix / "lib", prefix / "lib" / "akin"};
+}
+
+std::vector<std::string> PlacesBesideProgram() {
   std::vector<std::string> places;
-  for (const fs::path& folder : {program.parent_path(), program.parent_path().parent_path() / "lib",
-                                 program.parent_path().parent_path() / "lib" / "akin"}) {
+  for (const fs::path& folder : FoldersBesideProgram()) {
     if (std::string found = FindIn(folder); !found.empty()) places.push_back(std::move(found));
   }
   return places;
@@ -151,7 +155,10 @@ Result<const Library*> Library::Load(const std::string& path) {
     if (library) return library;
     if (reason.empty() || place.front() == '/') reason = library.error().message();
   }
-  return UnsupportedModel("ONNX Runtime's library was not found (", reason, ")", kHowToGetIt);
+  std::string looked_in;
+  for (const fs::path& folder : FoldersBesideProgram()) looked_in += StrCat(folder.string(), ", ");
+  return UnsupportedModel("ONNX Runtime's library was not found in ", looked_in,
+                          "nor where the system looks for libraries (", reason, ")", kHowToGetIt);
 }
 
 std::vector<std::string> Library::BuiltInProviders() const {

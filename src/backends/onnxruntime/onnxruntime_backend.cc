@@ -139,10 +139,22 @@ class OnnxRuntimeBackend : public Backend {
     AKIN_TRY_ASSIGN(signature_, onnxruntime::ReadSignature(*file_, params_.options.output,
                                                            params_.prefers_logits));
     traits_ = onnxruntime::ReadTraits(*file_, signature_);
+    NotePrecision();
     AKIN_TRY_ASSIGN(library_, Library::Load(params_.options.library));
     for (const auto& [plugin, path] : params_.options.provider_libraries)
       AKIN_TRY(library_->RegisterPlugin(plugin, path));
     return {};
+  }
+
+  // The names of the files are not all: what is in them counts.
+  void NotePrecision() {
+    const std::string_view asked = PrecisionName(params_.precision);
+    if (asked == traits_.precision) {
+      notes_.clear();  // There is no file of that name, but this one is what was asked for.
+    } else if (params_.precision == Precision::kF32) {
+      notes_.push_back(StrCat("not used: precision f32: ", file_->name(), " is ", traits_.precision,
+                              ", and runs as it is"));
+    }
   }
 
   Status Start() {

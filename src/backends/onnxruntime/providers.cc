@@ -189,7 +189,7 @@ Status AppendProvider(const Library& library, const ExecutionProvider& provider,
   }
   return UnsupportedModel("execution provider ", provider.name, " is not in ONNX Runtime ",
                           library.version(), " at ", library.path(), ", which has: ", names,
-                          " (docs/execution-providers.md)");
+                          "; --ort-library names another library, --ep-library a plug-in with it");
 }
 
 }  // namespace akin::backends::onnxruntime

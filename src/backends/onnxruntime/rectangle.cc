@@ -182,7 +182,7 @@ Status Rectangle::Execute(const WantedUntil* wanted_until) {
 Error Rectangle::Ended(RunWatch::Reason reason) const {
   if (reason == RunWatch::Reason::kTimeout) {
     return MakeError(ErrorCode::kDeadlineExceeded, "a run of ONNX Runtime took longer than ",
-                     params_.watch->timeout().count(), " ms and was ended");
+                     params_.watch->timeout().count(), " ms and was ended (--run-timeout)");
   }
   return reason == RunWatch::Reason::kDeadline ? WantedUntil::DeadlinePassed()
                                                : WantedUntil::NobodyWaits();

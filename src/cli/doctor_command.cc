@@ -167,9 +167,11 @@ std::string PluginJson(const Result<PluginInfo>& plugin) {
 
 std::string DoctorJson(const SystemInfo& system, const std::vector<ModelLocation>& locations,
                        const Result<OnnxRuntimeInfo>& onnxruntime,
-                       const std::optional<Result<PluginInfo>>& plugin, const ModelCheck& check) {
+                       const std::optional<Result<PluginInfo>>& plugin, const ModelCheck& check,
+                       bool library_is_named) {
   JsonObject out;
-  out.Add("ok", !check.error)
+  const bool is_missing = library_is_named && !onnxruntime;
+  out.Add("ok", !check.error && !is_missing)
       .AddRaw("system", SystemJson(system))
       .AddRaw("locations", LocationsJson(locations))
       .AddRaw("onnxruntime", OnnxRuntimeJson(onnxruntime));
@@ -318,7 +320,8 @@ VerbResult Doctor(const DoctorArguments& arguments) {
   if (options.backend == BackendKind::kPlugin) plugin = DescribePlugin(options.plugin.library);
   const ModelCheck check = CheckModel(arguments.model);
   if (arguments.json) {
-    AKIN_TRY(WriteToStdout(DoctorJson(system, locations, onnxruntime, plugin, check)));
+    AKIN_TRY(WriteToStdout(DoctorJson(system, locations, onnxruntime, plugin, check,
+                                      !arguments.model.onnxruntime.library.empty())));
   } else {
     Page page(STDOUT_FILENO);
     AddMachine(page, system);
@@ -329,7 +332,10 @@ VerbResult Doctor(const DoctorArguments& arguments) {
     AddModel(page, check);
     AKIN_TRY(WriteToStdout(page.text()));
   }
-  return check.error ? ExitStatusOf(check.error->code()) : kSuccess;
+  if (check.error) return ExitStatusOf(check.error->code());
+  // Who names the library wants that one.
+  const bool is_named = !arguments.model.onnxruntime.library.empty();
+  return is_named && !onnxruntime ? ExitStatusOf(onnxruntime.error().code()) : kSuccess;
 }
 
 constexpr char kExamples[] =

@@ -385,6 +385,13 @@ class Library(unittest.TestCase):
                             self.assertIn(why, err)
 
 
+    def test_one_that_is_named_to_the_doctor_and_missing_is_a_failure(self):
+        for option in (["--json"], []):
+            code, out, _ = run("doctor", "--model", ARGUMENTS.model, "--ort-library", "nothere", *option)
+            self.assertEqual(code, 2)
+            self.assertIn("ONNX Runtime's library 'nothere' is not there", out)
+        self.assertFalse(json.loads(run("doctor", "--json", "--model", ARGUMENTS.model, "--ort-library", "nothere")[1])["ok"])
+
     def test_folders_that_were_looked_in_are_named(self):
         environment = {name: value for name, value in os.environ.items() if name not in ("AKIN_ORT_LIBRARY", "LD_LIBRARY_PATH")}
         with tempfile.TemporaryDirectory() as folder:

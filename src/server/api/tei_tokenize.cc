@@ -107,9 +107,10 @@ void TokenizeTei(App& app, const ExchangePtr& exchange) {
           HttpResponse response;
           Status status;
           AppendJsonArray(response.body, texts.size(), [&](size_t i) {
+            if (!status) return;
             const auto encoding = model.tokenizer().Encode(StrCat(prompt, texts[i]), options);
-            if (!status || !encoding) {
-              if (status) status = encoding.error();
+            if (!encoding) {
+              status = encoding.error();
               return;
             }
             // Texts may have more tokens than was guessed: one a character, say.

@@ -110,8 +110,13 @@ Result<BackendLoader> MakeBackendLoader(const LoaderInput& input) {
   Result<model::ModelConfig> own_config = model::LoadModelConfig(input.directory);
   std::string note;
   if (kind == BackendKind::kAuto) kind = ChooseBackend(input, own_config, note);
-  AKIN_TRY_ASSIGN(BackendLoader loader, MakeLoader(kind, input, std::move(own_config)));
-  loader.note = std::move(note);
+  Result<BackendLoader> loader = MakeLoader(kind, input, std::move(own_config));
+  if (!loader) {
+    if (note.empty()) return loader;
+    // Nobody asked for the one that fails.
+    return MakeError(loader.error().code(), note, "; ", loader.error().message());
+  }
+  loader->note = std::move(note);
   return loader;
 }
 

@@ -405,6 +405,15 @@ class Library(unittest.TestCase):
                 self.skipTest(f"the system has one: {found['path']}")
             for place in (program.parent, program.parents[1] / "lib", program.parents[1] / "lib" / "akin"):
                 self.assertIn(f"{place}, ", found["reason"])
+            # A model for which nobody asked for ONNX Runtime: it says why it is wanted.
+            model = pathlib.Path(folder, "model")
+            shutil.copytree(ARGUMENTS.model, model)
+            (model / "model.safetensors").unlink()
+            config = json.loads((model / "config.json").read_text())
+            (model / "config.json").write_text(json.dumps({**config, "num_hidden_layers": config["num_hidden_layers"] + 1}))
+            err = subprocess.run([program, "info", "--model", model], capture_output=True, text=True, timeout=SECONDS, env=environment,
+                                 check=False).stderr
+            self.assertRegex(err, "backend native was not taken: .*model.onnx.*; ONNX Runtime's library was not found")
 
     def test_the_doctor_has_named_it_in_the_environment_before_it_is_loaded(self):
         """Loading may start threads, which may read the environment while it is changed."""

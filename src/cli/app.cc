@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cctype>
 #include <cstdlib>
+#include <set>
 #include <utility>
 
 #include "cli/exit_status.h"
@@ -162,36 +163,76 @@ void DescribeDefaults(CLI::App& verb) {
   }
 }
 
+// CLI11 keeps the options that one excludes by their addresses, so that two runs of --help would
+// print them in two orders.
+class SameInEveryRun : public CLI::Formatter {
+ public:
+  std::string make_option_opts(const CLI::Option* option) const override {
+    std::string text = Formatter::make_option_opts(option);
+    const std::string label = get_label("Excludes") + ':';
+    const size_t at = text.find(label);
+    if (at == text.npos) return text;
+    std::set<std::string> names;
+    for (const CLI::Option* excluded : option->get_excludes()) names.insert(excluded->get_name());
+    text.erase(at + label.size());
+    for (const std::string& name : names) text += ' ' + name;
+    return text;
+  }
+};
+
+struct Verb {
+  std::string_view name;
+  void (*add)(CLI::App& app, Verbs& verbs);
+  bool reads_others = false;  // It tells of the other verbs.
+};
+
+// In the order of --help.
+constexpr Verb kVerbs[] = {
+    {"embed", AddEmbedCommand},
+    {"rerank", AddRerankCommand},
+    {"classify", AddClassifyCommand},
+    {"sparse", AddSparseCommand},
+    {"multivector", AddMultivectorCommand},
+    {"similarity", AddSimilarityCommand},
+    {"tokenize", AddTokenizeCommand},
+#ifdef AKIN_HAS_SERVER
+    {"serve", AddServeCommand},
+#endif
+    {"info", AddInfoCommand},
+    {"pull", AddPullCommand},
+    {"models", AddModelsCommand},
+    {"bridge", AddBridgeCommand},
+    {"doctor", AddDoctorCommand},
+    {"bench", AddBenchCommand},
+    {"tune", AddTuneCommand},
+    {"completion", AddCompletionCommand, true},
+    {"help", AddHelpCommand, true},
+};
+
+// The verb that `arguments` begin with, if the tree needs no other; else null. Making all of the
+// several hundred options would be a third of the time in which the program starts.
+const Verb* VerbAlone(const std::vector<std::string>& arguments) {
+  if (arguments.empty()) return nullptr;
+  const auto verb = std::ranges::find(kVerbs, arguments.front(), &Verb::name);
+  return verb == std::end(kVerbs) || verb->reads_others ? nullptr : verb;
+}
+
 }  // namespace
 
-Application MakeApplication() {
+Application MakeApplication(const std::vector<std::string>& arguments) {
   Application application{std::make_unique<CLI::App>("Text in, vectors out.", "akin"), {}};
   CLI::App& app = *application.app;
+  app.formatter(std::make_shared<SameInEveryRun>());
   app.get_formatter()->column_width(kHelpColumn);
   app.set_help_flag("-h,--help", "Print this help and exit");
   app.add_flag("--version")->description("Print the version and exit");
   app.allow_extras();
   app.require_subcommand(0, 1);  // A text that is the name of a command is a text.
   app.footer(kFooter);
-  AddEmbedCommand(app, application.verbs);
-  AddRerankCommand(app, application.verbs);
-  AddClassifyCommand(app, application.verbs);
-  AddSparseCommand(app, application.verbs);
-  AddMultivectorCommand(app, application.verbs);
-  AddSimilarityCommand(app, application.verbs);
-  AddTokenizeCommand(app, application.verbs);
-#ifdef AKIN_HAS_SERVER
-  AddServeCommand(app, application.verbs);
-#endif
-  AddInfoCommand(app, application.verbs);
-  AddPullCommand(app, application.verbs);
-  AddModelsCommand(app, application.verbs);
-  AddBridgeCommand(app, application.verbs);
-  AddDoctorCommand(app, application.verbs);
-  AddBenchCommand(app, application.verbs);
-  AddTuneCommand(app, application.verbs);
-  AddCompletionCommand(app, application.verbs);
-  AddHelpCommand(app, application.verbs);
+  const Verb* const only = VerbAlone(arguments);
+  for (const Verb& verb : kVerbs) {
+    if (only == nullptr || &verb == only) verb.add(app, application.verbs);
+  }
   for (CLI::App* verb : app.get_subcommands({})) {
     DescribeDefaults(*verb);
     UnmarkValuesOf(*verb);

@@ -14,7 +14,8 @@ struct Application {
   Verbs verbs;
 };
 
-Application MakeApplication();
+// With the verbs that `arguments` need: the one they begin with, or all.
+Application MakeApplication(const std::vector<std::string>& arguments);
 
 // Parses `arguments` (without the program's name) and runs the verb. --help and --version print and
 // succeed. Errors: InvalidInput for a wrong argument, with the nearest known name; the verb's own.

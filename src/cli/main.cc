@@ -40,7 +40,7 @@ int Report(const Error& error, bool json) {
 int Run(const std::vector<std::string>& arguments) {
   OccupyStandardDescriptors();
   InstallSignalHandlers();
-  Application application = MakeApplication();
+  Application application = MakeApplication(arguments);
   const VerbResult result = RunApplication(application, arguments);
   return result ? *result : Report(result.error(), WantsJson(arguments));
 }

@@ -59,6 +59,11 @@ bool IsPulledIfMissing(std::string_view model);
 // there is none, too.
 Error NotHereEither(std::string_view model, const Error& error);
 
+// What models are fetched with and backend remote asks with, "libcurl 7.88.1": a library that is
+// loaded by the first such request. Errors: ServiceUnavailable (this machine has none, or an old
+// one), UnsupportedModel (AKIN_HUB=OFF).
+Result<std::string> DescribeHttpClient();
+
 // Fetches `model`, ORG/NAME or ORG/NAME@REVISION (a branch, a tag or a commit; without: main), or
 // what of it is missing or has changed. A file gets its name after its size and hash were right,
 // and the revision its own after all its files; many processes may pull the same model at once.

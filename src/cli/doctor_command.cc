@@ -7,6 +7,7 @@
 #include <optional>
 #include <system_error>
 
+#include "akin/hub.h"
 #include "akin/onnxruntime.h"
 #include "akin/system.h"
 
@@ -149,6 +150,12 @@ std::string OnnxRuntimeJson(const Result<OnnxRuntimeInfo>& onnxruntime) {
       .str();
 }
 
+std::string HttpClientJson(const Result<std::string>& client) {
+  if (!client)
+    return JsonObject().Add("found", false).Add("reason", client.error().message()).str();
+  return JsonObject().Add("found", true).Add("version", *client).str();
+}
+
 std::string PluginJson(const Result<PluginInfo>& plugin) {
   if (!plugin) {
     return JsonObject().Add("found", false).Add("reason", plugin.error().message()).str();
@@ -166,6 +173,7 @@ std::string PluginJson(const Result<PluginInfo>& plugin) {
 }
 
 std::string DoctorJson(const SystemInfo& system, const std::vector<ModelLocation>& locations,
+                       const Result<std::string>& http_client,
                        const Result<OnnxRuntimeInfo>& onnxruntime,
                        const std::optional<Result<PluginInfo>>& plugin, const ModelCheck& check,
                        bool library_is_named) {
@@ -174,6 +182,7 @@ std::string DoctorJson(const SystemInfo& system, const std::vector<ModelLocation
   out.Add("ok", !check.error && !is_missing)
       .AddRaw("system", SystemJson(system))
       .AddRaw("locations", LocationsJson(locations))
+      .AddRaw("http_client", HttpClientJson(http_client))
       .AddRaw("onnxruntime", OnnxRuntimeJson(onnxruntime));
   if (plugin) out.AddRaw("plugin", PluginJson(*plugin));
   return out.AddRaw("model", ModelJson(check)).str() + '\n';
@@ -259,6 +268,12 @@ void AddLocations(Page& page, const std::vector<ModelLocation>& locations) {
   if (locations.empty()) page.Line("nowhere", "");
 }
 
+// Nobody needs it for a model that is here.
+void AddHttpClient(Page& page, const Result<std::string>& client) {
+  page.Heading("Requests to hubs and servers (akin pull, --backend remote)");
+  client ? page.Check(true, *client) : page.Note(client.error().message());
+}
+
 // Not having it is no failure: the native backend needs none.
 void AddOnnxRuntime(Page& page, const Result<OnnxRuntimeInfo>& onnxruntime) {
   page.Heading("ONNX Runtime");
@@ -315,18 +330,20 @@ VerbResult Doctor(const DoctorArguments& arguments) {
     system.chosen_isa_reason = "option --isa";
   }
   const std::vector<ModelLocation> locations = ListModelLocations();
+  const Result<std::string> http_client = DescribeHttpClient();
   const Result<OnnxRuntimeInfo> onnxruntime = DescribeOnnxRuntime(onnxruntime_options);
   std::optional<Result<PluginInfo>> plugin;
   if (options.backend == BackendKind::kPlugin) plugin = DescribePlugin(options.plugin.library);
   const ModelCheck check = CheckModel(arguments.model);
   if (arguments.json) {
-    AKIN_TRY(WriteToStdout(DoctorJson(system, locations, onnxruntime, plugin, check,
+    AKIN_TRY(WriteToStdout(DoctorJson(system, locations, http_client, onnxruntime, plugin, check,
                                       !arguments.model.onnxruntime.library.empty())));
   } else {
     Page page(STDOUT_FILENO);
     AddMachine(page, system);
     AddIsas(page, system);
     AddLocations(page, locations);
+    AddHttpClient(page, http_client);
     AddOnnxRuntime(page, onnxruntime);
     if (plugin) AddPlugin(page, *plugin);
     AddModel(page, check);

@@ -3,7 +3,6 @@
 #include <sys/stat.h>
 
 #include <cstdlib>
-#include <mutex>
 #include <new>
 
 #include "base/strings.h"
@@ -16,22 +15,17 @@ constexpr std::string_view kSchemeEnd = "://";
 
 }  // namespace
 
-void InitializeCurl() {
-  static std::once_flag once;
-  std::call_once(once, [] { curl_global_init(CURL_GLOBAL_DEFAULT); });
-}
-
 Url ParseUrl(const std::string& text) {
-  Url url(curl_url());
-  if (url && curl_url_set(url.get(), CURLUPART_URL, text.c_str(), 0) != CURLUE_OK) url.reset();
+  Url url(Curl().url());
+  if (url && Curl().url_set(url.get(), CURLUPART_URL, text.c_str(), 0) != CURLUE_OK) url.reset();
   return url;
 }
 
 std::string PartOf(CURLU* url, CURLUPart part, unsigned flags) {
   char* text = nullptr;
-  if (curl_url_get(url, part, &text, flags) != CURLUE_OK) return "";
+  if (Curl().url_get(url, part, &text, flags) != CURLUE_OK) return "";
   std::string result(text);
-  curl_free(text);
+  Curl().free(text);
   return result;
 }
 
@@ -47,7 +41,7 @@ std::string ShownUrl(const std::string& text) {
     return shown.substr(0, shown.find_first_of("?#"));
   }
   for (CURLUPart part : {CURLUPART_USER, CURLUPART_PASSWORD, CURLUPART_QUERY, CURLUPART_FRAGMENT})
-    curl_url_set(url.get(), part, nullptr, 0);
+    Curl().url_set(url.get(), part, nullptr, 0);
   return PartOf(url.get(), CURLUPART_URL);
 }
 
@@ -85,10 +79,10 @@ Trust TrustFromEnvironment() {
 
 void SetTrust(CURL* curl, const Trust& trust) {
   // One replaces the system's own whole: libcurl would else keep its file beside the folder.
-  if (!trust.file.empty()) curl_easy_setopt(curl, CURLOPT_CAINFO, trust.file.c_str());
+  if (!trust.file.empty()) Curl().easy_setopt(curl, CURLOPT_CAINFO, trust.file.c_str());
   if (!trust.folder.empty()) {
-    curl_easy_setopt(curl, CURLOPT_CAINFO, nullptr);
-    curl_easy_setopt(curl, CURLOPT_CAPATH, trust.folder.c_str());
+    Curl().easy_setopt(curl, CURLOPT_CAINFO, nullptr);
+    Curl().easy_setopt(curl, CURLOPT_CAPATH, trust.folder.c_str());
   }
 }
 
@@ -104,7 +98,7 @@ std::string TrustHint(const Trust& trust) {
 }
 
 void HeaderLines::Add(const std::string& line) {
-  curl_slist* const longer = curl_slist_append(list_.get(), line.c_str());
+  curl_slist* const longer = Curl().slist_append(list_.get(), line.c_str());
   if (longer == nullptr) throw std::bad_alloc();
   (void)list_.release();
   list_.reset(longer);

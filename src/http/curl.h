@@ -1,19 +1,16 @@
-// Small pieces over libcurl's handles and addresses.
+// Small pieces over libcurl's handles and addresses. All of it needs LoadCurl.
 #pragma once
-
-#include <curl/curl.h>
 
 #include <memory>
 #include <string>
 #include <string_view>
 
+#include "http/curl_library.h"
+
 namespace akin::http {
 
-// Before the first handle.
-void InitializeCurl();
-
 struct FreeUrl {
-  void operator()(CURLU* url) const { curl_url_cleanup(url); }
+  void operator()(CURLU* url) const { Curl().url_cleanup(url); }
 };
 using Url = std::unique_ptr<CURLU, FreeUrl>;
 
@@ -46,7 +43,7 @@ bool IsDistrust(CURLcode code);
 std::string TrustHint(const Trust& trust);
 
 struct FreeList {
-  void operator()(curl_slist* list) const { curl_slist_free_all(list); }
+  void operator()(curl_slist* list) const { Curl().slist_free_all(list); }
 };
 // Lines of a request's head.
 class HeaderLines {

@@ -1,10 +1,10 @@
 #include "http/headers.h"
 
-#include <curl/curl.h>
-
 #include <algorithm>
 #include <charconv>
 #include <ctime>
+
+#include "http/curl_library.h"
 
 namespace akin::http {
 namespace {
@@ -45,7 +45,7 @@ std::optional<std::chrono::seconds> RetryAfter(const Headers& headers) {
   int64_t seconds = kLongestSeconds;  // Of a number that is too large to be read.
   const auto parsed = std::from_chars(text.data(), text.data() + text.size(), seconds);
   if (parsed.ec == std::errc::invalid_argument || parsed.ptr != text.data() + text.size()) {
-    const time_t date = curl_getdate(text.c_str(), nullptr);
+    const time_t date = Curl().getdate(text.c_str(), nullptr);
     if (date < 0) return std::nullopt;
     seconds = date - time(nullptr);
   }

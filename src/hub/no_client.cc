@@ -16,6 +16,10 @@ Error NoClient(std::string_view model) {
 
 }  // namespace
 
+Result<std::string> DescribeHttpClient() {
+  return UnsupportedModel("this build has no client of a hub and no backend remote (AKIN_HUB=OFF)");
+}
+
 Result<PulledModel> PullModel(std::string_view model, const PullOptions&) {
   return NoClient(model);
 }

@@ -143,6 +143,7 @@ class Verbs(Case):
         text = run("doctor", "--model", MODEL)[1].decode()
         for word in ("threads", "Instruction sets", "chosen", "memory", "looked for", "embeds a text"):
             self.assertIn(word, text)
+        self.assertIn(report["http_client"]["version" if report["http_client"]["found"] else "reason"], text)
         for isa in report["system"]["isas"]:
             self.assertIn(f"  {isa['isa']} ", text)
         code, out, _ = run("doctor", "--model", self.path("none"))

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <fstream>
 #include <string>
 #include <vector>
@@ -105,6 +106,21 @@ TEST(ContentHash, IsSha256OrGitsNameOfTheFile) {
   auto git = ContentHash::Start(kGitId, 6).value();  // echo hello | git hash-object --stdin
   git.Update("hello\n");
   EXPECT_EQ(git.Finish(), "ce013625030ba8dba906f756967f9e9ca394464a");
+}
+
+TEST(CurlLibrary, IsLoadedWhenItIsAskedFor) {
+  const auto curl = http::LoadCurl();
+  ASSERT_TRUE(curl) << curl.error().message();
+  EXPECT_STREQ((*curl)->easy_strerror(CURLE_OK), "No error");
+}
+
+TEST(CurlLibrary, MissingOrOfAnotherKindNamesWhatWasLookedForAndThePackage) {
+  const auto missing = http::OpenCurl(std::array{"libnot-there.so.4", "libnor-this.so.4"});
+  ExpectError(missing, ErrorCode::kServiceUnavailable, "libnot-there.so.4");
+  ExpectError(missing, ErrorCode::kServiceUnavailable, "libnor-this.so.4");
+  ExpectError(missing, ErrorCode::kServiceUnavailable, "the package libcurl4");
+  ExpectError(http::OpenCurl(std::array{"libm.so.6"}), ErrorCode::kServiceUnavailable,
+              "expected 7.85 or newer");
 }
 
 TEST(Origin, IsSchemeHostAndPort) {

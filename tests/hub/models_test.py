@@ -3,15 +3,22 @@
 import json
 import os
 import pathlib
+import subprocess
 import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import fake_hub  # noqa: E402
-from hub_case import HubCase, INVALID_INPUT, INVALID_MODEL, main, NOT_FOUND, Result, SECONDS, UNAVAILABLE  # noqa: E402
+from hub_case import HubCase, INVALID_INPUT, INVALID_MODEL, main, NOT_FOUND, OPTIONS, Result, SECONDS, UNAVAILABLE  # noqa: E402
 
 
 class Models(HubCase):
+    def test_the_program_starts_without_the_library_for_requests(self):
+        loaded = subprocess.run([OPTIONS.akin, "--version"], env={**os.environ, "LD_TRACE_LOADED_OBJECTS": "1"}, capture_output=True,
+                                text=True, timeout=SECONDS, check=True).stdout
+        self.assertIn("libc.so", loaded)
+        self.assertNotIn("curl", loaded)
+
     def test_an_empty_cache_is_no_error(self):
         self.assertEqual(self.akin("models", "--json").out, "[]\n")
         self.assertIn("akin pull", self.akin("models").out)

@@ -52,19 +52,17 @@ struct Transfer {
 }  // namespace
 
 struct HttpPool::Connection {
-  Connection() : curl(curl_easy_init()) {
+  Connection() : curl(http::Curl().easy_init()) {
     if (curl == nullptr) throw std::bad_alloc();
   }
-  ~Connection() { curl_easy_cleanup(curl); }
+  ~Connection() { http::Curl().easy_cleanup(curl); }
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
   CURL* const curl;
 };
 
 HttpPool::HttpPool(PoolOptions options)
-    : options_(std::move(options)), trust_(http::TrustFromEnvironment()) {
-  http::InitializeCurl();
-}
+    : options_(std::move(options)), trust_(http::TrustFromEnvironment()) {}
 
 HttpPool::~HttpPool() = default;
 
@@ -108,28 +106,29 @@ Result<HttpAnswer> HttpPool::Post(const std::string& body, size_t max_bytes,
   if (!options_.api_key.empty()) head.Add("Authorization: Bearer " + options_.api_key);
   char message[CURL_ERROR_SIZE] = "";
 
-  curl_easy_reset(curl);  // Keeps the connection.
-  curl_easy_setopt(curl, CURLOPT_URL, options_.url.c_str());
-  curl_easy_setopt(curl, CURLOPT_HTTPHEADER, head.get());
-  curl_easy_setopt(curl, CURLOPT_USERAGENT, "akin");
-  curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, message);
-  curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-  curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
-  curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
+  const auto set = http::Curl().easy_setopt;
+  http::Curl().easy_reset(curl);  // Keeps the connection.
+  set(curl, CURLOPT_URL, options_.url.c_str());
+  set(curl, CURLOPT_HTTPHEADER, head.get());
+  set(curl, CURLOPT_USERAGENT, "akin");
+  set(curl, CURLOPT_ERRORBUFFER, message);
+  set(curl, CURLOPT_NOSIGNAL, 1L);
+  set(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+  set(curl, CURLOPT_FOLLOWLOCATION, 0L);
   http::SetTrust(curl, trust_);
-  curl_easy_setopt(curl, CURLOPT_TCP_NODELAY, 1L);
-  curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body.data());
-  curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(body.size()));
-  curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS,
-                   static_cast<long>(std::min(options_.connect_timeout, left).count()));
-  curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, static_cast<long>(left.count()));
-  curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, &Transfer::On<&Transfer::TakeHead>);
-  curl_easy_setopt(curl, CURLOPT_HEADERDATA, &transfer);
-  curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, &Transfer::On<&Transfer::TakeBody>);
-  curl_easy_setopt(curl, CURLOPT_WRITEDATA, &transfer);
+  set(curl, CURLOPT_TCP_NODELAY, 1L);
+  set(curl, CURLOPT_POSTFIELDS, body.data());
+  set(curl, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(body.size()));
+  set(curl, CURLOPT_CONNECTTIMEOUT_MS,
+      static_cast<long>(std::min(options_.connect_timeout, left).count()));
+  set(curl, CURLOPT_TIMEOUT_MS, static_cast<long>(left.count()));
+  set(curl, CURLOPT_HEADERFUNCTION, &Transfer::On<&Transfer::TakeHead>);
+  set(curl, CURLOPT_HEADERDATA, &transfer);
+  set(curl, CURLOPT_WRITEFUNCTION, &Transfer::On<&Transfer::TakeBody>);
+  set(curl, CURLOPT_WRITEDATA, &transfer);
 
-  const CURLcode code = curl_easy_perform(curl);
-  curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &transfer.answer.status);
+  const CURLcode code = http::Curl().easy_perform(curl);
+  http::Curl().easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &transfer.answer.status);
   Return(std::move(connection));
   if (transfer.stopped) return *std::move(transfer.stopped);
   // Counted in whole milliseconds, the time can be over a little before the deadline.
@@ -137,7 +136,7 @@ Result<HttpAnswer> HttpPool::Post(const std::string& body, size_t max_bytes,
   if (code == CURLE_OPERATION_TIMEDOUT && Clock::now() + kRounding >= deadline) return late();
   if (code != CURLE_OK)
     return MakeError(ErrorCode::kServiceUnavailable,
-                     http::ShownReason(message[0] ? message : curl_easy_strerror(code)),
+                     http::ShownReason(message[0] ? message : http::Curl().easy_strerror(code)),
                      http::IsDistrust(code) ? http::TrustHint(trust_) : "");
   return std::move(transfer.answer);
 }

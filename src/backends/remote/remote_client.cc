@@ -49,6 +49,7 @@ Error RemoteClient::Say(ErrorCode code, const Pieces&... pieces) const {
 Result<std::unique_ptr<RemoteClient>> RemoteClient::Make(const RemoteOptions& options,
                                                          RequestSettings settings) {
   if (options.url.empty()) return InvalidInput("backend remote needs an address (--url)");
+  AKIN_TRY(http::LoadCurl());
   const http::Url url = http::ParseUrl(options.url);
   const std::string scheme = url ? http::PartOf(url.get(), CURLUPART_SCHEME) : "";
   if (scheme != "http" && scheme != "https") {

@@ -1,7 +1,5 @@
 #include "hub/client/http_client.h"
 
-#include <curl/curl.h>
-
 #include <algorithm>
 #include <new>
 #include <random>
@@ -34,8 +32,8 @@ std::string HttpResponse::FirstHeader(const std::string& name) const {
 }
 
 struct HttpClient::Handle {
-  Handle() : curl(curl_easy_init()) {}
-  ~Handle() { curl_easy_cleanup(curl); }
+  Handle() : curl(http::Curl().easy_init()) {}
+  ~Handle() { http::Curl().easy_cleanup(curl); }
   CURL* const curl;
 };
 
@@ -67,7 +65,7 @@ struct HttpClient::Transfer {
   bool BeginBody(CURL* curl) {
     body_begun = true;
     response.first_headers = hub == nullptr ? response.headers : *hub;
-    curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &response.status);
+    http::Curl().easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &response.status);
     if (response.status / 100 != 2) return true;
     const std::string encoding = response.Header("content-encoding");
     if (!encoding.empty() && encoding != "identity") {
@@ -130,7 +128,6 @@ struct HttpClient::Transfer {
 
 HttpClient::HttpClient(const HubSettings& settings, std::function<bool()> cancelled)
     : settings_(settings), cancelled_(std::move(cancelled)) {
-  http::InitializeCurl();
   handle_ = std::make_unique<Handle>();
   if (handle_->curl == nullptr) throw std::bad_alloc();
 }
@@ -151,35 +148,34 @@ HttpOutcome HttpClient::GetOnce(const HttpRequest& request, const std::string& u
   char message[CURL_ERROR_SIZE] = "";
   const std::string agent = StrCat("akin/", Version());
 
-  curl_easy_reset(curl);  // Keeps connections.
-  curl_easy_setopt(curl, CURLOPT_URL, url.c_str());
-  curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers.get());
-  curl_easy_setopt(curl, CURLOPT_USERAGENT, agent.c_str());
-  curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, message);
-  curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-  curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
-  curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);  // Get judges redirects itself.
-  curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT,
-                   static_cast<long>(settings_.connect_timeout.count()));
-  curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
-  curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME,
-                   static_cast<long>(settings_.stall_timeout.count()));
-  curl_easy_setopt(curl, CURLOPT_BUFFERSIZE, kBufferBytes);
+  const auto set = http::Curl().easy_setopt;
+  http::Curl().easy_reset(curl);  // Keeps connections.
+  set(curl, CURLOPT_URL, url.c_str());
+  set(curl, CURLOPT_HTTPHEADER, headers.get());
+  set(curl, CURLOPT_USERAGENT, agent.c_str());
+  set(curl, CURLOPT_ERRORBUFFER, message);
+  set(curl, CURLOPT_NOSIGNAL, 1L);
+  set(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+  set(curl, CURLOPT_FOLLOWLOCATION, 0L);  // Get judges redirects itself.
+  set(curl, CURLOPT_CONNECTTIMEOUT, static_cast<long>(settings_.connect_timeout.count()));
+  set(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
+  set(curl, CURLOPT_LOW_SPEED_TIME, static_cast<long>(settings_.stall_timeout.count()));
+  set(curl, CURLOPT_BUFFERSIZE, kBufferBytes);
   http::SetTrust(curl, settings_.trust);
   std::string range;
   if (request.range) {
     range = StrCat(request.range->first, '-', request.range->last);
-    curl_easy_setopt(curl, CURLOPT_RANGE, range.c_str());
+    set(curl, CURLOPT_RANGE, range.c_str());
   }
-  curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, &Transfer::OnHeader);
-  curl_easy_setopt(curl, CURLOPT_HEADERDATA, &transfer);
-  curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, &Transfer::OnBody);
-  curl_easy_setopt(curl, CURLOPT_WRITEDATA, &sink);
-  curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
-  curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, &Transfer::OnProgress);
-  curl_easy_setopt(curl, CURLOPT_XFERINFODATA, &transfer);
+  set(curl, CURLOPT_HEADERFUNCTION, &Transfer::OnHeader);
+  set(curl, CURLOPT_HEADERDATA, &transfer);
+  set(curl, CURLOPT_WRITEFUNCTION, &Transfer::OnBody);
+  set(curl, CURLOPT_WRITEDATA, &sink);
+  set(curl, CURLOPT_NOPROGRESS, 0L);
+  set(curl, CURLOPT_XFERINFOFUNCTION, &Transfer::OnProgress);
+  set(curl, CURLOPT_XFERINFODATA, &transfer);
 
-  const CURLcode code = curl_easy_perform(curl);
+  const CURLcode code = http::Curl().easy_perform(curl);
   if (code == CURLE_OK && !transfer.body_begun)  // An empty body.
     (void)transfer.Guarded([&] { return transfer.BeginBody(curl); });
   HttpOutcome outcome{.response = std::move(transfer.response)};
@@ -190,9 +186,10 @@ HttpOutcome HttpClient::GetOnce(const HttpRequest& request, const std::string& u
   } else if (code != CURLE_OK) {
     const bool distrust = http::IsDistrust(code);
     outcome.failure = HttpFailure{
-        .error = MakeError(ErrorCode::kServiceUnavailable, http::ShownUrl(url), ": ",
-                           http::ShownReason(message[0] ? message : curl_easy_strerror(code)),
-                           distrust ? http::TrustHint(settings_.trust) : ""),
+        .error =
+            MakeError(ErrorCode::kServiceUnavailable, http::ShownUrl(url), ": ",
+                      http::ShownReason(message[0] ? message : http::Curl().easy_strerror(code)),
+                      distrust ? http::TrustHint(settings_.trust) : ""),
         .retryable =
             !distrust && code != CURLE_UNSUPPORTED_PROTOCOL && code != CURLE_URL_MALFORMAT};
   }
@@ -226,7 +223,7 @@ HttpOutcome HttpClient::Get(const HttpRequest& request) {
     if (redirects == settings_.max_redirects)
       return refuse(": more than ", settings_.max_redirects, " redirects");
     if (location.empty() || !next ||
-        curl_url_set(next.get(), CURLUPART_URL, location.c_str(), 0) != CURLUE_OK) {
+        http::Curl().url_set(next.get(), CURLUPART_URL, location.c_str(), 0) != CURLUE_OK) {
       return refuse(": redirected to '", http::ShownUrl(location), "', which is no address");
     }
     const std::string scheme = http::PartOf(next.get(), CURLUPART_SCHEME);

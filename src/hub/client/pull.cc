@@ -18,6 +18,7 @@
 
 #include "base/door.h"
 #include "base/strings.h"
+#include "http/curl_library.h"
 #include "hub/client/content_hash.h"
 #include "hub/client/disk.h"
 #include "hub/client/downloads.h"
@@ -265,6 +266,11 @@ Result<std::vector<std::string>> Verify(std::string_view model) {
 }
 
 }  // namespace
+
+Result<std::string> DescribeHttpClient() {
+  AKIN_TRY_ASSIGN(const http::CurlLibrary* const curl, http::LoadCurl());
+  return StrCat("libcurl ", curl->version_info(CURLVERSION_NOW)->version);
+}
 
 Result<PulledModel> PullModel(std::string_view model, const PullOptions& options) {
   return AtTheDoor("cannot pull the model", model, [&] { return Pull(model, options); });

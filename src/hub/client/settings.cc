@@ -80,11 +80,14 @@ Status ReadNumber(const char* name, int most, Value& value) {
 
 Result<HubSettings> ReadHubSettings() {
   HubSettings settings;
-  AKIN_TRY_ASSIGN(settings.endpoint, Endpoint());
-  AKIN_TRY_ASSIGN(settings.token, Token());
-  settings.trust = http::TrustFromEnvironment();
   settings.offline =
       IsTrue(Environment("HF_HUB_OFFLINE")) || IsTrue(Environment("TRANSFORMERS_OFFLINE"));
+  if (!settings.offline) {
+    AKIN_TRY(http::LoadCurl());
+    AKIN_TRY_ASSIGN(settings.endpoint, Endpoint());
+  }
+  AKIN_TRY_ASSIGN(settings.token, Token());
+  settings.trust = http::TrustFromEnvironment();
   AKIN_TRY(ReadNumber("HF_HUB_DOWNLOAD_TIMEOUT", 3600, settings.stall_timeout));
   AKIN_TRY(ReadNumber("AKIN_HUB_RETRY_MS", 60'000, settings.first_retry_wait));
   AKIN_TRY(ReadNumber("AKIN_HUB_CONNECTIONS", 64, settings.connections));

@@ -34,14 +34,30 @@ model's `golden.json`. This page is written by `tools/make_models_table.py` from
 
 Weights are read from `model.safetensors` or its shards (`model.safetensors.index.json`), in F32, F16 or BF16, under the
 names of transformers or of the original repository; where there are none, from an ONNX graph (`onnx/model.onnx` or `model.onnx`) that is
-nothing but a BERT-like encoder, with a head that is known or none, quantized ones dequantized. `pytorch_model.bin` is a pickle, which can run code: it is refused, and
+nothing but a BERT-like encoder, with a head that is known or none (see below). `pytorch_model.bin` is a pickle, which can run code: it is refused, and
 the message says how to convert it. Layers of a file behind those that `config.json` counts are left out, as transformers does, and
 a note on standard error and in `akin info` says so. What a configuration asks for and Akin does not have is refused with the key and its
 value.
 
 """
 TAIL = """
-Not supported, and refused by name: relative keys in BERT (`position_embedding_type`), grouped convolutions of DeBERTa
+## Quantized ONNX files
+
+The native engine computes with the numbers that a file's integers stand for, (q - zero point) * scale in float32:
+
+| in the graph | read natively |
+|---|---|
+| `DequantizeLinear` of an initializer of int8 or uint8; scales and zero points of the tensor, or along `axis` | yes |
+| `Cast` to float, then `Mul` by a scale, with `Sub` of a zero point between them or without; of the tensor, of its columns or of its rows | yes |
+| either of these behind the `Gather` that looks up the rows of a table; of the tensor or of its columns | yes |
+| `DynamicQuantizeLinear` and `MatMulInteger` (onnxruntime's `quantize_dynamic`) | yes: the weights; rows are not rounded to 8 bits as ONNX Runtime rounds them, so that the vectors are nearer to those of the model before it was quantized |
+| `QuantizeLinear` of activations (static quantization), 4 and 16 bits, blocks (`block_size`, `MatMulNBits`), ONNX Runtime's fused operators; products with weights in float16 or bfloat16 | no |
+
+A graph with anything else is refused with the operator and the node that is not understood, and under `--backend auto` ONNX Runtime runs it.
+
+## Not supported
+
+Refused by name: relative keys in BERT (`position_embedding_type`), grouped convolutions of DeBERTa
 (`conv_groups`), adapters that are not merged (Jina v3's `lora_adaptations`), Nomic BERT's other block forms; sentence-transformers'
 `CNN`, `LSTM`, `BoW`, `WordEmbeddings`, `WordWeights`, `WeightedLayerPooling` and `SparseAutoEncoder`.
 """

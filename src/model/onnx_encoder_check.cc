@@ -52,8 +52,13 @@ class EncoderCheck {
       if (IsOfHead(node) || std::ranges::find(positions_, &node) != positions_.end()) continue;
       const bool plain = node.domain.empty() || node.domain == "ai.onnx";
       if (!plain || std::ranges::find(kOperators, node.op_type) == std::end(kOperators))
-        return Doubt("has the operator '", node.op_type, "'");
+        return Doubt("has the ", DescribeNode(node));
       ++counts_[node.op_type];
+    }
+    for (const WeightFinder::UnknownWeight& weight : finder_.unknown()) {
+      if (IsOfHead(*weight.reader)) continue;
+      return Doubt("makes the weight of ", DescribeNode(*weight.reader), " with ", weight.maker,
+                   ", which is not understood there");
     }
     if (!finder_.nameless().empty())
       return Doubt("has a matrix '", finder_.nameless()[0], "' whose place is not known");
@@ -152,7 +157,7 @@ class EncoderCheck {
     for (const OnnxNode& node : file_.graph().nodes) {
       if (node.op_type != "MatMul" || node.inputs.size() != 2 || IsOfHead(node)) continue;
       const OnnxNode* maker = finder_.values().MakerOf(node.inputs[1]);
-      products += maker != nullptr && maker->op_type != "DequantizeLinear" ? 1 : 0;
+      products += maker != nullptr && !finder_.IsDequantized(node.inputs[1]) ? 1 : 0;
     }
     if (products != 2 * layers || Count("Softmax") != layers)
       return Doubt("has ", Count("Softmax"), " softmaxes and ", products,

@@ -29,10 +29,31 @@ std::string_view WithoutEnd(std::string_view text, std::string_view end) {
   return text.ends_with(end) ? text.substr(0, text.size() - end.size()) : text;
 }
 
-// Element i of a tensor of integers.
-int32_t IntegerAt(OnnxType type, std::span<const std::byte> bytes, size_t i) {
+// "x.weight" of "x.weight_q", "x.weight_int8" and the like.
+std::string_view WithoutQuantized(std::string_view name) {
+  const size_t end = name.rfind(".weight_");
+  return end == name.npos ? WithoutEnd(name, kQuantized) : name.substr(0, end + kWeight.size());
+}
+
+// Element i of a tensor of integers of a byte.
+float IntegerAt(OnnxType type, std::span<const std::byte> bytes, size_t i) {
   const auto byte = std::to_integer<uint8_t>(bytes[i]);
   return type == OnnxType::kInt8 ? static_cast<int8_t>(byte) : byte;
+}
+
+// Of a scale or zero point.
+float NumberAt(OnnxType type, std::span<const std::byte> bytes, size_t i) {
+  if (type == OnnxType::kFloat) return FloatAt(bytes, i);
+  if (type != OnnxType::kInt32) return IntegerAt(type, bytes, i);
+  int32_t value;
+  std::memcpy(&value, bytes.data() + i * sizeof value, sizeof value);
+  return static_cast<float>(value);
+}
+
+std::string ShapeOf(const OnnxTensor& tensor) {
+  std::string shape;
+  for (const int64_t dim : tensor.dims) shape += StrCat(shape.empty() ? "" : ", ", dim);
+  return StrCat(formats::OnnxTypeName(tensor.type), " [", shape, "]");
 }
 
 bool IsByteInteger(const OnnxTensor& tensor) {
@@ -41,7 +62,8 @@ bool IsByteInteger(const OnnxTensor& tensor) {
 
 template <typename... Pieces>
 Error Unsupported(const OnnxFile& file, const NamedWeight& weight, const Pieces&... pieces) {
-  return UnsupportedModel(file.name(), ": weight '", weight.name, "' ", pieces...);
+  return UnsupportedModel(file.name(), ": weight '", weight.name, "' ", pieces...,
+                          ", which backend native does not read; backend onnxruntime runs it");
 }
 
 }  // namespace
@@ -60,11 +82,20 @@ void WeightFinder::VisitNode(const OnnxNode& node) {
   if (node.op_type == "MatMul" && node.inputs.size() == 2) {
     const OnnxTensor* matrix = file_.FindInitializer(node.inputs[1]);
     if (IsMatrix(matrix) && IsFloat(matrix->type)) Add(matrix, node.outputs[0], std::nullopt);
+    if (matrix == nullptr) VisitReader(node, node.inputs[1]);
+  } else if (node.op_type == "Gather") {
+    if (file_.FindInitializer(node.inputs[0]) == nullptr) VisitReader(node, node.inputs[0]);
   } else if (node.op_type == "MatMulInteger") {
     VisitMatMulInteger(node);
-  } else if (node.op_type == "DequantizeLinear") {
-    VisitDequantizeLinear(node);
+  } else if (node.op_type == "DequantizeLinear" || node.op_type == "Mul") {
+    VisitDequantized(node);
   }
+}
+
+void WeightFinder::VisitReader(const OnnxNode& node, std::string_view input) {
+  if (FindDequantized(file_, values_, input)) return;
+  std::string maker = DescribeUnknownWeight(file_, values_, input);
+  if (!maker.empty()) unknown_.push_back({.reader = &node, .maker = std::move(maker)});
 }
 
 void WeightFinder::VisitMatMulInteger(const OnnxNode& node) {
@@ -72,16 +103,24 @@ void WeightFinder::VisitMatMulInteger(const OnnxNode& node) {
       node.inputs.size() < 2 ? nullptr : file_.FindInitializer(node.inputs[1]);
   if (!IsMatrix(matrix) || node.outputs.empty()) return;
   Quantization quantization;
-  if (node.inputs.size() > 3) quantization.zero_point = file_.FindInitializer(node.inputs[3]);
+  const bool has_zero_point = node.inputs.size() > 3 && !node.inputs[3].empty();
+  if (has_zero_point) quantization.zero_point = file_.FindInitializer(node.inputs[3]);
   const OnnxNode* cast = values_.OnlyReaderOf(node.outputs[0]);
   const OnnxNode* scaled =
       cast == nullptr || cast->op_type != "Cast" ? nullptr : values_.OnlyReaderOf(cast->outputs[0]);
   if (scaled != nullptr && scaled->op_type == "Mul")
     quantization.scale = ScaleOf(*scaled, cast->outputs[0]);
-  if (quantization.scale == nullptr) {
+  if (quantization.scale == nullptr || (has_zero_point && quantization.zero_point == nullptr)) {
     nameless_.emplace_back(matrix->name);
     return;
   }
+  // They meet the products, a column of them for each column of the matrix.
+  const auto spread = [&](const OnnxTensor& numbers) {
+    const Spread found = BroadcastSpread(numbers.dims, *matrix);
+    return found == Spread::kRows ? Spread::kUnknown : found;
+  };
+  quantization.scales = spread(*quantization.scale);
+  if (has_zero_point) quantization.zero_points = spread(*quantization.zero_point);
   used_.insert(quantization.scale);
   used_.insert(quantization.zero_point);
   Add(matrix, scaled->outputs[0], quantization);
@@ -100,23 +139,19 @@ const OnnxTensor* WeightFinder::ScaleOf(const OnnxNode& scaled, std::string_view
   return nullptr;
 }
 
-void WeightFinder::VisitDequantizeLinear(const OnnxNode& node) {
-  if (node.inputs.size() < 2 || node.outputs.empty()) return;
-  const OnnxTensor* matrix = file_.FindInitializer(node.inputs[0]);
-  // Of a table the rows are looked up first and only they are dequantized.
-  const OnnxNode* lookup = matrix != nullptr ? nullptr : values_.MakerOf(node.inputs[0]);
-  if (lookup != nullptr && lookup->op_type == "Gather" && !lookup->inputs.empty())
-    matrix = file_.FindInitializer(lookup->inputs[0]);
-  const OnnxTensor* scale = file_.FindInitializer(node.inputs[1]);
-  if (matrix == nullptr || scale == nullptr) return;
-  Quantization quantization{.scale = scale};
-  if (node.inputs.size() > 2) quantization.zero_point = file_.FindInitializer(node.inputs[2]);
-  used_.insert({matrix, scale, quantization.zero_point});
-  const OnnxNode* reader = values_.OnlyReaderOf(node.outputs[0]);
+void WeightFinder::VisitDequantized(const OnnxNode& node) {
+  const std::string_view value = node.outputs[0];
+  const std::optional<Dequantized> found = FindDequantized(file_, values_, value);
+  if (!found) return;
+  const auto& [matrix, quantization, looked_up, nodes] = *found;
+  dequantized_.insert(value);
+  used_.insert({matrix, quantization.scale, quantization.zero_point});
+  const OnnxNode* reader = values_.OnlyReaderOf(value);
   if (reader != nullptr && reader->op_type == "MatMul" && reader->inputs.size() == 2 &&
-      reader->inputs[1] == node.outputs[0])
+      reader->inputs[1] == value)
     return Add(matrix, reader->outputs[0], quantization);
-  weights_.push_back({.name = std::string(WithoutEnd(matrix->name, kQuantized)),
+  const bool is_named = !looked_up && value.ends_with(kWeight);
+  weights_.push_back({.name = std::string(is_named ? value : WithoutQuantized(matrix->name)),
                       .tensor = matrix,
                       .quantization = quantization});
 }
@@ -164,17 +199,17 @@ Status CheckForm(const OnnxFile& file, const NamedWeight& weight) {
     return Unsupported(file, weight, "is a transposed matrix of ",
                        formats::OnnxTypeName(tensor.type));
   }
-  const OnnxTensor& scale = *weight.quantization->scale;
-  const OnnxTensor* zero = weight.quantization->zero_point;
+  const Quantization& quantization = *weight.quantization;
+  const OnnxTensor& scale = *quantization.scale;
   if (!IsByteInteger(tensor) || scale.type != OnnxType::kFloat)
-    return Unsupported(file, weight, "is quantized to ", formats::OnnxTypeName(tensor.type));
-  const uint64_t columns = tensor.dims.empty() ? 1 : static_cast<uint64_t>(tensor.dims.back());
-  const uint64_t scales = scale.num_elements();
-  if (scales != 1 && (scales != columns || tensor.dims.size() != 2 || !weight.transposed))
-    return Unsupported(file, weight, "has ", scales, " scales for ", columns, " columns");
-  if (zero != nullptr &&
-      (zero->type != tensor.type || (zero->num_elements() != 1 && zero->num_elements() != scales)))
-    return Unsupported(file, weight, "has zero points that do not fit its scales");
+    return Unsupported(file, weight, "is quantized to ", formats::OnnxTypeName(tensor.type),
+                       " with scales of ", formats::OnnxTypeName(scale.type));
+  if (quantization.scales == Spread::kUnknown)
+    return Unsupported(file, weight, "is ", ShapeOf(tensor), " with scales '", scale.name, "' ",
+                       ShapeOf(scale));
+  if (quantization.zero_points == Spread::kUnknown)
+    return Unsupported(file, weight, "is ", ShapeOf(tensor), " with zero points '",
+                       quantization.zero_point->name, "' ", ShapeOf(*quantization.zero_point));
   return {};
 }
 
@@ -193,12 +228,20 @@ WeightMaker::WeightMaker(const OnnxFile& file, const NamedWeight& weight)
   columns_ = weight.tensor->dims.empty() ? 1 : static_cast<size_t>(weight.tensor->dims.back());
   rows_ = columns_ == 0 ? 0 : count / columns_;
   if (!weight.quantization) return;
-  const OnnxTensor& scale = *weight.quantization->scale;
-  const OnnxTensor* zero = weight.quantization->zero_point;
-  for (size_t i = 0; i < scale.num_elements(); ++i)
-    scales_.push_back(FloatAt(file.ValuesOf(scale), i));
-  for (size_t i = 0; zero != nullptr && i < zero->num_elements(); ++i)
-    zero_points_.push_back(IntegerAt(zero->type, file.ValuesOf(*zero), i));
+  const Quantization& quantization = *weight.quantization;
+  scales_ = StepsOf(file, *quantization.scale, quantization.scales);
+  if (quantization.zero_point != nullptr)
+    zero_points_ = StepsOf(file, *quantization.zero_point, quantization.zero_points);
+}
+
+WeightMaker::Steps WeightMaker::StepsOf(const OnnxFile& file, const OnnxTensor& tensor,
+                                        Spread spread) {
+  Steps steps{.values = {},
+              .of_row = spread == Spread::kRows ? 1u : 0u,
+              .of_column = spread == Spread::kColumns ? 1u : 0u};
+  for (size_t i = 0; i < tensor.num_elements(); ++i)
+    steps.values.push_back(NumberAt(tensor.type, file.ValuesOf(tensor), i));
+  return steps;
 }
 
 void WeightMaker::Make(int64_t first, std::span<float> out) const {
@@ -222,7 +265,13 @@ void WeightMaker::MakeInOrder(size_t first, std::span<float> out) const {
         return;
       }
     }
-    for (size_t i = 0; i < count; ++i) out[done + i] = ValueAt(stored, i, 0);
+    size_t row = (first + done) / columns_, column = (first + done) % columns_;
+    for (size_t i = 0; i < count; ++i) {
+      out[done + i] = ValueAt(stored, i, row, column);
+      if (++column < columns_) continue;
+      column = 0;
+      ++row;
+    }
   }
 }
 
@@ -236,18 +285,18 @@ void WeightMaker::MakeTransposed(size_t first, std::span<float> out) const {
         const size_t from = std::max(first, column * rows_ + row);
         const size_t to = std::min(end, column * rows_ + std::min(rows_, row + kBlock));
         for (size_t i = from; i < to; ++i)
-          out[i - first] = ValueAt(stored_, (i - column * rows_) * columns_ + column, column);
+          out[i - first] = ValueAt(stored_, (i - column * rows_) * columns_ + column,
+                                   i - column * rows_, column);
       }
     }
   }
 }
 
-float WeightMaker::ValueAt(std::span<const std::byte> stored, size_t i, size_t column) const {
-  if (scales_.empty()) return FloatAt(stored, i);
-  const int32_t zero_point =
-      zero_points_.empty() ? 0 : zero_points_[zero_points_.size() == 1 ? 0 : column];
-  return static_cast<float>(IntegerAt(type_, stored, i) - zero_point) *
-         scales_[scales_.size() == 1 ? 0 : column];
+float WeightMaker::ValueAt(std::span<const std::byte> stored, size_t i, size_t row,
+                           size_t column) const {
+  if (!scales_) return FloatAt(stored, i);
+  const float zero_point = zero_points_ ? zero_points_->At(row, column) : 0.0f;
+  return (IntegerAt(type_, stored, i) - zero_point) * scales_->At(row, column);
 }
 
 float FloatAt(std::span<const std::byte> bytes, size_t i) {

@@ -15,17 +15,12 @@
 #include "akin/result.h"
 
 #include "formats/onnx.h"
+#include "model/onnx_dequantize.h"
 #include "model/onnx_file.h"
 #include "model/onnx_values.h"
 #include "model/tensor.h"
 
 namespace akin::model {
-
-// A stored matrix of integers: value = (q - zero_point) * scale; one scale, or one a column.
-struct Quantization {
-  const formats::OnnxTensor* scale = nullptr;
-  const formats::OnnxTensor* zero_point = nullptr;
-};
 
 struct NamedWeight {
   std::string name;
@@ -45,6 +40,13 @@ class WeightFinder {
   const std::vector<NamedWeight>& weights() const { return weights_; }
   // Matrices whose name could not be found out, as the file calls them.
   const std::vector<std::string>& nameless() const { return nameless_; }
+  struct UnknownWeight {
+    const formats::OnnxNode* reader = nullptr;
+    std::string maker;  // As DescribeUnknownWeight says it.
+  };
+  const std::vector<UnknownWeight>& unknown() const { return unknown_; }
+  // Whether a node's result is a weight, dequantized.
+  bool IsDequantized(std::string_view value) const { return dequantized_.contains(value); }
   const ValueMap& values() const { return values_; }
 
  private:
@@ -54,7 +56,10 @@ class WeightFinder {
   // The initializer among what `scaled` multiplies `value` with: directly, or in a product of two
   // scales.
   const formats::OnnxTensor* ScaleOf(const formats::OnnxNode& scaled, std::string_view value) const;
-  void VisitDequantizeLinear(const formats::OnnxNode& node);
+  // The last node of a weight that is dequantized, or of none.
+  void VisitDequantized(const formats::OnnxNode& node);
+  // `input` of `node` is the place of a weight.
+  void VisitReader(const formats::OnnxNode& node, std::string_view input);
   // A matrix that is multiplied with from the right; `product` is the result.
   void Add(const formats::OnnxTensor* matrix, std::string_view product,
            std::optional<Quantization> quantization);
@@ -66,6 +71,8 @@ class WeightFinder {
   std::set<const formats::OnnxTensor*> used_;
   std::vector<NamedWeight> weights_;
   std::vector<std::string> nameless_;
+  std::vector<UnknownWeight> unknown_;
+  std::set<std::string_view> dequantized_;
 };
 
 // Error: UnsupportedModel, of a type or a form of quantization whose numbers cannot be made.
@@ -86,16 +93,26 @@ class WeightMaker final : public TensorMaker {
   WeightMaker(const OnnxFile& file, const NamedWeight& weight);
   void MakeInOrder(size_t first, std::span<float> out) const;
   void MakeTransposed(size_t first, std::span<float> out) const;
-  // Of the number that is stored at place `i` of `stored`.
-  float ValueAt(std::span<const std::byte> stored, size_t i, size_t column) const;
+  // Of the number that is stored at place `i` of `stored`, and is in that row and column.
+  float ValueAt(std::span<const std::byte> stored, size_t i, size_t row, size_t column) const;
+
+  // Numbers of rows or of columns, or one of all: that of a place is at row * of_row + column *
+  // of_column.
+  struct Steps {
+    std::vector<float> values;
+    size_t of_row = 0, of_column = 0;
+
+    float At(size_t row, size_t column) const { return values[row * of_row + column * of_column]; }
+  };
+  static Steps StepsOf(const OnnxFile& file, const formats::OnnxTensor& tensor, Spread spread);
 
   formats::OnnxType type_;
   bool transposed_;
   size_t rows_ = 0, columns_ = 0;  // As they are stored.
   std::span<const std::byte> stored_;
   const TensorFile* source_;          // Of what stays in use. Null: in memory.
-  std::vector<float> scales_;         // One, or one a column; none: numbers are f32.
-  std::vector<int32_t> zero_points_;  // Likewise; none: 0.
+  std::optional<Steps> scales_;       // None: the stored numbers are f32.
+  std::optional<Steps> zero_points_;  // None: 0.
 };
 
 // Element i of a tensor of f32.

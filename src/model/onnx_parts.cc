@@ -6,6 +6,8 @@
 #include <numbers>
 #include <span>
 
+#include "model/onnx_dequantize.h"
+
 namespace akin::model {
 namespace {
 
@@ -122,13 +124,13 @@ std::optional<OnnxParts::Product> OnnxParts::MatrixProduct(std::string_view valu
   if (turned != nullptr) {
     const OnnxAttribute* perm = turned->Find("perm");
     if (perm != nullptr && perm->ints != std::vector<int64_t>{1, 0}) return std::nullopt;
+    product.weight = file_.FindInitializer(turned->inputs[0]);
+    product.nodes.push_back(turned);
+  } else if (const auto found = FindDequantized(file_, values_, node->inputs[1])) {
+    if (found->looked_up) return std::nullopt;
+    product.weight = found->matrix;
+    product.nodes.insert(product.nodes.end(), found->nodes.begin(), found->nodes.end());
   }
-  const OnnxNode* maker = turned;
-  if (maker == nullptr) maker = Made(node->inputs[1], "DequantizeLinear", 2);
-  if (maker == nullptr) maker = Made(node->inputs[1], "DequantizeLinear", 3);
-  if (maker == nullptr) return std::nullopt;
-  product.weight = file_.FindInitializer(maker->inputs[0]);
-  product.nodes.push_back(maker);
   return product.weight == nullptr ? std::nullopt : std::optional(product);
 }
 

@@ -27,7 +27,7 @@ namespace {
 
 // The order of an encoder's products and of the rows in them, and the numbers that
 // model::WeightMaker makes of a file's. How the kernels lay out a panel is in the key by itself.
-constexpr int kWeightOrder = 1;
+constexpr int kWeightOrder = 2;
 // Reading and packing keep no more threads busy than this.
 constexpr int kMostPackingThreads = 8;
 

@@ -112,16 +112,17 @@ std::string SliceNode(const FirstRowsPlan::Slice& slice) {
   return node;
 }
 
-// The layer's node; `input` is what its product reads.
-std::string LinearNode(std::string_view input, size_t layer, std::string_view output) {
+// The node of `layers`; `input` is what their products read.
+std::string LinearNode(std::string_view input, const LinearPlan& plan,
+                       std::span<const size_t> layers) {
   std::string attribute, node;
-  AppendBytes(1, kLayerAttribute, attribute);
-  AppendNumber(3, static_cast<int64_t>(layer), attribute);
-  constexpr int64_t kIntAttribute = 2;
-  AppendNumber(20, kIntAttribute, attribute);
+  AppendBytes(1, kLayersAttribute, attribute);
+  for (const size_t layer : layers) AppendNumber(8, static_cast<int64_t>(layer), attribute);
+  constexpr int64_t kIntsAttribute = 7;
+  AppendNumber(20, kIntsAttribute, attribute);
   AppendBytes(1, input, node);
-  AppendBytes(2, output, node);
-  AppendBytes(3, output, node);
+  for (const size_t layer : layers) AppendBytes(2, plan.layers[layer].output, node);
+  AppendBytes(3, plan.layers[layers.front()].output, node);
   AppendBytes(4, kLinearOperator, node);
   AppendBytes(5, attribute, node);
   AppendBytes(7, kLinearDomain, node);
@@ -186,12 +187,12 @@ class Writer {
     }
     if (linear_ != nullptr) {
       if (linear_->absorbed.contains(index)) return;
-      if (const auto layer = linear_->products.find(index); layer != linear_->products.end()) {
+      if (const auto found = linear_->nodes.find(index); found != linear_->nodes.end()) {
         const std::string* replaced = Replaced(index, 0);
         AppendBytes(1,
                     LinearNode(replaced != nullptr ? std::string_view(*replaced)
                                                    : file_.graph().nodes[index].inputs[0],
-                               layer->second, linear_->layers[layer->second].output),
+                               *linear_, found->second),
                     to);
         return;
       }

@@ -88,8 +88,25 @@ class Planner {
       value = gelu->second.output;
     }
     layer.output = value;
-    plan_.products[IndexOf(product)] = plan_.layers.size();
+    products_.insert(IndexOf(product));
+    NodeFor(product).push_back(plan_.layers.size());
     plan_.layers.push_back(std::move(layer));
+  }
+
+  // The layers of the first product that reads what `product` reads, if there is room: what the
+  // others make is made there, too, as soon as the input is.
+  std::vector<size_t>& NodeFor(const OnnxNode& product) {
+    const size_t index = IndexOf(product);
+    if (IsReplaced(product, 0)) return plan_.nodes[index];
+    const auto [found, is_first] = first_products_.try_emplace(product.inputs[0], index);
+    std::vector<size_t>& layers = plan_.nodes[found->second];
+    if (is_first) return layers;
+    if (layers.size() < kMostOutputs) {
+      plan_.absorbed.insert(index);
+      return layers;
+    }
+    found->second = index;
+    return plan_.nodes[index];
   }
 
   bool IsReplaced(const OnnxNode& node, size_t input) const {
@@ -124,9 +141,10 @@ class Planner {
     for (const OnnxNode& node : nodes_) {
       const size_t index = IndexOf(node);
       if (!IsNeeded(node)) continue;
-      const bool absorbed = plan_.absorbed.contains(index);
+      const bool is_product = products_.contains(index);
+      const bool is_absorbed = !is_product && plan_.absorbed.contains(index);
       for (size_t i = 0; i < node.inputs.size(); ++i) {
-        const bool is_within = absorbed || (i > 0 && plan_.products.contains(index));
+        const bool is_within = is_absorbed || (is_product && i > 0);
         (is_within ? within : read).insert(node.inputs[i]);
       }
     }
@@ -151,7 +169,9 @@ class Planner {
     model::OnnxPart part;
     std::string_view output;
   };
-  std::unordered_map<std::string_view, Gelu> gelus_;  // By what they read.
+  std::unordered_map<std::string_view, Gelu> gelus_;             // By what they read.
+  std::set<size_t> products_;                                    // That are layers.
+  std::unordered_map<std::string_view, size_t> first_products_;  // By what they read.
   LinearPlan plan_;
 };
 

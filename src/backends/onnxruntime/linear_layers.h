@@ -2,9 +2,12 @@
 //
 //   MatMul(x, W) [-> Add(bias)] [-> GELU]     becomes     akin:Linear(x)
 //
+// and layers that read the same x, as those of queries, keys and values do, become one node of
+// several outputs: its threads meet once.
+//
 // ONNX Runtime's product of a few rows reads packed weights at about half of the speed at which
 // this CPU's memory gives them (docs/design/012-onnxruntime.md). The operator's weights are no
-// tensors of the graph any more: it has the number of its layer as an attribute.
+// tensors of the graph any more: it has the numbers of its layers as an attribute.
 #pragma once
 
 #include <cstddef>
@@ -24,10 +27,11 @@
 
 namespace akin::backends::onnxruntime {
 
-// The operator: one input [.., k], one output [.., n], f32.
+// The operator: one input [.., k], for each of its layers one output [.., n], f32.
 inline constexpr char kLinearDomain[] = "akin";
 inline constexpr char kLinearOperator[] = "Linear";
-inline constexpr char kLayerAttribute[] = "layer";  // Its place in LinearPlan::layers.
+inline constexpr char kLayersAttribute[] = "layers";  // Their places in LinearPlan::layers.
+inline constexpr size_t kMostOutputs = 4;
 
 struct LinearPlan {
   struct Layer {
@@ -37,8 +41,9 @@ struct LinearPlan {
     std::string output;                           // The value that it makes.
   };
   std::vector<Layer> layers;
-  std::map<size_t, size_t> products;  // The MatMul that becomes a layer, and the layer.
-  std::set<size_t> absorbed;          // Other nodes that a layer computes.
+  // By the MatMul at whose place an akin:Linear stands, its layers: 1 to kMostOutputs.
+  std::map<size_t, std::vector<size_t>> nodes;
+  std::set<size_t> absorbed;  // Other nodes that a layer computes.
   // Those that nothing reads any more.
   std::set<std::string, std::less<>> initializers;
 };

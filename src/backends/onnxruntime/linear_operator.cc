@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <new>
+#include <span>
 
 namespace akin::backends::onnxruntime {
 namespace {
@@ -14,14 +15,18 @@ constexpr size_t kMaxRank = 8;
 
 }  // namespace
 
-// One layer of a session. ONNX Runtime calls it from several runs at once.
+// The layers of one node of a session. ONNX Runtime calls it from several runs at once.
 class LinearOperator::Kernel {
  public:
-  Kernel(const LinearOperator& op, const LinearWeights::Layer& layer)
+  using Layers = std::span<const LinearWeights::Layer* const>;
+
+  Kernel(const LinearOperator& op, Layers layers)
       : api_(op.library_.api()),
         kernels_(op.weights_.kernels()),
-        layer_(layer),
-        num_threads_(static_cast<size_t>(op.num_threads_)) {}
+        num_layers_(layers.size()),
+        num_threads_(static_cast<size_t>(op.num_threads_)) {
+    std::ranges::copy(layers, layers_.begin());
+  }
 
   OrtStatus* Compute(OrtKernelContext* context) const noexcept {
     const OrtValue* input = nullptr;
@@ -29,28 +34,33 @@ class LinearOperator::Kernel {
     std::array<int64_t, kMaxRank> dims{};
     size_t rank = 0, elements = 0;
     if (OrtStatus* status = ReadShape(input, dims, rank, elements)) return status;
-    const size_t k = layer_.linear.k, n = layer_.linear.n;
+    const size_t k = layers_[0]->linear.k;
     if (dims[rank - 1] != static_cast<int64_t>(k))
       return api_.CreateStatus(ORT_INVALID_ARGUMENT, "akin:Linear: rows of another width");
-    void *from = nullptr, *to = nullptr;
+    void* from = nullptr;
     if (OrtStatus* status = api_.GetTensorMutableData(const_cast<OrtValue*>(input), &from))
       return status;
-    dims[rank - 1] = static_cast<int64_t>(n);
-    OrtValue* output = nullptr;
-    if (OrtStatus* status = api_.KernelContext_GetOutput(context, 0, dims.data(), rank, &output))
-      return status;
-    if (OrtStatus* status = api_.GetTensorMutableData(output, &to)) return status;
-    const size_t rows = elements / k;
-    if (rows == 0) return nullptr;
-    Work work{.kernels = &kernels_,
-              .args = {.input = {static_cast<const std::byte*>(from), rows, k * sizeof(float)},
-                       .linear = layer_.linear,
-                       .output = {.f32 = {static_cast<float*>(to), rows, n}, .bf16 = {}},
-                       .epilogue = layer_.epilogue,
-                       .first_panel = 0,
-                       .last_panel = kernels::NumPanels(kernels_, layer_.linear)},
-              .parts = num_threads_,
-              .by_rows = rows >= kLeastRowsOfThread * num_threads_};
+    const kernels::Operand rows = {static_cast<const std::byte*>(from), elements / k,
+                                   k * sizeof(float)};
+    Work work{.kernels = &kernels_, .num_layers = num_layers_, .parts = num_threads_};
+    for (size_t i = 0; i < num_layers_; ++i) {
+      const LinearWeights::Layer& layer = *layers_[i];
+      const size_t n = layer.linear.n;
+      dims[rank - 1] = static_cast<int64_t>(n);
+      OrtValue* output = nullptr;
+      void* to = nullptr;
+      if (OrtStatus* status = api_.KernelContext_GetOutput(context, i, dims.data(), rank, &output))
+        return status;
+      if (OrtStatus* status = api_.GetTensorMutableData(output, &to)) return status;
+      work.args[i] = {.input = rows,
+                      .linear = layer.linear,
+                      .output = {.f32 = {static_cast<float*>(to), rows.rows, n}, .bf16 = {}},
+                      .epilogue = layer.epilogue,
+                      .first_panel = 0,
+                      .last_panel = kernels::NumPanels(kernels_, layer.linear)};
+    }
+    if (rows.rows == 0) return nullptr;
+    work.by_rows = rows.rows >= kLeastRowsOfThread * num_threads_;
     if (num_threads_ == 1) {
       Work::Part(&work, 0);
       return nullptr;
@@ -61,24 +71,42 @@ class LinearOperator::Kernel {
  private:
   struct Work {
     const kernels::Kernels* kernels;
-    kernels::LinearArgs args;
+    std::array<kernels::LinearArgs, kMostOutputs> args{};
+    size_t num_layers;
     size_t parts;
-    bool by_rows;
+    bool by_rows = false;
 
     static void Part(void* data, size_t part) {
       const Work& work = *static_cast<const Work*>(data);
-      kernels::LinearArgs args = work.args;
-      const size_t count = work.by_rows ? args.input.rows : args.last_panel;
-      const size_t begin = count * part / work.parts, end = count * (part + 1) / work.parts;
+      work.by_rows ? work.Rows(part) : work.Columns(part);
+    }
+
+    std::span<const kernels::LinearArgs> Layers() const { return {args.data(), num_layers}; }
+
+    void Rows(size_t part) const {
+      const size_t rows = args[0].input.rows;
+      const size_t begin = rows * part / parts, end = rows * (part + 1) / parts;
       if (begin == end) return;
-      if (work.by_rows) {
-        args.input = args.input.Rows(begin, end - begin);
-        args.output = args.output.Rows(begin, end - begin);
-      } else {
-        args.first_panel = begin;
-        args.last_panel = end;
+      for (kernels::LinearArgs layer : Layers()) {
+        layer.input = layer.input.Rows(begin, end - begin);
+        layer.output = layer.output.Rows(begin, end - begin);
+        kernels->linear.linear(layer);
       }
-      work.kernels->linear.linear(args);
+    }
+
+    // Of the panels of all layers, one layer's behind the other's.
+    void Columns(size_t part) const {
+      size_t panels = 0;
+      for (const kernels::LinearArgs& layer : Layers()) panels += layer.last_panel;
+      const size_t begin = panels * part / parts, end = panels * (part + 1) / parts;
+      size_t before = 0;
+      for (kernels::LinearArgs layer : Layers()) {
+        const size_t after = before + layer.last_panel;
+        layer.first_panel = std::clamp(begin, before, after) - before;
+        layer.last_panel = std::clamp(end, before, after) - before;
+        if (layer.first_panel < layer.last_panel) kernels->linear.linear(layer);
+        before = after;
+      }
     }
   };
 
@@ -96,7 +124,8 @@ class LinearOperator::Kernel {
 
   const OrtApi& api_;
   const kernels::Kernels& kernels_;
-  const LinearWeights::Layer layer_;
+  std::array<const LinearWeights::Layer*, kMostOutputs> layers_{};
+  const size_t num_layers_;
   const size_t num_threads_;
 };
 
@@ -106,12 +135,15 @@ LinearOperator::LinearOperator(const Library& library, const LinearWeights& weig
   version = 17;  // With which the newest field that is set came.
   GetName = [](const OrtCustomOp*) { return kLinearOperator; };
   GetExecutionProviderType = [](const OrtCustomOp*) -> const char* { return nullptr; };
-  GetInputTypeCount = GetOutputTypeCount = [](const OrtCustomOp*) -> size_t { return 1; };
+  GetInputTypeCount = [](const OrtCustomOp*) -> size_t { return 1; };
+  GetOutputTypeCount = [](const OrtCustomOp*) -> size_t { return kMostOutputs; };
   GetInputType = GetOutputType = [](const OrtCustomOp*, size_t) {
     return ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT;
   };
-  GetInputCharacteristic =
-      GetOutputCharacteristic = [](const OrtCustomOp*, size_t) { return INPUT_OUTPUT_REQUIRED; };
+  GetInputCharacteristic = [](const OrtCustomOp*, size_t) { return INPUT_OUTPUT_REQUIRED; };
+  GetOutputCharacteristic = [](const OrtCustomOp*, size_t index) {
+    return index == 0 ? INPUT_OUTPUT_REQUIRED : INPUT_OUTPUT_OPTIONAL;
+  };
   GetInputMemoryType = [](const OrtCustomOp*, size_t) { return OrtMemTypeDefault; };
   GetVariadicInputMinArity = GetVariadicOutputMinArity = [](const OrtCustomOp*) { return 0; };
   GetVariadicInputHomogeneity = GetVariadicOutputHomogeneity = [](const OrtCustomOp*) { return 0; };
@@ -120,13 +152,22 @@ LinearOperator::LinearOperator(const Library& library, const LinearWeights& weig
   CreateKernelV2 = [](const OrtCustomOp* base, const OrtApi* api, const OrtKernelInfo* info,
                       void** kernel) -> OrtStatus* {
     const auto& op = *static_cast<const LinearOperator*>(base);
-    int64_t layer = 0;
-    if (OrtStatus* status = api->KernelInfoGetAttribute_int64(info, kLayerAttribute, &layer))
+    std::array<int64_t, kMostOutputs> numbers{};
+    size_t count = numbers.size();  // Fails where there are more.
+    if (OrtStatus* status =
+            api->KernelInfoGetAttributeArray_int64(info, kLayersAttribute, numbers.data(), &count))
       return status;
-    const auto& layers = op.weights_.layers();
-    if (layer < 0 || static_cast<size_t>(layer) >= layers.size())
-      return api->CreateStatus(ORT_INVALID_ARGUMENT, "akin:Linear: no such layer");
-    *kernel = new (std::nothrow) Kernel(op, layers[static_cast<size_t>(layer)]);
+    const auto& all = op.weights_.layers();
+    std::array<const LinearWeights::Layer*, kMostOutputs> layers{};
+    for (size_t i = 0; i < count; ++i) {
+      if (numbers[i] < 0 || static_cast<size_t>(numbers[i]) >= all.size())
+        return api->CreateStatus(ORT_INVALID_ARGUMENT, "akin:Linear: no such layer");
+      layers[i] = &all[static_cast<size_t>(numbers[i])];
+      if (layers[i]->linear.k != layers[0]->linear.k)
+        return api->CreateStatus(ORT_INVALID_ARGUMENT, "akin:Linear: layers of several widths");
+    }
+    if (count == 0) return api->CreateStatus(ORT_INVALID_ARGUMENT, "akin:Linear: no layer");
+    *kernel = new (std::nothrow) Kernel(op, {layers.data(), count});
     if (*kernel == nullptr) return api->CreateStatus(ORT_FAIL, "akin:Linear: out of memory");
     return nullptr;
   };

@@ -110,6 +110,41 @@ TEST(LinearPlan, SmallLayersAndGraphsWithBodiesStay) {
                   .layers.empty());
 }
 
+// Three layers of `hidden`, two with a bias, and the sum of what they make.
+std::string SameInputModel(int num_layers = 3, const std::string& more = "") {
+  std::string nodes = Values("table", {kTableRows, kWidth}) +
+                      GraphNode(Node("Gather", {"table", "input_ids"}, {"hidden"}));
+  std::string sum = "hidden";
+  for (int i = 0; i < num_layers; ++i) {
+    const std::string n = std::to_string(i);
+    nodes += Values("w" + n, {kWidth, kWidth}) + Values("b" + n, {kWidth}) +
+             GraphNode(Node("MatMul", {"hidden", "w" + n}, {"p" + n}));
+    if (i > 0) nodes += GraphNode(Node("Add", {"p" + n, "b" + n}, {"made" + n}));
+    const std::string to = i + 1 < num_layers ? "s" + n : "last_hidden_state";
+    nodes += GraphNode(Node("Add", {sum, i > 0 ? "made" + n : "p" + n}, {to}));
+    sum = to;
+  }
+  return Model(protobuf::Bytes(2, "g") + nodes + more + GraphInput("input_ids") +
+               GraphOutput("last_hidden_state", kFloatType, {-1, -1, kWidth}));
+}
+
+TEST(LinearPlan, LayersOfOneInputAreOneNodeAtThePlaceOfTheFirst) {
+  const LinearPlan plan = PlanOf(SameInputModel());
+  ASSERT_EQ(plan.layers.size(), 3u);
+  // Gather, then MatMul and Add, then twice MatMul, Add and Add.
+  EXPECT_EQ(plan.nodes, (std::map<size_t, std::vector<size_t>>{{1, {0, 1, 2}}}));
+  EXPECT_EQ(plan.absorbed, (std::set<size_t>{3, 4, 6, 7}));
+  EXPECT_EQ(plan.initializers, (std::set<std::string, std::less<>>{"w0", "w1", "b1", "w2", "b2"}));
+  // Two of one input, and one of what they make.
+  EXPECT_EQ(PlanOf(FeedForwardModel(GeluNodes())).nodes,
+            (std::map<size_t, std::vector<size_t>>{{1, {0}}, {8, {1}}}));
+}
+
+TEST(LinearPlan, ANodeHasNoMoreThanFourLayers) {
+  const LinearPlan plan = PlanOf(SameInputModel(6));
+  EXPECT_EQ(plan.nodes, (std::map<size_t, std::vector<size_t>>{{1, {0, 1, 2, 3}}, {12, {4, 5}}}));
+}
+
 class LinearLayersTest : public OnnxRuntimeTest {
  protected:
   void SetUp() override {
@@ -163,6 +198,34 @@ TEST_F(LinearLayersTest, TheRowsAreOnnxRuntimes) {
         const std::vector<float> found = Rows(**ours, team_size);
         ASSERT_EQ(found.size(), expected.size());
         for (size_t i = 0; i < found.size(); ++i) EXPECT_NEAR(found[i], expected[i], 2e-5) << i;
+      }
+    }
+  }
+}
+
+TEST_F(LinearLayersTest, LayersOfOneInputMakeTheirOwnRows) {
+  for (const int num_layers : {2, 3, 6}) {
+    const OnnxFolder folder(SameInputModel(num_layers));
+    const auto theirs = folder.Load();
+    ASSERT_TRUE(theirs) << theirs.error().message();
+    for (const int threads : {1, 2, 3, 8}) {
+      OnnxRuntimeParams params;
+      params.num_threads = threads;
+      params.least_linear_bytes = 0;
+      params.max_positions = 512;
+      const auto ours = folder.Load(params);
+      ASSERT_TRUE(ours) << ours.error().message();
+      EXPECT_NE((*ours)->Info().detail.find(std::to_string(num_layers) + " linear layers by Akin"),
+                std::string::npos)
+          << (*ours)->Info().detail;
+      for (const int32_t length : {1, 7, 300}) {  // By columns, and by rows.
+        const std::array<int32_t, 2> text = {0, length};
+        const std::vector<float> expected = RowsOf(**theirs, 1, text);
+        const std::vector<float> found = RowsOf(**ours, threads, text);
+        ASSERT_EQ(found.size(), static_cast<size_t>(length * kWidth));
+        ASSERT_EQ(expected.size(), found.size());
+        for (size_t i = 0; i < found.size(); ++i) EXPECT_NEAR(found[i], expected[i], 2e-5) << i;
+        EXPECT_EQ(found, RowsOf(**ours, 1, text)) << threads << " threads";
       }
     }
   }

@@ -43,10 +43,12 @@ class OwnedMatrix {
 // `weight` [n, k] and `bias` [1, n] in the table's layout.
 class PackedWeights {
  public:
-  PackedWeights(const Kernels& kernels, const OwnedMatrix& weight, const OwnedMatrix& bias)
+  PackedWeights(const Kernels& kernels, const OwnedMatrix& weight, const OwnedMatrix& bias,
+                size_t copies)
       : n_(weight.view().rows()),
         k_(weight.view().cols()),
-        memory_(kernels::PackedBytes(kernels, n_, k_)) {
+        bytes_(kernels::PackedBytes(kernels, n_, k_)),
+        memory_(bytes_ * copies) {
     const size_t width = kernels.linear.panel_width, panels = kernels::NumPanels(kernels, n_);
     std::byte* panel = memory_.As<std::byte>().data();
     for (size_t p = 0; p < panels; ++p, panel += kernels.linear.panel_bytes(k_)) {
@@ -59,13 +61,16 @@ class PackedWeights {
       std::copy_n(bias.view().data() + first, count, panel_bias.begin());
       kernels.linear.pack_panel({rows.data(), width, k_}, panel_bias, panel);
     }
+    for (size_t copy = 1; copy < copies; ++copy)
+      std::copy_n(memory_.As<std::byte>().data(), bytes_, panel + (copy - 1) * bytes_);
   }
-  kernels::PackedLinear packed() const {
-    return {.panels = memory_.As<std::byte>().data(), .n = n_, .k = k_};
+  kernels::PackedLinear packed(size_t copy) const {
+    return {.panels = memory_.As<std::byte>().data() + copy * bytes_, .n = n_, .k = k_};
   }
 
  private:
   size_t n_, k_;
+  size_t bytes_;  // Of a copy.
   AlignedBuffer memory_;
 };
 
@@ -127,14 +132,16 @@ struct AttentionShape {
 
 class LinearWork : public KernelWork {
  public:
-  LinearWork(const Kernels& kernels, const LinearShape& shape, size_t m)
+  // Every run takes the next of so many `copies` of the weights.
+  LinearWork(const Kernels& kernels, const LinearShape& shape, size_t m, size_t copies = 1)
       : kernels_(kernels),
         shape_(shape),
         m_(m),
+        copies_(copies),
         rows_(m, shape.k, 1),
         weight_(shape.n, shape.k, 2, 0.1f),
         bias_(1, shape.n, 3),
-        packed_(kernels, weight_, bias_),
+        packed_(kernels, weight_, bias_, copies),
         input_(m, shape.k, Activations::Written::kF32, kernels),
         output_(m, shape.n, 0, 0.0f) {
     for (size_t r = 0; r < m; ++r)
@@ -143,8 +150,9 @@ class LinearWork : public KernelWork {
   }
 
   void Run() override {
+    copy_ = (copy_ + 1) % copies_;
     kernels_.linear.linear({.input = input_.get().operand(m_),
-                            .linear = packed_.packed(),
+                            .linear = packed_.packed(copy_),
                             .output = {.f32 = output_.view(), .bf16 = {}},
                             .epilogue = shape_.epilogue,
                             .first_panel = 0,
@@ -180,6 +188,8 @@ class LinearWork : public KernelWork {
   const Kernels kernels_;
   const LinearShape shape_;
   const size_t m_;
+  const size_t copies_;
+  size_t copy_ = 0;
   OwnedMatrix rows_, weight_, bias_;
   PackedWeights packed_;
   OwnedActivations input_;
@@ -308,6 +318,17 @@ std::vector<KernelCase> KernelCases() {
                          return std::make_unique<LinearWork>(kernels, shape, m);
                        }});
     }
+  }
+  // Weights that the L2 cache has lost since the last run, as a short text finds them: of 24
+  // layers.
+  for (const size_t m : {5, 9, 14}) {
+    cases.push_back({.name = "far_linear/ffn_up_gelu/m:" + std::to_string(m),
+                     .operations = 2.0 * static_cast<double>(m * kIntermediate * kHidden),
+                     .is_product = true,
+                     .make = [m](const Kernels& kernels) -> std::unique_ptr<KernelWork> {
+                       constexpr LinearShape kUp{"", kIntermediate, kHidden, Epilogue::kGelu};
+                       return std::make_unique<LinearWork>(kernels, kUp, m, 24);
+                     }});
   }
   const auto add_attention = [&](const std::string& name, const AttentionShape& shape) {
     cases.push_back({.name = name + "/length:" + std::to_string(shape.length),

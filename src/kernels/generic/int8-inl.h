@@ -78,7 +78,8 @@ struct Int8Tile {
     }
   }
 
-  template <size_t kRows>
+  // Panels of int8 come soon enough by themselves.
+  template <size_t kRows, PanelPlace>
   static void Run(const std::byte* a, size_t row_bytes, const std::byte* panel, size_t k,
                   float* out) {
     const Int8Shape shape(k, sizeof(Row));

@@ -172,6 +172,7 @@ void App::Handle(ExchangePtr exchange) {
     Finish(*raw, route, response);
   };
   if (route->computes) {
+    exchange->tally = std::make_shared<RequestTally>(metrics_, exchange->who.begin);
     const SchedulerLoad load = scheduler_.Load();
     if (load.requests >= options_.scheduler.max_requests)
       return Fail(exchange, {Problem::kOverloaded, "Model is overloaded"});
@@ -188,6 +189,7 @@ void App::Finish(Exchange& exchange, const Route* route, HttpResponse& response)
     exchange.share->Settle(static_cast<int64_t>(response.body.capacity()));
     response.until_written = exchange.share;
   }
+  EndTally(exchange, response);
   AddCors(exchange.request, response);
   response.headers.push_back({"x-request-id", exchange.who.id});
   if (exchange.costs.computed)
@@ -209,12 +211,18 @@ void App::Finish(Exchange& exchange, const Route* route, HttpResponse& response)
                       .has_span = !route->open});
 }
 
+// What has failed has been counted by Fail, but for what nobody answered.
+void EndTally(const Exchange& exchange, const HttpResponse& response) {
+  if (exchange.tally == nullptr) return;
+  response.status < 400 ? exchange.tally->Succeed()
+                        : exchange.tally->Fail(FailureKind(Problem::kInternal));
+}
+
 void App::Fail(const ExchangePtr& exchange, Failure failure) const {
   const bool is_full = failure.problem == Problem::kOverloaded && exchange->share != nullptr &&
                        exchange->share->was_refused();
   if (is_full) failure.problem = Problem::kAnswersFull;
-  const std::string_view kind = FailureKind(failure.problem);
-  if (!kind.empty()) metrics_.CountFailure(kind);
+  if (exchange->tally != nullptr) exchange->tally->Fail(FailureKind(failure.problem));
   std::string fault = IsFault(failure.problem) ? failure.message : std::string();
   exchange->Respond(FailureResponse(DialectOf(*exchange), WithRetry(std::move(failure))),
                     std::move(fault));
@@ -235,17 +243,15 @@ void App::WithModel(const ExchangePtr& exchange, const std::string& name,
 }
 
 void App::CountAnswer(const Answered& answered) {
-  const auto& [task, report, texts, is_list, begin] = answered;
+  const auto& [task, report, texts, begin] = answered;
   const Usage& usage = report.usage();
   const double seconds = MillisecondsSince(begin) * 1e-3;
-  ++(is_list ? metrics_.batch_successes : metrics_.single_successes);
   task.texts_done += texts;
   metrics_.tokens += usage.total_tokens;
   metrics_.truncated_tokens += usage.truncated_tokens;
   metrics_.tokenization.Observe(usage.tokenize_ms * 1e-3);
   metrics_.queue.Observe(usage.queue_ms * 1e-3);
   metrics_.inference.Observe(usage.compute_ms * 1e-3);
-  metrics_.request.Observe(seconds);
   task.total.Observe(seconds, texts);
   task.tokenization.Observe(
       usage.tokenize_ms * 1e-3 / static_cast<double>(std::max<int64_t>(texts, 1)), texts);

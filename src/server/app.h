@@ -19,6 +19,7 @@
 #include "server/http/http_server.h"
 #include "server/log.h"
 #include "server/metrics/metrics.h"
+#include "server/metrics/request_tally.h"
 #include "server/model_registry.h"
 #include "server/request_log.h"
 #include "server/trace.h"
@@ -73,13 +74,13 @@ class App : public HttpHandler {
   Dialect DialectOf(const Exchange& exchange) const;
 
   // For other transports: whether a key opens (any does, when none is asked for), and what an
-  // answer to a request of `texts` texts that came at `begin` adds to the metrics.
+  // answer to a request of `texts` texts that came at `begin` adds to the metrics, beside what its
+  // RequestTally counts.
   bool IsKey(std::string_view given) const;
   struct Answered {
     TaskMetrics& task;
     const TextReport& report;
     int64_t texts = 0;
-    bool is_list = true;
     Exchange::Clock::time_point begin;
   };
   void CountAnswer(const Answered& answered);
@@ -119,6 +120,9 @@ class App : public HttpHandler {
   std::atomic<bool> healthy_{true};
   const HttpServer* http_ = nullptr;
 };
+
+// Counts how an exchange ends that is about to be answered so, if it is one of a model.
+void EndTally(const Exchange& exchange, const HttpResponse& response);
 
 // The routes of each dialect: api/*.cc.
 std::vector<Route> OpenAiRoutes();

@@ -18,6 +18,8 @@
 
 namespace akin::server {
 
+class RequestTally;
+
 // What an answer cost, for the log, the metrics and the answer's headers.
 struct ExchangeCosts {
   std::string model;
@@ -110,12 +112,13 @@ class Exchange {
 
   HttpRequest request;
   RequestIdentity who;
-  bool is_only_one = false;        // No other request had been read and not yet handled.
-  std::string client;              // Whom the work counts for.
-  std::optional<Dialect> dialect;  // In place of the route's.
-  ExchangeCosts costs;             // Written by whoever answers, before.
-  std::string fault;               // Of the answer that counts: written by Respond alone.
-  AnswerBudget::SharePtr share;    // Of the answer; null where nothing is computed.
+  bool is_only_one = false;             // No other request had been read and not yet handled.
+  std::string client;                   // Whom the work counts for.
+  std::optional<Dialect> dialect;       // In place of the route's.
+  ExchangeCosts costs;                  // Written by whoever answers, before.
+  std::string fault;                    // Of the answer that counts: written by Respond alone.
+  AnswerBudget::SharePtr share;         // Of the answer; null where nothing is computed,
+  std::shared_ptr<RequestTally> tally;  // likewise.
   // Runs once, before the answer goes out: log, metrics, headers that all answers have.
   std::function<void(HttpResponse&)> before_respond;
 

@@ -132,7 +132,7 @@ void ChoosePrompt(const ModelInfo& info, EmbedCall& call) {
 
 template <typename Answer>
 void Finish(App& app, const ExchangePtr& exchange, const ServedModel& model,
-            const Result<Answer>& answer, bool is_list, const Format<Answer>& format) {
+            const Result<Answer>& answer, const Format<Answer>& format) {
   if (!answer) return app.Fail(exchange, FailureOf(answer.error()));
   Result<HttpResponse> response = format(*answer, model);
   if (!response) return app.Fail(exchange, FailureOf(response.error()));
@@ -142,7 +142,6 @@ void Finish(App& app, const ExchangePtr& exchange, const ServedModel& model,
   app.CountAnswer({.task = TaskOf<Answer>(app.metrics()),
                    .report = ReportOf(*answer),
                    .texts = costs.texts,
-                   .is_list = is_list,
                    .begin = exchange->who.begin});
   exchange->Respond(*std::move(response));
 }
@@ -159,9 +158,9 @@ void Submit(App& app, const ExchangePtr& exchange, const ServedModelPtr& model,
     return share->Reserve(GuessBytes(size, model->info(), tokens));
   };
   const auto ticket = app.scheduler().Submit(
-      std::move(request), [&app, exchange, model, is_list = facts.is_list,
-                           format = std::move(format)](const Result<Answer>& answer) {
-        Finish(app, exchange, *model, answer, is_list, format);
+      std::move(request),
+      [&app, exchange, model, format = std::move(format)](const Result<Answer>& answer) {
+        Finish(app, exchange, *model, answer, format);
       });
   if (!ticket) {
     Failure failure = FailureOf(ticket.error());
@@ -175,9 +174,8 @@ void Submit(App& app, const ExchangePtr& exchange, const ServedModelPtr& model,
 template <typename Answer>
 bool Begin(App& app, const ExchangePtr& exchange, const CallFacts& facts,
            std::optional<Failure> failure = std::nullopt) {
-  Metrics& metrics = app.metrics();
-  ++(facts.is_list ? metrics.batch_requests : metrics.single_requests);
-  TaskOf<Answer>(metrics).texts += static_cast<int64_t>(facts.texts);
+  exchange->tally->Begin(facts.is_list);
+  TaskOf<Answer>(app.metrics()).texts += static_cast<int64_t>(facts.texts);
   if (auto too_many = CheckCount(app, facts)) failure = std::move(too_many);
   if (const auto headers = ReadCallHeaders(exchange->request); !headers)
     failure = Failure{Problem::kBadHeader, headers.error().message()};

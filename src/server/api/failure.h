@@ -57,7 +57,7 @@ bool IsFault(Problem problem);
 // Whether it is so only for a while.
 bool IsOverload(Problem problem);
 
-// The label of te_request_failure.
+// The label of te_request_failure; empty for what never reaches a model.
 std::string_view FailureKind(Problem problem);
 
 // What an error of the library is to a client.

@@ -34,13 +34,15 @@ Handler HandlerOf(const ModelInfo& info) {
   return EmbedTei;
 }
 
-// The parts of a /vertex request, each an exchange of its own, and their answers in order. The last
+// The parts of a /vertex request, each an exchange of its own, which counts as a request, and their
+// answers in order. The last
 // part to be answered answers the whole: with the first failure, if there is one.
 class Instances : public std::enable_shared_from_this<Instances> {
  public:
-  Instances(ExchangePtr whole, size_t count)
-      : whole_(std::move(whole)), answers_(count), faults_(count) {
+  Instances(App& app, ExchangePtr whole, size_t count)
+      : app_(app), whole_(std::move(whole)), answers_(count), faults_(count) {
     waiting_ = count;
+    whole_->tally = nullptr;
   }
 
   ExchangePtr Part(size_t i, std::string body) {
@@ -51,11 +53,14 @@ class Instances : public std::enable_shared_from_this<Instances> {
                                              self->answers_[i] = std::move(response);
                                              if (--self->waiting_ == 0) self->Answer();
                                            });
-    part->who.id = whole_->who.id;
+    part->who = whole_->who;
+    part->tally = std::make_shared<RequestTally>(app_.metrics(), part->who.begin);
     part->client = whole_->client;
     part->share = whole_->share;
-    part->before_respond = [self = shared_from_this(), i, raw = part.get()](HttpResponse&) {
+    part->before_respond = [self = shared_from_this(), i,
+                            raw = part.get()](const HttpResponse& response) {
       self->faults_[i] = raw->fault;
+      EndTally(*raw, response);
     };
     // The whole holds its parts only while they wait.
     whole_->departure.OnLeave([weak = std::weak_ptr(part)] {
@@ -80,6 +85,7 @@ class Instances : public std::enable_shared_from_this<Instances> {
     whole_->Respond(std::move(response));
   }
 
+  App& app_;
   const ExchangePtr whole_;
   std::vector<HttpResponse> answers_;
   std::vector<std::string> faults_;
@@ -124,7 +130,7 @@ void VertexTei(App& app, const ExchangePtr& exchange) {
     app.WithModel(exchange, "", [&app, exchange, shared](const ServedModelPtr& model) {
       const auto handlers = HandlersOf(*shared, HandlerOf(model->info()));
       if (!handlers) return app.Fail(exchange, {Problem::kBadShape, handlers.error().message()});
-      const auto instances = std::make_shared<Instances>(exchange, shared->size());
+      const auto instances = std::make_shared<Instances>(app, exchange, shared->size());
       for (size_t i = 0; i < shared->size(); ++i)
         (*handlers)[i](app, instances->Part(i, (*shared)[i].Text()));
     });

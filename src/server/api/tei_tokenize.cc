@@ -97,6 +97,7 @@ void TokenizeTei(App& app, const ExchangePtr& exchange) {
                                 .with_offsets = true,
                                 .truncation = Off{},
                                 .padding = Off{}};
+    exchange->tally->Begin(texts->size() > 1);
     const int64_t bytes = TotalBytes(*texts);
     const int64_t tokens = TokensOfBytes(bytes) + 2 * static_cast<int64_t>(texts->size());
     OnTokenizer(
@@ -134,6 +135,7 @@ void DecodeTei(App& app, const ExchangePtr& exchange) {
       app.Fail(exchange, Problem::kEmpty, "`ids` cannot be empty");
       return {};
     }
+    exchange->tally->Begin(ids->size() > 1);
     int64_t count = 0;
     for (const auto& list : *ids) count += static_cast<int64_t>(list.size());
     OnTokenizer(app, exchange, 4 * count, 8 * count,

@@ -20,6 +20,7 @@
 #include "server/grpc/call_record.h"
 #include "server/grpc/request_traits.h"
 #include "server/grpc/write_watch.h"
+#include "server/metrics/request_tally.h"
 
 namespace akin::server {
 
@@ -33,6 +34,9 @@ struct CallInfo {
   std::shared_ptr<CallRecord> record;
   AnswerBudget::SharePtr share;  // Of the answer that is to be made; never null.
   AnswerBudget* budget = nullptr;
+  RequestTallyPtr
+      tally;  // Of a message, or of several that are answered as one; null where no model is asked.
+  Metrics* metrics = nullptr;
   grpc::CallbackServerContext* context = nullptr;
   WriteWatch* writes = nullptr;
 };
@@ -51,11 +55,18 @@ CallDone<Response> Once(CallDone<Response> done) {
 template <typename Request, typename Response>
 using Operation = std::function<void(const CallInfo&, const Request&, CallDone<Response>)>;
 
-// What an answer takes, as it is and as it is written, is known when it is made.
+// Counts how a request ends, unless whoever refused it has done so with more words than a status
+// has.
+void CountEnd(RequestTally& tally, const AnswerBudget::Share& share, const grpc::Status& status);
+
+// What an answer takes, as it is and as it is written, is known when it is made; so is how its
+// request has ended.
 template <typename Response>
-void Settle(AnswerBudget::Share& share, const grpc::Status& status, const Response& answer) {
+void Settle(const RequestTallyPtr& tally, AnswerBudget::Share& share, const grpc::Status& status,
+            const Response& answer) {
   const size_t bytes = status.ok() ? answer.SpaceUsedLong() + answer.ByteSizeLong() : 0;
   share.Settle(static_cast<int64_t>(bytes));
+  if (tally != nullptr) CountEnd(*tally, share, status);
 }
 
 template <typename Request, typename Response>
@@ -65,7 +76,7 @@ class UnaryCall final : public grpc::ServerUnaryReactor {
             const Operation<Request, Response>& operation)
       : info_(std::move(info)) {
     operation(info_, request, [this, response](const grpc::Status& status, Response answer) {
-      Settle(*info_.share, status, answer);
+      Settle(info_.tally, *info_.share, status, answer);
       *response = std::move(answer);
       info_.record->End(status);
       info_.writes->Begin(info_.context);
@@ -111,12 +122,13 @@ class StreamCall final : public grpc::ServerBidiReactor<Request, Response> {
         all_read_ = true;
         return Advance();
       }
-      slot = std::make_shared<Slot>(
-          std::make_shared<AnswerBudget::Share>(*info_.budget, info_.client));
+      slot =
+          std::make_shared<Slot>(std::make_shared<AnswerBudget::Share>(*info_.budget, info_.client),
+                                 std::make_shared<RequestTally>(*info_.metrics));
       slots_.push_back(slot);
     }
     auto done = [this, slot](grpc::Status status, Response response) {
-      Settle(*slot->share, status, response);
+      Settle(slot->tally, *slot->share, status, response);
       const std::lock_guard lock(mutex_);
       slot->status = std::move(status);
       slot->response = std::move(response);
@@ -129,6 +141,7 @@ class StreamCall final : public grpc::ServerBidiReactor<Request, Response> {
     } else {
       CallInfo info = info_;
       info.share = slot->share;
+      info.tally = slot->tally;
       operation_(info, request_, std::move(done));
     }
     const std::lock_guard lock(mutex_);
@@ -164,9 +177,11 @@ class StreamCall final : public grpc::ServerBidiReactor<Request, Response> {
 
  private:
   struct Slot {
-    explicit Slot(AnswerBudget::SharePtr share_of_answer) : share(std::move(share_of_answer)) {}
+    Slot(AnswerBudget::SharePtr share_of_answer, RequestTallyPtr tally_of_message)
+        : share(std::move(share_of_answer)), tally(std::move(tally_of_message)) {}
 
     const AnswerBudget::SharePtr share;
+    const RequestTallyPtr tally;
     bool done = false, is_written = false;
     int64_t counted_bytes = 0;  // In `held_bytes_`.
     grpc::Status status;
@@ -233,6 +248,7 @@ class GatherCall final : public grpc::ServerReadReactor<Request> {
 
   void OnReadDone(bool ok) override {
     if (ok && requests_.size() == most_) {
+      info_.tally->Fail(FailureKind(Problem::kTooManyTexts));
       return End({grpc::StatusCode::INVALID_ARGUMENT,
                   "a stream has at most " + std::to_string(most_) + " messages"});
     }
@@ -248,7 +264,7 @@ class GatherCall final : public grpc::ServerReadReactor<Request> {
       return this->StartRead(&request_);
     }
     operation_(info_, requests_, [this](const grpc::Status& status, Response answer) {
-      Settle(*info_.share, status, answer);
+      Settle(info_.tally, *info_.share, status, answer);
       *response_ = std::move(answer);
       End(status);
     });
@@ -262,6 +278,7 @@ class GatherCall final : public grpc::ServerReadReactor<Request> {
 
  private:
   void End(const grpc::Status& status) {
+    CountEnd(*info_.tally, *info_.share, status);
     info_.record->End(status);
     info_.writes->Begin(info_.context);
     this->Finish(status);

@@ -18,11 +18,6 @@ constexpr std::string_view kCodeNames[] = {
     "ABORTED",   "OUT_OF_RANGE",   "UNIMPLEMENTED",     "INTERNAL",           "UNAVAILABLE",
     "DATA_LOSS", "UNAUTHENTICATED"};
 
-std::string_view NameOf(grpc::StatusCode code) {
-  const auto number = static_cast<size_t>(code);
-  return number < std::size(kCodeNames) ? kCodeNames[number] : kCodeNames[grpc::UNKNOWN];
-}
-
 // The codes that OpenTelemetry counts as errors of a server; in HTTP they are 500 and more.
 bool IsFault(grpc::StatusCode code) {
   constexpr grpc::StatusCode kFaults[] = {grpc::UNKNOWN,   grpc::DEADLINE_EXCEEDED,
@@ -33,6 +28,13 @@ bool IsFault(grpc::StatusCode code) {
 
 }  // namespace
 
+std::string RpcName::Text() const { return StrCat(service, '/', method); }
+
+std::string_view NameOf(grpc::StatusCode code) {
+  const auto number = static_cast<size_t>(code);
+  return number < std::size(kCodeNames) ? kCodeNames[number] : kCodeNames[grpc::UNKNOWN];
+}
+
 void CallRecord::Add(const std::string& model, int64_t texts, const Usage& usage) {
   const std::lock_guard lock(mutex_);
   costs_.model = model;
@@ -42,7 +44,8 @@ void CallRecord::Add(const std::string& model, int64_t texts, const Usage& usage
 
 void CallRecord::End(const grpc::Status& status) const {
   const grpc::StatusCode code = status.error_code();
-  const std::string name = StrCat(name_.service, '/', name_.method);
+  const std::string name = name_.Text();
+  metrics_.CountCall(name, NameOf(code));
   std::vector<LogField> fields = {{"method", name}, {"grpc_status", NameOf(code)}};
   if (IsFault(code)) fields.emplace_back("error", status.error_message());
   const std::lock_guard lock(mutex_);

@@ -1,5 +1,5 @@
-// What a call writes into log and trace when it ends: one line and one span, however many messages
-// it has.
+// What a call writes into log, trace and metrics when it ends: one line, one span and one count,
+// however many messages it has.
 #pragma once
 
 #include <grpcpp/grpcpp.h>
@@ -12,6 +12,7 @@
 #include "akin/embeddings.h"
 
 #include "server/exchange.h"
+#include "server/metrics/metrics.h"
 #include "server/request_log.h"
 
 namespace akin::server {
@@ -19,13 +20,18 @@ namespace akin::server {
 // "tei.v1.Embed" and "EmbedStream".
 struct RpcName {
   std::string_view service, method;
+
+  std::string Text() const;  // "tei.v1.Embed/EmbedStream"
 };
+
+// "OK", "INVALID_ARGUMENT" and so on.
+std::string_view NameOf(grpc::StatusCode code);
 
 // Of any thread.
 class CallRecord {
  public:
-  CallRecord(const RequestLog& log, const RpcName& name, RequestIdentity who)
-      : log_(log), name_(name), who_(std::move(who)) {}
+  CallRecord(const RequestLog& log, Metrics& metrics, const RpcName& name, RequestIdentity who)
+      : log_(log), metrics_(metrics), name_(name), who_(std::move(who)) {}
 
   // An answer within the call.
   void Add(const std::string& model, int64_t texts, const Usage& usage);
@@ -34,6 +40,7 @@ class CallRecord {
 
  private:
   const RequestLog& log_;
+  Metrics& metrics_;
   const RpcName name_;
   const RequestIdentity who_;
   mutable std::mutex mutex_;

@@ -11,6 +11,7 @@
 #include <fstream>
 #include <iterator>
 #include <system_error>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -33,6 +34,11 @@ constexpr size_t kMaxConnectionsBytes = size_t{128} << 20;
 template <typename Request, typename Response>
 using Member = void (GrpcOperations::*)(const CallInfo&, const Request&, CallDone<Response>);
 
+// Calls that only ask what the server is; all others are counted as requests to a model.
+template <typename Request>
+constexpr bool kAsksModel = !std::is_same_v<Request, tei::v1::InfoRequest> &&
+                            !std::is_same_v<Request, akidb::embedding::v1::ModelInfoRequest>;
+
 // A call that has arrived.
 struct Incoming {
   CallbackServerContext* context;
@@ -48,7 +54,9 @@ grpc::ServerUnaryReactor* Unary(GrpcOperations& operations, const Incoming& call
   CallInfo info;
   const grpc::Status status = operations.ReadCaller(call.name, *call.context, info);
   if (!status.ok()) return new RefusedCall(status);
+  if (kAsksModel<Request>) info.tally = std::make_shared<RequestTally>(*info.metrics);
   if (IsUnreadable(*request)) {
+    if (info.tally != nullptr) CountEnd(*info.tally, *info.share, UnreadableStatus<Request>());
     info.record->End(UnreadableStatus<Request>());
     return new RefusedCall(UnreadableStatus<Request>());
   }
@@ -81,6 +89,7 @@ grpc::ServerReadReactor<Request>* Gather(GrpcOperations& operations, const Incom
   CallInfo info;
   const grpc::Status status = operations.ReadCaller(call.name, *call.context, info);
   if (!status.ok()) return new RefusedGather<Request>(status);
+  info.tally = std::make_shared<RequestTally>(*info.metrics);
   return new GatherCall<Request, Response>(
       std::move(info), operations.max_gathered(), response,
       [&operations, member](const CallInfo& caller, const std::vector<Request>& messages,

@@ -20,17 +20,7 @@ void SetMetadata(const Usage& usage, int64_t characters, tei::v1::Metadata& meta
   metadata.set_inference_time_ns(Nanoseconds(usage.compute_ms));
 }
 
-grpc::Status Invalid(std::string message) {
-  return {grpc::StatusCode::INVALID_ARGUMENT, std::move(message)};
-}
-grpc::Status EmptyInput() { return Invalid("`inputs` cannot be empty"); }
-
-// What the model cannot do, as TEI says it.
-grpc::Status ToGrpcStatus(const std::optional<Failure>& failure) {
-  if (!failure) return grpc::Status::OK;
-  if (failure->problem != Problem::kWrongTask) return Invalid(failure->message);
-  return {grpc::StatusCode::FAILED_PRECONDITION, failure->message};
-}
+Failure EmptyInput() { return {Problem::kEmpty, "`inputs` cannot be empty"}; }
 
 // What the messages of the embed family, or those of the score family, have in common. The default
 // of `truncate` is false, as proto3 has it.
@@ -84,70 +74,65 @@ int64_t CountCharacters(const std::vector<std::string>& texts) {
 
 }  // namespace
 
+template <typename Answer>
+void GrpcOperations::Begin(const CallInfo& info, size_t texts, bool is_list) {
+  info.tally->Begin(is_list);
+  TaskOf<Answer>(app_.metrics()).texts += static_cast<int64_t>(texts);
+}
+
 template <typename Answer, typename Request>
 void GrpcOperations::Run(const CallInfo& info, const std::string& model, int64_t texts,
-                         bool is_list,
-                         std::function<grpc::Status(const ServedModel&, Request&)> make,
+                         std::function<std::optional<Failure>(const ServedModel&, Request&)> make,
                          std::function<void(grpc::Status)> refuse, Answered<Answer> done,
                          int64_t returned_bytes) {
   const auto begin = Exchange::Clock::now();
-  ++(is_list ? app_.metrics().batch_requests : app_.metrics().single_requests);
-  TaskOf<Answer>(app_.metrics()).texts += texts;
-  const auto fail = [this, info, done](const Error& error, const ServedModelPtr& served) {
-    const Problem problem =
-        info.share->was_refused() ? Problem::kAnswersFull : FailureOf(error).problem;
-    const std::string_view kind = FailureKind(problem);
-    if (!kind.empty()) app_.metrics().CountFailure(kind);
-    done(error, served);
-  };
-  app_.registry().Acquire(model, [this, info, texts, is_list, begin, returned_bytes,
-                                  make = std::move(make), refuse = std::move(refuse),
-                                  done = std::move(done), fail](Result<ServedModelPtr> served) {
-    if (!served) return fail(served.error(), nullptr);
-    Request request{.embedder = (*served)->embedder()};
-    if (const grpc::Status status = make(**served, request); !status.ok()) {
-      app_.metrics().CountFailure(FailureKind(Problem::kBadValue));
-      return refuse(status);
-    }
-    AnswerSize size = SizeOf(request);
-    size.returned_bytes = returned_bytes;
-    const ModelInfo& facts = (*served)->info();
-    info.share->Expect(GuessBytes(size, facts, GuessTokens(size, facts)));
-    request.terms = {.client = info.client,
-                     .deadline = info.deadline,
-                     .begin = [share = info.share, size, served = *served](int64_t tokens) {
-                       return share->Reserve(GuessBytes(size, served->info(), tokens));
-                     }};
-    const auto ticket = app_.scheduler().Submit(
-        std::move(request),
-        [this, info, begin, texts, is_list, served = *served, done, fail](Result<Answer> answer) {
-          if (!answer) return fail(answer.error(), served);
-          info.record->Add(served->name(), texts, ReportOf(*answer).usage());
-          app_.CountAnswer({.task = TaskOf<Answer>(app_.metrics()),
-                            .report = ReportOf(*answer),
-                            .texts = texts,
-                            .is_list = is_list,
-                            .begin = begin});
-          done(std::move(answer), served);
-        });
-    if (!ticket) return fail(ticket.error(), *served);
-    info.departure->OnLeave([this, id = *ticket] { app_.scheduler().Cancel(id); });
-  });
+  app_.registry().Acquire(
+      model, [this, info, texts, begin, returned_bytes, make = std::move(make),
+              refuse = std::move(refuse), done = std::move(done)](Result<ServedModelPtr> served) {
+        if (!served) return done(served.error(), nullptr);
+        Request request{.embedder = (*served)->embedder()};
+        if (const auto failure = make(**served, request)) return refuse(Refuse(info, *failure));
+        AnswerSize size = SizeOf(request);
+        size.returned_bytes = returned_bytes;
+        const ModelInfo& facts = (*served)->info();
+        info.share->Expect(GuessBytes(size, facts, GuessTokens(size, facts)));
+        request.terms = {.client = info.client,
+                         .deadline = info.deadline,
+                         .begin = [share = info.share, size, served = *served](int64_t tokens) {
+                           return share->Reserve(GuessBytes(size, served->info(), tokens));
+                         }};
+        const auto ticket = app_.scheduler().Submit(
+            std::move(request),
+            [this, info, begin, texts, served = *served, done](Result<Answer> answer) {
+              if (!answer) return done(answer.error(), served);
+              info.record->Add(served->name(), texts, ReportOf(*answer).usage());
+              app_.CountAnswer({.task = TaskOf<Answer>(app_.metrics()),
+                                .report = ReportOf(*answer),
+                                .texts = texts,
+                                .begin = begin});
+              done(std::move(answer), served);
+            });
+        if (!ticket) return done(ticket.error(), *served);
+        info.departure->OnLeave([this, id = *ticket] { app_.scheduler().Cancel(id); });
+      });
 }
 
 template <typename Response>
 void GrpcOperations::EmbedOne(const CallInfo& info, std::string text, EmbedOptions options,
                               Output output, CallDone<Response> done,
                               std::function<void(const AllEmbeddings&, Response&)> fill) {
-  if (text.empty()) return done(EmptyInput(), {});
+  Begin<AllEmbeddings>(info, 1, false);
+  if (text.empty()) return done(Refuse(info, EmptyInput()), {});
+  if (options.dimensions && *options.dimensions < 1)
+    return done(Refuse(info, {Problem::kBadValue, "`dimensions` should be positive"}), {});
   const int64_t characters = CountCharacters(std::string_view(text));
   Run<AllEmbeddings, EmbedRequest>(
-      info, "", 1, false,
+      info, "", 1,
       [text = std::move(text), options, output](const ServedModel& model, EmbedRequest& request) {
         request.texts = {text};
         request.outputs = {output};
         request.options = options;
-        return ToGrpcStatus(CheckGives(model.info(), output));
+        return CheckGives(model.info(), output);
       },
       [done](const grpc::Status& status) { done(status, {}); },
       [done, fill = std::move(fill), characters](const Result<AllEmbeddings>& all,
@@ -163,10 +148,8 @@ void GrpcOperations::EmbedOne(const CallInfo& info, std::string text, EmbedOptio
 void GrpcOperations::Embed(const CallInfo& info, const tei::v1::EmbedRequest& request,
                            CallDone<tei::v1::EmbedResponse> done) {
   EmbedOptions options = EmbedOptionsOf(request);
-  if (request.has_dimensions()) {
-    if (request.dimensions() == 0) return done(Invalid("`dimensions` should be positive"), {});
+  if (request.has_dimensions())
     options.dimensions = static_cast<int>(std::min<uint32_t>(request.dimensions(), INT32_MAX));
-  }
   options.normalize = !request.has_normalize() || request.normalize();
   EmbedOne<tei::v1::EmbedResponse>(info, request.inputs(), options, Output::kDense, std::move(done),
                                    [](const AllEmbeddings& all, tei::v1::EmbedResponse& response) {
@@ -205,17 +188,18 @@ void GrpcOperations::EmbedAll(const CallInfo& info, const tei::v1::EmbedAllReque
 void GrpcOperations::PredictOne(const CallInfo& info, ScoreRequest::Input input,
                                 const ScoreOptions& options, bool raw_scores,
                                 CallDone<tei::v1::PredictResponse> done) {
-  if (input.first.empty()) return done(EmptyInput(), {});
+  Begin<Scores>(info, 1, false);
+  if (input.first.empty()) return done(Refuse(info, EmptyInput()), {});
   const int64_t characters = CountCharacters(std::string_view(input.first)) +
                              CountCharacters(std::string_view(input.second ? *input.second : ""));
   Run<Scores, ScoreRequest>(
-      info, "", 1, false,
+      info, "", 1,
       [input = std::move(input), options, raw_scores](const ServedModel& model,
                                                       ScoreRequest& request) {
         request.inputs = {input};
         request.options = options;
         request.options.activation = ActivationOf(model.info(), raw_scores);
-        return ToGrpcStatus(CheckGives(model.info(), Output::kScores));
+        return CheckGives(model.info(), Output::kScores);
       },
       [done](const grpc::Status& status) { done(status, {}); },
       [done, characters](const Result<Scores>& scores, const ServedModelPtr& model) {
@@ -240,7 +224,9 @@ void GrpcOperations::Predict(const CallInfo& info, const tei::v1::PredictRequest
 void GrpcOperations::PredictPair(const CallInfo& info, const tei::v1::PredictPairRequest& request,
                                  CallDone<tei::v1::PredictResponse> done) {
   if (request.inputs_size() < 1 || request.inputs_size() > 2) {
-    return done(Invalid(StrCat("`inputs` has ", request.inputs_size(), " texts, expected 1 or 2")),
+    Begin<Scores>(info, 1, false);
+    return done(Refuse(info, {Problem::kBadShape, StrCat("`inputs` has ", request.inputs_size(),
+                                                         " texts, expected 1 or 2")}),
                 {});
   }
   ScoreRequest::Input input{.first = request.inputs(0)};
@@ -252,10 +238,12 @@ void GrpcOperations::PredictPair(const CallInfo& info, const tei::v1::PredictPai
 void GrpcOperations::Rerank(const CallInfo& info, const tei::v1::RerankRequest& request,
                             CallDone<tei::v1::RerankResponse> done) {
   std::vector<std::string> texts(request.texts().begin(), request.texts().end());
-  if (request.query().empty() || texts.empty()) return done(EmptyInput(), {});
+  Begin<Scores>(info, texts.size(), true);
+  if (request.query().empty() || texts.empty()) return done(Refuse(info, EmptyInput()), {});
   if (texts.size() > max_gathered()) {
-    return done(Invalid(StrCat("batch size ", texts.size(), " > maximum allowed batch size ",
-                               max_gathered())),
+    return done(Refuse(info, {Problem::kTooManyTexts,
+                              StrCat("batch size ", texts.size(), " > maximum allowed batch size ",
+                                     max_gathered())}),
                 {});
   }
   const auto count = static_cast<int64_t>(texts.size());
@@ -265,14 +253,14 @@ void GrpcOperations::Rerank(const CallInfo& info, const tei::v1::RerankRequest& 
   if (request.return_text()) returned = texts;
   const int64_t returned_bytes = 2 * TotalBytes(returned);  // In the message, and as it is written.
   Run<Scores, RerankRequest>(
-      info, "", count, true,
+      info, "", count,
       [query = request.query(), texts = std::move(texts), options = ScoreOptionsOf(request),
        raw_scores = request.raw_scores()](const ServedModel& model, RerankRequest& job) {
         job.query = query;
         job.documents = texts;
         job.options = options;
         job.options.activation = ActivationOf(model.info(), raw_scores);
-        return ToGrpcStatus(CheckReranks(model.info()));
+        return CheckReranks(model.info());
       },
       [done](const grpc::Status& status) { done(status, {}); },
       [done, characters, returned = std::move(returned)](const Result<Scores>& scores,
@@ -288,7 +276,7 @@ void GrpcOperations::Rerank(const CallInfo& info, const tei::v1::RerankRequest& 
 void GrpcOperations::RerankTexts(const CallInfo& info,
                                  const std::vector<tei::v1::RerankStreamRequest>& texts,
                                  CallDone<tei::v1::RerankResponse> done) {
-  if (texts.empty()) return done(EmptyInput(), {});
+  if (texts.empty()) return done(Refuse(info, EmptyInput()), {});
   const tei::v1::RerankStreamRequest& first = texts.front();
   tei::v1::RerankRequest request;
   request.set_query(first.query());
@@ -298,7 +286,10 @@ void GrpcOperations::RerankTexts(const CallInfo& info,
   request.set_truncation_direction(first.truncation_direction());
   for (size_t i = 0; i < texts.size(); ++i) {
     if (texts[i].query() != first.query()) {
-      return done(Invalid(StrCat("message ", i, " has another query than the first one")), {});
+      Begin<Scores>(info, texts.size(), true);
+      return done(Refuse(info, {Problem::kBadValue,
+                                StrCat("message ", i, " has another query than the first one")}),
+                  {});
     }
     request.add_texts(texts[i].text());
   }
@@ -308,19 +299,23 @@ void GrpcOperations::RerankTexts(const CallInfo& info,
 void GrpcOperations::AkiDbEmbed(const CallInfo& info,
                                 const akidb::embedding::v1::EmbedRequest& request,
                                 CallDone<akidb::embedding::v1::EmbedResponse> done) {
-  if (request.texts().empty()) return done(Invalid("texts cannot be empty"), {});
+  Begin<AllEmbeddings>(info, static_cast<size_t>(request.texts_size()), true);
+  if (request.texts().empty())
+    return done(Refuse(info, {Problem::kEmpty, "texts cannot be empty"}), {});
   if (static_cast<size_t>(request.texts_size()) > max_gathered()) {
-    return done(Invalid(StrCat("at most ", max_gathered(), " texts per request")), {});
+    return done(Refuse(info, {Problem::kTooManyTexts,
+                              StrCat("at most ", max_gathered(), " texts per request")}),
+                {});
   }
   std::vector<std::string> texts(request.texts().begin(), request.texts().end());
   const auto count = static_cast<int64_t>(texts.size());
   Run<AllEmbeddings, EmbedRequest>(
-      info, request.model(), count, true,
+      info, request.model(), count,
       [texts = std::move(texts), normalize = !request.has_normalize() || request.normalize()](
           const ServedModel& model, EmbedRequest& job) {
         job.texts = texts;
         job.options.normalize = normalize;
-        return ToGrpcStatus(CheckGives(model.info(), Output::kDense));
+        return CheckGives(model.info(), Output::kDense);
       },
       [done](const grpc::Status& status) { done(status, {}); },
       [done](const Result<AllEmbeddings>& all, const ServedModelPtr& model) {

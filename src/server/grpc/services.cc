@@ -14,10 +14,6 @@
 namespace akin::server {
 namespace {
 
-grpc::Status Invalid(std::string message) {
-  return {grpc::StatusCode::INVALID_ARGUMENT, std::move(message)};
-}
-
 tei::v1::ModelType ModelTypeOf(const ModelInfo& info) {
   if (info.kind == ModelKind::kReranker) return tei::v1::MODEL_TYPE_RERANKER;
   if (info.kind == ModelKind::kClassifier) return tei::v1::MODEL_TYPE_CLASSIFIER;
@@ -67,6 +63,22 @@ grpc::Status ToGrpcStatus(const Error& error) {
   return {static_cast<grpc::StatusCode>(error.code()), error.message()};
 }
 
+void CountEnd(RequestTally& tally, const AnswerBudget::Share& share, const grpc::Status& status) {
+  if (status.ok()) return tally.Succeed();
+  Problem problem = FailureOf(Error(static_cast<ErrorCode>(status.error_code()), "")).problem;
+  if (problem == Problem::kOverloaded && share.was_refused()) problem = Problem::kAnswersFull;
+  tally.Fail(FailureKind(problem));
+}
+
+grpc::Status Refuse(const CallInfo& info, const Failure& failure) {
+  info.tally->Fail(FailureKind(failure.problem));
+  // What the model cannot do, as TEI says it.
+  const bool is_wrong_task = failure.problem == Problem::kWrongTask;
+  return {
+      is_wrong_task ? grpc::StatusCode::FAILED_PRECONDITION : grpc::StatusCode::INVALID_ARGUMENT,
+      failure.message};
+}
+
 grpc::Status GrpcOperations::ReadCaller(const RpcName& name, grpc::CallbackServerContext& context,
                                         CallInfo& info) const {
   std::string_view key;
@@ -76,14 +88,19 @@ grpc::Status GrpcOperations::ReadCaller(const RpcName& name, grpc::CallbackServe
       EqualIgnoringCase(authorization.substr(0, kBearer.size()), kBearer)) {
     key = Trimmed(authorization.substr(kBearer.size()));
   }
-  if (!app_.IsKey(key)) return {grpc::StatusCode::UNAUTHENTICATED, "a valid API key is needed"};
+  if (!app_.IsKey(key)) {
+    app_.metrics().CountCall(name.Text(), NameOf(grpc::StatusCode::UNAUTHENTICATED));
+    return {grpc::StatusCode::UNAUTHENTICATED, "a valid API key is needed"};
+  }
   RequestIdentity who{.id = {}, .peer = AddressOf(context.peer()), .trace = {}};
   Identify(MetadataOf(context, kRequestId), MetadataOf(context, "traceparent"), who);
   context.AddInitialMetadata(kRequestId, who.id);
   info.client = app_.options().api_keys.empty() ? who.peer : std::string(key);
-  info.record = std::make_shared<CallRecord>(app_.request_log(), name, std::move(who));
+  info.record =
+      std::make_shared<CallRecord>(app_.request_log(), app_.metrics(), name, std::move(who));
   info.departure = std::make_shared<Departure>();
   info.budget = &app_.answer_budget();
+  info.metrics = &app_.metrics();
   info.share = std::make_shared<AnswerBudget::Share>(*info.budget, info.client);
   info.context = &context;
   info.writes = &writes_;
@@ -115,6 +132,7 @@ void GrpcOperations::Info(const CallInfo&, const tei::v1::InfoRequest&,
 void GrpcOperations::OnTokenizer(const CallInfo& info, int64_t bytes, int64_t answer_bytes,
                                  std::function<void(const ServedModel&)> use,
                                  std::function<void(const Error&)> fail) {
+  info.tally->Begin(false);
   info.share->Expect(answer_bytes);
   app_.registry().Acquire("", [this, info, bytes, answer_bytes, use = std::move(use),
                                fail = std::move(fail)](Result<ServedModelPtr> model) {
@@ -170,7 +188,9 @@ void GrpcOperations::Decode(const CallInfo& info, const tei::v1::DecodeRequest& 
                             CallDone<tei::v1::DecodeResponse> done) {
   std::vector<int32_t> ids;
   for (const uint32_t id : request.ids()) {
-    if (id > INT32_MAX) return done(Invalid(StrCat("there is no token id ", id)), {});
+    if (id > INT32_MAX) {
+      return done(Refuse(info, {Problem::kBadValue, StrCat("there is no token id ", id)}), {});
+    }
     ids.push_back(static_cast<int32_t>(id));
   }
   done = Once(std::move(done));

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,9 @@ namespace akin::server {
 
 // The table of reliability.md: an error of the library as gRPC says it.
 grpc::Status ToGrpcStatus(const Error& error);
+
+// Counts what is wrong with a request to a model, and says it.
+grpc::Status Refuse(const CallInfo& info, const Failure& failure);
 
 // All operations answer exactly once and hold no reference to the request when they return.
 class GrpcOperations {
@@ -57,13 +61,16 @@ class GrpcOperations {
   size_t max_gathered() const { return app_.options().max_client_batch_size; }
 
  private:
-  // What goes through the queue: `make` fills in the request once the model is there, or says why
-  // not; `done` gets the answer.
+  // A request of `texts` texts, to be computed or refused.
+  template <typename Answer>
+  void Begin(const CallInfo& info, size_t texts, bool is_list);
+  // What goes through the queue, after Begin: `make` fills in the request once the model is there,
+  // or says why not; `done` gets the answer.
   template <typename Answer>
   using Answered = std::function<void(Result<Answer>, const ServedModelPtr&)>;
   template <typename Answer, typename Request>
-  void Run(const CallInfo& info, const std::string& model, int64_t texts, bool is_list,
-           std::function<grpc::Status(const ServedModel&, Request&)> make,
+  void Run(const CallInfo& info, const std::string& model, int64_t texts,
+           std::function<std::optional<Failure>(const ServedModel&, Request&)> make,
            std::function<void(grpc::Status)> refuse, Answered<Answer> done,
            int64_t returned_bytes = 0);
   template <typename Response>

@@ -133,6 +133,11 @@ void Metrics::CountResponse(std::string_view route, int status) {
   ++responses_[{std::string(route), status}];
 }
 
+void Metrics::CountCall(std::string_view method, std::string_view status) {
+  const std::lock_guard lock(mutex_);
+  ++calls_[{std::string(method), std::string(status)}];
+}
+
 void Metrics::CountFailure(std::string_view kind) {
   const std::lock_guard lock(mutex_);
   ++failures_[std::string(kind)];
@@ -157,6 +162,11 @@ std::string Metrics::Render(const Gauges& g) const {
     }
     out.insert(out.find("# HELP akin_http_responses_total"), failures);
     out += responses;
+    AppendFamily(out, "akin_grpc_calls_total", "counter", "Calls of gRPC by method and status");
+    for (const auto& [key, count] : calls_) {
+      AppendSample(out, "akin_grpc_calls_total",
+                   StrCat("method=\"", key.first, "\",status=\"", key.second, '"'), count);
+    }
   }
   AppendTask(out, "embed", "embed", embed);
   AppendTask(out, "predict", "score, alone or beside a query", predict);

@@ -60,8 +60,11 @@ struct Metrics {
   Histogram request{kSeconds}, tokenization{kSeconds}, queue{kSeconds}, inference{kSeconds};
   Histogram tokens_of_text{kTokensOfText};
 
-  // One request answered. `route` is the route's own path, never a path that a client made up.
+  // One request of HTTP answered. `route` is the route's own path, never a path that a client made
+  // up.
   void CountResponse(std::string_view route, int status);
+  // One call of gRPC that has ended: "tei.v1.Embed/Embed", "OK".
+  void CountCall(std::string_view method, std::string_view status);
   // A request to a model that failed: "overloaded", "validation", ...
   void CountFailure(std::string_view kind);
 
@@ -78,8 +81,9 @@ struct Metrics {
 
  private:
   mutable std::mutex mutex_;
-  std::map<std::pair<std::string, int>, int64_t> responses_;  // Guarded by mutex_,
-  std::map<std::string, int64_t> failures_;                   // likewise.
+  std::map<std::pair<std::string, int>, int64_t> responses_;      // Guarded by mutex_,
+  std::map<std::pair<std::string, std::string>, int64_t> calls_;  // likewise,
+  std::map<std::string, int64_t> failures_;                       // likewise.
 };
 
 }  // namespace akin::server

@@ -1,0 +1,164 @@
+#!/usr/bin/env python3
+"""What the metrics count of each route: that a request came, how it ended, how long it took; alike in every dialect.
+
+    metrics_test.py --akin PROGRAM --model FOLDER    (the models are FOLDER's neighbours)
+"""
+import json
+import pathlib
+import unittest
+
+from serve_process import ARGUMENTS, TIMEOUT, Server, main, wait_until
+from slow_onnx import ENDLESS, start_slow_server
+
+TEXTS = ["a cat", "zero"]
+# Route, the model that can do it, a good body, whether its texts are a list, how many are embedded and scored.
+ROUTES = [
+    ("/v1/embeddings", "bert-mean", {"input": TEXTS}, True, 2, 0),
+    ("/embeddings", "bert-mean", {"input": "a cat"}, False, 1, 0),
+    ("/embed", "bert-mean", {"inputs": "a cat"}, False, 1, 0),
+    ("/embed_all", "bert-mean", {"inputs": TEXTS}, True, 2, 0),
+    ("/embed_sparse", "splade-bert", {"inputs": TEXTS}, True, 2, 0),
+    ("/predict", "cross-bert", {"inputs": [["a", "b"]]}, True, 0, 1),
+    ("/rerank", "cross-bert", {"query": "a", "texts": TEXTS}, True, 0, 2),
+    ("/similarity", "bert-mean", {"inputs": {"source_sentence": "a", "sentences": TEXTS}}, True, 3, 0),
+    ("/", "bert-mean", {"inputs": "a cat"}, False, 1, 0),
+    ("/invocations", "cross-bert", {"query": "a", "texts": TEXTS}, True, 0, 2),
+    ("/tokenize", "bert-mean", {"inputs": "a cat"}, False, 0, 0),
+    ("/decode", "bert-mean", {"ids": [5, 6]}, False, 0, 0),
+    ("/v1/embed", "bert-mean", {"texts": TEXTS}, True, 2, 0),
+    ("/v2/embed", "bert-mean", {"texts": TEXTS, "model": "m", "input_type": "clustering"}, True, 2, 0),
+    ("/v1/rerank", "cross-bert", {"query": "a", "documents": TEXTS}, True, 0, 2),
+    ("/v2/rerank", "cross-bert", {"query": "a", "documents": TEXTS}, True, 0, 2),
+    ("/api/embed", "bert-mean", {"input": TEXTS}, True, 2, 0),
+    ("/api/embeddings", "bert-mean", {"prompt": "a cat"}, False, 1, 0),
+    ("/api/v1/embed", "bert-mean", {"texts": TEXTS}, True, 2, 0)]
+# Those that no model is asked by. /vertex has a test of its own.
+OTHERS = {"/api/show", "/vertex"}
+FAILURE = 'te_request_failure{err="%s"}'
+
+
+def changes(server, act):
+    """What counts more after `act` than before it: {sample: by how much}, without times and what is not of requests."""
+    before = server.metrics()
+    act()
+    return {name: value - before.get(name, 0) for name, value in server.metrics().items()
+            if value != before.get(name, 0) and "_bucket" not in name and not name.endswith("_sum")
+            and name.startswith(("te_request", "te_embed", "te_predict", "akin_http_responses_total")) and "/metrics" not in name}
+
+
+def response(path, status):
+    return f'akin_http_responses_total{{route="{path}",status="{status}"}}'
+
+
+class Routes(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.servers = {name: Server("--max-client-batch-size", "8", models=[str(pathlib.Path(ARGUMENTS.model).with_name(name))])
+                       for name in ("bert-mean", "splade-bert", "cross-bert")}
+
+    @classmethod
+    def tearDownClass(cls):
+        for server in cls.servers.values():
+            server.stop()
+
+    def post(self, server, path, body, expected):
+        status, _, answer = server.request("POST", path, body if isinstance(body, bytes) else json.dumps(body).encode())
+        self.assertEqual(status, expected, (path, answer))
+
+    def test_the_table_has_every_route(self):
+        paths = json.loads(self.servers["bert-mean"].get("/openapi.json")[2])["paths"]
+        described = {path for path, methods in paths.items() if "post" in methods}
+        self.assertEqual(described | {"/", "/invocations"}, {row[0] for row in ROUTES} | OTHERS)
+
+    def test_what_is_answered(self):
+        for path, model, body, is_list, embedded, scored in ROUTES:
+            with self.subTest(path=path):
+                server = self.servers[model]
+                counted = changes(server, lambda: self.post(server, path, body, 200))
+                method = "batch" if is_list else "single"
+                expected = {f'te_request_count{{method="{method}"}}': 1, f'te_request_success{{method="{method}"}}': 1,
+                            "te_request_duration_count": 1, response(path, 200): 1}
+                for task, texts in (("embed", embedded), ("predict", scored)):
+                    if texts:
+                        names = ("count", "success", "duration_count", "tokenization_duration_count", "queue_duration_count",
+                                 "inference_duration_count")
+                        expected |= {f"te_{task}_{name}": texts for name in names}
+                        expected |= {f"te_request_{stage}_duration_count": 1 for stage in ("tokenization", "queue", "inference")}
+                inputs = counted.pop("te_request_input_length_count", 0)
+                self.assertEqual(counted, expected)
+                self.assertEqual(inputs > 0, embedded + scored > 0)
+
+    def test_what_cannot_be_read_or_done(self):
+        for path, model, _, _, _, _ in ROUTES:
+            for body in (b"{", b'{"inputs": 7, "input": 7, "texts": 7, "ids": 7, "prompt": 7}'):
+                with self.subTest(path=path, body=body):
+                    server, statuses = self.servers[model], []
+                    counted = changes(server, lambda: statuses.append(server.request("POST", path, body)[0]))
+                    self.assertIn(statuses[0], (400, 422))
+                    self.assertEqual(counted, {'te_request_count{method="single"}': 1, FAILURE % "validation": 1, response(path, statuses[0]): 1})
+
+    def test_failures_of_each_kind_once(self):
+        dense = self.servers["bert-mean"]
+        cases = [("/embed", {"inputs": ["a"] * 9}, "batch_size"), ("/tokenize", {"inputs": ["a"] * 9}, "batch_size"),
+                 ("/embed", {"inputs": []}, "validation"), ("/decode", {"ids": []}, "validation"),
+                 ("/embed", {"inputs": [99_999_999]}, "validation"), ("/embed", {"inputs": "a", "prompt_name": "none"}, "validation"),
+                 ("/tokenize", {"inputs": "a", "prompt_name": "none"}, "validation"),
+                 ("/embed", {"inputs": "word " * 5000, "truncate": False}, "validation"),
+                 ("/predict", {"inputs": "a"}, "model_type"), ("/rerank", {"query": "a", "texts": ["b"]}, "model_type"),
+                 ("/v2/rerank", {"query": "a", "documents": ["b"]}, "model_type"), ("/embed_sparse", {"inputs": "a"}, "model_type")]
+        for path, body, kind in cases:
+            with self.subTest(path=path, kind=kind):
+                counted = changes(dense, lambda: self.assertGreaterEqual(dense.post(path, body)[0], 400))
+                self.assertEqual({name: value for name, value in counted.items() if "failure" in name}, {FAILURE % kind: 1})
+                self.assertEqual(sum(value for name, value in counted.items() if name.startswith("te_request_count")), 1)
+                self.assertEqual([name for name in counted if "success" in name or "duration" in name], [])
+        counted = changes(dense, lambda: dense.post("/embed", {"inputs": "a"}, {"x-request-timeout-ms": "0"}))
+        self.assertEqual(counted[FAILURE % "dropped"], 1)
+
+    def test_what_never_reaches_a_model_is_no_request_to_one(self):
+        dense = self.servers["bert-mean"]
+
+        def act():
+            for path in ("/health", "/info", "/v1/models", "/api/tags", "/docs", "/nowhere", "/v1/models/none"):
+                dense.get(path)
+            dense.get("/embed")  # 405
+            dense.request("POST", "/embed", b"{}", {"Content-Type": "text/plain"})  # 415
+            dense.post("/api/show", {"model": "none"})
+            dense.request("POST", "/embed", b" " * 3_000_000)  # 413
+
+        counted = changes(dense, act)
+        self.assertEqual([name for name in counted if name.startswith("te_")], [])
+        self.assertEqual(sum(counted.values()), 11)
+
+    def test_parts_of_vertex_are_requests(self):
+        dense = self.servers["bert-mean"]
+        body = {"instances": [{"inputs": "a"}, {"inputs": TEXTS}, {"type": "tokenize", "inputs": "a"}]}
+        counted = changes(dense, lambda: self.post(dense, "/vertex", body, 200))
+        self.assertEqual({n: v for n, v in counted.items() if n.startswith("te_request_count")},
+                         {'te_request_count{method="single"}': 2, 'te_request_count{method="batch"}': 1})
+        self.assertEqual((counted["te_request_duration_count"], counted[response("/vertex", 200)]), (3, 1))
+        body["instances"][0] = {"inputs": ""}
+        counted = changes(dense, lambda: self.post(dense, "/vertex", body, 400))
+        self.assertEqual((counted[FAILURE % "validation"], counted["te_request_duration_count"], counted[response("/vertex", 400)]), (1, 2, 1))
+        # Nothing that could be taken apart: one request.
+        counted = changes(dense, lambda: self.post(dense, "/vertex", {"instances": [{"type": "none"}]}, 422))
+        self.assertEqual(counted, {'te_request_count{method="single"}': 1, FAILURE % "validation": 1, response("/vertex", 422): 1})
+
+
+class Ended(unittest.TestCase):
+    def test_clients_that_leave_count_as_dropped(self):
+        server = start_slow_server(self)
+        before = server.metrics()
+        body = json.dumps({"inputs": ENDLESS}).encode()
+        client = server.connect()
+        client.sendall(b"POST /embed HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        wait_until(lambda: server.metric("te_queue_size") > 0, "it does not run")
+        client.close()
+        wait_until(lambda: server.metrics().get(FAILURE % "dropped") == 1, "it is not counted")
+        after = server.metrics()
+        self.assertEqual(after['te_request_count{method="single"}'] - before['te_request_count{method="single"}'], 1)
+        self.assertEqual(after["te_request_duration_count"], before["te_request_duration_count"])
+
+
+if __name__ == "__main__":
+    main()

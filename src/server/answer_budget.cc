@@ -16,24 +16,32 @@ int64_t AnswerBudget::held_bytes() const {
   return small_.held + large_.held;
 }
 
-// Those below with the mutex held.
-
-void AnswerBudget::Add(const std::string& client, int64_t bytes, int sign) {
+void AnswerBudget::Put(const Share& share, int64_t bytes) {
   if (bytes == 0) return;
   Half& half = HalfOf(bytes);
-  half.held += sign * bytes;
-  const auto it = half.by_client.try_emplace(client, 0).first;
-  it->second += sign * bytes;
-  if (it->second == 0) half.by_client.erase(it);
+  half.held += bytes;
+  Half::Holder& holder = half.by_client[share.client_];
+  holder.held += bytes;
+  if (holder.first == nullptr) holder.first = &share;
 }
 
-bool AnswerBudget::HasRoom(const std::string& client, int64_t bytes) {
+void AnswerBudget::TakeOut(const Share& share, int64_t bytes) {
+  if (bytes == 0) return;
+  Half& half = HalfOf(bytes);
+  half.held -= bytes;
+  const auto it = half.by_client.find(share.client_);
+  it->second.held -= bytes;
+  if (it->second.first == &share) it->second.first = nullptr;
+  if (it->second.held == 0) half.by_client.erase(it);
+}
+
+// `share` has been taken out.
+bool AnswerBudget::HasRoom(const Share& share, int64_t bytes) {
   const Half& half = HalfOf(bytes);
-  const auto it = half.by_client.find(client);
-  const int64_t own = it == half.by_client.end() ? 0 : it->second;
-  const int64_t others = half.held - own;
-  if (own == 0) return others <= half.most_beside_first;
-  return own + bytes <= (half.room - others) / 4 * 3;
+  const auto it = half.by_client.find(share.client_);
+  const Half::Holder own = it == half.by_client.end() ? Half::Holder{} : it->second;
+  if (own.first == nullptr) return half.held <= half.most_beside_first;
+  return own.held + bytes <= (half.room - (half.held - own.held)) / 4 * 3;
 }
 
 void AnswerBudget::Share::Expect(int64_t bytes) {
@@ -47,10 +55,10 @@ Status AnswerBudget::Share::Reserve(int64_t more) {
   if (bytes > budget_.most_)
     return InvalidInput("the answer would take ", Mebibytes(bytes), " MiB, --answer-memory is ",
                         Mebibytes(budget_.most_), " MiB; ask for less at once");
-  budget_.Add(client_, bytes_, -1);
-  const bool has_room = budget_.HasRoom(client_, bytes);
+  budget_.TakeOut(*this, bytes_);
+  const bool has_room = budget_.HasRoom(*this, bytes);
   if (has_room) bytes_ = bytes;
-  budget_.Add(client_, bytes_, 1);
+  budget_.Put(*this, bytes_);
   if (has_room) return {};
   was_refused_ = true;
   return Error(ErrorCode::kOverloaded,
@@ -60,10 +68,10 @@ Status AnswerBudget::Share::Reserve(int64_t more) {
 
 void AnswerBudget::Share::Settle(int64_t bytes) {
   const std::lock_guard lock(budget_.mutex_);
-  budget_.Add(client_, bytes_, -1);
+  budget_.TakeOut(*this, bytes_);
   bytes_ = bytes;
   expected_ = 0;
-  budget_.Add(client_, bytes_, 1);
+  budget_.Put(*this, bytes_);
 }
 
 int64_t AnswerBudget::Share::bytes() const {

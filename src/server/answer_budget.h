@@ -6,11 +6,14 @@
 //
 // Small answers share one half of the budget, large ones the other. In each half a client takes at
 // most three quarters of what the others leave, so that something is left for the next one, however
-// many do not read. A client that holds nothing in a half gets its first answer whatever its size,
-// up to the whole budget, while the others hold no more than one such answer:
+// many do not read. One answer of each client, its first one, may have any size up to the whole
+// budget, while all others, also of that client, hold no more than one such answer:
 //
 //   budget 100: A alone gets 100; then B alone gets 100 beside it; then C is refused, and so is a
 //   second one of A. Of small ones A gets 37, B then 9, and so on.
+//
+// An answer of several parts grows while they are computed. Were its client's other answers in the
+// way, several of them that grow at once might all be refused; so the first one goes on to its end.
 //
 // So no client keeps another one out, an idle server gives all that it can, and all answers
 // together hold at most two and a half times the budget (and what guesses were too low by).
@@ -74,11 +77,17 @@ class AnswerBudget {
     int64_t room;               // That clients share,
     int64_t most_beside_first;  // and what others may hold when a client gets its first answer.
     int64_t held = 0;
-    std::map<std::string, int64_t> by_client = {};  // Without those that hold nothing.
+    struct Holder {
+      int64_t held = 0;
+      const Share* first = nullptr;  // Of this half, until it has gone or left it.
+    };
+    std::map<std::string, Holder> by_client = {};  // Without those that hold nothing.
   };
   Half& HalfOf(int64_t bytes) { return bytes > kLargeBytes ? large_ : small_; }
-  void Add(const std::string& client, int64_t bytes, int sign);
-  bool HasRoom(const std::string& client, int64_t bytes);
+  // With the mutex held.
+  void Put(const Share& share, int64_t bytes);
+  void TakeOut(const Share& share, int64_t bytes);
+  bool HasRoom(const Share& share, int64_t bytes);
 
   const int64_t most_;
   mutable std::mutex mutex_;

@@ -111,6 +111,41 @@ TEST(AnswerBudget, AllTogetherAreBounded) {
   EXPECT_EQ(budget.held_bytes(), 0);
 }
 
+// Parts of several answers of one client, computed in turn: one of them comes to its end, whatever
+// the others hold.
+TEST(AnswerBudget, OfAnswersThatGrowAtOnceTheFirstIsNotRefused) {
+  for (const int64_t part : {kSmall / 4, kLarge}) {
+    AnswerBudget budget(kMost);
+    const std::vector<AnswerBudget::SharePtr> shares = {Of(budget, "a"), Of(budget, "a"),
+                                                        Of(budget, "a")};
+    std::vector<bool> refused(shares.size(), false);
+    for (int64_t bytes = part; bytes <= kMost; bytes += part) {
+      for (size_t i = 0; i < shares.size(); ++i) {
+        if (!refused[i]) refused[i] = !shares[i]->Reserve(part);
+      }
+    }
+    EXPECT_EQ(refused, (std::vector<bool>{false, true, true}));
+    EXPECT_EQ(shares[0]->bytes(), kMost);
+    EXPECT_LE(budget.held_bytes(), kMost + kMost / 2);
+    // Once it has gone another one is the first.
+    shares[0]->Settle(0);
+    EXPECT_TRUE(shares[1]->Reserve(kMost - shares[1]->bytes()));
+  }
+}
+
+TEST(AnswerBudget, AFirstAnswerGrowsNoFurtherBesideMoreThanAnotherOne) {
+  AnswerBudget budget(kMost);
+  const auto growing = Of(budget, "a"), of_b = Of(budget, "b"), more_of_b = Of(budget, "b");
+  ASSERT_TRUE(more_of_b->Reserve(kLarge));
+  ASSERT_TRUE(growing->Reserve(kLarge));
+  ASSERT_TRUE(of_b->Reserve(kLarge));
+  ASSERT_TRUE(more_of_b->Reserve(kMost - kLarge));
+  EXPECT_FALSE(growing->Reserve(kLarge));
+  of_b->Settle(0);
+  EXPECT_TRUE(growing->Reserve(kMost - kLarge));
+  EXPECT_EQ(budget.held_bytes(), 2 * kMost);
+}
+
 TEST(AnswerBudget, WhatIsMadeCountsHoweverMuchItIs) {
   AnswerBudget budget(kMost);
   const auto share = Of(budget, "a");

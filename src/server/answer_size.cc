@@ -10,6 +10,14 @@ int64_t TotalBytes(const std::vector<std::string>& texts) {
   return bytes;
 }
 
+int64_t BytesOfIds(const Tokenizer& tokenizer, std::span<const int32_t> ids) {
+  int64_t bytes = 0;
+  // A space behind each.
+  for (const int32_t id : ids)
+    bytes += static_cast<int64_t>(tokenizer.IdToToken(id).value_or("").size()) + 1;
+  return bytes;
+}
+
 AnswerSize SizeOfScores(size_t texts, int64_t returned_bytes) {
   return {.texts = static_cast<int64_t>(texts),
           .outputs = {Output::kScores},

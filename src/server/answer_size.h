@@ -4,11 +4,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "akin/model_info.h"
 #include "akin/options.h"
+#include "akin/tokenizer.h"
 
 namespace akin::server {
 
@@ -24,6 +26,8 @@ inline constexpr int64_t kBytesOfTokenMessage = 128;
 inline int64_t TokensOfBytes(int64_t bytes) { return bytes / 4 + 2; }
 
 int64_t TotalBytes(const std::vector<std::string>& texts);
+// What these ids are at most as a text, before it is made.
+int64_t BytesOfIds(const Tokenizer& tokenizer, std::span<const int32_t> ids);
 
 // Texts, their bytes, what is made of them, and how it is written.
 struct AnswerSize {

@@ -436,7 +436,10 @@ Result<std::string> Pipeline::Decode(std::span<const int32_t> ids, bool skip_spe
   }
   Budget budget(total_bytes);
   if (stages_->decoder != nullptr) AKIN_TRY(stages_->decoder->Decode(tokens, budget));
+  size_t text_bytes = tokens.size();
+  for (const std::string& token : tokens) text_bytes += token.size();
   std::string text;
+  text.reserve(text_bytes);
   for (size_t i = 0; i < tokens.size(); ++i) {
     if (i > 0 && stages_->decoder == nullptr) text += ' ';
     text += tokens[i];

@@ -3,12 +3,16 @@
 
     memory_test.py --akin PROGRAM --model FOLDER
 """
+import concurrent.futures
 import http.client
 import json
 import os
+import pathlib
 import re
+import shutil
 import socket
 import subprocess
+import tempfile
 import time
 import unittest
 
@@ -30,8 +34,8 @@ def status_bytes(server, field):
 class Unread(unittest.TestCase):
     """Many clients ask for long answers and read nothing."""
 
-    def start(self, *options):
-        self.server = Server(*options)
+    def start(self, *options, models=None):
+        self.server = Server(*options, models=models)
         self.addCleanup(self.server.stop)
         self.assertEqual(self.server.post("/embed", {"inputs": "a text"})[0], 200)
         self.base = status_bytes(self.server, "VmRSS")
@@ -52,7 +56,7 @@ class Unread(unittest.TestCase):
         return [client.recv(512) for client in clients]
 
     def check(self, path, value, held_mib, most_answered):
-        """The system's own buffers take an answer of up to 4 MiB, which then counts no longer: those of `path` are longer."""
+        """The system's own buffers take an answer of up to 4 MiB, which then counts no longer: those of `path` are much longer."""
         clients = [self.send(path, value)]
         heads = self.heads(clients)
         self.assertTrue(heads[0].startswith(b"HTTP/1.1 200"), "refused by an idle server")
@@ -79,9 +83,19 @@ class Unread(unittest.TestCase):
         self.check("/tokenize", {"inputs": TOKENS}, 150, 4)
 
     def test_decode(self):
-        # "[PAD] " for each id: 5 MiB.
-        self.start("--answer-memory", "16")
-        self.check("/decode", {"ids": [0] * 900_000, "skip_special_tokens": False}, 150, 2)
+        # 400,000 times a token of 42 characters: 16 MiB.
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        model = pathlib.Path(folder.name, "long-tokens")
+        shutil.copytree(ARGUMENTS.model, model)
+        tokenizer = json.loads((model / "tokenizer.json").read_text())
+        vocab = tokenizer["model"]["vocab"]
+        token = next(token for token, i in vocab.items() if i == 9)
+        tokenizer["model"]["vocab"] = {42 * "z" if t == token else t: i for t, i in vocab.items()}
+        (model / "tokenizer.json").write_text(json.dumps(tokenizer))
+        self.start("--answer-memory", "64", models=[str(model)])
+        self.assertEqual(self.server.post_json("/decode", {"ids": [9, 9]})[1], [42 * "z" + " " + 42 * "z"])
+        self.check("/decode", {"ids": [9] * 400_000}, 150, 3)
 
     def start_for_vectors(self):
         """For answers of some 16 MiB, which the system's buffers do not take; only the room for them refuses requests."""
@@ -101,6 +115,18 @@ class Unread(unittest.TestCase):
     def test_vertex_with_its_parts(self):
         self.start_for_vectors()
         self.check("/vertex", {"instances": [{"inputs": ["a"] * 3000}] * 8}, 150, 5)
+
+    def test_of_several_vertex_requests_at_once_one_is_always_answered(self):
+        # Of 16 parts that take 1.1 MiB each by the guess: together more than the half that large ones share.
+        self.start("--answer-memory", "20", "--max-queue-tokens", "10000000")
+        instance = {"inputs": ["a"] * 1400}
+        body = json.dumps({"instances": [instance] * 16}).encode()
+        self.assertEqual(self.server.request("POST", "/vertex", body)[0], 200)
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            for _ in range(3):
+                statuses = list(pool.map(lambda _: self.server.request("POST", "/vertex", body)[0], range(4)))
+                self.assertIn(200, statuses)
+                self.assertLessEqual(set(statuses), {200, 429})
 
     def test_one_answer_may_take_all_but_no_more(self):
         self.start("--answer-memory", "10")
@@ -214,7 +240,7 @@ class UnreadGrpc(unittest.TestCase):
 class Rest(unittest.TestCase):
     @unittest.skipIf(SANITIZED, "sanitizers keep what is freed")
     def test_memory_of_large_requests_is_given_back(self):
-        server = Server("--answer-memory", "1024")
+        server = Server("--answer-memory", "1024", threads=1)  # Each keeps some 23 MiB to tokenize in.
         self.addCleanup(server.stop)
         self.assertEqual(server.post("/embed", {"inputs": "a text"})[0], 200)
         base = status_bytes(server, "VmRSS")

@@ -145,11 +145,14 @@ void DecodeTei(App& app, const ExchangePtr& exchange) {
                   Status status;
                   AppendJsonArray(response.body, ids.size(), [&](size_t i) {
                     if (!status) return;
+                    status = room.UpTo(static_cast<int64_t>(response.body.size()) +
+                                       BytesOfIds(model.tokenizer(), ids[i]));
+                    if (!status) return;
                     const auto text = model.tokenizer().Decode(ids[i], skip);
                     if (!text) status = text.error();
-                    if (status)
-                      status = room.UpTo(static_cast<int64_t>(response.body.size() + text->size()));
-                    if (status) AppendJsonString(response.body, *text);
+                    if (!status) return;
+                    response.body.reserve(response.body.size() + text->size() + kBytesOfToken);
+                    AppendJsonString(response.body, *text);
                   });
                   AKIN_TRY(std::move(status));
                   return response;

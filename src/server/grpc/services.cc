@@ -195,13 +195,19 @@ void GrpcOperations::Decode(const CallInfo& info, const tei::v1::DecodeRequest& 
   }
   done = Once(std::move(done));
   const auto count = static_cast<int64_t>(ids.size());
+  const int64_t guess = 8 * count;
   OnTokenizer(
-      info, 4 * count, 8 * count,
-      [ids = std::move(ids), skip = request.skip_special_tokens(), done](const ServedModel& model) {
-        const auto text = model.tokenizer().Decode(ids, skip);
+      info, 4 * count, guess,
+      [ids = std::move(ids), skip = request.skip_special_tokens(), guess, share = info.share,
+       done](const ServedModel& model) {
+        // As it is, and as it is written.
+        const int64_t bytes = 2 * BytesOfIds(model.tokenizer(), ids);
+        const Status room = share->Reserve(std::max<int64_t>(bytes - guess, 0));
+        if (!room) return done(ToGrpcStatus(room.error()), {});
+        auto text = model.tokenizer().Decode(ids, skip);
         if (!text) return done(ToGrpcStatus(text.error()), {});
         tei::v1::DecodeResponse response;
-        response.set_text(*text);
+        response.set_text(*std::move(text));
         done(grpc::Status::OK, std::move(response));
       },
       [done](const Error& error) { done(ToGrpcStatus(error), {}); });

@@ -214,8 +214,11 @@ void App::Finish(Exchange& exchange, const Route* route, HttpResponse& response)
 // What has failed has been counted by Fail, but for what nobody answered.
 void EndTally(const Exchange& exchange, const HttpResponse& response) {
   if (exchange.tally == nullptr) return;
-  response.status < 400 ? exchange.tally->Succeed()
-                        : exchange.tally->Fail(FailureKind(Problem::kInternal));
+  if (response.status < 400) {
+    exchange.tally->Succeed();
+  } else {
+    exchange.tally->Fail(FailureKind(Problem::kInternal));
+  }
 }
 
 void App::Fail(const ExchangePtr& exchange, Failure failure) const {
@@ -243,9 +246,9 @@ void App::WithModel(const ExchangePtr& exchange, const std::string& name,
 }
 
 void App::CountAnswer(const Answered& answered) {
-  const auto& [task, report, texts, begin] = answered;
+  const auto& [task, report, texts, tally] = answered;
   const Usage& usage = report.usage();
-  const double seconds = MillisecondsSince(begin) * 1e-3;
+  const double seconds = tally.Succeed();
   task.texts_done += texts;
   metrics_.tokens += usage.total_tokens;
   metrics_.truncated_tokens += usage.truncated_tokens;

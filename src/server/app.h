@@ -74,14 +74,13 @@ class App : public HttpHandler {
   Dialect DialectOf(const Exchange& exchange) const;
 
   // For other transports: whether a key opens (any does, when none is asked for), and what an
-  // answer to a request of `texts` texts that came at `begin` adds to the metrics, beside what its
-  // RequestTally counts.
+  // answer to a request of `texts` texts adds to the metrics.
   bool IsKey(std::string_view given) const;
   struct Answered {
     TaskMetrics& task;
     const TextReport& report;
     int64_t texts = 0;
-    Exchange::Clock::time_point begin;
+    RequestTally& tally;  // That it has succeeded is counted, too.
   };
   void CountAnswer(const Answered& answered);
 

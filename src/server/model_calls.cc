@@ -142,7 +142,7 @@ void Finish(App& app, const ExchangePtr& exchange, const ServedModel& model,
   app.CountAnswer({.task = TaskOf<Answer>(app.metrics()),
                    .report = ReportOf(*answer),
                    .texts = costs.texts,
-                   .begin = exchange->who.begin});
+                   .tally = *exchange->tally});
   exchange->Respond(*std::move(response));
 }
 

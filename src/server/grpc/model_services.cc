@@ -85,10 +85,9 @@ void GrpcOperations::Run(const CallInfo& info, const std::string& model, int64_t
                          std::function<std::optional<Failure>(const ServedModel&, Request&)> make,
                          std::function<void(grpc::Status)> refuse, Answered<Answer> done,
                          int64_t returned_bytes) {
-  const auto begin = Exchange::Clock::now();
   app_.registry().Acquire(
-      model, [this, info, texts, begin, returned_bytes, make = std::move(make),
-              refuse = std::move(refuse), done = std::move(done)](Result<ServedModelPtr> served) {
+      model, [this, info, texts, returned_bytes, make = std::move(make), refuse = std::move(refuse),
+              done = std::move(done)](Result<ServedModelPtr> served) {
         if (!served) return done(served.error(), nullptr);
         Request request{.embedder = (*served)->embedder()};
         if (const auto failure = make(**served, request)) return refuse(Refuse(info, *failure));
@@ -102,14 +101,13 @@ void GrpcOperations::Run(const CallInfo& info, const std::string& model, int64_t
                            return share->Reserve(GuessBytes(size, served->info(), tokens));
                          }};
         const auto ticket = app_.scheduler().Submit(
-            std::move(request),
-            [this, info, begin, texts, served = *served, done](Result<Answer> answer) {
+            std::move(request), [this, info, texts, served = *served, done](Result<Answer> answer) {
               if (!answer) return done(answer.error(), served);
               info.record->Add(served->name(), texts, ReportOf(*answer).usage());
               app_.CountAnswer({.task = TaskOf<Answer>(app_.metrics()),
                                 .report = ReportOf(*answer),
                                 .texts = texts,
-                                .begin = begin});
+                                .tally = *info.tally});
               done(std::move(answer), served);
             });
         if (!ticket) return done(ticket.error(), *served);

@@ -64,7 +64,10 @@ grpc::Status ToGrpcStatus(const Error& error) {
 }
 
 void CountEnd(RequestTally& tally, const AnswerBudget::Share& share, const grpc::Status& status) {
-  if (status.ok()) return tally.Succeed();
+  if (status.ok()) {
+    tally.Succeed();
+    return;
+  }
   Problem problem = FailureOf(Error(static_cast<ErrorCode>(status.error_code()), "")).problem;
   if (problem == Problem::kOverloaded && share.was_refused()) problem = Problem::kAnswersFull;
   tally.Fail(FailureKind(problem));

@@ -28,12 +28,14 @@ class RequestTally {
     ++(is_list ? metrics_.batch_requests : metrics_.single_requests);
   }
 
-  // The first of these two counts.
-  void Succeed() {
-    if (ended_.exchange(true)) return;
+  // The first of these two counts. -> how many seconds it took.
+  double Succeed() {
+    const double seconds = std::chrono::duration<double>(Clock::now() - begin_).count();
+    if (ended_.exchange(true)) return seconds;
     Begin(false);
     ++(is_list_ ? metrics_.batch_successes : metrics_.single_successes);
-    metrics_.request.Observe(std::chrono::duration<double>(Clock::now() - begin_).count());
+    metrics_.request.Observe(seconds);
+    return seconds;
   }
   // `kind`: "validation", "overloaded" and so on (FailureKind).
   void Fail(std::string_view kind) {

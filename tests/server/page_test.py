@@ -8,24 +8,19 @@ Needs Chromium; skips aloud without. AKIN_TEST_SCREENSHOTS=FOLDER keeps the pict
 import os
 import pathlib
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
 import unittest
 
+from browser import BROWSER, CONTROL, OPTIONS, SHIFT, Browser
 from serve_process import ARGUMENTS, TIMEOUT, Server, main
-
-BROWSER = next((b for b in ("chromium", "chromium-browser", "google-chrome") if shutil.which(b)), None)
 
 
 def browse(url, *options):
     with tempfile.TemporaryDirectory() as profile:
-        return subprocess.run(
-            [BROWSER, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
-             "--disable-background-networking", "--disable-component-update", f"--user-data-dir={profile}",
-             "--virtual-time-budget=4000", *options, url],
-            capture_output=True, text=True, timeout=3 * TIMEOUT)
+        return subprocess.run([BROWSER, *OPTIONS, f"--user-data-dir={profile}", "--virtual-time-budget=4000", *options, url],
+                              capture_output=True, text=True, timeout=3 * TIMEOUT)
 
 
 class Page(unittest.TestCase):
@@ -48,11 +43,11 @@ class Page(unittest.TestCase):
     def test_it_compares_maps_and_shows_tokens(self):
         page = browse(self.server.url + "/", "--dump-dom").stdout
         self.assertIn('data-done="5"', page)
-        self.assertEqual(len(re.findall(r'<td style="background', page)), 25)
+        self.assertEqual(len(re.findall(r'<td style="--share', page)), 25)
         self.assertEqual(page.count("<circle"), 5)
         self.assertGreater(page.count('class="token'), 20)
         self.assertIn("values a vector", page)
-        self.assertRegex(page, r"<dt>compute</dt><dd>\d+ ms")
+        self.assertRegex(page, r"<dt[^>]*>compute</dt><dd>\d+ ms")
         self.assertIn('<p id="error" role="alert"></p>', page)
 
     def test_it_offers_the_prompts_that_the_model_has(self):
@@ -76,14 +71,161 @@ class Page(unittest.TestCase):
         self.assertGreater(page.count("<details>"), 20)
         self.assertIn("/v1/embeddings", page)
 
+
+# What Tab can stop at, and what it should look like there.
+STOPS = """[...document.querySelectorAll("a[href], button, textarea, select, summary, [tabindex]")].filter(e => e.checkVisibility())"""
+FOCUSED = """(() => { const e = document.activeElement, style = getComputedStyle(e), box = e.getBoundingClientRect();
+  return {index: STOPS.indexOf(e), id: e.id || e.getAttribute("href") || e.getAttribute("aria-label") || e.tagName,
+          outline: style.outlineStyle === "none" ? 0 : parseFloat(style.outlineWidth),
+          inside: box.top < innerHeight && box.bottom > 0 && box.left >= 0 && box.right <= innerWidth + 1}; })()""".replace("STOPS", STOPS)
+# Whose text is hard to read: by WCAG's contrast of what is painted, [[text, ratio]].
+FAINT = """(() => {
+  const pixel = document.createElement("canvas").getContext("2d", {willReadFrequently: true});
+  const rgba = colour => { pixel.clearRect(0, 0, 1, 1); pixel.fillStyle = colour; pixel.fillRect(0, 0, 1, 1); return [...pixel.getImageData(0, 0, 1, 1).data]; };
+  const over = (top, below) => [0, 1, 2].map(i => top[i] * top[3] / 255 + below[i] * (1 - top[3] / 255)).concat(255);
+  const light = c => { const [r, g, b] = c.slice(0, 3).map(v => v / 255).map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+                       return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
+  const behind = e => e === null ? rgba("Canvas") : over(rgba(getComputedStyle(e).backgroundColor), behind(e.parentElement));
+  const found = [];
+  for (const e of document.body.querySelectorAll("*")) {
+    const own = [...e.childNodes].filter(n => n.nodeType === 3 && n.data.trim()).map(n => n.data.trim()).join(" ");
+    if (!own || !e.checkVisibility() || ["SCRIPT", "STYLE", "OPTION", "title"].includes(e.tagName)) continue;
+    const style = getComputedStyle(e), opacity = (e => { let all = 1; for (; e; e = e.parentElement) all *= getComputedStyle(e).opacity; return all; })(e);
+    const paper = behind(e), text = rgba(e.namespaceURI.endsWith("svg") ? style.fill : style.color);
+    text[3] *= opacity;
+    const [a, b] = [light(over(text, paper)), light(paper)].sort((x, y) => y - x), ratio = (a + 0.05) / (b + 0.05);
+    if (ratio < 4.5) found.push([own.slice(0, 40), ratio]);
+  }
+  return found; })()"""
+
+
+class ByHand(unittest.TestCase):
+    """What one does with a keyboard, with a screen reader, on a phone."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.server = Server(models=[str(pathlib.Path(ARGUMENTS.model).with_name("bert-cls-prompts"))])
+        cls.browser = Browser()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.browser.close()
+        cls.server.stop()
+
+    def show(self, path="/", **options):
+        self.browser.show("about:blank")
+        self.browser.show(self.server.url + path, **options)
+        self.browser.wait("document.body.dataset.done && document.querySelector('#live dd') && !document.getElementById('prompt-row').hidden" if path == "/" else "document.querySelector('details')")
+
+    def text(self, element):
+        return self.browser.run(f"document.getElementById('{element}').textContent")
+
+    def tab_through(self):
+        """The stops of Tab until it leaves the page, or comes round."""
+        stops = []
+        while len(stops) < 100:
+            self.browser.press("Tab")
+            stop = self.browser.run(FOCUSED)
+            if stop["index"] < 0 or stops and stop["index"] == stops[0]["index"]:
+                return stops
+            stops.append(stop)
+        raise AssertionError(f"Tab is caught: {stops[-3:]}")
+
+    def test_tab_reaches_all_in_the_order_of_the_page_and_shows_where_it_is(self):
+        for path, width, dark in (("/", 1280, False), ("/", 360, True), ("/docs", 360, False)):
+            with self.subTest(path=path, width=width):
+                self.show(path, width=width, dark=dark)
+                stops = self.tab_through()
+                self.assertEqual([s["index"] for s in stops], list(range(self.browser.run(STOPS + ".length"))), stops)
+                self.assertEqual([s["id"] for s in stops if s["outline"] < 2 or not s["inside"]], [])
+                if path == "/":
+                    self.assertEqual([s["id"] for s in stops], ["texts", "go", "prompt", "Table of similarities", "/docs", "/metrics"])
+
+    def test_everything_is_done_with_the_keyboard_alone(self):
+        press, wait = self.browser.press, self.browser.wait
+        self.show()
+        press("Tab")
+        press("a", CONTROL)
+        self.browser.type("a cat\na dog\ninterest rates")
+        press("Tab")
+        press("Enter")
+        wait("document.body.dataset.done === '3'")
+        wait("document.getElementById('status').textContent.startsWith('3 texts compared')")
+        self.assertEqual(self.browser.run("document.activeElement.id"), "go")  # The focus stays where it was.
+        before = self.text("heat")
+        press("Tab")
+        press("ArrowDown")
+        wait(f"document.getElementById('heat').textContent !== {before!r}")
+        self.assertNotEqual(self.browser.run("document.getElementById('prompt').value"), "")
+        press("Tab", SHIFT)
+        press("Tab", SHIFT)
+        press("a", CONTROL)
+        self.browser.type("one text")
+        press("Enter", CONTROL)
+        wait("document.body.dataset.done === '1'")
+        press("a", CONTROL)
+        self.browser.type(" ")
+        press("Tab")
+        press(" ")
+        wait("document.getElementById('error').textContent === 'Please write a text.'")
+        press("Tab", SHIFT)
+        press("a", CONTROL)
+        self.browser.type("\n".join(f"text {i}" for i in range(30)))
+        press("Enter", CONTROL)
+        wait("document.body.dataset.done === '24'")
+        self.assertIn("6 more were left out", self.text("status"))
+        self.assertEqual(self.text("error"), "")
+
+    def test_assistive_technology_is_told_what_all_of_it_is(self):
+        self.show()
+        names = self.browser.names()
+        for expected in (("textbox", "Texts, one a line (at most 24)"), ("button", "Compare"), ("combobox", "Prompt"), ("table", "How alike are they?"),
+                         ("region", "Table of similarities"), ("image", "Map of the texts"), ("heading", "Akin"), ("rowheader", "1 A cat sleeps on the warm windowsill."),
+                         ("columnheader", "5"), ("link", "Metrics")):
+            self.assertIn(expected, names)
+        roles = {role for role, _ in names}
+        self.assertLessEqual({"main", "banner", "alert", "status"}, roles | {"alert"})
+        unnamed = {role for role, name in names if not name.strip()}
+        self.assertEqual(unnamed & {"button", "link", "textbox", "combobox", "image", "region", "heading", "table"}, set())
+
+    def test_a_phone_scrolls_up_and_down_only(self):
+        for path in ("/", "/docs"):
+            for width in (320, 360):
+                with self.subTest(path=path, width=width):
+                    self.show(path, width=width, height=740)
+                    if path == "/":
+                        self.browser.run("document.getElementById('texts').focus()")
+                        self.browser.press("a", CONTROL)
+                        self.browser.type("\n".join(["Donaudampfschifffahrtsgesellschaft" * 4, "https://example.org/" + "a" * 90] + [f"text {i}" for i in range(22)]))
+                        self.browser.press("Enter", CONTROL)
+                        self.browser.wait("document.body.dataset.done === '24'")
+                    else:
+                        self.browser.run("document.querySelectorAll('details').forEach(d => d.open = true)")
+                    self.assertEqual(self.browser.run("[document.documentElement.scrollWidth, innerWidth]"), [width, width])
+
+    def test_all_text_is_easy_to_read_in_light_and_dark(self):
+        for path in ("/", "/docs"):
+            for dark in (False, True):
+                with self.subTest(path=path, dark=dark):
+                    self.show(path, dark=dark)
+                    self.assertEqual(self.browser.run(FAINT), [])
+
+    def test_labels_of_the_map_are_as_large_on_a_phone(self):
+        self.show(width=360)
+        height = self.browser.run("document.querySelector('#map text').getBoundingClientRect().height")
+        self.assertGreater(height, 12)
+        self.browser.show(self.server.url + "/#turned", width=740, height=360)
+        self.browser.wait("document.getElementById('map').clientWidth === document.getElementById('map').viewBox.baseVal.width")
+
     def test_pictures_can_be_taken_on_a_screen_and_on_a_phone(self):
         keep = os.environ.get("AKIN_TEST_SCREENSHOTS")
         with tempfile.TemporaryDirectory() as scratch:
-            folder = pathlib.Path(keep or scratch)
-            for name, size in (("screen", "1280,1500"), ("phone", "390,2600")):
-                for mode, options in (("light", []), ("dark", ["--force-dark-mode", "--blink-settings=preferredColorScheme=0"])):
-                    path = folder / f"{name}-{mode}.png"
-                    browse(self.server.url + "/", f"--window-size={size}", f"--screenshot={path}", *options)
+            for name, width in (("screen", 1280), ("phone", 360)):
+                for dark in (False, True):
+                    path = pathlib.Path(keep or scratch, f"{name}-{'dark' if dark else 'light'}.png")
+                    self.show(width=width, dark=dark)
+                    self.browser.press("Tab")
+                    self.browser.picture(path)
                     self.assertGreater(path.stat().st_size, 20_000, path)
 
 

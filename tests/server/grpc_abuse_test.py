@@ -138,6 +138,25 @@ class Abuse(unittest.TestCase):
                 break
         self.check(80)
 
+    def test_a_header_value_without_an_end(self):
+        client, end = self.connect(), time.monotonic() + SECONDS
+        length = (1 << 31) - 1 - 127  # Seven bits a byte, the lowest first.
+        name_and_length = b"\x00\x01x\x7f" + bytes([length >> 7 * i & 127 | (128 if i < 4 else 0) for i in range(5)])
+        client.send(frame(HEADERS, 0, 1, call_headers(EMBED) + name_and_length))
+        while time.monotonic() < end and client.send(frame(CONTINUATION, 0, 1, 16384 * b"v")):
+            pass
+        client.close()
+        self.check(80)
+
+    def test_headers_that_are_wrong_and_too_large(self):
+        # Whose size gRPC cannot say (CVE-2023-1428: it ended the process).
+        for name, value in (("te", "x"), (":scheme", "x"), ("grpclb_client_stats", "x"), ("grpc-timeout", "x"), ("content-type", "x/y")):
+            fields = {":method": "POST", ":scheme": "http", ":path": EMBED, ":authority": "localhost", "te": "trailers", name: value}
+            client = self.connect()
+            client.send(frame(HEADERS, END_HEADERS | END_STREAM, 1, header_block([*fields.items(), *((f"x-{i}", 1000 * "v") for i in range(12))])))
+            client.receive_all(0.2)
+        self.check(50)
+
     def test_empty_continuations(self):
         client = self.connect()
         client.send(frame(HEADERS, 0, 1, call_headers(EMBED)))

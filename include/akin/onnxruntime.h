@@ -30,7 +30,7 @@ std::vector<std::string> ShortExecutionProviderNames();
 // "NAME[:required][:key=value,...]"; a comma in a value is written "\,". Error: InvalidInput.
 Result<ExecutionProvider> ParseExecutionProvider(std::string_view text);
 
-// How much a graph is rewritten at load: by ONNX Runtime; kAll: by Akin, too (its linear layers).
+// How much a graph is rewritten at load: by ONNX Runtime; kAll: by Akin, too (its layers).
 enum class GraphOptimization { kNone, kBasic, kExtended, kAll };
 std::string_view GraphOptimizationName(GraphOptimization level);
 Result<GraphOptimization> ParseGraphOptimization(std::string_view name);

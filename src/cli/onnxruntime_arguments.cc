@@ -88,7 +88,7 @@ void OnnxRuntimeArguments::AddTo(CLI::App& verb) {
       ->check(Between(1, 1 << 20))
       ->group(kGroup);
   verb.add_option("--optimization-level", optimization,
-                  "How much the graph is rewritten at load; all: Akin computes its linear layers")
+                  "How much the graph is rewritten at load; all: Akin computes its layers")
       ->type_name("{none,basic,extended,all}")
       ->group(kGroup);
   verb.add_option("--optimized-model-cache", optimized_cache,

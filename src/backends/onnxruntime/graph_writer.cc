@@ -3,6 +3,7 @@
 #include "backends/onnxruntime/graph_writer.h"
 
 #include <algorithm>
+#include <bit>
 #include <optional>
 #include <span>
 #include <string>
@@ -30,6 +31,11 @@ void AppendVarint(uint64_t value, std::string& to) {
 void AppendNumber(uint32_t field, int64_t value, std::string& to) {
   AppendVarint(uint64_t{field} << 3, to);
   AppendVarint(static_cast<uint64_t>(value), to);
+}
+void AppendFloat(uint32_t field, float value, std::string& to) {
+  AppendVarint(uint64_t{field} << 3 | static_cast<uint64_t>(WireType::kFixed32), to);
+  const auto bits = std::bit_cast<uint32_t>(value);
+  for (int i = 0; i < 4; ++i) to += static_cast<char>(bits >> (8 * i) & 0xFF);
 }
 void AppendBytes(uint32_t field, std::string_view bytes, std::string& to) {
   AppendVarint(uint64_t{field} << 3 | static_cast<uint64_t>(WireType::kBytes), to);
@@ -125,13 +131,34 @@ std::string LinearNode(std::string_view input, const LinearPlan& plan,
   AppendBytes(3, plan.layers[layers.front()].output, node);
   AppendBytes(4, kLinearOperator, node);
   AppendBytes(5, attribute, node);
-  AppendBytes(7, kLinearDomain, node);
+  AppendBytes(7, kOwnDomain, node);
   return node;
 }
 
-std::string LinearOpset() {
+std::string AttentionNode(const AttentionPlan::Layer& layer) {
+  constexpr int64_t kFloatAttribute = 1, kIntAttribute = 2;
+  std::string heads, scale, node;
+  AppendBytes(1, kHeadsAttribute, heads);
+  AppendNumber(3, layer.num_heads, heads);
+  AppendNumber(20, kIntAttribute, heads);
+  AppendBytes(1, kScaleAttribute, scale);
+  AppendFloat(2, layer.scale, scale);
+  AppendNumber(20, kFloatAttribute, scale);
+  for (const std::string& input : {layer.query, layer.key, layer.value})
+    AppendBytes(1, input, node);
+  if (!layer.mask.empty()) AppendBytes(1, layer.mask, node);
+  AppendBytes(2, layer.output, node);
+  AppendBytes(3, layer.output, node);
+  AppendBytes(4, kAttentionOperator, node);
+  AppendBytes(5, heads, node);
+  AppendBytes(5, scale, node);
+  AppendBytes(7, kOwnDomain, node);
+  return node;
+}
+
+std::string OwnOpset() {
   std::string opset;
-  AppendBytes(1, kLinearDomain, opset);
+  AppendBytes(1, kOwnDomain, opset);
   AppendNumber(2, 1, opset);
   return opset;
 }
@@ -143,6 +170,7 @@ class Writer {
         output_(output),
         rows_(changes.first_rows),
         linear_(changes.linear_layers),
+        attention_(changes.attention),
         initializers_(InitializersOf(file, changes)) {}
 
   void Graph(std::span<const std::byte> graph, std::string& to) const {
@@ -174,8 +202,20 @@ class Writer {
     AppendBytes(12, ValueInfo(output_, old.type, std::vector<std::optional<int64_t>>(3)), to);
     const std::optional<int64_t> one = 1;
     AppendBytes(11, ValueInfo(kNumRowsInput, formats::OnnxType::kInt64, {&one, 1}), to);
-    for (const auto& [name, shape] : rows_->shapes) AppendBytes(5, Tensor(name, shape), to);
+    for (const auto& [name, shape] : rows_->shapes) {
+      if (IsRead(name)) AppendBytes(5, Tensor(name, shape), to);
+    }
     AppendSliceConstants(to);
+  }
+
+  // By a node that is still there.
+  bool IsRead(std::string_view replacement) const {
+    return std::ranges::any_of(rows_->inputs, [&](const auto& input) {
+      const size_t node = input.first.first;
+      const bool is_gone = attention_ != nullptr &&
+                           (attention_->dropped.contains(node) || attention_->nodes.contains(node));
+      return input.second == replacement && !is_gone;
+    });
   }
 
   void Node(size_t index, const ProtobufField& field, std::string& to) const {
@@ -184,6 +224,11 @@ class Writer {
       for (const FirstRowsPlan::Slice& slice : rows_->slices) {
         if (slice.before == index) AppendBytes(1, SliceNode(slice), to);
       }
+    }
+    if (attention_ != nullptr) {
+      if (attention_->dropped.contains(index)) return;
+      if (const auto found = attention_->nodes.find(index); found != attention_->nodes.end())
+        return AppendBytes(1, AttentionNode(found->second), to);
     }
     if (linear_ != nullptr) {
       if (linear_->absorbed.contains(index)) return;
@@ -234,6 +279,7 @@ class Writer {
   std::string_view output_;
   const FirstRowsPlan* rows_;
   const LinearPlan* linear_;
+  const AttentionPlan* attention_;
   const std::set<std::string, std::less<>> initializers_;
 };
 
@@ -251,6 +297,9 @@ std::set<std::string, std::less<>> InitializersOf(const model::OnnxFile& file,
   if (changes.linear_layers != nullptr) {
     for (const std::string& name : changes.linear_layers->initializers) initializers.erase(name);
   }
+  if (changes.attention != nullptr) {
+    for (const std::string& name : changes.attention->initializers) initializers.erase(name);
+  }
   return initializers;
 }
 
@@ -266,7 +315,7 @@ std::string WriteGraph(const model::OnnxFile& file, std::string_view output,
     }
     writer.Graph(field->bytes, graph);
   }
-  if (changes.linear_layers != nullptr) AppendBytes(8, LinearOpset(), written);
+  if (changes.linear_layers != nullptr) AppendBytes(8, OwnOpset(), written);
   AppendBytes(7, graph, written);
   return written;
 }

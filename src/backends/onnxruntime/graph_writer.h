@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 
+#include "backends/onnxruntime/attention_layers.h"
 #include "backends/onnxruntime/first_rows.h"
 #include "backends/onnxruntime/linear_layers.h"
 #include "model/onnx_file.h"
@@ -14,6 +15,7 @@ namespace akin::backends::onnxruntime {
 struct GraphChanges {
   const FirstRowsPlan* first_rows = nullptr;  // `output` becomes the graph's only output.
   const LinearPlan* linear_layers = nullptr;  // Made with the same first_rows.
+  const AttentionPlan* attention = nullptr;   // Made with both.
 };
 
 // The file with these changes. Large values are not copied: they are external data of the file as

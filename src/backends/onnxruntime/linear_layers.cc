@@ -69,7 +69,7 @@ class Planner {
         file_.ValuesOf(*weight).size() != weight->num_bytes()) {
       return;
     }
-    LinearPlan::Layer layer{.weight = weight, .bias = nullptr, .output = {}};
+    LinearPlan::Layer layer{.weight = weight, .input = std::string(product.inputs[0])};
     std::string_view value = product.outputs[0];
     const OnnxNode* sum = values_.OnlyReaderOf(value);
     if (sum != nullptr && IsOnnx(*sum, "Add", 2)) {

@@ -28,7 +28,7 @@
 namespace akin::backends::onnxruntime {
 
 // The operator: one input [.., k], for each of its layers one output [.., n], f32.
-inline constexpr char kLinearDomain[] = "akin";
+inline constexpr char kOwnDomain[] = "akin";  // Of all operators of ours.
 inline constexpr char kLinearOperator[] = "Linear";
 inline constexpr char kLayersAttribute[] = "layers";  // Their places in LinearPlan::layers.
 inline constexpr size_t kMostOutputs = 4;
@@ -38,7 +38,7 @@ struct LinearPlan {
     const formats::OnnxTensor* weight = nullptr;  // [k, n], f32
     const formats::OnnxTensor* bias = nullptr;    // [n], f32; nullptr: none.
     bool gelu = false;                            // By erf.
-    std::string output;                           // The value that it makes.
+    std::string input, output;                    // Values: what its product reads, and it makes.
   };
   std::vector<Layer> layers;
   // By the MatMul at whose place an akin:Linear stands, its layers: 1 to kMostOutputs.

@@ -11,7 +11,6 @@ namespace {
 // Threads divide rows where each gets so many: more than one tile of a product. Else they divide
 // the columns, so that each weight is read once.
 constexpr size_t kLeastRowsOfThread = 32;
-constexpr size_t kMaxRank = 8;
 
 }  // namespace
 
@@ -21,40 +20,33 @@ class LinearOperator::Kernel {
   using Layers = std::span<const LinearWeights::Layer* const>;
 
   Kernel(const LinearOperator& op, Layers layers)
-      : api_(op.library_.api()),
+      : api_(op.api_),
         kernels_(op.weights_.kernels()),
         num_layers_(layers.size()),
-        num_threads_(static_cast<size_t>(op.num_threads_)) {
+        num_threads_(op.num_threads_) {
     std::ranges::copy(layers, layers_.begin());
   }
 
   OrtStatus* Compute(OrtKernelContext* context) const noexcept {
-    const OrtValue* input = nullptr;
-    if (OrtStatus* status = api_.KernelContext_GetInput(context, 0, &input)) return status;
-    std::array<int64_t, kMaxRank> dims{};
-    size_t rank = 0, elements = 0;
-    if (OrtStatus* status = ReadShape(input, dims, rank, elements)) return status;
+    InputTensor input;
+    if (OrtStatus* status = ReadInput(api_, context, 0, input)) return status;
     const size_t k = layers_[0]->linear.k;
-    if (dims[rank - 1] != static_cast<int64_t>(k))
+    if (input.data == nullptr || input.dim(input.rank - 1) != k)
       return api_.CreateStatus(ORT_INVALID_ARGUMENT, "akin:Linear: rows of another width");
-    void* from = nullptr;
-    if (OrtStatus* status = api_.GetTensorMutableData(const_cast<OrtValue*>(input), &from))
-      return status;
-    const kernels::Operand rows = {static_cast<const std::byte*>(from), elements / k,
-                                   k * sizeof(float)};
+    const kernels::Operand rows = {reinterpret_cast<const std::byte*>(input.data),
+                                   input.elements / k, k * sizeof(float)};
     Work work{.kernels = &kernels_, .num_layers = num_layers_, .parts = num_threads_};
     for (size_t i = 0; i < num_layers_; ++i) {
       const LinearWeights::Layer& layer = *layers_[i];
       const size_t n = layer.linear.n;
-      dims[rank - 1] = static_cast<int64_t>(n);
-      OrtValue* output = nullptr;
-      void* to = nullptr;
-      if (OrtStatus* status = api_.KernelContext_GetOutput(context, i, dims.data(), rank, &output))
+      input.dims[input.rank - 1] = static_cast<int64_t>(n);
+      float* output = nullptr;
+      if (OrtStatus* status =
+              MakeOutput(api_, context, i, std::span(input.dims).first(input.rank), output))
         return status;
-      if (OrtStatus* status = api_.GetTensorMutableData(output, &to)) return status;
       work.args[i] = {.input = rows,
                       .linear = layer.linear,
-                      .output = {.f32 = {static_cast<float*>(to), rows.rows, n}, .bf16 = {}},
+                      .output = {.f32 = {output, rows.rows, n}, .bf16 = {}},
                       .epilogue = layer.epilogue,
                       .first_panel = 0,
                       .last_panel = kernels::NumPanels(kernels_, layer.linear)};
@@ -110,18 +102,6 @@ class LinearOperator::Kernel {
     }
   };
 
-  OrtStatus* ReadShape(const OrtValue* value, std::array<int64_t, kMaxRank>& dims, size_t& rank,
-                       size_t& elements) const noexcept {
-    OrtTensorTypeAndShapeInfo* info = nullptr;
-    if (OrtStatus* status = api_.GetTensorTypeAndShape(value, &info)) return status;
-    const Handle<OrtTensorTypeAndShapeInfo> owner(info, api_.ReleaseTensorTypeAndShapeInfo);
-    if (OrtStatus* status = api_.GetDimensionsCount(info, &rank)) return status;
-    if (rank == 0 || rank > kMaxRank)
-      return api_.CreateStatus(ORT_INVALID_ARGUMENT, "akin:Linear: an input of no such rank");
-    if (OrtStatus* status = api_.GetDimensions(info, dims.data(), rank)) return status;
-    return api_.GetTensorShapeElementCount(info, &elements);
-  }
-
   const OrtApi& api_;
   const kernels::Kernels& kernels_;
   std::array<const LinearWeights::Layer*, kMostOutputs> layers_{};
@@ -129,26 +109,17 @@ class LinearOperator::Kernel {
   const size_t num_threads_;
 };
 
-LinearOperator::LinearOperator(const Library& library, const LinearWeights& weights,
+LinearOperator::LinearOperator(const OrtApi& api_of_library, const LinearWeights& weights,
                                int num_threads)
-    : OrtCustomOp{}, library_(library), weights_(weights), num_threads_(num_threads) {
-  version = 17;  // With which the newest field that is set came.
+    : OrtCustomOp(PlainOperator()),
+      api_(api_of_library),
+      weights_(weights),
+      num_threads_(static_cast<size_t>(num_threads)) {
   GetName = [](const OrtCustomOp*) { return kLinearOperator; };
-  GetExecutionProviderType = [](const OrtCustomOp*) -> const char* { return nullptr; };
-  GetInputTypeCount = [](const OrtCustomOp*) -> size_t { return 1; };
   GetOutputTypeCount = [](const OrtCustomOp*) -> size_t { return kMostOutputs; };
-  GetInputType = GetOutputType = [](const OrtCustomOp*, size_t) {
-    return ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT;
-  };
-  GetInputCharacteristic = [](const OrtCustomOp*, size_t) { return INPUT_OUTPUT_REQUIRED; };
   GetOutputCharacteristic = [](const OrtCustomOp*, size_t index) {
     return index == 0 ? INPUT_OUTPUT_REQUIRED : INPUT_OUTPUT_OPTIONAL;
   };
-  GetInputMemoryType = [](const OrtCustomOp*, size_t) { return OrtMemTypeDefault; };
-  GetVariadicInputMinArity = GetVariadicOutputMinArity = [](const OrtCustomOp*) { return 0; };
-  GetVariadicInputHomogeneity = GetVariadicOutputHomogeneity = [](const OrtCustomOp*) { return 0; };
-  GetStartVersion = [](const OrtCustomOp*) { return 1; };
-  GetEndVersion = [](const OrtCustomOp*) { return 1; };
   CreateKernelV2 = [](const OrtCustomOp* base, const OrtApi* api, const OrtKernelInfo* info,
                       void** kernel) -> OrtStatus* {
     const auto& op = *static_cast<const LinearOperator*>(base);
@@ -175,25 +146,6 @@ LinearOperator::LinearOperator(const Library& library, const LinearWeights& weig
     return static_cast<const Kernel*>(kernel)->Compute(context);
   };
   KernelDestroy = [](void* kernel) { delete static_cast<Kernel*>(kernel); };
-}
-
-Result<std::unique_ptr<LinearOperator>> LinearOperator::Create(const Library& library,
-                                                               const LinearWeights& weights,
-                                                               int num_threads) {
-  const OrtApi& api = library.api();
-  std::unique_ptr<LinearOperator> made(new LinearOperator(library, weights, num_threads));
-  OrtCustomOpDomain* domain = nullptr;
-  AKIN_TRY(library.Check(api.CreateCustomOpDomain(kLinearDomain, &domain), ErrorCode::kInternal,
-                         "an operator of ONNX Runtime"));
-  made->domain_ = {domain, api.ReleaseCustomOpDomain};
-  AKIN_TRY(library.Check(api.CustomOpDomain_Add(domain, made.get()), ErrorCode::kInternal,
-                         "an operator of ONNX Runtime"));
-  return made;
-}
-
-Status LinearOperator::AddTo(OrtSessionOptions* options) const {
-  return library_.Check(library_.api().AddCustomOpDomain(options, domain_.get()),
-                        ErrorCode::kInternal, "an operator of ONNX Runtime");
 }
 
 }  // namespace akin::backends::onnxruntime

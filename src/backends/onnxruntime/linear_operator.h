@@ -1,34 +1,25 @@
 // akin:Linear (linear_layers.h) as ONNX Runtime calls it.
 #pragma once
 
-#include "akin/result.h"
-
-#include "backends/onnxruntime/library.h"
+#include "backends/onnxruntime/custom_operator.h"
 #include "backends/onnxruntime/linear_layers.h"
 
 namespace akin::backends::onnxruntime {
 
-// The operator for the sessions whose runs take `num_threads` threads. It, and the weights, outlive
-// those sessions: they keep pointers to both.
+// Borrows everything. Its address stays.
 class LinearOperator : private OrtCustomOp {
  public:
-  static Result<std::unique_ptr<LinearOperator>> Create(const Library& library,
-                                                        const LinearWeights& weights,
-                                                        int num_threads);
+  LinearOperator(const OrtApi& api, const LinearWeights& weights, int num_threads);
   LinearOperator(const LinearOperator&) = delete;
   LinearOperator& operator=(const LinearOperator&) = delete;
-
-  // Before a session is made of `options`.
-  Status AddTo(OrtSessionOptions* options) const;
+  const OrtCustomOp* op() const { return this; }
 
  private:
   class Kernel;
-  LinearOperator(const Library& library, const LinearWeights& weights, int num_threads);
 
-  const Library& library_;
+  const OrtApi& api_;
   const LinearWeights& weights_;
-  const int num_threads_;
-  Handle<OrtCustomOpDomain> domain_;
+  const size_t num_threads_;  // Of a run.
 };
 
 }  // namespace akin::backends::onnxruntime

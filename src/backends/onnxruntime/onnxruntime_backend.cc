@@ -18,7 +18,6 @@
 #include "backends/onnxruntime/graph_writer.h"
 #include "backends/onnxruntime/library.h"
 #include "backends/onnxruntime/linear_layers.h"
-#include "backends/onnxruntime/linear_operator.h"
 #include "backends/onnxruntime/ort_session.h"
 #include "backends/onnxruntime/providers.h"
 #include "backends/onnxruntime/rectangle.h"
@@ -37,10 +36,10 @@ namespace {
 
 using onnxruntime::GraphTraits;
 using onnxruntime::Library;
-using onnxruntime::LinearOperator;
 using onnxruntime::LinearPlan;
 using onnxruntime::LinearWeights;
 using onnxruntime::OrtSessionOwner;
+using onnxruntime::OwnOperators;
 using onnxruntime::Rectangle;
 using onnxruntime::RunParams;
 using onnxruntime::RunWatch;
@@ -170,7 +169,8 @@ class OnnxRuntimeBackend : public Backend {
     together_.reset();
     weights_.reset();
     first_rows_.reset();
-    linear_operators_.clear();
+    own_operators_.clear();
+    attention_plan_ = {};
     linear_weights_.reset();
     linear_plan_.reset();
     info_ = {};
@@ -193,6 +193,8 @@ class OnnxRuntimeBackend : public Backend {
                     kernels::SelectKernels(isa.isa, Precision::kF32));
     linear_weights_ = std::make_unique<LinearWeights>(*file_, plan, kernels);
     linear_plan_ = std::move(plan);
+    attention_plan_ = onnxruntime::PlanAttention(
+        *file_, signature_.output, first_rows_ ? &*first_rows_ : nullptr, *linear_plan_);
     return {};
   }
 
@@ -224,7 +226,8 @@ class OnnxRuntimeBackend : public Backend {
     const bool two = only_cpu && params_.num_threads > 1 && !rules_.one_sequence;
     const onnxruntime::GraphChanges changes = {
         .first_rows = first_rows_ ? &*first_rows_ : nullptr,
-        .linear_layers = linear_plan_ ? &*linear_plan_ : nullptr};
+        .linear_layers = linear_plan_ ? &*linear_plan_ : nullptr,
+        .attention = attention_plan_.nodes.empty() ? nullptr : &attention_plan_};
     const bool is_changed = first_rows_ || linear_plan_;
     if (two || is_changed) {
       const auto initializers = onnxruntime::InitializersOf(*file_, changes);
@@ -233,17 +236,16 @@ class OnnxRuntimeBackend : public Backend {
     std::string rewritten;
     if (is_changed) rewritten = onnxruntime::WriteGraph(*file_, signature_.output, changes);
     const auto make = [&](int num_threads, bool profile) -> Result<OrtSessionOwner> {
-      const LinearOperator* linear = nullptr;
+      const OwnOperators* operators = nullptr;
       if (linear_weights_ != nullptr) {
-        AKIN_TRY_ASSIGN(auto made,
-                        LinearOperator::Create(*library_, *linear_weights_, num_threads));
-        linear = linear_operators_.emplace_back(std::move(made)).get();
+        AKIN_TRY_ASSIGN(auto made, OwnOperators::Create(*library_, *linear_weights_, num_threads));
+        operators = own_operators_.emplace_back(std::move(made)).get();
       }
       return OrtSessionOwner::Create(*library_, *file_, options,
                                      {.num_threads = num_threads,
                                       .profile = profile,
                                       .rewritten = std::as_bytes(std::span(rewritten)),
-                                      .linear = linear},
+                                      .operators = operators},
                                      weights_.get(), notes_);
     };
     if (two || only_cpu) {
@@ -330,8 +332,9 @@ class OnnxRuntimeBackend : public Backend {
     info_.detail = StrCat(file_->name(), " in ONNX Runtime ", library_->version(), " (",
                           library_->path(), ")");
     if (linear_plan_) {
-      info_.detail += StrCat(", ", linear_plan_->layers.size(), " linear layers by Akin (",
-                             IsaName(linear_weights_->kernels().isa), ")");
+      info_.detail += StrCat(", ", linear_plan_->layers.size(), " linear layers",
+                             attention_plan_.nodes.empty() ? "" : " and the attention",
+                             " by Akin (", IsaName(linear_weights_->kernels().isa), ")");
     }
     info_.notes = notes_;
     for (std::string& warning : library_->TakeWarnings()) info_.notes.push_back(std::move(warning));
@@ -373,10 +376,11 @@ class OnnxRuntimeBackend : public Backend {
   BackendInfo info_;
   mutable std::optional<RunWatch> watch_;
   std::optional<LinearPlan> linear_plan_;  // Likewise.
+  onnxruntime::AttentionPlan attention_plan_;
   // These outlive the sessions.
   std::unique_ptr<SharedWeights> weights_;
   std::unique_ptr<LinearWeights> linear_weights_;
-  std::vector<std::unique_ptr<LinearOperator>> linear_operators_;  // One for each session.
+  std::vector<std::unique_ptr<OwnOperators>> own_operators_;  // One for each session.
   std::optional<OrtSessionOwner> alone_, together_;
   RunParams run_;
 };

@@ -185,7 +185,7 @@ Result<OrtSessionOwner> OrtSessionOwner::Create(const Library& library, const mo
     OptionsBuilder builder(library, options);
     AKIN_TRY(builder.Start(params));
     AKIN_TRY(builder.AddExternalFiles(file, !params.rewritten.empty()));
-    if (params.linear != nullptr) AKIN_TRY(params.linear->AddTo(builder.get()));
+    if (params.operators != nullptr) AKIN_TRY(params.operators->AddTo(builder.get()));
     AKIN_TRY(AppendProviders(library, wanted, builder.get(), owner.providers_, notes));
     const bool only_cpu = owner.providers_.size() == 1;
     OptimizedGraph graph;

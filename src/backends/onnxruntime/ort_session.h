@@ -13,7 +13,7 @@
 #include "akin/result.h"
 
 #include "backends/onnxruntime/library.h"
-#include "backends/onnxruntime/linear_operator.h"
+#include "backends/onnxruntime/own_operators.h"
 #include "model/onnx_file.h"
 
 namespace akin::backends::onnxruntime {
@@ -23,7 +23,7 @@ struct SessionParams {
   bool profile = false;  // Until EndProfiling.
   // The graph to run if it is not as the file has it (graph_writer.h), empty: it is.
   std::span<const std::byte> rewritten;
-  const LinearOperator* linear = nullptr;  // Of such a graph; outlives the session.
+  const OwnOperators* operators = nullptr;  // Of such a graph; outlive the session.
 };
 
 // What several sessions of one graph share: the weights that ONNX Runtime has packed for its

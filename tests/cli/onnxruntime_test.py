@@ -155,7 +155,12 @@ class Providers(unittest.TestCase):
         code, out, err = run("embed", "--backend", "onnx", "--model", ARGUMENTS.model, "--ep", "coreml", "a text")
         self.assertEqual((code, out.count("\n")), (0, 1), err)
         self.assertIn("not used: execution provider CoreMLExecutionProvider", err)
-        self.assertIn("--ort-library names another library, --ep-library a plug-in with it", err)
+        self.assertIn("the Python package onnxruntime for macOS has a library with it, for --ort-library PATH", err)
+        for name, way in (("cuda", "the Python package onnxruntime-gpu (or NuGet's"),
+                          ("openvino", "the Python package onnxruntime-ep-openvino has it as a plug-in, for --ep-library openvino=PATH"),
+                          ("dnnl", "it is built from ONNX Runtime's source")):
+            _, _, err = run("embed", "--backend", "onnx", "--model", ARGUMENTS.model, "--ep", name, "a text")
+            self.assertTrue(way in err or "not used" not in err, err)  # Or this library has it.
         found, _ = info("--backend", "onnx", "--ep", "coreml")
         self.assertEqual(found["isa"], "cpu")
         self.assertTrue(any(note.startswith("not used: ") and "CoreML" in note for note in found["notes"]))

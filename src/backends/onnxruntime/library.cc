@@ -28,10 +28,8 @@ constexpr const char* kSystemNames[] = {"libonnxruntime.so.1", "libonnxruntime.s
 constexpr size_t kMaxWarnings = 16;
 constexpr char kHowToGetIt[] =
     "; it comes with the Python package `onnxruntime` (onnxruntime/capi/libonnxruntime.so.*) and "
-    "as "
-    "`libonnxruntime` of newer systems. Name it with --ort-library PATH or AKIN_ORT_LIBRARY, or "
-    "put "
-    "it beside the program (docs/execution-providers.md)";
+    "as `libonnxruntime` of newer systems. Name it with --ort-library PATH or AKIN_ORT_LIBRARY, or "
+    "put it beside the program (in Akin's documentation: ONNX Runtime and its execution providers)";
 
 // The library in `folder`, whatever version its name has; of several the last by name.
 std::string FindIn(const fs::path& folder) {

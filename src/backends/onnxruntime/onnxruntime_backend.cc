@@ -69,6 +69,7 @@ class OnnxRuntimeBackend : public Backend {
     const ScopedFlushDenormals restores_this_thread;
     const NewMemory memory;
     AKIN_TRY(backend->Start());
+    if (backend->LeftToCpu()) AKIN_TRY(backend->StartOnCpu());
     // A short text is bound by reading the packed weights.
     memory.UseHugePages();
     return std::unique_ptr<Backend>(std::move(backend));
@@ -142,6 +143,10 @@ class OnnxRuntimeBackend : public Backend {
     AKIN_TRY_ASSIGN(library_, Library::Load(params_.options.library));
     for (const auto& [plugin, path] : params_.options.provider_libraries)
       AKIN_TRY(library_->RegisterPlugin(plugin, path));
+    // What cannot be had leaves the graph to the CPU as if nobody had asked for it.
+    asked_for_others_ = !only_cpu();
+    AKIN_TRY_ASSIGN(params_.options.providers,
+                    onnxruntime::ProvidersToHave(*library_, params_.options.providers, notes_));
     return {};
   }
 
@@ -165,6 +170,14 @@ class OnnxRuntimeBackend : public Backend {
     const Status started = MakeSessionsAndWarmUp();
     if (started || (!first_rows_ && !linear_plan_)) return started;
     // What is wrong with the graph as it is in the file is to be said of that one.
+    Clear();
+    notes_ = notes;
+    notes_.push_back(StrCat("not used: the graph as Akin rewrites it, but as it is in the file: ",
+                            started.error().message()));
+    return MakeSessionsAndWarmUp();
+  }
+
+  void Clear() {
     alone_.reset();
     together_.reset();
     weights_.reset();
@@ -174,10 +187,15 @@ class OnnxRuntimeBackend : public Backend {
     linear_weights_.reset();
     linear_plan_.reset();
     info_ = {};
-    notes_ = notes;
-    notes_.push_back(StrCat("not used: the graph as Akin rewrites it, but as it is in the file: ",
-                            started.error().message()));
-    return MakeSessionsAndWarmUp();
+  }
+
+  // Whether none of the providers took the graph, which is found out only when a session is made.
+  bool LeftToCpu() const { return !only_cpu() && together_->providers().size() == 1; }
+
+  Status StartOnCpu() {
+    Clear();
+    params_.options.providers.clear();
+    return Start();
   }
 
   // What our own kernels compute of the graph. The scalar ones would be slower than ONNX Runtime's.
@@ -212,7 +230,7 @@ class OnnxRuntimeBackend : public Backend {
   Status MakeSessions() {
     const OnnxRuntimeOptions& options = params_.options;
     const bool only_cpu = this->only_cpu();
-    profile_ = options.count_nodes || !only_cpu;
+    profile_ = options.count_nodes || asked_for_others_;
     rules_ = {.batch = signature_.batch,
               .length = signature_.length,
               .buckets = options.shape_buckets,
@@ -364,7 +382,8 @@ class OnnxRuntimeBackend : public Backend {
     return {};
   }
 
-  const OnnxRuntimeParams params_;
+  OnnxRuntimeParams params_;       // Of the providers those that can be had.
+  bool asked_for_others_ = false;  // Than the CPU.
   const Library* library_ = nullptr;
   std::optional<model::OnnxFile> file_;
   Signature signature_;

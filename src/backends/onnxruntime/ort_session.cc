@@ -100,21 +100,12 @@ class OptionsBuilder {
   Handle<OrtSessionOptions> handle_;
 };
 
-// Appends the providers in their order. Those that cannot be had are an error when they are
-// required, and a note otherwise.
+// Appends the providers in their order, all of which can be had (ProvidersToHave).
 Status AppendProviders(const Library& library, std::span<const ExecutionProvider> wanted,
-                       OrtSessionOptions* options, std::vector<std::string>& had,
-                       std::vector<std::string>& notes) {
+                       OrtSessionOptions* options, std::vector<std::string>& had) {
   for (const ExecutionProvider& provider : wanted) {
-    const Status status = AppendProvider(library, provider, options);
-    if (status) {
-      if (provider.name != "CPUExecutionProvider") had.push_back(provider.name);
-      continue;
-    }
-    const Error& error = status.error();
-    if (provider.required || error.code() == ErrorCode::kInvalidInput)
-      return InvalidInput(error.message(), provider.required ? "; it is required" : "");
-    notes.push_back(StrCat("not used: ", error.message()));
+    AKIN_TRY(AppendProvider(library, provider, options));
+    if (provider.name != "CPUExecutionProvider") had.push_back(provider.name);
   }
   had.emplace_back("CPUExecutionProvider");
   return {};
@@ -186,7 +177,7 @@ Result<OrtSessionOwner> OrtSessionOwner::Create(const Library& library, const mo
     AKIN_TRY(builder.Start(params));
     AKIN_TRY(builder.AddExternalFiles(file, !params.rewritten.empty()));
     if (params.operators != nullptr) AKIN_TRY(params.operators->AddTo(builder.get()));
-    AKIN_TRY(AppendProviders(library, wanted, builder.get(), owner.providers_, notes));
+    AKIN_TRY(AppendProviders(library, wanted, builder.get(), owner.providers_));
     const bool only_cpu = owner.providers_.size() == 1;
     OptimizedGraph graph;
     if (keeps_graph) {

@@ -135,6 +135,49 @@ namespace {
 // ONNX Runtime has such a provider, in some build of it.
 bool IsKnownName(const std::string& name) { return ShortExecutionProviderName(name) != name; }
 
+// Where a provider comes from that a library lacks: Python packages with libraries that have it
+// built in, or with a plug-in ("ep").
+struct Source {
+  std::string_view provider, package;
+  bool is_plugin = false;
+  std::string_view also = "";
+};
+constexpr Source kSources[] = {
+    {"CANNExecutionProvider", "onnxruntime-cann"},
+    {"CoreMLExecutionProvider", "onnxruntime", false, " for macOS"},
+    {"CUDAExecutionProvider", "onnxruntime-gpu", false,
+     " (or NuGet's Microsoft.ML.OnnxRuntime.Gpu)"},
+    {"DmlExecutionProvider", "onnxruntime-directml", false,
+     " for Windows (or NuGet's Microsoft.ML.OnnxRuntime.DirectML)"},
+    {"MIGraphXExecutionProvider", "onnxruntime-migraphx"},
+    {"MIGraphXExecutionProvider", "onnxruntime-ep-migraphx", true},
+    {"NvTensorRTRTXExecutionProvider", "onnxruntime-ep-nv-tensorrt-rtx-cu12", true},
+    {"OpenVINOExecutionProvider", "onnxruntime-openvino"},
+    {"OpenVINOExecutionProvider", "onnxruntime-ep-openvino", true},
+    {"QNNExecutionProvider", "onnxruntime-qnn", false,
+     " (or NuGet's Microsoft.ML.OnnxRuntime.QNN)"},
+    {"ROCMExecutionProvider", "onnxruntime-rocm"},
+    {"TensorrtExecutionProvider", "onnxruntime-gpu", false,
+     " (or NuGet's Microsoft.ML.OnnxRuntime.Gpu)"},
+    {"WebGpuExecutionProvider", "onnxruntime-webgpu"},
+    {"WebGpuExecutionProvider", "onnxruntime-ep-webgpu", true},
+};
+
+std::string WayToGet(const std::string& provider) {
+  std::string ways;
+  for (const Source& source : kSources) {
+    if (source.provider != provider) continue;
+    ways += StrCat(ways.empty() ? "; " : ", ", "the Python package ", source.package, source.also,
+                   source.is_plugin ? " has it as a plug-in, for --ep-library "
+                                    : " has a library with it, for --ort-library PATH",
+                   source.is_plugin ? ShortExecutionProviderName(provider) : "",
+                   source.is_plugin ? "=PATH" : "");
+  }
+  if (ways.empty())
+    ways = "; no package has it, as far as is known: it is built from ONNX Runtime's source";
+  return StrCat(ways, " (in Akin's documentation: ONNX Runtime and its execution providers)");
+}
+
 // By the name that it was loaded under, which --ep may have in its short form.
 bool IsPluginName(const Library& library, const std::string& name) {
   return library.HasPlugin(name) || library.HasPlugin(ShortExecutionProviderName(name));
@@ -189,7 +232,29 @@ Status AppendProvider(const Library& library, const ExecutionProvider& provider,
   }
   return UnsupportedModel("execution provider ", provider.name, " is not in ONNX Runtime ",
                           library.version(), " at ", library.path(), ", which has: ", names,
-                          "; --ort-library names another library, --ep-library a plug-in with it");
+                          WayToGet(provider.name));
+}
+
+Result<std::vector<ExecutionProvider>> ProvidersToHave(const Library& library,
+                                                       std::span<const ExecutionProvider> wanted,
+                                                       std::vector<std::string>& notes) {
+  OrtSessionOptions* made = nullptr;
+  AKIN_TRY(library.Check(library.api().CreateSessionOptions(&made), ErrorCode::kInternal,
+                         "ONNX Runtime's session options"));
+  const Handle<OrtSessionOptions> options(made, library.api().ReleaseSessionOptions);
+  std::vector<ExecutionProvider> had;
+  for (const ExecutionProvider& provider : wanted) {
+    const Status status = AppendProvider(library, provider, options.get());
+    if (status) {
+      had.push_back(provider);
+      continue;
+    }
+    const Error& error = status.error();
+    if (provider.required || error.code() == ErrorCode::kInvalidInput)
+      return InvalidInput(error.message(), provider.required ? "; it is required" : "");
+    notes.push_back(StrCat("not used: ", error.message()));
+  }
+  return had;
 }
 
 }  // namespace akin::backends::onnxruntime

@@ -315,6 +315,27 @@ TEST_F(LinearLayersTest, LowerLevelsLeaveThemToOnnxRuntime) {
   EXPECT_EQ((*backend)->Info().detail.find("by Akin"), std::string::npos);
 }
 
+TEST_F(LinearLayersTest, AProviderThatIsMissingLeavesThemToTheCpuAsOthers) {
+  const OnnxFolder folder(FeedForwardModel(GeluNodes()));
+  OnnxRuntimeParams params;
+  params.least_linear_bytes = 0;
+  params.num_threads = 2;
+  const auto plain = folder.Load(params);
+  ASSERT_TRUE(plain) << plain.error().message();
+  params.options.providers = {{.name = "RknpuExecutionProvider"}};  // That no package has.
+  const auto backend = folder.Load(params);
+  ASSERT_TRUE(backend) << backend.error().message();
+  const BackendInfo info = (*backend)->Info();
+  EXPECT_EQ(info.isa, "cpu");
+  EXPECT_NE(info.detail.find("2 linear layers by Akin"), std::string::npos) << info.detail;
+  EXPECT_EQ(info.divides_batches, (*plain)->Info().divides_batches);
+  EXPECT_EQ(Rows(**backend, 1), Rows(**plain, 1));
+  const auto said = std::ranges::count_if(info.notes, [](const std::string& note) {
+    return note.starts_with("not used: execution provider RknpuExecutionProvider");
+  });
+  EXPECT_EQ(said, 1);
+}
+
 TEST_F(LinearLayersTest, AKeptGraphHasItsLayers) {
   const OnnxFolder folder(FeedForwardModel(GeluNodes()));
   const TemporaryFolder cache;

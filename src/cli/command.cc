@@ -5,6 +5,7 @@
 
 #include "akin/system.h"
 
+#include "cli/option_value.h"
 #include "cli/output_file.h"
 #include "cli/strings.h"
 #include "cli/suggestion.h"
@@ -100,18 +101,20 @@ Result<LoadOptions> ModelArguments::ToLoadOptions() const {
   options.python = python.ToOptions();
   AKIN_TRY_ASSIGN(options.remote, remote.ToOptions());
   // What it says counts before their options.
-  AKIN_TRY(Suggesting(ParseBackend(backend, options), backend, BackendNames()));
+  AKIN_TRY(
+      ValueOf("--backend", Suggesting(ParseBackend(backend, options), backend, BackendNames())));
   AKIN_TRY(onnxruntime.CheckFits(options.backend));
   if (options.backend == BackendKind::kAuto && !onnxruntime.GivenOption().empty())
     options.backend = BackendKind::kOnnxRuntime;
-  AKIN_TRY_ASSIGN(options.precision,
-                  Suggesting(ParsePrecision(precision), precision, PrecisionNames()));
-  AKIN_TRY_ASSIGN(options.isa, Suggesting(ParseIsa(isa), isa, IsaNames()));
+  AKIN_TRY_ASSIGN(
+      options.precision,
+      ValueOf("--precision", Suggesting(ParsePrecision(precision), precision, PrecisionNames())));
+  AKIN_TRY_ASSIGN(options.isa, ValueOf("--isa", Suggesting(ParseIsa(isa), isa, IsaNames())));
   options.num_threads = threads;
   options.batch_tokens = batch_tokens;
   if (!pooling.empty()) {
-    AKIN_TRY_ASSIGN(options.pooling,
-                    Suggesting(ParsePoolingMode(pooling), pooling, PoolingNames()));
+    AKIN_TRY_ASSIGN(options.pooling, ValueOf("--pooling", Suggesting(ParsePoolingMode(pooling),
+                                                                     pooling, PoolingNames())));
   }
   AKIN_TRY_ASSIGN(options.onnxruntime, onnxruntime.ToOptions());
   return options;
@@ -153,7 +156,7 @@ void TextArguments::AddTo(CLI::App& verb, bool windows, bool prompts) {
 
 Result<Overflow> TextArguments::ParsedOverflow() const {
   if (no_truncate) return Overflow::kError;
-  AKIN_TRY_ASSIGN(const Overflow parsed, ParseOverflow(overflow));
+  AKIN_TRY_ASSIGN(const Overflow parsed, ValueOf("--overflow", ParseOverflow(overflow)));
   if (windows_ || parsed == Overflow::kTruncate || parsed == Overflow::kError) return parsed;
   return InvalidInput("--overflow ", overflow,
                       " makes vectors of a text's windows, which is for akin embed; ",

@@ -10,6 +10,7 @@
 #include "cli/exit_status.h"
 #include "cli/json_writer.h"
 #include "cli/model_access.h"
+#include "cli/option_value.h"
 #include "cli/output_file.h"
 #include "cli/progress.h"
 #include "cli/strings.h"
@@ -42,7 +43,7 @@ struct EmbedArguments {
 };
 
 Result<VectorFormat> FormatOf(const EmbedArguments& arguments) {
-  if (!arguments.format.empty()) return ParseVectorFormat(arguments.format);
+  if (!arguments.format.empty()) return ValueOf("--format", ParseVectorFormat(arguments.format));
   return FormatOfPath(arguments.output);
 }
 

@@ -3,6 +3,7 @@
 #include <cstdlib>
 
 #include "cli/command.h"
+#include "cli/option_value.h"
 #include "cli/strings.h"
 #include "cli/suggestion.h"
 
@@ -166,7 +167,7 @@ Result<OnnxRuntimeOptions> OnnxRuntimeArguments::ToOptions() const {
   options.run_timeout_ms = static_cast<int>(run_timeout * 1e3);
   options.count_nodes = count_nodes;
   for (const std::string& text : providers) {
-    AKIN_TRY_ASSIGN(ExecutionProvider provider, ParseExecutionProvider(text));
+    AKIN_TRY_ASSIGN(ExecutionProvider provider, ValueOf("--ep", ParseExecutionProvider(text)));
     AKIN_TRY(CheckName(provider, !provider_libraries.empty()));
     options.providers.push_back(std::move(provider));
   }
@@ -179,7 +180,8 @@ Result<OnnxRuntimeOptions> OnnxRuntimeArguments::ToOptions() const {
     options.session_config.push_back(std::move(pair));
   }
   AKIN_TRY_ASSIGN(options.shape_buckets, ParseBuckets(shape_buckets));
-  AKIN_TRY_ASSIGN(options.optimization, ParseGraphOptimization(optimization));
+  AKIN_TRY_ASSIGN(options.optimization,
+                  ValueOf("--optimization-level", ParseGraphOptimization(optimization)));
   if (batch_invariant || no_batch_invariant) options.batch_invariant = batch_invariant;
   return options;
 }

@@ -1,6 +1,7 @@
 #include "cli/remote_arguments.h"
 
 #include "cli/command.h"
+#include "cli/option_value.h"
 
 namespace akin::cli {
 namespace {
@@ -49,7 +50,7 @@ Result<RemoteOptions> RemoteArguments::ToOptions() const {
                         .batch_texts = batch_texts,
                         .timeout_ms = static_cast<int>(timeout * 1e3),
                         .max_retries = retries};
-  AKIN_TRY_ASSIGN(options.dialect, ParseRemoteDialect(dialect));
+  AKIN_TRY_ASSIGN(options.dialect, ValueOf("--dialect", ParseRemoteDialect(dialect)));
   return options;
 }
 

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "cli/answer_lines.h"
+#include "cli/option_value.h"
 #include "cli/stream_verb.h"
 #include "cli/strings.h"
 #include "cli/type_arguments.h"
@@ -19,7 +20,7 @@ struct ScoreArguments {
 
   Result<ScoreOptions> ToOptions() const {
     AKIN_TRY_ASSIGN(ScoreOptions options, text.ToScoreOptions());
-    AKIN_TRY_ASSIGN(options.activation, ParseScoreActivation(activation));
+    AKIN_TRY_ASSIGN(options.activation, ValueOf("--activation", ParseScoreActivation(activation)));
     options.return_ids = stream.ids;
     return options;
   }

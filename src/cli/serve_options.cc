@@ -7,6 +7,7 @@
 
 #include "akin/system.h"
 
+#include "cli/option_value.h"
 #include "cli/small_file.h"
 #include "cli/strings.h"
 #include "cli/tune_store.h"
@@ -100,14 +101,15 @@ Status AddModels(const ServeArguments& a, server::ServeOptions& options) {
   LoadOptions& load = options.registry.load;
   load.python = a.python.ToOptions();
   AKIN_TRY_ASSIGN(load.remote, a.remote.ToOptions());
-  AKIN_TRY(ParseBackend(a.backend, load));  // What it says counts before their options.
+  AKIN_TRY(ValueOf("--backend",
+                   ParseBackend(a.backend, load)));  // What it says counts before their options.
   AKIN_TRY(a.onnxruntime.CheckFits(load.backend));
   if (load.backend == BackendKind::kAuto && !a.onnxruntime.GivenOption().empty())
     load.backend = BackendKind::kOnnxRuntime;
-  AKIN_TRY_ASSIGN(load.precision, ParsePrecision(a.precision));
-  AKIN_TRY_ASSIGN(load.isa, ParseIsa(a.isa));
+  AKIN_TRY_ASSIGN(load.precision, ValueOf("--precision", ParsePrecision(a.precision)));
+  AKIN_TRY_ASSIGN(load.isa, ValueOf("--isa", ParseIsa(a.isa)));
   if (!a.pooling.empty()) {
-    AKIN_TRY_ASSIGN(load.pooling, ParsePoolingMode(a.pooling));
+    AKIN_TRY_ASSIGN(load.pooling, ValueOf("--pooling", ParsePoolingMode(a.pooling)));
   }
   AKIN_TRY_ASSIGN(load.onnxruntime, a.onnxruntime.ToOptions());
   load.num_threads = a.threads == 0 && tuning ? tuning->threads : a.threads;
@@ -166,7 +168,7 @@ Result<server::ServeOptions> ToServeOptions(const ServeArguments& a) {
   options.app.scheduler = options.scheduler;
   options.app.payload_limit = a.payload_limit;
   options.app.answer_bytes = int64_t{a.answer_memory} << 20;
-  AKIN_TRY_ASSIGN(options.log_level, server::ParseLogLevel(a.log_level));
+  AKIN_TRY_ASSIGN(options.log_level, ValueOf("--log-level", server::ParseLogLevel(a.log_level)));
   if (a.log_format != "text" && a.log_format != "json") {
     return InvalidInput("--log-format is '", a.log_format, "', expected text or json");
   }

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "cli/command.h"
+#include "cli/option_value.h"
 #include "cli/output_file.h"
 #include "cli/small_file.h"
 #include "cli/strings.h"
@@ -39,7 +40,7 @@ void TypeArguments::AddFloatsTo(CLI::App& verb) {
 }
 
 Status TypeArguments::Check() const {
-  AKIN_TRY_ASSIGN(const OutputType parsed, ParseOutputType(type));
+  AKIN_TRY_ASSIGN(const OutputType parsed, ValueOf("--output-type", ParseOutputType(type)));
   if (!NeedsRanges(parsed) && !ranges.empty())
     return InvalidInput("--ranges is for --output-type int8 and uint8");
   return {};
@@ -47,7 +48,7 @@ Status TypeArguments::Check() const {
 
 Result<OutputType> TypeArguments::ToFloatType(std::string_view verb,
                                               std::string_view numbers) const {
-  AKIN_TRY_ASSIGN(const OutputType parsed, ParseOutputType(type));
+  AKIN_TRY_ASSIGN(const OutputType parsed, ValueOf("--output-type", ParseOutputType(type)));
   if (parsed == OutputType::kFloat32 || parsed == OutputType::kFloat16) return parsed;
   return InvalidInput("akin ", verb, ": --output-type ", OutputTypeName(parsed),
                       " is for vectors; ", numbers, " are written as float32 or float16");
@@ -56,7 +57,7 @@ Result<OutputType> TypeArguments::ToFloatType(std::string_view verb,
 Result<ValueType> TypeArguments::ToValueType(const ModelInfo& info, Output output) const {
   AKIN_TRY(Check());
   ValueType value;
-  AKIN_TRY_ASSIGN(value.type, ParseOutputType(type));
+  AKIN_TRY_ASSIGN(value.type, ValueOf("--output-type", ParseOutputType(type)));
   if (!NeedsRanges(value.type)) return value;
   std::string path = ranges;
   if (path.empty()) {

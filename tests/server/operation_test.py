@@ -74,7 +74,11 @@ class Start(unittest.TestCase):
 
     def test_an_error_names_where_the_value_came_from(self):
         for name, value, wrong in (("port", "zz", "Value zz not in range"), ("log-format", "xml", "is 'xml', expected"),
-                                   ("auto-truncate", "maybe", "is 'maybe', expected"), ("bulk-texts", "1e3", "1e3")):
+                                   ("auto-truncate", "maybe", "is 'maybe', expected"), ("bulk-texts", "1e3", "1e3"),
+                                   ("backend", "zz", "unknown backend 'zz'"), ("precision", "zz", "unknown precision 'zz'"),
+                                   ("isa", "zz", "unknown instruction set 'zz'"), ("pooling", "zz", "'zz'"), ("log-level", "zz", "is 'zz', expected"),
+                                   ("optimization-level", "zz", "'zz' is not known"), ("ep", "zz", "no execution provider 'zz'"),
+                                   ("dialect", "zz", "'zz'")):
             variable = "AKIN_" + name.upper().replace("-", "_")
             status, error = run("--check", "--model", ARGUMENTS.model, environment={variable: value})
             self.assertEqual(status, 2, error)
@@ -89,6 +93,7 @@ class Start(unittest.TestCase):
                 status, error = run("--check", "--model", ARGUMENTS.model, "--config", str(config))
                 self.assertEqual(status, 2, error)
                 self.assertIn(str(config), error)
+                self.assertIn(name, error)
                 self.assertIn(wrong, error)
         for variable in ("AKIN_PACKED_CACHE_MIB", "AKIN_PIN_THREADS", "AKIN_ISA", "AKIN_THREADS"):
             status, error = run("--check", "--port", "0", "--model", ARGUMENTS.model, environment={variable: "zz"})

@@ -19,7 +19,7 @@ enum class ErrorCode : int {
   kCancelled = 1,          // The caller gave up.
   kInvalidInput = 3,       // The caller's text, option or request is wrong.
   kDeadlineExceeded = 4,   // The time given has passed.
-  kModelNotFound = 5,      // The model, or a file that it needs, is not there.
+  kModelNotFound = 5,      // The model, or a file that it needs, is not there or cannot be read.
   kOverloaded = 8,         // A queue is full; trying again later can succeed.
   kInvalidModel = 9,       // The model's files are broken or contradict each other.
   kUnsupportedModel = 12,  // The model is well-formed, but uses something that is not implemented.

@@ -18,11 +18,13 @@ Result<UniqueFd> OpenRegularFile(const std::string& path, std::string_view name)
   UniqueFd file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
   if (!file) {
     const int why = errno;
-    if (why != ENOENT && why != ENOTDIR) return InvalidModel(name, ": ", std::strerror(why));
+    if (why != ENOENT && why != ENOTDIR)
+      return InvalidModel(name, ": cannot be read: ", std::strerror(why));
     return ModelNotFound(name, " is not there");
   }
   struct stat status;
   if (fstat(file.get(), &status) != 0) return InvalidModel(name, ": ", std::strerror(errno));
+  if (S_ISDIR(status.st_mode)) return InvalidModel(name, " is not a regular file but a folder");
   if (!S_ISREG(status.st_mode)) return InvalidModel(name, " is not a regular file");
   return file;
 }

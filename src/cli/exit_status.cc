@@ -9,7 +9,8 @@ namespace {
 
 constexpr ExitRow kTable[] = {
     {ErrorCode::kInvalidInput, "InvalidInput", 2, "an option, a text or a line of input is wrong"},
-    {ErrorCode::kModelNotFound, "ModelNotFound", 3, "the model, or a file it needs, is not there"},
+    {ErrorCode::kModelNotFound, "ModelNotFound", 3,
+     "the model, or a file it needs, is not there or cannot be read"},
     {ErrorCode::kInvalidModel, "InvalidModel", 4,
      "the model's files are broken or contradict each other"},
     {ErrorCode::kUnsupportedModel, "UnsupportedModel", 5,

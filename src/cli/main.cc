@@ -6,6 +6,7 @@
 #include "cli/app.h"
 #include "cli/exit_status.h"
 #include "cli/json_writer.h"
+#include "cli/option_names.h"
 #include "cli/signals.h"
 #include "cli/strings.h"
 #include "cli/terminal.h"
@@ -42,7 +43,7 @@ int Run(const std::vector<std::string>& arguments) {
   InstallSignalHandlers();
   Application application = MakeApplication(arguments);
   const VerbResult result = RunApplication(application, arguments);
-  return result ? *result : Report(result.error(), WantsJson(arguments));
+  return result ? *result : Report(WithOptionNames(result.error()), WantsJson(arguments));
 }
 
 }  // namespace

@@ -44,6 +44,14 @@ Result<BackendLoader> MakeStaticLoader(const LoaderInput& input) {
   loader.shape.hidden_size = info.width;
   loader.max_positions = info.max_positions;
   loader.Keep(std::move(table.backend));
+  const BackendKind asked = AsksForOnnxRuntime(input.options.onnxruntime)
+                                ? BackendKind::kOnnxRuntime
+                                : input.options.backend;
+  if (asked != BackendKind::kAuto && asked != BackendKind::kNative) {
+    loader.note = StrCat("not used: backend ", BackendKindName(asked),
+                         ": a static model's vectors are looked up in its table of tokens, which "
+                         "the native engine does; options of that backend change nothing");
+  }
   return loader;
 }
 

@@ -289,6 +289,19 @@ Status PlanWorkerCpus(RunPlan& plan) {
   return {};
 }
 
+// Others than the native engine say it themselves.
+void NotePrecision(Precision asked, ModelInfo& info) {
+  const std::string_view name = PrecisionName(asked);
+  if (info.backend != "native" || asked == Precision::kAuto || name == info.precision) return;
+  const bool is_static = info.kind == ModelKind::kStatic;
+  info.notes.push_back(StrCat(
+      "not used: precision ", name, ": ",
+      is_static ? StrCat("there are no products; rows are summed in ")
+                : StrCat("instruction set ", info.isa, " has no products of it; computed in "),
+      info.precision));
+  info.precision_reason = StrCat(name, " was requested");
+}
+
 Result<LoadedModel> LoadRoute(const model::ModelDirectory& directory, const model::Routes& routes,
                               const std::string& route, const LoadOptions& options,
                               const RunPlan& plan) {
@@ -331,6 +344,7 @@ Result<LoadedModel> LoadRoute(const model::ModelDirectory& directory, const mode
   info.batch_tokens = plan.batch_tokens;
   if (!loader.note.empty()) info.notes.insert(info.notes.begin(), loader.note);
   if (!plan.note.empty()) info.notes.push_back(plan.note);
+  NotePrecision(options.precision, info);
   for (const backends::ProviderUse& use : gate.network.info().execution_providers)
     info.execution_providers.push_back({use.name, use.num_nodes});
   ReaderSettings settings = MakeReaderSettings(gate.network, modules);
@@ -348,17 +362,8 @@ Result<LoadedModel> LoadRoute(const model::ModelDirectory& directory, const mode
                      .network = std::move(gate.network)};
 }
 
-}  // namespace
-
-Result<LoadedRoutes> LoadModel(std::string_view model, const LoadOptions& options) {
-  RunPlan plan;
-  AKIN_TRY_ASSIGN(plan.num_threads, NumThreads(options));
-  AKIN_TRY(PlanWorkerCpus(plan));
-  AKIN_TRY_ASSIGN(plan.batch_tokens, BatchTokens(options));
-  AKIN_TRY_ASSIGN(const kernels::IsaChoice isa, kernels::ChooseIsa(options.isa));
-  plan.isa = isa.isa;
-  AKIN_TRY_ASSIGN(const std::string path, hub::FindOrPull(model));
-  AKIN_TRY_ASSIGN(const model::ModelDirectory directory, model::ModelDirectory::Open(path));
+Result<LoadedRoutes> LoadRoutes(const model::ModelDirectory& directory, const LoadOptions& options,
+                                const RunPlan& plan) {
   AKIN_TRY_ASSIGN(const model::Routes routes, model::ReadRoutes(directory));
   LoadedRoutes loaded{.tasks = routes.tasks, .default_route = routes.default_name};
   if (routes.names.empty()) {
@@ -370,6 +375,33 @@ Result<LoadedRoutes> LoadModel(std::string_view model, const LoadOptions& option
     AKIN_TRY_ASSIGN(LoadedModel one, LoadRoute(directory, routes, route, options, plan));
     loaded.models.push_back(std::move(one));
   }
+  return loaded;
+}
+
+// What is wrong with a file of the folder says so by the file's name in it; where the folder is,
+// who named the model by its name in a cache does not know.
+Error WithFolder(const Error& error, const model::ModelDirectory& directory) {
+  const std::string& message = error.message();
+  const std::string_view file = std::string_view(message).substr(0, message.find_first_of(": "));
+  if (file.empty() || !directory.Exists(file) ||
+      message.find(StrCat('\'', directory.path(), '\'')) != message.npos)
+    return error;
+  return error.Reworded(StrCat(message, " (model folder '", directory.path(), "')"));
+}
+
+}  // namespace
+
+Result<LoadedRoutes> LoadModel(std::string_view model, const LoadOptions& options) {
+  RunPlan plan;
+  AKIN_TRY_ASSIGN(plan.num_threads, NumThreads(options));
+  AKIN_TRY(PlanWorkerCpus(plan));
+  AKIN_TRY_ASSIGN(plan.batch_tokens, BatchTokens(options));
+  AKIN_TRY_ASSIGN(const kernels::IsaChoice isa, kernels::ChooseIsa(options.isa));
+  plan.isa = isa.isa;
+  AKIN_TRY_ASSIGN(const std::string path, hub::FindOrPull(model));
+  AKIN_TRY_ASSIGN(const model::ModelDirectory directory, model::ModelDirectory::Open(path));
+  Result<LoadedRoutes> loaded = LoadRoutes(directory, options, plan);
+  if (!loaded) return WithFolder(loaded.error(), directory);
   return loaded;
 }
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <exception>
 #include <filesystem>
+#include <iterator>
 #include <memory>
 #include <string>
 #include <system_error>
@@ -67,6 +68,51 @@ std::string_view OrganizationOf(std::string_view hub_name) {
   return hub_name.substr(0, hub_name.find('/'));
 }
 
+ModelLocation HubLocation() {
+  ModelLocation location{.path = hub::HubCacheFolder()};
+  std::error_code error;
+  location.exists = fs::is_directory(location.path, error);
+  const auto cached = ListCachedModels();
+  if (!cached) return location;
+  for (const CachedModel& model : *cached) {
+    if (std::ranges::any_of(model.revisions, &CachedRevision::loadable))
+      location.models.push_back(model.name);
+  }
+  return location;
+}
+
+bool HoldsInAnyCase(std::string_view name, std::string_view part) {
+  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
+  return !std::ranges::search(name, part, {}, lower, lower).empty();
+}
+
+// For the message of a name that is none: the models that may have been meant, else those that
+// there are.
+std::string WhatIsThere(std::string_view model) {
+  constexpr size_t kMostNames = 10;
+  std::vector<std::string> names;
+  for (const fs::path& location : Locations()) {
+    const std::vector<std::string> some = ModelsIn(location);
+    names.insert(names.end(), some.begin(), some.end());
+  }
+  const ModelLocation hub = HubLocation();
+  names.insert(names.end(), hub.models.begin(), hub.models.end());
+  std::ranges::sort(names);
+  names.erase(std::unique(names.begin(), names.end()), names.end());
+  if (names.empty()) return {};
+  std::vector<std::string> meant;
+  std::ranges::copy_if(names, std::back_inserter(meant), [&](const std::string& name) {
+    return HoldsInAnyCase(name, model) || HoldsInAnyCase(model, name);
+  });
+  const bool is_guess = !meant.empty();
+  if (!is_guess) meant = std::move(names);
+  std::string list;
+  for (size_t i = 0; i < std::min(meant.size(), kMostNames); ++i)
+    list += StrCat(i == 0 ? "" : ", ", meant[i]);
+  if (meant.size() > kMostNames) list += StrCat(" and ", meant.size() - kMostNames, " more");
+  return StrCat(is_guess ? "; did you mean " : "; there is: ", list, is_guess ? "?" : "");
+}
+
 Result<std::string> Find(std::string_view model) {
   if (model.empty()) return InvalidInput("the model's name is empty; expected a name or a folder");
   if (model.find('\0') != std::string_view::npos)
@@ -92,22 +138,10 @@ Result<std::string> Find(std::string_view model) {
   }
   return ModelNotFound(
       "model '", model, "' is not in ", places.empty() ? "any folder (HOME is not set)" : places,
+      WhatIsThere(model),
       "; give a folder by its path or a model of the hub as ORG/NAME (the default one is there as "
       "sentence-transformers/",
       kDefaultModel, ")");
-}
-
-ModelLocation HubLocation() {
-  ModelLocation location{.path = hub::HubCacheFolder()};
-  std::error_code error;
-  location.exists = fs::is_directory(location.path, error);
-  const auto cached = ListCachedModels();
-  if (!cached) return location;
-  for (const CachedModel& model : *cached) {
-    if (std::ranges::any_of(model.revisions, &CachedRevision::loadable))
-      location.models.push_back(model.name);
-  }
-  return location;
 }
 
 }  // namespace

@@ -102,7 +102,12 @@ Result<UniqueFd> ModelDirectory::OpenFile(std::string_view name) const {
     return ModelNotFound(file, Exists(name) ? " is a link to nothing" : " is not there",
                          " (model folder '", path_.substr(0, path_.size() - prefix_.size()), "')");
   }
-  AKIN_TRY_ASSIGN(UniqueFd fd, std::move(opened));
+  if (!opened) {
+    // It may be whole: nobody has seen what is in it.
+    return ModelNotFound(opened.error().message(), " (model folder '",
+                         path_.substr(0, path_.size() - prefix_.size()), "')");
+  }
+  UniqueFd fd = *std::move(opened);
   const std::string real = RealPathOf(fd);
   if (!LiesIn(real, real_path_) && !LiesIn(real, blobs_path_) &&
       !LiesIn(real, shared_blobs_path_)) {

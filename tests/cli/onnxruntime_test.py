@@ -259,7 +259,7 @@ class Files(unittest.TestCase):
     def test_the_limit_of_buckets_is_not_that_of_positions(self):
         code, _, err = run("embed", "--model", ARGUMENTS.model, "--shape-buckets", "8,16", "--max-tokens", "17", "a text")
         self.assertEqual(code, 2)
-        self.assertIn("max_tokens is 17, expected 1 to 16, the last of the shape buckets of model", err)
+        self.assertIn("--max-tokens is 17, expected 1 to 16, the last of the shape buckets of model", err)
 
 
 class NodesOfProviders(unittest.TestCase):

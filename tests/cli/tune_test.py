@@ -5,6 +5,7 @@
 """
 import json
 import os
+import re
 import shutil
 import subprocess
 
@@ -55,6 +56,18 @@ class Tune(Case):
         self.assertIn(b"removed", self.tune("--reset")[1])
         self.assertEqual(self.info()[0]["batch_tokens"], usual["batch_tokens"])
         self.assertEqual(self.tune("--reset"), (0, b"nothing was stored\n", b""))
+
+    def test_the_ratio_is_that_of_the_figures_beside_it(self):
+        code, out, err = run("tune", "--model", MODEL, "--runs", "3", "--dry-run", env={"AKIN_CACHE": self.dir})
+        self.assertEqual(code, 0, err)
+        table, _, last = out.decode().partition("the default and the best in turn:\n")
+        rates = [int(line.split(" texts/s")[0].split()[-1].replace(",", "")) for line in last.splitlines() if " texts/s" in line]
+        ratio = float(re.search(r"best: .*, ([\d.]+) x the default", out.decode()).group(1))
+        self.assertIn(" texts/s", table)
+        # The default, and what was faster than it before; where it is not again, the default is the best.
+        self.assertIn(len(rates), (0, 2), out)
+        self.assertTrue(ratio == 1 or abs(ratio - rates[1] / rates[0]) < 0.02, out)
+        self.assertGreaterEqual(ratio, 1)
 
     def test_options_win(self):
         self.tune()

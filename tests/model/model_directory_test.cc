@@ -156,8 +156,9 @@ TEST(ModelDirectory, PipesDevicesFoldersAndLoopsAreRefusedAtOnce) {
   const ModelDirectory directory = Open(folder.path());
   for (const char* file : {"pipe", "folder", "device", "loop"}) {
     SCOPED_TRACE(file);
-    ExpectError(directory.ReadFile(file, kMaxBytes), ErrorCode::kInvalidModel, file);
-    ExpectError(directory.MapFile(file), ErrorCode::kInvalidModel, file);
+    ExpectError(directory.ReadFile(file, kMaxBytes), ErrorCode::kModelNotFound, file,
+                "(model folder '");
+    ExpectError(directory.MapFile(file), ErrorCode::kModelNotFound, file, "(model folder '");
   }
 }
 

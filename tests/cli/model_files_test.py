@@ -1,0 +1,100 @@
+#!/usr/bin/env python3
+"""Models that are not there or cannot be read, and options that a model has no use for: what is said of them.
+
+    model_files_test.py --akin build/release/akin --model tests/data/models/bert-mean
+"""
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+
+from akin_program import AKIN, MODEL, Case, main, run
+
+
+class Files(Case):
+    def copy(self, name="model"):
+        folder = pathlib.Path(self.path(name))
+        shutil.copytree(MODEL, folder, copy_function=shutil.copyfile)
+        return folder
+
+    def test_that_are_no_files_are_named_with_their_folder(self):
+        for name in ("config.json", "model.safetensors", "tokenizer.json"):
+            folder = self.copy(name.split(".", maxsplit=1)[0])
+            (folder / name).unlink()
+            (folder / name).mkdir()
+            self.fails(run("embed", "--model", folder, "a"), 3, f"{name} is not a regular file but a folder (model folder '{folder}')")
+
+    def test_that_are_empty_are_named_with_their_folder(self):
+        for name in ("config.json", "model.safetensors", "tokenizer.json", "modules.json"):
+            folder = self.copy(name.split(".", maxsplit=1)[0])
+            (folder / name).write_bytes(b"")
+            self.fails(run("embed", "--model", folder, "a"), 4, f"{name}: ", f"(model folder '{folder}')")
+
+    def test_that_may_not_be_read_are_not_called_broken(self):
+        for name in ("config.json", "model.safetensors"):
+            folder = self.copy(name.split(".", maxsplit=1)[0])
+            (folder / name).chmod(0)
+            for path in (folder, folder.parent):
+                path.chmod(0o755)
+            other = {"user": 65534, "group": 65534} if os.geteuid() == 0 else {}
+            try:
+                done = subprocess.run([AKIN, "embed", "--model", folder, "a"], capture_output=True, stdin=subprocess.DEVNULL, check=False, **other)
+            except PermissionError:
+                self.skipTest("root alone may run this akin")
+            self.assertEqual((done.returncode, done.stdout), (3, b""), done.stderr)
+            self.assertIn(f"{name}: cannot be read: Permission denied (model folder '{folder}')".encode(), done.stderr)
+
+
+class Names(Case):
+    def test_that_are_none_are_answered_with_those_that_are_there(self):
+        env = {"AKIN_MODELS_DIR": self.dir, "AKIN_CACHE": self.path("cache"), "HF_HUB_CACHE": self.path("hub")}
+        for name in ("first-Model", "second-model", "third"):
+            shutil.copytree(MODEL, self.path(name))
+        self.fails(run("embed", "--model", "model", "a", env=env), 3, "'model' is not in", "; did you mean first-Model, second-model?")
+        self.fails(run("embed", "--model", "thirds", "a", env=env), 3, "; did you mean third?")
+        self.fails(run("embed", "--model", "nothing-like-it", "a", env=env), 3, "; there is: first-Model, second-model, third; give")
+        self.fails(run("embed", "--model", "", "a", env=env), 2, "--model: The value is empty")
+
+
+class Options(Case):
+    def test_are_named_where_the_library_names_its_fields(self):
+        for options, words in ((["--max-tokens", "5000"], "akin: --max-tokens is 5000, expected 1 to"),
+                               (["--dimensions", "5000"], "akin: --dimensions is 5000, expected 1 to"),
+                               (["--truncate-dim", "5000"], "akin: --truncate-dim is 5000, expected 1 to"),
+                               (["--prompt-name", "none"], "akin: --prompt-name is \"none\"; model"),
+                               (["--backend", "natve"], "akin: --backend: unknown backend 'natve'"),
+                               (["--overflow", "zz"], "akin: --overflow: ")):
+            self.fails(run("embed", "--model", MODEL, *options, "a"), 2, words)
+        # What a line says is named as it is there.
+        lines = self.write("lines.jsonl", json.dumps({"text": "a", "truncate_dim": 5000}) + "\n")
+        self.fails(run("embed", "--model", MODEL, "--input", lines), 2, "lines.jsonl, line 1: truncate_dim is 5000")
+
+    def test_of_a_precision_that_is_not_computed_are_said(self):
+        for isa in ("scalar", "avx2", "neon"):
+            info = run("info", "--model", MODEL, "--isa", isa, "--precision", "bf16x3", "--json")
+            if info[0] != 0:
+                continue  # Another CPU's.
+            info = json.loads(info[1])
+            code, _, err = run("embed", "--model", MODEL, "--isa", isa, "--precision", "bf16x3", "a")
+            said = f"not used: precision bf16x3: instruction set {isa} has no products of it; computed in f32"
+            self.assertEqual((code, info["precision"]), (0, "bf16x3" if isa == "scalar" else "f32"))
+            self.assertEqual(said in info["notes"], isa != "scalar", info)
+            self.assertEqual(said.encode() in err, isa != "scalar", err)
+
+    def test_of_backends_that_a_static_model_has_no_use_for_are_said(self):
+        model = pathlib.Path(MODEL).parent / "static-embedding"
+        want = run("embed", "--model", model, "a")
+        self.assertEqual((want[0], want[2]), (0, b""))
+        for options, said in ((["--ep", "cuda"], b"not used: backend onnxruntime: a static model's"),
+                              (["--run-timeout", "5"], b"not used: backend onnxruntime: a static model's"),
+                              (["--backend", "python"], b"not used: backend python: a static model's"),
+                              (["--precision", "int8"], b"not used: precision int8: there are no products")):
+            code, out, err = run("embed", "--model", model, *options, "a")
+            self.assertEqual((code, out), want[:2])
+            self.assertIn(said, err)
+            self.assertEqual(err.count(b"\n"), 1)
+
+
+if __name__ == "__main__":
+    main()

@@ -7,7 +7,7 @@ import json
 import pathlib
 import unittest
 
-from serve_process import ARGUMENTS, TIMEOUT, Server, main, wait_until
+from serve_process import ARGUMENTS, Server, main, wait_until
 from slow_onnx import ENDLESS, start_slow_server
 
 TEXTS = ["a cat", "zero"]
@@ -124,7 +124,9 @@ class Routes(unittest.TestCase):
             dense.get("/embed")  # 405
             dense.request("POST", "/embed", b"{}", {"Content-Type": "text/plain"})  # 415
             dense.post("/api/show", {"model": "none"})
-            dense.request("POST", "/embed", b" " * 3_000_000)  # 413
+            with dense.connect() as client:  # 413, before the body is sent.
+                client.sendall(b"POST /embed HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 3000000\r\n\r\n")
+                self.assertTrue(client.recv(100).startswith(b"HTTP/1.1 413"))
 
         counted = changes(dense, act)
         self.assertEqual([name for name in counted if name.startswith("te_")], [])
@@ -143,6 +145,65 @@ class Routes(unittest.TestCase):
         # Nothing that could be taken apart: one request.
         counted = changes(dense, lambda: self.post(dense, "/vertex", {"instances": [{"type": "none"}]}, 422))
         self.assertEqual(counted, {'te_request_count{method="single"}': 1, FAILURE % "validation": 1, response("/vertex", 422): 1})
+
+
+class Families(unittest.TestCase):
+    """Those that TEI's dashboards read."""
+
+    def setUp(self):
+        self.server = Server()
+        self.addCleanup(self.server.stop)
+
+    def test_metrics_count_what_happened(self):
+        before = self.server.metric("te_embed_success")
+        self.server.post("/embed", {"inputs": ["a", "b", "b"]})
+        self.assertEqual(self.server.metric("te_embed_success"), before + 3)
+        self.assertGreater(self.server.metric("te_request_duration_count"), 0)
+        text = self.server.get("/metrics")[2].decode()
+        for line in text.splitlines():
+            self.assertRegex(line, r'^(# (HELP|TYPE) \S+ .+|[a-z_]+(\{[^}]*\})? [0-9.e+-]+)$')
+
+    def test_metrics_of_texts_are_tei_s(self):
+        texts = ["a", "the cat sleeps", "a b c d e f g h i j", "the cat sleeps"]
+        tokens = [len(t) for t in self.server.post_json("/tokenize", {"inputs": texts})[1]]
+        before = self.server.metrics()
+        _, headers, _ = self.server.post("/embed", {"inputs": texts})
+        self.assertEqual(sum(tokens), int(headers["x-compute-tokens"]))
+        after = self.server.metrics()
+        grown = {name: value - before.get(name, 0) for name, value in after.items()}
+        for stage in ("", "_tokenization", "_queue", "_inference"):
+            self.assertEqual(grown[f"te_embed{stage}_duration_count"], 4, stage)
+            self.assertEqual(grown[f'te_embed{stage}_duration_bucket{{le="+Inf"}}'], 4, stage)
+            self.assertEqual(grown[f"te_predict{stage}_duration_count"], 0, stage)
+            self.assertEqual(grown[f"te_request{stage}_duration_count"], 1, stage)
+        # The texts' times are their request's; tokenizing is shared out.
+        for stage, times in (("", 4), ("_tokenization", 1), ("_queue", 4), ("_inference", 4)):
+            self.assertAlmostEqual(grown[f"te_embed{stage}_duration_sum"],
+                                   times * grown[f"te_request{stage}_duration_sum"], places=9, msg=stage)
+        self.assertGreater(grown["te_embed_duration_sum"], grown["te_embed_inference_duration_sum"])
+        self.assertEqual((grown["te_embed_count"], grown["te_embed_success"]), (4, 4))
+        self.assertEqual(grown["te_request_input_length_sum"], sum(tokens))
+        for i in range(20):
+            self.assertEqual(grown[f'te_request_input_length_bucket{{le="{2 ** i}"}}'],
+                             sum(n <= 2 ** i for n in tokens), i)
+        # The second of equal texts is not computed again.
+        self.assertEqual(grown["te_batch_next_size_sum"], 3)
+        self.assertEqual(grown["te_batch_next_tokens_sum"], sum(tokens[:3]))
+        for name, ours in (("te_batch_next_size", "akin_batch_sequences_total"),
+                           ("te_batch_next_tokens", "akin_batch_tokens_total")):
+            self.assertEqual(after[name + "_sum"], after[ours])
+            self.assertEqual(after[name + "_count"], after["akin_batches_total"])
+            counts = [after[f'{name}_bucket{{le="{bound}"}}'] for bound in (1, 2, 4, 8, 16, 32, 64, 4096, "+Inf")]
+            self.assertEqual(counts, sorted(counts))
+            self.assertEqual(counts[-1], after["akin_batches_total"])
+
+    def test_a_text_that_fails_counts_as_asked_for_and_not_as_done(self):
+        before = self.server.metrics()
+        self.assertEqual(self.server.post("/embed", {"inputs": "word " * 5000, "truncate": False})[0], 422)
+        after = self.server.metrics()
+        self.assertEqual(after["te_embed_count"], before["te_embed_count"] + 1)
+        for name in ("te_embed_success", "te_embed_duration_count", "te_request_input_length_count"):
+            self.assertEqual(after[name], before[name], name)
 
 
 class Ended(unittest.TestCase):

@@ -79,9 +79,9 @@ struct Int8Tile {
   }
 
   // Panels of int8 come soon enough by themselves.
-  template <size_t kRows, PanelPlace>
+  template <size_t kRows, Fetch>
   static void Run(const std::byte* a, size_t row_bytes, const std::byte* panel, size_t k,
-                  float* out) {
+                  float* out, const std::byte* /*next_rows*/) {
     const Int8Shape shape(k, sizeof(Row));
     const float* bias = reinterpret_cast<const float*>(panel);
     for (size_t i = 0; i < kRows * kPanelWidth; i += V::kLanes)

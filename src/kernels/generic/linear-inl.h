@@ -239,30 +239,35 @@ void FinishGatedTile(const float* sums, size_t rows, T* c, size_t ldc, size_t wi
   }
 }
 
-// Where a tile finds its panel: the first tile of rows in the L3 cache or in memory, those after it
-// in the L2 cache.
-enum class PanelPlace { kFar, kNear };
+// What a tile asks the L2 cache for while it multiplies. Zen 4 does not bring it in time by itself,
+// the less the more rows a tile reads beside its panel (docs/design/003-one-micro-kernel.md).
+enum class Fetch {
+  kNothing,
+  kPanel,  // Its panel, further on: the first tile of rows, whose panels are in the L3 cache or in
+           // memory.
+  kRows,   // The rows of the next tile, once for a block of panels.
+};
 
-// How far ahead of the products a far panel is brought to the L2 cache. Zen 4 does not do it by
-// itself in time, the less the more rows a tile reads beside the panel; 4 KiB are too near for few
-// rows, and the L1 cache is too small (docs/performance.md). Near panels in bf16 lose 2 % by it.
-constexpr size_t kFetchAheadBytes = 8192;
+// 4 KiB are too near where rows are few, and the L1 cache is too small.
+constexpr size_t kPanelAheadBytes = 8192;
+constexpr size_t kLine = 64;
 
-// Advice to bring there what the steps so far behind this one read; it need not be memory of ours.
-AKIN_INLINE void FetchAhead(const void* step, size_t step_bytes) {
-  constexpr size_t kLine = 64;
-  const uintptr_t ahead = reinterpret_cast<uintptr_t>(step) + kFetchAheadBytes;
-  for (size_t i = 0; i < step_bytes; i += kLine)
-    __builtin_prefetch(reinterpret_cast<const void*>(ahead + i), 0, 2);
+// Only advice: there need not be memory of ours.
+AKIN_INLINE void AskFor(uintptr_t address) {
+  __builtin_prefetch(reinterpret_cast<const void*>(address), 0, 2);
 }
 
 // sum[r][v] += sum over k of a[r][k] * b[k][v]; `b` is a panel without its bias, `lda` the row
-// stride of `a` in elements.
-template <typename Product, size_t kRows, PanelPlace kPlace = PanelPlace::kNear>
+// stride of `a` in elements. `next_rows` are those of kFetch.
+template <typename Product, size_t kRows, Fetch kFetch = Fetch::kNothing>
 AKIN_INLINE void Accumulate(const typename Product::Row* a, size_t lda,
                             const typename Product::Panel* b, size_t steps,
-                            typename Product::Sum (&sum)[kRows][kPanelVecs]) {
+                            typename Product::Sum (&sum)[kRows][kPanelVecs],
+                            const std::byte* next_rows = nullptr) {
   constexpr size_t kVec = V::kLanes * Product::kDepth;
+  constexpr size_t kPanelStep = kPanelVecs * kVec * sizeof(typename Product::Panel);
+  // Of rows of this height and what is between them.
+  constexpr size_t kRowsStep = kRows * Product::kDepth * sizeof(typename Product::Row) + 8;
   for (size_t step = 0; step < steps; ++step) {
     typename Product::Vec panel[kPanelVecs];
 #pragma GCC unroll 4
@@ -273,7 +278,12 @@ AKIN_INLINE void Accumulate(const typename Product::Row* a, size_t lda,
 #pragma GCC unroll 4
       for (size_t v = 0; v < kPanelVecs; ++v) sum[r][v] = Product::MulAddTo(sum[r][v], x, panel[v]);
     }
-    if constexpr (kPlace == PanelPlace::kFar) FetchAhead(b, kPanelVecs * kVec * sizeof(*b));
+    if constexpr (kFetch == Fetch::kPanel) {
+      for (size_t i = 0; i < kPanelStep; i += kLine)
+        AskFor(reinterpret_cast<uintptr_t>(b) + kPanelAheadBytes + i);
+    }
+    if constexpr (kFetch == Fetch::kRows)
+      AskFor(reinterpret_cast<uintptr_t>(next_rows) + step * kRowsStep);
     b += kPanelVecs * kVec;
   }
 }
@@ -281,15 +291,15 @@ AKIN_INLINE void Accumulate(const typename Product::Row* a, size_t lda,
 // One tile of a product: kRows rows times one panel, bias added.
 template <typename Product>
 struct LinearTile {
-  template <size_t kRows, PanelPlace kPlace>
+  template <size_t kRows, Fetch kFetch>
   static void Run(const std::byte* a, size_t row_bytes, const std::byte* panel, size_t k,
-                  float* out) {
+                  float* out, const std::byte* next_rows) {
     using Row = typename Product::Row;
     V sum[kRows][kPanelVecs] = {};
-    Accumulate<Product, kRows, kPlace>(
+    Accumulate<Product, kRows, kFetch>(
         reinterpret_cast<const Row*>(a), row_bytes / sizeof(Row),
         reinterpret_cast<const typename Product::Panel*>(panel + kHeadBytes<Product>),
-        Steps<Product>(k), sum);
+        Steps<Product>(k), sum, next_rows);
     if constexpr (Product::kScaled) {
       const float* scales = reinterpret_cast<const float*>(panel + kColumnBytes);
 #pragma GCC unroll 16
@@ -305,11 +315,11 @@ struct LinearTile {
 };
 
 using TileFunction = void (*)(const std::byte* a, size_t row_bytes, const std::byte* panel,
-                              size_t k, float* out);
+                              size_t k, float* out, const std::byte* next_rows);
 
-template <typename Tile, PanelPlace kPlace, size_t... kRowsMinusOne>
+template <typename Tile, Fetch kFetch, size_t... kRowsMinusOne>
 TileFunction SelectTile(size_t rows, std::index_sequence<kRowsMinusOne...>) {
-  static constexpr TileFunction kTiles[] = {Tile::template Run<kRowsMinusOne + 1, kPlace>...};
+  static constexpr TileFunction kTiles[] = {Tile::template Run<kRowsMinusOne + 1, kFetch>...};
   return kTiles[rows - 1];
 }
 
@@ -327,6 +337,18 @@ struct RowTiles {
 template <typename T>
 using FinishFunction = void (*)(const float* sums, size_t rows, T* c, size_t ldc, size_t width);
 
+// More tiles of rows than these write so much that it has left the L2 cache since it was last used.
+constexpr size_t kMostNearTiles = 4;
+
+// Brings the output of a tile to the L1 cache, to be written there.
+template <typename T>
+AKIN_INLINE void AskForOutput(const T* c, size_t ldc, size_t rows, size_t width) {
+  for (size_t r = 0; r < rows; ++r) {
+    const char* row = reinterpret_cast<const char*>(c + r * ldc);
+    for (size_t i = 0; i < width * sizeof(T); i += kLine) __builtin_prefetch(row + i, 1, 3);
+  }
+}
+
 template <typename Tile, typename T>
 void LinearPanels(const LinearArgs& args, FinishFunction<T> finish, MatrixView<T> output) {
   const size_t k = args.linear.k, panel_bytes = Tile::PanelBytes(k);
@@ -340,14 +362,20 @@ void LinearPanels(const LinearArgs& args, FinishFunction<T> finish, MatrixView<T
     for (size_t t = 0; t < row_tiles.tiles; ++t) {
       const size_t rows = row_tiles.Height(t);
       constexpr auto kHeights = std::make_index_sequence<kMaxRows>();
-      const TileFunction tile = t == 0 ? SelectTile<Tile, PanelPlace::kFar>(rows, kHeights)
-                                       : SelectTile<Tile, PanelPlace::kNear>(rows, kHeights);
+      const TileFunction tile = t == 0 ? SelectTile<Tile, Fetch::kPanel>(rows, kHeights)
+                                       : SelectTile<Tile, Fetch::kNothing>(rows, kHeights);
+      const TileFunction first_tile = t == 0 || t + 1 == row_tiles.tiles
+                                          ? tile
+                                          : SelectTile<Tile, Fetch::kRows>(rows, kHeights);
+      const std::byte* const a = args.input.data + row * args.input.row_bytes;
       for (size_t p = p0; p < p1; ++p) {
         const size_t first = p * columns;
         const size_t width = args.linear.n - first < columns ? args.linear.n - first : columns;
-        tile(args.input.data + row * args.input.row_bytes, args.input.row_bytes,
-             args.linear.panels + p * panel_bytes, k, sums);
-        finish(sums, rows, output.data() + row * output.stride() + first, output.stride(), width);
+        T* const c = output.data() + row * output.stride() + first;
+        if (row_tiles.tiles > kMostNearTiles) AskForOutput(c, output.stride(), rows, width);
+        (p == p0 ? first_tile : tile)(a, args.input.row_bytes, args.linear.panels + p * panel_bytes,
+                                      k, sums, a + rows * args.input.row_bytes);
+        finish(sums, rows, c, output.stride(), width);
       }
       row += rows;
     }

@@ -1,5 +1,6 @@
 #include "server/http/head.h"
 
+#include <algorithm>
 #include <charconv>
 
 #include "server/text.h"
@@ -48,14 +49,44 @@ MaybeRefusal ParseVersion(std::string_view version, Head& head) {
   return Refusal{400, "the request line does not end with an HTTP version"};
 }
 
+// "host", "host:80", "[::1]:80". A user before an @ is refused (RFC 9110, 4.2.4).
+bool IsAuthority(std::string_view text) {
+  std::string_view port;
+  if (text.starts_with('[')) {
+    const size_t close = text.find(']');
+    if (close == std::string_view::npos) return false;
+    const std::string_view host = text.substr(1, close - 1);
+    if (host.empty() || host.find_first_not_of("0123456789abcdefABCDEF:.") != host.npos)
+      return false;
+    port = text.substr(close + 1);
+  } else {
+    const size_t colon = std::min(text.find(':'), text.size());
+    const std::string_view host = text.substr(0, colon);
+    if (host.empty() || host.find_first_of("[]@\\#<>\"^`{|}") != host.npos) return false;
+    port = text.substr(colon);
+  }
+  return port.empty() || (port[0] == ':' && port.find_first_not_of("0123456789", 1) == port.npos);
+}
+
 // "/path?query", "http://host/path?query" or "*".
 MaybeRefusal ParseTarget(std::string_view target, HttpRequest& request) {
   if (!IsVisible(target)) return Refusal{400, "the request target is malformed"};
+  bool is_absolute = false;
   for (const std::string_view scheme : {"http://", "https://"}) {
     if (!target.starts_with(scheme)) continue;
-    const size_t path = target.find('/', scheme.size());
-    target = path == std::string_view::npos ? "/" : target.substr(path);
+    is_absolute = true;
+    target.remove_prefix(scheme.size());
+    const size_t end = std::min(target.find_first_of("/?"), target.size());
+    if (!IsAuthority(target.substr(0, end)))
+      return Refusal{400, "the host of the request target is malformed"};
+    target.remove_prefix(end);
     break;
+  }
+  // Of an absolute one the path may be missing.
+  if (is_absolute && (target.empty() || target[0] == '?')) {
+    request.path = "/";
+    if (!target.empty()) request.query = target.substr(1);
+    return {};
   }
   if (target[0] != '/' && target != "*") return Refusal{400, "the request target is no path"};
   const size_t mark = target.find('?');

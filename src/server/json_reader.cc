@@ -37,6 +37,8 @@ Result<std::vector<int32_t>> ToIds(std::string_view key, const dom::array& array
   ids.reserve(array.size());
   for (const dom::element value : array) {
     int64_t id = 0;
+    if (value.type() == dom::element_type::DOUBLE)
+      return InvalidInput('`', key, "` has a number with a fraction, expected token ids");
     if (value.get(id)) return WrongType(key, value, "a token id");
     if (id < 0 || id > INT32_MAX) {
       return InvalidInput('`', key, "` has the token id ", id, ", which no vocabulary has");
@@ -61,7 +63,7 @@ Result<TextOrIds> ToTextOrIds(std::string_view key, const dom::element& value) {
 }
 
 bool BeginsWithNumber(const dom::array& array) {
-  for (const dom::element value : array) return value.is_int64() || value.is_uint64();
+  for (const dom::element value : array) return value.is_number();
   return false;
 }
 

@@ -5,6 +5,9 @@
 
 #include <future>
 #include <memory>
+#include <optional>
+#include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -17,6 +20,19 @@ inline constexpr char kModel[] = AKIN_TEST_DATA "/models/bert-mean";
 inline Embedder Model() {
   static const Embedder embedder = Embedder::Load(kModel, {.num_threads = 2}).value();
   return embedder;
+}
+
+// The vector of a text alone.
+inline std::vector<float> Alone(const std::string& text) {
+  const auto embeddings = Model().Embed({text}).value();
+  return {embeddings[0].begin(), embeddings[0].end()};
+}
+
+// A text of 1 to 13 words.
+inline std::string TextOf(unsigned i) {
+  std::string text;
+  for (unsigned k = 0; k <= i % 13; ++k) text += "word" + std::to_string(i * 7 + k) + ' ';
+  return text;
 }
 
 inline std::unique_ptr<Scheduler> Started(SchedulerOptions options = {}) {
@@ -36,6 +52,17 @@ inline Asked Ask(Scheduler& scheduler, EmbedRequest request) {
     promise->set_value(std::move(result));
   });
   return {std::move(ticket), std::move(answer)};
+}
+
+// What `done` was told of, and where it ran.
+struct Told {
+  std::optional<Result<AllEmbeddings>> answer;
+  std::thread::id thread;
+};
+inline Scheduler::Done<AllEmbeddings> TellInto(Told& told) {
+  return [&told](Result<AllEmbeddings> answer) {
+    told = {std::move(answer), std::this_thread::get_id()};
+  };
 }
 
 // Keeps every worker of `scheduler` busy until it is destroyed.

@@ -175,7 +175,8 @@ class Ancestors {
       const OnnxNode* maker = values.MakerOf(next);
       if (stored != nullptr) {
         has_matrix_ |= stored->dims.size() == 2 && stored->type != OnnxType::kInt64;
-      } else if (maker == nullptr || seen.size() > kMostAncestors) {
+      } else if (maker == nullptr || open.size() + maker->inputs.size() > kMostAncestors ||
+                 seen.size() > kMostAncestors) {
         of_inputs_ = true;
         return;
       } else {

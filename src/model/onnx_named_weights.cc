@@ -120,7 +120,10 @@ void WeightFinder::VisitMatMulInteger(const OnnxNode& node) {
     return found == Spread::kRows ? Spread::kUnknown : found;
   };
   quantization.scales = spread(*quantization.scale);
-  if (has_zero_point) quantization.zero_points = spread(*quantization.zero_point);
+  if (has_zero_point) {
+    const bool fits = quantization.zero_point->type == matrix->type;
+    quantization.zero_points = fits ? spread(*quantization.zero_point) : Spread::kUnknown;
+  }
   used_.insert(quantization.scale);
   used_.insert(quantization.zero_point);
   Add(matrix, scaled->outputs[0], quantization);
@@ -239,8 +242,9 @@ WeightMaker::Steps WeightMaker::StepsOf(const OnnxFile& file, const OnnxTensor& 
   Steps steps{.values = {},
               .of_row = spread == Spread::kRows ? 1u : 0u,
               .of_column = spread == Spread::kColumns ? 1u : 0u};
+  const std::span<const std::byte> bytes = file.ValuesOf(tensor);
   for (size_t i = 0; i < tensor.num_elements(); ++i)
-    steps.values.push_back(NumberAt(tensor.type, file.ValuesOf(tensor), i));
+    steps.values.push_back(NumberAt(tensor.type, bytes, i));
   return steps;
 }
 

@@ -13,6 +13,7 @@ import unittest
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / "support"), str(HERE)]
 import onnx_dequantizing  # noqa: E402
+import onnx_exporter  # noqa: E402
 import onnx_models  # noqa: E402
 from onnx_exporter import FLOAT, Exporter  # noqa: E402
 from run_onnx_classifiers import BOUND, RERANK, Folder  # noqa: E402
@@ -84,6 +85,16 @@ class ComputedZero(onnx_dequantizing.Dequantizing):
         return self.op("Mul", self.op("Sub", self.op("Cast", q, to=FLOAT), zero), self.constant(scales, FLOAT, dims), output=name)
 
 
+class ZeroOfAnotherType(onnx_exporter.Quantizing):
+    """Of int64, with as many bytes as eight of int8."""
+
+    def op(self, kind, *inputs, **attributes):
+        if kind == "MatMulInteger":
+            inputs = (*inputs[:3], self.constant([128]))
+            self.initializers[-1] = self.initializers[-1].replace(onnx_exporter.field(1, 1), b"")  # A scalar.
+        return super().op(kind, *inputs, **attributes)
+
+
 class AddedToTables(onnx_dequantizing.ByRow):
     def dequantized(self, q, scales, dims, zero, name):
         weight = super().dequantized(q, scales, dims, zero, None)
@@ -106,6 +117,12 @@ class Unknown(unittest.TestCase):
                 self.assertEqual(code, 5, err)
                 for word in (*words, "backend onnxruntime runs it"):
                     self.assertIn(word, err)
+
+    def test_a_zero_point_of_another_type_is_refused(self):
+        code, err = Folder(self, "cross-bert", of(ZeroOfAnotherType)).refused(*RERANK, "--backend", "native")
+        self.assertEqual(code, 5, err)
+        self.assertIn("is uint8 [64, 64] with zero points 'val_", err)
+        self.assertIn("int64 []", err)
 
     def test_blocks_of_a_dimension_are_not_read_as_columns(self):
         code, err = Folder(self, "cross-bert", of(Blocks)).refused(*RERANK, "--backend", "native")

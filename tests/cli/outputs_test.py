@@ -1,50 +1,18 @@
 #!/usr/bin/env python3
-"""What `akin` gives of models of every kind: verbs, prompts, cut vectors, output types, windows.
+"""What `akin` gives of models of every kind: verbs, prompts, cut vectors.
 
     outputs_test.py --akin build/release/akin --models tests/data/models
-
-Needs only Python's standard library.
 """
-import argparse
 import json
 import math
 import os
 import shutil
 import struct
 import subprocess
-import sys
 import tempfile
 import unittest
 
-AKIN = MODELS = ""
-LONG = "the river weighs a jar of honey at the third attempt and " * 9
-
-
-def run(verb, model, *args, stdin=""):
-    """-> (status, lines of JSON, standard error)"""
-    p = subprocess.run([AKIN, verb, "--model", os.path.join(MODELS, model), "--precision", "f32", *args],
-                       input=stdin, capture_output=True, text=True, timeout=120, check=False)
-    lines = [json.loads(line) for line in p.stdout.splitlines()] if p.returncode == 0 else []
-    return p.returncode, lines, p.stderr
-
-
-def vectors(model, *args, verb="embed", **kw):
-    code, lines, err = run(verb, model, *args, **kw)
-    assert code == 0, err
-    return [line["embedding"] for line in lines]
-
-
-def length(vector):
-    return math.sqrt(sum(x * x for x in vector))
-
-
-def half(x):
-    """x in half precision, as a line shows it: with the digits of a float32."""
-    return struct.unpack("f", struct.pack("f", struct.unpack("e", struct.pack("e", x))[0]))[0]
-
-
-def shown(x):
-    return struct.unpack("f", struct.pack("f", x))[0]
+from outputs_program import AKIN, MODELS, half, length, main, run, shown, vectors
 
 
 class Verbs(unittest.TestCase):
@@ -238,84 +206,6 @@ class Vectors(unittest.TestCase):
             self.assertAlmostEqual(half, x, delta=abs(x) * 2 ** -10 + 1e-7)
 
 
-class OutputTypes(unittest.TestCase):
-    """--output-type and --dimensions on every verb: a meaning, or a refusal that names verb and option."""
-
-    def refused(self, verb, model, *args):
-        code, _, err = run(verb, model, *args, "a text", "another")
-        self.assertEqual(code, 2, (verb, args, err))
-        self.assertIn(f"akin {verb}", err)
-        self.assertIn(args[0], err)
-
-    def test_vectors_of_tokens_leave_in_every_type(self):
-        _, plain, _ = run("multivector", "colbert-plain", "a text")
-        with tempfile.TemporaryDirectory() as folder:
-            ranges = os.path.join(folder, "ranges.json")
-            run("multivector", "colbert-plain", "--write-ranges", ranges, "a text")
-            got = {t: run("multivector", "colbert-plain", "--output-type", t, *more, "a text")[1][0]["embeddings"]
-                   for t, more in (("float16", []), ("int8", ["--ranges", ranges]), ("uint8", ["--ranges", ranges]),
-                                   ("binary", []), ("ubinary", []))}
-        vectors_of_tokens = plain[0]["embeddings"]
-        for row, halves in zip(vectors_of_tokens, got["float16"]):
-            for x, h in zip(row, halves):
-                self.assertEqual(half(x), shown(h))
-        for i, row in enumerate(vectors_of_tokens):
-            bits = [b >> (7 - k) & 1 for b in got["ubinary"][i] for k in range(8)]
-            self.assertEqual(bits, [int(x > 0) for x in row])
-            self.assertEqual(got["binary"][i], [b - 128 for b in got["ubinary"][i]])
-            self.assertEqual(got["int8"][i], [b - 128 for b in got["uint8"][i]])
-            for j, x in enumerate(row):
-                column = [r[j] for r in vectors_of_tokens]
-                step = (max(column) - min(column)) / 255 or 1
-                self.assertAlmostEqual(got["uint8"][i][j], (x - min(column)) / step, delta=1.01)
-
-    def test_vectors_of_tokens_are_cut_as_dense_ones_are(self):
-        _, plain, _ = run("multivector", "colbert-plain", "a text")
-        _, cut, _ = run("multivector", "colbert-plain", "--truncate-dim", "8", "a text")
-        _, scaled, _ = run("multivector", "colbert-plain", "--dimensions", "8", "a text")
-        for row, short, unit in zip(plain[0]["embeddings"], cut[0]["embeddings"], scaled[0]["embeddings"]):
-            self.assertEqual(short, row[:8])
-            self.assertAlmostEqual(length(unit), 1, 5)
-            self.assertAlmostEqual(unit[0], row[0] / length(row[:8]), 5)
-        code, _, err = run("multivector", "colbert-plain", "--dimensions", "9999", "a text")
-        self.assertEqual(code, 2)
-        self.assertIn("9999", err)
-
-    def test_weights_and_scores_are_floats(self):
-        for verb, model, key in (("sparse", "splade-bert", "values"), ("rerank", "cross-bert", "scores"),
-                                 ("classify", "cross-bert-nli", "scores")):
-            _, plain, _ = run(verb, model, "a text", "another")
-            _, halves, _ = run(verb, model, "--output-type", "float16", "a text", "another")
-            self.assertEqual([half(x) for line in plain for x in line[key]],
-                             [shown(x) for line in halves for x in line[key]])
-            for args in (("--output-type", "int8"), ("--output-type", "ubinary"), ("--dimensions", "8"),
-                         ("--truncate-dim", "8")):
-                self.refused(verb, model, *args)
-
-    def test_the_single_object_has_the_type(self):
-        plain = vectors("bert-mean", "a text")[0]
-        for given, expected in (("float16", [half(x) for x in plain]),
-                                ("ubinary", [sum((plain[8 * i + k] > 0) << (7 - k) for k in range(8))
-                                             for i in range(len(plain) // 8)])):
-            code, lines, err = run("embed", "bert-mean", "--json", "--output-type", given, "a text")
-            self.assertEqual((code, err), (0, ""))
-            self.assertEqual([shown(x) for x in lines[0]["embedding"]], expected)
-
-    def test_lines_say_how_token_vectors_are_made_but_not_scores(self):
-        lines = '{"text":"a text","prompt_name":"query"}\n{"text":"a text","truncate_dim":4}\n'
-        _, got, _ = run("multivector", "colbert-plain", "--input", "-", stdin=lines)
-        self.assertEqual(got[0]["embeddings"],
-                         run("multivector", "colbert-plain", "--prompt-name", "query", "a text")[1][0]["embeddings"])
-        self.assertEqual(got[1]["embeddings"],
-                         run("multivector", "colbert-plain", "--truncate-dim", "4", "a text")[1][0]["embeddings"])
-        for key, value in (("prompt_name", '"query"'), ("truncate_dim", "4")):
-            line = f'{{"query":"a","document":"b"}}\n{{"query":"a","document":"b","{key}":{value}}}\n'
-            code, _, err = run("rerank", "cross-bert", "--input", "-", stdin=line)
-            self.assertEqual(code, 2)
-            self.assertIn("line 2", err)
-            self.assertIn(key, err)
-
-
 class Info(unittest.TestCase):
     def test_the_kind_of_a_model_and_what_it_gives_are_shown(self):
         for name, kind, outputs in [("bert-mean", "dense", ["dense", "tokens"]), ("splade-bert", "sparse", ["sparse", "tokens"]),
@@ -329,94 +219,5 @@ class Info(unittest.TestCase):
         self.assertEqual(info["labels"], ["contradiction", "entailment", "neutral"])
 
 
-class LongTexts(unittest.TestCase):
-    def test_windows_are_for_embed(self):
-        for verb, model, texts in (("similarity", "bert-mean", (LONG, "a")), ("bench", "bert-mean", ()), ("sparse", "splade-bert", (LONG,)),
-                                   ("multivector", "colbert-bert", (LONG,)), ("classify", "cross-bert", (LONG,))):
-            for overflow in ("average", "chunks", "late"):
-                code, out, err = run(verb, model, "--overflow", overflow, *texts)
-                self.assertEqual((code, out), (2, []), verb)
-                self.assertIn(f"--overflow {overflow}", err)
-                self.assertIn("akin embed", err)
-
-    def test_lines_of_json_are_not_written_into_files_of_other_kinds(self):
-        with tempfile.TemporaryDirectory() as folder:
-            for verb, model in (("sparse", "splade-bert"), ("multivector", "colbert-bert"), ("classify", "cross-bert")):
-                path = os.path.join(folder, "out.npy")
-                code, _, err = run(verb, model, "--output", path, "a")
-                self.assertEqual(code, 2, err)
-                self.assertIn("out.npy", err)
-                self.assertIn(".jsonl", err)
-                self.assertFalse(os.path.exists(path))
-
-    def test_what_was_cut_is_said(self):
-        _, lines, err = run("embed", "bert-mean", LONG, "short")
-        self.assertGreater(lines[0]["truncated_tokens"], 0)
-        self.assertNotIn("truncated_tokens", lines[1])
-        self.assertIn("1 of 2 texts was longer", err)
-
-    def test_error_names_the_text(self):
-        code, _, err = run("embed", "bert-mean", "--overflow", "error", "short", LONG)
-        self.assertEqual(code, 2)
-        self.assertIn("text 2", err)
-
-    def test_a_text_that_fits_has_its_vector_in_every_way(self):
-        plain = vectors("bert-mean", "short")
-        for overflow in ("average", "chunks", "late"):
-            self.assertEqual(vectors("bert-mean", "--overflow", overflow, "short"), plain)
-
-    def test_chunks_cover_the_text(self):
-        _, lines, _ = run("embed", "bert-mean", "--overflow", "chunks", "--window", "20", LONG)
-        self.assertGreater(len(lines), 3)
-        self.assertEqual([line["chunk"] for line in lines], list(range(len(lines))))
-        self.assertEqual(lines[0]["bytes"][0], 0)
-        for before, after in zip(lines, lines[1:]):
-            self.assertEqual(before["tokens"][1], after["tokens"][0])
-            self.assertLessEqual(before["bytes"][1], after["bytes"][0])
-            self.assertLessEqual(before["tokens"][1] - before["tokens"][0], 18)
-        self.assertEqual(lines[-1]["bytes"][1], len(LONG.rstrip()))
-
-    def test_overlapping_windows_share_tokens(self):
-        _, lines, _ = run("embed", "bert-mean", "--overflow", "chunks", "--window", "20", "--window-overlap", "5",
-                          LONG)
-        for before, after in zip(lines, lines[1:]):
-            self.assertEqual(before["tokens"][1] - after["tokens"][0], 5)
-        code, _, err = run("embed", "bert-mean", "--overflow", "chunks", "--window", "20", "--window-overlap", "18",
-                           LONG)
-        self.assertEqual(code, 2)
-        self.assertIn("window_overlap", err)
-
-    def test_the_average_is_that_of_the_windows_weighted_by_their_tokens(self):
-        _, chunks, _ = run("embed", "bert-no-normalize", "--overflow", "chunks", LONG)
-        average = vectors("bert-no-normalize", "--overflow", "average", LONG)[0]
-        weights = [c["tokens"][1] - c["tokens"][0] for c in chunks]
-        for j, x in enumerate(average):
-            mean = sum(w * c["embedding"][j] for w, c in zip(weights, chunks)) / sum(weights)
-            self.assertAlmostEqual(x, mean, 5)
-
-    def test_late_chunks_know_the_whole_text(self):
-        text = LONG[:150]
-        _, late, _ = run("embed", "bert-no-normalize", "--overflow", "late", "--window", "20", text)
-        _, alone, _ = run("embed", "bert-no-normalize", "--overflow", "chunks", "--window", "20", text)
-        self.assertEqual([c["tokens"] for c in late], [c["tokens"] for c in alone])
-        self.assertNotEqual(late[0]["embedding"], alone[0]["embedding"])
-        _, tokens, _ = run("multivector", "bert-no-normalize", "--tokens", "--max-tokens", "64", text)
-        begin, end = (1 + t for t in late[1]["tokens"])
-        states = tokens[0]["embeddings"][begin:end]
-        for j, x in enumerate(late[1]["embedding"]):
-            self.assertAlmostEqual(x, sum(s[j] for s in states) / len(states), 4)
-
-    def test_the_side_that_is_cut_can_be_chosen(self):
-        _, left, _ = run("embed", "bert-mean", "--truncate-side", "left", "--ids", "--max-tokens", "8", LONG)
-        _, right, _ = run("embed", "bert-mean", "--ids", "--max-tokens", "8", LONG)
-        self.assertNotEqual(left[0]["ids"], right[0]["ids"])
-        self.assertEqual(len(left[0]["ids"]), 8)
-
-
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--akin", required=True)
-    parser.add_argument("--models", required=True)
-    args, rest = parser.parse_known_args()
-    AKIN, MODELS = args.akin, args.models
-    unittest.main(argv=[sys.argv[0], *rest])
+    main()

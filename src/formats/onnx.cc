@@ -7,6 +7,7 @@
 
 #include "base/strings.h"
 #include "formats/onnx_order.h"
+#include "formats/onnx_types.h"
 #include "formats/protobuf.h"
 
 namespace akin::formats {
@@ -16,60 +17,6 @@ constexpr size_t kMaxRank = 16;
 constexpr size_t kMaxNameBytes = 1024;
 // A protobuf message's sizes are signed 32-bit numbers for every reader.
 constexpr size_t kMaxFileBytes = (size_t{1} << 31) - 1;
-
-struct TypeRow {
-  OnnxType type;
-  std::string_view name;
-  uint64_t bits;  // 0: strings.
-};
-constexpr TypeRow kTypes[] = {
-    {OnnxType::kFloat, "float", 32},      {OnnxType::kUint8, "uint8", 8},
-    {OnnxType::kInt8, "int8", 8},         {OnnxType::kUint16, "uint16", 16},
-    {OnnxType::kInt16, "int16", 16},      {OnnxType::kInt32, "int32", 32},
-    {OnnxType::kInt64, "int64", 64},      {OnnxType::kString, "string", 0},
-    {OnnxType::kBool, "bool", 8},         {OnnxType::kFloat16, "float16", 16},
-    {OnnxType::kDouble, "double", 64},    {OnnxType::kUint32, "uint32", 32},
-    {OnnxType::kUint64, "uint64", 64},    {OnnxType::kBfloat16, "bfloat16", 16},
-    {OnnxType::kUint4, "uint4", 4},       {OnnxType::kInt4, "int4", 4},
-    {OnnxType{14}, "complex64", 64},      {OnnxType{15}, "complex128", 128},
-    {OnnxType{17}, "float8e4m3fn", 8},    {OnnxType{18}, "float8e4m3fnuz", 8},
-    {OnnxType{19}, "float8e5m2", 8},      {OnnxType{20}, "float8e5m2fnuz", 8},
-    {OnnxType{23}, "float4e2m1", 4},      {OnnxType{24}, "float8e8m0", 8},
-    {OnnxType::kUndefined, "no type", 0},
-};
-
-// The field of TensorProto that holds a type's values where they are not raw.
-uint32_t TypedField(OnnxType type) {
-  switch (static_cast<int32_t>(type)) {
-    case 1:   // float
-    case 14:  // complex64
-      return 4;
-    case 11:  // double
-    case 15:  // complex128
-      return 10;
-    case 7: return 7;  // int64
-    case 12:           // uint32
-    case 13:           // uint64
-      return 11;
-    default: return 5;
-  }
-}
-
-const TypeRow* FindType(OnnxType type) {
-  const auto* row = std::ranges::find(kTypes, type, &TypeRow::type);
-  return row == std::end(kTypes) ? nullptr : row;
-}
-
-// dims and type -> bytes; nothing when there is no 64-bit number of them.
-std::optional<uint64_t> NumBytes(std::span<const int64_t> dims, uint64_t bits) {
-  uint64_t elements = 1, total_bits = 0;
-  for (const int64_t dim : dims) {
-    if (__builtin_mul_overflow(elements, static_cast<uint64_t>(dim), &elements))
-      return std::nullopt;
-  }
-  if (__builtin_mul_overflow(elements, bits, &total_bits)) return std::nullopt;
-  return total_bits / 8 + (total_bits % 8 != 0 ? 1 : 0);
-}
 
 // Reads one file. Depth is bounded by kMaxOnnxDepth, memory by kMaxOnnxObjects and the file's size.
 class Parser {
@@ -346,7 +293,7 @@ class Parser {
       if (dim < 0) return Damaged("tensor '", tensor.name, "' has a dimension of ", dim);
     }
     // The widest type has 128 bits; so many of them must have a number in bytes.
-    if (!NumBytes(tensor.dims, 128))
+    if (!OnnxNumBytes(tensor.dims, 128))
       return Damaged("tensor '", tensor.name, "' has dimensions whose product overflows");
     return {};
   }
@@ -412,10 +359,10 @@ class Parser {
   Status DecodeTyped(std::span<const ProtobufField> fields, OnnxTensor& tensor) {
     if (fields.empty()) return {};
     for (const ProtobufField& field : fields) {
-      if (field.number != TypedField(tensor.type)) {
+      if (field.number != OnnxTypedField(tensor.type)) {
         return Damaged("tensor '", tensor.name, "' of ", OnnxTypeName(tensor.type),
                        " stores its values in field ", field.number, ", expected ",
-                       TypedField(tensor.type));
+                       OnnxTypedField(tensor.type));
       }
     }
     const bool fixed = fields[0].number == 4 || fields[0].number == 10;
@@ -453,26 +400,6 @@ class Parser {
 };
 
 }  // namespace
-
-std::string OnnxTypeName(OnnxType type) {
-  const TypeRow* row = FindType(type);
-  return row != nullptr ? std::string(row->name) : StrCat("type ", static_cast<int32_t>(type));
-}
-
-std::optional<uint64_t> OnnxTypeBits(OnnxType type) {
-  const TypeRow* row = FindType(type);
-  return row != nullptr && row->bits > 0 ? std::optional(row->bits) : std::nullopt;
-}
-
-uint64_t OnnxTensor::num_elements() const {
-  uint64_t elements = 1;
-  for (const int64_t dim : dims) elements *= static_cast<uint64_t>(dim);
-  return elements;
-}
-
-uint64_t OnnxTensor::num_bytes() const {
-  return NumBytes(dims, OnnxTypeBits(type).value_or(0)).value_or(0);
-}
 
 const OnnxAttribute* OnnxNode::Find(std::string_view attribute) const {
   const auto found = std::ranges::find(attributes, attribute, &OnnxAttribute::name);

@@ -37,41 +37,43 @@ bool FindAll(void* handle, CurlLibrary& curl) {
          Find(handle, "curl_url_get", curl.url_get) && Find(handle, "curl_url_set", curl.url_set);
 }
 
-}  // namespace
-
-Result<CurlLibrary> OpenCurl(std::span<const char* const> names) {
-  void* handle = nullptr;
-  std::string reasons;
-  for (const char* const name : names) {
-    handle = dlopen(name, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
-    if (handle != nullptr) break;
-    const char* const reason = dlerror();
-    reasons += StrCat(reasons.empty() ? "" : "; ", reason != nullptr ? reason : name);
-  }
+// Why it cannot be used; empty: it is in `curl`, ready.
+std::string Open(const char* name, CurlLibrary& curl) {
+  void* const handle = dlopen(name, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
   if (handle == nullptr) {
-    return MakeError(
-        ErrorCode::kServiceUnavailable,
-        "cannot load libcurl, which requests to other servers are made with (on Debian "
-        "and Ubuntu the package libcurl4 has it): ",
-        reasons);
+    const char* const reason = dlerror();
+    return reason != nullptr ? reason : name;
   }
-  CurlLibrary curl;
   const curl_version_info_data* const version = Find(handle, "curl_version_info", curl.version_info)
                                                     ? curl.version_info(CURLVERSION_NOW)
                                                     : nullptr;
   if (version == nullptr || version->version_num < kLeastVersion || !FindAll(handle, curl)) {
-    return MakeError(ErrorCode::kServiceUnavailable, "libcurl here is version ",
-                     version != nullptr ? version->version : "unknown", ", expected 7.85 or newer");
+    return StrCat(name, " is version ", version != nullptr ? version->version : "unknown",
+                  ", expected 7.85 or newer");
   }
-  return curl;
+  const CURLcode code = curl.global_init(CURL_GLOBAL_DEFAULT);
+  return code == CURLE_OK ? "" : StrCat(name, ": ", curl.easy_strerror(code));
+}
+
+}  // namespace
+
+Result<CurlLibrary> OpenCurl(std::span<const char* const> names) {
+  std::string reasons;
+  for (const char* const name : names) {
+    CurlLibrary curl{};
+    const std::string why = Open(name, curl);
+    if (why.empty()) return curl;
+    reasons += StrCat(reasons.empty() ? "" : "; ", why);
+  }
+  return MakeError(ErrorCode::kServiceUnavailable,
+                   "cannot load libcurl, which requests to other servers are made with (on Debian "
+                   "and Ubuntu the package libcurl4 has it): ",
+                   reasons);
 }
 
 Result<const CurlLibrary*> LoadCurl() {
-  static const Result<CurlLibrary> library = [] {
-    Result<CurlLibrary> opened = OpenCurl(kNames);
-    if (opened) opened->global_init(CURL_GLOBAL_DEFAULT);
-    return opened;
-  }();
+  // Never destroyed: connections may outlive it.
+  static const auto& library = *new Result<CurlLibrary>(OpenCurl(kNames));
   if (!library) return library.error();
   return &*library;
 }

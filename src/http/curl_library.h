@@ -34,11 +34,11 @@ struct CurlLibrary {
   decltype(&curl_url_set) url_set;
 };
 
-// The first of `names` that the loader finds, which then stays loaded. Error: ServiceUnavailable
-// (none of them is there, or it is older than what we call).
+// The first of `names` that can be used, initialized; it stays loaded. Error: ServiceUnavailable
+// (none of them is there, or not older than what we call).
 Result<CurlLibrary> OpenCurl(std::span<const char* const> names);
 
-// The system's, opened and initialized by the first call; later calls return what that one did.
+// The system's, opened by the first call; later calls return what that one did.
 // Whoever lets requests begin asks for it and hands the error on.
 Result<const CurlLibrary*> LoadCurl();
 

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 #include <optional>
+#include <span>
 #include <unordered_map>
 #include <unordered_set>
 #include <vector>
@@ -36,19 +37,26 @@ class Planner {
       for (const FirstRowsPlan::Slice& slice : first_rows->slices) roots_.insert(slice.from);
     }
     for (const LinearPlan::Layer& layer : linear.layers) linear_[layer.output] = &layer;
+    for (const auto& [node, layers] : linear.nodes) {
+      for (const size_t layer : layers)
+        linear_outputs_[node].push_back(linear.layers[layer].output);
+    }
   }
 
   AttentionPlan Plan() {
+    std::map<size_t, std::vector<size_t>> within;  // By the places of plan_.nodes.
     for (const OnnxNode& node : nodes_) {
-      if (!IsNeeded(IndexOf(node)) || node.op_type != "Reshape") continue;
+      if (!IsNeeded(IndexOf(node)) || !IsOnnx(node, "Reshape")) continue;
       within_.clear();
       auto layer = Match(node);
       if (!layer) continue;
       plan_.nodes.emplace(IndexOf(node), *std::move(layer));
-      const std::vector<bool> read = ReadNodes();
-      // Somebody else wants what is within.
-      if (std::ranges::any_of(within_, [&](size_t index) { return read[index]; }))
-        plan_.nodes.erase(IndexOf(node));
+      within[IndexOf(node)] = std::move(within_);
+    }
+    // One that stays reads what others were to leave out.
+    constexpr int kMostRounds = 8;
+    for (int round = 0; !LeaveWhatIsRead(within); ++round) {
+      if (round == kMostRounds) return {};
     }
     if (!plan_.nodes.empty()) DropUnread();
     return std::move(plan_);
@@ -59,6 +67,20 @@ class Planner {
 
   size_t IndexOf(const OnnxNode& node) const { return static_cast<size_t>(&node - nodes_.data()); }
   bool IsNeeded(size_t index) const { return first_rows_ == nullptr || first_rows_->needed[index]; }
+
+  static bool IsOnnx(const OnnxNode& node, std::string_view op_type) {
+    return node.op_type == op_type && (node.domain.empty() || node.domain == "ai.onnx");
+  }
+
+  // Takes those out of the plan of which somebody else wants what is within. Whether there was
+  // none.
+  bool LeaveWhatIsRead(const std::map<size_t, std::vector<size_t>>& within) {
+    const std::vector<bool> read = ReadNodes();
+    return std::erase_if(plan_.nodes, [&](const auto& layer) {
+             return std::ranges::any_of(within.at(layer.first),
+                                        [&](size_t index) { return read[index]; });
+           }) == 0;
+  }
 
   // What is read instead of an input where rows are cut off in front of it; nullptr: the input.
   const std::string* Replaced(const OnnxNode& node, size_t input) const {
@@ -106,7 +128,8 @@ class Planner {
     const auto value = Split(*context, 1, {0, 2, 1, 3});
     if (!query || !key || !value || query->num_heads != key->num_heads ||
         query->num_heads != value->num_heads || query->width != key->width ||
-        query->width != value->width || !Joins(joined, query->width))
+        query->width != value->width || !Joins(joined, query->width) ||
+        query->source != key->source || query->source != value->source)
       return std::nullopt;
     layer.query = query->rows;
     layer.key = key->rows;
@@ -134,11 +157,12 @@ class Planner {
       const OnnxNode* scaled = quotient != nullptr ? quotient : multiple;
       if (scaled == nullptr) continue;
       const std::optional<float> factor = ScalarOf(scaled->inputs[1]);
-      if (!factor || !(std::abs(*factor) > 0) || !std::isfinite(*factor)) continue;
-      const OnnxNode* product = Within(*scaled, 0, "MatMul", 2);
-      if (product == nullptr) continue;
+      if (!factor) continue;
       layer.scale = quotient != nullptr ? 1.0f / *factor : *factor;
+      const OnnxNode* product = Within(*scaled, 0, "MatMul", 2);
+      if (product == nullptr || !(layer.scale > 0) || !std::isfinite(layer.scale)) continue;
       if (sum != nullptr) {
+        if (ranks_.Of(sum->inputs[1 - side]) != 4) continue;
         const std::string* mask = Replaced(*sum, 1 - side);
         layer.mask = mask != nullptr ? std::string_view(*mask) : sum->inputs[1 - side];
       }
@@ -150,6 +174,7 @@ class Planner {
   // Rows of heads side by side, and how they are split.
   struct Heads {
     std::string_view rows;
+    std::string_view source;  // What the linear layer reads that makes them: of one batch.
     int64_t num_heads = 0;
     int64_t width = 0;
   };
@@ -171,7 +196,7 @@ class Planner {
     if (num_heads < 1 || head_dim < 1 || num_heads > width || head_dim > width ||
         num_heads * head_dim != width)
       return std::nullopt;
-    return Heads{split->inputs[0], num_heads, width};
+    return Heads{split->inputs[0], found->second->input, num_heads, width};
   }
 
   // The same turned to [batch, heads, head_dim, length], in one step or two.
@@ -197,39 +222,65 @@ class Planner {
     const OnnxAttribute* zeros = reshape.Find("allowzero");
     if (zeros != nullptr && zeros->i.value_or(0) != 0) return std::nullopt;
     std::vector<int64_t> shape;
+    bool is_of_batch = false;
     if (const auto constant = ranks_.Constant(reshape.inputs[1])) {
       shape = *constant;
-      if (shape.size() < 3 || shape[0] != 0) return std::nullopt;
     } else {
       const OnnxNode* concat = values_.MakerOf(reshape.inputs[1]);
-      if (concat == nullptr || concat->op_type != "Concat" || !concat->domain.empty() ||
-          concat->inputs.empty())
-        return std::nullopt;
+      if (concat == nullptr || !IsOnnx(*concat, "Concat")) return std::nullopt;
       for (const std::string_view input : concat->inputs) {
-        const auto part = ranks_.Constant(input).value_or(std::vector<int64_t>{-1});
-        shape.insert(shape.end(), part.begin(), part.end());
+        if (const auto part = ranks_.Constant(input)) {
+          shape.insert(shape.end(), part->begin(), part->end());
+          continue;
+        }
+        const auto dimension = DimensionAt(input);
+        if (!dimension) return std::nullopt;
+        if (shape.empty()) is_of_batch = IsBatch(*dimension, reshape.inputs[0]);
+        shape.push_back(-1);
       }
-      if (shape.size() < 3) return std::nullopt;
-      if (shape[0] != 0 && !IsBatchOf(concat->inputs[0], reshape.inputs[0])) return std::nullopt;
     }
+    if (shape.size() < 3 || (shape[0] != 0 && !is_of_batch)) return std::nullopt;
     shape[0] = shape[1] = 0;
     return shape;
   }
 
-  // Unsqueeze(Gather(Shape(tensor), 0)), tensor being `rows`, or what the linear layer reads that
-  // makes them.
-  bool IsBatchOf(std::string_view value, std::string_view rows) const {
+  struct Dimension {
+    std::string_view tensor;
+    int64_t axis = 0;
+  };
+
+  // One number: Unsqueeze(Gather(Shape(tensor), axis)), the axis being a scalar.
+  std::optional<Dimension> DimensionAt(std::string_view value) const {
     const OnnxNode* single = values_.MakerOf(value);
-    if (single == nullptr || single->op_type != "Unsqueeze" || single->inputs.empty()) return false;
+    if (single == nullptr || !IsOnnx(*single, "Unsqueeze") || single->inputs.empty())
+      return std::nullopt;
+    std::optional<std::vector<int64_t>> axes;
+    if (const OnnxAttribute* attribute = single->Find("axes")) axes = attribute->ints;
+    if (single->inputs.size() == 2) axes = ranks_.Constant(single->inputs[1]);
+    if (!axes || axes->size() != 1) return std::nullopt;
     const OnnxNode* gather = parts_.Made(single->inputs[0], "Gather", 2);
     const OnnxNode* shape =
         gather == nullptr ? nullptr : parts_.Made(gather->inputs[0], "Shape", 1);
-    if (shape == nullptr || !shape->attributes.empty()) return false;
-    const auto at = ranks_.Constant(gather->inputs[1]);
-    if (!at || at->size() != 1 || (*at)[0] != 0) return false;
-    if (shape->inputs[0] == rows) return true;
+    if (shape == nullptr || !shape->attributes.empty()) return std::nullopt;
+    const OnnxTensor* index = values_.ConstantOf(gather->inputs[1]);
+    const auto axis = ranks_.Constant(gather->inputs[1]);
+    if (index == nullptr || !index->dims.empty() || !axis || axis->size() != 1) return std::nullopt;
+    return Dimension{shape->inputs[0], (*axis)[0]};
+  }
+
+  // Of `rows`, or of what the linear layer reads that makes them.
+  bool IsBatch(const Dimension& dimension, std::string_view rows) const {
+    if (dimension.axis != 0) return false;
     const auto made = linear_.find(rows);
-    return made != linear_.end() && shape->inputs[0] == made->second->input;
+    return dimension.tensor == rows ||
+           (made != linear_.end() && dimension.tensor == made->second->input);
+  }
+
+  // What the akin:Linear at the place of a node makes besides.
+  std::span<const std::string_view> OutputsAt(size_t node) const {
+    const auto found = linear_outputs_.find(node);
+    if (found == linear_outputs_.end()) return {};
+    return found->second;
   }
 
   // By node: whether the graph's output depends on it, with the layers that are taken out so far.
@@ -239,7 +290,8 @@ class Planner {
     for (size_t n = nodes_.size(); n-- > 0;) {
       const OnnxNode& node = nodes_[n];
       const auto is_read = [&](std::string_view value) { return read.contains(value); };
-      nodes[n] = IsNeeded(n) && std::ranges::any_of(node.outputs, is_read);
+      nodes[n] = IsNeeded(n) && (std::ranges::any_of(node.outputs, is_read) ||
+                                 std::ranges::any_of(OutputsAt(n), is_read));
       if (!nodes[n]) continue;
       if (const auto taken = plan_.nodes.find(n); taken != plan_.nodes.end()) {
         const Layer& layer = taken->second;
@@ -280,7 +332,8 @@ class Planner {
   const TensorRanks ranks_;
   const FirstRowsPlan* first_rows_;
   std::set<std::string_view> roots_;  // Values that are read from outside of the nodes.
-  std::unordered_map<std::string_view, const LinearPlan::Layer*> linear_;  // By their outputs.
+  std::unordered_map<std::string_view, const LinearPlan::Layer*> linear_;     // By their outputs.
+  std::unordered_map<size_t, std::vector<std::string_view>> linear_outputs_;  // By their places.
   std::vector<size_t> within_;  // Of the layer that is being looked at.
   AttentionPlan plan_;
 };

@@ -5,6 +5,7 @@
 #include <limits>
 #include <new>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "base/aligned_buffer.h"
@@ -14,8 +15,10 @@ namespace {
 
 // Operations below which threads do not meet: the meeting would take as long.
 constexpr size_t kLeastDividedWork = size_t{1} << 18;
-// Added to a score, it leaves no weight in float32.
-constexpr float kMasks = -9000.0f;
+// What is added to scores that are not to count: the least number of float32, or as much less than
+// scores as exp needs to leave nothing of them. The first is so whatever the scores.
+constexpr float kMasks = -1000.0f, kMasksAll = -1e30f;
+constexpr float kLeavesNothing = -105.0f;  // exp of it is less than the least number.
 
 size_t RoundUp(size_t value, size_t multiple) {
   return (value + multiple - 1) / multiple * multiple;
@@ -32,9 +35,14 @@ struct Work {
   size_t parts = 1;
   std::span<float> scratch;  // Of all parts, `scratch_of_part` floats each, in whole lines.
   size_t scratch_of_part = 0;
-  // By sequence: how many of its keys are seen, all from the first on; 0: the mask is of another
-  // kind, and is added.
-  std::span<const size_t> num_keys;
+  // The keys that all queries of a sequence see: [first, first + count). No count: the mask is of
+  // another kind, and is added.
+  struct Seen {
+    size_t first = 0;
+    size_t count = 0;
+    float masked = -std::numeric_limits<float>::infinity();  // The most that is added to others.
+  };
+  std::span<const Seen> seen;  // By sequence.
 
   size_t queries() const { return query.dim(1); }
   size_t keys() const { return key.dim(1); }
@@ -67,70 +75,103 @@ struct Work {
                                   v = HeadOf(value, sequence, head);
     const MatrixView<float> out(context + sequence * queries() * width() + head * head_dim(),
                                 queries(), head_dim(), width());
-    const size_t seen = num_keys[sequence];
-    if (seen == 0 || queries() < seen) return Plain(sequence, q, k, v, out, of_part);
-    // The kernel has as many queries as keys. There may be more: those of padding, and of tokens
-    // that attend and are not attended to. The last ones are computed again, to whole calls.
-    for (size_t first = 0; first < queries(); first += seen) {
-      const size_t begin = std::min(first, queries() - seen);
-      kernels->attention.attention({.query = q.Rows(begin, seen),
-                                    .key = k.Rows(0, seen),
-                                    .value = v.Rows(0, seen),
-                                    .context = {.f32 = out.Rows(begin, seen), .bf16 = {}},
+    const Seen keys_seen = seen[sequence];
+    const size_t count = keys_seen.count;
+    if (count == 0 || queries() < count ||
+        (keys_seen.masked > kMasksAll && !LeavesNothing(keys_seen.masked, q, k)))
+      return Plain(sequence, q, k, v, out, of_part);
+    // The kernel has as many queries as keys. There may be more: those of padding. The last ones
+    // are computed again, to whole calls.
+    for (size_t first = 0; first < queries(); first += count) {
+      const size_t begin = std::min(first, queries() - count);
+      kernels->attention.attention({.query = q.Rows(begin, count),
+                                    .key = k.Rows(keys_seen.first, count),
+                                    .value = v.Rows(keys_seen.first, count),
+                                    .context = {.f32 = out.Rows(begin, count), .bf16 = {}},
                                     .scale = scale,
                                     .scratch = of_part,
                                     .scratch_has_keys = first > 0});
     }
   }
 
-  // By the definition, for few queries and for masks of other kinds.
+  // Whether `masked` is below all scores by enough: |q k| <= |q| |k|.
+  bool LeavesNothing(float masked, MatrixView<const float> q, MatrixView<const float> k) const {
+    const auto longest = [](MatrixView<const float> rows) {
+      float most = 0;
+      for (size_t r = 0; r < rows.rows(); ++r) {
+        float squared = 0;
+        for (const float x : rows.row(r)) squared += x * x;
+        most = std::max(most, squared);
+      }
+      return std::sqrt(most);
+    };
+    return masked + 2 * scale * longest(q) * longest(k) < kLeavesNothing;
+  }
+
+  // By the definition, for few queries and for masks of other kinds. `of_part` holds the keys,
+  // turned so that the scores of a query are sums of rows, and the weights of a query.
   void Plain(size_t sequence, MatrixView<const float> q, MatrixView<const float> k,
              MatrixView<const float> v, MatrixView<float> out, std::span<float> of_part) const {
-    const size_t seen = num_keys[sequence] == 0 ? keys() : num_keys[sequence];
-    const std::span<float> weights = of_part.first(seen);
+    const size_t length = keys();
+    const MatrixView<float> turned(of_part.data(), head_dim(), length);
+    const std::span<float> weights = of_part.subspan(head_dim() * length, length);
+    for (size_t j = 0; j < length; ++j) {
+      for (size_t d = 0; d < head_dim(); ++d) turned(d, j) = k(j, d) * scale;
+    }
     for (size_t r = 0; r < q.rows(); ++r) {
-      const float* added = num_keys[sequence] == 0 ? MaskOf(sequence, r) : nullptr;
-      float largest = -std::numeric_limits<float>::infinity();
-      for (size_t j = 0; j < seen; ++j) {
-        float score = 0;
-        for (size_t d = 0; d < q.cols(); ++d) score += q(r, d) * k(j, d);
-        weights[j] = score * scale + (added == nullptr ? 0.0f : added[j]);
-        largest = std::max(largest, weights[j]);
+      if (const float* added = MaskOf(sequence, r)) {
+        std::copy_n(added, length, weights.begin());
+      } else {
+        std::ranges::fill(weights, 0.0f);
       }
+      for (size_t d = 0; d < head_dim(); ++d) {
+        const float x = q(r, d);
+        const float* const row = turned.row(d).data();
+        for (size_t j = 0; j < length; ++j) weights[j] += x * row[j];
+      }
+      const float largest = *std::ranges::max_element(weights);
       float sum = 0;
       for (float& weight : weights) sum += weight = std::exp(weight - largest);
       std::ranges::fill(out.row(r), 0.0f);
-      for (size_t j = 0; j < seen; ++j) {
-        for (size_t d = 0; d < v.cols(); ++d) out(r, d) += weights[j] / sum * v(j, d);
+      for (size_t j = 0; j < length; ++j) {
+        const float weight = weights[j] / sum;
+        for (size_t d = 0; d < head_dim(); ++d) out(r, d) += weight * v(j, d);
       }
     }
   }
 
-  // How many keys all queries of a sequence see; 0 where not all see the same from the first on.
-  size_t NumKeys(size_t sequence) const {
-    if (mask.data == nullptr) return keys();
-    size_t seen = 0;
+  Seen SeenOf(size_t sequence) const {
+    if (mask.data == nullptr) return {.count = keys()};
+    Seen found;
     for (size_t row = 0; row < mask.dim(2); ++row) {
       const std::span<const float> added(MaskOf(sequence, row), keys());
-      const auto end = std::ranges::find_if(added, [](float x) { return x != 0.0f; });
-      const auto count = static_cast<size_t>(end - added.begin());
-      const bool rest_is_masked =
-          std::all_of(end, added.end(), [](float x) { return x <= kMasks; });
-      if (!rest_is_masked || (row > 0 && count != seen)) return 0;
-      seen = count;
+      const auto is_seen = [](float x) { return x == 0.0f; };
+      const auto begin = std::ranges::find_if(added, is_seen);
+      const auto end = std::find_if_not(begin, added.end(), is_seen);
+      Seen seen_here{.first = static_cast<size_t>(begin - added.begin()),
+                     .count = static_cast<size_t>(end - begin)};
+      for (const auto& [from, to] :
+           {std::pair(added.begin(), begin), std::pair(end, added.end())}) {
+        for (auto x = from; x != to; ++x) {
+          if (!(*x <= kMasks)) return {};
+          seen_here.masked = std::max(seen_here.masked, *x);
+        }
+      }
+      if (row > 0 && (seen_here.first != found.first || seen_here.count != found.count)) return {};
+      seen_here.masked = std::max(seen_here.masked, found.masked);
+      found = seen_here;
     }
-    return seen;
+    return found;
   }
 };
 
 // The error, or nullptr.
 const char* Check(const Work& work) {
   const InputTensor &q = work.query, &k = work.key, &v = work.value, &mask = work.mask;
-  if (q.data == nullptr || k.data == nullptr || v.data == nullptr || q.rank != 3 || k.rank != 3 ||
-      k.dims != v.dims || v.rank != 3 || q.dim(0) != k.dim(0) || q.dim(2) != k.dim(2) ||
-      q.dim(2) % work.num_heads != 0)
+  if (!q.is_there || !k.is_there || !v.is_there || q.rank != 3 || k.rank != 3 || k.dims != v.dims ||
+      v.rank != 3 || q.dim(0) != k.dim(0) || q.dim(2) != k.dim(2) || q.dim(2) % work.num_heads != 0)
     return "akin:Attention: queries, keys and values that do not fit each other";
-  if (mask.data == nullptr) return nullptr;
+  if (!mask.is_there) return nullptr;
   const bool fits = mask.rank == 4 && (mask.dim(0) == 1 || mask.dim(0) == q.dim(0)) &&
                     mask.dim(1) == 1 && (mask.dim(2) == 1 || mask.dim(2) == q.dim(1)) &&
                     mask.dim(3) == k.dim(1);
@@ -158,17 +199,21 @@ class AttentionOperator::Kernel {
     if (OrtStatus* status =
             MakeOutput(api, context, 0, std::span(work.query.dims).first(3), work.context))
       return status;
-    if (work.query.elements == 0 || work.key.elements == 0) return nullptr;
+    if (work.query.elements == 0) return nullptr;
+    // A sum of no values.
+    if (work.key.elements == 0)
+      return std::fill_n(work.context, work.query.elements, 0.0f), nullptr;
 
-    std::vector<size_t> num_keys(work.query.dim(0));
-    for (size_t s = 0; s < num_keys.size(); ++s) num_keys[s] = work.NumKeys(s);
-    work.num_keys = num_keys;
+    std::vector<Work::Seen> seen(work.query.dim(0));
+    for (size_t s = 0; s < seen.size(); ++s) seen[s] = work.SeenOf(s);
+    work.seen = seen;
     const size_t operations = work.query.elements * work.keys() * 4;
     if (operations >= kLeastDividedWork) work.parts = op_.num_threads_;
     constexpr size_t kLineFloats = 64 / sizeof(float);
-    work.scratch_of_part = RoundUp(
-        std::max(op_.kernels_.attention.scratch_floats(work.keys(), work.head_dim()), work.keys()),
-        kLineFloats);
+    work.scratch_of_part =
+        RoundUp(std::max(op_.kernels_.attention.scratch_floats(work.keys(), work.head_dim()),
+                         (work.head_dim() + 1) * work.keys()),
+                kLineFloats);
     const AlignedBuffer scratch(work.parts * work.scratch_of_part * sizeof(float));
     work.scratch = scratch.As<float>();
     if (work.parts == 1) {

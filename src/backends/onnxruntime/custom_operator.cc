@@ -26,6 +26,7 @@ OrtStatus* ReadInput(const OrtApi& api, const OrtKernelContext* context, size_t 
   const OrtValue* value = nullptr;
   if (OrtStatus* status = api.KernelContext_GetInput(context, index, &value)) return status;
   if (value == nullptr) return nullptr;
+  tensor.is_there = true;
   OrtTensorTypeAndShapeInfo* info = nullptr;
   if (OrtStatus* status = api.GetTensorTypeAndShape(value, &info)) return status;
   const Handle<OrtTensorTypeAndShapeInfo> owner(info, api.ReleaseTensorTypeAndShapeInfo);

@@ -14,10 +14,11 @@ namespace akin::backends::onnxruntime {
 // same for all. Names, numbers of inputs and the kernel are still to be set.
 OrtCustomOp PlainOperator();
 
-// An input, borrowed for a call; data is nullptr for one that is left out.
+// An input, borrowed for a call.
 struct InputTensor {
   static constexpr size_t kMaxRank = 8;
-  const float* data = nullptr;
+  bool is_there = false;        // It may be left out.
+  const float* data = nullptr;  // Also where there are no elements.
   std::array<int64_t, kMaxRank> dims{};
   size_t rank = 0;  // At least 1.
   size_t elements = 0;

@@ -35,10 +35,12 @@ class Planner {
         if (!attribute.graphs.empty()) return {};  // Its body reads tensors unseen.
       }
     }
+    if (HasOwnDomain()) return {};
     FindGelus();
     for (const OnnxNode& node : nodes_) {
       if (IsNeeded(node) && IsOnnx(node, "MatMul", 2)) Take(node, least_bytes);
     }
+    if (!IsPackedInBounds()) return {};
     DropConstants();
     return std::move(plan_);
   }
@@ -51,6 +53,27 @@ class Planner {
   static bool IsOnnx(const OnnxNode& node, std::string_view op_type, size_t num_inputs) {
     return node.op_type == op_type && (node.domain.empty() || node.domain == "ai.onnx") &&
            node.inputs.size() == num_inputs && node.outputs.size() == 1;
+  }
+
+  // A file's own operators of that name would meet ours.
+  bool HasOwnDomain() const {
+    const auto is_own = [](const auto& part) { return part.domain == kOwnDomain; };
+    return std::ranges::any_of(file_.model().opsets, is_own) ||
+           std::ranges::any_of(file_.model().functions, is_own);
+  }
+
+  // A matrix is packed with each bias that is added to it: many for one would be a small file of a
+  // large model.
+  bool IsPackedInBounds() const {
+    std::set<std::pair<const OnnxTensor*, const OnnxTensor*>> packed;
+    std::set<const OnnxTensor*> weights;
+    uint64_t packed_bytes = 0, weight_bytes = 0;
+    for (const LinearPlan::Layer& layer : plan_.layers) {
+      if (packed.emplace(layer.weight, layer.bias).second)
+        packed_bytes += layer.weight->num_bytes();
+      if (weights.insert(layer.weight).second) weight_bytes += layer.weight->num_bytes();
+    }
+    return packed_bytes <= 2 * weight_bytes;
   }
 
   void FindGelus() {
@@ -185,20 +208,25 @@ LinearPlan PlanLinearLayers(const model::OnnxFile& file, std::string_view output
 LinearWeights::LinearWeights(const model::OnnxFile& file, const LinearPlan& plan,
                              const kernels::Kernels& kernels)
     : kernels_(kernels) {
+  // Layers share what is the same, as all of ALBERT's do.
+  std::map<std::pair<const OnnxTensor*, const OnnxTensor*>, size_t> offsets;
   size_t bytes = 0;
   for (const LinearPlan::Layer& layer : plan.layers) {
     const Layer made{.linear = {.n = static_cast<size_t>(layer.weight->dims[1]),
                                 .k = static_cast<size_t>(layer.weight->dims[0])},
                      .epilogue = layer.gelu ? kernels::Epilogue::kGelu : kernels::Epilogue::kStore};
-    bytes += kernels::PackedBytes(kernels_, made.linear);
+    if (offsets.try_emplace({layer.weight, layer.bias}, bytes).second)
+      bytes += kernels::PackedBytes(kernels_, made.linear);
     layers_.push_back(made);
   }
   memory_ = AlignedBuffer(bytes);
-  std::byte* memory = memory_.As<std::byte>().data();
+  std::set<size_t> packed;
   for (size_t i = 0; i < layers_.size(); ++i) {
+    const LinearPlan::Layer& layer = plan.layers[i];
+    const size_t offset = offsets.at({layer.weight, layer.bias});
+    std::byte* const memory = memory_.As<std::byte>().data() + offset;
     layers_[i].linear.panels = memory;
-    Pack(file, plan.layers[i], memory);
-    memory += kernels::PackedBytes(kernels_, layers_[i].linear);
+    if (packed.insert(offset).second) Pack(file, layer, memory);
   }
 }
 

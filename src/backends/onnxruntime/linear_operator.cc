@@ -31,7 +31,7 @@ class LinearOperator::Kernel {
     InputTensor input;
     if (OrtStatus* status = ReadInput(api_, context, 0, input)) return status;
     const size_t k = layers_[0]->linear.k;
-    if (input.data == nullptr || input.dim(input.rank - 1) != k)
+    if (!input.is_there || input.dim(input.rank - 1) != k)
       return api_.CreateStatus(ORT_INVALID_ARGUMENT, "akin:Linear: rows of another width");
     const kernels::Operand rows = {reinterpret_cast<const std::byte*>(input.data),
                                    input.elements / k, k * sizeof(float)};

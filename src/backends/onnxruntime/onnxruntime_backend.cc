@@ -161,19 +161,36 @@ class OnnxRuntimeBackend : public Backend {
     }
   }
 
+  // What is wrong with the graph as it is in the file is to be said of that one; one attention that
+  // is not as it seemed does not cost the linear layers.
   Status Start() {
     const std::vector<std::string> notes = notes_;
-    // Shapes that are fixed, or compiled by a provider, are left alone.
-    if (params_.wants_only_first_rows && per_token() && !signature_.length && only_cpu())
-      first_rows_ = onnxruntime::PlanFirstRows(*file_, signature_.output);
-    AKIN_TRY(TakeLinearLayers());
-    const Status started = MakeSessionsAndWarmUp();
+    Status started = StartRewritten(Rewriting::kAll);
+    if (!started && !attention_plan_.nodes.empty()) {
+      Clear();
+      notes_.push_back(
+          StrCat("not used: attention by Akin's kernels: ", started.error().message()));
+      started = StartRewritten(Rewriting::kWithoutAttention);
+    }
     if (started || (!first_rows_ && !linear_plan_)) return started;
-    // What is wrong with the graph as it is in the file is to be said of that one.
     Clear();
     notes_ = notes;
     notes_.push_back(StrCat("not used: the graph as Akin rewrites it, but as it is in the file: ",
                             started.error().message()));
+    return MakeSessionsAndWarmUp();
+  }
+
+  enum class Rewriting { kAll, kWithoutAttention };
+
+  Status StartRewritten(Rewriting rewriting) {
+    // Shapes that are fixed, or compiled by a provider, are left alone.
+    if (params_.wants_only_first_rows && per_token() && !signature_.length && only_cpu())
+      first_rows_ = onnxruntime::PlanFirstRows(*file_, signature_.output);
+    AKIN_TRY(TakeLinearLayers());
+    if (linear_plan_ && rewriting == Rewriting::kAll) {
+      attention_plan_ = onnxruntime::PlanAttention(
+          *file_, signature_.output, first_rows_ ? &*first_rows_ : nullptr, *linear_plan_);
+    }
     return MakeSessionsAndWarmUp();
   }
 
@@ -211,8 +228,6 @@ class OnnxRuntimeBackend : public Backend {
                     kernels::SelectKernels(isa.isa, Precision::kF32));
     linear_weights_ = std::make_unique<LinearWeights>(*file_, plan, kernels);
     linear_plan_ = std::move(plan);
-    attention_plan_ = onnxruntime::PlanAttention(
-        *file_, signature_.output, first_rows_ ? &*first_rows_ : nullptr, *linear_plan_);
     return {};
   }
 

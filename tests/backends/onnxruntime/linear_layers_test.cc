@@ -140,6 +140,43 @@ TEST(LinearPlan, LayersOfOneInputAreOneNodeAtThePlaceOfTheFirst) {
             (std::map<size_t, std::vector<size_t>>{{1, {0}}, {8, {1}}}));
 }
 
+// x -> [W, and a bias of its own if there is one] -> tanh, again and again.
+std::string SameWeightModel(int num_layers, bool biases) {
+  std::string nodes = Values("table", {kTableRows, kWidth}) + Values("w", {kWidth, kWidth}) +
+                      GraphNode(Node("Gather", {"table", "input_ids"}, {"x0"}));
+  for (int i = 0; i < num_layers; ++i) {
+    const std::string n = std::to_string(i);
+    nodes += GraphNode(Node("MatMul", {"x" + n, "w"}, {"p" + n}));
+    if (biases) {
+      nodes += Values("b" + n, {kWidth}) + GraphNode(Node("Add", {"p" + n, "b" + n}, {"s" + n}));
+    }
+    const std::string to = i + 1 < num_layers ? "x" + std::to_string(i + 1) : "last_hidden_state";
+    nodes += GraphNode(Node("Tanh", {(biases ? "s" : "p") + n}, {to}));
+  }
+  return Model(protobuf::Bytes(2, "g") + nodes + GraphInput("input_ids") +
+               GraphOutput("last_hidden_state", kFloatType, {-1, -1, kWidth}));
+}
+
+TEST(LinearPlan, AMatrixIsPackedOnceForAllLayersThatAreTheSame) {
+  const OnnxFolder folder(SameWeightModel(3, false));
+  const auto file = model::OnnxFile::Open(folder.Open(), "model.onnx");
+  const LinearPlan plan = PlanLinearLayers(*file, "last_hidden_state", nullptr, 0);
+  ASSERT_EQ(plan.layers.size(), 3u);
+  const auto kernels = kernels::SelectKernels(Isa::kScalar, Precision::kF32);
+  const LinearWeights weights(*file, plan, *kernels);
+  EXPECT_EQ(weights.layers()[1].linear.panels, weights.layers()[0].linear.panels);
+  EXPECT_EQ(weights.layers()[2].linear.panels, weights.layers()[0].linear.panels);
+}
+
+TEST(LinearPlan, ASmallFileMakesNoLargeModel) {
+  EXPECT_EQ(PlanOf(SameWeightModel(2, true)).layers.size(), 2u);
+  EXPECT_TRUE(PlanOf(SameWeightModel(3, true)).layers.empty());
+}
+
+TEST(LinearPlan, AFileWithOperatorsOfThatDomainIsLeftAlone) {
+  EXPECT_TRUE(PlanOf(SameInputModel() + onnx_file::Opset(1, "akin")).layers.empty());
+}
+
 TEST(LinearPlan, ANodeHasNoMoreThanFourLayers) {
   const LinearPlan plan = PlanOf(SameInputModel(6));
   EXPECT_EQ(plan.nodes, (std::map<size_t, std::vector<size_t>>{{1, {0, 1, 2, 3}}, {12, {4, 5}}}));

@@ -15,7 +15,7 @@ sys.path[:0] = [str(HERE.parent / "support"), str(HERE)]
 import onnx_dequantizing  # noqa: E402
 import onnx_exporter  # noqa: E402
 import onnx_models  # noqa: E402
-from onnx_exporter import FLOAT, Exporter  # noqa: E402
+from onnx_exporter import FLOAT, Exporter, field  # noqa: E402
 from run_onnx_classifiers import BOUND, RERANK, Folder  # noqa: E402
 
 MODELS = ("cross-bert", "cross-distilbert")
@@ -85,14 +85,23 @@ class ComputedZero(onnx_dequantizing.Dequantizing):
         return self.op("Mul", self.op("Sub", self.op("Cast", q, to=FLOAT), zero), self.constant(scales, FLOAT, dims), output=name)
 
 
-class ZeroOfAnotherType(onnx_exporter.Quantizing):
-    """Of int64, with as many bytes as eight of int8."""
+class ZeroOfStrings(onnx_exporter.Quantizing):
+    def zero(self, kind, zeros):
+        return 8, [], field(6, "x")
 
-    def op(self, kind, *inputs, **attributes):
-        if kind == "MatMulInteger":
-            inputs = (*inputs[:3], self.constant([128]))
-            self.initializers[-1] = self.initializers[-1].replace(onnx_exporter.field(1, 1), b"")  # A scalar.
-        return super().op(kind, *inputs, **attributes)
+
+class ZeroOfInt4(onnx_exporter.Quantizing):
+    """Two to a byte."""
+
+    def zero(self, kind, zeros):
+        return 22, [64], field(9, bytes(32))
+
+
+class ZeroOfInt64(onnx_exporter.Quantizing):
+    """With as many bytes as eight of int8."""
+
+    def zero(self, kind, zeros):
+        return onnx_exporter.INT64, [], field(9, bytes(8))
 
 
 class AddedToTables(onnx_dequantizing.ByRow):
@@ -119,10 +128,12 @@ class Unknown(unittest.TestCase):
                     self.assertIn(word, err)
 
     def test_a_zero_point_of_another_type_is_refused(self):
-        code, err = Folder(self, "cross-bert", of(ZeroOfAnotherType)).refused(*RERANK, "--backend", "native")
-        self.assertEqual(code, 5, err)
-        self.assertIn("is uint8 [64, 64] with zero points 'val_", err)
-        self.assertIn("int64 []", err)
+        for form, found in ((ZeroOfStrings, "string []"), (ZeroOfInt4, "int4 [64]"), (ZeroOfInt64, "int64 []")):
+            with self.subTest(form.__name__):
+                code, err = Folder(self, "cross-bert", of(form)).refused(*RERANK, "--backend", "native")
+                self.assertEqual(code, 5, err)
+                self.assertIn("is uint8 [64, 64] with zero points 'val_", err)
+                self.assertIn(found, err)
 
     def test_blocks_of_a_dimension_are_not_read_as_columns(self):
         code, err = Folder(self, "cross-bert", of(Blocks)).refused(*RERANK, "--backend", "native")

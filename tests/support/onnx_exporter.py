@@ -230,10 +230,15 @@ class Quantizing:
         inputs = [names[0], weight, names[2]]
         if zeros:
             inputs.append(self.fresh())
-            self.initializers.append(tensor(inputs[3], kind, [], bytes(zeros)))
+            kind, dims, stored = self.zero(kind, zeros)
+            self.initializers.append(b"".join(field(1, d) for d in dims) + field(2, kind) + field(8, inputs[3]) + stored)
         product = self.op("Cast", self.op("MatMulInteger", *inputs), to=FLOAT)
         product = self.op("Mul", product, self.op("Mul", names[1], scale))
         return self.op("Add", product, self.named(name + ".bias"), output=output)
+
+    def zero(self, kind, zeros):
+        """-> type, dimensions and the field of the values of a zero point"""
+        return kind, [], field(9, bytes(zeros))
 
     def row_linear(self, x, name, output=None):
         return self.linear(x, name, output)

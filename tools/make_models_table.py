@@ -49,7 +49,8 @@ The native engine computes with the numbers that a file's integers stand for, (q
 |---|---|
 | `DequantizeLinear` of an initializer of int8 or uint8; scales and zero points of the tensor, or along `axis` | yes |
 | `Cast` to float, then `Mul` by a scale, with `Sub` of a zero point between them or without; of the tensor, of its columns or of its rows | yes |
-| either of these behind the `Gather` that looks up the rows of a table; of the tensor or of its columns | yes |
+| either of these behind the `Gather` that looks up the rows of a table; of the tensor or of its columns (`axis` -1, or the number of the last dimension where the graph's inputs or initializers say how many dimensions the ids have) | yes |
+| either of these before a `Transpose` that turns the matrix of a product, stored [out, in] | yes |
 | `DynamicQuantizeLinear` and `MatMulInteger` (onnxruntime's `quantize_dynamic`) | yes: the weights; rows are not rounded to 8 bits as ONNX Runtime rounds them, so that the vectors are nearer to those of the model before it was quantized |
 | `QuantizeLinear` of activations (static quantization), 4 and 16 bits, blocks (`block_size`, `MatMulNBits`), ONNX Runtime's fused operators; products with weights in float16 or bfloat16 | no |
 

@@ -35,11 +35,23 @@ class Reader {
   Reader(const OnnxFile& file, const ValueMap& values) : file_(file), values_(values) {}
 
   std::optional<Dequantized> Read(std::string_view value) const {
+    const OnnxNode* turned = Made(value, "Transpose", 1);
+    if (turned == nullptr) return ReadInOrder(value);
+    const OnnxAttribute* perm = turned->Find("perm");
+    if (perm != nullptr && perm->ints != std::vector<int64_t>{1, 0}) return std::nullopt;
+    std::optional<Dequantized> found = ReadInOrder(turned->inputs[0]);
+    if (!found || found->looked_up || found->matrix->dims.size() != 2) return std::nullopt;
+    found->turned = true;
+    found->nodes.push_back(turned);
+    return found;
+  }
+
+ private:
+  std::optional<Dequantized> ReadInOrder(std::string_view value) const {
     if (auto linear = ReadLinear(value)) return linear;
     return ReadProduct(value);
   }
 
- private:
   const OnnxNode* Made(std::string_view value, std::string_view op_type, size_t num_inputs) const {
     const OnnxNode* node = values_.MakerOf(value);
     return IsMade(node, op_type, num_inputs) ? node : nullptr;
@@ -53,10 +65,35 @@ class Reader {
       if (lookup == nullptr || Integer(*lookup, "axis", 0) != 0) return false;
       found.matrix = file_.FindInitializer(lookup->inputs[0]);
       found.looked_up = true;
+      found.rank = RankOf(lookup->inputs[1]);
+      if (found.rank) ++*found.rank;
+    } else {
+      found.rank = found.matrix->dims.size();
     }
     return found.matrix != nullptr &&
            IsOneOf(found.matrix->type, {OnnxType::kInt8, OnnxType::kUint8, OnnxType::kInt4,
                                         OnnxType::kUint4, OnnxType::kInt16, OnnxType::kUint16});
+  }
+
+  // Of ids, as long as nothing is done to them but to take a part of them. Of a graph that is made
+  // to have many inputs, none is looked for.
+  std::optional<size_t> RankOf(std::string_view ids) const {
+    constexpr int kMostSteps = 4;
+    constexpr size_t kMostInputs = 64;
+    if (file_.graph().inputs.size() > kMostInputs) return std::nullopt;
+    for (int i = 0; i < kMostSteps; ++i) {
+      if (const OnnxTensor* constant = values_.ConstantOf(ids)) return constant->dims.size();
+      for (const formats::OnnxValueInfo& input : file_.graph().inputs) {
+        if (input.name != ids) continue;
+        return input.dims ? std::optional(input.dims->size()) : std::nullopt;
+      }
+      const OnnxNode* maker = values_.MakerOf(ids);
+      if (maker == nullptr || !(maker->domain.empty() || maker->domain == "ai.onnx") ||
+          (maker->op_type != "Slice" && maker->op_type != "Cast" && maker->op_type != "Identity"))
+        return std::nullopt;
+      ids = maker->inputs[0];
+    }
+    return std::nullopt;
   }
 
   std::optional<Dequantized> ReadLinear(std::string_view value) const {
@@ -88,8 +125,14 @@ class Reader {
     if (numbers.num_elements() == 1) return Spread::kAll;
     const std::vector<int64_t>& dims = found.matrix->dims;
     int64_t axis = Integer(node, "axis", 1);
-    // How many dimensions looked-up rows have is for the ids to say.
-    if (dims.size() != 2 || (found.looked_up && axis != -1)) return Spread::kUnknown;
+    if (dims.size() != 2) return Spread::kUnknown;
+    if (found.looked_up) {
+      // Of the rows, the columns are all that the numbers can be of.
+      const bool is_last =
+          axis == -1 || (found.rank && axis == static_cast<int64_t>(*found.rank) - 1);
+      if (!is_last) return Spread::kUnknown;
+      axis = 1;
+    }
     if (axis < 0) axis += 2;
     if ((axis != 0 && axis != 1) || numbers.dims != std::vector{dims[static_cast<size_t>(axis)]})
       return Spread::kUnknown;

@@ -4,9 +4,10 @@
 //   DequantizeLinear(q, scale [, zero point])
 //   Cast(q) * scale, (Cast(q) - zero point) * scale     factors in either order
 //
-// q is an initializer, or rows that are looked up in one: Gather(q, ids). Scales and zero points
-// are constants: one, one a column or one a row. In f32 both forms are (q - zero point) * scale,
-// and so are the numbers that are read here: the same bits.
+// q is an initializer, or rows that are looked up in one: Gather(q, ids). Behind either form there
+// may be a Transpose of a matrix. Scales and zero points are constants: one, one a column or one a
+// row. In f32 both forms are (q - zero point) * scale, and so are the numbers that are read here:
+// the same bits.
 #pragma once
 
 #include <optional>
@@ -35,6 +36,9 @@ struct Dequantized {
   const formats::OnnxTensor* matrix = nullptr;
   Quantization quantization;
   bool looked_up = false;  // Rows of it.
+  bool turned = false;     // By a Transpose; not of rows that are looked up.
+  // How many dimensions what is dequantized has, if that is known.
+  std::optional<size_t> rank;
   std::vector<const formats::OnnxNode*> nodes;
 };
 

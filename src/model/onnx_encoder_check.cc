@@ -142,7 +142,7 @@ class EncoderCheck {
       if (!names.insert(weight.name).second)
         return Doubt("has the weight '", weight.name, "' twice");
       const bool of_head = head_ != nullptr && head_->Contains(*weight.tensor);
-      matrices += weight.transposed && !of_head ? 1 : 0;
+      matrices += weight.product && !of_head ? 1 : 0;
     }
     // Query, key, value, the attention's output and two of the feed-forward layer.
     if (matrices != 6 * config_.num_hidden_layers)
@@ -153,12 +153,9 @@ class EncoderCheck {
 
   Status CheckLayers() const {
     const int layers = config_.num_hidden_layers;
-    int products = 0;  // Of two results: scores, and what they weigh.
-    for (const OnnxNode& node : file_.graph().nodes) {
-      if (node.op_type != "MatMul" || node.inputs.size() != 2 || IsOfHead(node)) continue;
-      const OnnxNode* maker = finder_.values().MakerOf(node.inputs[1]);
-      products += maker != nullptr && !finder_.IsDequantized(node.inputs[1]) ? 1 : 0;
-    }
+    // Of two results: scores, and what they weigh. Each weight is that of one product
+    // (CheckWeightNames), so that what there is beside them is counted, whatever it multiplies.
+    const int products = Count("MatMul") + Count("MatMulInteger") - 6 * layers;
     if (products != 2 * layers || Count("Softmax") != layers)
       return Doubt("has ", Count("Softmax"), " softmaxes and ", products,
                    " products of attention, expected one and two in each of ", layers, " layers");

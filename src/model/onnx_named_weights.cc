@@ -72,28 +72,43 @@ WeightFinder::WeightFinder(const OnnxFile& file) : file_(file), values_(file) {
   for (const OnnxNode& node : file.graph().nodes) VisitNode(node);
   for (const OnnxTensor& tensor : file.graph().initializers) {
     if (!used_.contains(&tensor) && IsFloat(tensor.type) && !tensor.dims.empty())
-      weights_.push_back({std::string(tensor.name), &tensor});
+      weights_.push_back({.name = std::string(tensor.name), .tensor = &tensor});
   }
+  for (const OnnxNode& node : file.graph().nodes) AddCopy(node);
   StripCommonPrefix();
 }
 
 void WeightFinder::VisitNode(const OnnxNode& node) {
   if (!node.domain.empty() && node.domain != "ai.onnx") return;
   if (node.op_type == "MatMul" && node.inputs.size() == 2) {
-    const OnnxTensor* matrix = file_.FindInitializer(node.inputs[1]);
-    if (IsMatrix(matrix) && IsFloat(matrix->type)) Add(matrix, node.outputs[0], std::nullopt);
-    if (matrix == nullptr) VisitReader(node, node.inputs[1]);
+    const OnnxTensor* matrix = values_.StoredOf(node.inputs[1]);
+    if (IsMatrix(matrix) && IsFloat(matrix->type)) Add(matrix, true, node.outputs[0], std::nullopt);
+    if (matrix == nullptr) VisitReader(node, values_.SourceOf(node.inputs[1]));
   } else if (node.op_type == "Gather") {
-    if (file_.FindInitializer(node.inputs[0]) == nullptr) VisitReader(node, node.inputs[0]);
+    if (values_.StoredOf(node.inputs[0]) == nullptr)
+      VisitReader(node, values_.SourceOf(node.inputs[0]));
   } else if (node.op_type == "MatMulInteger") {
     VisitMatMulInteger(node);
-  } else if (node.op_type == "DequantizeLinear" || node.op_type == "Mul") {
+  } else if (node.op_type == "DequantizeLinear" || node.op_type == "Mul" ||
+             node.op_type == "Transpose") {
     VisitDequantized(node);
   }
 }
 
+void WeightFinder::AddCopy(const OnnxNode& node) {
+  if (node.op_type != "Identity") return;
+  const std::string_view name = node.outputs[0];
+  if (!name.ends_with(kWeight) && !name.ends_with(kBias)) return;
+  const OnnxTensor* stored = values_.StoredOf(name);
+  if (stored == nullptr || stored->name == name || used_.contains(stored) ||
+      !IsFloat(stored->type) || stored->dims.empty())
+    return;
+  weights_.push_back({.name = std::string(name), .tensor = stored});
+}
+
 void WeightFinder::VisitReader(const OnnxNode& node, std::string_view input) {
-  if (FindDequantized(file_, values_, input)) return;
+  const auto found = FindDequantized(file_, values_, input);
+  if (found && !(found->turned && node.op_type == "Gather")) return;
   std::string maker = DescribeUnknownWeight(file_, values_, input);
   if (!maker.empty()) unknown_.push_back({.reader = &node, .maker = std::move(maker)});
 }
@@ -126,7 +141,7 @@ void WeightFinder::VisitMatMulInteger(const OnnxNode& node) {
   }
   used_.insert(quantization.scale);
   used_.insert(quantization.zero_point);
-  Add(matrix, scaled->outputs[0], quantization);
+  Add(matrix, true, scaled->outputs[0], quantization);
 }
 
 const OnnxTensor* WeightFinder::ScaleOf(const OnnxNode& scaled, std::string_view value) const {
@@ -146,33 +161,41 @@ void WeightFinder::VisitDequantized(const OnnxNode& node) {
   const std::string_view value = node.outputs[0];
   const std::optional<Dequantized> found = FindDequantized(file_, values_, value);
   if (!found) return;
-  const auto& [matrix, quantization, looked_up, nodes] = *found;
-  dequantized_.insert(value);
+  const auto& [matrix, quantization, looked_up, turned, rank, nodes] = *found;
   used_.insert({matrix, quantization.scale, quantization.zero_point});
-  const OnnxNode* reader = values_.OnlyReaderOf(value);
-  if (reader != nullptr && reader->op_type == "MatMul" && reader->inputs.size() == 2 &&
-      reader->inputs[1] == value)
-    return Add(matrix, reader->outputs[0], quantization);
+  const std::span<const OnnxNode* const> readers = values_.ReadersOf(value);
+  bool is_table = readers.empty();
+  for (const OnnxNode* reader : readers) {
+    if (!looked_up && reader->op_type == "MatMul" && reader->inputs.size() == 2 &&
+        reader->inputs[1] == value) {
+      Add(matrix, !turned, reader->outputs[0], quantization);
+    } else if (reader->op_type != "Transpose") {  // A turned one is visited itself.
+      is_table = true;
+    }
+  }
+  if (!is_table || turned) return;
   const bool is_named = !looked_up && value.ends_with(kWeight);
   weights_.push_back({.name = std::string(is_named ? value : WithoutQuantized(matrix->name)),
                       .tensor = matrix,
                       .quantization = quantization});
 }
 
-void WeightFinder::Add(const OnnxTensor* matrix, std::string_view product,
+void WeightFinder::Add(const OnnxTensor* matrix, bool transposed, std::string_view product,
                        std::optional<Quantization> quantization) {
-  if (!used_.insert(matrix).second && !quantization) return;
+  used_.insert(matrix);
+  // Of two products it would be the weight of two layers.
+  const bool is_first = multiplied_.insert(matrix).second;
   const OnnxNode* sum = values_.OnlyReaderOf(product);
-  if (sum != nullptr && sum->op_type == "Add") {
+  if (is_first && sum != nullptr && sum->op_type == "Add") {
     for (const std::string_view input : sum->inputs) {
-      const OnnxTensor* bias = file_.FindInitializer(input);
-      if (bias == nullptr || !input.ends_with(kBias)) continue;
+      if (values_.StoredOf(input) == nullptr || !input.ends_with(kBias)) continue;
       std::string stem(WithoutEnd(input, kBias));
       if (std::ranges::any_of(kDecodingHeads, [&](auto head) { return stem.ends_with(head); }))
         stem += ".decoder";
       weights_.push_back({.name = stem + std::string(kWeight),
                           .tensor = matrix,
-                          .transposed = true,
+                          .transposed = transposed,
+                          .product = true,
                           .quantization = quantization});
       return;
     }

@@ -26,6 +26,7 @@ struct NamedWeight {
   std::string name;
   const formats::OnnxTensor* tensor = nullptr;
   bool transposed = false;  // Stored [in, out].
+  bool product = false;     // Of the one MatMul or MatMulInteger that reads it.
   std::optional<Quantization> quantization;
 
   // Whether the file's numbers are those that are wanted, in their order.
@@ -38,15 +39,14 @@ class WeightFinder {
   explicit WeightFinder(const OnnxFile& file);
 
   const std::vector<NamedWeight>& weights() const { return weights_; }
-  // Matrices whose name could not be found out, as the file calls them.
+  // Matrices whose name could not be found out, or that are those of several products, as the file
+  // calls them.
   const std::vector<std::string>& nameless() const { return nameless_; }
   struct UnknownWeight {
     const formats::OnnxNode* reader = nullptr;
     std::string maker;  // As DescribeUnknownWeight says it.
   };
   const std::vector<UnknownWeight>& unknown() const { return unknown_; }
-  // Whether a node's result is a weight, dequantized.
-  bool IsDequantized(std::string_view value) const { return dequantized_.contains(value); }
   const ValueMap& values() const { return values_; }
 
  private:
@@ -60,8 +60,11 @@ class WeightFinder {
   void VisitDequantized(const formats::OnnxNode& node);
   // `input` of `node` is the place of a weight.
   void VisitReader(const formats::OnnxNode& node, std::string_view input);
-  // A matrix that is multiplied with from the right; `product` is the result.
-  void Add(const formats::OnnxTensor* matrix, std::string_view product,
+  // An initializer under the name of a copy of it, as which it may be read.
+  void AddCopy(const formats::OnnxNode& node);
+  // A matrix that is multiplied with from the right, stored [in, out] if `transposed`; `product` is
+  // the result.
+  void Add(const formats::OnnxTensor* matrix, bool transposed, std::string_view product,
            std::optional<Quantization> quantization);
   // "m.embeddings...", "m.encoder...": what stands in front of all names is the exporter's.
   void StripCommonPrefix();
@@ -69,10 +72,10 @@ class WeightFinder {
   const OnnxFile& file_;
   const ValueMap values_;
   std::set<const formats::OnnxTensor*> used_;
+  std::set<const formats::OnnxTensor*> multiplied_;
   std::vector<NamedWeight> weights_;
   std::vector<std::string> nameless_;
   std::vector<UnknownWeight> unknown_;
-  std::set<std::string_view> dequantized_;
 };
 
 // Error: UnsupportedModel, of a type or a form of quantization whose numbers cannot be made.

@@ -99,37 +99,35 @@ std::optional<OnnxLinear> OnnxParts::LinearOfGemm(std::string_view value) const 
       !IsOne(*node, "alpha") || !IsOne(*node, "beta"))
     return std::nullopt;
   OnnxLinear linear;
-  linear.weight = file_.FindInitializer(node->inputs[1]);
-  linear.bias = file_.FindInitializer(node->inputs[2]);
+  linear.weight = values_.StoredOf(node->inputs[1]);
+  linear.bias = values_.StoredOf(node->inputs[2]);
   if (!IsFloatOfRank(linear.weight, 2) || !IsFloatOfRank(linear.bias, 1)) return std::nullopt;
-  const auto name = WithoutEnd(linear.weight->name, kWeight);
-  if (!name || WithoutEnd(linear.bias->name, kBias) != name) return std::nullopt;
+  const auto name = WithoutEnd(node->inputs[1], kWeight);
+  if (!name || WithoutEnd(node->inputs[2], kBias) != name) return std::nullopt;
   linear.name = *name;
   linear.input = node->inputs[0];
   linear.nodes = {node};
   return linear;
 }
 
-// MatMul(x, W), W being an initializer [in, out], one that is dequantized, or a table [out, in]
-// turned.
+// MatMul(x, W), W being an initializer [in, out], a table [out, in] turned, or either dequantized.
 std::optional<OnnxParts::Product> OnnxParts::MatrixProduct(std::string_view value) const {
   const OnnxNode* node = Made(value, "MatMul", 2);
   if (node == nullptr) return std::nullopt;
   Product product;
   product.input = node->inputs[0];
   product.nodes = {node};
-  product.weight = file_.FindInitializer(node->inputs[1]);
+  product.weight = values_.StoredOf(node->inputs[1]);
   if (product.weight != nullptr) return product;
-  const OnnxNode* turned = Made(node->inputs[1], "Transpose", 1);
-  if (turned != nullptr) {
-    const OnnxAttribute* perm = turned->Find("perm");
-    if (perm != nullptr && perm->ints != std::vector<int64_t>{1, 0}) return std::nullopt;
-    product.weight = file_.FindInitializer(turned->inputs[0]);
-    product.nodes.push_back(turned);
-  } else if (const auto found = FindDequantized(file_, values_, node->inputs[1])) {
+  if (const auto found = FindDequantized(file_, values_, node->inputs[1])) {
     if (found->looked_up) return std::nullopt;
     product.weight = found->matrix;
     product.nodes.insert(product.nodes.end(), found->nodes.begin(), found->nodes.end());
+  } else if (const OnnxNode* turned = Made(node->inputs[1], "Transpose", 1)) {
+    const OnnxAttribute* perm = turned->Find("perm");
+    if (perm != nullptr && perm->ints != std::vector<int64_t>{1, 0}) return std::nullopt;
+    product.weight = values_.StoredOf(turned->inputs[0]);
+    product.nodes.push_back(turned);
   }
   return product.weight == nullptr ? std::nullopt : std::optional(product);
 }
@@ -170,9 +168,9 @@ std::optional<OnnxLinear> OnnxParts::Linear(std::string_view value) const {
   const OnnxNode* sum = Made(value, "Add", 2);
   if (sum == nullptr) return std::nullopt;
   for (const size_t side : {0, 1}) {
-    const OnnxTensor* bias = file_.FindInitializer(sum->inputs[side]);
+    const OnnxTensor* bias = values_.StoredOf(sum->inputs[side]);
     if (!IsFloatOfRank(bias, 1)) continue;
-    const auto name = WithoutEnd(bias->name, kBias);
+    const auto name = WithoutEnd(sum->inputs[side], kBias);
     std::optional<Product> product = MatrixProduct(sum->inputs[1 - side]);
     if (!product) product = QuantizedProduct(sum->inputs[1 - side]);
     if (!name || !product || product->weight->dims.size() != 2) continue;
@@ -234,8 +232,8 @@ std::optional<OnnxLayerNorm> OnnxParts::PlainLayerNorm(std::string_view value) c
   const OnnxNode* node = Made(value, "LayerNormalization", 3);
   if (node == nullptr || !IsInteger(*node, "axis", -1, -1)) return std::nullopt;
   OnnxLayerNorm norm;
-  norm.weight = file_.FindInitializer(node->inputs[1]);
-  norm.bias = file_.FindInitializer(node->inputs[2]);
+  norm.weight_value = node->inputs[1];
+  norm.bias_value = node->inputs[2];
   const OnnxAttribute* eps = node->Find("epsilon");
   norm.eps = eps == nullptr ? 1e-5f : eps->f.value_or(-1.0f);
   norm.input = node->inputs[0];
@@ -262,14 +260,14 @@ std::optional<OnnxLayerNorm> OnnxParts::WrittenOutLayerNorm(std::string_view val
   if (sum == nullptr) return std::nullopt;
   OnnxLayerNorm norm;
   // Of a node, the initializer and the other input.
-  const auto split = [&](const OnnxNode& node, const OnnxTensor*& tensor) {
-    const size_t side = file_.FindInitializer(node.inputs[0]) != nullptr ? 0 : 1;
-    tensor = file_.FindInitializer(node.inputs[side]);
+  const auto split = [&](const OnnxNode& node, std::string_view& stored) {
+    const size_t side = values_.StoredOf(node.inputs[0]) != nullptr ? 0 : 1;
+    stored = node.inputs[side];
     return node.inputs[1 - side];
   };
-  const OnnxNode* weighted = Made(split(*sum, norm.bias), "Mul", 2);
+  const OnnxNode* weighted = Made(split(*sum, norm.bias_value), "Mul", 2);
   if (weighted == nullptr) return std::nullopt;
-  const OnnxNode* quotient = Made(split(*weighted, norm.weight), "Div", 2);
+  const OnnxNode* quotient = Made(split(*weighted, norm.weight_value), "Div", 2);
   if (quotient == nullptr) return std::nullopt;
   const OnnxNode* centered = Made(quotient->inputs[0], "Sub", 2);
   const OnnxNode* root = Made(quotient->inputs[1], "Sqrt", 1);
@@ -298,10 +296,12 @@ std::optional<OnnxLayerNorm> OnnxParts::WrittenOutLayerNorm(std::string_view val
 std::optional<OnnxLayerNorm> OnnxParts::LayerNorm(std::string_view value) const {
   std::optional<OnnxLayerNorm> norm = PlainLayerNorm(value);
   if (!norm) norm = WrittenOutLayerNorm(value);
-  if (!norm || !IsFloatOfRank(norm->weight, 1) || !IsFloatOfRank(norm->bias, 1))
-    return std::nullopt;
-  const auto name = WithoutEnd(norm->weight->name, kWeight);
-  if (!name || WithoutEnd(norm->bias->name, kBias) != name) return std::nullopt;
+  if (!norm) return std::nullopt;
+  norm->weight = values_.StoredOf(norm->weight_value);
+  norm->bias = values_.StoredOf(norm->bias_value);
+  if (!IsFloatOfRank(norm->weight, 1) || !IsFloatOfRank(norm->bias, 1)) return std::nullopt;
+  const auto name = WithoutEnd(norm->weight_value, kWeight);
+  if (!name || WithoutEnd(norm->bias_value, kBias) != name) return std::nullopt;
   norm->name = *name;
   return norm;
 }

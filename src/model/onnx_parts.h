@@ -33,6 +33,7 @@ struct OnnxLinear : OnnxPart {
 
 struct OnnxLayerNorm : OnnxPart {
   std::string_view name;  // Of the weight, without ".weight".
+  std::string_view weight_value, bias_value;
   const formats::OnnxTensor* weight = nullptr;
   const formats::OnnxTensor* bias = nullptr;
   float eps = 0.0f;

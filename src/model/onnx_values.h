@@ -36,6 +36,23 @@ class ValueMap {
     if (found == readers_.end()) return {};
     return found->second;
   }
+  // What `value` is a copy of by Identity, through a few of them; itself where it is none.
+  // Exporters keep one of several initializers of equal values and make the others of it so.
+  std::string_view SourceOf(std::string_view value) const {
+    constexpr int kMostCopies = 4;
+    for (int i = 0; i < kMostCopies; ++i) {
+      const formats::OnnxNode* maker = MakerOf(value);
+      if (maker == nullptr || maker->op_type != "Identity" || maker->inputs.size() != 1 ||
+          !(maker->domain.empty() || maker->domain == "ai.onnx"))
+        break;
+      value = maker->inputs[0];
+    }
+    return value;
+  }
+  // An initializer, or one that is copied; nullptr for others.
+  const formats::OnnxTensor* StoredOf(std::string_view value) const {
+    return file_.FindInitializer(SourceOf(value));
+  }
   // An initializer, or the value of a Constant; nullptr for others.
   const formats::OnnxTensor* ConstantOf(std::string_view value) const {
     if (const formats::OnnxTensor* tensor = file_.FindInitializer(value)) return tensor;

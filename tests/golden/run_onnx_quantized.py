@@ -25,7 +25,8 @@ def of(form):
     return type(form.__name__, (form, Exporter), {})
 
 
-FORMS = [of(getattr(onnx_dequantizing, name)) for name in ("Dequantizing", "ByColumn", "ByRow", "LinearByColumn", "LinearByRow", "LookedUp")]
+FORMS = [of(getattr(onnx_dequantizing, name)) for name in ("Dequantizing", "ByColumn", "ByRow", "LinearByColumn", "LinearByRow", "LinearTurned", "LookedUp",
+                                                         "LookedUpByColumn")]
 
 
 class Scores(unittest.TestCase):

@@ -14,6 +14,7 @@ import sys
 import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+import onnx_dequantizing as dequantizing  # noqa: E402
 import onnx_exporter as onnx  # noqa: E402
 
 # A model may have as many hidden units as positions.
@@ -40,6 +41,14 @@ class MaskedLmQuantized(onnx.Quantizing, onnx.MaskedLmExporter):
     pass
 
 
+class LinearTurned(dequantizing.LinearTurned, onnx.Exporter):
+    pass
+
+
+class LookedUpByColumn(dequantizing.LookedUpByColumn, onnx.Exporter):
+    pass
+
+
 class ZeroOf(onnx.Quantizing, onnx.Exporter):
     """A zero point of a type that no matrix has."""
 
@@ -63,6 +72,7 @@ class ZeroOfInt64(ZeroOf):
 SEEDS = (("cross-bert", onnx.Exporter), ("cross-bert", WrittenOut), ("cross-bert", QuantizedByRow), ("cross-distilbert", Quantized),
          ("cross-electra", onnx.Exporter), ("cross-xlm-roberta", onnx.Exporter), ("splade-bert", onnx.MaskedLmExporter),
          ("splade-bert", MaskedLmWrittenOut), ("splade-distilbert", onnx.FoldedDecoder), ("splade-distilbert", MaskedLmQuantized),
+         ("cross-bert", LinearTurned), ("cross-distilbert", LookedUpByColumn),
          ("cross-bert", ZeroOfStrings), ("cross-bert", ZeroOfInt4), ("cross-bert", ZeroOfInt64))
 
 

@@ -4,7 +4,7 @@
 """
 import struct
 
-from onnx_exporter import FLOAT, INT8, UINT8, field, tensor
+from onnx_exporter import FLOAT, INT8, UINT8, Exporter, field, tensor
 
 
 def f32(value):
@@ -127,3 +127,24 @@ class LookedUp(Dequantizing):
             (ids, attributes), self.lookup, name = self.lookup, None, None
             q = super().op("Gather", q, ids, **attributes)
         return super().dequantized(q, scales, dims, zero, name)
+
+
+class LinearTurned(LinearByRow):
+    """Weights of products are stored [out, in], a scale for each output, and turned by a Transpose."""
+
+    def linear(self, x, name, output=None):
+        (rows, columns), raw = self.values(name + ".weight")
+        weight, exact = self.weight(struct.unpack(f"<{rows * columns}f", raw), rows, columns)
+        self.keep(name + ".weight", exact)
+        product = self.op("MatMul", x, self.op("Transpose", weight, perm=[1, 0]))
+        return self.op("Add", product, self.named(name + ".bias"), output=output)
+
+
+class LookedUpByColumn(LookedUp, LinearByColumn):
+    """Rows are looked up and then dequantized, their columns being the last of three dimensions."""
+
+    def dequantized(self, q, scales, dims, zero, name):
+        if self.lookup is None:
+            return LinearByColumn.dequantized(self, q, scales, dims, zero, name)
+        (ids, attributes), self.lookup = self.lookup, None
+        return self.op("DequantizeLinear", Exporter.op(self, "Gather", q, ids, **attributes), self.constant(scales, FLOAT), axis=2)

@@ -67,7 +67,9 @@ const OnnxNode* OnnxParts::Made(std::string_view value, std::string_view op_type
 
 std::optional<double> OnnxParts::ScalarOf(std::string_view value) const {
   const OnnxTensor* tensor = values_.ConstantOf(value);
-  if (tensor == nullptr || tensor->num_elements() != 1) return std::nullopt;
+  // A number of more dimensions might give some to what it meets.
+  if (tensor == nullptr || tensor->num_elements() != 1 || tensor->dims.size() > 1)
+    return std::nullopt;
   const std::span<const std::byte> bytes = file_.ValuesOf(*tensor);
   const auto read = [&](auto number) -> std::optional<double> {
     if (bytes.size() != sizeof number) return std::nullopt;

@@ -99,6 +99,23 @@ class OfRows(onnx_dequantizing.LookedUp, Exporter):
         return super().linear(x, name, output)
 
 
+class Raised(Exporter):
+    """The half of a GELU has four dimensions, and so has what is made with it."""
+
+    def scalar(self, value):
+        return self.constant([value], FLOAT, [1, 1, 1, 1]) if value == 0.5 else super().scalar(value)
+
+    def encoder(self, prefix, kind):
+        self.scalar = super().scalar
+        states = super().encoder(prefix, kind)
+        del self.scalar
+        return states
+
+    def row_linear(self, x, name, output=None):
+        product = self.op("MatMul", x, self.op("Transpose", self.named(name + ".weight"), perm=[1, 0]))
+        return self.op("Add", product, self.named(name + ".bias"), output=output)
+
+
 class Copies(unittest.TestCase):
     def test_are_what_they_are_copies_of(self):
         for name in ("cross-bert", "cross-distilbert"):
@@ -125,6 +142,9 @@ class More(unittest.TestCase):
                 self.assertEqual(folder.info()["backend"], "onnxruntime")
                 self.assertTrue(list(folder.scores()))
                 self.check_is_refused(folder, word)
+
+    def test_numbers_that_add_dimensions_are_refused(self):
+        self.check_is_refused(Folder(self, "cross-electra", Raised))
 
 
 if __name__ == "__main__":

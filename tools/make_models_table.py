@@ -110,7 +110,7 @@ def supported_types(akin):
         (pathlib.Path(folder) / "tokenizer.json").write_text("{}", encoding="utf-8")
         answer = subprocess.run([akin, "info", "--model", folder], capture_output=True, text=True, check=False,
                                 stdin=subprocess.DEVNULL)
-    found = re.search(r"supported: (.*)", answer.stderr)
+    found = re.search(r"supported: ([^(\n]*)", answer.stderr)  # The model's folder stands behind them.
     if not found:
         sys.exit(f"{akin} does not name the types that it supports: {answer.stderr}")
     return found.group(1).strip().split(", ")

@@ -202,7 +202,8 @@ class EncoderCheck {
     if (sum == nullptr || sum->op_type != "Add") return std::nullopt;
     for (const std::string_view input : sum->inputs) {
       const OnnxTensor* tensor = finder_.values().ConstantOf(input);
-      if (tensor != nullptr && tensor->type == OnnxType::kFloat && tensor->num_elements() == 1)
+      if (tensor != nullptr && tensor->type == OnnxType::kFloat && tensor->num_elements() == 1 &&
+          tensor->dims.size() <= 1)
         return FloatAt(file_.ValuesOf(*tensor), 0);
     }
     return std::nullopt;

@@ -116,6 +116,19 @@ class Raised(Exporter):
         return self.op("Add", product, self.named(name + ".bias"), output=output)
 
 
+class RaisedNorm(WrittenOutNorms, Exporter):
+    """The epsilon of a norm has four dimensions."""
+
+    def norm(self, x, name):
+        if name.endswith("encoder.layer.0.output.LayerNorm"):
+            scalar = self.scalar
+            self.scalar = lambda value: scalar(value) if value > 1 else self.constant([value], FLOAT, [1, 1, 1, 1])
+            x = super().norm(x, name)
+            del self.scalar
+            return x
+        return super().norm(x, name)
+
+
 class Copies(unittest.TestCase):
     def test_are_what_they_are_copies_of(self):
         for name in ("cross-bert", "cross-distilbert"):
@@ -145,6 +158,7 @@ class More(unittest.TestCase):
 
     def test_numbers_that_add_dimensions_are_refused(self):
         self.check_is_refused(Folder(self, "cross-electra", Raised))
+        self.check_is_refused(Folder(self, "cross-bert", RaisedNorm), "norms of an unknown form")
 
 
 if __name__ == "__main__":

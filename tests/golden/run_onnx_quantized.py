@@ -105,6 +105,19 @@ class ZeroOfInt64(onnx_exporter.Quantizing):
         return onnx_exporter.INT64, [], field(9, bytes(8))
 
 
+class DifferenceOfInt64(onnx_dequantizing.Dequantizing):
+    def dequantized(self, q, scales, dims, zero, name):
+        return super().dequantized(q, scales, dims, self.constant([0], onnx_exporter.INT64, []), name)
+
+
+class LinearOfInt8(onnx_dequantizing.Dequantizing):
+    """DequantizeLinear of uint8 with a zero point of int8."""
+
+    def dequantized(self, q, scales, dims, zero, name):
+        zero = self.integers([0], onnx_exporter.INT8, [])
+        return self.op("DequantizeLinear", q, self.constant(scales, FLOAT, dims), zero, output=name)
+
+
 class AddedToTables(onnx_dequantizing.ByRow):
     def dequantized(self, q, scales, dims, zero, name):
         weight = super().dequantized(q, scales, dims, zero, None)
@@ -115,6 +128,7 @@ class Unknown(unittest.TestCase):
     CASES = ((AddedTo, "makes the weight of operator 'MatMul' (node 'val_", "with operator 'Add' (node 'val_", "not understood"),
              (CutBefore, "makes the weight of operator 'MatMul' (node 'val_", "with operator 'Sub' (node 'val_"),
              (ScalesOfAll, "layer.0.attention.self.query.weight' is int8 [", "float [", "does not read"),
+             (DifferenceOfInt64, "makes the weight of operator 'MatMul' (node 'val_", "not understood"),
              (ComputedZero, "with operator 'Add' (node 'val_"),
              (AddedToTables, "makes the weight of operator 'Gather'", "with operator 'Add' (node 'bert.embeddings.word_embeddings.weight')"))
 
@@ -129,7 +143,7 @@ class Unknown(unittest.TestCase):
                     self.assertIn(word, err)
 
     def test_a_zero_point_of_another_type_is_refused(self):
-        for form, found in ((ZeroOfStrings, "string []"), (ZeroOfInt4, "int4 [64]"), (ZeroOfInt64, "int64 []")):
+        for form, found in ((ZeroOfStrings, "string []"), (ZeroOfInt4, "int4 [64]"), (ZeroOfInt64, "int64 []"), (LinearOfInt8, "int8 []")):
             with self.subTest(form.__name__):
                 code, err = Folder(self, "cross-bert", of(form)).refused(*RERANK, "--backend", "native")
                 self.assertEqual(code, 5, err)

@@ -132,6 +132,40 @@ def short(results, peer, workload):
     return "-" if value is None else f"{value:,.0f}" if workload in THROUGHPUT else f"{value:.2f}"
 
 
+def times_as_fast(results, ours, other, workload):
+    """Akin's speed over another's, whichever way the figure counts."""
+    a, b = results.figure(ours, workload), results.figure(other, workload) if other else None
+    if not a or not b:
+        return "-"
+    ratio = a / b if workload in THROUGHPUT else b / a
+    return f"{ratio:.2f} x" if ratio < 10 else f"{ratio:.0f} x"
+
+
+def readme_lines(results, workloads):
+    """One row a workload for who has not read anything yet: Akin in f32 beside the best f32 engine, and in the first
+    lower precision of the run beside the best of all."""
+    pairs = [(p, F32_COSINE if p == "akin-f32" else WRONG_COSINE) for p in results.ours()][:2]
+    kinds = {F32_COSINE: "fastest other engine in f32", WRONG_COSINE: "fastest other engine of all, int8 too"}
+    lines = ["| | " + " | ".join(f"{p.replace('-', ' ')} | {kinds[least]} | Akin's speed" for p, least in pairs) + " |",
+             "|---" * (3 * len(pairs) + 1) + "|"]
+    for w in workloads:
+        row = [TITLES[w]]
+        for p, least in pairs:
+            other = results.best(w, least)
+            row += [short(results, p, w), f"{short(results, other, w)} {other}" if other else "-",
+                    times_as_fast(results, p, other, w)]
+        lines.append("| " + " | ".join(row) + " |")
+    return lines
+
+
+def readme_quality(results, workloads):
+    """The least cosine to f32 of everyone in readme_lines whose products are not f32's."""
+    pairs = [(p, F32_COSINE if p == "akin-f32" else WRONG_COSINE) for p in results.ours()][:2]
+    named = dict.fromkeys([p for p, _ in pairs] + [results.best(w, least) for w in workloads for _, least in pairs])
+    low = [f"{p} {results.cosine(p)[0]:.4f}" for p in named if p and results.cosine(p)[0] < F32_COSINE]
+    return f"Least cosine to f32's vectors: {', '.join(low)}; of the others at least {F32_COSINE}." if low else ""
+
+
 def summary_lines(results, workloads):
     """One row a workload: Akin, the best f32 peer, the best peer of all, and the ratios to them."""
     ours = results.ours()
@@ -186,9 +220,11 @@ def conditions(results, args):
     return (f"{ours}; {results.raw['threads']} threads on {cpu_name()}, {datetime.date.today()}, revision "
             f"{revision()}. Medians of {args.rounds} interleaved rounds{part}; every peer at the batch settings "
             f"that did best in an earlier sweep on this machine; vectors checked on 200 texts against {REFERENCE}. "
-            f"Other processes took {median:.2f} of a core in the median measure, {most:.2f} in the worst. Single texts: P50. \": f32\" and \": any\" are Akin "
-            f"over the best peer with cosine >= {F32_COSINE} and over the best of all; below 1 is less time, above 1 "
-            f"more texts.")
+            f"Other processes took {median:.2f} of a core in the median measure, {most:.2f} in the worst. Single texts: P50.")
+
+
+RATIOS = (f'": f32" and ": any" are Akin over the best peer with cosine >= {F32_COSINE} and over the best of all; below '
+          "1 is less time, above 1 more texts.")
 
 
 def versions(results):
@@ -202,13 +238,13 @@ def pages(raw, args, workloads):
     """-> {document: what stands between its markers}."""
     sets = json.loads((WORK / "workloads" / "meta.json").read_text(encoding="utf-8"))["sets"]
     results = Results(raw, sets)
-    summary = ["", *summary_lines(results, workloads), "", conditions(results, args)]
-    full = ["", *full_lines(results, workloads), "", f"[least..most] is over rounds. {versions(results)}. "
-            "Command: `./dev bench --peers`.", ""]
-    more = ["All peers and their spread: [docs/performance.md](docs/performance.md). "
-            "Command: `./dev bench --peers`.", ""]
-    return {ROOT / "README.md": "\n".join([BEGIN, *summary, *more, END]),
-            ROOT / "docs" / "performance.md": "\n".join([BEGIN, *summary, *full, END])}
+    said = conditions(results, args)
+    readme = ["", *readme_lines(results, workloads), "", readme_quality(results, workloads), said, "All engines and precisions, their spread and the quality of "
+              "their vectors: [docs/performance.md](docs/performance.md). Command: `./dev bench --peers`.", ""]
+    full = ["", *summary_lines(results, workloads), "", f"{said} {RATIOS}", "", *full_lines(results, workloads), "",
+            f"[least..most] is over rounds. {versions(results)}. Command: `./dev bench --peers`.", ""]
+    return {ROOT / "README.md": "\n".join([BEGIN, *readme, END]),
+            ROOT / "docs" / "performance.md": "\n".join([BEGIN, *full, END])}
 
 
 def write_into(document, text, begin_mark=BEGIN, end_mark=END):

@@ -105,8 +105,8 @@ class Planner {
 
   std::optional<float> ScalarOf(std::string_view value) const {
     const OnnxTensor* tensor = values_.ConstantOf(value);
-    if (tensor == nullptr || tensor->type != OnnxType::kFloat || tensor->num_elements() != 1 ||
-        file_.ValuesOf(*tensor).size() != sizeof(float))
+    if (tensor == nullptr || tensor->type != OnnxType::kFloat || tensor->dims.size() > 1 ||
+        tensor->num_elements() != 1 || file_.ValuesOf(*tensor).size() != sizeof(float))
       return std::nullopt;
     float scalar;
     std::memcpy(&scalar, file_.ValuesOf(*tensor).data(), sizeof scalar);

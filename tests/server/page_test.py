@@ -188,6 +188,19 @@ class ByHand(unittest.TestCase):
         unnamed = {role for role, name in names if not name.strip()}
         self.assertEqual(unnamed & {"button", "link", "textbox", "combobox", "image", "region", "heading", "table"}, set())
 
+    def test_the_docs_send_what_they_show(self):
+        self.show("/docs")
+        self.browser.run("document.querySelectorAll('details').forEach(d => d.open = true)")
+        bodies = self.browser.run("[...document.querySelectorAll('details')].filter(d => d.querySelector('textarea')).map(d => d.querySelector('code').textContent)")
+        for path in ("/v1/embeddings", "/embed", "/api/embed", "/v2/embed", "/tokenize", "/similarity"):
+            with self.subTest(path=path):
+                at = bodies.index(path)
+                self.browser.run(f"[...document.querySelectorAll('details')].filter(d => d.querySelector('textarea'))[{at}].querySelector('button').click()")
+                said = f"[...document.querySelectorAll('details')].filter(d => d.querySelector('textarea'))[{at}].querySelector('[role=status]').textContent"
+                self.browser.wait(f"/^[0-9]/.test({said})")
+                self.assertRegex(self.browser.run(said), r"\A200 OK, \d+ ms, ")
+        self.assertIn("curl " + self.server.url + "/v1/embeddings", self.browser.run("document.body.textContent"))
+
     def test_a_phone_scrolls_up_and_down_only(self):
         for path in ("/", "/docs"):
             for width in (320, 360):

@@ -240,7 +240,13 @@ Failure App::WithRetry(Failure failure) const {
 void App::WithModel(const ExchangePtr& exchange, const std::string& name,
                     std::function<void(const ServedModelPtr&)> use) {
   registry_.Acquire(name, [this, exchange, use = std::move(use)](Result<ServedModelPtr> model) {
-    if (!model) return Fail(exchange, FailureOf(model.error()));
+    if (!model) {
+      Failure failure = FailureOf(model.error());
+      // Of a model that is loaded it is what the request asks for; of one that is not, the
+      // server's.
+      if (failure.problem == Problem::kWrongTask) failure.problem = Problem::kModelFailed;
+      return Fail(exchange, std::move(failure));
+    }
     use(*model);
   });
 }

@@ -8,6 +8,24 @@
 #include "server/text.h"
 
 namespace akin::server {
+namespace {
+
+// What has failed is tried again after this, or after so many times what the trying took: a file
+// may come back and a descriptor be free again, and broken models must not keep the loader busy.
+constexpr auto kLeastPause = std::chrono::seconds(1);
+constexpr int kPauseForWork = 10;
+
+// What clients are told: why stands in the log, for it names paths of this machine and other models
+// that are there. That it is not there, or broken, is no fault of who has asked for a model that is
+// offered.
+Error ForClients(const Error& error, std::string_view name) {
+  const bool is_of_its_files =
+      error.code() == ErrorCode::kModelNotFound || error.code() == ErrorCode::kInvalidInput;
+  return MakeError(is_of_its_files ? ErrorCode::kInvalidModel : error.code(), "model '", name,
+                   "' cannot be loaded");
+}
+
+}  // namespace
 
 ModelRegistry::ModelRegistry(RegistryOptions options, Logger& logger)
     : options_(std::move(options)), logger_(logger) {
@@ -57,9 +75,10 @@ void ModelRegistry::Acquire(std::string_view name, Ready ready) {
     return ready(NotFound(name));
   }
   entry->last_use = Clock::now();
-  if (entry->model != nullptr || entry->broken) {
+  const bool is_broken = entry->broken && Clock::now() < entry->try_again;
+  if (entry->model != nullptr || is_broken) {
     Result<ServedModelPtr> result =
-        entry->broken ? Result<ServedModelPtr>(*entry->broken) : Result(entry->model);
+        is_broken ? Result<ServedModelPtr>(*entry->broken) : Result(entry->model);
     lock.unlock();
     return ready(std::move(result));
   }
@@ -105,13 +124,14 @@ void ModelRegistry::LoadUntilStopped() {
     }
     Entry& entry = *to_load_.front();
     to_load_.pop_front();
-    Load(entry, lock);
-    if (entry.broken && first_error) first_error = *entry.broken;
+    const Status loaded = Load(entry, lock);
+    if (first_error) first_error = loaded;
   }
 }
 
-void ModelRegistry::Load(Entry& entry, std::unique_lock<std::mutex>& lock) {
+Status ModelRegistry::Load(Entry& entry, std::unique_lock<std::mutex>& lock) {
   lock.unlock();
+  const auto begin = Clock::now();
   Result<Embedder> loaded =
       Embedder::Load(entry.spec.source, entry.spec.OptionsFrom(options_.load));
   Result<ServedModelPtr> result = Error(ErrorCode::kInternal, "out of memory");
@@ -134,21 +154,26 @@ void ModelRegistry::Load(Entry& entry, std::unique_lock<std::mutex>& lock) {
   } else {
     logger_.Log(LogLevel::kError, "model cannot be loaded",
                 {{"model", entry.spec.name}, {"error", loaded.error().message()}});
-    result = loaded.error();
+    result = ForClients(loaded.error(), entry.spec.name);
   }
   lock.lock();
   entry.loading = false;
   entry.last_use = Clock::now();
   if (result) {
     entry.model = *result;
+    entry.broken.reset();
     DropSurplus(entry);
   } else {
     entry.broken = result.error();
+    entry.try_again = entry.last_use + std::max<Clock::duration>(
+                                           kLeastPause, kPauseForWork * (entry.last_use - begin));
   }
   const std::vector<Ready> waiting = std::exchange(entry.waiting, {});
   lock.unlock();
   for (const Ready& ready : waiting) ready(result);
   lock.lock();
+  if (!loaded) return loaded.error();
+  return {};
 }
 
 ModelRegistry::Entry* ModelRegistry::Oldest(const Entry* keep) {

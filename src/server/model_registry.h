@@ -76,7 +76,9 @@ class ModelRegistry {
   ModelRegistry& operator=(const ModelRegistry&) = delete;
 
   // Calls `ready` with the model: here, if it is loaded; else when it is, on the loader's thread.
-  // Errors: ModelNotFound (no such name), those of Embedder::Load.
+  // Errors: ModelNotFound (no such name); for a model that cannot be loaded the code of
+  // Embedder::Load, InvalidModel in place of ModelNotFound and InvalidInput, and a message
+  // without the reason, which is in the log.
   void Acquire(std::string_view name, Ready ready);
   // The model, if it is loaded.
   ServedModelPtr Loaded(std::string_view name) const;
@@ -100,7 +102,8 @@ class ModelRegistry {
   struct Entry {
     ModelSpec spec;
     ServedModelPtr model;
-    std::optional<Error> broken;  // Its files are: trying again would not help.
+    std::optional<Error> broken;  // What clients are told,
+    Clock::time_point try_again;  // and until when, without trying again.
     bool loading = false;
     std::vector<Ready> waiting;
     Clock::time_point last_use;
@@ -111,7 +114,8 @@ class ModelRegistry {
     return const_cast<ModelRegistry*>(this)->Find(name);
   }
   void LoadUntilStopped();
-  void Load(Entry& entry, std::unique_lock<std::mutex>& lock);
+  // -> why it cannot be loaded.
+  Status Load(Entry& entry, std::unique_lock<std::mutex>& lock);
   void DropSurplus(const Entry& keep);
   // Of the loaded ones, but for `keep`, the one not used for longest; null: there is none.
   Entry* Oldest(const Entry* keep);

@@ -10,7 +10,7 @@ import tempfile
 import unittest
 
 from api_served import TEXTS, length
-from serve_process import ARGUMENTS, Server, main
+from serve_process import ARGUMENTS, Server, main, wait_until
 
 
 class TruncateDim(unittest.TestCase):
@@ -57,6 +57,34 @@ class Models(unittest.TestCase):
             self.assertEqual((status, answer["error"]), (404, "model 'three' not found"))
         finally:
             server.stop()
+
+    def test_a_model_that_cannot_be_loaded_is_the_server_s_fault_and_its_folder_stays_the_server_s(self):
+        with tempfile.TemporaryDirectory() as parent:
+            broken = shutil.copytree(ARGUMENTS.model, pathlib.Path(parent, "secret-folder"))
+            config = (broken / "config.json").read_text()
+            (broken / "config.json").unlink()
+            absent = pathlib.Path(parent, "secret-gone")
+            other = shutil.copytree(ARGUMENTS.model, pathlib.Path(parent, "secret-kind"))
+            (other / "config.json").write_text(json.dumps({**json.loads(config), "model_type": "unheard-of"}))
+            server = Server("--lazy", models=["one=" + ARGUMENTS.model, f"broken={broken}", f"absent={absent}", f"other={other}"])
+            try:
+                for name in ("broken", "absent", "other"):
+                    for path, body, expected in (("/v1/embeddings", {"input": "a"}, 500), ("/v2/embed", {"texts": ["a"], "input_type": "search_query"}, 500),
+                                                 ("/api/embed", {"input": "a"}, 500), ("/api/v1/embed", {"texts": ["a"]}, 500)):
+                        status, headers, answer = server.post(path, {**body, "model": name})
+                        self.assertEqual(status, expected, (name, path, answer))
+                        self.assertIn(f"model '{name}' cannot be loaded".encode(), answer)
+                        for secret in (parent, "secret", "one", "config.json"):
+                            self.assertNotIn(secret, answer.decode() + str(headers))
+                    server.await_event("model cannot be loaded", model=name)
+                reasons = {e["model"]: e["error"] for e in server.log if e["message"] == "model cannot be loaded"}
+                self.assertIn("config.json", reasons["broken"])
+                self.assertIn("secret-gone", reasons["absent"])
+                # What was missing may come back.
+                (broken / "config.json").write_text(config)
+                wait_until(lambda: server.post("/v1/embeddings", {"input": "a", "model": "broken"})[0] == 200, "the model is not tried again")
+            finally:
+                server.stop()
 
     def test_more_than_may_be_loaded_are_let_go(self):
         other = ARGUMENTS.model.replace("bert-mean", "bert-max")

@@ -40,8 +40,12 @@ bool AnswerBudget::HasRoom(const Share& share, int64_t bytes) {
   const Half& half = HalfOf(bytes);
   const auto it = half.by_client.find(share.client_);
   const Half::Holder own = it == half.by_client.end() ? Half::Holder{} : it->second;
-  if (own.first == nullptr) return half.held <= half.most_beside_first;
-  return own.held + bytes <= (half.room - (half.held - own.held)) / 4 * 3;
+  const int64_t others = half.held - own.held;
+  if (own.first == nullptr) {
+    return others <= half.most_beside_first &&
+           (own.held == 0 || own.held + bytes <= half.most_beside_first);
+  }
+  return own.held + bytes <= (half.room - others) / 4 * 3;
 }
 
 void AnswerBudget::Share::Expect(int64_t bytes) {
@@ -50,6 +54,7 @@ void AnswerBudget::Share::Expect(int64_t bytes) {
 }
 
 Status AnswerBudget::Share::Reserve(int64_t more) {
+  if (more <= 0) return {};
   const std::lock_guard lock(budget_.mutex_);
   const int64_t bytes = bytes_ + more;
   if (bytes > budget_.most_)

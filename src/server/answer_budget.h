@@ -12,8 +12,10 @@
 //   budget 100: A alone gets 100; then B alone gets 100 beside it; then C is refused, and so is a
 //   second one of A. Of small ones A gets 37, B then 9, and so on.
 //
-// An answer of several parts grows while they are computed. Were its client's other answers in the
-// way, several of them that grow at once might all be refused; so the first one goes on to its end.
+// An answer of several parts grows while they are computed. Were it held to the three quarters,
+// too, several of one client that grow at once might all be refused; so the first one goes on,
+// beside what that client's others leave of the whole budget: all of one client's stay within it,
+// or the next client's first one would find no room.
 //
 // So no client keeps another one out, an idle server gives all that it can, and all answers
 // together hold at most two and a half times the budget (and what guesses were too low by).
@@ -51,7 +53,7 @@ class AnswerBudget {
     // What it will take by a guess, before it begins to be computed. Counts in `bytes` only.
     void Expect(int64_t bytes);
     // Room for so many bytes more, before they are made. Errors, and nothing has changed:
-    // InvalidInput (larger than the whole budget), Overloaded (no room now).
+    // InvalidInput (larger than the whole budget), Overloaded (no room now). None for no bytes.
     Status Reserve(int64_t more);
     // To what it is, when it is made. Never refused: guesses may have been too low, and what is
     // there already takes no more memory for being given.

@@ -111,8 +111,8 @@ TEST(AnswerBudget, AllTogetherAreBounded) {
   EXPECT_EQ(budget.held_bytes(), 0);
 }
 
-// Parts of several answers of one client, computed in turn: one of them comes to its end, whatever
-// the others hold.
+// Parts of several answers of one client, computed in turn: one of them comes to its end. What is
+// refused is given up.
 TEST(AnswerBudget, OfAnswersThatGrowAtOnceTheFirstIsNotRefused) {
   for (const int64_t part : {kSmall / 4, kLarge}) {
     AnswerBudget budget(kMost);
@@ -121,12 +121,14 @@ TEST(AnswerBudget, OfAnswersThatGrowAtOnceTheFirstIsNotRefused) {
     std::vector<bool> refused(shares.size(), false);
     for (int64_t bytes = part; bytes <= kMost; bytes += part) {
       for (size_t i = 0; i < shares.size(); ++i) {
-        if (!refused[i]) refused[i] = !shares[i]->Reserve(part);
+        if (refused[i] || shares[i]->Reserve(part)) continue;
+        refused[i] = true;
+        shares[i]->Settle(0);
       }
     }
     EXPECT_EQ(refused, (std::vector<bool>{false, true, true}));
     EXPECT_EQ(shares[0]->bytes(), kMost);
-    EXPECT_LE(budget.held_bytes(), kMost + kMost / 2);
+    EXPECT_EQ(budget.held_bytes(), kMost);
     // Once it has gone another one is the first.
     shares[0]->Settle(0);
     EXPECT_TRUE(shares[1]->Reserve(kMost - shares[1]->bytes()));
@@ -135,15 +137,52 @@ TEST(AnswerBudget, OfAnswersThatGrowAtOnceTheFirstIsNotRefused) {
 
 TEST(AnswerBudget, AFirstAnswerGrowsNoFurtherBesideMoreThanAnotherOne) {
   AnswerBudget budget(kMost);
-  const auto growing = Of(budget, "a"), of_b = Of(budget, "b"), more_of_b = Of(budget, "b");
-  ASSERT_TRUE(more_of_b->Reserve(kLarge));
+  const auto growing = Of(budget, "a"), of_b = Of(budget, "b"), of_c = Of(budget, "c");
   ASSERT_TRUE(growing->Reserve(kLarge));
   ASSERT_TRUE(of_b->Reserve(kLarge));
-  ASSERT_TRUE(more_of_b->Reserve(kMost - kLarge));
+  ASSERT_TRUE(of_c->Reserve(kLarge));
+  ASSERT_TRUE(of_b->Reserve(kMost - kLarge));
   EXPECT_FALSE(growing->Reserve(kLarge));
-  of_b->Settle(0);
+  of_c->Settle(0);
   EXPECT_TRUE(growing->Reserve(kMost - kLarge));
   EXPECT_EQ(budget.held_bytes(), 2 * kMost);
+}
+
+// However a client comes by what it holds, another one's first answer finds room.
+TEST(AnswerBudget, TheFirstAnswerOfAClientGrowsWithinWhatItsOthersLeave) {
+  const int64_t others = kMost / 2 / 4 * 3 - kLarge;
+  {
+    AnswerBudget budget(kMost);
+    const auto first = Of(budget, "a"), second = Of(budget, "a");
+    ASSERT_TRUE(first->Reserve(kLarge));
+    ASSERT_TRUE(second->Reserve(others));
+    EXPECT_FALSE(first->Reserve(kMost - others));
+    EXPECT_TRUE(first->Reserve(kMost - others - kLarge));
+    EXPECT_EQ(budget.held_bytes(), kMost);
+    EXPECT_TRUE(Of(budget, "b")->Reserve(kMost));
+  }
+  // The first one has gone; the next one to be asked for is the first.
+  AnswerBudget budget(kMost);
+  auto first = Of(budget, "a");
+  const auto second = Of(budget, "a"), third = Of(budget, "a");
+  ASSERT_TRUE(first->Reserve(kLarge));
+  ASSERT_TRUE(second->Reserve(others));
+  first.reset();
+  EXPECT_FALSE(third->Reserve(kMost));
+  EXPECT_TRUE(third->Reserve(kMost - others));
+  EXPECT_TRUE(Of(budget, "b")->Reserve(kLarge));
+}
+
+TEST(AnswerBudget, NoMoreIsNeverRefused) {
+  AnswerBudget budget(kMost);
+  const auto first = Of(budget, "a"), second = Of(budget, "a"), other = Of(budget, "b");
+  ASSERT_TRUE(first->Reserve(kLarge));
+  ASSERT_TRUE(second->Reserve(kLarge));
+  ASSERT_TRUE(other->Reserve(kMost));
+  EXPECT_TRUE(second->Reserve(0));
+  EXPECT_TRUE(second->Reserve(-1));
+  EXPECT_EQ(second->bytes(), kLarge);
+  EXPECT_FALSE(second->was_refused());
 }
 
 TEST(AnswerBudget, WhatIsMadeCountsHoweverMuchItIs) {

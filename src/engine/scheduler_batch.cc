@@ -39,12 +39,6 @@ BatchResult ComputeBatch(std::span<const BatchMember> members, int num_threads,
     AKIN_TRY(ComputeJoined(joined, {num_threads, &wanted_until}));
     result.tokens = tokens;
     result.elapsed = Job::Clock::now() - start;
-    const auto elapsed =
-        std::chrono::duration_cast<std::chrono::nanoseconds>(result.elapsed).count();
-    for (size_t i = 0; i < members.size(); ++i) {
-      const bool first_of_job = i == 0 || members[i - 1].job != members[i].job;
-      if (first_of_job) members[i].job->compute_ns += elapsed;
-    }
     return {};
   });
   return result;

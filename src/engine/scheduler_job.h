@@ -2,7 +2,6 @@
 #pragma once
 
 #include <algorithm>
-#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -68,16 +67,17 @@ class Job {
   std::function<Status(int64_t tokens)> begin;  // Of the request's terms.
   Clock::time_point submitted, finished;
   std::optional<Clock::time_point> deadline;
-  std::atomic<int64_t> compute_ns{0};  // Of all its batches.
-  Clock::time_point first_batch;       // Guarded by the scheduler's mutex.
-  bool has_begun = false;              // Likewise.
+  Clock::time_point first_batch;  // Guarded by the scheduler's mutex.
+  bool has_begun = false;         // Likewise.
 
  protected:
+  // The stages are parts of the whole: several threads may compute batches of one job at once, and
+  // their times together would be more than it.
   Usage Spent() const {
     using Milliseconds = std::chrono::duration<double, std::milli>;
     return {.duration_ms = Milliseconds(finished - submitted).count(),
             .tokenize_ms = Milliseconds(tokenize_time_).count(),
-            .compute_ms = static_cast<double>(compute_ns.load()) * 1e-6,
+            .compute_ms = Milliseconds(finished - first_batch).count(),
             .queue_ms = Milliseconds(first_batch - submitted - tokenize_time_).count()};
   }
 

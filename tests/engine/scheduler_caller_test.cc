@@ -36,6 +36,23 @@ TEST(Scheduler, AnIdleOneComputesAShortRequestWhereItIsSubmittedIfThatMay) {
   EXPECT_EQ(scheduler->Load().requests, 0);
 }
 
+TEST(Scheduler, TheStagesOfARequestAreItsTime) {
+  const auto scheduler = Started();
+  std::promise<Usage> spent;
+  const std::vector<std::string> texts = [] {
+    std::vector<std::string> many;
+    for (int i = 0; i < 500; ++i) many.push_back("text number " + std::to_string(i));
+    return many;
+  }();
+  ASSERT_TRUE(scheduler->Submit(EmbedRequest{.embedder = Model(), .texts = texts},
+                                [&](const Result<AllEmbeddings>& answer) {
+                                  spent.set_value(answer ? answer->dense.usage() : Usage{});
+                                }));
+  const Usage usage = spent.get_future().get();
+  EXPECT_GT(usage.compute_ms, 0);
+  EXPECT_NEAR(usage.tokenize_ms + usage.queue_ms + usage.compute_ms, usage.duration_ms, 1e-3);
+}
+
 TEST(Scheduler, ItsErrorsComeBackFromThereToo) {
   const auto scheduler = Started();
   Told told;

@@ -24,7 +24,7 @@ void ReadJson(const std::string& body) {
   bool is_list = false;
   for (const char* key : {"input", "inputs", "ids", "texts", "truncate"}) {
     (void)json->TextsOrIds(key);
-    (void)json->Ids(key);
+    (void)json->Ids(key, is_list);
     (void)json->TextsOrPairs(key, is_list);
     (void)json->StringOrStrings(key);
     (void)json->StringsOrObjects(key, "text");

@@ -38,7 +38,8 @@ Result<std::vector<int32_t>> ToIds(std::string_view key, const dom::array& array
   for (const dom::element value : array) {
     int64_t id = 0;
     if (value.type() == dom::element_type::DOUBLE)
-      return InvalidInput('`', key, "` has a number with a fraction, expected token ids");
+      return InvalidInput('`', key,
+                          "` has a number that is not written as a whole one, expected token ids");
     if (value.get(id)) return WrongType(key, value, "a token id");
     if (id < 0 || id > INT32_MAX) {
       return InvalidInput('`', key, "` has the token id ", id, ", which no vocabulary has");
@@ -194,10 +195,11 @@ Result<std::optional<Inputs>> JsonRequest::TextsOrIds(std::string_view key) cons
   return std::optional(std::move(inputs));
 }
 
-Result<std::optional<std::vector<std::vector<int32_t>>>> JsonRequest::Ids(
-    std::string_view key) const {
+Result<std::optional<std::vector<std::vector<int32_t>>>> JsonRequest::Ids(std::string_view key,
+                                                                          bool& is_list) const {
   AKIN_TRY_ASSIGN(std::optional<Inputs> inputs, TextsOrIds(key));
   if (!inputs) return std::optional<std::vector<std::vector<int32_t>>>();
+  is_list = inputs->is_list;
   std::vector<std::vector<int32_t>> lists;
   for (TextOrIds& item : inputs->items) {
     if (!item.is_ids) return InvalidInput('`', key, "` has a string, expected token ids");

@@ -44,15 +44,16 @@ class JsonRequest {
   Result<std::optional<std::string>> String(std::string_view key) const;
   // [] of strings; an error when the member is something else.
   Result<std::optional<std::vector<std::string>>> Strings(std::string_view key) const;
-  // A string or an array of strings.
+  // A string or an array of strings; IsArray tells which.
   Result<std::optional<std::vector<std::string>>> StringOrStrings(std::string_view key) const;
   // Strings, or objects with a string `field`.
   Result<std::optional<std::vector<std::string>>> StringsOrObjects(std::string_view key,
                                                                    std::string_view field) const;
   // A string, an array of ids, or an array of strings and arrays of ids.
   Result<std::optional<Inputs>> TextsOrIds(std::string_view key) const;
-  // One array of ids, or several.
-  Result<std::optional<std::vector<std::vector<int32_t>>>> Ids(std::string_view key) const;
+  // One array of ids, or several; `is_list` tells which.
+  Result<std::optional<std::vector<std::vector<int32_t>>>> Ids(std::string_view key,
+                                                               bool& is_list) const;
   // A string, a pair, or an array of both, as /predict has it; `is_list` tells which.
   Result<std::optional<std::vector<std::vector<std::string>>>> TextsOrPairs(std::string_view key,
                                                                             bool& is_list) const;

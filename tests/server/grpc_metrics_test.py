@@ -141,6 +141,18 @@ class Calls(unittest.TestCase):
         _, call, Request, _, (model, good, *_) = next(m for m in self.methods() if m[0] == "tei.v1.Rerank/RerankStream")
         self.failed_once(changes(self.servers[model], lambda: self.fails(call, model, [Request(**good)] * 9)), "batch_size")
 
+    def test_a_stream_with_too_many_bytes_is_no_overload(self):
+        _, call, Request, _, (model, good, *_) = next(m for m in self.methods() if m[0] == "tei.v1.Rerank/RerankStream")
+        large = Request(**{**good, "text": "a" * (3 << 20)})
+        counted = changes(self.servers[model], lambda: self.assertEqual(self.fails(call, model, [large] * 2), "RESOURCE_EXHAUSTED"))
+        self.failed_once(counted, "batch_size")
+        self.assertEqual(counted['te_request_count{method="batch"}'], 1)
+
+    def test_a_stream_without_a_message_is_a_list_too(self):
+        _, call, _, _, (model, *_) = next(m for m in self.methods() if m[0] == "tei.v1.Rerank/RerankStream")
+        counted = changes(self.servers[model], lambda: self.assertEqual(self.fails(call, model, []), "INVALID_ARGUMENT"))
+        self.assertEqual(counted['te_request_count{method="batch"}'], 1)
+
     def test_what_asks_no_model_is_a_call_only(self):
         tei, stubs, _ = self.modules[0]
         counted, calls = self.changes(self.servers["bert-mean"], lambda: stubs.InfoStub(self.channels["bert-mean"]).Info(tei.InfoRequest(), timeout=TIMEOUT))

@@ -44,11 +44,13 @@ TEST(JsonReader, ErrorsNameTheFieldAndWhatWasFound) {
   EXPECT_FALSE(body.Int("c"));
   EXPECT_FALSE(body.TextsOrIds("c"));
   const JsonRequest ids = Parsed(R"({"a":[1.5],"b":[1,2.5],"c":[[1.0]],"d":[1,"x"]})");
+  bool is_list = false;
   for (const char* key : {"a", "b", "c"}) {
-    EXPECT_EQ(ids.Ids(key).error().message(),
-              std::string("`") + key + "` has a number with a fraction, expected token ids");
+    EXPECT_EQ(ids.Ids(key, is_list).error().message(),
+              std::string("`") + key +
+                  "` has a number that is not written as a whole one, expected token ids");
   }
-  EXPECT_EQ(ids.Ids("d").error().message(), "`d` is a string, expected a token id");
+  EXPECT_EQ(ids.Ids("d", is_list).error().message(), "`d` is a string, expected a token id");
 }
 
 TEST(JsonReader, DepthIsBounded) {

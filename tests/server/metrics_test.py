@@ -97,6 +97,15 @@ class Routes(unittest.TestCase):
                     self.assertIn(statuses[0], (400, 422))
                     self.assertEqual(counted, {'te_request_count{method="single"}': 1, FAILURE % "validation": 1, response(path, statuses[0]): 1})
 
+    def test_a_list_of_one_is_a_list(self):
+        for path, body, method in (("/tokenize", {"inputs": "a"}, "single"), ("/tokenize", {"inputs": ["a"]}, "batch"),
+                                   ("/decode", {"ids": [5]}, "single"), ("/decode", {"ids": [[5]]}, "batch"),
+                                   ("/embed", {"inputs": ["a"]}, "batch"), ("/v1/embeddings", {"input": ["a"]}, "batch")):
+            with self.subTest(path=path, body=body):
+                server = self.servers["bert-mean"]
+                counted = changes(server, lambda: self.post(server, path, body, 200))
+                self.assertEqual(counted[f'te_request_count{{method="{method}"}}'], 1)
+
     def test_failures_of_each_kind_once(self):
         dense = self.servers["bert-mean"]
         cases = [("/embed", {"inputs": ["a"] * 9}, "batch_size"), ("/tokenize", {"inputs": ["a"] * 9}, "batch_size"),

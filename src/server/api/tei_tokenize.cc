@@ -97,7 +97,7 @@ void TokenizeTei(App& app, const ExchangePtr& exchange) {
                                 .with_offsets = true,
                                 .truncation = Off{},
                                 .padding = Off{}};
-    exchange->tally->Begin(texts->size() > 1);
+    exchange->tally->Begin(body.IsArray("inputs"));
     const int64_t bytes = TotalBytes(*texts);
     const int64_t tokens = TokensOfBytes(bytes) + 2 * static_cast<int64_t>(texts->size());
     OnTokenizer(
@@ -128,14 +128,15 @@ void TokenizeTei(App& app, const ExchangePtr& exchange) {
 
 void DecodeTei(App& app, const ExchangePtr& exchange) {
   WithBody(app, exchange, [&](const JsonRequest& body) -> Status {
-    AKIN_TRY_ASSIGN(auto ids, body.Ids("ids"));
+    bool is_list = false;
+    AKIN_TRY_ASSIGN(auto ids, body.Ids("ids", is_list));
     if (!ids) return InvalidInput("`ids` is missing");
     AKIN_TRY_ASSIGN(const auto skip, body.Bool("skip_special_tokens"));
     if (ids->empty()) {
       app.Fail(exchange, Problem::kEmpty, "`ids` cannot be empty");
       return {};
     }
-    exchange->tally->Begin(ids->size() > 1);
+    exchange->tally->Begin(is_list);
     int64_t count = 0;
     for (const auto& list : *ids) count += static_cast<int64_t>(list.size());
     OnTokenizer(app, exchange, 4 * count, 8 * count,

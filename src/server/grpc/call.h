@@ -243,6 +243,7 @@ class GatherCall final : public grpc::ServerReadReactor<Request> {
   GatherCall(CallInfo info, size_t most, Response* response,
              Operation<std::vector<Request>, Response> operation)
       : info_(std::move(info)), most_(most), response_(response), operation_(std::move(operation)) {
+    info_.tally->Begin(true);  // However few they are.
     this->StartRead(&request_);
   }
 
@@ -255,6 +256,8 @@ class GatherCall final : public grpc::ServerReadReactor<Request> {
     if (ok && IsUnreadable(request_)) return End(UnreadableStatus<Request>());
     bytes_ += ok ? request_.ByteSizeLong() : 0;
     if (bytes_ > static_cast<size_t>(kMaxMessageBytes)) {
+      // Not for lack of room, whatever the status: the client's own are too many.
+      info_.tally->Fail(FailureKind(Problem::kTooManyTexts));
       return End({grpc::StatusCode::RESOURCE_EXHAUSTED, "the messages of a stream have at most " +
                                                             std::to_string(kMaxMessageBytes) +
                                                             " bytes together"});

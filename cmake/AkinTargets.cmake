@@ -10,6 +10,9 @@ target_compile_options(akin_build_flags INTERFACE
   $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>
   # Rounding must not depend on what the optimizer finds to fuse: kernels write every fused multiply-add out.
   -ffp-contract=off)
+if(AKIN_OPTIMIZE)
+  target_compile_options(akin_build_flags INTERFACE -O3 -DNDEBUG)
+endif()
 if(NOT BUILD_SHARED_LIBS)
   # A program that links libakin.a does not export its symbols. A shared libakin exports all of them.
   target_compile_options(akin_build_flags INTERFACE -fvisibility=hidden -fvisibility-inlines-hidden)

@@ -78,7 +78,8 @@ struct Int8Tile {
     }
   }
 
-  // Panels of int8 come soon enough by themselves.
+  static constexpr bool kFetches = false;  // Panels of int8 come soon enough by themselves.
+
   template <size_t kRows, Fetch>
   static void Run(const std::byte* a, size_t row_bytes, const std::byte* panel, size_t k,
                   float* out, const std::byte* /*next_rows*/) {

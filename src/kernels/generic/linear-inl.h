@@ -9,6 +9,7 @@
 // vec.h, which defines V, kMaxRows and kPanelVecs, and rotation.h.
 #pragma once
 
+#include "kernels/generic/fetch-inl.h"
 #include "kernels/generic/math-inl.h"
 #include "kernels/generic/rotation-inl.h"
 
@@ -239,24 +240,6 @@ void FinishGatedTile(const float* sums, size_t rows, T* c, size_t ldc, size_t wi
   }
 }
 
-// What a tile asks the L2 cache for while it multiplies. Zen 4 does not bring it in time by itself,
-// the less the more rows a tile reads beside its panel (docs/design/003-one-micro-kernel.md).
-enum class Fetch {
-  kNothing,
-  kPanel,  // Its panel, further on: the first tile of rows, whose panels are in the L3 cache or in
-           // memory.
-  kRows,   // The rows of the next tile, once for a block of panels.
-};
-
-// 4 KiB are too near where rows are few, and the L1 cache is too small.
-constexpr size_t kPanelAheadBytes = 8192;
-constexpr size_t kLine = 64;
-
-// Only advice: there need not be memory of ours.
-AKIN_INLINE void AskFor(uintptr_t address) {
-  __builtin_prefetch(reinterpret_cast<const void*>(address), 0, 2);
-}
-
 // sum[r][v] += sum over k of a[r][k] * b[k][v]; `b` is a panel without its bias, `lda` the row
 // stride of `a` in elements. `next_rows` are those of kFetch.
 template <typename Product, size_t kRows, Fetch kFetch = Fetch::kNothing>
@@ -291,6 +274,8 @@ AKIN_INLINE void Accumulate(const typename Product::Row* a, size_t lda,
 // One tile of a product: kRows rows times one panel, bias added.
 template <typename Product>
 struct LinearTile {
+  static constexpr bool kFetches = true;
+
   template <size_t kRows, Fetch kFetch>
   static void Run(const std::byte* a, size_t row_bytes, const std::byte* panel, size_t k,
                   float* out, const std::byte* next_rows) {
@@ -319,7 +304,9 @@ using TileFunction = void (*)(const std::byte* a, size_t row_bytes, const std::b
 
 template <typename Tile, Fetch kFetch, size_t... kRowsMinusOne>
 TileFunction SelectTile(size_t rows, std::index_sequence<kRowsMinusOne...>) {
-  static constexpr TileFunction kTiles[] = {Tile::template Run<kRowsMinusOne + 1, kFetch>...};
+  // A tile that asks for nothing is compiled once, not once for each that it could ask for.
+  constexpr Fetch kUsed = Tile::kFetches ? kFetch : Fetch::kNothing;
+  static constexpr TileFunction kTiles[] = {Tile::template Run<kRowsMinusOne + 1, kUsed>...};
   return kTiles[rows - 1];
 }
 
@@ -336,18 +323,6 @@ struct RowTiles {
 
 template <typename T>
 using FinishFunction = void (*)(const float* sums, size_t rows, T* c, size_t ldc, size_t width);
-
-// More tiles of rows than these write so much that it has left the L2 cache since it was last used.
-constexpr size_t kMostNearTiles = 4;
-
-// Brings the output of a tile to the L1 cache, to be written there.
-template <typename T>
-AKIN_INLINE void AskForOutput(const T* c, size_t ldc, size_t rows, size_t width) {
-  for (size_t r = 0; r < rows; ++r) {
-    const char* row = reinterpret_cast<const char*>(c + r * ldc);
-    for (size_t i = 0; i < width * sizeof(T); i += kLine) __builtin_prefetch(row + i, 1, 3);
-  }
-}
 
 template <typename Tile, typename T>
 void LinearPanels(const LinearArgs& args, FinishFunction<T> finish, MatrixView<T> output) {

@@ -1,0 +1,33 @@
+// What a product over packed panels brings to the caches ahead of its use: advice that changes no
+// value. Included by linear-inl.h, within each tier's target region and anonymous namespace.
+#pragma once
+
+// What a tile asks the L2 cache for while it multiplies. Zen 4 does not bring it in time by itself,
+// the less the more rows a tile reads beside its panel (docs/design/003-one-micro-kernel.md).
+enum class Fetch {
+  kNothing,
+  kPanel,  // Its panel, further on: the first tile of rows, whose panels are in the L3 cache or in
+           // memory.
+  kRows,   // The rows of the next tile, once for a block of panels.
+};
+
+// 4 KiB are too near where rows are few, and the L1 cache is too small.
+constexpr size_t kPanelAheadBytes = 8192;
+constexpr size_t kLine = 64;
+
+// Only advice: there need not be memory of ours.
+AKIN_INLINE void AskFor(uintptr_t address) {
+  __builtin_prefetch(reinterpret_cast<const void*>(address), 0, 2);
+}
+
+// More tiles of rows than these write so much that it has left the L2 cache since it was last used.
+constexpr size_t kMostNearTiles = 4;
+
+// Brings the output of a tile to the L1 cache, to be written there.
+template <typename T>
+AKIN_INLINE void AskForOutput(const T* c, size_t ldc, size_t rows, size_t width) {
+  for (size_t r = 0; r < rows; ++r) {
+    const char* row = reinterpret_cast<const char*>(c + r * ldc);
+    for (size_t i = 0; i < width * sizeof(T); i += kLine) __builtin_prefetch(row + i, 1, 3);
+  }
+}

@@ -52,7 +52,7 @@ typedef enum akin_code {
   AKIN_CANCELLED = 1,
   AKIN_INVALID_INPUT = 3, /* The caller's text, option or handle is wrong. */
   AKIN_DEADLINE_EXCEEDED = 4,
-  AKIN_MODEL_NOT_FOUND = 5, /* The model, or a file that it needs, is not there. */
+  AKIN_MODEL_NOT_FOUND = 5, /* The model, or a file of it, is missing or unreadable. */
   AKIN_OVERLOADED = 8,
   AKIN_INVALID_MODEL = 9,      /* The model's files are broken or contradict each other. */
   AKIN_UNSUPPORTED_MODEL = 12, /* Well-formed, but it uses something that is not implemented. */

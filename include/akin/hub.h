@@ -55,8 +55,8 @@ bool IsHubName(std::string_view model);
 // path in any case.
 bool IsPulledIfMissing(std::string_view model);
 
-// The error of such a pull for somebody who may have meant a folder: a ModelNotFound says that
-// there is none, too.
+// The error of such a pull for somebody who may have meant a folder: a ModelNotFound, and that of a
+// hub that cannot be reached (ServiceUnavailable), says that there is none, too.
 Error NotHereEither(std::string_view model, const Error& error);
 
 // What models are fetched with and backend remote asks with, "libcurl 7.88.1": a library that is

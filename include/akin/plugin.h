@@ -55,7 +55,7 @@ enum akin_plugin_code {
   AKIN_PLUGIN_OK = 0,
   AKIN_PLUGIN_INVALID_INPUT = 3, /* An option's value, a text: the caller's fault. */
   AKIN_PLUGIN_DEADLINE_EXCEEDED = 4,
-  AKIN_PLUGIN_MODEL_NOT_FOUND = 5,    /* The model, or a file that it needs, is not there. */
+  AKIN_PLUGIN_MODEL_NOT_FOUND = 5,    /* The model, or a file of it, is missing or unreadable. */
   AKIN_PLUGIN_OVERLOADED = 8,         /* Trying again later can succeed. */
   AKIN_PLUGIN_INVALID_MODEL = 9,      /* Its files are broken or contradict each other. */
   AKIN_PLUGIN_UNSUPPORTED_MODEL = 12, /* Well-formed, but the plug-in cannot run it. */

@@ -19,13 +19,14 @@ Result<UniqueFd> OpenRegularFile(const std::string& path, std::string_view name)
   if (!file) {
     const int why = errno;
     if (why != ENOENT && why != ENOTDIR)
-      return InvalidModel(name, ": cannot be read: ", std::strerror(why));
+      return ModelNotFound(name, ": cannot be read: ", std::strerror(why));
     return ModelNotFound(name, " is not there");
   }
+  // Whatever it is, it is none of a model's broken files: nobody has seen what is in it.
   struct stat status;
-  if (fstat(file.get(), &status) != 0) return InvalidModel(name, ": ", std::strerror(errno));
-  if (S_ISDIR(status.st_mode)) return InvalidModel(name, " is not a regular file but a folder");
-  if (!S_ISREG(status.st_mode)) return InvalidModel(name, " is not a regular file");
+  if (fstat(file.get(), &status) != 0) return ModelNotFound(name, ": ", std::strerror(errno));
+  if (S_ISDIR(status.st_mode)) return ModelNotFound(name, " is not a regular file but a folder");
+  if (!S_ISREG(status.st_mode)) return ModelNotFound(name, " is not a regular file");
   return file;
 }
 

@@ -12,8 +12,8 @@
 
 namespace akin {
 
-// Opens `path`, through links too, for reading. `name` stands for it in messages. Errors:
-// ModelNotFound (not there), InvalidModel (cannot be opened, not a regular file).
+// Opens `path`, through links too, for reading. `name` stands for it in messages. Error:
+// ModelNotFound ("NAME is not there", or it cannot be opened or is not a regular file).
 Result<UniqueFd> OpenRegularFile(const std::string& path, std::string_view name);
 
 // All of `file`. Error: InvalidModel (larger than `max_bytes`, cannot be read).

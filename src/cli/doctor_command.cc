@@ -123,6 +123,7 @@ std::string ModelJson(const ModelCheck& check) {
     out.Add("backend", check.info->backend)
         .Add("backend_detail", check.info->backend_detail)
         .Add("isa", check.info->isa)
+        .AddRaw("notes", JsonStrings(check.info->notes))
         .Add("load_ms", check.info->load_ms);
   }
   if (check.error) {
@@ -308,6 +309,11 @@ void AddModel(Page& page, const ModelCheck& check) {
   }
   if (check.info && !check.info->backend_detail.empty()) {
     page.Note(StrCat("it is ", check.info->backend_detail));
+  }
+  if (check.info) {
+    for (const std::string& note : check.info->notes) {
+      if (IsSaidUnasked(note)) page.Note(note);
+    }
   }
   page.Note(check.tuning ? StrCat("tuned: ", Described(*check.tuning))
                          : "not tuned for this machine (akin tune)");

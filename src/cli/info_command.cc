@@ -92,7 +92,7 @@ void AddBackendLines(const ModelInfo& info, bool verbose,
                             Counted(use.num_nodes, "node"), " of the graph"));
   }
   for (const std::string& note : info.notes) {
-    if (verbose || note.starts_with("not used") || note.starts_with("backend")) line("note", note);
+    if (verbose || IsSaidUnasked(note) || note.starts_with("backend")) line("note", note);
   }
 }
 

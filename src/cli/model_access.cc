@@ -36,6 +36,10 @@ bool IsOfWhatLinesSay(const std::string& message, const TextChunk& chunk) {
 
 }  // namespace
 
+bool IsSaidUnasked(std::string_view note) {
+  return note.starts_with("not used") || note.starts_with("no modules.json");
+}
+
 std::string_view ModelNameOf(const ModelArguments& arguments) {
   return arguments.model.empty() ? kDefaultModel : std::string_view(arguments.model);
 }
@@ -47,7 +51,7 @@ Result<Embedder> LoadEmbedder(const ModelArguments& arguments, std::optional<Tun
   // Who asks for the tuning describes the model, and says it there.
   if (embedder && tuning == nullptr) {
     for (const std::string& note : embedder->Info().notes) {
-      if (note.starts_with("not used")) SayOnStderr(note);
+      if (IsSaidUnasked(note)) SayOnStderr(note);
     }
   }
   return embedder;

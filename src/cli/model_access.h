@@ -15,6 +15,10 @@ namespace akin::cli {
 
 // The model named by the arguments, or the default one.
 std::string_view ModelNameOf(const ModelArguments& arguments);
+
+// Whether a note of ModelInfo's is worth a line to everybody who loads the model: what was asked
+// for and is not done, or vectors that may not be those the model was made for.
+bool IsSaidUnasked(std::string_view note);
 // As `akin tune` has found to be best, where no option says otherwise; `tuning`, if it is not null,
 // gets what was used of that.
 Result<Embedder> LoadEmbedder(const ModelArguments& arguments,

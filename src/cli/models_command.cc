@@ -126,7 +126,7 @@ VerbResult List(const ModelsArguments& arguments) {
   for (const NamedFolder& folder : folders) width = std::max(width, folder.name.size());
   for (const CachedModel& model : models) width = std::max(width, model.name.size());
   std::string text =
-      models.empty() ? "no models in the hub's cache; akin pull ORG/NAME fetches one\n" : "";
+      models.empty() && folders.empty() ? "no models here; akin pull ORG/NAME fetches one\n" : "";
   for (const CachedModel& model : models) {
     json.push_back(ModelJson(model));
     text += ModelText(model, width);

@@ -266,6 +266,13 @@ void CutByDefault(const model::TextSettings& text, ModelInfo& info) {
   info.normalize = false;
 }
 
+// A folder that lost its modules.json gives other vectors than the model was made for.
+void NotePooling(const model::SentenceModules& modules, RowKind rows, ModelInfo& info) {
+  if (!modules.pooling_is_assumed || rows != RowKind::kTokenStates) return;
+  info.notes.push_back(
+      "no modules.json: mean pooling, not normalized; --pooling and --normalize say otherwise");
+}
+
 // How a call asked for the model to run, resolved.
 struct RunPlan {
   int num_threads = 0;
@@ -337,6 +344,7 @@ Result<LoadedModel> LoadRoute(const model::ModelDirectory& directory, const mode
   const int full_dimension = info.dimension;
   const bool normalize = info.normalize;
   CutByDefault(modules.text, info);
+  NotePooling(modules, gate.network.info().rows, info);
   info.model = directory.name();
   info.path = directory.path();
   info.precision_reason = std::move(gate.reason);

@@ -161,7 +161,9 @@ Result<std::string> FindOrPull(std::string_view model) {
 
 Error NotHereEither(std::string_view model, const Error& error) {
   const bool path = model.find('@') == model.npos;
-  if (!path || error.code() != ErrorCode::kModelNotFound) return error;
+  const bool found_nothing =
+      error.code() == ErrorCode::kModelNotFound || error.code() == ErrorCode::kServiceUnavailable;
+  if (!path || !found_nothing) return error;
   return error.Reworded(StrCat("no folder ", model, " here, and ", error.message()));
 }
 

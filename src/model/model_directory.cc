@@ -98,14 +98,11 @@ Result<UniqueFd> ModelDirectory::OpenFile(std::string_view name) const {
   if (!IsPlainRelativePath(file))
     return InvalidModel("'", file, "' is not a path inside the model folder");
   Result<UniqueFd> opened = OpenRegularFile(StrCat(real_path_, "/", file), file);
-  if (!opened && opened.error().code() == ErrorCode::kModelNotFound) {
-    return ModelNotFound(file, Exists(name) ? " is a link to nothing" : " is not there",
-                         " (model folder '", path_.substr(0, path_.size() - prefix_.size()), "')");
-  }
   if (!opened) {
-    // It may be whole: nobody has seen what is in it.
-    return ModelNotFound(opened.error().message(), " (model folder '",
-                         path_.substr(0, path_.size() - prefix_.size()), "')");
+    const bool missing = opened.error().message().ends_with(" is not there");
+    return ModelNotFound(
+        missing && Exists(name) ? StrCat(file, " is a link to nothing") : opened.error().message(),
+        " (model folder '", path_.substr(0, path_.size() - prefix_.size()), "')");
   }
   UniqueFd fd = *std::move(opened);
   const std::string real = RealPathOf(fd);

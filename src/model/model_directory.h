@@ -37,8 +37,8 @@ class ModelDirectory {
 
   // Opens the regular file `file`, a path relative to the folder. Links are followed as far as they
   // lead to a file in the folder, or in the `blobs` folder of the same hub repository or cache;
-  // what counts is the file that was opened, not its name. Errors: ModelNotFound (not there, or a
-  // link to nothing), InvalidModel (leads out of the folder, not a regular file, no permission).
+  // what counts is the file that was opened, not its name. Errors: ModelNotFound (not there, a link
+  // to nothing, not a regular file, no permission), InvalidModel (leads out of the folder).
   Result<UniqueFd> OpenFile(std::string_view file) const;
   // The whole file, of at most `max_bytes`.
   Result<std::string> ReadFile(std::string_view file, size_t max_bytes) const;

@@ -229,6 +229,7 @@ Status ReadBareFolder(const ModelDirectory& directory, ModuleReader& reader,
     return {};
   }
   result.heads.push_back({Output::kDense, {Pooling{.modes = {PoolingMode::kMean}}}});
+  result.pooling_is_assumed = true;
   if (IsArchitecture(config->root(), "ForMaskedLM")) {
     result.unreadable.emplace_back(Output::kSparse,
                                    "only if it is loaded with pooling \"splade\", which is made "
@@ -244,6 +245,7 @@ Status OverridePooling(PoolingMode mode, SentenceModules& result) {
       auto* const pooling = std::get_if<Pooling>(&module);
       if (pooling == nullptr) continue;
       pooling->modes = {mode};
+      result.pooling_is_assumed = false;
       return {};
     }
   }

@@ -63,6 +63,7 @@ struct SentenceModules {
   std::vector<std::string> labels;
   ScoreActivation score_activation = ScoreActivation::kRaw;
   std::vector<int> matryoshka_dimensions;
+  bool pooling_is_assumed = false;  // Neither the folder nor the caller says how to pool.
 };
 
 // A folder without modules.json is a bare transformers folder: mean pooling, no normalization, as

@@ -31,8 +31,8 @@ Result<std::string> ReadFile(const std::filesystem::path& path) {
   const std::string name = path.string();
   const Result<UniqueFd> file = OpenRegularFile(name, name);
   if (file) return akin::ReadFile(*file, name, kMaxFileBytes);
-  if (file.error().code() != ErrorCode::kModelNotFound) return file.error();
-  return ModelNotFound(name, " is not there; expected a tokenizer.json");
+  const bool missing = file.error().message().ends_with(" is not there");
+  return missing ? ModelNotFound(name, " is not there; expected a tokenizer.json") : file.error();
 }
 
 bool Exists(const std::filesystem::path& file) {

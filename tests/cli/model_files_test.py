@@ -45,6 +45,28 @@ class Files(Case):
             self.assertEqual((done.returncode, done.stdout), (3, b""), done.stderr)
             self.assertIn(f"{name}: cannot be read: Permission denied (model folder '{folder}')".encode(), done.stderr)
 
+    def test_of_a_tokenizer_that_may_not_be_read_end_alike_in_every_verb(self):
+        folder = self.copy()
+        (folder / "tokenizer.json").unlink()
+        (folder / "tokenizer.json").mkdir()
+        for arguments in (("tokenize", "--model", folder), ("tokenize", "--tokenizer", folder), ("embed", "--model", folder)):
+            self.fails(run(*arguments, "a"), 3, "tokenizer.json is not a regular file but a folder")
+        self.fails(run("tokenize", "--tokenizer", folder / "none.json", "a"), 3, "none.json is not there; expected a tokenizer.json")
+
+    def test_that_do_not_say_how_to_pool_leave_a_note(self):
+        folder = self.copy()
+        note = "no modules.json: mean pooling, not normalized; --pooling and --normalize say otherwise"
+        for arguments in (("embed", "a"), ("similarity", "a", "b"), ("info",), ("doctor",)):
+            self.assertNotIn("no modules.json", b"".join(run(arguments[0], "--model", folder, *arguments[1:])[1:]).decode())
+        (folder / "modules.json").unlink()
+        self.assertEqual(run("embed", "--model", folder, "a")[2].decode(), f"akin: {note}\n")
+        self.assertIn(note, run("info", "--model", folder)[1].decode())
+        self.assertEqual(json.loads(run("info", "--json", "--model", folder)[1])["notes"], [note])
+        self.assertIn(note, run("doctor", "--model", folder)[1].decode())
+        self.assertEqual(json.loads(run("doctor", "--json", "--model", folder)[1])["model"]["notes"], [note])
+        # Who has said it needs no note.
+        self.assertEqual(run("embed", "--model", folder, "--pooling", "mean", "a")[::2], (0, b""))
+
 
 class Names(Case):
     def test_that_are_none_are_answered_with_those_that_are_there(self):
@@ -55,6 +77,12 @@ class Names(Case):
         self.fails(run("embed", "--model", "thirds", "a", env=env), 3, "; did you mean third?")
         self.fails(run("embed", "--model", "nothing-like-it", "a", env=env), 3, "; there is: first-Model, second-model, third; give")
         self.fails(run("embed", "--model", "", "a", env=env), 2, "--model: The value is empty")
+
+    def test_that_are_there_are_listed_without_a_word_on_the_hub(self):
+        env = {"AKIN_MODELS_DIR": self.dir, "AKIN_CACHE": self.path("cache"), "HF_HUB_CACHE": self.path("hub"), "HOME": self.path("home")}
+        self.assertEqual(run("models", env=env)[1], b"no models here; akin pull ORG/NAME fetches one\n")
+        shutil.copytree(MODEL, self.path("first"))
+        self.assertEqual(run("models", env=env)[1].decode(), f"first  folder     {self.path('first')}\n")
 
 
 class Options(Case):

@@ -137,6 +137,9 @@ class Names(HubCase):
             self.assert_fails(result, NOT_FOUND, "no folder models/bge-small here, and models/bge-small@main",
                               self.hub.endpoint)
         self.assertNotIn("no folder", self.akin("info", "--model", "models/bge-small@main").err)
+        closed = {"HF_ENDPOINT": "http://127.0.0.1:1"}
+        self.assert_fails(self.akin("embed", "x", "--model", "models/bge-small", **closed), UNAVAILABLE,
+                          "no folder models/bge-small here, and ", "127.0.0.1")
         asked = len(self.hub.requests)
         (self.folder / "models").mkdir()
         for verb in (("embed", "x"), ("info",), ("tokenize", "x"), ("doctor",)):

@@ -97,6 +97,9 @@ TEST_F(SentenceModulesTest, BareTransformersFolderHasMeanPooling) {
   ASSERT_TRUE(modules);
   EXPECT_EQ(TypesOf(*modules), "Pooling");
   EXPECT_EQ(ModesOf(*modules), std::vector{PoolingMode::kMean});
+  EXPECT_TRUE(modules->pooling_is_assumed);
+  const auto directory = ModelDirectory::Open(folder_.path().string());
+  EXPECT_FALSE(LoadSentenceModules(*directory, PoolingMode::kMean)->pooling_is_assumed);
 }
 
 TEST_F(SentenceModulesTest, EveryPoolingModeHasItsOldFlagAndItsNewName) {

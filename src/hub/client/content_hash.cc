@@ -63,13 +63,13 @@ std::string_view ContentHashName(std::string_view hash) {
 Result<std::string> HashOfFile(const std::string& path, std::string_view expected) {
   AKIN_TRY_ASSIGN(const UniqueFd file, OpenRegularFile(path, path));
   struct stat status;
-  if (fstat(file.get(), &status) != 0) return InvalidModel(path, ": ", strerror(errno));
+  if (fstat(file.get(), &status) != 0) return ModelNotFound(path, ": ", strerror(errno));
   AKIN_TRY_ASSIGN(ContentHash hash, ContentHash::Start(expected, status.st_size));
   std::vector<char> buffer(kReadBytes);
   while (true) {
     const ssize_t count = read(file.get(), buffer.data(), buffer.size());
     if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return InvalidModel(path, ": cannot be read: ", strerror(errno));
+    if (count < 0) return ModelNotFound(path, ": cannot be read: ", strerror(errno));
     if (count == 0) return hash.Finish();
     hash.Update({buffer.data(), static_cast<size_t>(count)});
   }

@@ -33,7 +33,7 @@ class ContentHash {
 bool IsContentHash(std::string_view text);
 std::string_view ContentHashName(std::string_view hash);
 
-// Of a whole file. Errors: ModelNotFound, InvalidModel (cannot be read).
+// Of a whole file. Error: ModelNotFound (not there, cannot be read).
 Result<std::string> HashOfFile(const std::string& path, std::string_view expected);
 
 }  // namespace akin::hub

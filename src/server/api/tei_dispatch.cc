@@ -34,9 +34,9 @@ Handler HandlerOf(const ModelInfo& info) {
   return EmbedTei;
 }
 
-// The parts of a /vertex request, each an exchange of its own, which counts as a request, and their
-// answers in order. The last
-// part to be answered answers the whole: with the first failure, if there is one.
+// The parts of a /vertex request, each an exchange of its own, and their answers in order. For the
+// metrics each part is a request, and the whole is none. The part that is answered last answers the
+// whole: with the answer of the first part, in the order of the request, that failed, if one did.
 class Instances : public std::enable_shared_from_this<Instances> {
  public:
   Instances(App& app, ExchangePtr whole, size_t count)

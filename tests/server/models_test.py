@@ -53,6 +53,10 @@ class Models(unittest.TestCase):
             self.assertEqual(server.metric("akin_models_loaded"), 2)
             status, answer = server.post_json("/v1/embeddings", {"input": "a", "model": "three"})
             self.assertEqual((status, answer["error"]["code"]), (404, "model_not_found"))
+            latest = server.post_json("/api/embed", {"input": "a", "model": "two:latest"})
+            self.assertEqual((latest[0], latest[1]["model"]), (200, "two"))
+            self.assertEqual(server.post_json("/api/show", {"model": "two:latest"})[0], 200)
+            self.assertEqual(server.post_json("/api/embed", {"input": "a", "model": "two:other"})[0], 404)
             status, answer = server.post_json("/api/embed", {"input": "a", "model": "three"})
             self.assertEqual((status, answer["error"]), (404, "model 'three' not found"))
         finally:
@@ -85,6 +89,36 @@ class Models(unittest.TestCase):
                 wait_until(lambda: server.post("/v1/embeddings", {"input": "a", "model": "broken"})[0] == 200, "the model is not tried again")
             finally:
                 server.stop()
+
+    def test_tei_s_routes_take_a_model_s_name_too(self):
+        other = ARGUMENTS.model.replace("bert-mean", "bert-max")
+        cross = ARGUMENTS.model.replace("bert-mean", "cross-bert")
+        server = Server("--lazy", models=["one=" + ARGUMENTS.model, "two b=" + other, "cross=" + cross])
+        alone = {name: Server(models=[folder]) for name, folder in (("one", ARGUMENTS.model), ("two b", other), ("cross", cross))}
+        try:
+            embed = [(path, {"inputs": ["a text", "b"]}) for path in ("/embed", "/embed_all", "/tokenize", "/", "/invocations")]
+            embed += [("/similarity", {"inputs": {"source_sentence": "a", "sentences": ["b"]}}), ("/decode", {"ids": [5, 6]})]
+            score = [("/predict", {"inputs": ["a text", "b"]}), ("/rerank", {"query": "a", "texts": ["b", "c"]}), ("/", {"query": "a", "texts": ["b", "c"]})]
+            for name, calls in (("one", embed), ("two b", embed), ("cross", score)):
+                for path, body in calls:
+                    with self.subTest(name=name, path=path):
+                        expected = alone[name].post(path, body)
+                        self.assertEqual(expected[0], 200, expected)
+                        self.assertEqual(server.post(path, {**body, "model": name})[2], expected[2])
+            self.assertNotEqual(*(server.post("/embed", {"inputs": "a", "model": name})[2] for name in ("one", "two b")))
+            for path, body in [*embed, *score]:
+                status, answer = server.post_json(path, {**body, "model": "zzz"})
+                self.assertEqual((status, answer), (404, {"error": "model 'zzz' not found", "error_type": "Validation"}), path)
+            parts = server.post_json("/vertex", {"instances": [{"inputs": "a", "model": "two b"}, {"query": "a", "texts": ["b"], "model": "cross"}, {"inputs": "a"}]})[1]
+            self.assertEqual(parts["predictions"], [alone["two b"].post_json("/embed", {"inputs": "a"})[1],
+                                                    alone["cross"].post_json("/rerank", {"query": "a", "texts": ["b"]})[1],
+                                                    alone["one"].post_json("/embed", {"inputs": "a"})[1]])
+            for query, expected in (("", "one"), ("?model=%74wo%20b", "two b"), ("?a=b&model=cross", "cross")):
+                self.assertEqual(json.loads(server.get("/info" + query)[2])["served_model_name"], expected)
+            self.assertEqual(server.get("/info?model=zzz")[0], 404)
+        finally:
+            for one in (server, *alone.values()):
+                one.stop()
 
     def test_more_than_may_be_loaded_are_let_go(self):
         other = ARGUMENTS.model.replace("bert-mean", "bert-max")

@@ -204,6 +204,18 @@ class ByHand(unittest.TestCase):
                 self.assertRegex(self.browser.run(said), r"\A200 OK, \d+ ms, ")
         self.assertIn("curl " + self.server.url + "/v1/embeddings", self.browser.run("document.body.textContent"))
 
+    def test_of_several_models_one_is_chosen(self):
+        other = ARGUMENTS.model.replace("bert-mean", "bert-max")
+        server = Server(models=["one=" + ARGUMENTS.model, "two=" + other])
+        self.addCleanup(server.stop)
+        self.browser.show(server.url + "/")
+        self.browser.wait("document.body.dataset.done && !document.getElementById('model-row').hidden && document.getElementById('model').textContent.startsWith('one:')")
+        self.assertIn(("combobox", "Model"), self.browser.names())
+        before = self.text("heat")
+        self.browser.run("document.getElementById('which').focus()")
+        self.browser.press("ArrowDown")
+        self.browser.wait(f"document.getElementById('model').textContent.startsWith('two:') && document.getElementById('heat').textContent !== {before!r}")
+
     def test_a_phone_scrolls_up_and_down_only(self):
         for path in ("/", "/docs"):
             for width in (320, 360):

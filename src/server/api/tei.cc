@@ -27,10 +27,41 @@ Result<EmbedCall> ReadEmbedCall(const App& app, const JsonRequest& body) {
   EmbedCall call;
   AKIN_TRY_ASSIGN(auto inputs, body.TextsOrIds("inputs"));
   if (!inputs) return InvalidInput("`inputs` is missing");
+  AKIN_TRY_ASSIGN(call.model, ReadModel(body));
   call.inputs = std::move(inputs->items);
   call.is_list = inputs->is_list;
   AKIN_TRY(ReadOptions(app, body, call.options));
   return call;
+}
+
+int HexValue(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  const char lower = AsciiLower(c);
+  return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+}
+
+// "a%2Fb" -> "a/b". What is no escape stays as it is.
+std::string PercentDecoded(std::string_view text) {
+  std::string out;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const bool is_escape = text[i] == '%' && i + 2 < text.size() && HexValue(text[i + 1]) >= 0 &&
+                           HexValue(text[i + 2]) >= 0;
+    out +=
+        is_escape ? static_cast<char>(HexValue(text[i + 1]) * 16 + HexValue(text[i + 2])) : text[i];
+    if (is_escape) i += 2;
+  }
+  return out;
+}
+
+// The first value of `name` in a query; empty without one.
+std::string ValueOf(std::string_view query, std::string_view name) {
+  std::optional<std::string> value;
+  ForEachPart(query, '&', [&](std::string_view part) {
+    const size_t equals = part.find('=');
+    if (!value && equals != std::string_view::npos && part.substr(0, equals) == name)
+      value = PercentDecoded(part.substr(equals + 1));
+  });
+  return value.value_or("");
 }
 
 // Our own addition to /embed_all: the states of all tokens, as TEI has it, or the vectors that a
@@ -91,6 +122,11 @@ double Cosine(std::span<const float> a, std::span<const float> b) {
 }
 
 }  // namespace
+
+Result<std::string> ReadModel(const JsonRequest& body) {
+  AKIN_TRY_ASSIGN(const auto model, body.String("model"));
+  return model.value_or("");
+}
 
 Status ReadTruncation(const App& app, const JsonRequest& body, Overflow& overflow,
                       std::optional<TruncationSide>& side) {
@@ -186,6 +222,7 @@ void SimilarityTei(App& app, const ExchangePtr& exchange) {
       return InvalidInput("`inputs` needs `source_sentence` and `sentences`");
     }
     EmbedCall call;
+    AKIN_TRY_ASSIGN(call.model, ReadModel(body));
     AKIN_TRY_ASSIGN(const auto parameters, body.Object("parameters"));
     AKIN_TRY(ReadOptions(app, parameters ? *parameters : body, call.options));
     if (sentences->empty()) {
@@ -208,35 +245,37 @@ void SimilarityTei(App& app, const ExchangePtr& exchange) {
 }
 
 void InfoTei(App& app, const ExchangePtr& exchange) {
-  app.WithModel(exchange, "", [&app, exchange](const ServedModelPtr& model) {
-    const ModelInfo& info = model->info();
-    const AppOptions& options = app.options();
-    HttpResponse response;
-    JsonObject body(response.body);
-    body.Add("model_id", info.model)
-        .AddNull("model_sha")
-        .Add("model_dtype", info.precision)
-        .Add("served_model_name", model->name());
-    AppendModelType(body.Key("model_type"), info);
-    body.Add("max_concurrent_requests", options.scheduler.max_requests)
-        .Add("max_input_length", info.max_tokens)
-        .Add("max_batch_tokens", options.scheduler.batch_tokens)
-        .AddNull("max_batch_requests")
-        .Add("max_client_batch_size", static_cast<int64_t>(options.max_client_batch_size))
-        .Add("auto_truncate", options.auto_truncate)
-        .Add("tokenization_workers", app.scheduler().num_threads())
-        .Add("version", Version())
-        .AddNull("sha")
-        .AddNull("docker_label")
-        .Add("dimension", info.dimension)
-        .Add("backend", info.backend)
-        .Add("isa", info.isa)
-        .Add("batch_invariant", info.batch_invariant);
-    AppendJsonArray(body.Key("prompts"), info.prompts.size(),
-                    [&](size_t i) { AppendJsonString(response.body, info.prompts[i].name); });
-    body.Close();
-    exchange->Respond(std::move(response));
-  });
+  app.WithModel(
+      exchange, ValueOf(exchange->request.query, "model"),
+      [&app, exchange](const ServedModelPtr& model) {
+        const ModelInfo& info = model->info();
+        const AppOptions& options = app.options();
+        HttpResponse response;
+        JsonObject body(response.body);
+        body.Add("model_id", info.model)
+            .AddNull("model_sha")
+            .Add("model_dtype", info.precision)
+            .Add("served_model_name", model->name());
+        AppendModelType(body.Key("model_type"), info);
+        body.Add("max_concurrent_requests", options.scheduler.max_requests)
+            .Add("max_input_length", info.max_tokens)
+            .Add("max_batch_tokens", options.scheduler.batch_tokens)
+            .AddNull("max_batch_requests")
+            .Add("max_client_batch_size", static_cast<int64_t>(options.max_client_batch_size))
+            .Add("auto_truncate", options.auto_truncate)
+            .Add("tokenization_workers", app.scheduler().num_threads())
+            .Add("version", Version())
+            .AddNull("sha")
+            .AddNull("docker_label")
+            .Add("dimension", info.dimension)
+            .Add("backend", info.backend)
+            .Add("isa", info.isa)
+            .Add("batch_invariant", info.batch_invariant);
+        AppendJsonArray(body.Key("prompts"), info.prompts.size(),
+                        [&](size_t i) { AppendJsonString(response.body, info.prompts[i].name); });
+        body.Close();
+        exchange->Respond(std::move(response));
+      });
 }
 
 std::vector<Route> TeiRoutes() {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 
 #include "akin/options.h"
 
@@ -33,6 +34,9 @@ void VertexTei(App& app, const ExchangePtr& exchange);
 
 // /rerank with `documents`, as Jina, vLLM and llama.cpp have it (api/rerank.cc).
 Status RerankDocuments(App& app, const ExchangePtr& exchange, const JsonRequest& body);
+
+// Our own addition to every body: `model`, of several that are served. Empty: the first.
+Result<std::string> ReadModel(const JsonRequest& body);
 
 // `truncate` and `truncation_direction` of a body.
 Status ReadTruncation(const App& app, const JsonRequest& body, Overflow& overflow,

@@ -92,12 +92,12 @@ class Instances : public std::enable_shared_from_this<Instances> {
   std::atomic<size_t> waiting_;
 };
 
-// Each body's own `type`, or what the model is for.
-Result<std::vector<Handler>> HandlersOf(const std::vector<JsonRequest>& bodies, Handler fallback) {
+// Of each body's own `type`, or of what its model is for.
+Result<std::vector<Handler>> HandlersOf(const std::vector<JsonRequest>& bodies) {
   std::vector<Handler> handlers;
   for (const JsonRequest& body : bodies) {
     AKIN_TRY_ASSIGN(const auto type, body.String("type"));
-    Handler handle = type ? nullptr : fallback;
+    Handler handle = type ? nullptr : InvokeTei;
     for (const NamedHandler& row : kHandlers) {
       if (type && row.name == *type) handle = row.handle;
     }
@@ -111,7 +111,16 @@ Result<std::vector<Handler>> HandlersOf(const std::vector<JsonRequest>& bodies, 
 }  // namespace
 
 void InvokeTei(App& app, const ExchangePtr& exchange) {
-  app.WithModel(exchange, "", [&app, exchange](const ServedModelPtr& model) {
+  // Whose handler reads the body depends on the model that it names, where there are several.
+  std::string name;
+  if (app.registry().specs().size() > 1) {
+    const auto body = JsonRequest::Parse(exchange->request.body);
+    if (!body) return app.Fail(exchange, Problem::kBadJson, body.error().message());
+    auto model = ReadModel(*body);
+    if (!model) return app.Fail(exchange, Problem::kBadShape, model.error().message());
+    name = *std::move(model);
+  }
+  app.WithModel(exchange, name, [&app, exchange](const ServedModelPtr& model) {
     HandlerOf(model->info())(app, exchange);
   });
 }
@@ -126,14 +135,10 @@ void VertexTei(App& app, const ExchangePtr& exchange) {
                       app.options().max_client_batch_size));
       return {};
     }
-    const auto shared = std::make_shared<std::vector<JsonRequest>>(*std::move(bodies));
-    app.WithModel(exchange, "", [&app, exchange, shared](const ServedModelPtr& model) {
-      const auto handlers = HandlersOf(*shared, HandlerOf(model->info()));
-      if (!handlers) return app.Fail(exchange, {Problem::kBadShape, handlers.error().message()});
-      const auto instances = std::make_shared<Instances>(app, exchange, shared->size());
-      for (size_t i = 0; i < shared->size(); ++i)
-        (*handlers)[i](app, instances->Part(i, (*shared)[i].Text()));
-    });
+    AKIN_TRY_ASSIGN(const auto handlers, HandlersOf(*bodies));
+    const auto instances = std::make_shared<Instances>(app, exchange, bodies->size());
+    for (size_t i = 0; i < bodies->size(); ++i)
+      handlers[i](app, instances->Part(i, (*bodies)[i].Text()));
     return {};
   });
 }

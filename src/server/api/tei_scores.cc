@@ -28,6 +28,7 @@ Result<ScoreCall> ReadPredict(const App& app, const JsonRequest& body) {
     if (texts.size() > 1) input.second = std::move(texts[1]);
     call.inputs.push_back(std::move(input));
   }
+  AKIN_TRY_ASSIGN(call.model, ReadModel(body));
   AKIN_TRY_ASSIGN(const auto raw_scores, body.Bool("raw_scores"));
   call.raw_scores = raw_scores.value_or(false);
   AKIN_TRY(ReadTruncation(app, body, call.options.overflow, call.options.truncation_side));
@@ -61,6 +62,7 @@ void RerankTei(App& app, const ExchangePtr& exchange) {
   WithBody(app, exchange, [&](const JsonRequest& body) -> Status {
     if (body.Has("documents")) return RerankDocuments(app, exchange, body);
     RerankCall call;
+    AKIN_TRY_ASSIGN(call.model, ReadModel(body));
     AKIN_TRY_ASSIGN(auto query, body.String("query"));
     AKIN_TRY_ASSIGN(auto texts, body.Strings("texts"));
     if (!query || !texts) return InvalidInput("`query` and `texts` are needed");

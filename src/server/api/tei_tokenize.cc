@@ -48,12 +48,18 @@ class Room {
 };
 
 // Work on a tokenizer goes through the queue like other work: it is counted, bounded, fair, and off
-// the event loop. `bytes` of texts go in, about `answer_bytes` come out.
-void OnTokenizer(App& app, const ExchangePtr& exchange, int64_t bytes, int64_t answer_bytes,
+// the event loop.
+struct TokenizerWork {
+  std::string model;
+  int64_t bytes = 0;         // Go in,
+  int64_t answer_bytes = 0;  // and about so many come out.
+};
+void OnTokenizer(App& app, const ExchangePtr& exchange, const TokenizerWork& about,
                  std::function<Result<HttpResponse>(const ServedModel&, Room&)> use) {
   app.WithModel(
-      exchange, "",
-      [&app, exchange, bytes, answer_bytes, use = std::move(use)](const ServedModelPtr& model) {
+      exchange, about.model,
+      [&app, exchange, bytes = about.bytes, answer_bytes = about.answer_bytes,
+       use = std::move(use)](const ServedModelPtr& model) {
         auto work = [&app, exchange, model, answer_bytes, use] {
           Room room(exchange->share);
           if (const Status status = room.UpTo(answer_bytes); !status)
@@ -81,6 +87,7 @@ void TokenizeTei(App& app, const ExchangePtr& exchange) {
   WithBody(app, exchange, [&](const JsonRequest& body) -> Status {
     AKIN_TRY_ASSIGN(auto texts, body.StringOrStrings("inputs"));
     if (!texts) return InvalidInput("`inputs` is missing");
+    AKIN_TRY_ASSIGN(const std::string name, ReadModel(body));
     AKIN_TRY_ASSIGN(const auto add_special_tokens, body.Bool("add_special_tokens"));
     AKIN_TRY_ASSIGN(const auto prompt_name, body.String("prompt_name"));
     if (texts->empty()) {
@@ -101,7 +108,7 @@ void TokenizeTei(App& app, const ExchangePtr& exchange) {
     const int64_t bytes = TotalBytes(*texts);
     const int64_t tokens = TokensOfBytes(bytes) + 2 * static_cast<int64_t>(texts->size());
     OnTokenizer(
-        app, exchange, bytes, tokens * kBytesOfToken,
+        app, exchange, {name, bytes, tokens * kBytesOfToken},
         [texts = std::move(*texts), options, prompt_name = prompt_name.value_or("")](
             const ServedModel& model, Room& room) -> Result<HttpResponse> {
           AKIN_TRY_ASSIGN(const std::string_view prompt, PromptOf(model.info(), prompt_name));
@@ -131,6 +138,7 @@ void DecodeTei(App& app, const ExchangePtr& exchange) {
     bool is_list = false;
     AKIN_TRY_ASSIGN(auto ids, body.Ids("ids", is_list));
     if (!ids) return InvalidInput("`ids` is missing");
+    AKIN_TRY_ASSIGN(const std::string name, ReadModel(body));
     AKIN_TRY_ASSIGN(const auto skip, body.Bool("skip_special_tokens"));
     if (ids->empty()) {
       app.Fail(exchange, Problem::kEmpty, "`ids` cannot be empty");
@@ -139,7 +147,7 @@ void DecodeTei(App& app, const ExchangePtr& exchange) {
     exchange->tally->Begin(is_list);
     int64_t count = 0;
     for (const auto& list : *ids) count += static_cast<int64_t>(list.size());
-    OnTokenizer(app, exchange, 4 * count, 8 * count,
+    OnTokenizer(app, exchange, {name, 4 * count, 8 * count},
                 [ids = std::move(*ids), skip = skip.value_or(true)](
                     const ServedModel& model, Room& room) -> Result<HttpResponse> {
                   HttpResponse response;

@@ -28,11 +28,20 @@ Result<std::string> Body(const Embeddings& vectors, std::string_view model, Enco
   return out;
 }
 
+// Its names have a tag, and `latest` is what a name without one means.
+std::string NameOf(const App& app, const std::optional<std::string>& asked) {
+  constexpr std::string_view kLatest = ":latest";
+  std::string name = asked.value_or("");
+  if (name.ends_with(kLatest) && !app.registry().Knows(name))
+    name.resize(name.size() - kLatest.size());
+  return name;
+}
+
 void EmbedOllama(App& app, const ExchangePtr& exchange) {
   WithBody(app, exchange, [&](const JsonRequest& body) -> Status {
     EmbedCall call;
     AKIN_TRY_ASSIGN(const auto model, body.String("model"));
-    call.model = model.value_or("");
+    call.model = NameOf(app, model);
     AKIN_TRY_ASSIGN(auto texts, body.StringOrStrings("input"));
     AKIN_TRY_ASSIGN(call.options.overflow, ReadTruncate(body, "truncate", true));
     call.options.normalize = true;
@@ -63,7 +72,7 @@ void EmbedOldOllama(App& app, const ExchangePtr& exchange) {
   WithBody(app, exchange, [&](const JsonRequest& body) -> Status {
     EmbedCall call{.is_list = false};
     AKIN_TRY_ASSIGN(const auto model, body.String("model"));
-    call.model = model.value_or("");
+    call.model = NameOf(app, model);
     AKIN_TRY_ASSIGN(auto prompt, body.String("prompt"));
     AKIN_TRY(ReadAdditions(body, call.options));
     AKIN_TRY_ASSIGN(const AskedEncoding asked, ReadEncoding(body));
@@ -144,7 +153,7 @@ void Show(App& app, const ExchangePtr& exchange) {
     if (!name) {
       AKIN_TRY_ASSIGN(name, body.String("name"));
     }
-    app.WithModel(exchange, name.value_or(""), [exchange](const ServedModelPtr& model) {
+    app.WithModel(exchange, NameOf(app, name), [exchange](const ServedModelPtr& model) {
       const ModelInfo& info = model->info();
       HttpResponse response;
       JsonObject answer(response.body);

@@ -125,6 +125,12 @@ void ModelRegistry::LoadUntilStopped() {
     Entry& entry = *to_load_.front();
     to_load_.pop_front();
     const Status loaded = Load(entry, lock);
+    // The first one at start ends the server, and is told as that.
+    const bool ends_the_start = started_ && !options_.lazy && first_error;
+    if (!loaded && !ends_the_start) {
+      logger_.Log(LogLevel::kError, "model cannot be loaded",
+                  {{"model", entry.spec.name}, {"error", loaded.error().message()}});
+    }
     if (first_error) first_error = loaded;
   }
 }
@@ -152,8 +158,6 @@ Status ModelRegistry::Load(Entry& entry, std::unique_lock<std::mutex>& lock) {
     result =
         ServedModelPtr(std::make_shared<const ServedModel>(entry.spec.name, *std::move(loaded)));
   } else {
-    logger_.Log(LogLevel::kError, "model cannot be loaded",
-                {{"model", entry.spec.name}, {"error", loaded.error().message()}});
     result = ForClients(loaded.error(), entry.spec.name);
   }
   lock.lock();

@@ -134,6 +134,12 @@ class Server {
     if (GrpcPort() != 0) fields.emplace_back("grpc_port", GrpcPort());
     fields.emplace_back("version", Version());
     logger_.Log(LogLevel::kInfo, "listening", std::move(fields));
+    const std::string& host = options_.http.host;
+    const bool is_local = host == "localhost" || host == "::1" || host.starts_with("127.");
+    const bool has_port = options_.http.port || GrpcPort() != 0;
+    if (has_port && !is_local && options_.app.api_keys.empty())
+      logger_.Log(LogLevel::kWarn, "whoever reaches this address can use the server: no --api-key",
+                  {{"host", host}});
   }
 
   void OnLoaded(const Status& status) {

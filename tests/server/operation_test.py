@@ -105,6 +105,14 @@ class Start(unittest.TestCase):
             pathlib.Path(folder, "config.json").write_text("{")
             status, error = run("--port", "0", "--model", folder)
         self.assertEqual(status, 4, error)
+        status, error = run("--port", "0", "--model", "/nowhere/at/all")
+        self.assertEqual((status, error.count("/nowhere/at/all")), (3, 1), error)
+
+    def test_an_address_that_others_reach_without_a_key_is_a_warning(self):
+        for options, expected in (([], 0), (["--host", "0.0.0.0"], 1), (["--host", "0.0.0.0", "--api-key", "secret"], 0)):
+            server = Server(*options)
+            server.stop()
+            self.assertEqual(len([e for e in server.log if "--api-key" in e["message"] and e["level"] == "warn"]), expected, options)
 
     def test_the_command_line_wins_over_the_environment_over_the_file(self):
         with tempfile.TemporaryDirectory() as folder:

@@ -19,6 +19,22 @@ bool IsJson(std::string_view content_type) {
   return EqualIgnoringCase(media, "application/json") || AsciiLower(media).ends_with("+json");
 }
 
+// Whose own documentation posts JSON by curl's `-d`, which calls it a form.
+bool TakesAnyMediaType(Dialect dialect) {
+  return dialect == Dialect::kOllama || dialect == Dialect::kAkiDb;
+}
+
+// A page may post forms and plain text to any server without asking it; JSON only where CORS lets
+// it. Browsers name the page's origin with every POST.
+bool IsOfAPage(const HttpRequest& request) {
+  return !request.header("origin").empty() || !request.header("sec-fetch-site").empty();
+}
+
+bool IsMediaTypeFine(const Route& route, const HttpRequest& request) {
+  return IsJson(request.header("content-type")) ||
+         (TakesAnyMediaType(route.dialect) && !IsOfAPage(request));
+}
+
 std::string Milliseconds(double value) { return StrCat(static_cast<int64_t>(value + 0.5)); }
 
 // The headers that TEI's clients know, and one that says what was cut.
@@ -87,7 +103,7 @@ bool App::IsKey(std::string_view given) const {
 }
 
 // The key first: without one nobody learns which paths there are.
-std::optional<HttpResponse> App::Screen(const HttpRequest& request) {
+std::optional<HttpResponse> App::Screen(const HttpRequest& request, const std::string& peer) {
   const std::vector<Route>* routes = FindPath(request.path);
   const Route* route = FindRoute(request);
   std::optional<HttpResponse> refused;
@@ -109,7 +125,7 @@ std::optional<HttpResponse> App::Screen(const HttpRequest& request) {
     refused->headers.push_back({"allow", allowed});
   } else if (route == nullptr) {
     refused = FailureResponse(DialectOf(request), {Problem::kNoRoute, "there is no such path"});
-  } else if (request.method == "POST" && !IsJson(request.header("content-type"))) {
+  } else if (request.method == "POST" && !IsMediaTypeFine(*route, request)) {
     refused = FailureResponse(
         route->dialect,
         {Problem::kMediaType, "expected a body with `Content-Type: application/json`"});
@@ -117,17 +133,44 @@ std::optional<HttpResponse> App::Screen(const HttpRequest& request) {
   if (!refused) return std::nullopt;
   AddCors(request, *refused);
   metrics_.CountResponse(route != nullptr ? route->path : "other", refused->status);
+  LogRefused(request, peer, *refused);
   return refused;
 }
 
-HttpResponse App::Refuse(const HttpRequest& request, int status, std::string_view reason) {
+HttpResponse App::Refuse(const HttpRequest& request, const std::string& peer, int status,
+                         std::string_view reason) {
   const Problem problem = status == 413   ? Problem::kBodyTooLarge
                           : status == 408 ? Problem::kSlowBody
                                           : Problem::kBadBody;
   HttpResponse response = FailureResponse(DialectOf(request), {problem, std::string(reason)});
   response.close = true;
   metrics_.CountResponse("refused", response.status);
+  LogRefused(request, peer, response);
   return response;
+}
+
+// Of those without a key one a second, for they may be many and cost their senders nothing.
+void App::LogRefused(const HttpRequest& request, const std::string& peer, HttpResponse& response) {
+  RequestIdentity who{.id = {}, .peer = peer, .trace = {}};
+  Identify(request.header("x-request-id"), request.header("traceparent"), who);
+  response.headers.push_back({"x-request-id", who.id});
+  const Route* route = FindRoute(request);
+  std::vector<LogField> fields = {{"method", request.method},
+                                  {"route", route != nullptr ? route->path : "other"},
+                                  {"status", response.status}};
+  LogLevel level = response.status < 400 ? LogLevel::kDebug : LogLevel::kInfo;
+  if (response.status == 401) {
+    if (who.begin - keyless_logged_ < std::chrono::seconds(1)) {
+      ++keyless_left_out_;
+      return;
+    }
+    level = LogLevel::kWarn;
+    keyless_logged_ = who.begin;
+    if (const int64_t count = std::exchange(keyless_left_out_, 0); count > 0)
+      fields.emplace_back("like_it", count);
+  }
+  request_log_.Write(
+      who, {}, {.level = level, .fields = std::move(fields), .span_name = {}, .has_span = false});
 }
 
 std::optional<HttpResponse> App::Preflight(const HttpRequest& request) const {

@@ -56,8 +56,9 @@ class App : public HttpHandler {
       Logger& logger);
 
   // HttpHandler:
-  std::optional<HttpResponse> Screen(const HttpRequest& head) override;
-  HttpResponse Refuse(const HttpRequest& head, int status, std::string_view reason) override;
+  std::optional<HttpResponse> Screen(const HttpRequest& head, const std::string& peer) override;
+  HttpResponse Refuse(const HttpRequest& head, const std::string& peer, int status,
+                      std::string_view reason) override;
   void Handle(ExchangePtr exchange) override;
 
   // For dialects (model_calls.h has what goes through the queue). The model; `use` may be called on
@@ -86,6 +87,7 @@ class App : public HttpHandler {
 
   const AppOptions& options() const { return options_; }
   ModelRegistry& registry() { return registry_; }
+  const ModelRegistry& registry() const { return registry_; }
   Scheduler& scheduler() { return scheduler_; }
   Metrics& metrics() { return metrics_; }
   AnswerBudget& answer_budget() { return answer_budget_; }
@@ -105,6 +107,8 @@ class App : public HttpHandler {
   const Route* FindRoute(const HttpRequest& request) const;
   Failure WithRetry(Failure failure) const;
   std::optional<HttpResponse> Preflight(const HttpRequest& request) const;
+  // The line in the log of a request that is answered before it is read.
+  void LogRefused(const HttpRequest& request, const std::string& peer, HttpResponse& response);
   void AddCors(const HttpRequest& request, HttpResponse& response) const;
   void Finish(Exchange& exchange, const Route* route, HttpResponse& response);
 
@@ -118,6 +122,9 @@ class App : public HttpHandler {
   std::atomic<bool> ready_{false};
   std::atomic<bool> healthy_{true};
   const HttpServer* http_ = nullptr;
+  // Of the event loop: when a request without a key was last logged, and how many were not since.
+  std::chrono::steady_clock::time_point keyless_logged_;
+  int64_t keyless_left_out_ = 0;
 };
 
 // Counts how an exchange ends that is about to be answered so, if it is one of a model.

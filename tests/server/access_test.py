@@ -5,9 +5,10 @@
 """
 import base64
 import json
+import time
 import unittest
 
-from serve_process import Server, main
+from serve_process import Server, main, wait_until
 
 
 class Keys(unittest.TestCase):
@@ -77,6 +78,36 @@ class Cors(unittest.TestCase):
             self.assertNotIn("access-control-allow-origin", headers)
         finally:
             server.stop()
+
+
+class Lines(unittest.TestCase):
+    def lines(self, server, status):
+        return [e for e in server.log if e["message"] == "request" and e["status"] == status]
+
+    def test_what_is_refused_before_it_is_read_has_a_line(self):
+        server = Server("--payload-limit", "100", environment={"AKIN_API_KEY": "secret"}, key="secret")
+        self.addCleanup(server.stop)
+        for status, method, path, route, options in (
+                (404, "GET", "/private/path", "other", {}), (405, "PUT", "/embed", "other", {}), (413, "POST", "/embed", "/embed", {"body": b"x" * 200}),
+                (415, "POST", "/embed", "/embed", {"body": b"x", "headers": {"Content-Type": "text/plain"}})):
+            with self.subTest(status=status):
+                got, headers, _ = server.request(method, path, **options)
+                self.assertEqual(got, status)
+                server.await_event("request", status=status)
+                [line] = self.lines(server, status)
+                self.assertEqual((line["level"], line["method"], line["route"], line["client"], line["id"]),
+                                 ("info", method, route, "127.0.0.1", headers["x-request-id"]))
+        server.key = "wrong-key"
+        for _ in range(20):
+            self.assertEqual(server.get("/info")[0], 401)
+        server.await_event("request", status=401)
+        time.sleep(1.1)
+        self.assertEqual(server.get("/info")[0], 401)
+        wait_until(lambda: sum(1 + e.get("like_it", 0) for e in self.lines(server, 401)) == 21, "they are not all told")
+        self.assertEqual({e["level"] for e in self.lines(server, 401)}, {"warn"})
+        self.assertLess(len(self.lines(server, 401)), 8)
+        self.assertNotIn("wrong-key", json.dumps(server.log))
+        self.assertNotIn("private", json.dumps(server.log))
 
 
 if __name__ == "__main__":

@@ -18,8 +18,11 @@ namespace {
 // Runs out of memory at /throw, else says what it was asked for.
 class ThrowingHandler final : public HttpHandler {
  public:
-  std::optional<HttpResponse> Screen(const HttpRequest&) override { return std::nullopt; }
-  HttpResponse Refuse(const HttpRequest&, int status, std::string_view) override {
+  std::optional<HttpResponse> Screen(const HttpRequest&, const std::string&) override {
+    return std::nullopt;
+  }
+  HttpResponse Refuse(const HttpRequest&, const std::string&, int status,
+                      std::string_view) override {
     return {.status = status};
   }
   void Handle(ExchangePtr exchange) override {

@@ -130,6 +130,13 @@ TABLE = [
     ("another method below a path", b"TRACE /v1/models/x HTTP/1.1\r\nHost: x\r\n\r\n", 405, True),
     ("no content type", b"POST /embed HTTP/1.1\r\nHost: x\r\n" + LENGTH + b"\r\n" + BODY, 415, False),
     ("text", b"POST /embed HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\n" + LENGTH + b"\r\n" + BODY, 415, False),
+    ("a form for Ollama", b"POST /api/embed HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n" + LENGTH + b"\r\n" + BODY, 200, True),
+    ("no type for Ollama", b"POST /api/embed HTTP/1.1\r\nHost: x\r\n" + LENGTH + b"\r\n" + BODY, 200, True),
+    ("a form for AkiDB", b"POST /api/v1/embed HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 15\r\n\r\n{\"texts\":[\"a\"]}", 200, True),
+    ("a page's form for Ollama", b"POST /api/embed HTTP/1.1\r\nHost: x\r\nOrigin: http://evil.example\r\nContent-Type: text/plain\r\n" + LENGTH + b"\r\n" + BODY, 415, False),
+    ("a page's post without a type", b"POST /api/embed HTTP/1.1\r\nHost: x\r\nOrigin: null\r\n" + LENGTH + b"\r\n" + BODY, 415, False),
+    ("a page's form without its origin", b"POST /api/embed HTTP/1.1\r\nHost: x\r\nSec-Fetch-Site: cross-site\r\nContent-Type: text/plain\r\n" + LENGTH + b"\r\n" + BODY, 415, False),
+    ("a page's JSON for Ollama", b"POST /api/embed HTTP/1.1\r\nHost: x\r\nOrigin: http://here.example\r\n" + JSON + LENGTH + b"\r\n" + BODY, 200, True),
     ("a charset", b"POST /embed HTTP/1.1\r\nHost: x\r\nContent-Type: application/json; charset=utf-8\r\n" + LENGTH + b"\r\n" + BODY, 200, True),
     # Bodies.
     ("no JSON", post(b"Content-Length: 3\r\n", b"{a}"), 400, True),

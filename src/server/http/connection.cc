@@ -119,9 +119,9 @@ asio::awaitable<bool> Connection::ServeOne() {
     co_return false;
   }
   const bool with_body = head->request.method != "HEAD";
-  std::optional<HttpResponse> screened = shared_.handler.Screen(head->request);
+  std::optional<HttpResponse> screened = shared_.handler.Screen(head->request, peer_);
   if (!screened && head->content_length.value_or(0) > shared_.options.max_body_bytes) {
-    screened = shared_.handler.Refuse(head->request, 413, "the body is too large");
+    screened = shared_.handler.Refuse(head->request, peer_, 413, "the body is too large");
   }
   if (screened) {
     // A body that was not read would be taken for the next request.
@@ -131,8 +131,8 @@ asio::awaitable<bool> Connection::ServeOne() {
   if (!co_await ReadBody(*head)) {
     if (!refusal_) co_return false;
     ++shared_.counts.refused;
-    co_await Write(shared_.handler.Refuse(head->request, refusal_->status, refusal_->reason), false,
-                   with_body);
+    co_await Write(shared_.handler.Refuse(head->request, peer_, refusal_->status, refusal_->reason),
+                   false, with_body);
     co_return false;
   }
   const bool is_only_one = co_await IsOnlyOne();

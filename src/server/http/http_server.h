@@ -40,9 +40,11 @@ class HttpHandler {
  public:
   virtual ~HttpHandler() = default;
   // The answer to a request whose body is not wanted (wrong key, path, type); nothing: read it.
-  virtual std::optional<HttpResponse> Screen(const HttpRequest& head) = 0;
+  // `peer` is the client's address.
+  virtual std::optional<HttpResponse> Screen(const HttpRequest& head, const std::string& peer) = 0;
   // The answer when reading the body has failed: 408, 413 or 400.
-  virtual HttpResponse Refuse(const HttpRequest& head, int status, std::string_view reason) = 0;
+  virtual HttpResponse Refuse(const HttpRequest& head, const std::string& peer, int status,
+                              std::string_view reason) = 0;
   virtual void Handle(ExchangePtr exchange) = 0;
 };
 

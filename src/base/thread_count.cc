@@ -245,9 +245,9 @@ int64_t MemoryLimitBytes() { return MemoryLimitIn(""); }
 
 Result<int> ParseThreadCount(std::string_view text) {
   const auto count = ParseNumber<int>(text);
-  if (!count || *count < 1 || *count > kMaxThreads) {
-    return InvalidInput("AKIN_THREADS is '", text, "', expected a whole number from 1 to ",
-                        kMaxThreads);
+  if (!count || *count < 0 || *count > kMaxThreads) {
+    return InvalidInput("AKIN_THREADS is '", text, "', expected a whole number from 0 to ",
+                        kMaxThreads, "; 0 is as if it were not set");
   }
   return *count;
 }
@@ -256,6 +256,7 @@ Result<UsableThreads> CountUsableThreads() {
   const char* value = std::getenv("AKIN_THREADS");
   if (value == nullptr || *value == '\0') return CountMachineThreads();
   AKIN_TRY_ASSIGN(const int count, ParseThreadCount(value));
+  if (count == 0) return CountMachineThreads();
   return UsableThreads{count, "AKIN_THREADS"};
 }
 

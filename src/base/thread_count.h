@@ -17,7 +17,8 @@ struct UsableThreads {
 
 // The least of the affinity mask, the cpuset and the CPU quota of every cgroup from this process's
 // own up to the root, or AKIN_THREADS from the environment when that is set.
-// Error: InvalidInput when AKIN_THREADS is not a whole number from 1 to kMaxThreads.
+// Error: InvalidInput when AKIN_THREADS is not a whole number from 0 (as if it were not set) to
+// kMaxThreads.
 Result<UsableThreads> CountUsableThreads();
 
 // As above without AKIN_THREADS; cannot fail.

@@ -35,8 +35,17 @@ Result<T> Suggesting(Result<T> parsed, std::string_view typed,
 
 }  // namespace
 
+// --help names the type, the error the range.
 CLI::Validator Between(int least, int most) {
-  return CLI::Range(least, most).description("");  // --help names the type; the error the range.
+  const auto check = [least, most](const std::string& text) -> std::string {
+    const std::string range = StrCat(least, " to ", most);
+    int64_t value = 0;
+    if (!CLI::detail::lexical_cast(text, value))
+      return StrCat("Value ", text, " is not a whole number, expected ", range);
+    if (value < least || value > most) return StrCat("Value ", text, " not in range ", range);
+    return "";
+  };
+  return CLI::Validator(check, "");
 }
 
 CLI::Validator Between(double least, double most) {
@@ -80,9 +89,12 @@ void ModelArguments::AddTo(CLI::App& verb) {
       ->type_name(Choices(PrecisionNames()));
   verb.add_option("--isa", isa, "Instruction set; auto is the best this CPU has")
       ->type_name(Choices(IsaNames()));
-  verb.add_option("--threads", threads, "Threads that compute (default: as many as we may use)")
+  verb.add_option(
+          "--threads", threads,
+          "Threads that compute; 0, the default: as akin tune has found, else as many as we "
+          "may use")
       ->type_name("N")
-      ->check(Between(1, kMostThreads));
+      ->check(Between(0, kMostThreads));
   verb.add_option("--batch-tokens", batch_tokens,
                   "The most tokens computed together (default: as akin tune has found, else 512; "
                   "16384 for --backend remote)")

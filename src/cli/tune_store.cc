@@ -258,7 +258,8 @@ Status StoreTuning(const ModelArguments& arguments, const Tuning& tuning) {
 ModelArguments WithTuning(const ModelArguments& arguments, std::optional<Tuning>* applied) {
   ModelArguments out = arguments;
   // AKIN_THREADS makes another machine of this one, as far as tuning goes.
-  if (!Environment("AKIN_THREADS").empty()) return out;
+  const std::string threads = Environment("AKIN_THREADS");
+  if (!threads.empty() && threads != "0") return out;
   if (arguments.threads > 0 && arguments.batch_tokens > 0) return out;
   std::string why_not;
   const auto tuning = FindTuning(arguments, why_not);

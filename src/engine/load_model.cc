@@ -31,8 +31,8 @@ constexpr size_t kMaxTokenizerBytes = size_t{256} << 20;
 
 Result<int> NumThreads(const LoadOptions& options) {
   if (options.num_threads < 0 || options.num_threads > kMaxThreads) {
-    return InvalidInput("num_threads is ", options.num_threads, ", expected 1 to ", kMaxThreads,
-                        ", or 0 for as many as this machine allows");
+    return InvalidInput("num_threads is ", options.num_threads, ", expected 0 to ", kMaxThreads,
+                        "; 0 is as many as this machine allows");
   }
   if (options.num_threads > 0) return options.num_threads;
   // They do not compute: each waits for a request of its own.

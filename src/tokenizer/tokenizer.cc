@@ -86,8 +86,8 @@ std::vector<Chunk> PlanChunks(size_t num_texts, FunctionRef<size_t(size_t)> byte
 
 Result<int> NumThreads(int wanted, size_t num_chunks) {
   if (wanted < 0 || wanted > kMaxThreads) {
-    return InvalidInput("num_threads is ", wanted, ", expected 1 to ", kMaxThreads,
-                        ", or 0 for as many as this machine allows");
+    return InvalidInput("num_threads is ", wanted, ", expected 0 to ", kMaxThreads,
+                        "; 0 is as many as this machine allows");
   }
   if (num_chunks < 2) return 1;
   if (wanted == 0) {

@@ -132,7 +132,10 @@ TEST(ThreadCount, EnvironmentOverridesTheMachine) {
   ASSERT_TRUE(threads);
   EXPECT_EQ(threads->count, 7);
   EXPECT_EQ(threads->source, "AKIN_THREADS");
-  for (const char* bad : {"0", "-1", "two", "1.5", "1025", " 2", "99999999999999999999"}) {
+  setenv("AKIN_THREADS", "0", 1);
+  EXPECT_EQ(CountUsableThreads()->source, CountMachineThreads().source);
+  EXPECT_EQ(CountUsableThreads()->count, CountMachineThreads().count);
+  for (const char* bad : {"-1", "two", "1.5", "1025", " 2", "99999999999999999999"}) {
     setenv("AKIN_THREADS", bad, 1);
     const Result<UsableThreads> result = CountUsableThreads();
     ASSERT_FALSE(result) << bad;

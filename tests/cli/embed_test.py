@@ -233,7 +233,7 @@ class BadInput(Case):
         self.fails(run("embed", "--frobnicate"), 2, "--frobnicate", "--help")
         self.fails(run(), 2, "no command")
         self.fails(run("info", "extra"), 2, "extra")
-        self.fails(run("embed", "--threads", "0"), 2, "--threads", "1")
+        self.fails(run("embed", "--threads", "-1"), 2, "--threads: Value -1 not in range 0 to 1024")
         self.fails(run("embed", "--threads", "many"), 2, "--threads", "many")
         self.fails(embed("x", "--precision", "f7"), 2, "f7", "f32")
         self.fails(embed("x", "--backend", "none"), 2, "none", "native", " onnx,")

@@ -81,6 +81,8 @@ VerbResult EmbedStream(const EmbedArguments& arguments) {
   AKIN_TRY_ASSIGN(sink_options.value, arguments.type.ToValueType(info, Output::kDense));
   AKIN_TRY_ASSIGN(auto sink, VectorSink::Create(format, std::move(output), sink_options));
   QuantizationRanges measured;
+  int64_t num_vectors = 0;
+  size_t dimension = sink_options.dimension;
   // On the terminal that shows the vectors, a line of progress would stand among them.
   const bool shown = arguments.output.empty() && IsTerminal(STDOUT_FILENO);
   Progress progress(arguments.quiet || shown, source->total_bytes());
@@ -93,6 +95,8 @@ VerbResult EmbedStream(const EmbedArguments& arguments) {
        .compute =
            [&](const TextChunk& chunk) { return EmbedChunk(embedder, chunk, *source, options); },
        .write = [&](const TextChunk& chunk, const Embeddings& embeddings) -> Status {
+         num_vectors += static_cast<int64_t>(embeddings.size());
+         dimension = embeddings.dimension();
          if (arguments.type.measures()) AKIN_TRY(measured.Include(embeddings.vectors()));
          return sink->Write(chunk.ids, embeddings);
        }});
@@ -100,6 +104,10 @@ VerbResult EmbedStream(const EmbedArguments& arguments) {
   AKIN_TRY(sink->Finish());
   AKIN_TRY(arguments.type.WriteRanges(measured));
   progress.Erase();
+  if (progress.enabled() && !arguments.output.empty()) {
+    SayOnStderr(
+        StrCat(Counted(num_vectors, "vector"), " of ", dimension, " to ", arguments.output));
+  }
   if (totals.truncated > 0) {
     SayOnStderr(TruncationNote(totals.truncated, totals.texts, info, options.max_tokens));
   }

@@ -47,6 +47,8 @@ class StatusLine {
 class Progress {
  public:
   Progress(bool quiet, std::optional<int64_t> total_bytes);
+  // Whether somebody sees it.
+  bool enabled() const { return line_.enabled(); }
   void Add(int64_t texts, int64_t tokens, int64_t bytes_consumed);
   void Erase();
 

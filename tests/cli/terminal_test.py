@@ -87,6 +87,17 @@ class Terminal(Case):
             self.assertEqual(self.at_terminal("embed", "--model", MODEL, "-i", file, "--quiet",
                                               stdin=null)[2], "")
 
+    def test_what_was_written_is_said_on_a_terminal(self):
+        file = self.write("t.jsonl", '{"text":"some words in a line"}\n' * 3000)
+        written = self.path("v.npy")
+        with open(os.devnull) as null:
+            shown = self.at_terminal("embed", "--model", MODEL, "-i", file, "-o", written, "--dimensions", "8", stdin=null)[2]
+            self.assertTrue(shown.endswith(f"\r\x1b[Kakin: 3,000 vectors of 8 to {written}\r\n"), repr(shown[-120:]))
+            one = self.at_terminal("embed", "--model", MODEL, "-o", written, "a text", stdin=null)[2]
+            self.assertTrue(one.endswith(f"akin: 1 vector of 64 to {written}\r\n"), repr(one))
+            self.assertEqual(self.at_terminal("embed", "--model", MODEL, "-i", file, "-o", written, "--quiet", stdin=null)[2], "")
+        self.assertEqual(run("embed", "--model", MODEL, "-i", file, "-o", written)[2], b"")
+
     def test_no_progress_stands_among_vectors_on_the_same_terminal(self):
         master, slave = pty.openpty()
         p = subprocess.Popen([AKIN, "embed", "--model", MODEL, "a text"], stdin=subprocess.DEVNULL,

@@ -2,51 +2,43 @@
 
 #include <string>
 #include <string_view>
-#include <utility>
 
 #include "cli/strings.h"
 
 namespace akin::cli {
 namespace {
 
-constexpr std::pair<std::string_view, std::string_view> kOptions[] = {
-    {"batch_tokens", "--batch-tokens"}, {"dimensions", "--dimensions"},
-    {"max_tokens", "--max-tokens"},     {"num_threads", "--threads"},
-    {"overflow", "--overflow"},         {"prompt", "--prompt"},
-    {"prompt_name", "--prompt-name"},   {"top_k", "--top-k"},
-    {"truncate_dim", "--truncate-dim"}, {"window_overlap", "--window-overlap"},
-    {"window_tokens", "--window"}};
+struct Row {
+  std::string_view field, option;
+  bool lines_may_say_it = false;  // A line of input may have a value of its own.
+};
 
-// The field that `text` begins with, as a word of its own, as an option; empty: none.
-std::string_view OptionAtStart(std::string_view text, std::string_view& field) {
-  field = text.substr(0, text.find(' '));
-  for (const auto& [name, option] : kOptions) {
-    if (name == field) return option;
-  }
-  return {};
+// Those that the library alone can find wrong; the rest is checked as options.
+constexpr Row kRows[] = {
+    {"dimensions", "--dimensions"},         {"max_tokens", "--max-tokens"},
+    {"prompt_name", "--prompt-name", true}, {"truncate_dim", "--truncate-dim", true},
+    {"window_overlap", "--window-overlap"}, {"window_tokens", "--window"}};
+
+// Where the field of `row` stands in `message`: at its beginning, or behind the place of a text
+// where a line cannot have said it.
+size_t PlaceOf(const Row& row, std::string_view message) {
+  const std::string words = StrCat(row.field, " is ");
+  if (message.starts_with(words)) return 0;
+  const size_t behind = row.lines_may_say_it ? message.npos : message.find(": " + words);
+  return behind == message.npos ? behind : behind + 2;
 }
 
 }  // namespace
 
 Error WithOptionNames(const Error& error) {
   if (error.code() != ErrorCode::kInvalidInput) return error;
-  std::string_view rest = error.message(), field;
-  const std::string_view option = OptionAtStart(rest, field);
-  if (option.empty()) return error;
-  rest.remove_prefix(field.size());
-  std::string message(option);
-  // "dimensions and truncate_dim are both given".
-  constexpr std::string_view kAnd = " and ";
-  if (rest.starts_with(kAnd)) {
-    rest.remove_prefix(kAnd.size());
-    message += kAnd;
-    const std::string_view other = OptionAtStart(rest, field);
-    if (!other.empty()) {
-      rest.remove_prefix(field.size());
-      message += other;
-    }
+  for (const Row& row : kRows) {
+    std::string message = error.message();
+    const size_t at = PlaceOf(row, message);
+    if (at != message.npos)
+      return error.Reworded(message.replace(at, row.field.size(), row.option));
   }
-  return error.Reworded(StrCat(message, rest));
+  return error;
 }
 
 }  // namespace akin::cli

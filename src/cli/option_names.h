@@ -5,8 +5,8 @@
 
 namespace akin::cli {
 
-// "max_tokens is 600, expected ..." becomes "--max-tokens is 600, expected ...". Errors of what a
-// line of input says, which begin with its place, stay as they are.
+// "max_tokens is 600, expected ..." becomes "--max-tokens is 600, expected ...", also behind the
+// place of a text ("text 1: ", "texts.jsonl, line 3: ") unless the line itself may have said it.
 Error WithOptionNames(const Error& error);
 
 }  // namespace akin::cli

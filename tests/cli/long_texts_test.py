@@ -65,7 +65,7 @@ class LongTexts(unittest.TestCase):
         code, _, err = run("embed", "bert-mean", "--overflow", "chunks", "--window", "20", "--window-overlap", "18",
                            LONG)
         self.assertEqual(code, 2)
-        self.assertIn("window_overlap", err)
+        self.assertIn("--window-overlap is 18", err)
 
     def test_the_average_is_that_of_the_windows_weighted_by_their_tokens(self):
         _, chunks, _ = run("embed", "bert-no-normalize", "--overflow", "chunks", LONG)

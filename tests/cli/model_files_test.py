@@ -92,11 +92,18 @@ class Options(Case):
                                (["--truncate-dim", "5000"], "akin: --truncate-dim is 5000, expected 1 to"),
                                (["--prompt-name", "none"], "akin: --prompt-name is \"none\"; model"),
                                (["--backend", "natve"], "akin: --backend: unknown backend 'natve'"),
-                               (["--overflow", "zz"], "akin: --overflow: ")):
-            self.fails(run("embed", "--model", MODEL, *options, "a"), 2, words)
+                               (["--overflow", "zz"], "akin: --overflow: "),
+                               (["--overflow", "chunks", "--window", "2"], "akin: text 1: --window is 2, but special tokens"),
+                               (["--overflow", "chunks", "--window", "3", "--window-overlap", "9"], "akin: text 1: --window-overlap is 9, expected")):
+            self.fails(run("embed", "--model", MODEL, *options, "a b c d e"), 2, words)
+        self.fails(run("tokenize", "--model", MODEL, "--max-tokens", "1", "a"), 2, "akin: text 1: --max-tokens is 1, fewer")
+        lines = self.write("words.jsonl", json.dumps({"text": "a b c d e"}) + "\n")
+        self.fails(run("embed", "--model", MODEL, "--input", lines, "--overflow", "chunks", "--window", "2"), 2, "words.jsonl, line 1: --window is 2")
         # What a line says is named as it is there.
         lines = self.write("lines.jsonl", json.dumps({"text": "a", "truncate_dim": 5000}) + "\n")
         self.fails(run("embed", "--model", MODEL, "--input", lines), 2, "lines.jsonl, line 1: truncate_dim is 5000")
+        lines = self.write("lines.jsonl", json.dumps({"text": "a", "prompt_name": "none"}) + "\n")
+        self.fails(run("embed", "--model", MODEL, "--input", lines), 2, "lines.jsonl, line 1: prompt_name is \"none\"")
 
     def test_of_a_precision_that_is_not_computed_are_said(self):
         for isa in ("scalar", "avx2", "neon"):

@@ -21,6 +21,7 @@
 #include "cli/progress.h"
 #include "cli/strings.h"
 #include "cli/terminal.h"
+#include "cli/tune_choice.h"
 #include "cli/tune_store.h"
 #include "cli/utf8.h"
 
@@ -35,9 +36,6 @@ constexpr int kBudgets[] = {128, 256, 512, 1024, 2048};
 constexpr std::pair<int, int> kBucketSteps[] = {{16, 2}, {32, 4}};
 // Candidates that have weights of their own are in memory together only up to this much.
 constexpr double kMostWeightBytes = 4e9;
-// Something else than the default has to be faster by this, and in most rounds, to be worth a file.
-constexpr double kWorthwhile = 1.02;
-constexpr double kMostRounds = 0.75;
 constexpr int kNameWidth = 36;
 
 struct TuneArguments {
@@ -46,13 +44,6 @@ struct TuneArguments {
   std::string field = "text";
   int runs = 5;
   bool dry_run = false, reset = false, json = false, quiet = false;
-};
-
-struct Candidate {
-  int threads = 0, batch_tokens = 0;
-  std::vector<int> shape_buckets;
-  std::vector<double> texts_per_second;  // One a round.
-  double Median() const { return SpreadOf(texts_per_second).median; }
 };
 
 // Short sentences and passages in about equal numbers of tokens, as real work has both.
@@ -124,29 +115,6 @@ Status Measure(const TuneArguments& arguments, std::span<const std::string> text
     }
   }
   return {};
-}
-
-// The fastest of the candidates, unless the first one, the default, is as good.
-const Candidate& Best(const std::vector<Candidate>& candidates) {
-  const Candidate& usual = candidates.front();
-  const Candidate& best = *std::ranges::max_element(candidates, {}, &Candidate::Median);
-  size_t wins = 0;
-  for (size_t r = 0; r < best.texts_per_second.size(); ++r)
-    wins += best.texts_per_second[r] > usual.texts_per_second[r] ? 1 : 0;
-  const auto rounds = static_cast<double>(best.texts_per_second.size());
-  const bool clear = best.Median() >= kWorthwhile * usual.Median() &&
-                     static_cast<double>(wins) >= kMostRounds * rounds;
-  return clear ? best : usual;
-}
-
-// The same settings, not measured yet.
-Candidate Fresh(const Candidate& candidate) {
-  return {candidate.threads, candidate.batch_tokens, candidate.shape_buckets, {}};
-}
-
-bool HaveSameSettings(const Candidate& a, const Candidate& b) {
-  return a.threads == b.threads && a.batch_tokens == b.batch_tokens &&
-         a.shape_buckets == b.shape_buckets;
 }
 
 std::vector<Candidate> BudgetsFor(const ModelInfo& usual, bool given) {
@@ -243,16 +211,11 @@ Result<TuneResult> FindBest(const TuneArguments& arguments) {
     last.push_back(Fresh(best));
     AKIN_TRY(Measure(arguments, texts, status, last));
     result.table += StrCat("the default and the best in turn:\n", TableOf(last));
-    best = Best(last);
   } else {
     last.front() = best;
   }
-  result.tuning = {.threads = best.threads,
-                   .batch_tokens = best.batch_tokens,
-                   .shape_buckets = best.shape_buckets,
-                   .texts_per_second = best.Median(),
-                   .default_texts_per_second = last.front().Median(),
-                   .date = UtcNow()};
+  result.tuning = TuningOf(last);
+  result.tuning.date = UtcNow();
   return result;
 }
 
@@ -275,10 +238,9 @@ VerbResult Tune(const TuneArguments& arguments) {
     AKIN_TRY(WriteToStdout(TuningJson(found.tuning, file, !arguments.dry_run)));
     return kSuccess;
   }
-  const double gain = found.tuning.texts_per_second / found.tuning.default_texts_per_second;
-  AKIN_TRY(WriteToStdout(StrCat(
-      found.table, "best: ", Described(found.tuning), ", ", Fixed(gain, 2), " x the default\n",
-      arguments.dry_run ? "not stored (--dry-run)\n" : StrCat("stored in ", file, '\n'))));
+  AKIN_TRY(WriteToStdout(
+      StrCat(found.table, BestLine(found.tuning),
+             arguments.dry_run ? "not stored (--dry-run)\n" : StrCat("stored in ", file, '\n'))));
   return kSuccess;
 }
 

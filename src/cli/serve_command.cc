@@ -22,64 +22,106 @@ namespace {
 
 constexpr size_t kMostConfigBytes = size_t{16} << 20;
 
-// What neither the command line nor the environment has set, nor contradicted. The options that the
-// file has set: "--port".
-Result<std::vector<std::string>> ApplyConfigFile(CLI::App& verb, const std::string& path) {
-  std::vector<std::string> applied;
+CLI::Option* OptionOf(CLI::App& verb, const std::string& key) {
+  const bool is_none = key == "config" || key == "help";
+  return is_none ? nullptr : verb.get_option_no_throw("--" + key);
+}
+
+bool IsFlag(const CLI::Option& option) { return option.get_items_expected_max() == 0; }
+
+// What would do as its value, as a file has it.
+std::string ValuesOf(const CLI::Option* option) {
+  if (option == nullptr) return {};
+  if (IsFlag(*option)) return "true or false";
+  const std::string type = option->get_type_name();
+  for (const char* const number : {"N", "SECONDS", "MIB", "BYTES"}) {
+    if (type == number) return "a whole number";
+  }
+  return "a text in quotes";
+}
+
+// "--port: Value abc is not a whole number" without the option, whose key the caller names.
+std::string WithoutOption(std::string_view message, const std::string& option) {
+  for (const std::string& start :
+       {option, std::string(":"), std::string(" "), std::string("Value ")}) {
+    if (message.starts_with(start)) message.remove_prefix(start.size());
+  }
+  return std::string(message);
+}
+
+// A key of the file that has set its option.
+struct AppliedKey {
+  std::string key;
+  int line = 0;
+};
+
+// What neither the command line nor the environment has set, nor contradicted.
+Result<std::vector<AppliedKey>> ApplyConfigFile(CLI::App& verb, const std::string& path) {
+  std::vector<AppliedKey> applied;
   AKIN_TRY_ASSIGN(const std::string text, ReadSmallFile(path, kMostConfigBytes));
-  AKIN_TRY_ASSIGN(const auto entries, server::ParseConfigFile(text, path));
+  AKIN_TRY_ASSIGN(const auto entries,
+                  server::ParseConfigFile(text, path, [&](const std::string& key) {
+                    return ValuesOf(OptionOf(verb, key));
+                  }));
   std::set<const CLI::Option*> set_elsewhere;
   for (const CLI::Option* option : verb.get_options()) {
     if (option->count() > 0) set_elsewhere.insert(option);
   }
   for (const server::ConfigEntry& entry : entries) {
-    CLI::Option* option = verb.get_option_no_throw("--" + entry.key);
-    if (option == nullptr || entry.key == "config" || entry.key == "help") {
-      return InvalidInput(path, ", line ", entry.line, ": there is no option ", entry.key,
-                          " (akin serve --help lists them)");
-    }
+    const auto wrong = [&](const auto&... words) {
+      return InvalidInput(path, ", line ", entry.line, ": ", words...);
+    };
+    CLI::Option* option = OptionOf(verb, entry.key);
+    if (option == nullptr)
+      return wrong("there is no option ", entry.key, " (akin serve --help lists them)");
     if (option->count() > 0) continue;
     const auto& excluded = option->get_excludes();
     const auto other = std::ranges::find_if(excluded, [](auto* o) { return o->count() > 0; });
     if (other != excluded.end()) {
       if (set_elsewhere.contains(*other)) continue;
-      return InvalidInput(path, ", line ", entry.line, ": ", entry.key, " excludes ",
-                          (*other)->get_lnames().front());
+      return wrong(entry.key, " excludes ", (*other)->get_lnames().front());
+    }
+    for (const std::string& value : entry.values) {
+      if (IsFlag(*option) && value != "true" && value != "false")
+        return wrong(entry.key, ": ", value, " is no value of it, expected true or false");
     }
     try {
       for (const std::string& value : entry.values) option->add_result(value);
       option->run_callback();
-      applied.push_back("--" + entry.key);
+      applied.push_back({entry.key, entry.line});
     } catch (const CLI::Error& error) {
-      return InvalidInput(path, ", line ", entry.line, ": ", entry.key, ": ", error.what());
+      return wrong(entry.key, ": ", WithoutOption(error.what(), "--" + entry.key));
     }
   }
   return applied;
 }
 
-// Values of the file may be found wrong later: then the error names the file, too.
-Error NameFile(const std::vector<std::string>& applied, const std::string& path,
-               const Error& error) {
+// Values of the file may be found wrong later: then the error names its line and its key, too.
+Error NameKey(const std::vector<AppliedKey>& applied, const std::string& path, const Error& error) {
   const std::string& message = error.message();
-  for (const std::string& option : applied) {
-    if (message.starts_with(option + ' ') || message.starts_with(option + ':'))
-      return Error(error.code(), StrCat(path, ": ", message));
+  for (const AppliedKey& entry : applied) {
+    const std::string option = "--" + entry.key;
+    if (!message.starts_with(option + ' ') && !message.starts_with(option + ':')) continue;
+    return Error(error.code(), StrCat(path, ", line ", entry.line, ": ", message.substr(2)));
   }
   return error;
 }
 
-VerbResult RunServe(CLI::App& verb, const ServeArguments& arguments) {
-  std::vector<std::string> applied;
-  if (!arguments.config.empty()) {
-    AKIN_TRY_ASSIGN(applied, ApplyConfigFile(verb, arguments.config));
-  }
-  const Result<server::ServeOptions> made = ToServeOptions(arguments);
-  if (!made) return NameFile(applied, arguments.config, made.error());
-  const server::ServeOptions& options = *made;
+Status Serve(const ServeArguments& arguments) {
+  AKIN_TRY_ASSIGN(const server::ServeOptions options, ToServeOptions(arguments));
   for (const server::ModelSpec& spec : options.registry.models) {
     if (arguments.onnxruntime.isolate_load) AKIN_TRY(TryLoadInChild(ArgumentsOf(arguments, spec)));
   }
-  AKIN_TRY(arguments.check ? server::CheckServe(options) : server::Serve(options));
+  return arguments.check ? server::CheckServe(options) : server::Serve(options);
+}
+
+VerbResult RunServe(CLI::App& verb, const ServeArguments& arguments) {
+  std::vector<AppliedKey> applied;
+  if (!arguments.config.empty()) {
+    AKIN_TRY_ASSIGN(applied, ApplyConfigFile(verb, arguments.config));
+  }
+  const Status served = Serve(arguments);
+  if (!served) return NameKey(applied, arguments.config, served.error());
   return kSuccess;
 }
 

@@ -19,35 +19,68 @@ std::optional<std::string> ScalarText(const toml::node& node) {
   return std::nullopt;
 }
 
-Error WrongValue(const std::string& path, const ConfigEntry& entry) {
+Error WrongValue(const std::string& path, const ConfigEntry& entry, const ConfigValues& values_of) {
+  const std::string values = values_of(entry.key);
+  return InvalidInput(path, ", line ", entry.line, ": ", entry.key, ": expected ",
+                      values.empty() ? "a text in quotes, a whole number, true or false" : values);
+}
+
+std::string_view Trimmed(std::string_view text) {
+  constexpr std::string_view kSpace = " \t\r";
+  text.remove_prefix(std::min(text.find_first_not_of(kSpace), text.size()));
+  return text.substr(0, text.find_last_not_of(kSpace) + 1);
+}
+
+std::string_view LineOf(std::string_view content, size_t line) {
+  for (size_t i = 1; i < line; ++i)
+    content.remove_prefix(std::min(content.find('\n'), content.size() - 1) + 1);
+  return content.substr(0, content.find('\n'));
+}
+
+// What is no TOML. The parser knows no options; a key in front of the fault says what would do.
+Error WrongSyntax(const std::string& content, const std::string& path,
+                  const toml::parse_error& error, const ConfigValues& values_of) {
+  const auto number = static_cast<size_t>(error.source().begin.line);
+  const std::string_view line = content.empty() ? "" : LineOf(content, number);
+  const size_t equals = line.find('=');
+  std::string key(Trimmed(line.substr(0, equals)));
+  std::ranges::replace(key, '_', '-');
+  const std::string values = equals == line.npos || key.empty() ? std::string() : values_of(key);
+  if (values.empty()) return InvalidInput(path, ", line ", number, ": ", error.description());
+  const std::string_view value = Trimmed(line.substr(equals + 1)).substr(0, 50);
   return InvalidInput(
-      path, ", line ", entry.line, ": ", entry.key,
-      " is expected to be a string, a whole number, true or false, or a list of them");
+      path, ", line ", number, ": ", key, ": ",
+      value.empty() ? std::string("no value") : StrCat(value, " is no value of TOML"),
+      ", expected ", values);
 }
 
 }  // namespace
 
 Result<std::vector<ConfigEntry>> ParseConfigFile(const std::string& content,
-                                                 const std::string& path) {
+                                                 const std::string& path,
+                                                 const ConfigValues& values_of) {
   const toml::parse_result parsed = toml::parse(content, path);
   if (!parsed) {
-    const toml::parse_error& error = parsed.error();
-    return InvalidInput(path, ", line ", error.source().begin.line, ": ", error.description());
+    return WrongSyntax(content, path, parsed.error(), values_of);
   }
   std::vector<ConfigEntry> entries;
   for (const auto& [key, node] : parsed.table()) {
     ConfigEntry entry{.key = std::string(key.str()),
                       .line = static_cast<int>(node.source().begin.line)};
+    if (node.is_table() || node.is_array_of_tables()) {
+      return InvalidInput(path, ", line ", entry.line, ": ", entry.key,
+                          ": there are no sections; options stand for themselves, as port = 8080");
+    }
     std::ranges::replace(entry.key, '_', '-');
     if (const auto* list = node.as_array()) {
       for (const toml::node& item : *list) {
         const auto text = ScalarText(item);
-        if (!text) return WrongValue(path, entry);
+        if (!text) return WrongValue(path, entry, values_of);
         entry.values.push_back(*text);
       }
     } else {
       const auto text = ScalarText(node);
-      if (!text) return WrongValue(path, entry);
+      if (!text) return WrongValue(path, entry, values_of);
       entry.values.push_back(*text);
     }
     entries.push_back(std::move(entry));

@@ -4,6 +4,7 @@
 //   model = ["small=/models/small", "large=/models/large"]
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -17,8 +18,13 @@ struct ConfigEntry {
   int line = 0;
 };
 
-// Of the file's text `content`. Error: InvalidInput with the file and the line.
+// What would do as the value of a key, for messages: "a whole number". Empty: no option has the
+// key.
+using ConfigValues = std::function<std::string(const std::string& key)>;
+
+// Of the file's text `content`. Error: InvalidInput with the file, the line and the key.
 Result<std::vector<ConfigEntry>> ParseConfigFile(const std::string& content,
-                                                 const std::string& path);
+                                                 const std::string& path,
+                                                 const ConfigValues& values_of);
 
 }  // namespace akin::server

@@ -73,7 +73,7 @@ class Start(unittest.TestCase):
         self.assertEqual(status, 0, error)
 
     def test_an_error_names_where_the_value_came_from(self):
-        for name, value, wrong in (("port", "zz", "Value zz not in range"), ("log-format", "xml", "is 'xml', expected"),
+        for name, value, wrong in (("port", "zz", "zz is not a whole number, expected 0 to 65535"), ("log-format", "xml", "is 'xml', expected"),
                                    ("auto-truncate", "maybe", "is 'maybe', expected"), ("bulk-texts", "1e3", "1e3"),
                                    ("backend", "zz", "unknown backend 'zz'"), ("precision", "zz", "unknown precision 'zz'"),
                                    ("isa", "zz", "unknown instruction set 'zz'"), ("pooling", "zz", "'zz'"), ("log-level", "zz", "is 'zz', expected"),
@@ -200,12 +200,27 @@ class Start(unittest.TestCase):
     def test_a_file_that_is_wrong_names_its_line(self):
         with tempfile.TemporaryDirectory() as folder:
             config = pathlib.Path(folder, "akin.toml")
-            for text, words in (("port = 1\nprot = 2\n", "line 2: there is no option prot"), ("port = \n", "line 1"),
-                                ('\n\nport = "x"\n', "line 3: port"), ("[server]\nport = 1\n", "line 1: server")):
+            for text, words in (("port = 1\nprot = 2\n", "line 2: there is no option prot (akin serve --help lists them)"),
+                                ("port = \n", "line 1: port: no value, expected a whole number"),
+                                ('\n\nport = "x"\n', "line 3: port: x is not a whole number, expected 0 to 65535"),
+                                ("\nport = abc # c\n", "line 2: port: abc # c is no value of TOML, expected a whole number"),
+                                ("port = 70000", "line 1: port: 70000 not in range 0 to 65535"),
+                                ("port = 1.5", "line 1: port: expected a whole number"),
+                                ("lazy = maybe", "line 1: lazy: maybe is no value of TOML, expected true or false"),
+                                ('\nlazy = "maybe"', "line 2: lazy: maybe is no value of it, expected true or false"),
+                                ("lazy = 3", "line 1: lazy: 3 is no value of it, expected true or false"),
+                                ("log_level = info", "line 1: log-level: info is no value of TOML, expected a text in quotes"),
+                                ("# a\nauto_truncate = \"x\"", "line 2: auto-truncate is 'x', expected true or false"),
+                                ("# a\nbackend = \"natve\"", "line 2: backend: unknown backend 'natve'"),
+                                ("\nhost = \"1:2:3\"", "line 2: host 1:2:3: "),
+                                ("= 3", "line 1: "), ("zzz = abc", "line 1: Error while parsing"),
+                                ("[server]\nport = 1\n", "line 1: server: there are no sections"),
+                                ("[[server]]\nport = 1\n", "line 1: server: there are no sections")):
                 config.write_text(text)
                 status, error = run("--check", "--model", ARGUMENTS.model, "--config", str(config))
-                self.assertEqual(status, 2, error)
-                self.assertIn(words, error)
+                self.assertEqual(status, 2, (text, error))
+                self.assertIn(f"akin: {config}, {words}", error)
+                self.assertEqual((error.count(str(config)), error.count("--port"), error.count("--auto")), (1, 0, 0), error)
             for path in (folder + "/none.toml", folder):
                 status, error = run("--check", "--config", path)
                 self.assertEqual(status, 66, error)

@@ -9,7 +9,7 @@ import math
 import struct
 
 from api_served import TEXTS, Served, bits, length, rounded
-from serve_process import main
+from serve_process import Server, main
 
 
 class Api(Served):
@@ -229,6 +229,30 @@ class Api(Served):
         self.assertTrue(api["openapi"].startswith("3."))
         for path in ("/v1/embeddings", "/embed", "/v2/embed", "/api/embed", "/api/v1/embed", "/info"):
             self.assertIn(path, api["paths"])
+        # What it says of the number of texts is what the server takes, at most and no more.
+        vectors = {}
+        for path, fields, field in (("/v1/embeddings", {}, "input"), ("/embed", {}, "inputs"), ("/embed_all", {}, "inputs"), ("/v2/embed", {"input_type": "search_query"}, "texts"),
+                                    ("/api/embed", {}, "input"), ("/api/v1/embed", {}, "texts"), ("/tokenize", {}, "inputs"), ("/vertex", {}, "instances")):
+            schema = api["paths"][path]["post"]["requestBody"]["content"]["application/json"]["schema"]["properties"][field]
+            most = next(s["maxItems"] for s in (schema, *schema.get("oneOf", ())) if "maxItems" in s)
+            vectors[path] = most
+            for count, status in ((most, 200), (most + 1, None)):
+                if path == "/vertex" and count > most:  # More are taken while the queue is emptied as fast.
+                    continue
+                text = {"inputs": "a", "type": "embed"} if path == "/vertex" else "a"
+                got, _, answer = self.server.post(path, {**fields, field: [text] * count})
+                self.assertIn(got, (status,) if status else (400, 422), (path, count, answer[:200]))
+        self.assertEqual(vectors["/embed"], 2048)
+        kinds = api["paths"]["/v1/embeddings"]["post"]["requestBody"]["content"]["application/json"]["schema"]["properties"]["encoding_format"]["enum"]
+        for kind in kinds:
+            self.assertEqual(self.server.post("/v1/embeddings", {"input": "a", "encoding_format": kind})[0], 200, kind)
+        self.assertEqual(len(kinds), 6)
+        few = Server("--max-client-batch-size", "7")
+        self.addCleanup(few.stop)
+        described = few.get("/openapi.json")[2]
+        self.assertEqual((described.count(b'"maxItems": 2048'), described.count(b'"maxItems": 2047'), described.count(b'"maxItems": 6}')), (0, 0, 1))
+        self.assertNotIn(b'"maxItems": 512', described)
+        self.assertIn(b'"maxItems": 7}', described)
         self.assertIn(b"<html", self.server.get("/docs")[2])
         self.assertIn(b"<html", self.server.get("/")[2])
 

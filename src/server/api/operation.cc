@@ -1,9 +1,13 @@
 // What operators and orchestrators ask: health, metrics, the description of the interface.
+#include <algorithm>
+#include <string>
+#include <string_view>
 #include <utility>
 
 #include "server/app.h"
 #include "server/assets.h"
 #include "server/json_writer.h"
+#include "server/text.h"
 
 namespace akin::server {
 namespace {
@@ -31,8 +35,22 @@ void ShowMetrics(App& app, const ExchangePtr& exchange) {
       {.content_type = "text/plain; version=0.0.4; charset=utf-8", .body = app.RenderMetrics()});
 }
 
-void ShowOpenApi(App&, const ExchangePtr& exchange) {
-  exchange->Respond({.body = std::string(kOpenApiJson)});
+void Replace(std::string_view what, std::string_view with, std::string& text) {
+  for (size_t at = 0; (at = text.find(what, at)) != std::string::npos; at += with.size())
+    text.replace(at, what.size(), with);
+}
+
+// With the limits that this server has in place of the defaults. /similarity counts its source,
+// too, and of /vertex each instance waits in the queue as a request.
+void ShowOpenApi(App& app, const ExchangePtr& exchange) {
+  HttpResponse response{.body = std::string(kOpenApiJson)};
+  const size_t most = app.options().max_client_batch_size;
+  Replace(R"("maxItems": 2048)", StrCat(R"("maxItems": )", most), response.body);
+  Replace(R"("maxItems": 2047)", StrCat(R"("maxItems": )", std::max<size_t>(most, 2) - 1),
+          response.body);
+  const size_t queued = static_cast<size_t>(app.options().scheduler.max_requests);
+  Replace(R"("maxItems": 512)", StrCat(R"("maxItems": )", std::min(most, queued)), response.body);
+  exchange->Respond(std::move(response));
 }
 
 void Respond(const ExchangePtr& exchange, std::string_view html) {

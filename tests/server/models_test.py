@@ -73,7 +73,7 @@ class Models(unittest.TestCase):
             server = Server("--lazy", models=["one=" + ARGUMENTS.model, f"broken={broken}", f"absent={absent}", f"other={other}"])
             try:
                 for name in ("broken", "absent", "other"):
-                    for path, body, expected in (("/v1/embeddings", {"input": "a"}, 500), ("/v2/embed", {"texts": ["a"], "input_type": "search_query"}, 500),
+                    for path, body, expected in (("/v1/embeddings", {"input": "a"}, 500), ("/embed", {"inputs": "a"}, 503), ("/v2/embed", {"texts": ["a"], "input_type": "search_query"}, 500),
                                                  ("/api/embed", {"input": "a"}, 500), ("/api/v1/embed", {"texts": ["a"]}, 500)):
                         status, headers, answer = server.post(path, {**body, "model": name})
                         self.assertEqual(status, expected, (name, path, answer))

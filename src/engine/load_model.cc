@@ -9,6 +9,7 @@
 #include "base/strings.h"
 #include "base/thread_count.h"
 #include "engine/backend_loader.h"
+#include "engine/load_notes.h"
 #include "engine/precision_gate.h"
 #include "hub/model_store.h"
 #include "kernels/kernels.h"
@@ -257,22 +258,6 @@ void AddTasksToPrompts(const model::Routes& routes, model::TextSettings& text) {
   }
 }
 
-// "truncate_dim" of the folder, unless it is more than there is.
-void CutByDefault(const model::TextSettings& text, ModelInfo& info) {
-  if (!text.truncate_dim || *text.truncate_dim >= info.dimension) return;
-  info.notes.push_back(StrCat("vectors are the first ", *text.truncate_dim, " of ", info.dimension,
-                              " values, as config_sentence_transformers.json says (truncate_dim)"));
-  info.dimension = *text.truncate_dim;
-  info.normalize = false;
-}
-
-// A folder that lost its modules.json gives other vectors than the model was made for.
-void NotePooling(const model::SentenceModules& modules, RowKind rows, ModelInfo& info) {
-  if (!modules.pooling_is_assumed || rows != RowKind::kTokenStates) return;
-  info.notes.push_back(
-      "no modules.json: mean pooling, not normalized; --pooling and --normalize say otherwise");
-}
-
 // How a call asked for the model to run, resolved.
 struct RunPlan {
   int num_threads = 0;
@@ -294,19 +279,6 @@ Status PlanWorkerCpus(RunPlan& plan) {
   plan.note = StrCat("AKIN_PIN_THREADS is without effect: ", plan.num_threads, " threads, ",
                      num_cpus, " CPUs");
   return {};
-}
-
-// Others than the native engine say it themselves.
-void NotePrecision(Precision asked, ModelInfo& info) {
-  const std::string_view name = PrecisionName(asked);
-  if (info.backend != "native" || asked == Precision::kAuto || name == info.precision) return;
-  const bool is_static = info.kind == ModelKind::kStatic;
-  info.notes.push_back(StrCat(
-      "not used: precision ", name, ": ",
-      is_static ? StrCat("there are no products; rows are summed in ")
-                : StrCat("instruction set ", info.isa, " has no products of it; computed in "),
-      info.precision));
-  info.precision_reason = StrCat(name, " was requested");
 }
 
 Result<LoadedModel> LoadRoute(const model::ModelDirectory& directory, const model::Routes& routes,

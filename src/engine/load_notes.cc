@@ -1,0 +1,33 @@
+#include "engine/load_notes.h"
+
+#include "base/strings.h"
+
+namespace akin::engine {
+
+void CutByDefault(const model::TextSettings& text, ModelInfo& info) {
+  if (!text.truncate_dim || *text.truncate_dim >= info.dimension) return;
+  info.notes.push_back(StrCat("vectors are the first ", *text.truncate_dim, " of ", info.dimension,
+                              " values, as config_sentence_transformers.json says (truncate_dim)"));
+  info.dimension = *text.truncate_dim;
+  info.normalize = false;
+}
+
+void NotePooling(const model::SentenceModules& modules, backends::RowKind rows, ModelInfo& info) {
+  if (!modules.pooling_is_assumed || rows != backends::RowKind::kTokenStates) return;
+  info.notes.push_back(
+      "no modules.json: mean pooling, not normalized; --pooling and --normalize say otherwise");
+}
+
+void NotePrecision(Precision asked, ModelInfo& info) {
+  const std::string_view name = PrecisionName(asked);
+  if (info.backend != "native" || asked == Precision::kAuto || name == info.precision) return;
+  const bool is_static = info.kind == ModelKind::kStatic;
+  info.notes.push_back(StrCat(
+      "not used: precision ", name, ": ",
+      is_static ? StrCat("there are no products; rows are summed in ")
+                : StrCat("instruction set ", info.isa, " has no products of it; computed in "),
+      info.precision));
+  info.precision_reason = StrCat(name, " was requested");
+}
+
+}  // namespace akin::engine

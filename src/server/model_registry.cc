@@ -155,6 +155,7 @@ Status ModelRegistry::Load(Entry& entry, std::unique_lock<std::mutex>& lock) {
                  {"shape_buckets", ListOf(info.shape_buckets)},
                  {"tuned", entry.spec.tuned},
                  {"load_ms", info.load_ms}});
+    LogNotes(logger_, entry.spec.name, info);
     result =
         ServedModelPtr(std::make_shared<const ServedModel>(entry.spec.name, *std::move(loaded)));
   } else {
@@ -227,6 +228,11 @@ void ModelRegistry::DropIdle(Clock::time_point now) {
     logger_.Log(LogLevel::kInfo, "model let go: idle", {{"model", entry.spec.name}});
     entry.model = nullptr;
   }
+}
+
+void LogNotes(Logger& logger, std::string_view model, const ModelInfo& info) {
+  for (const std::string& note : info.notes)
+    logger.Log(LogLevel::kInfo, "note", {{"model", model}, {"note", note}});
 }
 
 }  // namespace akin::server

@@ -132,4 +132,7 @@ class ModelRegistry {
   std::thread loader_;
 };
 
+// A line for each note of a loaded model: what was asked for and is not done, or is worth knowing.
+void LogNotes(Logger& logger, std::string_view model, const ModelInfo& info);
+
 }  // namespace akin::server

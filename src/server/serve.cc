@@ -281,6 +281,7 @@ Status CheckServe(const ServeOptions& options) {
                 {"batch_tokens", info.batch_tokens},
                 {"shape_buckets", ListOf(info.shape_buckets)},
                 {"tuned", spec.tuned}});
+    LogNotes(logger, spec.name, info);
   }
   return {};
 }

@@ -9,6 +9,7 @@ import os
 import pathlib
 import random
 import re
+import shutil
 import signal
 import socket
 import ssl
@@ -113,6 +114,23 @@ class Start(unittest.TestCase):
             server = Server(*options)
             server.stop()
             self.assertEqual(len([e for e in server.log if "--api-key" in e["message"] and e["level"] == "warn"]), expected, options)
+
+    def test_what_is_to_be_known_of_a_model_is_in_the_log(self):
+        note = "no modules.json: mean pooling, not normalized; --pooling and --normalize say otherwise"
+        with tempfile.TemporaryDirectory() as folder:
+            bare = pathlib.Path(folder, "bare")
+            shutil.copytree(ARGUMENTS.model, bare, copy_function=shutil.copyfile)
+            (bare / "modules.json").unlink()
+            status, log = run("--check", "--port", "0", "--log-format", "json", "--model", str(bare), "--model", ARGUMENTS.model)
+            self.assertEqual(status, 0, log)
+            notes = [line for line in map(json.loads, log.splitlines()) if line["message"] == "note"]
+            self.assertEqual([(line["model"], line["note"]) for line in notes], [("bare", note)])
+            server = Server("--model", str(bare))
+            try:
+                notes = [(line["model"], line["note"]) for line in server.log if line["message"] == "note"]
+                self.assertEqual(notes, [("bare", note)])
+            finally:
+                server.stop()
 
     def test_the_command_line_wins_over_the_environment_over_the_file(self):
         with tempfile.TemporaryDirectory() as folder:

@@ -46,6 +46,25 @@ inline bool EqualIgnoringCase(std::string_view a, std::string_view b) {
   return AsciiLower(a) == AsciiLower(b);
 }
 
+// Of a hexadecimal digit; -1 for what is none.
+inline int HexValue(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  const char lower = AsciiLower(c);
+  return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+}
+// "org%2Fmodel" -> "org/model" (RFC 3986, 2.1). What is no escape stays as it is.
+inline std::string PercentDecoded(std::string_view text) {
+  std::string out;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const bool is_escape = text[i] == '%' && i + 2 < text.size() && HexValue(text[i + 1]) >= 0 &&
+                           HexValue(text[i + 2]) >= 0;
+    out +=
+        is_escape ? static_cast<char>(HexValue(text[i + 1]) * 16 + HexValue(text[i + 2])) : text[i];
+    if (is_escape) i += 2;
+  }
+  return out;
+}
+
 // Without the blanks and tabs around it.
 inline std::string_view Trimmed(std::string_view text) {
   while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);

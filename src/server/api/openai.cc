@@ -117,27 +117,9 @@ void ListModels(App& app, const ExchangePtr& exchange) {
   exchange->Respond(std::move(response));
 }
 
-int HexDigit(char c) {
-  const char lower = AsciiLower(c);
-  if (lower >= '0' && lower <= '9') return lower - '0';
-  return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
-
-// "org%2Fmodel" -> "org/model". What is no escape stays as it is.
-std::string Unescaped(std::string_view text) {
-  std::string out;
-  for (size_t i = 0; i < text.size(); ++i) {
-    const bool escape = text[i] == '%' && i + 2 < text.size() && HexDigit(text[i + 1]) >= 0 &&
-                        HexDigit(text[i + 2]) >= 0;
-    out += escape ? static_cast<char>(HexDigit(text[i + 1]) * 16 + HexDigit(text[i + 2])) : text[i];
-    if (escape) i += 2;
-  }
-  return out;
-}
-
 void GetModel(App& app, const ExchangePtr& exchange) {
   constexpr std::string_view kPrefix = "/v1/models/";
-  const std::string name = Unescaped(exchange->request.path.substr(kPrefix.size()));
+  const std::string name = PercentDecoded(exchange->request.path.substr(kPrefix.size()));
   for (const ModelSpec& spec : app.registry().specs()) {
     if (spec.name != name) continue;
     HttpResponse response;

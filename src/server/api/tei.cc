@@ -34,25 +34,6 @@ Result<EmbedCall> ReadEmbedCall(const App& app, const JsonRequest& body) {
   return call;
 }
 
-int HexValue(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  const char lower = AsciiLower(c);
-  return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
-
-// "a%2Fb" -> "a/b". What is no escape stays as it is.
-std::string PercentDecoded(std::string_view text) {
-  std::string out;
-  for (size_t i = 0; i < text.size(); ++i) {
-    const bool is_escape = text[i] == '%' && i + 2 < text.size() && HexValue(text[i + 1]) >= 0 &&
-                           HexValue(text[i + 2]) >= 0;
-    out +=
-        is_escape ? static_cast<char>(HexValue(text[i + 1]) * 16 + HexValue(text[i + 2])) : text[i];
-    if (is_escape) i += 2;
-  }
-  return out;
-}
-
 // The first value of `name` in a query; empty without one.
 std::string ValueOf(std::string_view query, std::string_view name) {
   std::optional<std::string> value;

@@ -2,19 +2,14 @@
 
 #include <algorithm>
 
+#include "server/text.h"
+
 namespace akin::server {
 namespace {
 
 constexpr int kMaxSizeDigits = 8;
 // Of extensions and trailers together: nobody needs them.
 constexpr size_t kMaxExtraBytes = size_t{4} << 10;
-
-int HexValue(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
 
 }  // namespace
 

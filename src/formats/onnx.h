@@ -84,13 +84,22 @@ struct OnnxAttribute {
   std::vector<std::unique_ptr<OnnxGraph>> graphs;  // Likewise.
 };
 
+// Of the operators that ONNX itself defines.
+inline bool IsOnnxDomain(std::string_view domain) { return domain.empty() || domain == "ai.onnx"; }
+
 struct OnnxNode {
-  std::string_view name, op_type, domain;  // Domain "" is ONNX's own; so is "ai.onnx".
-  std::vector<std::string_view> inputs;    // "" stands for one left out.
+  std::string_view name, op_type, domain;
+  std::vector<std::string_view> inputs;  // "" stands for one left out.
   std::vector<std::string_view> outputs;
   std::vector<OnnxAttribute> attributes;
 
   const OnnxAttribute* Find(std::string_view attribute) const;
+  // Whether it is this operator of ONNX's own.
+  bool Is(std::string_view onnx_type) const { return op_type == onnx_type && IsOnnxDomain(domain); }
+  // Likewise, with so many inputs and one output.
+  bool Is(std::string_view onnx_type, size_t num_inputs) const {
+    return Is(onnx_type) && inputs.size() == num_inputs && outputs.size() == 1;
+  }
 };
 
 // A dimension of an input or output: a number, or -1 for one that may vary, with its name if it

@@ -12,11 +12,6 @@ using formats::OnnxNode;
 using formats::OnnxTensor;
 using formats::OnnxType;
 
-bool IsMade(const OnnxNode* node, std::string_view op_type, size_t num_inputs) {
-  return node != nullptr && (node->domain.empty() || node->domain == "ai.onnx") &&
-         node->op_type == op_type && node->inputs.size() == num_inputs && node->outputs.size() == 1;
-}
-
 bool IsOneOf(OnnxType type, std::initializer_list<OnnxType> types) {
   for (const OnnxType known : types) {
     if (type == known) return true;
@@ -54,7 +49,7 @@ class Reader {
 
   const OnnxNode* Made(std::string_view value, std::string_view op_type, size_t num_inputs) const {
     const OnnxNode* node = values_.MakerOf(value);
-    return IsMade(node, op_type, num_inputs) ? node : nullptr;
+    return node != nullptr && node->Is(op_type, num_inputs) ? node : nullptr;
   }
 
   // An initializer of integers, or rows of it.
@@ -88,7 +83,7 @@ class Reader {
         return input.dims ? std::optional(input.dims->size()) : std::nullopt;
       }
       const OnnxNode* maker = values_.MakerOf(ids);
-      if (maker == nullptr || !(maker->domain.empty() || maker->domain == "ai.onnx") ||
+      if (maker == nullptr || !formats::IsOnnxDomain(maker->domain) ||
           (maker->op_type != "Slice" && maker->op_type != "Cast" && maker->op_type != "Identity"))
         return std::nullopt;
       ids = maker->inputs[0];
@@ -238,14 +233,13 @@ class Ancestors {
 // The node below `node`, or itself, that is no part of (Cast(q) - zero point) * scale; nullptr:
 // each is one.
 const OnnxNode* FindStrange(const ValueMap& values, const OnnxNode& node) {
-  const bool is_cast = IsMade(&node, "Cast", 1), is_difference = IsMade(&node, "Sub", 2);
-  if (!is_cast && !is_difference && !IsMade(&node, "Mul", 2)) return &node;
+  const bool is_cast = node.Is("Cast", 1), is_difference = node.Is("Sub", 2);
+  if (!is_cast && !is_difference && !node.Is("Mul", 2)) return &node;
   for (const std::string_view input : node.inputs) {
     const OnnxNode* maker = values.ConstantOf(input) != nullptr ? nullptr : values.MakerOf(input);
     if (maker == nullptr) continue;
     // Below a cast there are the integers, and below a difference no other.
-    if (is_cast || (is_difference && IsMade(maker, "Sub", 2)) || IsMade(maker, "Mul", 2))
-      return maker;
+    if (is_cast || (is_difference && maker->Is("Sub", 2)) || maker->Is("Mul", 2)) return maker;
     if (const OnnxNode* strange = FindStrange(values, *maker)) return strange;
   }
   return nullptr;

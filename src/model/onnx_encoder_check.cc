@@ -50,7 +50,7 @@ class EncoderCheck {
     AKIN_TRY(CheckPositions());
     for (const OnnxNode& node : file_.graph().nodes) {
       if (IsOfHead(node) || std::ranges::find(positions_, &node) != positions_.end()) continue;
-      const bool plain = node.domain.empty() || node.domain == "ai.onnx";
+      const bool plain = formats::IsOnnxDomain(node.domain);
       if (!plain || std::ranges::find(kOperators, node.op_type) == std::end(kOperators))
         return Doubt("has the ", DescribeNode(node));
       ++counts_[node.op_type];
@@ -102,7 +102,7 @@ class EncoderCheck {
         return Doubt("gives logits of every token, of a head that is not taken apart");
     }
     for (const formats::OnnxOpset& opset : file_.model().opsets) {
-      const bool own = opset.domain.empty() || opset.domain == "ai.onnx";
+      const bool own = formats::IsOnnxDomain(opset.domain);
       if (own && (opset.version < kLeastOpset || opset.version > kMostOpset))
         return Doubt("has opset ", opset.version);
     }

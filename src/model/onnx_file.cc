@@ -35,7 +35,7 @@ constexpr std::pair<std::string_view, size_t> kLeastInputs[] = {
 Status CheckNode(const std::string& file, const OnnxNode& node) {
   if (node.outputs.empty())
     return InvalidModel(file, ": node '", node.name, "' (", node.op_type, ") has no output");
-  if (!node.domain.empty() && node.domain != "ai.onnx") return {};
+  if (!formats::IsOnnxDomain(node.domain)) return {};
   for (const auto& [op_type, least] : kLeastInputs) {
     if (node.op_type != op_type || node.inputs.size() >= least) continue;
     return InvalidModel(file, ": node '", node.name, "' (", op_type, ") has ", node.inputs.size(),

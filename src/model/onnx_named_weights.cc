@@ -79,7 +79,7 @@ WeightFinder::WeightFinder(const OnnxFile& file) : file_(file), values_(file) {
 }
 
 void WeightFinder::VisitNode(const OnnxNode& node) {
-  if (!node.domain.empty() && node.domain != "ai.onnx") return;
+  if (!formats::IsOnnxDomain(node.domain)) return;
   if (node.op_type == "MatMul" && node.inputs.size() == 2) {
     const OnnxTensor* matrix = values_.StoredOf(node.inputs[1]);
     if (IsMatrix(matrix) && IsFloat(matrix->type)) Add(matrix, true, node.outputs[0], std::nullopt);

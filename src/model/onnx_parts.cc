@@ -59,10 +59,7 @@ struct OnnxParts::Product : OnnxPart {
 const OnnxNode* OnnxParts::Made(std::string_view value, std::string_view op_type,
                                 size_t num_inputs) const {
   const OnnxNode* node = values_.MakerOf(value);
-  const bool is = node != nullptr && (node->domain.empty() || node->domain == "ai.onnx") &&
-                  node->op_type == op_type && node->inputs.size() == num_inputs &&
-                  node->outputs.size() == 1;
-  return is ? node : nullptr;
+  return node != nullptr && node->Is(op_type, num_inputs) ? node : nullptr;
 }
 
 std::optional<double> OnnxParts::ScalarOf(std::string_view value) const {

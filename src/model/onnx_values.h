@@ -42,9 +42,7 @@ class ValueMap {
     constexpr int kMostCopies = 4;
     for (int i = 0; i < kMostCopies; ++i) {
       const formats::OnnxNode* maker = MakerOf(value);
-      if (maker == nullptr || maker->op_type != "Identity" || maker->inputs.size() != 1 ||
-          !(maker->domain.empty() || maker->domain == "ai.onnx"))
-        break;
+      if (maker == nullptr || !maker->Is("Identity") || maker->inputs.size() != 1) break;
       value = maker->inputs[0];
     }
     return value;

@@ -46,7 +46,7 @@ class Planner {
   AttentionPlan Plan() {
     std::map<size_t, std::vector<size_t>> within;  // By the places of plan_.nodes.
     for (const OnnxNode& node : nodes_) {
-      if (!IsNeeded(IndexOf(node)) || !IsOnnx(node, "Reshape")) continue;
+      if (!IsNeeded(IndexOf(node)) || !node.Is("Reshape", 2)) continue;
       within_.clear();
       auto layer = Match(node);
       if (!layer) continue;
@@ -67,10 +67,6 @@ class Planner {
 
   size_t IndexOf(const OnnxNode& node) const { return static_cast<size_t>(&node - nodes_.data()); }
   bool IsNeeded(size_t index) const { return first_rows_ == nullptr || first_rows_->needed[index]; }
-
-  static bool IsOnnx(const OnnxNode& node, std::string_view op_type) {
-    return node.op_type == op_type && (node.domain.empty() || node.domain == "ai.onnx");
-  }
 
   // Takes those out of the plan of which somebody else wants what is within. Whether there was
   // none.
@@ -114,7 +110,6 @@ class Planner {
   }
 
   std::optional<Layer> Match(const OnnxNode& joined) {
-    if (joined.inputs.size() != 2 || joined.outputs.size() != 1) return std::nullopt;
     const OnnxNode* turned = Within(joined, 0, "Transpose", 1);
     if (turned == nullptr || !Permutes(*turned, {0, 2, 1, 3})) return std::nullopt;
     const OnnxNode* context = Within(*turned, 0, "MatMul", 2);
@@ -227,7 +222,7 @@ class Planner {
       shape = *constant;
     } else {
       const OnnxNode* concat = values_.MakerOf(reshape.inputs[1]);
-      if (concat == nullptr || !IsOnnx(*concat, "Concat")) return std::nullopt;
+      if (concat == nullptr || !concat->Is("Concat")) return std::nullopt;
       for (const std::string_view input : concat->inputs) {
         if (const auto part = ranks_.Constant(input)) {
           shape.insert(shape.end(), part->begin(), part->end());
@@ -252,7 +247,7 @@ class Planner {
   // One number: Unsqueeze(Gather(Shape(tensor), axis)), the axis being a scalar.
   std::optional<Dimension> DimensionAt(std::string_view value) const {
     const OnnxNode* single = values_.MakerOf(value);
-    if (single == nullptr || !IsOnnx(*single, "Unsqueeze") || single->inputs.empty())
+    if (single == nullptr || !single->Is("Unsqueeze") || single->inputs.empty())
       return std::nullopt;
     std::optional<std::vector<int64_t>> axes;
     if (const OnnxAttribute* attribute = single->Find("axes")) axes = attribute->ints;

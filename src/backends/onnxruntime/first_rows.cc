@@ -141,7 +141,7 @@ class Planner {
     if (node.domain == "com.microsoft") {
       return node.op_type == "BiasGelu" || node.op_type == "Gelu" ? PassElementwise(n, cut) : false;
     }
-    if (!node.domain.empty() && node.domain != "ai.onnx") return false;
+    if (!formats::IsOnnxDomain(node.domain)) return false;
     if (Contains(kElementwise, node.op_type)) return PassElementwise(n, cut);
     if (node.op_type == "MatMul") return PassMatMul(n, cut);
     if (node.op_type == "Transpose") return PassTranspose(n, cut);
@@ -300,7 +300,7 @@ class Planner {
 std::optional<FirstRowsPlan> PlanFirstRows(const model::OnnxFile& file, std::string_view output) {
   int64_t opset = 0;
   for (const formats::OnnxOpset& set : file.model().opsets) {
-    if (set.domain.empty() || set.domain == "ai.onnx") opset = set.version;
+    if (formats::IsOnnxDomain(set.domain)) opset = set.version;
   }
   constexpr int64_t kSliceByTensors = 10;
   if (opset < kSliceByTensors) return std::nullopt;

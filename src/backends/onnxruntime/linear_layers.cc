@@ -38,7 +38,7 @@ class Planner {
     if (HasOwnDomain()) return {};
     FindGelus();
     for (const OnnxNode& node : nodes_) {
-      if (IsNeeded(node) && IsOnnx(node, "MatMul", 2)) Take(node, least_bytes);
+      if (IsNeeded(node) && node.Is("MatMul", 2)) Take(node, least_bytes);
     }
     if (!IsPackedInBounds()) return {};
     DropConstants();
@@ -49,10 +49,6 @@ class Planner {
   size_t IndexOf(const OnnxNode& node) const { return static_cast<size_t>(&node - nodes_.data()); }
   bool IsNeeded(const OnnxNode& node) const {
     return first_rows_ == nullptr || first_rows_->needed[IndexOf(node)];
-  }
-  static bool IsOnnx(const OnnxNode& node, std::string_view op_type, size_t num_inputs) {
-    return node.op_type == op_type && (node.domain.empty() || node.domain == "ai.onnx") &&
-           node.inputs.size() == num_inputs && node.outputs.size() == 1;
   }
 
   // A file's own operators of that name would meet ours.
@@ -95,7 +91,7 @@ class Planner {
     LinearPlan::Layer layer{.weight = weight, .input = std::string(product.inputs[0])};
     std::string_view value = product.outputs[0];
     const OnnxNode* sum = values_.OnlyReaderOf(value);
-    if (sum != nullptr && IsOnnx(*sum, "Add", 2)) {
+    if (sum != nullptr && sum->Is("Add", 2)) {
       const OnnxTensor* bias = file_.FindInitializer(sum->inputs[sum->inputs[0] == value ? 1 : 0]);
       const std::vector<int64_t> dims = {weight->dims[1]};
       if (bias != nullptr && bias->type == OnnxType::kFloat && bias->dims == dims &&

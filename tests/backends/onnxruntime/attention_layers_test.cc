@@ -21,17 +21,6 @@ using onnx_file::Node;
 constexpr int64_t kHeads = 3, kHeadDim = 20, kWidth = kHeads * kHeadDim;
 constexpr float kLowest = std::numeric_limits<float>::lowest();
 
-std::string Values(std::string_view name, const std::vector<int64_t>& dims) {
-  std::vector<float> values(static_cast<size_t>(
-      std::accumulate(dims.begin(), dims.end(), int64_t{1}, std::multiplies<>())));
-  const auto seed = static_cast<float>(std::accumulate(name.begin(), name.end(), 0));
-  for (size_t i = 0; i < values.size(); ++i)
-    values[i] = 0.25f * std::sin(seed + 1.7f * static_cast<float>(i));
-  return Initializer(onnx_file::FloatTensor(name, dims, values));
-}
-std::string Scalar(std::string_view name, float value) {
-  return Initializer(onnx_file::FloatTensor(name, {}, {value}));
-}
 std::string Integers(std::string_view name, const std::vector<int64_t>& values) {
   const std::string raw(reinterpret_cast<const char*>(values.data()),
                         values.size() * sizeof(int64_t));

@@ -23,19 +23,6 @@ using onnx_file::Node;
 // None is a multiple of a panel's or a tile's width.
 constexpr int64_t kWidth = 20, kInner = 37;
 
-// Of small numbers, others for each name.
-std::string Values(std::string_view name, const std::vector<int64_t>& dims) {
-  std::vector<float> values(static_cast<size_t>(
-      std::accumulate(dims.begin(), dims.end(), int64_t{1}, std::multiplies<>())));
-  const auto seed = static_cast<float>(std::accumulate(name.begin(), name.end(), 0));
-  for (size_t i = 0; i < values.size(); ++i)
-    values[i] = 0.5f * std::sin(seed + 1.7f * static_cast<float>(i));
-  return Initializer(onnx_file::FloatTensor(name, dims, values));
-}
-std::string Scalar(std::string_view name, float value) {
-  return Initializer(onnx_file::FloatTensor(name, {}, {value}));
-}
-
 // inner = GELU(sum), as exporters write it.
 std::string GeluNodes() {
   return Scalar("root", std::numbers::sqrt2_v<float>) + Scalar("one", 1.0f) + Scalar("half", 0.5f) +

@@ -4,8 +4,11 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <cstdlib>
 #include <filesystem>
+#include <functional>
+#include <numeric>
 #include <string>
 #include <vector>
 
@@ -50,6 +53,18 @@ inline std::string GraphOutput(std::string_view name, int type = kFloatType,
   return protobuf::Bytes(12, onnx_file::ValueInfo(name, type, dims));
 }
 inline std::string Initializer(std::string_view tensor) { return protobuf::Bytes(5, tensor); }
+// Initializers of small numbers, others for each name.
+inline std::string Values(std::string_view name, const std::vector<int64_t>& dims) {
+  std::vector<float> values(static_cast<size_t>(
+      std::accumulate(dims.begin(), dims.end(), int64_t{1}, std::multiplies<>())));
+  const auto seed = static_cast<float>(std::accumulate(name.begin(), name.end(), 0));
+  for (size_t i = 0; i < values.size(); ++i)
+    values[i] = 0.25f * std::sin(seed + 1.7f * static_cast<float>(i));
+  return Initializer(onnx_file::FloatTensor(name, dims, values));
+}
+inline std::string Scalar(std::string_view name, float value) {
+  return Initializer(onnx_file::FloatTensor(name, {}, {value}));
+}
 inline std::string Lookup(std::string_view output = "last_hidden_state") {
   return GraphNode(onnx_file::Node("Gather", {"table", "input_ids"}, {std::string(output)}));
 }

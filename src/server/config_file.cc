@@ -25,16 +25,15 @@ Error WrongValue(const std::string& path, const ConfigEntry& entry, const Config
                       values.empty() ? "a text in quotes, a whole number, true or false" : values);
 }
 
-std::string_view Trimmed(std::string_view text) {
-  constexpr std::string_view kSpace = " \t\r";
-  text.remove_prefix(std::min(text.find_first_not_of(kSpace), text.size()));
-  return text.substr(0, text.find_last_not_of(kSpace) + 1);
-}
-
 std::string_view LineOf(std::string_view content, size_t line) {
-  for (size_t i = 1; i < line; ++i)
-    content.remove_prefix(std::min(content.find('\n'), content.size() - 1) + 1);
-  return content.substr(0, content.find('\n'));
+  for (size_t i = 1; i < line; ++i) {
+    const size_t end = content.find('\n');
+    if (end == content.npos) return "";
+    content.remove_prefix(end + 1);
+  }
+  std::string_view found = content.substr(0, content.find('\n'));
+  if (found.ends_with('\r')) found.remove_suffix(1);
+  return found;
 }
 
 // What is no TOML. The parser knows no options; a key in front of the fault says what would do.

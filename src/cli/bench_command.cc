@@ -16,6 +16,7 @@
 #include "cli/bench_texts.h"
 #include "cli/command.h"
 #include "cli/exit_status.h"
+#include "cli/input_arguments.h"
 #include "cli/model_access.h"
 #include "cli/output_file.h"
 #include "cli/process_clock.h"
@@ -40,8 +41,7 @@ struct BenchArguments {
   ModelArguments model;
   TextArguments text;
   VectorArguments vector;
-  std::string input;
-  std::string field = "text";
+  FileArguments file;
   int queries = 0, warmup = 20, runs = 0;  // 0: the plan's own.
   bool full = false, quiet = false, peer = false, quality_only = false;
   std::vector<std::string> precisions;
@@ -100,7 +100,8 @@ Result<std::optional<RetrievalTask>> ReadTask(const BenchArguments& arguments) {
 
 Result<Corpus> ReadCorpus(const BenchArguments& arguments) {
   Corpus corpus;
-  if (arguments.input.empty()) {
+  AKIN_TRY_ASSIGN(corpus.texts, arguments.file.ReadAll(kMostTexts));
+  if (corpus.texts.empty()) {
     corpus.name = kBuiltIn;
     for (int i = 0; i < kBuiltInRepeats; ++i) {
       corpus.texts.insert(corpus.texts.end(), BuiltInTexts().begin(), BuiltInTexts().end());
@@ -108,15 +109,7 @@ Result<Corpus> ReadCorpus(const BenchArguments& arguments) {
     corpus.quality_texts = BuiltInQualityTexts();
     return corpus;
   }
-  SourceOptions options;
-  options.input = corpus.name = arguments.input;
-  options.field = arguments.field;
-  const bool plain = arguments.input.ends_with(".txt");
-  options.format = plain ? LineFormat::kPlain : LineFormat::kJson;
-  AKIN_TRY_ASSIGN(auto source, OpenTextSource(options, nullptr));
-  AKIN_TRY_ASSIGN(TextChunk all, ReadAllTexts(*source, kMostTexts));
-  if (all.texts.empty()) return InvalidInput(arguments.input, ": holds no text");
-  corpus.texts = std::move(all.texts);
+  corpus.name = arguments.file.input;
   corpus.quality_texts = Different(corpus.texts);
   return corpus;
 }
@@ -253,8 +246,8 @@ bool TooSlow(const BenchArguments& arguments, const BenchReport& report) {
 
 // That no report replaces the texts.
 Status CheckInputIsKept(const BenchArguments& arguments) {
-  if (arguments.input.empty()) return {};  // Standard input is not read.
-  const FileInUse input{"--input", arguments.input, STDIN_FILENO};
+  if (arguments.file.input.empty()) return {};  // Standard input is not read.
+  const FileInUse input{"--input", arguments.file.input, STDIN_FILENO};
   if (!arguments.html.empty())
     AKIN_TRY(CheckDistinct(input, {"--html", arguments.html, STDOUT_FILENO}));
   if (!arguments.json) return {};
@@ -377,11 +370,7 @@ void AddReportOptions(CLI::App& verb, BenchArguments& arguments) {
 void AddBenchCommand(CLI::App& app, Verbs& verbs) {
   CLI::App& verb = AddVerb(app, "bench", "Measure the speed of a model here", kExamples);
   auto arguments = std::make_shared<BenchArguments>();
-  verb.add_option("-i,--input", arguments->input,
-                  "Texts: JSON lines, or plain lines in a .txt (default: some English sentences)")
-      ->type_name("FILE");
-  verb.add_option("--field", arguments->field, "Field of a JSON line that holds the text")
-      ->type_name("NAME");
+  arguments->file.AddTo(verb, "some English sentences");
   arguments->model.AddTo(verb);
   arguments->text.AddTo(verb, /*windows=*/false, /*prompts=*/false);
   arguments->vector.AddTo(verb);

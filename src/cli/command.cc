@@ -1,26 +1,16 @@
 #include "cli/command.h"
 
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include "akin/system.h"
 
 #include "cli/option_value.h"
-#include "cli/output_file.h"
 #include "cli/strings.h"
 #include "cli/suggestion.h"
-#include "cli/terminal.h"
 
 namespace akin::cli {
 namespace {
 
 constexpr int kMostThreads = 1024;  // The library's own limits.
 constexpr int kMostTokens = 1 << 20;
-
-bool IsFile(const std::string& path) {
-  struct stat info;
-  return stat(path.c_str(), &info) == 0 && S_ISREG(info.st_mode);
-}
 
 // What was meant by a value that is none; values with a colon are more than a name.
 template <typename T>
@@ -236,52 +226,6 @@ void CutArguments::AddTo(CLI::App& verb) {
 void CutArguments::Set(EmbedOptions& options) const {
   if (dimensions > 0) options.dimensions = dimensions;
   if (truncate_dim > 0) options.truncate_dim = truncate_dim;
-}
-
-void InputArguments::AddTo(CLI::App& verb) {
-  // A callback gets the texts as they are: CLI11's own conversion takes "{}" for an empty list.
-  const auto take = [this](const CLI::results_t& texts) {
-    source.texts = texts;
-    return true;
-  };
-  verb.add_option("TEXT", take, "Texts; without any, lines of standard input")
-      ->type_name("")
-      ->expected(1, CLI::detail::expected_max_vector_size)
-      ->allow_extra_args();
-  verb.add_option("-i,--input", source.input, "JSON lines to read; - is standard input")
-      ->type_name("FILE");
-  verb.add_option("--field", source.field,
-                  "Field of a JSON line that holds the text (default: text)")
-      ->type_name("NAME");
-  verb.add_flag("--skip-empty", source.skip_empty, "Leave empty texts out");
-}
-
-Result<std::unique_ptr<TextSource>> InputArguments::Open(std::string_view verb, bool quiet,
-                                                         const StopSignal* stop) const {
-  if (!source.texts.empty() && !source.input.empty()) {
-    return InvalidInput("texts come from arguments or from --input, not from both");
-  }
-  SourceOptions options = source;
-  options.format = source.input.empty() ? LineFormat::kPlain : LineFormat::kJson;
-  if (source.second_field.empty()) {
-    options.plain_hint = source.input == "-" ? "plain lines are read without --input"
-                                             : StrCat("plain lines are read by < ", source.input);
-  }
-  if (source.texts.size() == 1 && !quiet && IsFile(source.texts[0])) {
-    SayOnStderr(StrCat("note: ", source.texts[0], " is a file, and its name is the text here; ",
-                       "--input reads its lines of JSON, < its plain lines"));
-  }
-  const bool from_stdin = source.texts.empty() && (source.input.empty() || source.input == "-");
-  if (from_stdin && !quiet && IsTerminal(STDIN_FILENO)) {
-    SayOnStderr(StrCat("reading one text a line from the terminal; Ctrl-D ends (akin ", verb,
-                       " --help shows other ways)"));
-  }
-  return OpenTextSource(std::move(options), stop);
-}
-
-Status InputArguments::CheckOutput(std::string_view option, const std::string& path) const {
-  if (!source.texts.empty()) return {};
-  return CheckDistinct({"--input", source.input, STDIN_FILENO}, {option, path, STDOUT_FILENO});
 }
 
 std::string Choices(const std::vector<std::string>& names) {

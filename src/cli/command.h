@@ -14,7 +14,6 @@
 #include "cli/onnxruntime_arguments.h"
 #include "cli/python_arguments.h"
 #include "cli/remote_arguments.h"
-#include "cli/text_source.h"
 
 namespace akin::cli {
 
@@ -114,19 +113,6 @@ struct VectorArguments {
 
   void AddTo(CLI::App& verb);
   void Set(EmbedOptions& options) const;
-};
-
-// Where texts come from: TEXT... --input --field --skip-empty.
-struct InputArguments {
-  SourceOptions source;
-
-  void AddTo(CLI::App& verb);
-  // `verb` stands in the note to a person at a terminal who is awaited to type; `quiet` leaves it
-  // out. Errors: InvalidInput (texts and --input), kInputUnreadable.
-  Result<std::unique_ptr<TextSource>> Open(std::string_view verb, bool quiet,
-                                           const StopSignal* stop) const;
-  // That writing to `path`, which `option` names, leaves the texts alone. Error: InvalidInput.
-  Status CheckOutput(std::string_view option, const std::string& path) const;
 };
 
 // "{a,b,c}" as the type of an option lists its values in --help and in completions.

@@ -8,6 +8,7 @@
 #include "cli/chunk_pipeline.h"
 #include "cli/command.h"
 #include "cli/exit_status.h"
+#include "cli/input_arguments.h"
 #include "cli/json_writer.h"
 #include "cli/model_access.h"
 #include "cli/option_value.h"
@@ -115,17 +116,22 @@ VerbResult EmbedStream(const EmbedArguments& arguments) {
 }
 
 Result<std::string> ReadSingleText(const EmbedArguments& arguments) {
-  const SourceOptions& source = arguments.input.source;
-  if (!source.input.empty() || !arguments.output.empty() || !arguments.format.empty()) {
+  const InputArguments& given = arguments.input;
+  if (!given.file.input.empty() || !arguments.output.empty() || !arguments.format.empty()) {
     return InvalidInput("--json embeds one text, to standard output; files of texts are read and ",
                         "written without it");
   }
   if (!arguments.type.write_ranges.empty())
     return InvalidInput("--write-ranges measures a file of texts, --json embeds one text");
-  if (source.texts.size() > 1) {
-    return InvalidInput("--json embeds one text, found ", source.texts.size());
+  if (!given.file.format.empty() || !given.file.field.empty()) {
+    return InvalidInput("--json embeds one text as it is, without lines or fields: ",
+                        given.file.format.empty() ? "--field" : "--input-format",
+                        " is for files of texts");
   }
-  if (source.texts.size() == 1) return source.texts[0];
+  if (given.texts.size() > 1) {
+    return InvalidInput("--json embeds one text, found ", given.texts.size());
+  }
+  if (given.texts.size() == 1) return given.texts[0];
   return ReadAll(STDIN_FILENO, "standard input", kMaxSingleTextBytes);
 }
 
@@ -158,7 +164,8 @@ VerbResult EmbedSingle(const EmbedArguments& arguments) {
 
 constexpr char kExamples[] =
     "  akin embed 'A first text.' 'And a second.'\n"
-    "  akin embed < lines.txt > vectors.jsonl\n"
+    "  akin embed --input lines.txt > vectors.jsonl\n"
+    "  tail -f messages.log | akin embed\n"
     "  akin embed --input texts.jsonl --field body --output vectors.npy\n"
     "  akin embed --prompt-name query --dimensions 256 'How do cats sleep?'\n"
     "  akin embed --overflow chunks --window 256 --input books.jsonl --output chunks.jsonl\n"

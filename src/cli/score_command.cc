@@ -92,21 +92,19 @@ Result<Scores> RerankChunk(const Embedder& embedder, const TextChunk& chunk,
 
 VerbResult Rerank(const ScoreArguments& given) {
   ScoreArguments arguments = given;
-  SourceOptions& source = arguments.stream.input.source;
-  if (!source.texts.empty() && arguments.query.empty()) {
-    if (source.texts.size() < 2)
+  InputArguments& input = arguments.stream.input;
+  if (!input.texts.empty() && arguments.query.empty()) {
+    if (input.texts.size() < 2)
       return InvalidInput("akin rerank QUERY DOCUMENT...: there is a query and no document");
-    arguments.query = source.texts.front();
-    source.texts.erase(source.texts.begin());
+    arguments.query = input.texts.front();
+    input.texts.erase(input.texts.begin());
   }
-  if (source.texts.empty() && source.input.empty() && arguments.query.empty()) {
+  const bool lines_named = !input.file.input.empty() || !input.file.format.empty();
+  if (input.texts.empty() && !lines_named && arguments.query.empty()) {
     return InvalidInput("akin rerank takes QUERY DOCUMENT..., --query with documents as lines of ",
                         "standard input, or --input FILE of {\"query\":...,\"document\":...}");
   }
-  if (!source.input.empty()) {
-    source.field = source.field == "text" ? "document" : source.field;
-    source.second_field = arguments.query.empty() ? "query" : "";
-  }
+  if (arguments.query.empty()) input.second_field = "query";
   AKIN_TRY_ASSIGN(const ScoreOptions options, arguments.ToOptions());
   AKIN_TRY_ASSIGN(const LineOptions line_options, arguments.ToLineOptions("rerank"));
   return RunStream<Scores>(
@@ -134,8 +132,9 @@ VerbResult Classify(const ScoreArguments& arguments, const std::string& pair_fie
   AKIN_TRY_ASSIGN(const ScoreOptions options, arguments.ToOptions());
   AKIN_TRY_ASSIGN(const LineOptions line_options, arguments.ToLineOptions("classify"));
   StreamArguments stream = arguments.stream;
-  stream.input.source.second_field = pair_field;
-  if (!pair_field.empty() && stream.input.source.input.empty())
+  InputArguments& input = stream.input;
+  input.second_field = pair_field;
+  if (!pair_field.empty() && input.file.input.empty() && input.file.format.empty())
     return InvalidInput("--pair-field is for --input FILE");
   return RunStream<Scores>(
       stream,
@@ -164,7 +163,7 @@ VerbResult Classify(const ScoreArguments& arguments, const std::string& pair_fie
 
 constexpr char kRerankExamples[] =
     "  akin rerank -m ms-marco 'How do cats sleep?' 'Cats sleep a lot.' 'Dogs bark.'\n"
-    "  akin rerank -m ms-marco --query 'How do cats sleep?' < documents.txt\n"
+    "  akin rerank -m ms-marco --query 'How do cats sleep?' --input documents.txt\n"
     "  akin rerank -m ms-marco --input pairs.jsonl --output scores.jsonl\n";
 constexpr char kClassifyExamples[] =
     "  akin classify -m sentiment 'What a lovely day!'\n"
@@ -176,6 +175,7 @@ void AddRerankCommand(CLI::App& app, Verbs& verbs) {
   CLI::App& verb =
       AddVerb(app, "rerank", "Score how well documents answer a query", kRerankExamples);
   auto arguments = std::make_shared<ScoreArguments>();
+  arguments->stream.input.default_field = "document";
   arguments->AddTo(verb);
   verb.add_option("--query", arguments->query, "The query of all documents")->type_name("TEXT");
   verbs[&verb] = [arguments] { return Rerank(*arguments); };

@@ -3,6 +3,7 @@
 
 #include "cli/command.h"
 #include "cli/exit_status.h"
+#include "cli/input_arguments.h"
 #include "cli/json_writer.h"
 #include "cli/model_access.h"
 #include "cli/similarity_table.h"

@@ -10,6 +10,7 @@
 #include "cli/chunk_pipeline.h"
 #include "cli/command.h"
 #include "cli/exit_status.h"
+#include "cli/input_arguments.h"
 #include "cli/model_access.h"
 #include "cli/output_file.h"
 #include "cli/terminal.h"

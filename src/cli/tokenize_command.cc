@@ -9,6 +9,7 @@
 
 #include "cli/command.h"
 #include "cli/exit_status.h"
+#include "cli/input_arguments.h"
 #include "cli/json_writer.h"
 #include "cli/line_reader.h"
 #include "cli/model_access.h"
@@ -152,9 +153,14 @@ Status CheckShape(const Encoding& encoding, const EncodeOptions& options) {
 // Requests from a program, one a line, until the input ends. What is answered is written as soon as
 // no further request is there, so that a caller may wait for each answer.
 VerbResult ServeRequests(const TokenizeArguments& arguments) {
-  if (!arguments.input.source.texts.empty()) {
+  if (!arguments.input.texts.empty()) {
     return InvalidInput(
         "--jsonl reads requests from standard input or --input, not from arguments");
+  }
+  if (!arguments.input.file.format.empty() || !arguments.input.file.field.empty()) {
+    return InvalidInput("--jsonl reads requests, which are JSON lines with fields of their own: ",
+                        arguments.input.file.format.empty() ? "--field is" : "--input-format is",
+                        " for texts");
   }
   if (arguments.no_special || arguments.max_tokens > 0) {
     return InvalidInput(
@@ -163,7 +169,7 @@ VerbResult ServeRequests(const TokenizeArguments& arguments) {
   }
   AKIN_TRY_ASSIGN(const Tokenizer tokenizer, LoadTokenizer(arguments));
   FileDescriptor file;
-  const std::string& input = arguments.input.source.input;
+  const std::string& input = arguments.input.file.input;
   const bool is_file = !input.empty() && input != "-";
   if (is_file) {
     AKIN_TRY_ASSIGN(file, OpenInput(input));

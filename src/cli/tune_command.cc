@@ -15,6 +15,7 @@
 #include "cli/bench_texts.h"
 #include "cli/command.h"
 #include "cli/exit_status.h"
+#include "cli/input_arguments.h"
 #include "cli/json_writer.h"
 #include "cli/model_access.h"
 #include "cli/process_clock.h"
@@ -40,8 +41,7 @@ constexpr int kNameWidth = 36;
 
 struct TuneArguments {
   ModelArguments model;
-  std::string input;
-  std::string field = "text";
+  FileArguments file;
   int runs = 5;
   bool dry_run = false, reset = false, json = false, quiet = false;
 };
@@ -64,15 +64,9 @@ Result<std::vector<std::string>> BuiltInMix(const Embedder& embedder) {
 
 Result<std::vector<std::string>> TextsFor(const TuneArguments& arguments,
                                           const Embedder& embedder) {
-  if (arguments.input.empty()) return BuiltInMix(embedder);
-  SourceOptions options;
-  options.input = arguments.input;
-  options.field = arguments.field;
-  options.format = arguments.input.ends_with(".txt") ? LineFormat::kPlain : LineFormat::kJson;
-  AKIN_TRY_ASSIGN(auto source, OpenTextSource(options, nullptr));
-  AKIN_TRY_ASSIGN(TextChunk all, ReadAllTexts(*source, kMostTexts));
-  if (all.texts.empty()) return InvalidInput(arguments.input, ": holds no text");
-  return std::move(all.texts);
+  AKIN_TRY_ASSIGN(std::vector<std::string> texts, arguments.file.ReadAll(kMostTexts));
+  if (texts.empty()) return BuiltInMix(embedder);
+  return texts;
 }
 
 std::string NameOf(const Candidate& c) {
@@ -255,11 +249,7 @@ void AddTuneCommand(CLI::App& app, Verbs& verbs) {
   CLI::App& verb =
       AddVerb(app, "tune", "Find and store the fastest settings for a model here", kExamples);
   auto arguments = std::make_shared<TuneArguments>();
-  verb.add_option("-i,--input", arguments->input,
-                  "Texts: JSON lines, or plain lines in a .txt (default: some of our own)")
-      ->type_name("FILE");
-  verb.add_option("--field", arguments->field, "Field of a JSON line that holds the text")
-      ->type_name("NAME");
+  arguments->file.AddTo(verb, "some of our own");
   arguments->model.AddTo(verb);
   verb.add_option("--runs", arguments->runs, "Rounds over all candidates")
       ->type_name("N")

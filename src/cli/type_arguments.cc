@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "cli/command.h"
+#include "cli/input_arguments.h"
 #include "cli/option_value.h"
 #include "cli/output_file.h"
 #include "cli/small_file.h"

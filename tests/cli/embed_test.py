@@ -208,16 +208,16 @@ class BadInput(Case):
         file = self.write("lines.txt", "A line.\nAnother.\n")
         code, out, err = embed(file)
         self.assertEqual((code, out.count(b"\n"), err.count(b"\n")), (0, 1, 1))
-        for word in (file, "is a file", "--input", "< "):
+        for word in (file, "is a file", "--input"):
             self.assertIn(word, err.decode())
         self.assertEqual(embed("--quiet", file), (0, out, b""))
         for texts in ((file, "x"), (self.dir,), (file + "x",)):
             self.assertEqual(embed(*texts)[2], b"")
 
     def test_plain_lines_are_no_json_lines(self):
-        file = self.write("lines.txt", "\nA line.\nAnother.\n")
-        self.fails(embed("-i", file), 2, "lines.txt, line 2", "lines of JSON", "plain lines", f"< {file}")
-        self.fails(embed("-i", "-", stdin=b"A line.\n"), 2, "standard input, line 1", "without --input")
+        file = self.write("lines.csv", "\nA line.\nAnother.\n")
+        self.fails(embed("-i", file), 2, "lines.csv, line 2", "lines of JSON", "--input-format txt")
+        self.fails(embed("-i", "-", stdin=b"A line.\n"), 2, "standard input, line 1", "--input-format txt")
         for text in ('{"text":"x"}\nA line.\n', '{"text":\n'):
             code, _, err = embed("-i", self.write("t.jsonl", text))
             self.assertEqual(code, 2)

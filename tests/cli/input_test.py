@@ -1,0 +1,100 @@
+#!/usr/bin/env python3
+"""Every verb reads files and standard input by the same rules.
+
+    input_test.py --akin build/release/akin --model tests/data/models/bert-mean
+"""
+import json
+import os
+
+from akin_program import MODEL, Case, embed, main, run, vectors_of
+
+TEXTS = ["A first line.", "", "{\"text\":\"no field\"}"]
+PLAIN = "".join(text + "\n" for text in TEXTS)
+JSON = "".join(json.dumps({"text": text}) + "\n" for text in TEXTS)
+
+
+def beside(name):
+    return os.path.join(os.path.dirname(MODEL), name)
+
+
+# Verb, its model and the options with which it answers texts alone, a line each.
+STREAMS = (("embed", MODEL), ("sparse", beside("splade-bert")), ("multivector", beside("colbert-plain")),
+           ("classify", beside("cross-bert-nli")), ("rerank", beside("cross-bert"), "--query", "A query."),
+           ("similarity", MODEL, "--json"), ("tokenize", MODEL, "--json"))
+
+
+class Rules(Case):
+    def test_every_verb_reads_a_txt_by_lines_and_other_files_as_json_lines(self):
+        txt, jsonl = self.write("t.txt", PLAIN), self.write("t.jsonl", JSON)
+        for verb, model, *options in STREAMS:
+            call = [verb, "--model", model, *options]
+            field = ["--field", "text"] if verb == "rerank" else []
+            want = run(*call, "--", *TEXTS)
+            self.assertEqual(want[0], 0, (verb, want))
+            for what, got in (("txt", run(*call, "--input", txt)), ("jsonl", run(*call, "--input", jsonl, *field)),
+                              ("lines of stdin", run(*call, stdin=PLAIN.encode())),
+                              ("JSON of stdin", run(*call, *field, "--input", "-", stdin=JSON.encode()))):
+                self.assertEqual(got, want, (verb, what))
+
+    def test_the_format_that_is_named_counts_and_not_the_ending(self):
+        want = embed("--", *TEXTS)
+        plain, lines = self.write("plain.jsonl", PLAIN), self.write("lines.txt", JSON)
+        self.assertEqual(embed("--input", plain, "--input-format", "txt"), want)
+        self.assertEqual(embed("--input", lines, "--input-format", "jsonl"), want)
+        self.assertEqual(embed("--input", "-", "--input-format", "txt", stdin=PLAIN.encode()), want)
+        self.assertEqual(embed("--input-format", "jsonl", stdin=JSON.encode()), want)
+        self.fails(embed("--input", plain, "--input-format", "csv"), 2, "--input-format", "csv", "txt", "jsonl")
+
+    def test_bench_and_tune_read_as_the_others_do(self):
+        few = ("--runs", "1")
+        lines = "A first line.\nAnother one.\n"
+        for name, extra in (("t.txt", ()), ("t.lines", ("--input-format", "txt"))):
+            file = self.write(name, lines)
+            code, out, err = run("bench", "--model", MODEL, "--input", file, *extra, *few, "--queries", "2", "--json", "--quiet")
+            self.assertEqual(code, 0, err)
+            self.assertEqual(json.loads(out)["texts"], 2)
+            code, _, err = run("tune", "--model", MODEL, "--input", file, *extra, *few, "--dry-run", "--json", "--quiet")
+            self.assertEqual(code, 0, err)
+        for verb in ("bench", "tune"):
+            self.fails(run(verb, "--model", MODEL, "--input", file, *few, "--quiet"), 2, "t.lines, line 1", "JSON", "--input-format txt")
+            self.fails(run(verb, "--model", MODEL, "--field", "body", *few, "--quiet"), 2, "--field", "--input FILE")
+
+
+class Refused(Case):
+    def test_a_field_of_plain_lines(self):
+        file = self.write("t.txt", PLAIN)
+        self.fails(embed("--input", file, "--field", "body"), 2, "--field body", "t.txt", "--input-format jsonl")
+        self.fails(embed("--field", "body", stdin=b"x\n"), 2, "--field body", "standard input")
+        self.fails(embed("--field", "body", "x"), 2, "--field", "arguments")
+        self.fails(embed("--input-format", "txt", "x"), 2, "--input-format", "arguments")
+
+    def test_pairs_of_plain_lines(self):
+        file = self.write("t.txt", PLAIN)
+        self.fails(run("rerank", "--model", beside("cross-bert"), "--input", file), 2, "t.txt", '"document" and "query"')
+        self.fails(run("classify", "--model", beside("cross-bert-nli"), "--input", file, "--pair-field", "b"), 2,
+                   "t.txt", '"text" and "b"')
+
+    def test_formats_of_what_is_no_file_of_texts(self):
+        self.fails(run("tokenize", "--model", MODEL, "--jsonl", "--input-format", "txt", stdin=b""), 2, "--jsonl", "--input-format")
+        code, out, _ = run("embed", "--model", MODEL, "--json", "--field", "x", stdin=b"x")
+        self.assertEqual(code, 2)
+        self.assertIn("--field", json.loads(out)["error"]["message"])
+
+    def test_json_lines_of_pairs_come_from_standard_input_too(self):
+        line = json.dumps({"query": "A query.", "document": "A text."}) + "\n"
+        code, out, err = run("rerank", "--model", beside("cross-bert"), "--input-format", "jsonl", stdin=line.encode())
+        self.assertEqual((code, err), (0, b""))
+        want = run("rerank", "--model", beside("cross-bert"), "A query.", "A text.")[1]
+        self.assertEqual(vectors_of(out), vectors_of(want))
+
+
+class Help(Case):
+    def test_the_help_of_every_verb_says_how_it_reads(self):
+        for verb in [stream[0] for stream in STREAMS] + ["bench", "tune"]:
+            text = " ".join(run(verb, "--help")[1].decode().split())
+            for words in ("a text a line of a .txt, JSON lines of any other", "--input-format {txt,jsonl}"):
+                self.assertIn(words, text, verb)
+
+
+if __name__ == "__main__":
+    main()

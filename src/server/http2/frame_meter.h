@@ -1,0 +1,63 @@
+// What HTTP/2's frames cost their reader, counted from their heads before anybody looks into them.
+//
+// Most of what a client can send costs it nothing and asks for nothing: pings, settings,
+// priorities, windows, empty frames, a header block that never ends. Each is harmless alone, so the
+// protocol bounds none of them, and libraries have learnt one by one, and differently from version
+// to version, which of them to count (CVE-2019-9511 to 9518, CVE-2023-44487, CVE-2024-27316). Here
+// they are counted in one place: such a frame takes one from a rate, a request that begins and what
+// is sent to the client give some back, for honest clients acknowledge, ping and open windows in
+// proportion to what they ask and get.
+//
+// The frames themselves are nghttp2's: what is wrong with them it says. Pure logic.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "server/http2/rate_limit.h"
+
+namespace akin::server {
+
+class FrameMeter {
+ public:
+  using TimePoint = RateLimit::TimePoint;
+
+  // One header block with its continuations, as sent. Four times what a request's headers may be,
+  // so that most that are too large get an answer; what is beyond ends the connection.
+  static constexpr size_t kMaxBlockBytes = size_t{64} << 10;
+  static constexpr int kMaxContinuations = 32;
+  static constexpr double kFramesAtOnce = 10'000, kFramesPerSecond = 500;
+  // What is earned by a request, and by each frame of data that is sent.
+  static constexpr double kPerRequest = 20, kPerDataFrame = 4;
+
+  // What it is that there is too much of; nothing: go on. `bytes` follow those of the last call.
+  std::optional<std::string_view> Feed(std::string_view bytes, TimePoint now);
+  void RequestBegan() { frames_.Give(kPerRequest); }
+  void DataSent() { frames_.Give(kPerDataFrame); }
+
+  // The preface and the client's first settings have arrived.
+  bool has_begun() const { return has_begun_; }
+  // Since when a header block is awaited whose end has not come.
+  std::optional<TimePoint> block_since() const { return block_since_; }
+  int64_t num_pings() const { return num_pings_; }
+
+ private:
+  std::optional<std::string_view> TakeHead(TimePoint now);
+  void TakeEnd();
+
+  size_t preface_left_ = 24;
+  uint8_t head_[9] = {};
+  size_t head_size_ = 0;     // Of the frame's head: what has arrived.
+  size_t payload_left_ = 0;  // Of the frame.
+  bool in_payload_ = false;
+  bool has_begun_ = false;
+  size_t block_bytes_ = 0;
+  int continuations_ = 0;
+  std::optional<TimePoint> block_since_;
+  int64_t num_pings_ = 0;
+  RateLimit frames_{kFramesAtOnce, kFramesPerSecond};
+};
+
+}  // namespace akin::server

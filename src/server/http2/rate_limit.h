@@ -1,0 +1,37 @@
+// So many at once, so many a second in the long run. On a clock that is handed in.
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+
+namespace akin::server {
+
+class RateLimit {
+ public:
+  using TimePoint = std::chrono::steady_clock::time_point;
+
+  // Full at first.
+  RateLimit(double at_once, double per_second)
+      : most_(at_once), per_second_(per_second), left_(at_once) {}
+
+  // False: more than allowed.
+  bool Take(TimePoint now) {
+    if (last_ != TimePoint{}) {
+      const double seconds = std::chrono::duration<double>(now - last_).count();
+      left_ = std::min(most_, left_ + std::max(0.0, seconds) * per_second_);
+    }
+    last_ = now;
+    if (left_ < 1) return false;
+    left_ -= 1;
+    return true;
+  }
+  // What was of use earns so many more.
+  void Give(double count) { left_ = std::min(most_, left_ + count); }
+
+ private:
+  const double most_, per_second_;
+  double left_;
+  TimePoint last_{};
+};
+
+}  // namespace akin::server

@@ -1,0 +1,131 @@
+// One HTTP/2 connection without its socket: bytes of the client in, requests to a handler, bytes
+// for the client out. Frames and HPACK are nghttp2's; what may be asked of one connection is
+// bounded here:
+//
+// - streams: kMaxStreams at once; more are refused,
+// - requests that are begun and reset (rapid resets, CVE-2023-44487, also those that a client makes
+//   the server reset, CVE-2025-8671): a rate of its own; beyond it the connection ends,
+// - frames that ask for nothing, header blocks: frame_meter.h,
+// - bytes of requests: windows that open as the handler consumes; nothing is kept here,
+// - bytes of answers: Fill gives no more than is asked for, and `is_clogged` says when nothing more
+//   should be received before what is queued is sent. What is queued of answers is their handlers'.
+// - an answer that its client does not take ends with write_timeout.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "server/http2/frame_meter.h"
+#include "server/http2/handler.h"
+#include "server/http2/rate_limit.h"
+#include "server/http2/stream.h"
+
+struct nghttp2_session;
+
+namespace akin::server {
+
+class Http2Session {
+ public:
+  using TimePoint = std::chrono::steady_clock::time_point;
+
+  static constexpr uint32_t kMaxStreams = 100;
+  static constexpr double kResetsAtOnce = 500, kResetsPerSecond = 100;
+  // Of a stream's request that nobody has consumed: at first (RFC 9113's own), and at most, when
+  // much has been; and of all streams'.
+  static constexpr size_t kWindowBytes = 65'535;
+  static constexpr size_t kMaxWindowBytes = size_t{1} << 20;
+  static constexpr size_t kConnectionWindowBytes = size_t{1} << 20;
+
+  struct Options {
+    std::string peer;
+    std::chrono::milliseconds write_timeout{30'000};
+    std::function<void()> wake;  // Something is to be sent. Of any call but Fill.
+  };
+
+  // `handler` outlives it.
+  Http2Session(Http2Handler& handler, Options options);
+  ~Http2Session();
+  Http2Session(const Http2Session&) = delete;
+  Http2Session& operator=(const Http2Session&) = delete;
+
+  // What the client has sent. False: nothing more is wanted of it; what Fill gives is still its.
+  bool Receive(std::string_view bytes, TimePoint now);
+  // Appends what is to be sent until `out` has about `most` bytes; nothing: there is nothing now.
+  void Fill(std::string& out, size_t most);
+  // What Fill has given is in the hands of the socket.
+  void Written();
+  // A few times a second.
+  void Sweep(TimePoint now);
+  // Takes no new request; ends with the last answer.
+  void Drain();
+  // Says so to the client, with the streams that are left; what is theirs is given up.
+  void End(Http2Error code);
+  // The client has gone: all that is left of it is given up.
+  void Drop();
+
+  // Nothing is left to send, and nothing more wanted.
+  bool is_over() const;
+  bool is_clogged() const;
+  size_t num_streams() const { return streams_.size() + answered_.size(); }
+  const FrameMeter& meter() const { return meter_; }
+  // What there was too much of, when the connection was ended for it.
+  std::string_view excess() const { return excess_; }
+  int64_t num_timed_out() const { return num_timed_out_; }
+  int64_t num_left() const { return num_left_; }  // Requests that were reset before their answer.
+
+ private:
+  friend class Http2Stream;
+  struct Callbacks;
+
+  // For its streams:
+  void SubmitHead(int32_t id, int status, const std::vector<HttpHeader>& headers, bool ends);
+  void SubmitReset(int32_t id, Http2Error code);
+  void Resume(int32_t id);
+  void Consume(int32_t id, size_t bytes, size_t new_window);  // 0: as it is.
+
+  void Wake();
+  Http2Stream* Find(int32_t id);
+  void EndForExcess(std::string_view what);
+  // Without a handler.
+  void AnswerPlainly(Http2Stream& stream, int status, std::string_view text);
+  // Hands the request to whom it is for.
+  void Begin(Http2Stream& stream);
+  void RequestEnded(Http2Stream& stream);
+  void AnswerSent(Http2Stream& stream);
+  void Closed(Http2Stream& stream, bool by_error);
+  // Runs `call` for the stream's handler, whose exception costs its stream.
+  template <typename Call>
+  void Guarded(Http2Stream& stream, Call call);
+  // Tells handlers what has ended: apart from nghttp2's calls, in which they may do anything.
+  void TellGone();
+  void AfterCall();
+
+  Http2Handler& handler_;
+  const Options options_;
+  nghttp2_session* session_ = nullptr;
+  FrameMeter meter_;
+  RateLimit resets_{kResetsAtOnce, kResetsPerSecond};
+  std::map<int32_t, std::unique_ptr<Http2Stream>> streams_;
+  // Over, and their handlers not yet told: now, or when what is being written is.
+  std::vector<std::unique_ptr<Http2Stream>> lost_, answered_;
+  Http2Stream::Sent sent_;
+  TimePoint now_{};             // Of the last Receive or Sweep.
+  std::string* out_ = nullptr;  // While Fill runs,
+  size_t most_ = 0;             // likewise.
+  bool is_writing_ = false;     // From a Fill that gave something to its Written.
+  bool is_draining_ = false;
+  bool is_last_told_ = false;  // Which stream is the last, when draining.
+  bool is_ended_ = false;      // The client is told so.
+  bool is_broken_ = false;     // Nothing can be told any more.
+  std::string_view excess_;
+  int64_t num_timed_out_ = 0, num_left_ = 0;
+};
+
+}  // namespace akin::server

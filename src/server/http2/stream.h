@@ -1,0 +1,94 @@
+// One stream of a session: what is still to be sent of its answer, and the windows of its request.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "server/http2/handler.h"
+#include "server/http2/request_head.h"
+
+namespace akin::server {
+
+class Http2Session;
+
+class Http2Stream final : public Http2Responder {
+ public:
+  using TimePoint = std::chrono::steady_clock::time_point;
+  using Sent = std::vector<std::function<void()>>;
+
+  Http2Stream(Http2Session& session, int32_t id);
+
+  // Http2Responder:
+  void SendHead(int status, std::vector<HttpHeader> headers, bool ends) override;
+  void SendData(std::string bytes, bool ends, std::function<void()> sent) override;
+  void SendTrailers(std::vector<HttpHeader> trailers) override;
+  void Reset(Http2Error code) override;
+  void Consume(size_t bytes) override;
+
+  // How many bytes of the answer may be sent now, at most `room`, and whether they are the last and
+  // the trailers are next; nothing: none yet.
+  struct Next {
+    size_t bytes = 0;
+    bool is_last = false;
+    const std::vector<HttpHeader>* trailers = nullptr;  // Of the last, if there are any.
+  };
+  std::optional<Next> PeekData(size_t room) const;
+  // Moves so many of them behind `out`, and what is to be told of them behind `sent`.
+  void TakeData(size_t bytes, std::string& out, Sent& sent);
+  // Whether the client has left what it may take untaken since `longest` before `now`. To be asked
+  // again and again, for the time is measured from question to question.
+  bool IsStuck(TimePoint now, std::chrono::milliseconds longest);
+
+  // A piece of the request has arrived, for which there will be room again when it is consumed.
+  void Received(size_t bytes);
+  // What the handler has not given back of it.
+  size_t unconsumed() const { return unconsumed_; }
+
+  // It is over: from now on its handler's calls have no effect.
+  void Close() { was_reset_ = answer_ended_ = is_closed_ = true; }
+
+  int32_t id() const { return id_; }
+  bool head_sent() const { return head_sent_; }
+  bool takes_answer() const { return !answer_ended_ && !was_reset_; }
+  bool was_reset() const { return was_reset_; }
+
+  RequestHead head;
+  std::unique_ptr<Http2StreamHandler> handler;  // Null: the session answers itself.
+  bool has_begun = false;                       // The head is whole.
+  bool client_ended = false;                    // The request is.
+  bool end_sent = false;  // The answer is, as far as the session is concerned.
+
+ private:
+  struct Chunk {
+    std::string bytes;
+    size_t at = 0;  // What is before has been sent.
+    std::function<void()> sent;
+  };
+
+  // Bytes that are queued, counted no further than to `most`.
+  size_t QueuedBytes(size_t most) const;
+
+  Http2Session& session_;
+  const int32_t id_;
+  std::deque<Chunk> chunks_;
+  uint64_t num_taken_ = 0;  // Chunks that were before them.
+  std::optional<std::vector<HttpHeader>> trailers_;
+  bool head_sent_ = false;
+  bool answer_ended_ = false;  // Nothing follows what is in `chunks_` and `trailers_`.
+  bool was_reset_ = false;     // By us.
+  bool is_closed_ = false;
+  size_t unconsumed_ = 0;
+  size_t received_ = 0;  // Since the window last grew.
+  size_t window_;
+  uint64_t stuck_at_ = 0;  // num_taken_ when IsStuck was last asked, and since when.
+  std::optional<TimePoint> stuck_since_;
+};
+
+}  // namespace akin::server

@@ -15,10 +15,8 @@ namespace {
 
 namespace asio = boost::asio;
 
-constexpr size_t kReadBytes = size_t{2} << 10;  // While a head is awaited: 2,000 idle clients
-                                                // hold 4 MB.
-// What a client may take to notice that the connection ends.
-constexpr auto kLinger = std::chrono::milliseconds(500);
+constexpr size_t kReadBytes = size_t{2} << 10;       // While a head is awaited: 2,000 idle clients
+                                                     // hold 4 MB.
 constexpr size_t kBodyReadBytes = size_t{64} << 10;  // While a body is.
 
 // One more in `count` while it lives.
@@ -40,7 +38,7 @@ HttpResponse PlainRefusal(int status, std::string_view reason) {
 
 }  // namespace
 
-Connection::Connection(std::unique_ptr<Stream> stream, std::string peer, Shared& shared)
+Connection::Connection(std::unique_ptr<Stream> stream, std::string peer, ServedShared& shared)
     : stream_(std::move(stream)), peer_(std::move(peer)), shared_(shared) {
   Enter(Phase::kHead);  // A handshake takes no longer than a head.
 }

@@ -13,36 +13,18 @@
 #include "server/exchange.h"
 #include "server/http/chunked.h"
 #include "server/http/head.h"
-#include "server/http/http_server.h"
-#include "server/http/idle_spin.h"
+#include "server/http/served_connection.h"
 #include "server/http/stream.h"
 
 namespace akin::server {
 
-class Connection : public std::enable_shared_from_this<Connection> {
+class Connection final : public ServedConnection, public std::enable_shared_from_this<Connection> {
  public:
-  using Clock = std::chrono::steady_clock;
+  Connection(std::unique_ptr<Stream> stream, std::string peer, ServedShared& shared);
 
-  // What connections of one server share; outlives them.
-  struct Shared {
-    const HttpOptions& options;
-    HttpHandler& handler;
-    HttpCounts& counts;
-    bool draining = false;
-    int arrived = 0;    // Requests that were read and are not yet handled.
-    int answering = 0;  // Handled, and their answers not yet here.
-    int writing = 0;    // Answers that their clients have not yet taken.
-    IdleSpin spin;
-  };
-
-  Connection(std::unique_ptr<Stream> stream, std::string peer, Shared& shared);
-
-  // Until the connection ends.
-  boost::asio::awaitable<void> Serve();
-  // Ends what has waited too long.
-  void Sweep(Clock::time_point now);
-  // Ends the connection, at once if it is idle, else with the answer under way.
-  void Drain();
+  boost::asio::awaitable<void> Serve() override;
+  void Sweep(Clock::time_point now) override;
+  void Drain() override;
 
  private:
   enum class Phase { kIdle, kHead, kBody, kAnswering, kWriting, kClosing };
@@ -63,7 +45,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   std::unique_ptr<Stream> stream_;
   const std::string peer_;
-  Shared& shared_;
+  ServedShared& shared_;
   std::string in_;  // What has arrived and is not yet taken.
   Phase phase_ = Phase::kIdle;
   Clock::time_point phase_begin_;

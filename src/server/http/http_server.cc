@@ -75,7 +75,7 @@ class AsioHttpServer final : public HttpServer {
     if (local_.is_open()) Spawn(Accept(local_, false));
     Spawn(SweepForEver());
     while (!context_.stopped()) {
-      if (!options_.may_spin || !shared_.spin.Spins(Connection::Clock::now())) {
+      if (!options_.may_spin || !shared_.spin.Spins(ServedConnection::Clock::now())) {
         context_.run_one();
       } else if (context_.poll_one() == 0) {
         std::this_thread::yield();  // The client may be waiting for this very core.
@@ -101,7 +101,7 @@ class AsioHttpServer final : public HttpServer {
     local_.close(ignored);
     RemoveSocketFile();
     room_.cancel();
-    for (Connection* connection : connections_) connection->Drain();
+    for (ServedConnection* connection : connections_) connection->Drain();
     StopIfDrained();
   }
   void Post(std::function<void()> call) override { asio::post(context_, std::move(call)); }
@@ -229,16 +229,16 @@ class AsioHttpServer final : public HttpServer {
       error_code ignored;
       sweep_timer_.expires_after(kSweepInterval);
       co_await sweep_timer_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
-      const auto now = Connection::Clock::now();
-      for (Connection* connection : connections_) connection->Sweep(now);
+      const auto now = ServedConnection::Clock::now();
+      for (ServedConnection* connection : connections_) connection->Sweep(now);
     }
   }
 
   const HttpOptions options_;
   HttpCounts counts_;
-  Connection::Shared shared_;
+  ServedShared shared_;
   std::shared_ptr<asio::ssl::context> tls_;
-  std::set<Connection*> connections_;
+  std::set<ServedConnection*> connections_;
   asio::io_context context_{1};  // Before what runs on it.
   Tcp::acceptor tcp_;
   Local::acceptor local_;

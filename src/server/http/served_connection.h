@@ -1,0 +1,42 @@
+// A client, whatever version of HTTP it speaks, and what all of them share.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <chrono>
+
+#include "server/http/http_server.h"
+#include "server/http/idle_spin.h"
+
+namespace akin::server {
+
+// Of the event loop's thread. Outlives the connections.
+struct ServedShared {
+  const HttpOptions& options;
+  HttpHandler& handler;
+  HttpCounts& counts;
+  bool draining = false;
+  int arrived = 0;    // Requests that were read and are not yet handled.
+  int answering = 0;  // Handled, and their answers not yet here.
+  int writing = 0;    // Answers that their clients have not yet taken.
+  IdleSpin spin;
+};
+
+class ServedConnection {
+ public:
+  using Clock = std::chrono::steady_clock;
+
+  // What a client may take to notice that the connection ends.
+  static constexpr std::chrono::milliseconds kLinger{500};
+
+  virtual ~ServedConnection() = default;
+  // Until the connection ends.
+  virtual boost::asio::awaitable<void> Serve() = 0;
+  // Ends what has waited too long.
+  virtual void Sweep(Clock::time_point now) = 0;
+  // Ends the connection, at once if it is idle, else with the answers under way.
+  virtual void Drain() = 0;
+  // The event loop has ended: nobody is answered any more.
+  virtual void Abandon() {}
+};
+
+}  // namespace akin::server

@@ -21,6 +21,7 @@
 
 #include "server/http/connection.h"
 #include "server/http/stream.h"
+#include "server/http2/connection.h"
 #include "server/text.h"
 
 namespace akin::server {
@@ -42,6 +43,7 @@ class AsioHttpServer final : public HttpServer {
         shared_{.options = options_, .handler = handler, .counts = counts_},
         tcp_(context_),
         local_(context_),
+        http2_tcp_(context_),
         signals_(context_),
         sweep_timer_(context_),
         room_(context_) {}
@@ -54,15 +56,21 @@ class AsioHttpServer final : public HttpServer {
       }
       AKIN_TRY_ASSIGN(tls_, MakeTlsContext(options_.tls_cert, options_.tls_key));
     }
-    if (options_.port) AKIN_TRY(BindTcp(*options_.port));
+    if (options_.port) AKIN_TRY(BindTcp(tcp_, *options_.port, "cannot listen on ", ": "));
     if (!options_.unix_socket.empty()) AKIN_TRY(BindLocal());
     return {};
   }
 
-  uint16_t port() const override {
-    error_code ignored;
-    return tcp_.is_open() ? tcp_.local_endpoint(ignored).port() : uint16_t{0};
+  Result<uint16_t> ListenHttp2(uint16_t port, Http2Handler& handler) override {
+    if (tls_ != nullptr) {
+      AKIN_TRY_ASSIGN(http2_tls_, MakeTlsContext(options_.tls_cert, options_.tls_key, kAlpnHttp2));
+    }
+    AKIN_TRY(BindTcp(http2_tcp_, port, "--grpc-port: cannot listen on ", " for gRPC: "));
+    http2_handler_ = &handler;
+    return PortOf(http2_tcp_);
   }
+
+  uint16_t port() const override { return PortOf(tcp_); }
   HttpCounts counts() const override {
     HttpCounts counts = counts_;
     counts.under_way = shared_.answering + shared_.writing;
@@ -71,8 +79,9 @@ class AsioHttpServer final : public HttpServer {
   }
 
   void Run() override {
-    if (tcp_.is_open()) Spawn(Accept(tcp_, tls_ != nullptr));
-    if (local_.is_open()) Spawn(Accept(local_, false));
+    if (tcp_.is_open()) Spawn(Accept(tcp_, tls_.get(), nullptr));
+    if (local_.is_open()) Spawn(Accept(local_, nullptr, nullptr));
+    if (http2_tcp_.is_open()) Spawn(Accept(http2_tcp_, http2_tls_.get(), http2_handler_));
     Spawn(SweepForEver());
     while (!context_.stopped()) {
       if (!options_.may_spin || !shared_.spin.Spins(ServedConnection::Clock::now())) {
@@ -81,6 +90,7 @@ class AsioHttpServer final : public HttpServer {
         std::this_thread::yield();  // The client may be waiting for this very core.
       }
     }
+    for (ServedConnection* connection : connections_) connection->Abandon();
   }
   void OnSignals(std::function<void(int)> call) override {
     error_code ignored;
@@ -99,10 +109,18 @@ class AsioHttpServer final : public HttpServer {
     error_code ignored;
     tcp_.close(ignored);
     local_.close(ignored);
+    http2_tcp_.close(ignored);
     RemoveSocketFile();
     room_.cancel();
     for (ServedConnection* connection : connections_) connection->Drain();
     StopIfDrained();
+  }
+  void Settle(std::function<void(bool)> call) override {
+    ++shared_.arrived;
+    asio::post(context_, [this, call = std::move(call)] {
+      const bool is_only_one = shared_.arrived-- == 1;
+      call(is_only_one);
+    });
   }
   void Post(std::function<void()> call) override { asio::post(context_, std::move(call)); }
   void Stop() override { context_.stop(); }
@@ -113,7 +131,13 @@ class AsioHttpServer final : public HttpServer {
     bound_path_.clear();
   }
 
-  Status BindTcp(uint16_t port) {
+  static uint16_t PortOf(const Tcp::acceptor& acceptor) {
+    error_code ignored;
+    return acceptor.is_open() ? acceptor.local_endpoint(ignored).port() : uint16_t{0};
+  }
+
+  Status BindTcp(Tcp::acceptor& acceptor, uint16_t port, std::string_view what,
+                 std::string_view why) {
     error_code error;
     Tcp::resolver resolver(context_);
     const auto found =
@@ -123,13 +147,15 @@ class AsioHttpServer final : public HttpServer {
       return InvalidInput("--host ", options_.host, ": ", error.message());
     }
     const Tcp::endpoint endpoint = found.begin()->endpoint();
-    tcp_.open(endpoint.protocol(), error);
-    if (!error) tcp_.set_option(Tcp::acceptor::reuse_address(true), error);
-    if (!error) tcp_.bind(endpoint, error);
-    if (!error) tcp_.listen(asio::socket_base::max_listen_connections, error);
+    acceptor.open(endpoint.protocol(), error);
+    if (!error) acceptor.set_option(Tcp::acceptor::reuse_address(true), error);
+    if (!error) acceptor.bind(endpoint, error);
+    if (!error) acceptor.listen(asio::socket_base::max_listen_connections, error);
     if (!error) return {};
-    return MakeError(akin::ErrorCode::kServiceUnavailable, "cannot listen on ", options_.host, ':',
-                     port, ": ", error.message());
+    const bool is_v6 = options_.host.find(':') != std::string::npos;
+    const std::string host = is_v6 ? StrCat('[', options_.host, ']') : options_.host;
+    return MakeError(akin::ErrorCode::kServiceUnavailable, what, host, ':', port, why,
+                     error.message());
   }
 
   // A socket that nobody listens on any more is a leftover and is replaced; anything else under the
@@ -167,8 +193,9 @@ class AsioHttpServer final : public HttpServer {
         });
   }
 
+  // Its connections speak HTTP/2, if `http2` is set, and TLS, if `tls` is.
   template <typename Acceptor>
-  asio::awaitable<void> Accept(Acceptor& acceptor, bool with_tls) {
+  asio::awaitable<void> Accept(Acceptor& acceptor, asio::ssl::context* tls, Http2Handler* http2) {
     while (acceptor.is_open()) {
       if (connections_.size() >= options_.max_connections) {
         co_await WaitForRoom(std::chrono::hours(1));
@@ -183,7 +210,7 @@ class AsioHttpServer final : public HttpServer {
         continue;
       }
       ++counts_.accepted;
-      Welcome(std::move(socket), with_tls);
+      Welcome(std::move(socket), tls, http2);
     }
   }
 
@@ -201,18 +228,26 @@ class AsioHttpServer final : public HttpServer {
   static std::string PeerOf(const Local::socket&) { return "unix"; }
 
   template <typename Socket>
-  void Welcome(Socket socket, bool with_tls) {
+  void Welcome(Socket socket, asio::ssl::context* tls, Http2Handler* http2) {
     error_code ignored;
     if constexpr (std::is_same_v<Socket, Tcp::socket>) {
       socket.set_option(Tcp::no_delay(true), ignored);
     }
     const std::string peer = PeerOf(socket);
     Stream::Socket generic(std::move(socket));
-    auto stream =
-        with_tls ? MakeTlsStream(std::move(generic), *tls_) : MakePlainStream(std::move(generic));
-    const auto connection = std::make_shared<Connection>(std::move(stream), peer, shared_);
+    auto stream = tls != nullptr ? MakeTlsStream(std::move(generic), *tls)
+                                 : MakePlainStream(std::move(generic));
+    if (http2 != nullptr) {
+      Serve(std::make_shared<Http2Connection>(std::move(stream), peer, shared_, *http2));
+    } else {
+      Serve(std::make_shared<Connection>(std::move(stream), peer, shared_));
+    }
+  }
+
+  void Serve(std::shared_ptr<ServedConnection> connection) {
     connections_.insert(connection.get());
-    asio::co_spawn(context_, connection->Serve(), [this, connection](std::exception_ptr) {
+    auto serving = connection->Serve();
+    asio::co_spawn(context_, std::move(serving), [this, connection](std::exception_ptr) {
       // An exception is memory that ran out; it ends this connection and no other.
       connections_.erase(connection.get());
       room_.cancel();
@@ -237,11 +272,13 @@ class AsioHttpServer final : public HttpServer {
   const HttpOptions options_;
   HttpCounts counts_;
   ServedShared shared_;
-  std::shared_ptr<asio::ssl::context> tls_;
+  std::shared_ptr<asio::ssl::context> tls_, http2_tls_;
+  Http2Handler* http2_handler_ = nullptr;
   std::set<ServedConnection*> connections_;
   asio::io_context context_{1};  // Before what runs on it.
   Tcp::acceptor tcp_;
   Local::acceptor local_;
+  Tcp::acceptor http2_tcp_;
   asio::signal_set signals_;
   asio::steady_timer sweep_timer_;
   asio::steady_timer room_;  // Cancelled when a connection ends.

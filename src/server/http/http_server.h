@@ -1,4 +1,4 @@
-// HTTP/1.1 on one thread: an event loop on which each connection is a coroutine, so that thousands
+// HTTP on one thread: an event loop on which each connection is a coroutine, so that thousands
 // of idle keep-alive clients cost no threads. What computes runs elsewhere and answers through an
 // Exchange.
 #pragma once
@@ -17,6 +17,8 @@
 #include "server/http/message.h"
 
 namespace akin::server {
+
+class Http2Handler;
 
 struct HttpOptions {
   std::string host = "127.0.0.1";
@@ -61,6 +63,10 @@ class HttpServer {
                                                     HttpHandler& handler);
   virtual ~HttpServer() = default;
 
+  // Another port of the same host, with the same certificate, whose connections speak HTTP/2. Once,
+  // before Run; `handler` outlives this. -> the port. Errors: as Listen's.
+  virtual Result<uint16_t> ListenHttp2(uint16_t port, Http2Handler& handler) = 0;
+
   // The TCP port; 0 without one.
   virtual uint16_t port() const = 0;
   // Serves until the last connection has ended after Drain, or until Stop.
@@ -71,6 +77,10 @@ class HttpServer {
   virtual void After(std::chrono::milliseconds delay, std::function<void()> call) = 0;
   // Accepts nobody any more; idle connections end now, the others with their answer.
   virtual void Drain() = 0;
+  // For a request that has been read, of the event loop's thread: calls when all that has been
+  // received by now is read, too, with whether it is still the only one. A request that the event
+  // loop computes itself keeps it from the others, which belong into the queue.
+  virtual void Settle(std::function<void(bool is_only_one)> call) = 0;
   // Of any thread.
   virtual void Post(std::function<void()> call) = 0;
   virtual void Stop() = 0;

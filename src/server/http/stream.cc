@@ -69,6 +69,18 @@ class TlsStream final : public Stream {
   asio::ssl::stream<Socket> stream_;
 };
 
+// A client that offers none of ours is left to say what it wants in clear words.
+int SelectProtocol(SSL*, const unsigned char** out, unsigned char* out_size,
+                   const unsigned char* offered, unsigned offered_size, void* list) {
+  const std::string_view ours = static_cast<const char*>(list);
+  unsigned char* chosen = nullptr;
+  const int found =
+      SSL_select_next_proto(&chosen, out_size, reinterpret_cast<const unsigned char*>(ours.data()),
+                            static_cast<unsigned>(ours.size()), offered, offered_size);
+  *out = chosen;
+  return found == OPENSSL_NPN_NEGOTIATED ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_NOACK;
+}
+
 }  // namespace
 
 std::unique_ptr<Stream> MakePlainStream(Stream::Socket socket) {
@@ -80,7 +92,8 @@ std::unique_ptr<Stream> MakeTlsStream(Stream::Socket socket, asio::ssl::context&
 }
 
 Result<std::shared_ptr<asio::ssl::context>> MakeTlsContext(const std::string& cert_path,
-                                                           const std::string& key_path) {
+                                                           const std::string& key_path,
+                                                           std::string_view alpn) {
   const auto context = std::make_shared<asio::ssl::context>(asio::ssl::context::tls_server);
   boost::system::error_code error;
   context->set_options(asio::ssl::context::no_tlsv1 | asio::ssl::context::no_tlsv1_1, error);
@@ -91,6 +104,10 @@ Result<std::shared_ptr<asio::ssl::context>> MakeTlsContext(const std::string& ce
   if (SSL_CTX_check_private_key(context->native_handle()) != 1) {
     return InvalidInput("--tls-key ", key_path, " is not the key of the certificate in ",
                         cert_path);
+  }
+  if (!alpn.empty()) {
+    const auto* list = static_cast<const void*>(alpn.data());  // Ends with a zero: a constant.
+    SSL_CTX_set_alpn_select_cb(context->native_handle(), SelectProtocol, const_cast<void*>(list));
   }
   return context;
 }

@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "akin/result.h"
 
@@ -38,8 +39,13 @@ class Stream {
 std::unique_ptr<Stream> MakePlainStream(Stream::Socket socket);
 std::unique_ptr<Stream> MakeTlsStream(Stream::Socket socket, boost::asio::ssl::context& context);
 
-// TLS 1.2 and later, with a certificate chain and its key. Error: InvalidInput.
+// What is chosen of the protocols that a client offers (ALPN, RFC 7301), as its lists are written.
+inline constexpr std::string_view kAlpnHttp2 = "\x02h2";
+
+// TLS 1.2 and later, with a certificate chain and its key. `alpn` is one of the above; none: what
+// is offered is not looked at. Error: InvalidInput.
 Result<std::shared_ptr<boost::asio::ssl::context>> MakeTlsContext(const std::string& cert_path,
-                                                                  const std::string& key_path);
+                                                                  const std::string& key_path,
+                                                                  std::string_view alpn = {});
 
 }  // namespace akin::server

@@ -1,0 +1,185 @@
+#include "server/http2/connection.h"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <exception>
+#include <utility>
+
+namespace akin::server {
+namespace {
+
+namespace asio = boost::asio;
+
+constexpr size_t kIdleReadBytes = size_t{2} << 10;  // As HTTP/1.1's.
+constexpr size_t kReadBytes = size_t{16} << 10;
+constexpr size_t kMaxWriteBytes = size_t{128} << 10;
+constexpr size_t kIdleWriteBytes = size_t{4} << 10;
+
+// To a size, without more capacity than that.
+void SetBuffer(std::string& buffer, size_t size) {
+  if (buffer.capacity() > 2 * size) std::string().swap(buffer);
+  buffer.resize(size);
+}
+
+}  // namespace
+
+void Http2Connection::Signal::Set() {
+  is_set_ = true;
+  if (is_awaited_) timer_.cancel();
+}
+
+asio::awaitable<void> Http2Connection::Signal::Wait() {
+  while (!is_set_) {
+    boost::system::error_code ignored;
+    is_awaited_ = true;
+    timer_.expires_at(asio::steady_timer::time_point::max());
+    co_await timer_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+    is_awaited_ = false;
+  }
+  is_set_ = false;
+}
+
+Http2Connection::Http2Connection(std::unique_ptr<Stream> stream, std::string peer,
+                                 ServedShared& shared, Http2Handler& handler)
+    : stream_(std::move(stream)),
+      shared_(shared),
+      wake_(stream_->socket().get_executor()),
+      written_(stream_->socket().get_executor()),
+      session_(
+          handler,
+          {.peer = std::move(peer), .write_timeout = shared.options.write_timeout, .wake = [this] {
+             if (!is_abandoned_) wake_.Set();
+           }}) {}
+
+Http2Connection::~Http2Connection() { Abandon(); }
+
+void Http2Connection::Abandon() {
+  is_abandoned_ = true;
+  session_.Drop();
+  Count();
+}
+
+asio::awaitable<void> Http2Connection::Serve() {
+  // The sweep and the session hold no share of the connection; this frame and the writer's do.
+  const auto self = shared_from_this();
+  if (co_await stream_->Handshake()) co_return;
+  asio::co_spawn(stream_->socket().get_executor(), Write(), [self](std::exception_ptr) {
+    self->is_written_ = true;
+    self->written_.Set();
+    if (!self->is_read_) self->CancelWait();
+  });
+  try {
+    co_await Read();
+  } catch (...) {  // Memory that ran out; it ends this connection and no other.
+    GiveUp();
+  }
+  is_read_ = true;
+  wake_.Set();
+  while (!is_written_) co_await written_.Wait();
+  GiveUp();
+  stream_->ShutDown();
+  co_await Linger();
+}
+
+asio::awaitable<void> Http2Connection::Read() {
+  while (!is_written_ && !timed_out_) {
+    SetBuffer(in_, counted_streams_ == 0 ? kIdleReadBytes : kReadBytes);
+    const size_t bytes = co_await stream_->ReadSome(asio::buffer(in_));
+    if (bytes == 0) break;
+    const auto now = Clock::now();
+    if (counted_streams_ == 0) shared_.spin.Arrived(now);
+    const bool goes_on = session_.Receive(std::string_view(in_).substr(0, bytes), now);
+    Count();
+    if (!goes_on) co_return;
+    while (session_.is_clogged() && !is_written_) co_await written_.Wait();
+  }
+  GiveUp();
+}
+
+asio::awaitable<void> Http2Connection::Write() {
+  while (true) {
+    out_.clear();
+    session_.Fill(out_, kMaxWriteBytes);
+    Count();
+    if (out_.empty()) {
+      if (is_read_ || session_.is_over()) co_return;
+      if (out_.capacity() > kIdleWriteBytes) std::string().swap(out_);
+      co_await wake_.Wait();
+      continue;
+    }
+    write_since_ = Clock::now();
+    const std::array buffers{asio::const_buffer(out_.data(), out_.size()), asio::const_buffer()};
+    const bool failed = static_cast<bool>(co_await stream_->Write(buffers));
+    write_since_.reset();
+    if (failed) {
+      GiveUp();
+      co_return;
+    }
+    session_.Written();
+    Count();
+    if (shared_.answering == 0 && shared_.arrived == 0) shared_.spin.Answered(Clock::now());
+    written_.Set();
+  }
+}
+
+// What the client still sends is thrown away for a moment: closing at once would reset the
+// connection and take the last words with it.
+asio::awaitable<void> Http2Connection::Linger() {
+  linger_since_ = Clock::now();
+  SetBuffer(in_, kIdleReadBytes);
+  for (int i = 0; i < 64 && !timed_out_; ++i) {
+    const size_t bytes = co_await stream_->ReadSome(asio::buffer(in_));
+    if (bytes == 0) break;
+  }
+}
+
+void Http2Connection::GiveUp() {
+  session_.Drop();
+  Count();
+  // What is being written reaches nobody.
+  if (write_since_) CancelWait();
+}
+
+void Http2Connection::CancelWait() {
+  boost::system::error_code ignored;
+  stream_->socket().cancel(ignored);
+}
+
+void Http2Connection::Count() {
+  const int streams = static_cast<int>(session_.num_streams());
+  if (counted_streams_ != 0 && streams == 0) idle_since_ = Clock::now();
+  shared_.answering += streams - std::exchange(counted_streams_, streams);
+  const int64_t timeouts = session_.num_timed_out(), left = session_.num_left();
+  shared_.counts.timed_out += timeouts - std::exchange(counted_timeouts_, timeouts);
+  shared_.counts.left += left - std::exchange(counted_left_, left);
+}
+
+void Http2Connection::Sweep(Clock::time_point now) {
+  if (timed_out_) return;
+  const HttpOptions& options = shared_.options;
+  const FrameMeter& meter = session_.meter();
+  if (linger_since_) {
+    timed_out_ = now - *linger_since_ >= kLinger;
+    if (timed_out_) CancelWait();
+    return;
+  }
+  session_.Sweep(now);
+  Count();
+  const bool is_late =
+      (!meter.has_begun() && now - begin_ >= options.header_timeout) ||
+      (meter.block_since() && now - *meter.block_since() >= options.header_timeout) ||
+      (write_since_ && now - *write_since_ >= options.write_timeout);
+  if (is_late) {
+    timed_out_ = true;
+    ++shared_.counts.timed_out;
+    return CancelWait();
+  }
+  // A client that pings wants to keep its connection.
+  if (std::exchange(counted_pings_, meter.num_pings()) != meter.num_pings()) idle_since_ = now;
+  if (counted_streams_ == 0 && now - idle_since_ >= options.idle_timeout) session_.Drain();
+}
+
+void Http2Connection::Drain() { session_.Drain(); }
+
+}  // namespace akin::server

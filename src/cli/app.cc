@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <cctype>
-#include <cstdlib>
 #include <set>
 #include <utility>
 
+#include "cli/environment.h"
 #include "cli/exit_status.h"
 #ifdef AKIN_HAS_SERVER
 #include "cli/serve_command.h"
@@ -248,39 +248,59 @@ std::string HelpOf(const CLI::App& app, const CLI::App& verb) {
 // set, and the option in brackets.
 std::string NameVariable(const CLI::App& verb, const std::vector<std::string>& arguments,
                          std::string message) {
-  const auto is_given = [&](const std::string& name) {
-    return std::ranges::any_of(arguments, [&](const std::string& argument) {
-      return argument == name || argument.starts_with(name + '=');
-    });
-  };
   for (const CLI::Option* option : verb.get_options()) {
-    const std::string variable = option->get_envname();
-    const char* const value = variable.empty() ? nullptr : std::getenv(variable.c_str());
-    if (value == nullptr || *value == '\0') continue;
+    const std::string variable = VariableOf(*option, arguments);
+    if (variable.empty()) continue;
     const std::string name = "--" + option->get_lnames().front();
     const size_t at = message.find(name);
     const size_t end = at + name.size();
     if (at == std::string::npos) continue;
     if (end < message.size() && (message[end] == '-' || std::isalnum(message[end]) != 0)) continue;
-    const bool is_short = std::ranges::any_of(option->get_snames(), [&](const std::string& letter) {
-      return std::ranges::any_of(arguments, [&](const std::string& argument) {
-        return argument.starts_with('-' + letter);
-      });
-    });
-    if (is_given(name) || is_short) continue;
     return message.replace(at, name.size(), StrCat(variable, " (", name, ")"));
   }
   return message;
 }
 
+// As above, of the verb's own error.
+Error NameVariable(const CLI::App& verb, const std::vector<std::string>& arguments,
+                   const Error& error) {
+  if (error.code() == ErrorCode::kInvalidInput)
+    return error.Reworded(NameVariable(verb, arguments, error.message()));
+  const CLI::Option* const model = verb.get_option_no_throw("--model");
+  if (error.code() != ErrorCode::kModelNotFound || model == nullptr) return error;
+  const std::string variable = VariableOf(*model, arguments);
+  if (variable.empty()) return error;
+  return error.Reworded(StrCat(error.message(), " (its name is from ", variable, ')'));
+}
+
+// A mistyped variable would change nothing, in silence. What is near to none of ours may be
+// somebody else's.
+void SayUnknownVariables() {
+  for (const UnknownVariable& variable : UnknownVariables()) {
+    if (variable.meant.empty()) continue;
+    SayOnStderr(StrCat("warning: nothing reads ", variable.name,
+                       " of the environment; did you mean ", variable.meant, '?'));
+  }
+}
+
 VerbResult RunApplication(Application& application, const std::vector<std::string>& arguments) {
   CLI::App& app = *application.app;
+  // What the verb is, its arguments say before they are parsed.
+  for (CLI::App* verb : app.get_subcommands({})) {
+    const bool is_meant = !arguments.empty() && verb->get_name() == arguments.front();
+    if (is_meant && !IsGiven(*verb->get_help_ptr(), arguments))
+      AKIN_TRY(PrepareVariables(*verb, arguments));
+  }
   try {
     app.parse(MarkedAndReversed(arguments));
   } catch (const CLI::CallForHelp&) {
     AKIN_TRY(WriteToStdout(HelpOf(app, Chosen(app))));
     return kSuccess;
   } catch (const CLI::ParseError& error) {
+    if (IsGiven(*Chosen(app).get_help_ptr(), arguments)) {  // A wrong variable was found first.
+      AKIN_TRY(WriteToStdout(HelpOf(app, Chosen(app))));
+      return kSuccess;
+    }
     AKIN_TRY(CheckRest(app));
     return InvalidInput(Command(app, Chosen(app)), ": ",
                         NameVariable(Chosen(app), arguments, OneLine(error.what())));
@@ -292,9 +312,10 @@ VerbResult RunApplication(Application& application, const std::vector<std::strin
   }
   const CLI::App& chosen = Chosen(app);
   if (&chosen == &app) return InvalidInput("akin: no command given (akin --help lists them)");
+  if (chosen.get_name() != "serve") SayUnknownVariables();  // That one has a log.
   VerbResult result = application.verbs.at(&chosen)();
-  if (result || result.error().code() != ErrorCode::kInvalidInput) return result;
-  return Error(ErrorCode::kInvalidInput, NameVariable(chosen, arguments, result.error().message()));
+  if (!result) return NameVariable(chosen, arguments, result.error());
+  return result;
 }
 
 bool WantsJson(const std::vector<std::string>& arguments) {

@@ -2,6 +2,7 @@
 
 #include "akin/system.h"
 
+#include "cli/environment.h"
 #include "cli/option_value.h"
 #include "cli/strings.h"
 #include "cli/suggestion.h"
@@ -64,38 +65,50 @@ CLI::App& AddVerb(CLI::App& app, const std::string& name, const std::string& des
   return verb;
 }
 
+CLI::Option* AddModelOption(CLI::App& verb, std::string& model) {
+  return FromEnvironment(
+      verb.add_option("-m,--model", model,
+                      StrCat("Model folder, the name of a model in the cache, or "
+                             "ORG/NAME[@REVISION] of the hub (default: ",
+                             kDefaultModel, ")"))
+          ->type_name("DIR")
+          ->check(NotEmpty()));
+}
+
 void ModelArguments::AddTo(CLI::App& verb) {
-  verb.add_option(
-          "-m,--model", model,
-          StrCat("Model folder, the name of a model in the cache, or ORG/NAME[@REVISION] of the "
-                 "hub (default: ",
-                 kDefaultModel, ")"))
-      ->type_name("DIR")
-      ->check(NotEmpty());
-  verb.add_option("--backend", backend,
-                  "What runs the model; a plug-in may have options, plugin:PATH,OPTION=VALUE,...")
-      ->type_name(Choices(BackendNames()));
-  verb.add_option("--precision", precision, "What the matrix products run in")
-      ->type_name(Choices(PrecisionNames()));
-  verb.add_option("--isa", isa, "Instruction set; auto is the best this CPU has")
+  AddModelOption(verb, model);
+  FromEnvironment(
+      verb.add_option(
+              "--backend", backend,
+              "What runs the model; a plug-in may have options, plugin:PATH,OPTION=VALUE,...")
+          ->type_name(Choices(BackendNames())));
+  FromEnvironment(verb.add_option("--precision", precision, "What the matrix products run in")
+                      ->type_name(Choices(PrecisionNames())));
+  // The library looks up AKIN_ISA and AKIN_THREADS itself, for its other users, too.
+  verb.add_option("--isa", isa, "Instruction set; auto is AKIN_ISA, else the best this CPU has")
       ->type_name(Choices(IsaNames()));
   verb.add_option(
           "--threads", threads,
-          "Threads that compute; 0, the default: as akin tune has found, else as many as we "
-          "may use")
+          "Threads that compute; 0, the default: AKIN_THREADS, else as akin tune has found, "
+          "else as many as we may use")
       ->type_name("N")
       ->check(Between(0, kMostThreads));
-  verb.add_option("--batch-tokens", batch_tokens,
-                  "The most tokens computed together (default: as akin tune has found, else 512; "
-                  "16384 for --backend remote)")
-      ->type_name("N")
-      ->check(Between(1, kMostTokens));
-  verb.add_option("--pooling", pooling,
-                  "In place of the model's own pooling (default: the model's)")
-      ->type_name(Choices(PoolingNames()));
+  FromEnvironment(
+      verb.add_option("--batch-tokens", batch_tokens,
+                      "The most tokens computed together (default: as akin tune has found, else "
+                      "512; 16384 for --backend remote)")
+          ->type_name("N")
+          ->check(Between(1, kMostTokens)));
+  FromEnvironment(verb.add_option("--pooling", pooling,
+                                  "In place of the model's own pooling (default: the model's)")
+                      ->type_name(Choices(PoolingNames())));
   onnxruntime.AddTo(verb);
   python.AddTo(verb);
   remote.AddTo(verb);
+  for (const char* const group :
+       {OnnxRuntimeArguments::kGroup, PythonArguments::kGroup, RemoteArguments::kGroup})
+    GroupFromEnvironment(verb, group);
+  DescribeVariables(verb);
 }
 
 Result<LoadOptions> ModelArguments::ToLoadOptions() const {

@@ -51,6 +51,9 @@ CLI::Validator Between(double least, double most);
 // A value that is the empty string stands for nothing, not for the default.
 CLI::Validator NotEmpty();
 
+// --model, alone.
+CLI::Option* AddModelOption(CLI::App& verb, std::string& model);
+
 // The model and how it runs: --model --backend --precision --isa --threads --batch-tokens
 // --pooling, and the options of backends.
 struct ModelArguments {

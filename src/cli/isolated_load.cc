@@ -11,10 +11,9 @@
 #include <optional>
 #include <thread>
 
+#include "cli/environment.h"
 #include "cli/model_access.h"
 #include "cli/strings.h"
-
-extern char** environ;
 
 namespace akin::cli {
 namespace {
@@ -84,11 +83,14 @@ Status TryLoadInChild(const ModelArguments& arguments, std::chrono::seconds limi
   std::vector<char*> argv;
   for (std::string& word : command) argv.push_back(word.data());
   argv.push_back(nullptr);
+  // The command says everything; what variables stand for other options, --isolate-load among
+  // them, was meant for this process.
+  std::vector<char*> environment = EnvironmentWithoutOptions();
   const SpawnFiles files;
   const auto deadline = std::chrono::steady_clock::now() + limit;
   pid_t child = 0;
   if (const int error =
-          posix_spawn(&child, kThisProgram, files.get(), nullptr, argv.data(), environ);
+          posix_spawn(&child, kThisProgram, files.get(), nullptr, argv.data(), environment.data());
       error != 0) {
     return MakeError(ErrorCode::kInternal,
                      "--isolate-load: no process can be started: ", std::strerror(error));

@@ -176,7 +176,10 @@ constexpr char kExamples[] =
     "  akin models\n"
     "  akin models --verify\n"
     "  akin models --remove ORG/NAME\n"
-    "  akin models --remove ORG/NAME@REVISION\n";
+    "  akin models --remove ORG/NAME@REVISION\n"
+    "Environment:\n"
+    "  AKIN_MODELS_DIR, AKIN_CACHE, HF_HOME and HF_HUB_CACHE say where models are "
+    "(docs/hub.md#where-it-is-kept).\n";
 
 }  // namespace
 

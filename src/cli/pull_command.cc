@@ -38,7 +38,11 @@ VerbResult Pull(const PullArguments& arguments) {
 constexpr char kExamples[] =
     "  akin pull sentence-transformers/all-MiniLM-L6-v2\n"
     "  akin pull BAAI/bge-small-en-v1.5@main --include 'onnx/*' --include '*.json'\n"
-    "  HF_TOKEN=... akin pull ORG/GATED-MODEL\n";
+    "  HF_TOKEN=... akin pull ORG/GATED-MODEL\n"
+    "Environment:\n"
+    "  HF_ENDPOINT, HF_TOKEN, HF_HOME, HF_HUB_CACHE, HF_HUB_OFFLINE, HF_HUB_DOWNLOAD_TIMEOUT, "
+    "AKIN_HUB_CONNECTIONS,\n"
+    "  AKIN_HUB_RETRY_MS and those of proxies and certificates (docs/hub.md#where-it-is-kept).\n";
 
 }  // namespace
 

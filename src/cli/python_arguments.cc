@@ -5,7 +5,6 @@
 namespace akin::cli {
 namespace {
 
-constexpr char kGroup[] = "Backend python";
 constexpr double kLeastSeconds = 0.001, kMostSeconds = 86'400;
 
 }  // namespace

@@ -8,6 +8,8 @@
 namespace akin::cli {
 
 struct PythonArguments {
+  static constexpr char kGroup[] = "Backend python";  // In --help.
+
   std::string interpreter;
   std::string child;
   std::string library;

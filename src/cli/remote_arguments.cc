@@ -4,12 +4,6 @@
 #include "cli/option_value.h"
 
 namespace akin::cli {
-namespace {
-
-constexpr char kGroup[] = "Backend remote";
-
-}  // namespace
-
 void RemoteArguments::AddTo(CLI::App& verb) {
   verb.add_option("--url", url, "Server that runs the model: http://HOST:PORT")
       ->type_name("URL")

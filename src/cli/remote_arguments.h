@@ -9,6 +9,8 @@
 namespace akin::cli {
 
 struct RemoteArguments {
+  static constexpr char kGroup[] = "Backend remote";  // In --help.
+
   std::string url;
   std::string dialect{RemoteDialectName(RemoteDialect::kOpenAi)};
   std::string api_key;

@@ -1,26 +1,16 @@
 // The options of `akin serve`, in the groups that --help shows.
 #include "cli/serve_arguments.h"
 
-#include <cctype>
-
 #include "akin/system.h"
 
 #include "cli/command.h"
+#include "cli/environment.h"
 #include "cli/strings.h"
 
 namespace akin::cli {
 namespace {
 
 constexpr int kMany = 1 << 30;
-
-// --port -> AKIN_PORT
-std::string EnvironmentName(const std::string& option) {
-  std::string name = "AKIN" + option.substr(1);
-  for (char& c : name) {
-    c = c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
-  }
-  return name;
-}
 
 // Declares options that the environment may set too.
 class OptionList {
@@ -29,13 +19,13 @@ class OptionList {
 
   void OnnxRuntime(OnnxRuntimeArguments& onnxruntime) {
     onnxruntime.AddTo(verb_);
-    Adopt(OnnxRuntimeArguments::kGroup);
+    GroupFromEnvironment(verb_, OnnxRuntimeArguments::kGroup);
   }
 
   void Group(const std::string& name) { group_ = name; }
   CLI::Option* Text(const std::string& name, std::string& value, const std::string& help,
                     const std::string& type) {
-    return Declared(verb_.add_option(name, value, help)->type_name(type), name);
+    return Declared(verb_.add_option(name, value, help)->type_name(type));
   }
   CLI::Option* Texts(const std::string& name, std::vector<std::string>& values,
                      const std::string& help, const std::string& type) {
@@ -43,34 +33,21 @@ class OptionList {
                         ->type_name(type)
                         ->delimiter(',')
                         ->allow_extra_args(false)
-                        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll),
-                    name);
+                        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll));
   }
   CLI::Option* Number(const std::string& name, int& value, int least, int most,
                       const std::string& help, const std::string& type = "N") {
     return Declared(verb_.add_option(name, value, help)
                         ->type_name(type)
                         ->capture_default_str()
-                        ->check(Between(least, most)),
-                    name);
+                        ->check(Between(least, most)));
   }
   CLI::Option* Flag(const std::string& name, bool& value, const std::string& help) {
-    return Declared(verb_.add_flag(name, value, help), name);
-  }
-  // Options that others have declared.
-  void Adopt(std::string_view group) {
-    for (CLI::Option* option : verb_.get_options()) {
-      if (option->get_group() != group) continue;
-      // The library looks at AKIN_ORT_LIBRARY itself; as an option it would ask for that backend.
-      if (option->check_lname("ort-library")) continue;
-      option->envname(EnvironmentName("--" + option->get_lnames().front()));
-    }
+    return Declared(verb_.add_flag(name, value, help));
   }
 
  private:
-  CLI::Option* Declared(CLI::Option* option, const std::string& name) {
-    return option->envname(EnvironmentName(name.substr(name.find("--"))))->group(group_);
-  }
+  CLI::Option* Declared(CLI::Option* option) { return FromEnvironment(option)->group(group_); }
   CLI::App& verb_;
   std::string group_;
 };
@@ -96,8 +73,8 @@ void AddModelOptions(CLI::App& verb, OptionList& options, ServeArguments& a) {
   options.OnnxRuntime(a.onnxruntime);
   a.python.AddTo(verb);
   a.remote.AddTo(verb);
-  options.Adopt("Backend python");
-  options.Adopt("Backend remote");
+  GroupFromEnvironment(verb, PythonArguments::kGroup);
+  GroupFromEnvironment(verb, RemoteArguments::kGroup);
   options.Number(
       "--threads", a.threads, 0, 1024,
       "Threads that compute; 0: as akin tune has found for the first model, else as many "

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/environment.h"
 #include "cli/exit_status.h"
 #include "cli/isolated_load.h"
 #include "cli/serve_arguments.h"
@@ -132,7 +133,8 @@ constexpr char kExamples[] =
     "  akin serve --config akin.toml --check\n"
     "Every option may also come from the environment (--max-batch-tokens is "
     "AKIN_MAX_BATCH_TOKENS) or from the file of --config; the command line wins, then the "
-    "environment.\n";
+    "environment. Of an option without a value, the variable is true, yes, on or 1, or false, no, "
+    "off or 0.\n";
 
 }  // namespace
 
@@ -142,6 +144,7 @@ void AddServeCommand(CLI::App& app, Verbs& verbs) {
               "Serve models over HTTP: the APIs of OpenAI, TEI, Cohere, Ollama, AkiDB", kExamples);
   auto arguments = std::make_shared<ServeArguments>();
   arguments->AddTo(verb);
+  DescribeVariables(verb);
   verbs[&verb] = [arguments, &verb] { return RunServe(verb, *arguments); };
 }
 

@@ -7,6 +7,7 @@
 
 #include "akin/system.h"
 
+#include "cli/environment.h"
 #include "cli/option_value.h"
 #include "cli/small_file.h"
 #include "cli/strings.h"
@@ -51,9 +52,19 @@ Result<std::vector<std::string>> ReadKeys(const ServeArguments& a) {
 }
 
 Result<bool> ParseBool(std::string_view option, std::string_view text) {
-  if (text == "true" || text == "1") return true;
-  if (text == "false" || text == "0") return false;
-  return InvalidInput(option, " is '", text, "', expected true or false");
+  if (const auto value = ParseFlagWord(text)) return *value;
+  return InvalidInput(option, " is '", text, "', expected ", kFlagWords);
+}
+
+// What the log begins with.
+std::vector<std::string> WarningsOfEnvironment() {
+  std::vector<std::string> warnings;
+  for (const UnknownVariable& variable : UnknownVariables()) {
+    warnings.push_back(StrCat("nothing reads ", variable.name, " of the environment",
+                              variable.meant.empty() ? "" : "; did you mean ", variable.meant,
+                              variable.meant.empty() ? "" : "?"));
+  }
+  return warnings;
 }
 
 // For the log: "threads batch_tokens shape_buckets" of a model, or those of them that are as
@@ -172,6 +183,7 @@ Result<server::ServeOptions> ToServeOptions(const ServeArguments& a) {
   if (a.log_format != "text" && a.log_format != "json") {
     return InvalidInput("--log-format is '", a.log_format, "', expected text or json");
   }
+  options.warnings = WarningsOfEnvironment();
   options.log_json = a.log_format == "json";
   if (!a.otlp_endpoint.empty()) {
     AKIN_TRY_ASSIGN(options.otlp, server::ParseOtlpEndpoint(a.otlp_endpoint));

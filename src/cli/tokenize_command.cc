@@ -8,6 +8,7 @@
 #include "akin/tokenizer.h"
 
 #include "cli/command.h"
+#include "cli/environment.h"
 #include "cli/exit_status.h"
 #include "cli/input_arguments.h"
 #include "cli/json_writer.h"
@@ -231,9 +232,7 @@ void AddTokenizeCommand(CLI::App& app, Verbs& verbs) {
   CLI::App& verb = AddVerb(app, "tokenize", "Show the tokens of texts", kExamples);
   auto arguments = std::make_shared<TokenizeArguments>();
   arguments->input.AddTo(verb);
-  auto* model = verb.add_option("-m,--model", arguments->model,
-                                StrCat("Model folder or name (default: ", kDefaultModel, ")"))
-                    ->type_name("DIR");
+  auto* model = AddModelOption(verb, arguments->model);
   verb.add_option("--tokenizer", arguments->tokenizer,
                   "A tokenizer.json, or a folder with one, instead of a model")
       ->type_name("FILE")
@@ -248,6 +247,7 @@ void AddTokenizeCommand(CLI::App& app, Verbs& verbs) {
                 "Answer requests, JSON lines on standard input (docs/tokenizer.md)");
   verb.add_flag("--ids", arguments->ids, "Only the ids, one text a line");
   verb.add_flag("--count", arguments->count, "Only the number of tokens, one text a line");
+  DescribeVariables(verb);
   verbs[&verb] = [arguments] { return Tokenize(*arguments); };
 }
 

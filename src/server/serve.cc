@@ -56,6 +56,10 @@ Status CheckGrpc(const ServeOptions& options) {
 #endif
 }
 
+void LogWarnings(const ServeOptions& options, Logger& logger) {
+  for (const std::string& warning : options.warnings) logger.Log(LogLevel::kWarn, warning);
+}
+
 // All parts, in the order in which they need each other.
 class Server {
  public:
@@ -63,6 +67,7 @@ class Server {
       : options_(options), logger_(options.log_level, options.log_json) {}
 
   Status Run() {
+    LogWarnings(options_, logger_);
     AKIN_TRY_ASSIGN(scheduler_, Scheduler::Start(options_.scheduler));
     registry_ = std::make_unique<ModelRegistry>(options_.registry, logger_);
     app_ = std::make_unique<App>(options_.app, *registry_, *scheduler_, metrics_, logger_);
@@ -262,6 +267,7 @@ Status Serve(const ServeOptions& options) { return Server(options).Run(); }
 
 Status CheckServe(const ServeOptions& options) {
   Logger logger(LogLevel::kInfo, options.log_json);
+  LogWarnings(options, logger);
   AKIN_TRY_ASSIGN(const auto scheduler, Scheduler::Start(options.scheduler));
   ModelRegistry registry(options.registry, logger);
   Metrics metrics;

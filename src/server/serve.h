@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "akin/result.h"
 #include "akin/scheduler.h"
@@ -27,6 +28,7 @@ struct ServeOptions {
   std::string otlp_service_name = "akin";
   LogLevel log_level = LogLevel::kInfo;
   bool log_json = false;
+  std::vector<std::string> warnings;  // That the log begins with.
   std::chrono::milliseconds drain_delay{0};
   std::chrono::milliseconds drain_deadline{30'000};
 };

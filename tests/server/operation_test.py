@@ -101,6 +101,24 @@ class Start(unittest.TestCase):
             self.assertEqual(status, 2, (variable, error))
             self.assertIn("zz", error)
 
+    def test_a_variable_that_nothing_reads_is_a_warning(self):
+        status, log = run("--check", "--port", "0", "--model", ARGUMENTS.model, "--log-format", "json",
+                          environment={"AKIN_PROT": "1", "AKIN_GARDEN_FENCE": "1", "AKIN_SERVICE_PORT": "1", "AKIN_PORT_80_TCP": "1", "AKIN_LAZY": "Off"})
+        self.assertEqual(status, 0, log)
+        warnings = [line["message"] for line in map(json.loads, log.splitlines()) if line["level"] == "warn"]
+        self.assertEqual(warnings, ["nothing reads AKIN_GARDEN_FENCE of the environment",
+                                    "nothing reads AKIN_PROT of the environment; did you mean AKIN_PORT?"])
+
+    def test_a_flag_of_the_environment_is_a_yes_or_a_no(self):
+        for variable, option in (("AKIN_LAZY", "--lazy"), ("AKIN_CHECK", "--check"), ("AKIN_AUTO_TRUNCATE", "--auto-truncate")):
+            status, error = run("--check", "--port", "0", "--model", ARGUMENTS.model, environment={variable: "maybe"})
+            if option == "--check":  # The command line's.
+                self.assertEqual(status, 0, error)
+                continue
+            self.assertEqual(status, 2, error)
+            self.assertIn(f"{variable} ({option}) is 'maybe', expected true, yes, on or 1, or false, no, off or 0", error)
+            self.assertEqual(run("--check", "--port", "0", "--model", ARGUMENTS.model, environment={variable: "No"})[0], 0)
+
     def test_a_model_that_cannot_be_loaded_ends_the_start(self):
         with tempfile.TemporaryDirectory() as folder:
             pathlib.Path(folder, "config.json").write_text("{")
@@ -228,7 +246,7 @@ class Start(unittest.TestCase):
                                 ('\nlazy = "maybe"', "line 2: lazy: maybe is no value of it, expected true or false"),
                                 ("lazy = 3", "line 1: lazy: 3 is no value of it, expected true or false"),
                                 ("log_level = info", "line 1: log-level: info is no value of TOML, expected a text in quotes"),
-                                ("# a\nauto_truncate = \"x\"", "line 2: auto-truncate is 'x', expected true or false"),
+                                ("# a\nauto_truncate = \"x\"", "line 2: auto-truncate is 'x', expected true, yes, on or 1"),
                                 ("# a\nbackend = \"natve\"", "line 2: backend: unknown backend 'natve'"),
                                 ("\nhost = \"1:2:3\"", "line 2: host 1:2:3: "),
                                 ("= 3", "line 1: "), ("zzz = abc", "line 1: Error while parsing"),

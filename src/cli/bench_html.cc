@@ -35,7 +35,7 @@ using Rows = std::vector<std::vector<std::string>>;
 
 std::string Swatch(double x, double y, size_t series) { return Bar(x, y, 14, 4, series); }
 
-// The axes that hold every point from P50 to P99 of all settings.
+// The axes that hold every point from P50 to P99, where there is one, of all settings.
 struct LatencyAxes {
   LogAxis x{1e300, 0, 64, 640}, y{1e300, 0, 300, 20};
 
@@ -45,7 +45,7 @@ struct LatencyAxes {
         x.least = std::min(x.least, static_cast<double>(l.tokens));
         x.most = std::max(x.most, static_cast<double>(l.tokens));
         y.least = std::min(y.least, l.p50_ms.median);
-        y.most = std::max(y.most, l.p99_ms);
+        y.most = std::max(y.most, l.p99_ms.value_or(l.p50_ms.median));
       }
     }
     y.least /= 1.25;
@@ -60,10 +60,13 @@ std::string LatencyCurve(const SettingReport& setting, size_t series, const Late
   for (const LengthLatency& l : setting.latencies) {
     const double px = axes.x.At(l.tokens), py = axes.y.At(l.p50_ms.median);
     points += StrCat(Fixed(px, 1), ',', Fixed(py, 1), ' ');
-    out += Line(px, py, px, axes.y.At(l.p99_ms), stroke);
-    out += Dot(px, py, series,
-               StrCat(setting.Name(), ": ", l.tokens, " tokens, P50 ", Fixed(l.p50_ms.median, 3),
-                      " ms, P99 ", Fixed(l.p99_ms, 3), " ms"));
+    std::string hint =
+        StrCat(setting.Name(), ": ", l.tokens, " tokens, P50 ", Fixed(l.p50_ms.median, 3), " ms");
+    if (l.p99_ms) {
+      out += Line(px, py, px, axes.y.At(*l.p99_ms), stroke);
+      hint += StrCat(", P99 ", Fixed(*l.p99_ms, 3), " ms");
+    }
+    out += Dot(px, py, series, hint);
   }
   return StrCat("<polyline class=\"curve\" ", stroke, " points=\"", points, "\"/>", out);
 }
@@ -111,13 +114,14 @@ std::string Latencies(const BenchReport& report) {
   Rows rows = {{"", "tokens", "P50 ms", "P95 ms", "P99 ms", "calls"}};
   for (const SettingReport& s : report.settings) {
     for (const LengthLatency& l : s.latencies) {
-      rows.push_back({s.Name(), StrCat(l.tokens), Fixed(l.p50_ms.median, 3), Fixed(l.p95_ms, 3),
-                      Fixed(l.p99_ms, 3), Grouped(l.calls)});
+      rows.push_back({s.Name(), StrCat(l.tokens), Fixed(l.p50_ms.median, 3), FixedOrDash(l.p95_ms),
+                      FixedOrDash(l.p99_ms), Grouped(l.calls)});
     }
   }
-  return StrCat("<h2>One text</h2>\n<p>Points are P50; the thin lines reach to P99.</p>\n",
-                LatencyPlot(report), "<details><summary>Figures</summary>", HtmlTable(rows),
-                "</details>\n");
+  return StrCat(
+      "<h2>One text</h2>\n<p>Points are P50; the thin lines reach to P99, which takes 100 "
+      "calls of a length (P95 takes 20).</p>\n",
+      LatencyPlot(report), "<details><summary>Figures</summary>", HtmlTable(rows), "</details>\n");
 }
 
 std::string Throughputs(const BenchReport& report) {

@@ -98,8 +98,8 @@ LengthLatency Summary(int tokens, const LatencyRounds& rounds) {
   return {.tokens = tokens,
           .calls = static_cast<int64_t>(rounds.all_ms.size()),
           .p50_ms = SpreadOf(rounds.p50_ms),
-          .p95_ms = Quantile(rounds.all_ms, 0.95),
-          .p99_ms = Quantile(rounds.all_ms, 0.99)};
+          .p95_ms = Percentile(rounds.all_ms, 95),
+          .p99_ms = Percentile(rounds.all_ms, 99)};
 }
 
 Status MeasureLatencies(std::span<const Embedder> embedders, const EmbedOptions& options,

@@ -29,10 +29,12 @@ std::vector<std::string> CacheNames(const SystemInfo& system) {
 std::string LatencyTable(const SettingReport& setting) {
   std::vector<std::vector<std::string>> rows = {{"tokens", "P50 ms", "P95", "P99", "calls"}};
   for (const LengthLatency& l : setting.latencies) {
-    rows.push_back({StrCat(l.tokens), Fixed(l.p50_ms.median, 3), Fixed(l.p95_ms, 3),
-                    Fixed(l.p99_ms, 3), StrCat(l.calls)});
+    rows.push_back({StrCat(l.tokens), Fixed(l.p50_ms.median, 3), FixedOrDash(l.p95_ms),
+                    FixedOrDash(l.p99_ms), StrCat(l.calls)});
   }
-  return TextTable(rows);
+  const bool lacks = std::ranges::any_of(setting.latencies, [](auto& l) { return !l.p99_ms; });
+  return StrCat(TextTable(rows),
+                lacks ? "  -: of too few calls; P95 takes 20, P99 100 (--queries, --full)\n" : "");
 }
 
 std::string ThroughputTable(const BenchReport& report) {
@@ -103,6 +105,12 @@ std::string SpreadJson(const Spread& spread) {
       .str();
 }
 
+std::string NumberOrNull(std::optional<double> value) {
+  std::string out;
+  if (value) AppendJsonDouble(out, *value);
+  return value ? out : "null";
+}
+
 std::string SettingJson(const SettingReport& setting) {
   std::vector<std::string> latencies;
   for (const LengthLatency& l : setting.latencies) {
@@ -110,8 +118,8 @@ std::string SettingJson(const SettingReport& setting) {
                             .Add("tokens", l.tokens)
                             .Add("calls", l.calls)
                             .AddRaw("p50_ms", SpreadJson(l.p50_ms))
-                            .Add("p95_ms", l.p95_ms)
-                            .Add("p99_ms", l.p99_ms)
+                            .AddRaw("p95_ms", NumberOrNull(l.p95_ms))
+                            .AddRaw("p99_ms", NumberOrNull(l.p99_ms))
                             .str());
   }
   JsonObject out;
@@ -169,6 +177,13 @@ double Quantile(std::vector<double> values, double q) {
   const auto at = static_cast<size_t>(q * static_cast<double>(values.size()));
   return values[std::min(values.size() - 1, at)];
 }
+
+std::optional<double> Percentile(std::vector<double> values, int percent) {
+  if (std::ssize(values) * (100 - percent) < 100) return std::nullopt;
+  return Quantile(std::move(values), percent / 100.0);
+}
+
+std::string FixedOrDash(std::optional<double> ms) { return ms ? Fixed(*ms, 3) : "-"; }
 
 Spread SpreadOf(std::vector<double> rounds) {
   const auto [least, most] = std::ranges::minmax(rounds);

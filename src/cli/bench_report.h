@@ -22,8 +22,8 @@ Spread SpreadOf(std::vector<double> rounds);  // Not empty.
 struct LengthLatency {
   int tokens = 0;
   int64_t calls = 0;
-  Spread p50_ms;                  // Over the rounds.
-  double p95_ms = 0, p99_ms = 0;  // Of all calls.
+  Spread p50_ms;                         // Over the rounds.
+  std::optional<double> p95_ms, p99_ms;  // Of all calls; none of too few of them.
 };
 
 // All texts in one call.
@@ -116,5 +116,10 @@ std::string ReportJson(const BenchReport& report);
 
 // The value below which the share `q` of `values` lies; `values` is not empty.
 double Quantile(std::vector<double> values, double q);
+
+// The same in percent, of enough values that one of them lies above it: P95 takes 20 of them, P99
+// 100. Of fewer it would be the greatest under another name.
+std::optional<double> Percentile(std::vector<double> values, int percent);
+std::string FixedOrDash(std::optional<double> ms);  // "1.250", or "-".
 
 }  // namespace akin::cli

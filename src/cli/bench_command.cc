@@ -43,7 +43,7 @@ struct BenchArguments {
   VectorArguments vector;
   FileArguments file;
   int queries = 0, warmup = 20, runs = 0;  // 0: the plan's own.
-  bool full = false, quiet = false, peer = false, quality_only = false;
+  bool full = false, peer = false, quality_only = false;
   std::vector<std::string> precisions;
   std::vector<int> thread_counts;
   std::optional<std::string> json;
@@ -150,7 +150,7 @@ Result<std::vector<Embedder>> LoadSettings(const BenchArguments& arguments, Benc
       ModelArguments model = arguments.model;
       model.precision = precision;
       model.threads = threads;
-      auto embedder = LoadEmbedder(model);
+      auto embedder = LoadEmbedder(model, arguments.vector.says_normalize());
       if (embedder && RunsAlready(embedder->Info(), embedders)) {
         report.left_out.push_back(StrCat(precision, ": runs as ", embedder->Info().precision,
                                          " here, which is measured already"));
@@ -180,7 +180,7 @@ Result<Embeddings> ReferenceVectors(const BenchArguments& arguments,
   }
   ModelArguments model = arguments.model;
   model.precision = PrecisionName(Precision::kF32);
-  AKIN_TRY_ASSIGN(const Embedder embedder, LoadEmbedder(model));
+  AKIN_TRY_ASSIGN(const Embedder embedder, LoadEmbedder(model, /*normalize_is_said=*/true));
   return embedder.Embed(texts, options);
 }
 
@@ -275,14 +275,15 @@ VerbResult Bench(const BenchArguments& arguments) {
     return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
   };
   if (arguments.peer) {
-    AKIN_TRY_ASSIGN(const Embedder embedder, LoadEmbedder(arguments.model));
+    AKIN_TRY_ASSIGN(const Embedder embedder,
+                    LoadEmbedder(arguments.model, /*normalize_is_said=*/true));
     AKIN_TRY(ServePeer(embedder, since_start() / 1e3));
     return kSuccess;
   }
   AKIN_TRY_ASSIGN(EmbedOptions options, arguments.text.ToEmbedOptions());
   arguments.vector.Set(options);
   BenchReport report{.machine = DescribeMachine(), .date = UtcNow()};
-  StatusLine status(arguments.quiet);
+  StatusLine status(arguments.model.quiet);
   const auto say = [&status](std::string_view text) { status.Show(text); };
   AKIN_TRY_ASSIGN(const std::vector<Embedder> embedders, LoadSettings(arguments, report));
   AKIN_TRY(embedders.front().Embed({BuiltInTexts().front()}, options));
@@ -362,7 +363,7 @@ void AddReportOptions(CLI::App& verb, BenchArguments& arguments) {
                   "(default: none does)")
       ->type_name("RATIO")
       ->check(Between(0.001, 100.0));
-  verb.add_flag("--quiet", arguments.quiet, "No progress on the terminal");
+  AddQuietOption(verb, arguments.model.quiet);
 }
 
 }  // namespace

@@ -54,7 +54,7 @@ class Bridge {
     ModelArguments wanted = arguments_;
     if (wanted.model.empty()) wanted.model = model;
     if (embedder_ && (model.empty() || wanted.model == loaded_)) return {};
-    AKIN_TRY_ASSIGN(Embedder embedder, LoadEmbedder(wanted));
+    AKIN_TRY_ASSIGN(Embedder embedder, LoadEmbedder(wanted, /*normalize_is_said=*/true));
     embedder_ = std::move(embedder);
     loaded_ = wanted.model;
     return {};

@@ -65,6 +65,10 @@ CLI::App& AddVerb(CLI::App& app, const std::string& name, const std::string& des
   return verb;
 }
 
+void AddQuietOption(CLI::App& verb, bool& quiet) {
+  verb.add_flag("-q,--quiet", quiet, "No progress and no notes; warnings and errors are said");
+}
+
 CLI::Option* AddModelOption(CLI::App& verb, std::string& model) {
   return FromEnvironment(
       verb.add_option("-m,--model", model,

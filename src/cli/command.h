@@ -51,6 +51,10 @@ CLI::Validator Between(double least, double most);
 // A value that is the empty string stands for nothing, not for the default.
 CLI::Validator NotEmpty();
 
+// --quiet: neither progress nor notes on standard error; warnings, such as that texts were cut, and
+// errors are said all the same.
+void AddQuietOption(CLI::App& verb, bool& quiet);
+
 // --model, alone.
 CLI::Option* AddModelOption(CLI::App& verb, std::string& model);
 
@@ -67,6 +71,7 @@ struct ModelArguments {
   OnnxRuntimeArguments onnxruntime;
   PythonArguments python;
   RemoteArguments remote;
+  bool quiet = false;  // Set by AddQuietOption: no notes on how it was loaded.
 
   void AddTo(CLI::App& verb);
   // Error: InvalidInput, a name that is none.
@@ -116,6 +121,7 @@ struct VectorArguments {
 
   void AddTo(CLI::App& verb);
   void Set(EmbedOptions& options) const;
+  bool says_normalize() const { return normalize || no_normalize; }
 };
 
 // "{a,b,c}" as the type of an option lists its values in --help and in completions.

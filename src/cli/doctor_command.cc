@@ -67,7 +67,7 @@ ModelCheck CheckModel(const ModelArguments& given) {
   const auto folder = FindModel(check.name);
   if (!folder) return fail(folder.error());
   check.folder = *folder;
-  const auto embedder = LoadEmbedder(arguments, &check.tuning);
+  const auto embedder = LoadDescribed(arguments, check.tuning);
   if (!embedder) return fail(embedder.error());
   check.info = embedder->Info();
   if (const Status health = embedder->Health(); !health) return fail(health.error());

@@ -39,7 +39,6 @@ struct EmbedArguments {
   std::string format;
   TypeArguments type;
   bool ids = false;
-  bool quiet = false;
   bool json = false;
 };
 
@@ -72,9 +71,10 @@ VerbResult EmbedStream(const EmbedArguments& arguments) {
   AKIN_TRY(arguments.input.CheckOutput("--output", arguments.output));
   AKIN_TRY(arguments.type.CheckWriteRanges(arguments.input, arguments.output));
   StopSignal stop;
-  AKIN_TRY_ASSIGN(auto source, arguments.input.Open("embed", arguments.quiet, &stop));
+  AKIN_TRY_ASSIGN(auto source, arguments.input.Open("embed", arguments.model.quiet, &stop));
   AKIN_TRY_ASSIGN(OutputFile output, OutputFile::Create(arguments.output));
-  AKIN_TRY_ASSIGN(const Embedder embedder, LoadEmbedder(arguments.model));
+  AKIN_TRY_ASSIGN(const Embedder embedder,
+                  LoadEmbedder(arguments.model, arguments.vector.says_normalize()));
   const ModelInfo& info = embedder.Info();
   AKIN_TRY(RequireOutput(info, Output::kDense, "embed"));
   SinkOptions sink_options{.dimension = static_cast<size_t>(info.dimension),
@@ -86,7 +86,7 @@ VerbResult EmbedStream(const EmbedArguments& arguments) {
   size_t dimension = sink_options.dimension;
   // On the terminal that shows the vectors, a line of progress would stand among them.
   const bool shown = arguments.output.empty() && IsTerminal(STDOUT_FILENO);
-  Progress progress(arguments.quiet || shown, source->total_bytes());
+  Progress progress(arguments.model.quiet || shown, source->total_bytes());
   const size_t vector_bytes = sizeof(float) * static_cast<size_t>(std::max(1, info.dimension));
   ChunkPipeline<Embeddings> pipeline(
       {.source = *source,
@@ -146,7 +146,8 @@ VerbResult EmbedSingle(const EmbedArguments& arguments) {
     return InvalidInput("--json gives one vector, --overflow ", OverflowName(options.overflow),
                         " several for a longer text; without --json each is a line");
   }
-  AKIN_TRY_ASSIGN(const Embedder embedder, LoadEmbedder(arguments.model));
+  AKIN_TRY_ASSIGN(const Embedder embedder,
+                  LoadEmbedder(arguments.model, arguments.vector.says_normalize()));
   AKIN_TRY(RequireOutput(embedder.Info(), Output::kDense, "embed"));
   AKIN_TRY_ASSIGN(const ValueType value,
                   arguments.type.ToValueType(embedder.Info(), Output::kDense));
@@ -188,7 +189,7 @@ void AddEmbedCommand(CLI::App& app, Verbs& verbs) {
   arguments->model.AddTo(verb);
   arguments->text.AddTo(verb, /*windows=*/true, /*prompts=*/true);
   arguments->vector.AddTo(verb);
-  verb.add_flag("-q,--quiet", arguments->quiet, "No progress on the terminal");
+  AddQuietOption(verb, arguments->model.quiet);
   verb.add_flag("--json", arguments->json,
                 "Read one text from standard input, print one object: {\"embedding\":[...]} or "
                 "{\"error\":{...}}");

@@ -150,7 +150,7 @@ VerbResult Info(const InfoArguments& arguments) {
   std::optional<Tuning> tuning;
   ModelArguments model = arguments.model;
   model.onnxruntime.count_nodes = arguments.verbose;
-  AKIN_TRY_ASSIGN(const Embedder embedder, LoadEmbedder(model, &tuning));
+  AKIN_TRY_ASSIGN(const Embedder embedder, LoadDescribed(model, tuning));
   const ModelInfo& info = embedder.Info();
   AKIN_TRY(WriteToStdout(arguments.json ? InfoJson(info, tuning.has_value()) + '\n'
                                         : InfoText(info, tuning, arguments.verbose)));

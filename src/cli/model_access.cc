@@ -12,6 +12,8 @@
 namespace akin::cli {
 namespace {
 
+// Begins a note on what was asked for and is not done.
+constexpr std::string_view kNotUsed = "not used";
 constexpr std::string_view kTextWord = "text ";
 
 // The library counts the texts of a call from 0 and says "text 3"; see Embedder::Embed.
@@ -37,29 +39,34 @@ bool IsOfWhatLinesSay(const std::string& message, const TextChunk& chunk) {
 }  // namespace
 
 bool IsSaidUnasked(std::string_view note) {
-  return note.starts_with("not used") || note.starts_with("no modules.json");
+  return note.starts_with(kNotUsed) || note.starts_with("no modules.json");
 }
 
 std::string_view ModelNameOf(const ModelArguments& arguments) {
   return arguments.model.empty() ? kDefaultModel : std::string_view(arguments.model);
 }
 
-Result<Embedder> LoadEmbedder(const ModelArguments& arguments, std::optional<Tuning>* tuning) {
-  AKIN_TRY(arguments.ToLoadOptions());  // A wrong option is said before anything is looked up.
-  AKIN_TRY(PullIfMissing(ModelNameOf(arguments)));
-  Result<Embedder> embedder = LoadUntuned(WithTuning(arguments, tuning));
-  // Who asks for the tuning describes the model, and says it there.
-  if (embedder && tuning == nullptr) {
-    for (const std::string& note : embedder->Info().notes) {
-      if (IsSaidUnasked(note)) SayOnStderr(note);
-    }
+Result<Embedder> LoadEmbedder(const ModelArguments& arguments, bool normalize_is_said) {
+  std::optional<Tuning> tuning;
+  Result<Embedder> embedder = LoadDescribed(arguments, tuning);
+  if (!embedder) return embedder;
+  for (const std::string& note : embedder->Info().notes) {
+    const bool is_warning = note.starts_with(kNotUsed);
+    const bool is_said = normalize_is_said && note.find("--normalize") != note.npos;
+    if (is_warning || (IsSaidUnasked(note) && !arguments.quiet && !is_said)) SayOnStderr(note);
   }
   return embedder;
 }
 
+Result<Embedder> LoadDescribed(const ModelArguments& arguments, std::optional<Tuning>& tuning) {
+  AKIN_TRY(arguments.ToLoadOptions());  // A wrong option is said before anything is looked up.
+  AKIN_TRY(PullIfMissing(ModelNameOf(arguments), arguments.quiet));
+  return LoadUntuned(WithTuning(arguments, &tuning));
+}
+
 Result<Embedder> LoadUntuned(const ModelArguments& arguments) {
   AKIN_TRY_ASSIGN(const LoadOptions options, arguments.ToLoadOptions());
-  AKIN_TRY(PullIfMissing(ModelNameOf(arguments)));
+  AKIN_TRY(PullIfMissing(ModelNameOf(arguments), arguments.quiet));
   if (arguments.onnxruntime.isolate_load) AKIN_TRY(TryLoadInChild(arguments));
   return Embedder::Load(ModelNameOf(arguments), options);
 }

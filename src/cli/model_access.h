@@ -19,10 +19,12 @@ std::string_view ModelNameOf(const ModelArguments& arguments);
 // Whether a note of ModelInfo's is worth a line to everybody who loads the model: what was asked
 // for and is not done, or vectors that may not be those the model was made for.
 bool IsSaidUnasked(std::string_view note);
-// As `akin tune` has found to be best, where no option says otherwise; `tuning`, if it is not null,
-// gets what was used of that.
-Result<Embedder> LoadEmbedder(const ModelArguments& arguments,
-                              std::optional<Tuning>* tuning = nullptr);
+// As `akin tune` has found to be best, where no option says otherwise. Says such notes on standard
+// error, unless `arguments` are quiet; `normalize_is_said`: an option, or what the verb gives,
+// makes it no matter whether the model normalizes its vectors.
+Result<Embedder> LoadEmbedder(const ModelArguments& arguments, bool normalize_is_said);
+// For who describes the model, and says its notes there: `tuning` gets what was used of that.
+Result<Embedder> LoadDescribed(const ModelArguments& arguments, std::optional<Tuning>& tuning);
 // By the options alone.
 Result<Embedder> LoadUntuned(const ModelArguments& arguments);
 

@@ -98,11 +98,11 @@ Result<PulledModel> PullShowingProgress(const std::string& model,
   return pulled;
 }
 
-Status PullIfMissing(std::string_view model) {
+Status PullIfMissing(std::string_view model, bool quiet) {
   if (!IsPulledIfMissing(model)) return {};
   const Result<std::string> found = FindModel(model);
   if (found || found.error().code() != ErrorCode::kModelNotFound) return {};
-  const Result<PulledModel> pulled = PullShowingProgress(std::string(model), {}, false);
+  const Result<PulledModel> pulled = PullShowingProgress(std::string(model), {}, quiet);
   return pulled ? Status() : NotHereEither(model, pulled.error());
 }
 

@@ -23,6 +23,6 @@ Result<PulledModel> PullShowingProgress(const std::string& model,
                                         const std::vector<std::string>& include, bool quiet);
 
 // Pulls `model` if it is one of the hub and not on this machine, so that loading it finds it.
-Status PullIfMissing(std::string_view model);
+Status PullIfMissing(std::string_view model, bool quiet);
 
 }  // namespace akin::cli

@@ -24,15 +24,13 @@ struct SimilarityArguments {
   bool json = false;
 };
 
+// As float32, which the vectors are: of the double's further digits none is known, and a text's
+// cosine with itself would be 0.9999999999999999.
 std::string MatrixJson(const std::vector<std::vector<double>>& matrix) {
   std::vector<std::string> rows;
   for (const auto& values : matrix) {
-    std::string row = "[";
-    for (double value : values) {
-      if (row.size() > 1) row += ',';
-      AppendJsonDouble(row, value);
-    }
-    rows.push_back(row + ']');
+    const std::vector<float> rounded(values.begin(), values.end());
+    AppendJsonFloats(rows.emplace_back(), rounded);
   }
   return JsonArray(rows);
 }
@@ -49,12 +47,14 @@ std::string ForPeople(const std::vector<std::vector<double>>& matrix,
 }
 
 VerbResult Similarity(const SimilarityArguments& arguments) {
-  AKIN_TRY_ASSIGN(auto source, arguments.input.Open("similarity", arguments.json, nullptr));
+  AKIN_TRY_ASSIGN(auto source, arguments.input.Open(
+                                   "similarity", arguments.json || arguments.model.quiet, nullptr));
   AKIN_TRY_ASSIGN(const TextChunk texts, ReadAllTexts(*source, kMostTexts));
   if (texts.texts.size() < 2) {
     return InvalidInput("similarity compares two texts or more, found ", texts.texts.size());
   }
-  AKIN_TRY_ASSIGN(const Embedder embedder, LoadEmbedder(arguments.model));
+  AKIN_TRY_ASSIGN(const Embedder embedder,
+                  LoadEmbedder(arguments.model, arguments.vector.says_normalize()));
   AKIN_TRY_ASSIGN(EmbedOptions options, arguments.text.ToEmbedOptions());
   arguments.vector.Set(options);
   AKIN_TRY_ASSIGN(const Embeddings embeddings, EmbedChunk(embedder, texts, *source, options));
@@ -87,6 +87,7 @@ void AddSimilarityCommand(CLI::App& app, Verbs& verbs) {
   arguments->model.AddTo(verb);
   arguments->text.AddTo(verb, /*windows=*/false, /*prompts=*/true);
   arguments->vector.AddTo(verb);
+  AddQuietOption(verb, arguments->model.quiet);
   verb.add_flag("--json", arguments->json,
                 "Print one object: {\"ids\":[...],\"similarity\":[[...]]}");
   verbs[&verb] = [arguments] { return Similarity(*arguments); };

@@ -23,7 +23,6 @@ struct StreamArguments {
   InputArguments input;
   std::string output;
   bool ids = false;
-  bool quiet = false;
   std::string refused;  // An option that other verbs have and this one cannot mean.
 
   void AddTo(CLI::App& verb) {
@@ -32,7 +31,7 @@ struct StreamArguments {
         ->type_name("FILE");
     verb.add_flag("--ids", ids, "Write the token ids too");
     model.AddTo(verb);
-    verb.add_flag("-q,--quiet", quiet, "No progress on the terminal");
+    AddQuietOption(verb, model.quiet);
   }
 
   // Takes the options that cut vectors, so that the refusal can say why.
@@ -70,11 +69,12 @@ VerbResult RunStream(const StreamArguments& arguments, const StreamVerb<Answer>&
   }
   AKIN_TRY(arguments.input.CheckOutput("--output", arguments.output));
   StopSignal stop;
-  AKIN_TRY_ASSIGN(auto source, arguments.input.Open(verb.name, arguments.quiet, &stop));
+  AKIN_TRY_ASSIGN(auto source, arguments.input.Open(verb.name, arguments.model.quiet, &stop));
   AKIN_TRY_ASSIGN(OutputFile output, OutputFile::Create(arguments.output));
-  AKIN_TRY_ASSIGN(const Embedder embedder, LoadEmbedder(arguments.model));
+  AKIN_TRY_ASSIGN(const Embedder embedder,
+                  LoadEmbedder(arguments.model, /*normalize_is_said=*/true));
   AKIN_TRY(verb.check(embedder.Info()));
-  Progress progress(arguments.quiet, source->total_bytes());
+  Progress progress(arguments.model.quiet, source->total_bytes());
   ChunkPipeline<Answer> pipeline(
       {.source = *source,
        .stop = stop,

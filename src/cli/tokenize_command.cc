@@ -31,6 +31,7 @@ struct TokenizeArguments {
   int max_tokens = 0;
   bool no_special = false;
   bool json = false;
+  bool quiet = false;
   bool ids = false;
   bool count = false;
   bool jsonl = false;
@@ -54,7 +55,7 @@ Result<Tokenizer> LoadTokenizer(const TokenizeArguments& arguments) {
   if (!arguments.tokenizer.empty()) return Tokenizer::Load(arguments.tokenizer);
   const std::string_view model =
       arguments.model.empty() ? kDefaultModel : std::string_view(arguments.model);
-  AKIN_TRY(PullIfMissing(model));
+  AKIN_TRY(PullIfMissing(model, arguments.quiet));
   AKIN_TRY_ASSIGN(const std::string folder, FindModel(model));
   return Tokenizer::Load(folder);
 }
@@ -198,7 +199,8 @@ VerbResult Tokenize(const TokenizeArguments& arguments) {
     return InvalidInput("only one of --json, --jsonl, --ids and --count can be given");
   }
   if (arguments.jsonl) return ServeRequests(arguments);
-  AKIN_TRY_ASSIGN(auto source, arguments.input.Open("tokenize", arguments.json, nullptr));
+  AKIN_TRY_ASSIGN(auto source,
+                  arguments.input.Open("tokenize", arguments.json || arguments.quiet, nullptr));
   AKIN_TRY_ASSIGN(const Tokenizer tokenizer, LoadTokenizer(arguments));
   const EncodeOptions options = arguments.ToEncodeOptions();
   Printer printer(arguments);
@@ -247,6 +249,7 @@ void AddTokenizeCommand(CLI::App& app, Verbs& verbs) {
                 "Answer requests, JSON lines on standard input (docs/tokenizer.md)");
   verb.add_flag("--ids", arguments->ids, "Only the ids, one text a line");
   verb.add_flag("--count", arguments->count, "Only the number of tokens, one text a line");
+  AddQuietOption(verb, arguments->quiet);
   DescribeVariables(verb);
   verbs[&verb] = [arguments] { return Tokenize(*arguments); };
 }

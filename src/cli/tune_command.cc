@@ -43,7 +43,7 @@ struct TuneArguments {
   ModelArguments model;
   FileArguments file;
   int runs = 5;
-  bool dry_run = false, reset = false, json = false, quiet = false;
+  bool dry_run = false, reset = false, json = false;
 };
 
 // Short sentences and passages in about equal numbers of tokens, as real work has both.
@@ -183,7 +183,7 @@ struct TuneResult {
 Result<TuneResult> FindBest(const TuneArguments& arguments) {
   AKIN_TRY_ASSIGN(const Embedder usual, LoadUntuned(arguments.model));
   AKIN_TRY_ASSIGN(const std::vector<std::string> texts, TextsFor(arguments, usual));
-  StatusLine status(arguments.quiet);
+  StatusLine status(arguments.model.quiet);
   TuneResult result;
   Candidate best;
   const auto measure = [&](std::vector<Candidate> candidates) -> Status {
@@ -257,7 +257,7 @@ void AddTuneCommand(CLI::App& app, Verbs& verbs) {
   verb.add_flag("--dry-run", arguments->dry_run, "Measure and say, but store nothing");
   verb.add_flag("--reset", arguments->reset, "Forget what was stored for this model");
   verb.add_flag("--json", arguments->json, "Print one object");
-  verb.add_flag("--quiet", arguments->quiet, "No progress on the terminal");
+  AddQuietOption(verb, arguments->model.quiet);
   verbs[&verb] = [arguments] { return Tune(*arguments); };
 }
 

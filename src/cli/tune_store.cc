@@ -263,7 +263,7 @@ ModelArguments WithTuning(const ModelArguments& arguments, std::optional<Tuning>
   if (arguments.threads > 0 && arguments.batch_tokens > 0) return out;
   std::string why_not;
   const auto tuning = FindTuning(arguments, why_not);
-  if (!why_not.empty()) SayOnStderr(why_not);
+  if (!why_not.empty() && !arguments.quiet) SayOnStderr(why_not);
   if (!tuning) return out;
   if (arguments.threads == 0) out.threads = tuning->threads;
   if (arguments.batch_tokens == 0) out.batch_tokens = tuning->batch_tokens;

@@ -55,17 +55,34 @@ class Files(Case):
 
     def test_that_do_not_say_how_to_pool_leave_a_note(self):
         folder = self.copy()
-        note = "no modules.json: mean pooling, not normalized; --pooling and --normalize say otherwise"
+        pooling = "no modules.json: mean pooling; --pooling says otherwise"
+        length = "no modules.json: vectors are not normalized; --normalize says otherwise"
         for arguments in (("embed", "a"), ("similarity", "a", "b"), ("info",), ("doctor",)):
             self.assertNotIn("no modules.json", b"".join(run(arguments[0], "--model", folder, *arguments[1:])[1:]).decode())
         (folder / "modules.json").unlink()
-        self.assertEqual(run("embed", "--model", folder, "a")[2].decode(), f"akin: {note}\n")
-        self.assertIn(note, run("info", "--model", folder)[1].decode())
-        self.assertEqual(json.loads(run("info", "--json", "--model", folder)[1])["notes"], [note])
-        self.assertIn(note, run("doctor", "--model", folder)[1].decode())
-        self.assertEqual(json.loads(run("doctor", "--json", "--model", folder)[1])["model"]["notes"], [note])
+        self.assertEqual(run("embed", "--model", folder, "a")[2].decode(), f"akin: {pooling}\nakin: {length}\n")
+        for note in (pooling, length):
+            self.assertIn(note, run("info", "--model", folder)[1].decode())
+            self.assertIn(note, run("doctor", "--model", folder)[1].decode())
+        self.assertEqual(json.loads(run("info", "--json", "--model", folder)[1])["notes"], [pooling, length])
+        self.assertEqual(json.loads(run("doctor", "--json", "--model", folder)[1])["model"]["notes"], [pooling, length])
         # Who has said it needs no note.
         self.assertEqual(run("embed", "--model", folder, "--pooling", "mean", "a")[::2], (0, b""))
+        for option in ("--normalize", "--no-normalize"):
+            for call in (("embed", "a"), ("similarity", "a", "b")):
+                self.assertEqual(run(*call, "--model", folder, option)[2].decode(), f"akin: {pooling}\n")
+
+    def test_notes_are_silenced_and_warnings_are_not(self):
+        folder = self.copy()
+        (folder / "modules.json").unlink()
+        for call in (("embed", "a"), ("similarity", "a", "b"), ("embed", "--json", "a")):
+            self.assertEqual(run(*call, "--model", folder, "--quiet")[::2], (0, b""), call)
+        long = "word " * 600
+        for call in (("embed", long), ("similarity", "a", long)):
+            code, _, err = run(*call, "--model", folder, "-q")
+            self.assertEqual((code, err.count(b"\n")), (0, 1), err)
+            self.assertIn(b"1 of ", err)
+            self.assertIn(b" cut", err)
 
 
 class Names(Case):

@@ -8,6 +8,7 @@ import os
 import re
 import select
 import shutil
+import struct
 import subprocess
 
 from akin_program import AKIN, MODEL, SECONDS, Case, cosine, embed, main, read_npy, run, vectors_of
@@ -27,6 +28,17 @@ class Verbs(Case):
         for i in range(3):
             for j in range(3):
                 self.assertAlmostEqual(matrix[i][j], cosine(vectors[i], vectors[j]), 6)
+
+    def test_similarity_has_the_digits_of_a_float32(self):
+        texts = [f"Text {i} of some words that are{' not' * (i % 3)} alike." for i in range(40)]
+        out = run("similarity", "--model", MODEL, "--json", *texts)[1].decode()
+        for i, row in enumerate(json.loads(out)["similarity"]):
+            self.assertEqual(row[i], 1)
+            self.assertTrue(all(-1 <= x <= 1 for x in row))
+        for number in re.findall(r"[\d.e-]+", out[out.index("similarity"):]):
+            short = struct.unpack("f", struct.pack("f", float(number)))[0]
+            self.assertAlmostEqual(float(number), short, delta=abs(short) * 6e-8)
+            self.assertLessEqual(len(number.lstrip("-").replace("0.", "").lstrip("0")), 9, number)
 
     def test_similarity_of_two_texts_is_seen_at_a_glance(self):
         out = run("similarity", "--model", MODEL, "same", "same")[1].decode()

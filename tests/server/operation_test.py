@@ -134,7 +134,8 @@ class Start(unittest.TestCase):
             self.assertEqual(len([e for e in server.log if "--api-key" in e["message"] and e["level"] == "warn"]), expected, options)
 
     def test_what_is_to_be_known_of_a_model_is_in_the_log(self):
-        note = "no modules.json: mean pooling, not normalized; --pooling and --normalize say otherwise"
+        said = [("bare", "no modules.json: mean pooling; --pooling says otherwise"),
+                ("bare", "no modules.json: vectors are not normalized; --normalize says otherwise")]
         with tempfile.TemporaryDirectory() as folder:
             bare = pathlib.Path(folder, "bare")
             shutil.copytree(ARGUMENTS.model, bare, copy_function=shutil.copyfile)
@@ -142,11 +143,11 @@ class Start(unittest.TestCase):
             status, log = run("--check", "--port", "0", "--log-format", "json", "--model", str(bare), "--model", ARGUMENTS.model)
             self.assertEqual(status, 0, log)
             notes = [line for line in map(json.loads, log.splitlines()) if line["message"] == "note"]
-            self.assertEqual([(line["model"], line["note"]) for line in notes], [("bare", note)])
+            self.assertEqual([(line["model"], line["note"]) for line in notes], said)
             server = Server("--model", str(bare))
             try:
                 notes = [(line["model"], line["note"]) for line in server.log if line["message"] == "note"]
-                self.assertEqual(notes, [("bare", note)])
+                self.assertEqual(notes, said)
             finally:
                 server.stop()
 

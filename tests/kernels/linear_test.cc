@@ -312,6 +312,32 @@ TEST_P(Linear, ARowHasTheSameBitsWhateverItsCompany) {
   }
 }
 
+// Depths at which a tier may walk many rows through k in parts, and a few at once.
+TEST_P(Linear, ARowHasTheSameBitsAtEveryDepthWhateverItsCompany) {
+  const size_t n = 300, rows = 75;
+  for (const size_t k : {384, 511, 700, 768, 1536, 2000}) {
+    TestMatrix weight = TestMatrix(n, k, k).Fill(generator_);
+    TestMatrix bias = TestMatrix(1, n, n).Fill(generator_);
+    TestMatrix input = TestMatrix(rows, k, k).Fill(generator_);
+    const TestLinear linear(kernels_, weight.view(), bias.view().row(0));
+    const auto run = [&](size_t first, size_t count, TestMatrix& output) {
+      const TestOperand operand(kernels_, MatrixView<const float>(input.view()).Rows(first, count));
+      kernels_.linear.linear(Args(operand, linear, output.view()));
+    };
+    TestMatrix all(rows, n, n);
+    run(0, rows, all);
+    for (const auto& [first, count] :
+         {std::pair<size_t, size_t>(0, 1), {74, 1}, {30, 16}, {40, 32}, {10, 33}}) {
+      TestMatrix part(count, n, n);
+      run(first, count, part);
+      for (size_t i = 0; i < count; ++i) {
+        ASSERT_TRUE(std::ranges::equal(part.view().row(i), all.view().row(first + i)))
+            << "k " << k << " row " << first + i << " computed among " << count;
+      }
+    }
+  }
+}
+
 TEST_P(Linear, APartOfThePanelsWritesItsColumnsOnly) {
   const size_t m = 9, n = 100, k = 33;
   TestMatrix weight = TestMatrix(n, k, k).Fill(generator_);

@@ -120,7 +120,20 @@ AKIN_INLINE void ZeroSums() {
   }
 }
 
-// Where sums go: [rows][kPanelWidth] of the first panel and, of a flat block, of the second one.
+// Where sums go and come back from: [rows][kPanelWidth] of the first panel and, of a flat block, of
+// the second one.
+template <TileBlock kBlock>
+AKIN_INLINE void LoadSums(const void* first, const void* second, size_t row_bytes) {
+  const std::byte* const left = static_cast<const std::byte*>(first);
+  TileLoad<0>(left, row_bytes);
+  TileLoad<1>(left + kTileRowBytes, row_bytes);
+  if constexpr (kBlock == TileBlock::kHalf) return;
+  const std::byte* const right = kBlock == TileBlock::kTall
+                                     ? left + kTileRows * row_bytes
+                                     : static_cast<const std::byte*>(second);
+  TileLoad<2>(right, row_bytes);
+  TileLoad<3>(right + kTileRowBytes, row_bytes);
+}
 template <TileBlock kBlock>
 AKIN_INLINE void StoreSums(void* first, void* second, size_t row_bytes) {
   std::byte* const left = static_cast<std::byte*>(first);

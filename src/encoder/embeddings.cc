@@ -25,15 +25,27 @@ Embeddings::Embeddings(const model::ModelWeights& weights, const model::ModelCon
   if (!config.projection_before_norm) norm_ = Norm::Make(weights.embedding_norm, config, kernels);
 }
 
-void Embeddings::AddTable(const std::vector<float>& table, size_t row, std::span<float> to) const {
-  if (table.empty()) return;
-  const float* from = &table[row * to.size()];
-  for (size_t j = 0; j < to.size(); ++j) to[j] += from[j];
+void Embeddings::Sum(int32_t id, size_t type, size_t position, std::span<float> row) const {
+  const size_t size = row.size();
+  const float* sum = word_.Row(id, row);
+  if (scale_ != 1.0f) {
+    for (size_t j = 0; j < size; ++j) row[j] = sum[j] * scale_;
+    sum = row.data();
+  }
+  const auto add = [&](const std::vector<float>& table, size_t i) {
+    if (table.empty()) return;
+    const float* const other = &table[i * size];
+    for (size_t j = 0; j < size; ++j) row[j] = sum[j] + other[j];
+    sum = row.data();
+  };
+  add(token_type_, type);
+  add(position_, position);
+  add(task_type_, 0);
+  if (sum != row.data()) std::copy_n(sum, size, row.data());
 }
 
 void Embeddings::Forward(const RaggedBatch& batch, const TeamMember& member,
                          MatrixView<float> rows) const {
-  const size_t size = rows.cols();
   const auto share = member.Share(batch.num_tokens());
   // The sequence that holds the first row of this member's share.
   const auto next = std::upper_bound(batch.cu_seqlens.begin(), batch.cu_seqlens.end(),
@@ -50,14 +62,7 @@ void Embeddings::Forward(const RaggedBatch& batch, const TeamMember& member,
     const size_t position = positions.Next(id);
     const size_t type =
         batch.token_type_ids.empty() ? 0 : static_cast<size_t>(batch.token_type_ids[token]);
-    const std::span<float> row = rows.row(token);
-    model::ReadF32(word_, int64_t{id} * static_cast<int64_t>(size), row);
-    if (scale_ != 1.0f) {
-      for (float& x : row) x *= scale_;
-    }
-    AddTable(token_type_, type, row);
-    AddTable(position_, position, row);
-    AddTable(task_type_, 0, row);
+    Sum(id, type, position, rows.row(token));
   }
   if (norm_) norm_->Forward(rows.Rows(share.begin, share.end - share.begin));
 }

@@ -6,6 +6,7 @@
 #include "base/ragged_batch.h"
 #include "base/team.h"
 #include "encoder/norm.h"
+#include "encoder/word_rows.h"
 #include "model/model_config.h"
 #include "model/weights.h"
 
@@ -23,10 +24,10 @@ class Embeddings {
   void Forward(const RaggedBatch& batch, const TeamMember& member, MatrixView<float> rows) const;
 
  private:
-  void AddTable(const std::vector<float>& table, size_t row, std::span<float> to) const;
+  // A token's word, type, position and task, in this order, into `row` [embedding_size].
+  void Sum(int32_t id, size_t type, size_t position, std::span<float> row) const;
 
-  // Stays in the file: a text touches a few rows of a table that is half of a small model.
-  model::Tensor word_;
+  WordRows word_;
   std::vector<float> position_;    // [max_position_embeddings, embedding_size]
   std::vector<float> token_type_;  // [type_vocab_size, embedding_size]
   std::vector<float> task_type_;   // [embedding_size]: of task 0.

@@ -6,7 +6,8 @@
 //   PanelBytes, PackPanel  as in the table
 //   Depth                  of the tiles of k
 //   NumSteps, StepBytes    the steps that k is walked in, and what one reads of a row
-//   Run<kBlock>            some steps of the sums of a block with one panel, of a flat block with two
+//   Run<kBlock>            some steps of the sums of a block with one panel, of a flat block with
+//   two
 // Included after tiles.h.
 #pragma once
 
@@ -468,8 +469,8 @@ struct Int8TileProduct {
   }
 };
 
-// A block of rows that stays in the L1 cache of 48 KiB while panels are streamed past it, beside the
-// sums of one panel.
+// A block of rows that stays in the L1 cache of 48 KiB while panels are streamed past it, beside
+// the sums of one panel.
 constexpr size_t kRowBlockBytes = size_t{32} << 10;
 // Where a block is larger, k is cut into parts of it of this size, and each part meets several
 // panels, whose sums wait in between. Measured on another program: 0.60 to 0.62 of the tiles' rate

@@ -128,9 +128,8 @@ AKIN_INLINE void LoadSums(const void* first, const void* second, size_t row_byte
   TileLoad<0>(left, row_bytes);
   TileLoad<1>(left + kTileRowBytes, row_bytes);
   if constexpr (kBlock == TileBlock::kHalf) return;
-  const std::byte* const right = kBlock == TileBlock::kTall
-                                     ? left + kTileRows * row_bytes
-                                     : static_cast<const std::byte*>(second);
+  const std::byte* const right = kBlock == TileBlock::kTall ? left + kTileRows * row_bytes
+                                                            : static_cast<const std::byte*>(second);
   TileLoad<2>(right, row_bytes);
   TileLoad<3>(right + kTileRowBytes, row_bytes);
 }

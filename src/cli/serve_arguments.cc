@@ -37,9 +37,10 @@ class OptionList {
   }
   CLI::Option* Number(const std::string& name, int& value, int least, int most,
                       const std::string& help, const std::string& type = "N") {
-    return Declared(verb_.add_option(name, value, help)
+    // 0 is a value here like others; elsewhere it stands for none, and is not shown.
+    const bool shown = value == 0 && help.find("default") == help.npos;
+    return Declared(verb_.add_option(name, value, shown ? help + " (default: 0)" : help)
                         ->type_name(type)
-                        ->capture_default_str()
                         ->check(Between(least, most)));
   }
   CLI::Option* Flag(const std::string& name, bool& value, const std::string& help) {
@@ -93,13 +94,10 @@ void AddModelOptions(CLI::App& verb, OptionList& options, ServeArguments& a) {
 
 void AddNetworkOptions(OptionList& options, ServeArguments& a) {
   options.Group("Network");
-  options.Text("--host", a.host, "Address to listen on; 0.0.0.0 is all", "ADDRESS")
-      ->capture_default_str();
+  options.Text("--host", a.host, "Address to listen on; 0.0.0.0 is all", "ADDRESS");
   options.Number("-p,--port", a.port, 0, 65535, "Port; 0 takes a free one");
-  options
-      .Number("--grpc-port", a.grpc_port, 0, 65535,
-              "Port for gRPC; 0 takes a free one (default: no gRPC)")
-      ->default_str("");
+  options.Number("--grpc-port", a.grpc_port, 0, 65535,
+                 "Port for gRPC; 0 takes a free one (default: no gRPC)");
   options.Text("--unix-socket", a.unix_socket, "Listen on a Unix socket, too", "PATH");
   options.Text("--tls-cert", a.tls_cert, "Certificate chain (PEM): serve https", "FILE");
   options.Text("--tls-key", a.tls_key, "Its key (PEM)", "FILE");
@@ -113,12 +111,10 @@ void AddNetworkOptions(OptionList& options, ServeArguments& a) {
 
 void AddLimitOptions(OptionList& options, ServeArguments& a) {
   options.Group("Limits");
-  options
-      .Number("--max-batch-tokens", a.max_batch_tokens, 1, 1 << 20,
-              StrCat("The most tokens computed together (default: as akin tune has found for the "
-                     "first model, else ",
-                     SchedulerOptions{}.batch_tokens, ')'))
-      ->default_str("");
+  options.Number("--max-batch-tokens", a.max_batch_tokens, 1, 1 << 20,
+                 StrCat("The most tokens computed together (default: as akin tune has found for "
+                        "the first model, else ",
+                        SchedulerOptions{}.batch_tokens, ')'));
   options.Number("--max-concurrent-requests", a.max_concurrent_requests, 1, kMany,
                  "Requests in the queue; more get 429");
   options.Number("--max-queue-tokens", a.max_queue_tokens, 1, kMany,
@@ -136,11 +132,9 @@ void AddLimitOptions(OptionList& options, ServeArguments& a) {
                  "SECONDS");
   options.Number("--bulk-texts", a.bulk_texts, 0, kMany,
                  "Requests of more texts go behind the others, unless x-priority says otherwise");
-  options
-      .Text("--auto-truncate", a.auto_truncate,
-            "Cut texts that are too long, when a request to TEI's routes does not say",
-            "{true,false}")
-      ->capture_default_str();
+  options.Text("--auto-truncate", a.auto_truncate,
+               "Cut texts that are too long, when a request to TEI's routes does not say",
+               "{true,false}");
   options.Flag("--accept-token-ids", a.accept_token_ids,
                "Take token ids of the model's own vocabulary in /v1/embeddings");
   options.Number("--max-connections", a.max_connections, 1, 1 << 20, "Open connections");
@@ -151,18 +145,15 @@ void AddLimitOptions(OptionList& options, ServeArguments& a) {
 
 void AddOperationOptions(OptionList& options, ServeArguments& a) {
   options.Group("Operation");
-  options.Text("--log-level", a.log_level, "The least that is logged", "{debug,info,warn,error}")
-      ->capture_default_str();
-  options.Text("--log-format", a.log_format, "A line an event", "{text,json}")
-      ->capture_default_str();
+  options.Text("--log-level", a.log_level, "The least that is logged", "{debug,info,warn,error}");
+  options.Text("--log-format", a.log_format, "A line an event", "{text,json}");
   options.Number("--drain-delay", a.drain_delay, 0, 3600,
                  "After SIGTERM go on accepting for so long: behind a load balancer 5", "SECONDS");
   options.Number("--drain-deadline", a.drain_deadline, 0, 3600,
                  "What is not answered by then gets 503", "SECONDS");
   options.Text("--otlp-endpoint", a.otlp_endpoint,
                "Send traces to this OpenTelemetry collector (OTLP over HTTP)", "URL");
-  options.Text("--otlp-service-name", a.otlp_service_name, "What traces call this server", "NAME")
-      ->capture_default_str();
+  options.Text("--otlp-service-name", a.otlp_service_name, "What traces call this server", "NAME");
   options.Text("-c,--config", a.config, "TOML file with these options by their long names", "FILE");
   options.Flag("--check", a.check, "Check options, sockets and models, then exit");
 }

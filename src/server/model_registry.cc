@@ -4,6 +4,9 @@
 #include <exception>
 #include <utility>
 
+#include "akin/hub.h"
+#include "akin/system.h"
+
 #include "server/idle_memory.h"
 #include "server/text.h"
 
@@ -228,6 +231,17 @@ void ModelRegistry::DropIdle(Clock::time_point now) {
     logger_.Log(LogLevel::kInfo, "model let go: idle", {{"model", entry.spec.name}});
     entry.model = nullptr;
   }
+}
+
+Status CheckModelsAreThere(const RegistryOptions& options, Logger& logger) {
+  for (const ModelSpec& spec : options.models) {
+    const Result<std::string> found = FindModel(spec.source);
+    if (found || IsPulledIfMissing(spec.source)) continue;
+    if (!options.lazy) return found.error();
+    logger.Log(LogLevel::kWarn, "model is not there",
+               {{"model", spec.name}, {"error", found.error().message()}});
+  }
+  return {};
 }
 
 void LogNotes(Logger& logger, std::string_view model, const ModelInfo& info) {

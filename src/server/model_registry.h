@@ -132,6 +132,11 @@ class ModelRegistry {
   std::thread loader_;
 };
 
+// Whether the models are on this machine, or their names those of a hub, which is asked when they
+// are loaded: what can be known before anything is loaded. Those of a lazy registry may still come;
+// for them a missing one is a warning in the log. Error: ModelNotFound, the first.
+Status CheckModelsAreThere(const RegistryOptions& options, Logger& logger);
+
 // A line for each note of a loaded model: what was asked for and is not done, or is worth knowing.
 void LogNotes(Logger& logger, std::string_view model, const ModelInfo& info);
 

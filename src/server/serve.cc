@@ -68,6 +68,7 @@ class Server {
 
   Status Run() {
     LogWarnings(options_, logger_);
+    AKIN_TRY(CheckModelsAreThere(options_.registry, logger_));
     AKIN_TRY_ASSIGN(scheduler_, Scheduler::Start(options_.scheduler));
     registry_ = std::make_unique<ModelRegistry>(options_.registry, logger_);
     app_ = std::make_unique<App>(options_.app, *registry_, *scheduler_, metrics_, logger_);

@@ -124,8 +124,31 @@ class Start(unittest.TestCase):
             pathlib.Path(folder, "config.json").write_text("{")
             status, error = run("--port", "0", "--model", folder)
         self.assertEqual(status, 4, error)
-        status, error = run("--port", "0", "--model", "/nowhere/at/all")
-        self.assertEqual((status, error.count("/nowhere/at/all")), (3, 1), error)
+        # What can be known beforehand is said before anybody is told that the server listens.
+        for name in ("/nowhere/at/all", "no-such-model"):
+            status, error = run("--port", "0", "--model", ARGUMENTS.model, "--model", name)
+            self.assertEqual((status, error.count(name)), (3, 1), error)
+            self.assertNotIn("listening", error)
+
+    def test_a_lazy_model_that_is_not_there_may_still_come(self):
+        with tempfile.TemporaryDirectory() as folder:
+            late = pathlib.Path(folder, "late")
+            server = Server("--lazy", models=["here=" + ARGUMENTS.model, f"late={late}"])
+            try:
+                missing = [line["model"] for line in server.log if line["message"] == "model is not there"]
+                self.assertEqual(missing, ["late"])
+                self.assertEqual(json.loads(server.get("/api/tags")[2])["models"][1]["modified_at"], "0001-01-01T00:00:00Z")
+                self.assertEqual(json.loads(server.get("/v1/models")[2])["data"][1]["created"], 0)
+                shutil.copytree(ARGUMENTS.model, late, copy_function=shutil.copyfile)
+                self.assertEqual(server.post_json("/v1/embeddings", {"input": "a", "model": "late"})[0], 200)
+            finally:
+                server.stop()
+
+    def test_help_says_every_default_in_one_way(self):
+        text = subprocess.run([ARGUMENTS.akin, "serve", "--help"], capture_output=True, text=True, check=True).stdout
+        self.assertEqual(re.findall(r"^  .*--[\w-]+ \S+=\S+ .*Env.*$", re.sub(r"\[?(NAME|KEY)=\S+", "", text), re.MULTILINE), [])
+        for words in ("(default: 8080)", "(default: 127.0.0.1)", "(default: info)", "(default: true)", "0: never (default: 0)"):
+            self.assertIn(words, text)
 
     def test_an_address_that_others_reach_without_a_key_is_a_warning(self):
         for options, expected in (([], 0), (["--host", "0.0.0.0"], 1), (["--host", "0.0.0.0", "--api-key", "secret"], 0)):

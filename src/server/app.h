@@ -20,6 +20,7 @@
 #include "server/log.h"
 #include "server/metrics/metrics.h"
 #include "server/metrics/request_tally.h"
+#include "server/model_files.h"
 #include "server/model_registry.h"
 #include "server/request_log.h"
 #include "server/trace.h"
@@ -91,6 +92,7 @@ class App : public HttpHandler {
   Scheduler& scheduler() { return scheduler_; }
   Metrics& metrics() { return metrics_; }
   AnswerBudget& answer_budget() { return answer_budget_; }
+  ModelFilesCache& model_files() { return model_files_; }
   std::string RenderMetrics() const;
 
   // Readiness: loaded and not draining.
@@ -118,6 +120,7 @@ class App : public HttpHandler {
   Metrics& metrics_;
   RequestLog request_log_;
   AnswerBudget answer_budget_;
+  ModelFilesCache model_files_;
   std::map<std::string_view, std::vector<Route>> routes_;  // By path.
   std::atomic<bool> ready_{false};
   std::atomic<bool> healthy_{true};

@@ -6,10 +6,12 @@
 import base64
 import json
 import math
+import pathlib
 import struct
+import time
 
 from api_served import TEXTS, Served, bits, length, rounded
-from serve_process import Server, main
+from serve_process import ARGUMENTS, Server, main
 
 
 class Api(Served):
@@ -55,6 +57,22 @@ class Api(Served):
             self.assertEqual(status, expected, body)
             self.assertEqual(set(answer["error"]), {"message", "type", "param", "code"})
             self.assertEqual(answer["error"]["type"], "invalid_request_error")
+
+    def test_openai_s_errors_name_the_field_that_is_wrong(self):
+        for body, param in (({}, "input"), ({"input": 3}, "input"), ({"input": []}, "input"), ({"input": ""}, "input"), ({"input": [[1, 2]]}, "input"),
+                            ({"input": ["a"] * 3000}, "input"), ({"input": "a", "model": 3}, "model"), ({"input": "a", "dimensions": 0}, "dimensions"),
+                            ({"input": "a", "dimensions": 9999}, "dimensions"), ({"input": "a", "encoding_format": "hex"}, "encoding_format"),
+                            ({"input": "a", "task": "dance"}, "task"), ({"input": "a", "truncate": "maybe"}, "truncate"),
+                            ({"input": "a", "truncate_prompt_tokens": 0}, "truncate_prompt_tokens"),
+                            ({"input": "a", "truncate_prompt_tokens": 99999}, "truncate_prompt_tokens"),
+                            ({"input": "a", "prompt_name": "none"}, "prompt_name"), ({"input": "a", "overflow": "zz"}, "overflow"),
+                            ({"input": "word " * 600, "truncate": False}, "input")):
+            status, answer = self.server.post_json("/v1/embeddings", body)
+            self.assertEqual((status, answer["error"]["param"]), (400, param), (str(body)[:80], answer))
+        # Of what is no field none is named.
+        for send in ("[1]", "{"):
+            answer = json.loads(self.server.post("/v1/embeddings", send)[2])
+            self.assertIsNone(answer["error"]["param"], answer)
 
     def test_openai_token_ids_are_refused_with_the_way_out(self):
         for ids in ([1, 2, 3], [[1, 2], [3]]):
@@ -204,9 +222,22 @@ class Api(Served):
         self.assertEqual(self.server.post_json("/api/embed", {"input": 3})[0], 400)
         tags = json.loads(self.server.get("/api/tags")[2])
         self.assertEqual(len(tags["models"]), 1)
+        tag = tags["models"][0]
+        files = [path for path in pathlib.Path(ARGUMENTS.model).rglob("*") if path.is_file()]
+        self.assertEqual(tag["size"], sum(path.stat().st_size for path in files))
+        newest = int(max(path.stat().st_mtime for path in files))
+        self.assertEqual(tag["modified_at"], time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(newest)))
+        self.assertRegex(tag["digest"], r"\A[0-9a-f]{64}\Z")
+        self.assertEqual((tag["details"]["format"], tag["details"]["family"], tag["details"]["families"]), ("safetensors", "bert", ["bert"]))
+        running = json.loads(self.server.get("/api/ps")[2])["models"][0]
+        self.assertEqual([running[k] for k in ("name", "size", "digest", "details")], [tag[k] for k in ("name", "size", "digest", "details")])
+        for path in ("/v1/models", "/v1/models/" + tag["name"]):
+            answer = json.loads(self.server.get(path)[2])
+            self.assertEqual(answer.get("data", [answer])[0]["created"], newest)
         self.assertIn("version", json.loads(self.server.get("/api/version")[2]))
         show = self.server.post_json("/api/show", {"model": tags["models"][0]["name"]})[1]
         self.assertEqual(show["capabilities"], ["embedding"])
+        self.assertEqual((show["details"], show["modified_at"]), (tag["details"], tag["modified_at"]))
 
     # --- AkiDB ---
 

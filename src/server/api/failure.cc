@@ -1,6 +1,7 @@
 #include "server/api/failure.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "server/json_writer.h"
 #include "server/text.h"
@@ -50,6 +51,15 @@ constexpr Row kRows[] = {
     {Problem::kInternal, 500, 424, 500, 500, 500, kServer, "", "Backend", "inference"},
 };
 
+// How messages of the library begin, and the field of a request that they are of.
+constexpr std::pair<std::string_view, std::string_view> kLibrarysOptions[] = {
+    {"dimensions is ", "dimensions"},
+    {"max_tokens is ", "truncate_prompt_tokens"},
+    {"prompt_name is ", "prompt_name"},
+    {"unknown overflow ", "overflow"},
+    {"token id ", "input"},
+    {"text ", "input"}};
+
 const Row& RowOf(Problem problem) { return kRows[static_cast<size_t>(problem)]; }
 
 constexpr bool RowsAreInOrder() {
@@ -70,6 +80,22 @@ int StatusOf(Dialect dialect, const Row& row) {
     case Dialect::kPlain: return row.openai;
   }
   return row.openai;
+}
+
+// The field that is wrong, for OpenAI's routes: where it was not named, messages of a field begin
+// with it in backticks, those of the library with the option.
+std::string_view ParamOf(const Failure& failure) {
+  if (!failure.param.empty()) return failure.param;
+  if (failure.problem == Problem::kUnknownModel || failure.problem == Problem::kModelFailed)
+    return "model";
+  if (failure.problem == Problem::kTooLong) return "input";
+  if (failure.problem != Problem::kBadValue && failure.problem != Problem::kBadShape) return "";
+  const std::string_view message = failure.message;
+  if (message.starts_with('`')) return message.substr(1, message.find('`', 1) - 1);
+  for (const auto& [start, param] : kLibrarysOptions) {
+    if (message.starts_with(start)) return param;
+  }
+  return "";
 }
 
 std::string OpenAiBody(const Row& row, std::string_view message, std::string_view param) {
@@ -117,7 +143,7 @@ HttpResponse FailureResponse(Dialect dialect, const Failure& failure) {
     response.body = message;
   };
   switch (dialect) {
-    case Dialect::kOpenAi: response.body = OpenAiBody(row, message, failure.param); break;
+    case Dialect::kOpenAi: response.body = OpenAiBody(row, message, ParamOf(failure)); break;
     case Dialect::kTei:
       if (failure.problem == Problem::kNoKey) break;  // An empty body.
       if (row.tei_type.empty()) {
@@ -168,9 +194,6 @@ Failure FailureOf(const Error& error) {
   }();
   Failure failure{.problem = problem, .message = error.message()};
   if (error.too_many_tokens()) failure.too_many_tokens = *error.too_many_tokens();
-  // Messages of an option begin with its name.
-  if (failure.problem == Problem::kBadValue && failure.message.starts_with("dimensions is "))
-    failure.param = "dimensions";
   return failure;
 }
 

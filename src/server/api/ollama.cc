@@ -1,5 +1,8 @@
 // Ollama's dialect: /api/embed, /api/embeddings, and what its clients ask before.
+#include <algorithm>
+#include <optional>
 #include <utility>
+#include <vector>
 
 #include "akin/system.h"
 
@@ -97,25 +100,56 @@ void EmbedOldOllama(App& app, const ExchangePtr& exchange) {
   });
 }
 
-void AppendDetails(std::string& out, const ModelInfo* info) {
+// The tensors that the backend reads.
+std::string FormatOf(const std::optional<ModelFiles>& files, const ModelInfo* info) {
+  if (info != nullptr && info->backend == BackendKindName(BackendKind::kOnnxRuntime)) return "onnx";
+  return files ? files->format : "";
+}
+
+// Of a model that is not loaded only its files are known.
+void AppendDetails(std::string& out, const std::optional<ModelFiles>& files,
+                   const ModelInfo* info) {
+  const std::string family = info == nullptr ? "" : info->architecture;
   JsonObject details(out);
-  details.Add("format", "safetensors")
-      .Add("family", info == nullptr ? "" : info->architecture)
+  details.Add("parent_model", "").Add("format", FormatOf(files, info)).Add("family", family);
+  AppendJsonArray(details.Key("families"), family.empty() ? 0 : 1,
+                  [&](size_t) { AppendJsonString(out, family); });
+  details
       .Add("parameter_size",
            info == nullptr ? std::string() : StrCat(info->num_parameters / 1'000'000, "M"))
       .Add("quantization_level", info == nullptr ? "" : info->precision);
 }
 
-// Dates and digests are not in a model's files: the answers have what clients need to go on.
-void AppendEntry(std::string& out, App& app, const ModelSpec& spec) {
-  const ServedModelPtr model = app.registry().Loaded(spec.name);
-  JsonObject entry(out);
+// Of a model that has not been fetched yet; what Ollama, in Go, has for a date that is none.
+constexpr std::string_view kNoDate = "0001-01-01T00:00:00Z";
+
+std::string DateOf(const std::optional<ModelFiles>& files) {
+  return files ? IsoTime(files->newest) : std::string(kNoDate);
+}
+
+// What /api/tags and /api/ps have in common.
+void AddFacts(JsonObject& entry, const ModelSpec& spec, const std::optional<ModelFiles>& files) {
   entry.Add("name", spec.name)
       .Add("model", spec.name)
-      .Add("modified_at", "1970-01-01T00:00:00Z")
-      .Add("size", model == nullptr ? int64_t{0} : model->info().num_parameters * 4)
-      .Add("digest", "");
-  AppendDetails(entry.Key("details"), model == nullptr ? nullptr : &model->info());
+      .Add("size", files ? files->bytes : int64_t{0})
+      .Add("digest", files ? files->digest : "");
+}
+
+void AppendTag(std::string& out, App& app, const ModelSpec& spec) {
+  const ServedModelPtr model = app.registry().Loaded(spec.name);
+  const auto files = app.model_files().Of(spec.source);
+  JsonObject entry(out);
+  AddFacts(entry, spec, files);
+  entry.Add("modified_at", DateOf(files));
+  AppendDetails(entry.Key("details"), files, model == nullptr ? nullptr : &model->info());
+}
+
+void AppendLoaded(std::string& out, App& app, const ModelSpec& spec, const ModelInfo& info) {
+  const auto files = app.model_files().Of(spec.source);
+  JsonObject entry(out);
+  AddFacts(entry, spec, files);
+  entry.Add("size_vram", 0).Add("context_length", info.max_tokens);
+  AppendDetails(entry.Key("details"), files, &info);
 }
 
 void ListTags(App& app, const ExchangePtr& exchange) {
@@ -123,20 +157,22 @@ void ListTags(App& app, const ExchangePtr& exchange) {
   HttpResponse response;
   JsonObject answer(response.body);
   AppendJsonArray(answer.Key("models"), specs.size(),
-                  [&](size_t i) { AppendEntry(response.body, app, specs[i]); });
+                  [&](size_t i) { AppendTag(response.body, app, specs[i]); });
   answer.Close();
   exchange->Respond(std::move(response));
 }
 
 void ListLoaded(App& app, const ExchangePtr& exchange) {
-  std::vector<ModelSpec> loaded;
+  std::vector<std::pair<const ModelSpec*, ServedModelPtr>> loaded;
   for (const ModelSpec& spec : app.registry().specs()) {
-    if (app.registry().Loaded(spec.name) != nullptr) loaded.push_back(spec);
+    if (ServedModelPtr model = app.registry().Loaded(spec.name))
+      loaded.emplace_back(&spec, std::move(model));
   }
   HttpResponse response;
   JsonObject answer(response.body);
-  AppendJsonArray(answer.Key("models"), loaded.size(),
-                  [&](size_t i) { AppendEntry(response.body, app, loaded[i]); });
+  AppendJsonArray(answer.Key("models"), loaded.size(), [&](size_t i) {
+    AppendLoaded(response.body, app, *loaded[i].first, loaded[i].second->info());
+  });
   answer.Close();
   exchange->Respond(std::move(response));
 }
@@ -153,18 +189,22 @@ void Show(App& app, const ExchangePtr& exchange) {
     if (!name) {
       AKIN_TRY_ASSIGN(name, body.String("name"));
     }
-    app.WithModel(exchange, NameOf(app, name), [exchange](const ServedModelPtr& model) {
+    app.WithModel(exchange, NameOf(app, name), [&app, exchange](const ServedModelPtr& model) {
       const ModelInfo& info = model->info();
+      const auto& specs = app.registry().specs();
+      const auto spec = std::ranges::find(specs, model->name(), &ModelSpec::name);
+      const auto files = spec == specs.end() ? std::nullopt : app.model_files().Of(spec->source);
       HttpResponse response;
       JsonObject answer(response.body);
-      AppendDetails(answer.Key("details"), &info);
+      answer.Add("modified_at", DateOf(files));
+      AppendDetails(answer.Key("details"), files, &info);
       JsonObject facts(answer.Key("model_info"));
       facts.Add("general.architecture", info.architecture)
           .Add("general.parameter_count", info.num_parameters)
           .Add(StrCat(info.architecture, ".context_length"), info.max_tokens)
           .Add(StrCat(info.architecture, ".embedding_length"), info.dimension);
       facts.Close();
-      answer.AddRaw("capabilities", R"(["embedding"])");
+      answer.AddRaw("capabilities", info.Gives(Output::kDense) ? R"(["embedding"])" : "[]");
       answer.Close();
       exchange->Respond(std::move(response));
     });

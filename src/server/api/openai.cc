@@ -1,7 +1,7 @@
 // OpenAI's dialect: /v1/embeddings and /v1/models, with the additions of Jina (`task`,
 // `embedding_type`, `normalized`, `truncate`, `late_chunking`) and vLLM (`truncate_prompt_tokens`,
 // `truncation_side`).
-#include <ctime>
+#include <chrono>
 #include <utility>
 
 #include "server/api/options.h"
@@ -97,12 +97,14 @@ void EmbedOpenAi(App& app, const ExchangePtr& exchange) {
   });
 }
 
-void AppendModel(std::string& out, const ModelSpec& spec) {
-  // When the model was made is nowhere in its files; clients only want a number.
+// When the model was made is nowhere in its files; when the youngest of them was written is.
+void AppendModel(std::string& out, App& app, const ModelSpec& spec) {
+  const auto files = app.model_files().Of(spec.source);
   JsonObject(out)
       .Add("id", spec.name)
       .Add("object", "model")
-      .Add("created", 0)
+      .Add("created",
+           files ? int64_t{std::chrono::system_clock::to_time_t(files->newest)} : int64_t{0})
       .Add("owned_by", "akin");
 }
 
@@ -112,7 +114,7 @@ void ListModels(App& app, const ExchangePtr& exchange) {
   JsonObject body(response.body);
   body.Add("object", "list");
   AppendJsonArray(body.Key("data"), specs.size(),
-                  [&](size_t i) { AppendModel(response.body, specs[i]); });
+                  [&](size_t i) { AppendModel(response.body, app, specs[i]); });
   body.Close();
   exchange->Respond(std::move(response));
 }
@@ -123,7 +125,7 @@ void GetModel(App& app, const ExchangePtr& exchange) {
   for (const ModelSpec& spec : app.registry().specs()) {
     if (spec.name != name) continue;
     HttpResponse response;
-    AppendModel(response.body, spec);
+    AppendModel(response.body, app, spec);
     return exchange->Respond(std::move(response));
   }
   app.Fail(exchange, Problem::kUnknownModel, StrCat("model '", name, "' not found"), "model");

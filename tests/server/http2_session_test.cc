@@ -190,6 +190,38 @@ TEST(Http2Session, AnswersEndWithTrailersWhateverIsBeforeThem) {
   }
 }
 
+TEST(Http2Session, TrailersNeedNoWindow) {
+  Pair pair(false);
+  const int32_t large = pair.client.Ask(Http2Client::Post("/"), "x");
+  const int32_t refused = pair.client.Ask(Http2Client::Post("/"), "x");
+  pair.Talk();
+  pair.handler.seen.at(0)->responder->SendHead(200, {}, false);
+  pair.handler.seen[0]->responder->SendData(std::string(65'535, 'x'), false, [] {});
+  pair.Talk();  // That was the window of the stream and of the connection.
+  pair.handler.seen.at(1)->responder->SendHead(200, {}, false);
+  pair.handler.seen[1]->responder->SendTrailers({{"grpc-status", "8"}});
+  pair.handler.seen[0]->responder->SendTrailers({{"grpc-status", "0"}});
+  pair.Talk();
+  EXPECT_EQ(pair.client.answers[refused].trailers, (Fields{{"grpc-status", "8"}}));
+  EXPECT_EQ(pair.client.answers[large].trailers, (Fields{{"grpc-status", "0"}}));
+  EXPECT_EQ(pair.client.answers[large].body.size(), 65'535U);
+  EXPECT_TRUE(pair.handler.seen[0]->answered && pair.handler.seen[1]->answered);
+}
+
+TEST(Http2Session, AFieldThatIsNamedAgainAndAgainIsNotReadToTheEnd) {
+  Pair pair;
+  std::string block =
+      FieldBlock({{":method", "POST"}, {":scheme", "http"}, {":path", "/"}, {":authority", "a"}});
+  // "x" with 4,000 bytes, into the table; then by its number.
+  block += std::string("\x40\x01x\x7f\xa1\x1e", 6) + std::string(4000, 'v') +
+           std::string(10'000, '\xbe');
+  EXPECT_TRUE(pair.session.Receive(kPreface + Frame(1, 5, 1, block), pair.now));
+  pair.Reply();
+  EXPECT_TRUE(pair.handler.seen.empty());
+  EXPECT_NE(pair.last_said.find(Frame(3, 0, 1, std::string("\0\0\0\x02", 4))), std::string::npos)
+      << "the stream is reset";
+}
+
 TEST(Http2Session, EmptyChunksAreSentToo) {
   Pair pair;
   int sent = 0;

@@ -14,8 +14,8 @@ constexpr size_t kFieldOverhead = 32;  // RFC 9113, 6.5.2.
 }  // namespace
 
 bool RequestHead::Add(std::string_view name, std::string_view value) {
-  if (refusal_) return false;
   bytes_ += name.size() + value.size() + kFieldOverhead;
+  if (refusal_) return false;
   if (name == ":path" && value.size() > kMaxRequestLineBytes) {
     refusal_ = Refusal{414, "the request line is too long"};
   } else if (bytes_ > kMaxHeadBytes) {

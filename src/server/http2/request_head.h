@@ -21,6 +21,8 @@ class RequestHead {
  public:
   // False: too much (Finish says so); what follows need not be added.
   bool Add(std::string_view name, std::string_view value);
+  // Far more than would get an answer that says so.
+  bool is_hopeless() const { return bytes_ > 4 * kMaxHeadBytes; }
   // Once, behind the last field. `host` is :authority's, whatever it came as.
   std::variant<HttpRequest, Refusal> Finish();
 

@@ -70,9 +70,11 @@ struct Http2Session::Callbacks {
     return Try([&] {
       Http2Stream* const stream = Self(user).Find(frame->hd.stream_id);
       // Nobody asks for the trailers of a request.
-      if (stream != nullptr && !stream->has_begun)
-        stream->head.Add(TextOf(name, name_size), TextOf(value, value_size));
-      return 0;
+      if (stream == nullptr || stream->has_begun) return 0;
+      stream->head.Add(TextOf(name, name_size), TextOf(value, value_size));
+      // What is left is then decoded and not looked at: a few bytes may name a long field again and
+      // again, which costs its reader thousands of times as much.
+      return stream->head.is_hopeless() ? int{NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE} : 0;
     });
   }
 
@@ -283,6 +285,13 @@ void Http2Session::SubmitHead(int32_t id, int status, const std::vector<HttpHead
     data.read_callback = Callbacks::ReadData;
     nghttp2_submit_response(session_, id, fields.data(), fields.size(), ends ? nullptr : &data);
   }
+  Wake();
+}
+
+void Http2Session::SubmitTrailers(int32_t id, const std::vector<HttpHeader>& trailers) {
+  std::vector<nghttp2_nv> fields;
+  AddFields(trailers, fields);
+  nghttp2_submit_trailer(session_, id, fields.data(), fields.size());
   Wake();
 }
 

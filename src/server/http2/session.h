@@ -86,6 +86,7 @@ class Http2Session {
 
   // For its streams:
   void SubmitHead(int32_t id, int status, const std::vector<HttpHeader>& headers, bool ends);
+  void SubmitTrailers(int32_t id, const std::vector<HttpHeader>& trailers);
   void SubmitReset(int32_t id, Http2Error code);
   void Resume(int32_t id);
   void Consume(int32_t id, size_t bytes, size_t new_window);  // 0: as it is.

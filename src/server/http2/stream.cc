@@ -32,6 +32,11 @@ void Http2Stream::SendData(std::string bytes, bool ends, std::function<void()> s
 void Http2Stream::SendTrailers(std::vector<HttpHeader> trailers) {
   if (!head_sent_ || !takes_answer()) return;
   answer_ended_ = true;
+  if (chunks_.empty()) {
+    // Now: no window holds them up, as it would that of data.
+    has_submitted_trailers_ = true;
+    return session_.SubmitTrailers(id_, trailers);
+  }
   trailers_ = std::move(trailers);
   session_.Resume(id_);
 }
@@ -52,6 +57,7 @@ size_t Http2Stream::QueuedBytes(size_t most) const {
 }
 
 std::optional<Http2Stream::Next> Http2Stream::PeekData(size_t room) const {
+  if (has_submitted_trailers_) return std::nullopt;
   const size_t queued = QueuedBytes(room + 1);
   Next next{.bytes = std::min(queued, room)};
   next.is_last = answer_ended_ && queued <= room;

@@ -80,6 +80,7 @@ class Http2Stream final : public Http2Responder {
   std::deque<Chunk> chunks_;
   uint64_t num_taken_ = 0;  // Chunks that were before them.
   std::optional<std::vector<HttpHeader>> trailers_;
+  bool has_submitted_trailers_ = false;  // Without a frame of data that they follow.
   bool head_sent_ = false;
   bool answer_ended_ = false;  // Nothing follows what is in `chunks_` and `trailers_`.
   bool was_reset_ = false;     // By us.

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
+#include <functional>
 #include <future>
 #include <memory>
 #include <optional>
@@ -35,26 +36,51 @@ constexpr auto kLastWrites = std::chrono::milliseconds(500);
 // For threads that are about to end, and for spans that are to be sent, after that.
 constexpr auto kLastMoment = std::chrono::milliseconds(1000);
 
+// gRPC on a port of its own, if there is to be one.
 #ifdef AKIN_HAS_GRPC
-// Of options with a port for gRPC.
-GrpcOptions GrpcOptionsOf(const ServeOptions& options) {
-  return {.host = options.http.host,
-          .port = *options.grpc_port,
-          .tls_cert = options.http.tls_cert,
-          .tls_key = options.http.tls_key,
-          .write_timeout = options.http.write_timeout};
-}
-#endif
+class GrpcPart {
+ public:
+  GrpcPart(const ServeOptions& options, App& app)
+      : port_(options.grpc_port),
+        server_({.write_timeout = options.http.write_timeout,
+                 .body_grace = options.http.body_grace,
+                 .least_body_bytes_per_second = options.http.least_body_bytes_per_second},
+                app) {}
+  // Errors: those of the port.
+  Status ListenOn(HttpServer& http) {
+    if (!port_) return {};
+    server_.set_loop([&http](std::function<void()> call) { http.Post(std::move(call)); },
+                     [&http](std::function<void(bool)> call) { http.Settle(std::move(call)); });
+    AKIN_TRY_ASSIGN(port_, http.ListenHttp2(*port_, server_));
+    return {};
+  }
+  // 0: there is none.
+  int port() const { return port_.value_or(0); }
+  void SetServing(bool serving) { server_.SetServing(serving); }
+  void Drain() { server_.Drain(); }
+  size_t num_writing() const { return server_.num_writing(); }
 
-// Whether the port for gRPC can be listened on now, if there is to be one.
-Status CheckGrpc(const ServeOptions& options) {
-  if (!options.grpc_port) return {};
-#ifdef AKIN_HAS_GRPC
-  return GrpcServer::CheckAddress(GrpcOptionsOf(options));
+ private:
+  std::optional<uint16_t> port_;
+  GrpcServer server_;
+};
 #else
-  return InvalidInput("--grpc-port: this akin was built without gRPC");
+class GrpcPart {
+ public:
+  GrpcPart(const ServeOptions& options, App&) : port_(options.grpc_port) {}
+  Status ListenOn(HttpServer&) const {
+    if (!port_) return {};
+    return InvalidInput("--grpc-port: this akin was built without gRPC");
+  }
+  int port() const { return 0; }
+  void SetServing(bool) {}
+  void Drain() {}
+  size_t num_writing() const { return 0; }
+
+ private:
+  const std::optional<uint16_t> port_;
+};
 #endif
-}
 
 void LogWarnings(const ServeOptions& options, Logger& logger) {
   for (const std::string& warning : options.warnings) logger.Log(LogLevel::kWarn, warning);
@@ -80,9 +106,10 @@ class Server {
     // Threads may be more than cores: those of --backend remote only wait.
     http_options_.may_spin =
         std::min(scheduler_->num_threads(), DescribeSystem().threads.count) > 1;
+    grpc_ = std::make_unique<GrpcPart>(options_, *app_);
     AKIN_TRY_ASSIGN(http_, HttpServer::Listen(http_options_, *app_));
     app_->set_http(http_.get());
-    AKIN_TRY(StartGrpc());
+    AKIN_TRY(grpc_->ListenOn(*http_));
     http_->OnSignals([this](int signal) { OnSignal(signal); });
     LogListening();
     registry_->LoadAtStart([this](Status status) {
@@ -93,8 +120,6 @@ class Server {
     EndAtTheNextSignal();
     if (signals_ > 0 && registry_->IsLoading()) LeaveAtOnce("a model that was loading");
     // Whoever could still answer ends before the connections do.
-    DrainGrpc();
-    if (grpc_drain_.joinable()) grpc_drain_.join();
     StopScheduler();
     registry_.reset();
     logger_.Log(LogLevel::kInfo, "stopped");
@@ -102,34 +127,6 @@ class Server {
   }
 
  private:
-#ifdef AKIN_HAS_GRPC
-  Status StartGrpc() {
-    if (!options_.grpc_port) return {};
-    AKIN_TRY_ASSIGN(grpc_, GrpcServer::Start(GrpcOptionsOf(options_), *app_));
-    return {};
-  }
-  // Beside the event loop, which goes on answering meanwhile. Once.
-  void DrainGrpc() {
-    if (grpc_ == nullptr || grpc_drain_.joinable()) return;
-    grpc_drain_ = std::thread([this] { grpc_->Shutdown(options_.drain_deadline); });
-  }
-  void SetGrpcServing(bool serving) {
-    if (grpc_ != nullptr) grpc_->SetServing(serving);
-  }
-  int GrpcPort() const { return grpc_ == nullptr ? 0 : grpc_->port(); }
-  void SweepGrpc() {
-    if (grpc_ != nullptr) grpc_->Sweep();
-  }
-  size_t NumGrpcWriting() const { return grpc_ == nullptr ? 0 : grpc_->num_writing(); }
-#else
-  Status StartGrpc() { return CheckGrpc(options_); }
-  void DrainGrpc() {}
-  void SetGrpcServing(bool) {}
-  int GrpcPort() const { return 0; }
-  void SweepGrpc() {}
-  size_t NumGrpcWriting() const { return 0; }
-#endif
-
   void LogListening() {
     std::string url = options_.http.tls_cert.empty() ? "http://" : "https://";
     url += options_.http.host.find(':') == std::string::npos ? options_.http.host
@@ -137,12 +134,12 @@ class Server {
     std::vector<LogField> fields;
     if (options_.http.port) fields.emplace_back("url", StrCat(url, ':', http_->port()));
     if (!options_.http.unix_socket.empty()) fields.emplace_back("unix", options_.http.unix_socket);
-    if (GrpcPort() != 0) fields.emplace_back("grpc_port", GrpcPort());
+    if (grpc_->port() != 0) fields.emplace_back("grpc_port", grpc_->port());
     fields.emplace_back("version", Version());
     logger_.Log(LogLevel::kInfo, "listening", std::move(fields));
     const std::string& host = options_.http.host;
     const bool is_local = host == "localhost" || host == "::1" || host.starts_with("127.");
-    const bool has_port = options_.http.port || GrpcPort() != 0;
+    const bool has_port = options_.http.port || grpc_->port() != 0;
     if (has_port && !is_local && options_.app.api_keys.empty())
       logger_.Log(LogLevel::kWarn, "whoever reaches this address can use the server: no --api-key",
                   {{"host", host}});
@@ -156,7 +153,7 @@ class Server {
     }
     if (signals_ > 0) return;
     app_->set_ready(true);
-    SetGrpcServing(true);
+    grpc_->SetServing(true);
     logger_.Log(LogLevel::kInfo, "ready",
                 {{"threads", scheduler_->num_threads()}, {"idle_spin", http_options_.may_spin}});
   }
@@ -193,9 +190,8 @@ class Server {
     http_->After(kHousekeeping, [this] {
       registry_->DropIdle(ModelRegistry::Clock::now());
       registry_->DropOverBudget(ResidentBytes());
-      SweepGrpc();
       const bool at_rest = scheduler_->Load().requests == 0 && http_->counts().under_way == 0 &&
-                           NumGrpcWriting() == 0;
+                           grpc_->num_writing() == 0;
       if (const auto in_use = MemoryInUse()) idle_memory_.Returned(*in_use);
       const SchedulerCounts counts = scheduler_->Counts();
       const int64_t requests = counts.accepted + counts.refused;
@@ -227,11 +223,11 @@ class Server {
     if (++signals_ > 1) _exit(128 + signal);
     drain_deadline_ = Clock::now() + options_.drain_delay + options_.drain_deadline;
     app_->set_ready(false);
-    SetGrpcServing(false);
+    grpc_->SetServing(false);
     logger_.Log(LogLevel::kInfo, "draining",
                 {{"requests", scheduler_->Load().requests}, {"signal", signal}});
     http_->After(options_.drain_delay, [this] {
-      DrainGrpc();
+      grpc_->Drain();
       http_->Drain();
     });
     http_->After(options_.drain_delay + options_.drain_deadline, [this] {
@@ -253,11 +249,8 @@ class Server {
   std::unique_ptr<ModelRegistry> registry_;
   std::unique_ptr<TraceExporter> traces_;
   std::unique_ptr<App> app_;
+  std::unique_ptr<GrpcPart> grpc_;  // Outlives http_, whose streams are its.
   std::unique_ptr<HttpServer> http_;
-#ifdef AKIN_HAS_GRPC
-  std::unique_ptr<GrpcServer> grpc_;
-#endif
-  std::thread grpc_drain_;
   IdleMemory idle_memory_;
   std::future<int64_t> returning_;
 };
@@ -273,8 +266,9 @@ Status CheckServe(const ServeOptions& options) {
   ModelRegistry registry(options.registry, logger);
   Metrics metrics;
   App app(options.app, registry, *scheduler, metrics, logger);
+  GrpcPart grpc(options, app);
   AKIN_TRY_ASSIGN(const auto http, HttpServer::Listen(options.http, app));
-  AKIN_TRY(CheckGrpc(options));  // While HTTP has its port: they may be the same.
+  AKIN_TRY(grpc.ListenOn(*http));  // While HTTP has its port: they may be the same.
   for (const ModelSpec& spec : options.registry.models) {
     AKIN_TRY_ASSIGN(const Embedder embedder,
                     Embedder::Load(spec.source, spec.OptionsFrom(options.registry.load)));

@@ -12,9 +12,9 @@ import threading
 import time
 import unittest
 
-from raw_http2 import (ACK, CANCEL, CONTINUATION, DATA, END_HEADERS, END_STREAM, ENHANCE_YOUR_CALM, HEADERS,
+from raw_http2 import (ACK, CANCEL, CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS,
                        INITIAL_WINDOW_SIZE, PING, PREFACE, RST_STREAM, SETTINGS, WINDOW_UPDATE, RawClient, call_headers,
-                       frame, grpc_message, header_block, settings, string_field)
+                       ends_with_status, frame, grpc_message, header_block, settings, string_field)
 from serve_process import ARGUMENTS, TIMEOUT, Server, main
 
 MIB = 1 << 20
@@ -204,11 +204,11 @@ class Abuse(unittest.TestCase):
     def test_messages_that_are_never_whole(self):
         # Of 4 MB each, on streams enough for 400 MB a connection; the windows that the server gives are kept.
         ends = [self.fill(self.connect(), streams=100, seconds=5) for _ in range(3)]
-        self.assertIn(ENHANCE_YOUR_CALM, ends)
+        self.assertIn("refused", ends)
         self.check(200, may_refuse=True)
 
     def fill(self, client, streams, seconds):
-        """-> the code of the error that ends a stream, or None after that time."""
+        """-> how a stream ends: "refused" with RESOURCE_EXHAUSTED, the code of an error, or None after that time."""
         body = b"\x00" + struct.pack(">I", 4 << 20) + b"x" * 4_000_000
         window = initial = 65535
         of_stream, end = {}, time.monotonic() + seconds
@@ -227,6 +227,8 @@ class Abuse(unittest.TestCase):
                 if received is None:
                     return None
                 kind, flags, of, payload = received
+                if kind == HEADERS and flags & END_STREAM and ends_with_status(payload, 8):
+                    return "refused"
                 if kind == RST_STREAM:
                     return struct.unpack(">I", payload)[0]
                 if kind == WINDOW_UPDATE and of == 0:

@@ -62,6 +62,12 @@ def grpc_message(message):
     return b"\x00" + struct.pack(">I", len(message)) + message
 
 
+def ends_with_status(trailers, status):
+    """Whether the field `grpc-status` of a header block has this number, of one digit: whatever its name is written as, the value
+    is a string of one byte (Huffman's code is no shorter)."""
+    return b"\x01" + str(status).encode() in trailers
+
+
 class RawClient:
     """A connection. Its own settings are sent with the preface; those of the server are not waited for."""
 

@@ -1,315 +1,126 @@
-// Unary calls and streams over one asynchronous operation: a message in, a message or a status out.
+// A call of gRPC from its head to its end, whatever it is for: messages in, messages and a status
+// out. What is asked is computed on other threads; all else of a call is of the event loop.
 //
-// The operation calls `done` exactly once, on any thread; the reactor lives until gRPC has called
-// OnDone, which it does after Finish and after the last other reaction.
+// A call is shared by the stream that it came on (CallStream) and whoever works on its answer. Once
+// its client has gone, nothing is sent any more, and what is under way for it is cancelled.
 #pragma once
 
-#include <grpcpp/grpcpp.h>
-
-#include <atomic>
-#include <deque>
+#include <chrono>
 #include <functional>
 #include <memory>
-#include <mutex>
+#include <optional>
 #include <string>
-#include <utility>
+#include <string_view>
 #include <vector>
 
-#include "server/answer_budget.h"
-#include "server/exchange.h"
-#include "server/grpc/call_record.h"
-#include "server/grpc/request_traits.h"
-#include "server/grpc/write_watch.h"
-#include "server/metrics/request_tally.h"
+#include "server/grpc/method.h"
+#include "server/http2/handler.h"
 
 namespace akin::server {
 
-constexpr int kMaxMessageBytes = 4 << 20;  // That a client may send.
+// What the calls of a server share; outlives them.
+struct CallEnvironment {
+  using Clock = std::chrono::steady_clock;
 
-// What an operation knows of its caller.
-struct CallInfo {
-  std::string client;
-  std::chrono::steady_clock::time_point deadline;
-  std::shared_ptr<Departure> departure;  // Of the caller: cancelled, or gone.
-  std::shared_ptr<CallRecord> record;
-  AnswerBudget::SharePtr share;  // Of the answer that is to be made; never null.
-  AnswerBudget* budget = nullptr;
-  RequestTallyPtr
-      tally;  // Of a message, or of several that are answered as one; null where no model is asked.
-  Metrics* metrics = nullptr;
-  grpc::CallbackServerContext* context = nullptr;
-  WriteWatch* writes = nullptr;
+  std::function<void(std::function<void()>)> post;  // To the event loop, of any thread.
+  // Runs soon on the event loop, when all that has been received is read, and says whether no other
+  // request has arrived with this one (HttpServer::Settle).
+  std::function<void(std::function<void(bool is_only_one)>)> settle;
+  // For a client to take an answer.
+  std::chrono::milliseconds write_timeout{30'000};
+  // A message may take this long; a longer one must keep up the rate.
+  std::chrono::milliseconds body_grace{10'000};
+  int64_t least_body_bytes_per_second = 1024;
+  // Without a message, an answer under way or the end of a stream.
+  std::chrono::milliseconds idle_timeout{60'000};
+  MessageBudget messages{size_t{48} << 20};
+  size_t num_writing = 0;  // Calls whose answers wait for their clients.
 };
 
-template <typename Response>
-using CallDone = std::function<void(grpc::Status, Response)>;
-// The first answer counts: work goes on when its call has been cancelled, which has then been
-// answered and may be gone.
-template <typename Response>
-CallDone<Response> Once(CallDone<Response> done) {
-  return [answered = std::make_shared<std::atomic<bool>>(false), done = std::move(done)](
-             grpc::Status status, Response response) {
-    if (!answered->exchange(true)) done(std::move(status), std::move(response));
-  };
-}
-template <typename Request, typename Response>
-using Operation = std::function<void(const CallInfo&, const Request&, CallDone<Response>)>;
-
-// Counts how a request ends, unless whoever refused it has done so with more words than a status
-// has.
-void CountEnd(RequestTally& tally, const AnswerBudget::Share& share, const grpc::Status& status);
-
-// What an answer takes, as it is and as it is written, is known when it is made; so is how its
-// request has ended.
-template <typename Response>
-void Settle(const RequestTallyPtr& tally, AnswerBudget::Share& share, const grpc::Status& status,
-            const Response& answer) {
-  const size_t bytes = status.ok() ? answer.SpaceUsedLong() + answer.ByteSizeLong() : 0;
-  share.Settle(static_cast<int64_t>(bytes));
-  if (tally != nullptr) CountEnd(*tally, share, status);
-}
-
-template <typename Request, typename Response>
-class UnaryCall final : public grpc::ServerUnaryReactor {
+class Call : public std::enable_shared_from_this<Call> {
  public:
-  UnaryCall(CallInfo info, const Request& request, Response* response,
-            const Operation<Request, Response>& operation)
-      : info_(std::move(info)) {
-    operation(info_, request, [this, response](const grpc::Status& status, Response answer) {
-      Settle(info_.tally, *info_.share, status, answer);
-      *response = std::move(answer);
-      info_.record->End(status);
-      info_.writes->Begin(info_.context);
-      Finish(status);
-    });
-  }
-  void OnCancel() override { info_.departure->Leave(); }
-  void OnDone() override {
-    info_.writes->End(info_.context);
-    delete this;
-  }
+  using Clock = CallEnvironment::Clock;
+
+  Call(CallEnvironment& environment, CallInfo info, Encoding encoding, Http2Responder& responder);
+  virtual ~Call() = default;
+
+  void OnData(std::string_view bytes);
+  void OnEnd();
+  void OnGone();
+  void Sweep(Clock::time_point now);
+
+ protected:
+  // The next message, while MayRead. The last one has come when OnLast is called.
+  virtual void OnMessage(std::string message) = 0;
+  virtual void OnLast() = 0;
+  virtual bool MayRead() const { return true; }
+  // What a call ends with whose messages cannot be read, or do not come in time, is about to be
+  // sent.
+  virtual void OnRefused(const GrpcStatus&) {}
+  // Its status has been sent, or its client has gone; once.
+  virtual void OnOver() {}
+  // So much of what was sent has been taken.
+  virtual void OnSent(int64_t) {}
+  // Whether an answer is being made: the client is not waited for.
+  virtual bool IsComputing() const = 0;
+
+  // When there was no room for what has come, and now may be.
+  void ReadOn();
+  // `share` counts the answer until its client has it.
+  void SendMessage(std::string message, AnswerBudget::SharePtr share);
+  // Sends the status and ends the call; what is under way for it is cancelled.
+  void End(const GrpcStatus& status);
+  // Runs on the event loop, soon, if the call has not ended until then. `run` may throw.
+  void Soon(std::function<void()> run);
+  // Likewise, when what else has been received is read, too.
+  void Settled(std::function<void(bool is_only_one)> run);
+  // A way back to this call: `then` runs on the event loop, unless the call has ended.
+  ReplyPtr MakeReply(const CallInfo& info, std::function<void(GrpcStatus, std::string)> then);
+
+  bool is_over() const { return responder_ == nullptr || has_ended_; }
+  const CallInfo& info() const { return info_; }
+  CallEnvironment& environment() { return environment_; }
 
  private:
+  // Reads what there is room for -> how much.
+  size_t Read(std::string_view bytes);
+  void ReadEnd();
+  void Refuse(const GrpcStatus& status);
+  // Unless the call has ended.
+  void RunSafely(const std::function<void()>& run);
+  void SendHead();
+  void Sent(int64_t bytes);
+  // Of what is sent and not yet taken.
+  void BeginWriting();
+  void EndWriting();
+  // Of a client that owes us the next message, and is slow: why the call ends.
+  std::optional<GrpcStatus> IsLate(Clock::time_point now) const;
+
+  CallEnvironment& environment_;
   const CallInfo info_;
+  Http2Responder* responder_;  // Null: the client has gone.
+  MessageReader reader_;
+  std::string waiting_;     // What has come and is not yet read.
+  bool has_begun_ = false;  // A message has come.
+  bool end_has_come_ = false, last_was_told_ = false;
+  bool has_head_ = false, has_ended_ = false, is_writing_ = false;
+  int unsent_ = 0;  // Messages.
+  // Since when nothing has happened, or the message that is being read comes.
+  Clock::time_point read_begin_;
+  Clock::time_point write_deadline_;  // While is_writing_.
 };
 
-// Ends a call that is refused.
-class RefusedCall final : public grpc::ServerUnaryReactor {
+// The stream of a call.
+class CallStream final : public Http2StreamHandler {
  public:
-  explicit RefusedCall(const grpc::Status& status) { Finish(status); }
-  void OnDone() override { delete this; }
-};
-
-// Messages are worked on as they come, and answered in their order. No more are read while
-// kMaxInFlight of them or kMaxHeldBytes of answers wait. The first one that fails ends the stream
-// with its status.
-template <typename Request, typename Response>
-class StreamCall final : public grpc::ServerBidiReactor<Request, Response> {
- public:
-  static constexpr size_t kMaxInFlight = 256;
-  static constexpr int64_t kMaxHeldBytes = int64_t{16} << 20;
-
-  StreamCall(CallInfo info, Operation<Request, Response> operation)
-      : info_(std::move(info)), operation_(std::move(operation)) {
-    this->StartRead(&request_);
-  }
-
-  void OnReadDone(bool ok) override {
-    std::shared_ptr<Slot> slot;
-    {
-      const std::lock_guard lock(mutex_);
-      if (!ok) {
-        all_read_ = true;
-        return Advance();
-      }
-      slot =
-          std::make_shared<Slot>(std::make_shared<AnswerBudget::Share>(*info_.budget, info_.client),
-                                 std::make_shared<RequestTally>(*info_.metrics));
-      slots_.push_back(slot);
-    }
-    auto done = [this, slot](grpc::Status status, Response response) {
-      Settle(slot->tally, *slot->share, status, response);
-      const std::lock_guard lock(mutex_);
-      slot->status = std::move(status);
-      slot->response = std::move(response);
-      slot->done = true;
-      Count(*slot);
-      Advance();
-    };
-    if (IsUnreadable(request_)) {
-      done(UnreadableStatus<Request>(), {});
-    } else {
-      CallInfo info = info_;
-      info.share = slot->share;
-      info.tally = slot->tally;
-      operation_(info, request_, std::move(done));
-    }
-    const std::lock_guard lock(mutex_);
-    if (finished_ || failed_) return;
-    Count(*slot);
-    if (HasRoom()) {
-      this->StartRead(&request_);
-    } else {
-      paused_ = true;
-    }
-  }
-
-  void OnWriteDone(bool ok) override {
-    const std::lock_guard lock(mutex_);
-    info_.writes->End(info_.context);
-    writing_ = false;
-    slots_.front()->is_written = true;
-    held_bytes_ -= slots_.front()->counted_bytes;
-    slots_.pop_front();
-    if (!ok) failed_ = true;
-    if (paused_ && !failed_ && HasRoom()) {
-      paused_ = false;
-      this->StartRead(&request_);
-    }
-    Advance();
-  }
-
-  void OnCancel() override { info_.departure->Leave(); }
-  void OnDone() override {
-    info_.writes->End(info_.context);
-    delete this;
-  }
+  explicit CallStream(std::shared_ptr<Call> call) : call_(std::move(call)) {}
+  void OnData(std::string_view bytes) override { std::shared_ptr(call_)->OnData(bytes); }
+  void OnEnd() override { std::shared_ptr(call_)->OnEnd(); }
+  void OnGone(bool) override { std::shared_ptr(call_)->OnGone(); }
+  void Sweep(Call::Clock::time_point now) override { std::shared_ptr(call_)->Sweep(now); }
 
  private:
-  struct Slot {
-    Slot(AnswerBudget::SharePtr share_of_answer, RequestTallyPtr tally_of_message)
-        : share(std::move(share_of_answer)), tally(std::move(tally_of_message)) {}
-
-    const AnswerBudget::SharePtr share;
-    const RequestTallyPtr tally;
-    bool done = false, is_written = false;
-    int64_t counted_bytes = 0;  // In `held_bytes_`.
-    grpc::Status status;
-    Response response;
-  };
-
-  // With the mutex held. What the answer is expected to take, once it is asked for, and what it
-  // takes, once it is there.
-  void Count(Slot& slot) {
-    if (slot.is_written) return;
-    const int64_t bytes = slot.share->bytes();
-    held_bytes_ += bytes - slot.counted_bytes;
-    slot.counted_bytes = bytes;
-  }
-  // With the mutex held. For the answer to another message.
-  bool HasRoom() const { return slots_.size() < kMaxInFlight && held_bytes_ < kMaxHeldBytes; }
-  // With the mutex held. Writes what is next, or ends the stream. It ends only when no operation is
-  // under way: each holds on to this reactor.
-  void Advance() {
-    if (finished_ || writing_) return;
-    if (failed_ || (!slots_.empty() && slots_.front()->done && !slots_.front()->status.ok())) {
-      if (!failed_) final_status_ = slots_.front()->status;
-      failed_ = true;
-      for (const auto& slot : slots_) {
-        if (!slot->done) return;
-      }
-      return End();
-    }
-    if (!slots_.empty() && slots_.front()->done) {
-      writing_ = true;
-      info_.writes->Begin(info_.context);
-      this->StartWrite(&slots_.front()->response);
-    } else if (slots_.empty() && all_read_) {
-      End();
-    }
-  }
-  void End() {
-    finished_ = true;
-    info_.record->End(final_status_);
-    info_.writes->Begin(info_.context);
-    this->Finish(final_status_);
-  }
-
-  const CallInfo info_;
-  const Operation<Request, Response> operation_;
-  Request request_;
-  std::mutex mutex_;  // Guards what follows.
-  std::deque<std::shared_ptr<Slot>> slots_;
-  int64_t held_bytes_ = 0;  // By the answers of `slots_`.
-  bool all_read_ = false, writing_ = false, paused_ = false, failed_ = false, finished_ = false;
-  grpc::Status final_status_;
-};
-
-// A stream of messages that are answered as one, when the last has come: at most `most` of them,
-// and as many bytes as a message may have.
-template <typename Request, typename Response>
-class GatherCall final : public grpc::ServerReadReactor<Request> {
- public:
-  GatherCall(CallInfo info, size_t most, Response* response,
-             Operation<std::vector<Request>, Response> operation)
-      : info_(std::move(info)), most_(most), response_(response), operation_(std::move(operation)) {
-    info_.tally->Begin(true);  // However few they are.
-    this->StartRead(&request_);
-  }
-
-  void OnReadDone(bool ok) override {
-    if (ok && requests_.size() == most_) {
-      info_.tally->Fail(FailureKind(Problem::kTooManyTexts));
-      return End({grpc::StatusCode::INVALID_ARGUMENT,
-                  "a stream has at most " + std::to_string(most_) + " messages"});
-    }
-    if (ok && IsUnreadable(request_)) return End(UnreadableStatus<Request>());
-    bytes_ += ok ? request_.ByteSizeLong() : 0;
-    if (bytes_ > static_cast<size_t>(kMaxMessageBytes)) {
-      // Not for lack of room, whatever the status: the client's own are too many.
-      info_.tally->Fail(FailureKind(Problem::kTooManyTexts));
-      return End({grpc::StatusCode::RESOURCE_EXHAUSTED, "the messages of a stream have at most " +
-                                                            std::to_string(kMaxMessageBytes) +
-                                                            " bytes together"});
-    }
-    if (ok) {
-      requests_.push_back(std::move(request_));
-      return this->StartRead(&request_);
-    }
-    operation_(info_, requests_, [this](const grpc::Status& status, Response answer) {
-      Settle(info_.tally, *info_.share, status, answer);
-      *response_ = std::move(answer);
-      End(status);
-    });
-  }
-
-  void OnCancel() override { info_.departure->Leave(); }
-  void OnDone() override {
-    info_.writes->End(info_.context);
-    delete this;
-  }
-
- private:
-  void End(const grpc::Status& status) {
-    CountEnd(*info_.tally, *info_.share, status);
-    info_.record->End(status);
-    info_.writes->Begin(info_.context);
-    this->Finish(status);
-  }
-
-  const CallInfo info_;
-  const size_t most_;
-  Response* const response_;
-  const Operation<std::vector<Request>, Response> operation_;
-  Request request_;
-  std::vector<Request> requests_;
-  size_t bytes_ = 0;  // Of `requests_`.
-};
-
-// Ends such a stream that is refused.
-template <typename Request>
-class RefusedGather final : public grpc::ServerReadReactor<Request> {
- public:
-  explicit RefusedGather(const grpc::Status& status) { this->Finish(status); }
-  void OnDone() override { delete this; }
-};
-
-// Ends a stream that is refused.
-template <typename Request, typename Response>
-class RefusedStream final : public grpc::ServerBidiReactor<Request, Response> {
- public:
-  explicit RefusedStream(const grpc::Status& status) { this->Finish(status); }
-  void OnDone() override { delete this; }
+  const std::shared_ptr<Call> call_;
 };
 
 }  // namespace akin::server

@@ -2,16 +2,16 @@
 // however many messages it has.
 #pragma once
 
-#include <grpcpp/grpcpp.h>
-
 #include <cstdint>
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "akin/embeddings.h"
 
 #include "server/exchange.h"
+#include "server/grpc/status.h"
 #include "server/metrics/metrics.h"
 #include "server/request_log.h"
 
@@ -24,19 +24,17 @@ struct RpcName {
   std::string Text() const;  // "tei.v1.Embed/EmbedStream"
 };
 
-// "OK", "INVALID_ARGUMENT" and so on.
-std::string_view NameOf(grpc::StatusCode code);
-
 // Of any thread.
 class CallRecord {
  public:
   CallRecord(const RequestLog& log, Metrics& metrics, const RpcName& name, RequestIdentity who)
       : log_(log), metrics_(metrics), name_(name), who_(std::move(who)) {}
 
+  const std::string& id() const { return who_.id; }
   // An answer within the call.
   void Add(const std::string& model, int64_t texts, const Usage& usage);
   // Once, before the client learns the status.
-  void End(const grpc::Status& status) const;
+  void End(const GrpcStatus& status) const;
 
  private:
   const RequestLog& log_;

@@ -1,383 +1,141 @@
 #include "server/grpc/grpc_server.h"
 
-#include <grpcpp/ext/proto_server_reflection_plugin.h>
-#include <grpcpp/grpcpp.h>
-#include <grpcpp/health_check_service_interface.h>
-#include <netdb.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
-#include <cerrno>
-#include <fstream>
-#include <iterator>
-#include <system_error>
-#include <type_traits>
+#include <algorithm>
+#include <optional>
+#include <set>
 #include <utility>
-#include <vector>
 
-#include "akidb/embedding/v1/embedding.grpc.pb.h"
-#include "server/grpc/call.h"
-#include "server/grpc/services.h"
+#include "server/grpc/calls.h"
+#include "server/grpc/descriptor_set.h"
+#include "server/grpc/model_methods.h"
 #include "server/text.h"
-#include "tei/v1/tei.grpc.pb.h"
+#include "server/trace.h"
 
 namespace akin::server {
 namespace {
 
-using grpc::CallbackServerContext;
+constexpr std::string_view kWatchPath = "/grpc.health.v1.Health/Watch";
+// Longer than any call lasts, and far from what a clock of nanoseconds holds.
+constexpr std::chrono::hours kLongest{24 * 365};
 
-constexpr int kMaxStreams = 100;
-// Of all connections and what they receive together; beyond it gRPC ends calls. Without it a client
-// has 4 MB of an unfinished message on each of its streams, 400 MB a connection.
-constexpr size_t kMaxConnectionsBytes = size_t{128} << 20;
+std::string PathOf(const RpcName& name) { return StrCat('/', name.Text()); }
 
-template <typename Request, typename Response>
-using Member = void (GrpcOperations::*)(const CallInfo&, const Request&, CallDone<Response>);
-
-// Calls that only ask what the server is; all others are counted as requests to a model.
-template <typename Request>
-constexpr bool kAsksModel = !std::is_same_v<Request, tei::v1::InfoRequest> &&
-                            !std::is_same_v<Request, akidb::embedding::v1::ModelInfoRequest>;
-
-// A call that has arrived.
-struct Incoming {
-  CallbackServerContext* context;
-  RpcName name;
-};
-
-// The key first, then the operation.
-template <typename Request, typename Response>
-grpc::ServerUnaryReactor* Unary(GrpcOperations& operations, const Incoming& call,
-                                const Request* request, Response* response,
-                                Member<Request, Response> member) {
-  static_assert(kIsMarked<Request>, "add it to request_traits.h");
-  CallInfo info;
-  const grpc::Status status = operations.ReadCaller(call.name, *call.context, info);
-  if (!status.ok()) return new RefusedCall(status);
-  if (kAsksModel<Request>) info.tally = std::make_shared<RequestTally>(*info.metrics);
-  if (IsUnreadable(*request)) {
-    if (info.tally != nullptr) CountEnd(*info.tally, *info.share, UnreadableStatus<Request>());
-    info.record->End(UnreadableStatus<Request>());
-    return new RefusedCall(UnreadableStatus<Request>());
-  }
-  return new UnaryCall<Request, Response>(
-      std::move(info), *request, response,
-      [&operations, member](const CallInfo& caller, const Request& message, auto done) {
-        (operations.*member)(caller, message, std::move(done));
-      });
-}
-
-template <typename Request, typename Response>
-grpc::ServerBidiReactor<Request, Response>* Stream(GrpcOperations& operations, const Incoming& call,
-                                                   Member<Request, Response> member) {
-  static_assert(kIsMarked<Request>, "add it to request_traits.h");
-  CallInfo info;
-  const grpc::Status status = operations.ReadCaller(call.name, *call.context, info);
-  if (!status.ok()) return new RefusedStream<Request, Response>(status);
-  return new StreamCall<Request, Response>(
-      std::move(info),
-      [&operations, member](const CallInfo& caller, const Request& message, auto done) {
-        (operations.*member)(caller, message, std::move(done));
-      });
-}
-
-template <typename Request, typename Response>
-grpc::ServerReadReactor<Request>* Gather(GrpcOperations& operations, const Incoming& call,
-                                         Response* response,
-                                         Member<std::vector<Request>, Response> member) {
-  static_assert(kIsMarked<Request>, "add it to request_traits.h");
-  CallInfo info;
-  const grpc::Status status = operations.ReadCaller(call.name, *call.context, info);
-  if (!status.ok()) return new RefusedGather<Request>(status);
-  info.tally = std::make_shared<RequestTally>(*info.metrics);
-  return new GatherCall<Request, Response>(
-      std::move(info), operations.max_gathered(), response,
-      [&operations, member](const CallInfo& caller, const std::vector<Request>& messages,
-                            auto done) {
-        (operations.*member)(caller, messages, std::move(done));
-      });
-}
-
-using Context = CallbackServerContext;
-
-template <typename Service>
-Incoming Call(Context* context, std::string_view method) {
-  return {context, {Service::service_full_name(), method}};
-}
-
-class InfoService final : public tei::v1::Info::CallbackService {
+// A stream that has its answer.
+class RefusedStream final : public Http2StreamHandler {
  public:
-  explicit InfoService(GrpcOperations& operations) : operations_(operations) {}
-  grpc::ServerUnaryReactor* Info(Context* context, const tei::v1::InfoRequest* request,
-                                 tei::v1::InfoResponse* response) override {
-    return Unary(operations_, Call<tei::v1::Info>(context, "Info"), request, response,
-                 &GrpcOperations::Info);
-  }
+  explicit RefusedStream(Http2Responder& responder) : responder_(responder) {}
+  void OnData(std::string_view bytes) override { responder_.Consume(bytes.size()); }
+  void OnEnd() override {}
+  void OnGone(bool) override {}
+  void Sweep(std::chrono::steady_clock::time_point) override {}
 
  private:
-  GrpcOperations& operations_;
+  Http2Responder& responder_;
 };
 
-class EmbedService final : public tei::v1::Embed::CallbackService {
- public:
-  explicit EmbedService(GrpcOperations& operations) : operations_(operations) {}
-  grpc::ServerUnaryReactor* Embed(Context* context, const tei::v1::EmbedRequest* request,
-                                  tei::v1::EmbedResponse* response) override {
-    return Unary(operations_, Call<tei::v1::Embed>(context, "Embed"), request, response,
-                 &GrpcOperations::Embed);
-  }
-  grpc::ServerBidiReactor<tei::v1::EmbedRequest, tei::v1::EmbedResponse>* EmbedStream(
-      Context* context) override {
-    return Stream(operations_, Call<tei::v1::Embed>(context, "EmbedStream"),
-                  &GrpcOperations::Embed);
-  }
-  grpc::ServerUnaryReactor* EmbedSparse(Context* context,
-                                        const tei::v1::EmbedSparseRequest* request,
-                                        tei::v1::EmbedSparseResponse* response) override {
-    return Unary(operations_, Call<tei::v1::Embed>(context, "EmbedSparse"), request, response,
-                 &GrpcOperations::EmbedSparse);
-  }
-  grpc::ServerBidiReactor<tei::v1::EmbedSparseRequest, tei::v1::EmbedSparseResponse>*
-  EmbedSparseStream(Context* context) override {
-    return Stream(operations_, Call<tei::v1::Embed>(context, "EmbedSparseStream"),
-                  &GrpcOperations::EmbedSparse);
-  }
-  grpc::ServerUnaryReactor* EmbedAll(Context* context, const tei::v1::EmbedAllRequest* request,
-                                     tei::v1::EmbedAllResponse* response) override {
-    return Unary(operations_, Call<tei::v1::Embed>(context, "EmbedAll"), request, response,
-                 &GrpcOperations::EmbedAll);
-  }
-  grpc::ServerBidiReactor<tei::v1::EmbedAllRequest, tei::v1::EmbedAllResponse>* EmbedAllStream(
-      Context* context) override {
-    return Stream(operations_, Call<tei::v1::Embed>(context, "EmbedAllStream"),
-                  &GrpcOperations::EmbedAll);
-  }
-
- private:
-  GrpcOperations& operations_;
-};
-
-class PredictService final : public tei::v1::Predict::CallbackService {
- public:
-  explicit PredictService(GrpcOperations& operations) : operations_(operations) {}
-  grpc::ServerUnaryReactor* Predict(Context* context, const tei::v1::PredictRequest* request,
-                                    tei::v1::PredictResponse* response) override {
-    return Unary(operations_, Call<tei::v1::Predict>(context, "Predict"), request, response,
-                 &GrpcOperations::Predict);
-  }
-  grpc::ServerBidiReactor<tei::v1::PredictRequest, tei::v1::PredictResponse>* PredictStream(
-      Context* context) override {
-    return Stream(operations_, Call<tei::v1::Predict>(context, "PredictStream"),
-                  &GrpcOperations::Predict);
-  }
-  grpc::ServerUnaryReactor* PredictPair(Context* context,
-                                        const tei::v1::PredictPairRequest* request,
-                                        tei::v1::PredictResponse* response) override {
-    return Unary(operations_, Call<tei::v1::Predict>(context, "PredictPair"), request, response,
-                 &GrpcOperations::PredictPair);
-  }
-  grpc::ServerBidiReactor<tei::v1::PredictPairRequest, tei::v1::PredictResponse>* PredictPairStream(
-      Context* context) override {
-    return Stream(operations_, Call<tei::v1::Predict>(context, "PredictPairStream"),
-                  &GrpcOperations::PredictPair);
-  }
-
- private:
-  GrpcOperations& operations_;
-};
-
-class RerankService final : public tei::v1::Rerank::CallbackService {
- public:
-  explicit RerankService(GrpcOperations& operations) : operations_(operations) {}
-  grpc::ServerUnaryReactor* Rerank(Context* context, const tei::v1::RerankRequest* request,
-                                   tei::v1::RerankResponse* response) override {
-    return Unary(operations_, Call<tei::v1::Rerank>(context, "Rerank"), request, response,
-                 &GrpcOperations::Rerank);
-  }
-  grpc::ServerReadReactor<tei::v1::RerankStreamRequest>* RerankStream(
-      Context* context, tei::v1::RerankResponse* response) override {
-    return Gather(operations_, Call<tei::v1::Rerank>(context, "RerankStream"), response,
-                  &GrpcOperations::RerankTexts);
-  }
-
- private:
-  GrpcOperations& operations_;
-};
-
-class TokenizeService final : public tei::v1::Tokenize::CallbackService {
- public:
-  explicit TokenizeService(GrpcOperations& operations) : operations_(operations) {}
-  grpc::ServerUnaryReactor* Tokenize(Context* context, const tei::v1::EncodeRequest* request,
-                                     tei::v1::EncodeResponse* response) override {
-    return Unary(operations_, Call<tei::v1::Tokenize>(context, "Tokenize"), request, response,
-                 &GrpcOperations::Tokenize);
-  }
-  grpc::ServerBidiReactor<tei::v1::EncodeRequest, tei::v1::EncodeResponse>* TokenizeStream(
-      Context* context) override {
-    return Stream(operations_, Call<tei::v1::Tokenize>(context, "TokenizeStream"),
-                  &GrpcOperations::Tokenize);
-  }
-  grpc::ServerUnaryReactor* Decode(Context* context, const tei::v1::DecodeRequest* request,
-                                   tei::v1::DecodeResponse* response) override {
-    return Unary(operations_, Call<tei::v1::Tokenize>(context, "Decode"), request, response,
-                 &GrpcOperations::Decode);
-  }
-  grpc::ServerBidiReactor<tei::v1::DecodeRequest, tei::v1::DecodeResponse>* DecodeStream(
-      Context* context) override {
-    return Stream(operations_, Call<tei::v1::Tokenize>(context, "DecodeStream"),
-                  &GrpcOperations::Decode);
-  }
-
- private:
-  GrpcOperations& operations_;
-};
-
-class AkiDbService final : public akidb::embedding::v1::EmbeddingService::CallbackService {
- public:
-  explicit AkiDbService(GrpcOperations& operations) : operations_(operations) {}
-  grpc::ServerUnaryReactor* Embed(Context* context,
-                                  const akidb::embedding::v1::EmbedRequest* request,
-                                  akidb::embedding::v1::EmbedResponse* response) override {
-    return Unary(operations_, Call<akidb::embedding::v1::EmbeddingService>(context, "Embed"),
-                 request, response, &GrpcOperations::AkiDbEmbed);
-  }
-  grpc::ServerUnaryReactor* GetModelInfo(
-      Context* context, const akidb::embedding::v1::ModelInfoRequest* request,
-      akidb::embedding::v1::ModelInfoResponse* response) override {
-    return Unary(operations_, Call<akidb::embedding::v1::EmbeddingService>(context, "GetModelInfo"),
-                 request, response, &GrpcOperations::AkiDbInfo);
-  }
-
- private:
-  GrpcOperations& operations_;
-};
-
-Result<std::string> ReadPem(std::string_view option, const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return InvalidInput(option, ' ', path, " cannot be read");
-  return std::string(std::istreambuf_iterator<char>(file), {});
+// In HTTP's words: whoever asks knows no gRPC.
+std::unique_ptr<Http2StreamHandler> RefuseHttp(int status, HttpHeader header, std::string body,
+                                               Http2Responder& responder) {
+  responder.SendHead(status, {{"content-type", "text/plain"}, std::move(header)}, false);
+  responder.SendData(std::move(body), true, [] {});
+  return std::make_unique<RefusedStream>(responder);
 }
 
-Result<std::shared_ptr<grpc::ServerCredentials>> Credentials(const GrpcOptions& options) {
-  if (options.tls_cert.empty()) return grpc::InsecureServerCredentials();
-  grpc::SslServerCredentialsOptions ssl;
-  AKIN_TRY_ASSIGN(std::string cert, ReadPem("--tls-cert", options.tls_cert));
-  AKIN_TRY_ASSIGN(std::string key, ReadPem("--tls-key", options.tls_key));
-  ssl.pem_key_cert_pairs.push_back({std::move(key), std::move(cert)});
-  return grpc::SslServerCredentials(ssl);
+// The protocol's Trailers-Only.
+std::unique_ptr<Http2StreamHandler> RefuseCall(const GrpcStatus& status,
+                                               Http2Responder& responder) {
+  std::vector<HttpHeader> headers = {{"content-type", "application/grpc"},
+                                     {"grpc-accept-encoding", std::string(kEncodings)}};
+  for (HttpHeader& header : StatusHeaders(status)) headers.push_back(std::move(header));
+  responder.SendHead(200, std::move(headers), true);
+  return std::make_unique<RefusedStream>(responder);
 }
-
-std::string AddressOf(const GrpcOptions& options) {
-  const bool is_v6 = options.host.find(':') != std::string::npos;
-  return is_v6 ? StrCat('[', options.host, "]:", options.port)
-               : StrCat(options.host, ':', options.port);
-}
-
-Error CannotListen(const GrpcOptions& options, std::string_view why) {
-  return MakeError(ErrorCode::kServiceUnavailable, "--grpc-port: cannot listen on ",
-                   AddressOf(options), " for gRPC: ", why);
-}
-
-// errno of listening there for a moment, as gRPC does: with SO_REUSEADDR.
-int TryListening(const addrinfo& address) {
-  const int fd = socket(address.ai_family, address.ai_socktype, address.ai_protocol);
-  if (fd < 0) return errno;
-  const int on = 1;
-  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  const bool listens =
-      bind(fd, address.ai_addr, address.ai_addrlen) == 0 && listen(fd, SOMAXCONN) == 0;
-  const int error = listens ? 0 : errno;
-  close(fd);
-  return error;
-}
-
-class CallbackGrpcServer final : public GrpcServer {
- public:
-  CallbackGrpcServer(App& app, std::chrono::milliseconds write_timeout)
-      : writes_(write_timeout),
-        operations_(app, writes_),
-        info_(operations_),
-        embed_(operations_),
-        predict_(operations_),
-        rerank_(operations_),
-        tokenize_(operations_),
-        akidb_(operations_) {}
-  ~CallbackGrpcServer() override { Shutdown(std::chrono::milliseconds(0)); }
-
-  Status Start(const GrpcOptions& options) {
-    AKIN_TRY_ASSIGN(const auto credentials, Credentials(options));
-    grpc::EnableDefaultHealthCheckService(true);
-    grpc::reflection::InitProtoReflectionServerBuilderPlugin();
-    grpc::ServerBuilder builder;
-    builder.SetMaxReceiveMessageSize(kMaxMessageBytes);
-    builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxStreams);
-    builder.SetResourceQuota(grpc::ResourceQuota("akin").Resize(kMaxConnectionsBytes));
-    builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
-    builder.AddListeningPort(AddressOf(options), credentials, &port_);
-    builder.RegisterService(&info_);
-    builder.RegisterService(&embed_);
-    builder.RegisterService(&predict_);
-    builder.RegisterService(&rerank_);
-    builder.RegisterService(&tokenize_);
-    builder.RegisterService(&akidb_);
-    server_ = builder.BuildAndStart();
-    if (server_ == nullptr || port_ == 0) {
-      AKIN_TRY(CheckAddress(options));  // gRPC does not say why.
-      return CannotListen(options, "gRPC's library does not say why");
-    }
-    SetServing(false);
-    return {};
-  }
-
-  uint16_t port() const override { return static_cast<uint16_t>(port_); }
-  void SetServing(bool serving) override {
-    server_->GetHealthCheckService()->SetServingStatus(serving);
-  }
-  void Sweep() override { writes_.Sweep(WriteWatch::Clock::now()); }
-  size_t num_writing() const override { return writes_.size(); }
-  void Shutdown(std::chrono::milliseconds deadline) override {
-    if (server_ == nullptr) return;
-    server_->Shutdown(std::chrono::system_clock::now() + deadline);
-    server_.reset();
-  }
-
- private:
-  WriteWatch writes_;
-  GrpcOperations operations_;
-  InfoService info_;
-  EmbedService embed_;
-  PredictService predict_;
-  RerankService rerank_;
-  TokenizeService tokenize_;
-  AkiDbService akidb_;
-  std::unique_ptr<grpc::Server> server_;
-  int port_ = 0;
-};
 
 }  // namespace
 
-// A name may have several addresses; gRPC is content with one of them.
-Status GrpcServer::CheckAddress(const GrpcOptions& options) {
-  addrinfo hints{};
-  hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
-  hints.ai_socktype = SOCK_STREAM;
-  addrinfo* found = nullptr;
-  const int unknown =
-      getaddrinfo(options.host.c_str(), std::to_string(options.port).c_str(), &hints, &found);
-  if (unknown != 0) return CannotListen(options, gai_strerror(unknown));
-  const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> addresses(found, &freeaddrinfo);
-  int error = 0;
-  for (const addrinfo* address = found; address != nullptr; address = address->ai_next) {
-    error = TryListening(*address);
-    if (error == 0) return {};
-  }
-  return CannotListen(options, std::system_category().message(error));
+GrpcServer::GrpcServer(const GrpcOptions& options, App& app)
+    : app_(app),
+      environment_{.write_timeout = options.write_timeout,
+                   .body_grace = options.body_grace,
+                   .least_body_bytes_per_second = options.least_body_bytes_per_second,
+                   .idle_timeout = app.options().request_timeout},
+      operations_(app),
+      reflection_(kDescriptorSet),
+      health_(std::set<std::string>(reflection_.services().begin(), reflection_.services().end())) {
+  const auto add = [this](Method method) {
+    std::string path = PathOf(method.name);
+    methods_.emplace(std::move(path), std::move(method));
+  };
+  for (Method& method : ModelMethods(operations_)) add(std::move(method));
+  for (Method& method : reflection_.Methods()) add(std::move(method));
+  add(health_.CheckMethod());
+  add({.name = {"grpc.health.v1.Health", "Watch"}, .asks_model = false, .is_open = true});
 }
 
-Result<std::unique_ptr<GrpcServer>> GrpcServer::Start(const GrpcOptions& options, App& app) {
-  auto server = std::make_unique<CallbackGrpcServer>(app, options.write_timeout);
-  AKIN_TRY(server->Start(options));
-  return std::unique_ptr<GrpcServer>(std::move(server));
+std::unique_ptr<Http2StreamHandler> GrpcServer::Begin(HttpRequest head, std::string peer, bool ends,
+                                                      Http2Responder& responder) {
+  if (!IsGrpc(head.header("content-type")))
+    return RefuseHttp(415, {"accept", "application/grpc"},
+                      "expected `Content-Type: application/grpc`\n", responder);
+  if (head.method != "POST")
+    return RefuseHttp(405, {"allow", "POST"}, "calls of gRPC are POST\n", responder);
+  const auto method = methods_.find(head.path);
+  if (method == methods_.end())
+    return RefuseCall(
+        {GrpcCode::kUnimplemented, StrCat("there is no method ", head.path.substr(0, 256))},
+        responder);
+  CallInfo info;
+  if (const auto refused = ReadCaller(method->second, head, std::move(peer), info))
+    return RefuseCall(*refused, responder);
+  CallHead call_head;
+  if (const auto wrong = ReadCallHead(head, kLongest, call_head)) {
+    if (info.record != nullptr) info.record->End(*wrong);
+    return RefuseCall(*wrong, responder);
+  }
+  auto call = MakeCall(method->second, std::move(info), call_head, responder);
+  if (ends) call->OnEnd();
+  return std::make_unique<CallStream>(std::move(call));
+}
+
+std::optional<GrpcStatus> GrpcServer::ReadCaller(const Method& method, const HttpRequest& head,
+                                                 std::string peer, CallInfo& info) const {
+  const std::string_view key = BearerKey(head);
+  if (!method.is_open && !app_.IsKey(key)) {
+    app_.metrics().CountCall(method.name.Text(), NameOf(GrpcCode::kUnauthenticated));
+    return GrpcStatus{GrpcCode::kUnauthenticated, "a valid API key is needed"};
+  }
+  RequestIdentity who{.id = {}, .peer = std::move(peer), .trace = {}};
+  // Behind one key stands one client; without keys an address does.
+  const bool by_key = !app_.options().api_keys.empty() && !method.is_open;
+  info.client = by_key ? std::string(key) : who.peer;
+  info.departure = std::make_shared<Departure>();
+  info.budget = &app_.answer_budget();
+  info.metrics = &app_.metrics();
+  info.share = std::make_shared<AnswerBudget::Share>(*info.budget, info.client);
+  if (method.is_open) return std::nullopt;
+  Identify(head.header("x-request-id"), head.header("traceparent"), who);
+  info.record =
+      std::make_shared<CallRecord>(app_.request_log(), app_.metrics(), method.name, std::move(who));
+  return std::nullopt;
+}
+
+std::shared_ptr<Call> GrpcServer::MakeCall(const Method& method, CallInfo info,
+                                           const CallHead& head, Http2Responder& responder) {
+  const auto now = Call::Clock::now();
+  const std::chrono::nanoseconds most = app_.options().request_timeout;
+  const std::chrono::nanoseconds timeout = head.timeout.value_or(kLongest);
+  if (PathOf(method.name) == kWatchPath) {
+    info.deadline = now + timeout;
+    return health_.Watch(environment_, std::move(info), head.encoding, responder);
+  }
+  if (method.kind != MethodKind::kStream) {
+    info.deadline = now + std::min(timeout, most);
+    return std::make_shared<AnsweredCall>(environment_, method, std::move(info), head.encoding,
+                                          responder);
+  }
+  info.deadline = now + timeout;
+  return std::make_shared<StreamCall>(environment_, method, std::move(info), head.encoding,
+                                      responder, most);
 }
 
 }  // namespace akin::server

@@ -1,45 +1,68 @@
 // The same models over gRPC, in the same process, queue and limits: TEI's `tei.v1`, AkiDB's
-// `akidb.embedding.v1`, health and reflection.
+// `akidb.embedding.v1`, health and reflection. The protocol is ours
+// (https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md), over whatever carries HTTP/2;
+// why no library: docs/design/017-http2.md.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <memory>
 #include <string>
 
-#include "akin/result.h"
-
 #include "server/app.h"
+#include "server/grpc/call.h"
+#include "server/grpc/call_head.h"
+#include "server/grpc/health.h"
+#include "server/grpc/reflection.h"
+#include "server/grpc/services.h"
+#include "server/http2/handler.h"
 
 namespace akin::server {
 
+// As HTTP's (HttpOptions).
 struct GrpcOptions {
-  std::string host = "127.0.0.1";
-  uint16_t port = 0;              // 0: one that is free.
-  std::string tls_cert, tls_key;  // PEM files, both or none.
-  // For a client to take an answer.
   std::chrono::milliseconds write_timeout{30'000};
+  std::chrono::milliseconds body_grace{10'000};
+  int64_t least_body_bytes_per_second = 1024;
 };
 
-class GrpcServer {
+// Of the event loop; outlives its streams, and they the last answer that is made for them.
+class GrpcServer final : public Http2Handler {
  public:
-  // Whether Start could listen now: binds the address for a moment, and answers nobody. Error:
-  // ServiceUnavailable, with the system's reason.
-  static Status CheckAddress(const GrpcOptions& options);
-  // Errors: InvalidInput (a certificate), ServiceUnavailable (the address is in use).
-  static Result<std::unique_ptr<GrpcServer>> Start(const GrpcOptions& options, App& app);
-  virtual ~GrpcServer() = default;
+  GrpcServer(const GrpcOptions& options, App& app);
 
-  virtual uint16_t port() const = 0;
+  // The event loop's (call.h), before the first call.
+  void set_loop(std::function<void(std::function<void()>)> post,
+                std::function<void(std::function<void(bool)>)> settle) {
+    environment_.post = std::move(post);
+    environment_.settle = std::move(settle);
+  }
+
+  std::unique_ptr<Http2StreamHandler> Begin(HttpRequest head, std::string peer, bool ends,
+                                            Http2Responder& responder) override;
+
   // What the health service says, of all services.
-  virtual void SetServing(bool serving) = 0;
-  // Cancels the calls whose clients have not taken their answers in time; to be called now and
-  // then.
-  virtual void Sweep() = 0;
+  void SetServing(bool serving) { health_.SetServing(serving); }
+  // Ends the calls that would otherwise never end.
+  void Drain() { health_.EndWatches(); }
   // Calls whose answers wait for their clients.
-  virtual size_t num_writing() const = 0;
-  // Accepts no new call; those under way have until the deadline. Blocks.
-  virtual void Shutdown(std::chrono::milliseconds deadline) = 0;
+  size_t num_writing() const { return environment_.num_writing; }
+
+ private:
+  // Whose call it is, who then knows its id (`x-request-id`); a status without a valid key.
+  std::optional<GrpcStatus> ReadCaller(const Method& method, const HttpRequest& head,
+                                       std::string peer, CallInfo& info) const;
+  std::shared_ptr<Call> MakeCall(const Method& method, CallInfo info, const CallHead& head,
+                                 Http2Responder& responder);
+
+  App& app_;
+  CallEnvironment environment_;
+  GrpcOperations operations_;
+  const Reflection reflection_;
+  Health health_;
+  std::map<std::string, Method, std::less<>> methods_;  // By path.
 };
 
 }  // namespace akin::server

@@ -83,7 +83,7 @@ void GrpcOperations::Begin(const CallInfo& info, size_t texts, bool is_list) {
 template <typename Answer, typename Request>
 void GrpcOperations::Run(const CallInfo& info, const std::string& model, int64_t texts,
                          std::function<std::optional<Failure>(const ServedModel&, Request&)> make,
-                         std::function<void(grpc::Status)> refuse, Answered<Answer> done,
+                         std::function<void(GrpcStatus)> refuse, Answered<Answer> done,
                          int64_t returned_bytes) {
   app_.registry().Acquire(
       model, [this, info, texts, returned_bytes, make = std::move(make), refuse = std::move(refuse),
@@ -97,9 +97,11 @@ void GrpcOperations::Run(const CallInfo& info, const std::string& model, int64_t
         info.share->Expect(GuessBytes(size, facts, GuessTokens(size, facts)));
         request.terms = {.client = info.client,
                          .deadline = info.deadline,
-                         .begin = [share = info.share, size, served = *served](int64_t tokens) {
-                           return share->Reserve(GuessBytes(size, served->info(), tokens));
-                         }};
+                         .begin =
+                             [share = info.share, size, served = *served](int64_t tokens) {
+                               return share->Reserve(GuessBytes(size, served->info(), tokens));
+                             },
+                         .may_compute_here = info.may_compute_here};
         const auto ticket = app_.scheduler().Submit(
             std::move(request), [this, info, texts, served = *served, done](Result<Answer> answer) {
               if (!answer) return done(answer.error(), served);
@@ -132,14 +134,14 @@ void GrpcOperations::EmbedOne(const CallInfo& info, std::string text, EmbedOptio
         request.options = options;
         return CheckGives(model.info(), output);
       },
-      [done](const grpc::Status& status) { done(status, {}); },
+      [done](const GrpcStatus& status) { done(status, {}); },
       [done, fill = std::move(fill), characters](const Result<AllEmbeddings>& all,
                                                  const ServedModelPtr&) {
         if (!all) return done(server::ToGrpcStatus(all.error()), {});
         Response response;
         fill(*all, response);
         SetMetadata(ReportOf(*all).usage(), characters, *response.mutable_metadata());
-        done(grpc::Status::OK, std::move(response));
+        done(GrpcStatus{}, std::move(response));
       });
 }
 
@@ -199,7 +201,7 @@ void GrpcOperations::PredictOne(const CallInfo& info, ScoreRequest::Input input,
         request.options.activation = ActivationOf(model.info(), raw_scores);
         return CheckGives(model.info(), Output::kScores);
       },
-      [done](const grpc::Status& status) { done(status, {}); },
+      [done](const GrpcStatus& status) { done(status, {}); },
       [done, characters](const Result<Scores>& scores, const ServedModelPtr& model) {
         if (!scores) return done(server::ToGrpcStatus(scores.error()), {});
         tei::v1::PredictResponse response;
@@ -209,7 +211,7 @@ void GrpcOperations::PredictOne(const CallInfo& info, ScoreRequest::Input input,
           prediction.set_label(model->info().labels[label]);
         }
         SetMetadata(scores->usage(), characters, *response.mutable_metadata());
-        done(grpc::Status::OK, std::move(response));
+        done(GrpcStatus{}, std::move(response));
       });
 }
 
@@ -260,11 +262,11 @@ void GrpcOperations::Rerank(const CallInfo& info, const tei::v1::RerankRequest& 
         job.options.activation = ActivationOf(model.info(), raw_scores);
         return CheckReranks(model.info());
       },
-      [done](const grpc::Status& status) { done(status, {}); },
+      [done](const GrpcStatus& status) { done(status, {}); },
       [done, characters, returned = std::move(returned)](const Result<Scores>& scores,
                                                          const ServedModelPtr&) {
         if (!scores) return done(server::ToGrpcStatus(scores.error()), {});
-        done(grpc::Status::OK, RanksOf(*scores, returned, characters));
+        done(GrpcStatus{}, RanksOf(*scores, returned, characters));
       },
       returned_bytes);
 }
@@ -315,7 +317,7 @@ void GrpcOperations::AkiDbEmbed(const CallInfo& info,
         job.options.normalize = normalize;
         return CheckGives(model.info(), Output::kDense);
       },
-      [done](const grpc::Status& status) { done(status, {}); },
+      [done](const GrpcStatus& status) { done(status, {}); },
       [done](const Result<AllEmbeddings>& all, const ServedModelPtr& model) {
         if (!all) return done(server::ToGrpcStatus(all.error()), {});
         const Embeddings& vectors = all->dense;
@@ -328,7 +330,7 @@ void GrpcOperations::AkiDbEmbed(const CallInfo& info,
         const Usage& usage = vectors.usage();
         response.mutable_usage()->set_total_tokens(static_cast<uint32_t>(usage.total_tokens));
         response.mutable_usage()->set_duration_ms(static_cast<uint64_t>(usage.duration_ms + 0.5));
-        done(grpc::Status::OK, std::move(response));
+        done(GrpcStatus{}, std::move(response));
       });
 }
 

@@ -1,7 +1,5 @@
 #include "server/grpc/services.h"
 
-#include <grpc/support/time.h>
-
 #include <algorithm>
 #include <chrono>
 #include <utility>
@@ -20,96 +18,14 @@ tei::v1::ModelType ModelTypeOf(const ModelInfo& info) {
   return tei::v1::MODEL_TYPE_EMBEDDING;
 }
 
-// Between 0 and `most`. Not by context.deadline(): that counts nanoseconds, and what a client may
-// say (`grpc-timeout: 99999999H`) wraps around there. A call without a deadline has one at the end
-// of time.
-std::chrono::nanoseconds TimeLeft(gpr_timespec deadline, std::chrono::nanoseconds most) {
-  const gpr_timespec left = gpr_time_sub(gpr_convert_clock_type(deadline, GPR_CLOCK_MONOTONIC),
-                                         gpr_now(GPR_CLOCK_MONOTONIC));
-  if (left.tv_sec < 0) return most.zero();
-  if (left.tv_sec > std::chrono::duration_cast<std::chrono::seconds>(most).count()) return most;
-  return std::min<std::chrono::nanoseconds>(
-      most, std::chrono::seconds(left.tv_sec) + std::chrono::nanoseconds(left.tv_nsec));
-}
-
-constexpr char kRequestId[] = "x-request-id";
-
-// The first value under `name` (lower case); empty without one.
-std::string_view MetadataOf(const grpc::CallbackServerContext& context, const char* name) {
-  const auto it = context.client_metadata().find(name);
-  if (it == context.client_metadata().end()) return {};
-  return {it->second.data(), it->second.size()};
-}
-
-// "ipv4:127.0.0.1:50051" -> "127.0.0.1", "ipv6:%5B::1%5D:50051" -> "::1": the client, whatever the
-// connection.
-std::string AddressOf(std::string_view peer) {
-  const size_t scheme = peer.find(':');
-  const size_t port = peer.rfind(':');
-  if (!peer.starts_with("ipv") || scheme == port) return std::string(peer);
-  std::string_view address = peer.substr(scheme + 1, port - scheme - 1);
-  constexpr std::string_view kOpen = "%5B", kClose = "%5D";
-  if (address.starts_with(kOpen) && address.ends_with(kClose)) {
-    address.remove_prefix(kOpen.size());
-    address.remove_suffix(kClose.size());
-  }
-  return std::string(address);
-}
-
 }  // namespace
 
-// ErrorCode has gRPC's numbers.
-grpc::Status ToGrpcStatus(const Error& error) {
-  return {static_cast<grpc::StatusCode>(error.code()), error.message()};
-}
-
-void CountEnd(RequestTally& tally, const AnswerBudget::Share& share, const grpc::Status& status) {
-  if (status.ok()) {
-    tally.Succeed();
-    return;
-  }
-  Problem problem = FailureOf(Error(static_cast<ErrorCode>(status.error_code()), "")).problem;
-  if (problem == Problem::kOverloaded && share.was_refused()) problem = Problem::kAnswersFull;
-  tally.Fail(FailureKind(problem));
-}
-
-grpc::Status Refuse(const CallInfo& info, const Failure& failure) {
+GrpcStatus Refuse(const CallInfo& info, const Failure& failure) {
   info.tally->Fail(FailureKind(failure.problem));
   // What the model cannot do, as TEI says it.
   const bool is_wrong_task = failure.problem == Problem::kWrongTask;
-  return {
-      is_wrong_task ? grpc::StatusCode::FAILED_PRECONDITION : grpc::StatusCode::INVALID_ARGUMENT,
-      failure.message};
-}
-
-grpc::Status GrpcOperations::ReadCaller(const RpcName& name, grpc::CallbackServerContext& context,
-                                        CallInfo& info) const {
-  std::string_view key;
-  const std::string_view authorization = MetadataOf(context, "authorization");
-  constexpr std::string_view kBearer = "bearer ";
-  if (authorization.size() > kBearer.size() &&
-      EqualIgnoringCase(authorization.substr(0, kBearer.size()), kBearer)) {
-    key = Trimmed(authorization.substr(kBearer.size()));
-  }
-  if (!app_.IsKey(key)) {
-    app_.metrics().CountCall(name.Text(), NameOf(grpc::StatusCode::UNAUTHENTICATED));
-    return {grpc::StatusCode::UNAUTHENTICATED, "a valid API key is needed"};
-  }
-  RequestIdentity who{.id = {}, .peer = AddressOf(context.peer()), .trace = {}};
-  Identify(MetadataOf(context, kRequestId), MetadataOf(context, "traceparent"), who);
-  context.AddInitialMetadata(kRequestId, who.id);
-  info.client = app_.options().api_keys.empty() ? who.peer : std::string(key);
-  info.record =
-      std::make_shared<CallRecord>(app_.request_log(), app_.metrics(), name, std::move(who));
-  info.departure = std::make_shared<Departure>();
-  info.budget = &app_.answer_budget();
-  info.metrics = &app_.metrics();
-  info.share = std::make_shared<AnswerBudget::Share>(*info.budget, info.client);
-  info.context = &context;
-  info.writes = &writes_;
-  const auto most = app_.options().request_timeout;
-  info.deadline = std::chrono::steady_clock::now() + TimeLeft(context.raw_deadline(), most);
-  return grpc::Status::OK;
+  return {is_wrong_task ? GrpcCode::kFailedPrecondition : GrpcCode::kInvalidArgument,
+          failure.message};
 }
 
 void GrpcOperations::Info(const CallInfo&, const tei::v1::InfoRequest&,
@@ -128,7 +44,7 @@ void GrpcOperations::Info(const CallInfo&, const tei::v1::InfoRequest&,
     response.set_max_batch_tokens(static_cast<uint32_t>(options.scheduler.batch_tokens));
     response.set_max_client_batch_size(static_cast<uint32_t>(options.max_client_batch_size));
     response.set_tokenization_workers(static_cast<uint32_t>(app_.scheduler().num_threads()));
-    done(grpc::Status::OK, std::move(response));
+    done(GrpcStatus{}, std::move(response));
   });
 }
 
@@ -158,7 +74,6 @@ void GrpcOperations::OnTokenizer(const CallInfo& info, int64_t bytes, int64_t an
 
 void GrpcOperations::Tokenize(const CallInfo& info, const tei::v1::EncodeRequest& request,
                               CallDone<tei::v1::EncodeResponse> done) {
-  done = Once(std::move(done));
   const EncodeOptions options{.add_special_tokens = request.add_special_tokens(),
                               .with_offsets = true,
                               .truncation = Off{},
@@ -182,7 +97,7 @@ void GrpcOperations::Tokenize(const CallInfo& info, const tei::v1::EncodeRequest
           token.set_start(static_cast<uint32_t>(encoding->offsets[i].first));
           token.set_stop(static_cast<uint32_t>(encoding->offsets[i].second));
         }
-        done(grpc::Status::OK, std::move(response));
+        done(GrpcStatus{}, std::move(response));
       },
       [done](const Error& error) { done(ToGrpcStatus(error), {}); });
 }
@@ -196,7 +111,6 @@ void GrpcOperations::Decode(const CallInfo& info, const tei::v1::DecodeRequest& 
     }
     ids.push_back(static_cast<int32_t>(id));
   }
-  done = Once(std::move(done));
   const auto count = static_cast<int64_t>(ids.size());
   const int64_t guess = 8 * count;
   OnTokenizer(
@@ -211,7 +125,7 @@ void GrpcOperations::Decode(const CallInfo& info, const tei::v1::DecodeRequest& 
         if (!text) return done(ToGrpcStatus(text.error()), {});
         tei::v1::DecodeResponse response;
         response.set_text(*std::move(text));
-        done(grpc::Status::OK, std::move(response));
+        done(GrpcStatus{}, std::move(response));
       },
       [done](const Error& error) { done(ToGrpcStatus(error), {}); });
 }
@@ -224,7 +138,7 @@ void GrpcOperations::AkiDbInfo(const CallInfo&, const akidb::embedding::v1::Mode
     response.set_model((*model)->name());
     response.set_dimension(static_cast<uint32_t>((*model)->info().dimension));
     response.set_max_tokens(static_cast<uint32_t>((*model)->info().max_tokens));
-    done(grpc::Status::OK, std::move(response));
+    done(GrpcStatus{}, std::move(response));
   });
 }
 

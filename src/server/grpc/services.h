@@ -8,27 +8,20 @@
 
 #include "akidb/embedding/v1/embedding.pb.h"
 #include "server/app.h"
-#include "server/grpc/call.h"
-#include "server/grpc/call_record.h"
+#include "server/grpc/operation.h"
 #include "server/model_calls.h"
 #include "tei/v1/tei.pb.h"
 
 namespace akin::server {
 
-// The table of reliability.md: an error of the library as gRPC says it.
-grpc::Status ToGrpcStatus(const Error& error);
-
 // Counts what is wrong with a request to a model, and says it.
-grpc::Status Refuse(const CallInfo& info, const Failure& failure);
+GrpcStatus Refuse(const CallInfo& info, const Failure& failure);
 
-// All operations answer exactly once and hold no reference to the request when they return.
+// All operations answer, of a call that is cancelled meanwhile more than once, perhaps, and hold no
+// reference to the request when they return.
 class GrpcOperations {
  public:
-  GrpcOperations(App& app, WriteWatch& writes) : app_(app), writes_(writes) {}
-
-  // Whose call it is, who then knows its id (`x-request-id`); an error without a valid key.
-  grpc::Status ReadCaller(const RpcName& name, grpc::CallbackServerContext& context,
-                          CallInfo& info) const;
+  explicit GrpcOperations(App& app) : app_(app) {}
 
   void Info(const CallInfo& info, const tei::v1::InfoRequest& request,
             CallDone<tei::v1::InfoResponse> done);
@@ -71,7 +64,7 @@ class GrpcOperations {
   template <typename Answer, typename Request>
   void Run(const CallInfo& info, const std::string& model, int64_t texts,
            std::function<std::optional<Failure>(const ServedModel&, Request&)> make,
-           std::function<void(grpc::Status)> refuse, Answered<Answer> done,
+           std::function<void(GrpcStatus)> refuse, Answered<Answer> done,
            int64_t returned_bytes = 0);
   template <typename Response>
   void EmbedOne(const CallInfo& info, std::string text, EmbedOptions options, Output output,
@@ -85,7 +78,6 @@ class GrpcOperations {
                    std::function<void(const Error&)> fail);
 
   App& app_;
-  WriteWatch& writes_;
 };
 
 }  // namespace akin::server

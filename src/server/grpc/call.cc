@@ -1,0 +1,197 @@
+#include "server/grpc/call.h"
+
+#include <utility>
+
+#include "server/text.h"
+
+namespace akin::server {
+
+Call::Call(CallEnvironment& environment, CallInfo info, Encoding encoding,
+           Http2Responder& responder)
+    : environment_(environment),
+      info_(std::move(info)),
+      responder_(&responder),
+      reader_(environment.messages, info_.client, encoding),
+      read_begin_(Clock::now()) {}
+
+// --- From the client -----------------------------------------------------------------------------
+
+void Call::OnData(std::string_view bytes) {
+  if (responder_ == nullptr) return;
+  // Of a call that has its status the rest is thrown away.
+  if (has_ended_) return responder_->Consume(bytes.size());
+  if (!waiting_.empty()) {
+    waiting_ += bytes;
+    return ReadOn();
+  }
+  const size_t taken = Read(bytes);
+  if (!is_over()) waiting_ = bytes.substr(taken);
+  if (responder_ != nullptr && taken > 0) responder_->Consume(taken);
+}
+
+void Call::OnEnd() {
+  end_has_come_ = true;
+  ReadEnd();
+}
+
+void Call::ReadOn() {
+  const std::string waiting = std::move(waiting_);
+  waiting_.clear();
+  const size_t taken = Read(waiting);
+  if (!is_over()) waiting_ = waiting.substr(taken);
+  if (responder_ != nullptr && taken > 0) responder_->Consume(taken);
+  ReadEnd();
+}
+
+size_t Call::Read(std::string_view bytes) {
+  const size_t all = bytes.size();
+  while (!is_over() && !bytes.empty() && MayRead()) {
+    if (reader_.bytes() == 0) read_begin_ = Clock::now();
+    const MessageReader::State state = reader_.Read(bytes);
+    if (state == MessageReader::State::kFailed) Refuse(reader_.status());
+    if (state != MessageReader::State::kMessage) break;
+    has_begun_ = true;
+    read_begin_ = Clock::now();
+    OnMessage(reader_.Take());
+  }
+  return all - bytes.size();
+}
+
+void Call::ReadEnd() {
+  if (is_over() || !end_has_come_ || last_was_told_ || !waiting_.empty()) return;
+  last_was_told_ = true;
+  if (reader_.bytes() > 0) return Refuse(reader_.CutShort());
+  OnLast();
+}
+
+void Call::Refuse(const GrpcStatus& status) {
+  OnRefused(status);
+  End(status);
+}
+
+void Call::OnGone() {
+  responder_ = nullptr;
+  // Here, because the last one to hold the call may be another thread.
+  reader_.Clear();
+  std::string().swap(waiting_);
+  EndWriting();
+  if (has_ended_) return;
+  has_ended_ = true;
+  if (info_.record != nullptr && has_begun_)
+    info_.record->End({GrpcCode::kCancelled, "the client has gone"});
+  OnOver();
+  info_.departure->Leave();
+}
+
+std::optional<GrpcStatus> Call::IsLate(Clock::time_point now) const {
+  if (last_was_told_ || !MayRead()) return std::nullopt;
+  const auto waited = now - read_begin_;
+  if (reader_.bytes() == 0) {
+    if (IsComputing() || unsent_ > 0 || waited < environment_.idle_timeout) return std::nullopt;
+    return GrpcStatus{GrpcCode::kDeadlineExceeded, "no message has come for too long"};
+  }
+  if (waited < environment_.body_grace) return std::nullopt;
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(waited).count();
+  const auto least = static_cast<size_t>(environment_.least_body_bytes_per_second * seconds);
+  if (reader_.bytes() >= least) return std::nullopt;
+  return GrpcStatus{GrpcCode::kDeadlineExceeded, "a message takes too long to come"};
+}
+
+void Call::Sweep(Clock::time_point now) {
+  if (responder_ == nullptr) return;
+  if (is_writing_ && now >= write_deadline_) return responder_->Reset(Http2Error::kCancel);
+  if (has_ended_) return;
+  if (now >= info_.deadline && !IsComputing())
+    return Refuse({GrpcCode::kDeadlineExceeded, "the call's deadline has passed"});
+  if (const auto late = IsLate(now)) Refuse(*late);
+}
+
+// --- To the client -------------------------------------------------------------------------------
+
+void Call::BeginWriting() {
+  write_deadline_ = Clock::now() + environment_.write_timeout;
+  if (is_writing_) return;
+  is_writing_ = true;
+  ++environment_.num_writing;
+}
+
+void Call::EndWriting() {
+  if (!is_writing_) return;
+  is_writing_ = false;
+  --environment_.num_writing;
+}
+
+void Call::SendHead() {
+  if (has_head_) return;
+  has_head_ = true;
+  std::vector<HttpHeader> headers = {{"content-type", "application/grpc"},
+                                     {"grpc-accept-encoding", std::string(kEncodings)}};
+  if (info_.record != nullptr) headers.push_back({"x-request-id", info_.record->id()});
+  responder_->SendHead(200, std::move(headers), false);
+}
+
+void Call::SendMessage(std::string message, AnswerBudget::SharePtr share) {
+  if (is_over()) return;
+  SendHead();
+  if (unsent_++ == 0) BeginWriting();
+  const auto bytes = static_cast<int64_t>(message.size());
+  responder_->SendData(
+      std::move(message), false,
+      [self = shared_from_this(), share = std::move(share), bytes] { self->Sent(bytes); });
+}
+
+void Call::Sent(int64_t bytes) {
+  if (responder_ == nullptr) return;
+  read_begin_ = Clock::now();
+  if (--unsent_ > 0 || has_ended_) {
+    BeginWriting();
+  } else {
+    EndWriting();
+  }
+  OnSent(bytes);
+}
+
+void Call::End(const GrpcStatus& status) {
+  if (is_over()) return;
+  has_ended_ = true;
+  if (info_.record != nullptr) info_.record->End(status);
+  SendHead();
+  BeginWriting();
+  reader_.Clear();
+  std::string().swap(waiting_);
+  responder_->SendTrailers(StatusHeaders(status));
+  OnOver();
+  info_.departure->Leave();
+}
+
+void Call::RunSafely(const std::function<void()>& run) {
+  if (is_over()) return;
+  try {
+    run();
+  } catch (...) {
+    // Memory that ran out, mostly. Here it would leave the event loop and end the server.
+    End({GrpcCode::kInternal, "the server failed to handle the request"});
+  }
+}
+
+void Call::Soon(std::function<void()> run) {
+  environment_.post([self = shared_from_this(), run = std::move(run)] { self->RunSafely(run); });
+}
+
+void Call::Settled(std::function<void(bool)> run) {
+  environment_.settle([self = shared_from_this(), run = std::move(run)](bool is_only_one) {
+    self->RunSafely([&] { run(is_only_one); });
+  });
+}
+
+ReplyPtr Call::MakeReply(const CallInfo& info, std::function<void(GrpcStatus, std::string)> then) {
+  return std::make_shared<Reply>(
+      info.share, info.tally,
+      [self = shared_from_this(), then = std::move(then)](GrpcStatus status, std::string message) {
+        auto answer = std::make_shared<std::pair<GrpcStatus, std::string>>(std::move(status),
+                                                                           std::move(message));
+        self->Soon([then, answer] { then(std::move(answer->first), std::move(answer->second)); });
+      });
+}
+
+}  // namespace akin::server

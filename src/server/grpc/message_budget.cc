@@ -1,0 +1,26 @@
+#include "server/grpc/message_budget.h"
+
+namespace akin::server {
+
+bool MessageBudget::Share::GrowTo(size_t bytes) {
+  const size_t more = bytes - bytes_;
+  const auto it = budget_.by_client_.find(client_);
+  const size_t own = it == budget_.by_client_.end() ? 0 : it->second;
+  const size_t others = budget_.held_ - own;
+  if (own + more > (budget_.most_ - others) / 2) return false;
+  budget_.held_ += more;
+  budget_.by_client_[client_] += more;
+  bytes_ = bytes;
+  return true;
+}
+
+void MessageBudget::Share::Clear() {
+  if (bytes_ == 0) return;
+  budget_.held_ -= bytes_;
+  const auto it = budget_.by_client_.find(client_);
+  it->second -= bytes_;
+  if (it->second == 0) budget_.by_client_.erase(it);
+  bytes_ = 0;
+}
+
+}  // namespace akin::server

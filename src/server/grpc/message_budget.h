@@ -1,0 +1,49 @@
+// How many bytes the messages may hold that have not come whole, of all connections together.
+//
+// A client says that 4 MiB are coming on each of a hundred streams, sends them but for the last
+// byte, and opens another connection: what it has sent counts here, not what it has announced. A
+// client takes at most half of what the others leave, so that there is room for the next one,
+// however many never finish:
+//
+//   48 MiB: A alone gets 24, B beside it 12, C beside both 6.
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <string>
+#include <utility>
+
+namespace akin::server {
+
+// Of the event loop. Outlives its shares.
+class MessageBudget {
+ public:
+  explicit MessageBudget(size_t most_bytes) : most_(most_bytes) {}
+
+  class Share {
+   public:
+    Share(MessageBudget& budget, std::string client)
+        : budget_(budget), client_(std::move(client)) {}
+    ~Share() { Clear(); }
+    Share(const Share&) = delete;
+    Share& operator=(const Share&) = delete;
+
+    // To so many bytes, which are not fewer; false: there is no room, and nothing has changed.
+    bool GrowTo(size_t bytes);
+    void Clear();
+
+   private:
+    MessageBudget& budget_;
+    const std::string client_;
+    size_t bytes_ = 0;
+  };
+
+  size_t held_bytes() const { return held_; }
+
+ private:
+  const size_t most_;
+  size_t held_ = 0;
+  std::map<std::string, size_t> by_client_;  // Without those that hold nothing.
+};
+
+}  // namespace akin::server

@@ -1,0 +1,102 @@
+#include "server/grpc/message_reader.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "server/text.h"
+
+namespace akin::server {
+namespace {
+
+// Room for a message that comes in pieces, at first; more as it comes.
+constexpr size_t kFirstBytes = size_t{16} << 10;
+
+}  // namespace
+
+MessageReader::State MessageReader::Fail(GrpcCode code, std::string message) {
+  Clear();
+  status_ = {code, std::move(message)};
+  return State::kFailed;
+}
+
+void MessageReader::Clear() {
+  std::string().swap(message_);
+  share_.Clear();
+  prefix_bytes_ = 0;
+}
+
+bool MessageReader::ReadPrefix(std::string_view& bytes) {
+  while (prefix_bytes_ < kMessagePrefixBytes && !bytes.empty()) {
+    prefix_[prefix_bytes_++] = bytes.front();
+    bytes.remove_prefix(1);
+  }
+  if (prefix_bytes_ < kMessagePrefixBytes) return false;
+  length_ = 0;
+  for (size_t i = 1; i < kMessagePrefixBytes; ++i)
+    length_ = length_ << 8 | static_cast<unsigned char>(prefix_[i]);
+  return true;
+}
+
+// Twice as much whenever it is full: what has come counts, not what is announced.
+bool MessageReader::MakeRoom(size_t bytes) {
+  if (bytes <= message_.capacity()) return true;
+  const size_t room = std::min(length_, std::max({bytes, 2 * message_.capacity(), kFirstBytes}));
+  if (!share_.GrowTo(room)) return false;
+  message_.reserve(room);
+  return true;
+}
+
+MessageReader::State MessageReader::Read(std::string_view& bytes) {
+  if (!status_.ok()) return State::kFailed;
+  if (prefix_bytes_ < kMessagePrefixBytes) {
+    if (!ReadPrefix(bytes)) return State::kMore;
+    if (static_cast<unsigned char>(prefix_[0]) > 1)
+      return Fail(GrpcCode::kInvalidArgument,
+                  StrCat("a message begins with a byte of ", static_cast<unsigned char>(prefix_[0]),
+                         ", expected 0, or 1 if it is compressed"));
+    if (prefix_[0] == 1 && encoding_ == Encoding::kIdentity)
+      return Fail(
+          GrpcCode::kInvalidArgument,
+          "a message says that it is compressed, the header `grpc-encoding` does not say how");
+    if (length_ > kMaxMessageBytes)
+      return Fail(
+          GrpcCode::kResourceExhausted,
+          StrCat("a message has ", length_, " bytes, at most ", kMaxMessageBytes, " are taken"));
+  }
+  const std::string_view piece = bytes.substr(0, length_ - message_.size());
+  const bool is_whole_at_once = message_.empty() && piece.size() == length_;
+  if (!is_whole_at_once && !MakeRoom(message_.size() + piece.size()))
+    return Fail(GrpcCode::kResourceExhausted,
+                "messages that have not come whole leave no room for this one");
+  bytes.remove_prefix(piece.size());
+  message_.append(piece);
+  return message_.size() == length_ ? Finish() : State::kMore;
+}
+
+MessageReader::State MessageReader::Finish() {
+  if (prefix_[0] == 0) return State::kMessage;
+  Result<std::string> inflated = Inflate(encoding_, message_, kMaxMessageBytes);
+  if (!inflated) {
+    const GrpcStatus status = ToGrpcStatus(inflated.error());
+    return Fail(status.code, status.message);
+  }
+  message_ = *std::move(inflated);
+  return State::kMessage;
+}
+
+std::string MessageReader::Take() {
+  std::string message = std::move(message_);
+  Clear();
+  return message;
+}
+
+GrpcStatus MessageReader::CutShort() const {
+  const std::string_view of =
+      prefix_bytes_ < kMessagePrefixBytes ? " bytes of its prefix" : " bytes";
+  const size_t expected = prefix_bytes_ < kMessagePrefixBytes ? kMessagePrefixBytes : length_;
+  const size_t found = prefix_bytes_ < kMessagePrefixBytes ? prefix_bytes_ : message_.size();
+  return {GrpcCode::kInvalidArgument,
+          StrCat("the request ends within a message: it has ", found, " of ", expected, of)};
+}
+
+}  // namespace akin::server

@@ -1,0 +1,59 @@
+// The messages of a request's body: five bytes (whether it is compressed, how long it is, the
+// highest byte first), then the message; again and again, however the bytes come.
+//
+//   00 00000003 'abc' 00 00000000   ->   "abc", ""
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "server/grpc/inflate.h"
+#include "server/grpc/message_budget.h"
+#include "server/grpc/status.h"
+
+namespace akin::server {
+
+constexpr size_t kMaxMessageBytes = size_t{4} << 20;  // That a client may send, also inflated.
+constexpr size_t kMessagePrefixBytes = 5;
+
+// Of the event loop.
+class MessageReader {
+ public:
+  enum class State { kMore, kMessage, kFailed };
+
+  MessageReader(MessageBudget& budget, const std::string& client, Encoding encoding)
+      : encoding_(encoding), share_(budget, client) {}
+
+  // Takes from the front of `bytes` what belongs to the message that is next. kMore: all of them,
+  // and it is not whole. kMessage: it can be taken. kFailed, from then on: see `status`.
+  State Read(std::string_view& bytes);
+  // What Read has found.
+  std::string Take();
+  const GrpcStatus& status() const { return status_; }
+
+  // Of the message that is being read: with its prefix; 0 between two of them.
+  size_t bytes() const { return prefix_bytes_ + message_.size(); }
+  // In words, of a message that ended too early.
+  GrpcStatus CutShort() const;
+  // Lets go of what has come. Nothing is read after it.
+  void Clear();
+
+ private:
+  // Those of the prefix, however few come at once. False: not all are here.
+  bool ReadPrefix(std::string_view& bytes);
+  bool MakeRoom(size_t bytes);
+  State Fail(GrpcCode code, std::string message);
+  State Finish();
+
+  const Encoding encoding_;
+  MessageBudget::Share share_;  // Of message_'s capacity.
+  char prefix_[kMessagePrefixBytes] = {};
+  size_t prefix_bytes_ = 0;
+  size_t length_ = 0;  // Of the message, once all of the prefix is here.
+  std::string message_;
+  GrpcStatus status_;
+};
+
+}  // namespace akin::server

@@ -1,0 +1,58 @@
+// What a call of gRPC ends with.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "akin/result.h"
+
+#include "server/http/message.h"
+
+namespace akin::server {
+
+// Of https://grpc.io/docs/guides/status-codes; ErrorCode's numbers are among them.
+enum class GrpcCode : int {
+  kOk = 0,
+  kCancelled = 1,
+  kUnknown = 2,
+  kInvalidArgument = 3,
+  kDeadlineExceeded = 4,
+  kNotFound = 5,
+  kAlreadyExists = 6,
+  kPermissionDenied = 7,
+  kResourceExhausted = 8,
+  kFailedPrecondition = 9,
+  kAborted = 10,
+  kOutOfRange = 11,
+  kUnimplemented = 12,
+  kInternal = 13,
+  kUnavailable = 14,
+  kDataLoss = 15,
+  kUnauthenticated = 16,
+};
+
+// "OK", "INVALID_ARGUMENT" and so on.
+std::string_view NameOf(GrpcCode code);
+// Whether OpenTelemetry counts it as a server's error; in HTTP that is 500 and more.
+bool IsFault(GrpcCode code);
+
+struct GrpcStatus {
+  GrpcCode code = GrpcCode::kOk;
+  std::string message;
+
+  bool ok() const { return code == GrpcCode::kOk; }
+};
+
+// An error of the library as gRPC says it.
+GrpcStatus ToGrpcStatus(const Error& error);
+
+// A status' message as the header `grpc-message` has it: bytes that are no printable ASCII, and the
+// percent sign, as "%E4" (the protocol's Percent-Encoded). Cut to 2 KiB before, at the beginning of
+// a character: clients take heads of 8 KiB.
+std::string GrpcMessageHeader(std::string_view message);
+
+// `grpc-status`, and `grpc-message` where there is one.
+std::vector<HttpHeader> StatusHeaders(const GrpcStatus& status);
+
+}  // namespace akin::server

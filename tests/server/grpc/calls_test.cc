@@ -1,0 +1,393 @@
+#include "server/grpc/calls.h"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <thread>
+
+#include "fake_stream.h"
+#include "grpc/health/v1/health.pb.h"
+#include "server/grpc/operation.h"
+
+namespace akin::server {
+namespace {
+
+using grpc::health::v1::HealthCheckRequest;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+// Asks are kept until the test answers them.
+class Calls : public testing::Test {
+ protected:
+  struct Ask {
+    CallInfo info;
+    std::vector<std::string> messages;
+    ReplyPtr reply;
+  };
+
+  Calls() {
+    environment_.post = loop_.Post();
+    environment_.settle = loop_.Settle();
+    method_.operation = [this](const CallInfo& info, std::span<const std::string> messages,
+                               ReplyPtr reply) {
+      asks_.push_back({info, {messages.begin(), messages.end()}, std::move(reply)});
+    };
+  }
+  ~Calls() override {
+    Leave();
+    call_.reset();
+    asks_.clear();
+    loop_.Run();
+    EXPECT_EQ(environment_.num_writing, 0U);
+    EXPECT_EQ(environment_.messages.held_bytes(), 0U);
+    EXPECT_EQ(budget_.held_bytes(), 0);
+    EXPECT_EQ(loop_.arrived, 0);
+  }
+
+  CallInfo Info() {
+    CallInfo info;
+    info.client = "a";
+    info.deadline = Call::Clock::now() + seconds(60);
+    info.departure = std::make_shared<Departure>();
+    info.departure->OnLeave([this] { ++departures_; });
+    info.record = std::make_shared<CallRecord>(log_, metrics_, RpcName{"a.Service", "Method"},
+                                               RequestIdentity{.id = "the-id", .peer = "a"});
+    info.budget = &budget_;
+    info.metrics = &metrics_;
+    info.share = std::make_shared<AnswerBudget::Share>(budget_, "a");
+    return info;
+  }
+  void Begin(MethodKind kind, Encoding encoding = Encoding::kIdentity) {
+    method_.kind = kind;
+    if (kind == MethodKind::kStream) {
+      call_ = std::make_shared<StreamCall>(environment_, method_, Info(), encoding, responder_,
+                                           seconds(60));
+    } else {
+      call_ = std::make_shared<AnsweredCall>(environment_, method_, Info(), encoding, responder_);
+    }
+  }
+  void Say(std::string_view message) { call_->OnData(Framed(message)); }
+  void Finish() {
+    call_->OnEnd();
+    loop_.Run();
+  }
+  void Leave() {
+    if (call_ == nullptr || has_left_) return;
+    has_left_ = true;
+    responder_.unsent.clear();
+    call_->OnGone();
+  }
+  // With a message whose only field is `text`.
+  static void Answer(const Ask& ask, const std::string& text) {
+    HealthCheckRequest message;
+    message.set_service(text);
+    ask.reply->Answer(message);
+  }
+  static std::string Answered(const std::string& text) {
+    HealthCheckRequest message;
+    message.set_service(text);
+    return FramedMessage(message);
+  }
+  // As the metrics name it.
+  int64_t Counted(const std::string& status) {
+    const std::string text = metrics_.Render({});
+    const std::string name =
+        "akin_grpc_calls_total{method=\"a.Service/Method\",status=\"" + status + "\"} ";
+    const size_t at = text.find(name);
+    return at == std::string::npos ? 0 : std::stoll(text.substr(at + name.size()));
+  }
+  void ExpectStatus(GrpcCode code) {
+    EXPECT_TRUE(responder_.ended);
+    EXPECT_EQ(responder_.Trailer("grpc-status"), std::to_string(static_cast<int>(code)));
+    EXPECT_EQ(Counted(std::string(NameOf(code))), 1);
+    EXPECT_EQ(departures_, 1);
+  }
+
+  Logger logger_{LogLevel::kError, false};
+  RequestLog log_{logger_};
+  Metrics metrics_;
+  AnswerBudget budget_{int64_t{64} << 20};
+  FakeLoop loop_;
+  CallEnvironment environment_;
+  Method method_{.name = {"a.Service", "Method"}, .most_messages = 3};
+  std::vector<Ask> asks_;
+  FakeResponder responder_;
+  std::shared_ptr<Call> call_;
+  int departures_ = 0;
+  bool has_left_ = false;
+};
+
+TEST_F(Calls, UnaryAnswersItsMessage) {
+  Begin(MethodKind::kUnary);
+  Say("question");
+  EXPECT_TRUE(asks_.empty());
+  Finish();
+  ASSERT_EQ(asks_.size(), 1U);
+  EXPECT_EQ(asks_[0].messages, std::vector<std::string>{"question"});
+  EXPECT_TRUE(asks_[0].info.may_compute_here);
+  EXPECT_EQ(responder_.status, 0);
+  std::thread([&] { Answer(asks_[0], "answer"); }).join();
+  EXPECT_TRUE(responder_.data.empty());
+  EXPECT_GT(budget_.held_bytes(), 0);
+  loop_.Run();
+  EXPECT_EQ(responder_.status, 200);
+  EXPECT_EQ(responder_.Header("content-type"), "application/grpc");
+  EXPECT_EQ(responder_.Header("x-request-id"), "the-id");
+  EXPECT_EQ(responder_.data, std::vector<std::string>{Answered("answer")});
+  EXPECT_EQ(responder_.consumed, Framed("question").size());
+  ExpectStatus(GrpcCode::kOk);
+  EXPECT_EQ(environment_.num_writing, 1U);
+}
+
+TEST_F(Calls, TheFirstAnswerCounts) {
+  Begin(MethodKind::kUnary);
+  Say("question");
+  Finish();
+  asks_[0].reply->Fail({GrpcCode::kNotFound, "no"});
+  Answer(asks_[0], "answer");
+  loop_.Run();
+  EXPECT_TRUE(responder_.data.empty());
+  EXPECT_EQ(responder_.Trailer("grpc-message"), "no");
+  ExpectStatus(GrpcCode::kNotFound);
+}
+
+TEST_F(Calls, ARequestThatIsDroppedIsAnswered) {
+  Begin(MethodKind::kUnary);
+  Say("question");
+  Finish();
+  asks_.clear();
+  loop_.Run();
+  ExpectStatus(GrpcCode::kInternal);
+}
+
+TEST_F(Calls, AnOperationThatThrowsEndsItsCallOnly) {
+  Begin(MethodKind::kUnary);
+  method_.operation = [](const CallInfo&, std::span<const std::string>, const ReplyPtr&) {
+    throw std::bad_alloc();
+  };
+  Say("question");
+  Finish();
+  ExpectStatus(GrpcCode::kInternal);
+}
+
+TEST_F(Calls, UnaryTakesOneMessage) {
+  Begin(MethodKind::kUnary);
+  Finish();
+  ExpectStatus(GrpcCode::kUnimplemented);
+}
+
+TEST_F(Calls, UnaryTakesNoSecondMessage) {
+  Begin(MethodKind::kUnary);
+  Say("one");
+  Say("two");
+  ExpectStatus(GrpcCode::kUnimplemented);
+  call_->OnData("more");  // Thrown away.
+  Finish();
+  EXPECT_TRUE(asks_.empty());
+}
+
+TEST_F(Calls, AMessageThatIsCutShortIsSaid) {
+  Begin(MethodKind::kUnary);
+  call_->OnData(Framed("question").substr(0, 7));
+  Finish();
+  ExpectStatus(GrpcCode::kInvalidArgument);
+}
+
+TEST_F(Calls, WhoLeavesBeforeTheMessageIsWholeIsNotCounted) {
+  Begin(MethodKind::kUnary);
+  call_->OnData(Framed(std::string(100'000, 'x')).substr(0, 50'000));
+  EXPECT_GT(environment_.messages.held_bytes(), 0U);
+  Leave();
+  EXPECT_EQ(environment_.messages.held_bytes(), 0U);
+  EXPECT_EQ(Counted("CANCELLED"), 0);
+  EXPECT_EQ(departures_, 1);
+}
+
+TEST_F(Calls, WhoLeavesBeforeTheRequestIsBegunCostsNothing) {
+  Begin(MethodKind::kUnary);
+  Say("question");
+  call_->OnEnd();
+  Leave();
+  loop_.Run();
+  EXPECT_TRUE(asks_.empty());
+  EXPECT_EQ(Counted("CANCELLED"), 1);
+}
+
+TEST_F(Calls, WhoLeavesIsNotAnswered) {
+  Begin(MethodKind::kUnary);
+  Say("question");
+  Finish();
+  Leave();
+  EXPECT_EQ(departures_, 1);
+  EXPECT_EQ(Counted("CANCELLED"), 1);
+  Answer(asks_[0], "answer");
+  loop_.Run();
+  EXPECT_EQ(responder_.status, 0);
+  EXPECT_EQ(Counted("OK"), 0);
+}
+
+TEST_F(Calls, TwoThatArriveTogetherAreNotComputedHere) {
+  Begin(MethodKind::kUnary);
+  FakeResponder other_responder;
+  const auto other = std::make_shared<AnsweredCall>(environment_, method_, Info(),
+                                                    Encoding::kIdentity, other_responder);
+  Say("one");
+  other->OnData(Framed("two"));
+  call_->OnEnd();
+  other->OnEnd();
+  loop_.Run();
+  ASSERT_EQ(asks_.size(), 2U);
+  EXPECT_FALSE(asks_[0].info.may_compute_here);
+  other->OnGone();
+}
+
+TEST_F(Calls, AMessageMayTakeItsTime) {
+  Begin(MethodKind::kUnary);
+  const auto begin = Call::Clock::now();
+  call_->OnData(Framed(std::string(100'000, 'x')).substr(0, 20'000));
+  call_->Sweep(begin + seconds(9));
+  EXPECT_FALSE(responder_.ended);
+  call_->Sweep(begin + seconds(15));  // More than 15 KiB have come.
+  EXPECT_FALSE(responder_.ended);
+  call_->Sweep(begin + seconds(25));
+  ExpectStatus(GrpcCode::kDeadlineExceeded);
+}
+
+TEST_F(Calls, ADeadlineEndsACallThatIsStillRead) {
+  Begin(MethodKind::kUnary);
+  call_->Sweep(Call::Clock::now() + seconds(59));
+  EXPECT_FALSE(responder_.ended);
+  call_->Sweep(Call::Clock::now() + seconds(61));
+  ExpectStatus(GrpcCode::kDeadlineExceeded);
+}
+
+TEST_F(Calls, AnAnswerThatIsNotTakenIsReset) {
+  Begin(MethodKind::kUnary);
+  Say("question");
+  Finish();
+  Answer(asks_[0], "answer");
+  loop_.Run();
+  call_->Sweep(Call::Clock::now() + seconds(29));
+  EXPECT_FALSE(responder_.reset);
+  call_->Sweep(Call::Clock::now() + seconds(31));
+  EXPECT_EQ(responder_.reset, Http2Error::kCancel);
+}
+
+TEST_F(Calls, GatherAnswersAllAtOnce) {
+  Begin(MethodKind::kGather);
+  Say("one");
+  Say("two");
+  loop_.Run();
+  EXPECT_TRUE(asks_.empty());
+  EXPECT_GT(environment_.messages.held_bytes(), 0U);
+  Finish();
+  ASSERT_EQ(asks_.size(), 1U);
+  EXPECT_EQ(asks_[0].messages, (std::vector<std::string>{"one", "two"}));
+  EXPECT_EQ(environment_.messages.held_bytes(), 0U);
+  Answer(asks_[0], "answer");
+  loop_.Run();
+  ExpectStatus(GrpcCode::kOk);
+}
+
+TEST_F(Calls, GatherTakesSoManyMessages) {
+  Begin(MethodKind::kGather);
+  for (const char* message : {"one", "two", "three", "four"}) Say(message);
+  ExpectStatus(GrpcCode::kInvalidArgument);
+  EXPECT_EQ(responder_.Trailer("grpc-message"), "a stream has at most 3 messages");
+}
+
+TEST_F(Calls, GatherTakesSoManyBytes) {
+  Begin(MethodKind::kGather);
+  Say(std::string(3 << 20, 'x'));
+  Say(std::string(3 << 20, 'x'));
+  ExpectStatus(GrpcCode::kResourceExhausted);
+}
+
+TEST_F(Calls, AStreamAnswersInOrder) {
+  Begin(MethodKind::kStream);
+  for (const char* message : {"one", "two", "three"}) Say(message);
+  loop_.Run();
+  ASSERT_EQ(asks_.size(), 3U);
+  Answer(asks_[2], "3");
+  Answer(asks_[1], "2");
+  loop_.Run();
+  EXPECT_TRUE(responder_.data.empty());
+  Answer(asks_[0], "1");
+  loop_.Run();
+  EXPECT_EQ(responder_.data,
+            (std::vector<std::string>{Answered("1"), Answered("2"), Answered("3")}));
+  EXPECT_FALSE(responder_.ended);
+  Finish();
+  ExpectStatus(GrpcCode::kOk);
+}
+
+TEST_F(Calls, AStreamEndsWithItsFirstError) {
+  Begin(MethodKind::kStream);
+  for (const char* message : {"one", "two", "three"}) Say(message);
+  loop_.Run();
+  asks_[1].reply->Fail({GrpcCode::kInvalidArgument, "no"});
+  loop_.Run();
+  EXPECT_FALSE(responder_.ended);
+  Answer(asks_[0], "1");
+  loop_.Run();
+  EXPECT_EQ(responder_.data, std::vector<std::string>{Answered("1")});
+  ExpectStatus(GrpcCode::kInvalidArgument);
+}
+
+TEST_F(Calls, AStreamIsReadNoFurtherThanItIsAnswered) {
+  Begin(MethodKind::kStream);
+  const std::string message = Framed("x");
+  for (size_t i = 0; i < StreamCall::kMaxInFlight + 10; ++i) call_->OnData(message);
+  Finish();
+  EXPECT_EQ(asks_.size(), StreamCall::kMaxInFlight);
+  EXPECT_EQ(responder_.consumed, StreamCall::kMaxInFlight * message.size());
+  Answer(asks_[0], "0");
+  loop_.Run();
+  EXPECT_EQ(asks_.size(), StreamCall::kMaxInFlight);  // It is not yet taken.
+  responder_.Take();
+  loop_.Run();
+  EXPECT_EQ(asks_.size(), StreamCall::kMaxInFlight + 1);
+  for (size_t i = 1; i < asks_.size(); ++i) {
+    Answer(asks_[i], "x");
+    loop_.Run();
+    while (!responder_.unsent.empty()) responder_.Take();
+    loop_.Run();
+  }
+  EXPECT_EQ(asks_.size(), StreamCall::kMaxInFlight + 10);
+  EXPECT_EQ(responder_.data.size(), asks_.size());
+  EXPECT_EQ(responder_.consumed, asks_.size() * message.size());
+  ExpectStatus(GrpcCode::kOk);
+}
+
+TEST_F(Calls, AStreamHoldsSoManyBytesOfAnswers) {
+  Begin(MethodKind::kStream);
+  const std::string large(6 << 20, 'x');
+  for (int i = 0; i < 3; ++i) Say("x");
+  loop_.Run();
+  for (const Ask& ask : asks_) Answer(ask, large);
+  loop_.Run();
+  Say("x");
+  loop_.Run();
+  EXPECT_EQ(asks_.size(), 3U);
+  responder_.Take();
+  loop_.Run();
+  EXPECT_EQ(asks_.size(), 4U);
+}
+
+TEST_F(Calls, AStreamMayRestBetweenMessagesForAWhile) {
+  Begin(MethodKind::kStream);
+  Say("one");
+  loop_.Run();
+  call_->Sweep(Call::Clock::now() + seconds(50));
+  EXPECT_FALSE(responder_.ended);
+  Answer(asks_[0], "1");
+  loop_.Run();
+  responder_.Take();
+  call_->Sweep(Call::Clock::now() + seconds(50));
+  EXPECT_FALSE(responder_.ended);
+  call_->Sweep(Call::Clock::now() + seconds(61));
+  ExpectStatus(GrpcCode::kDeadlineExceeded);
+}
+
+}  // namespace
+}  // namespace akin::server

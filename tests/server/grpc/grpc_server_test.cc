@@ -1,0 +1,215 @@
+#include "server/grpc/grpc_server.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "fake_stream.h"
+
+namespace akin::server {
+namespace {
+
+using grpc::health::v1::HealthCheckRequest;
+using grpc::health::v1::HealthCheckResponse;
+using grpc::reflection::v1::ServerReflectionRequest;
+using grpc::reflection::v1::ServerReflectionResponse;
+
+// A server without a model.
+class GrpcServerTest : public testing::Test {
+ protected:
+  GrpcServerTest() : scheduler_(Scheduler::Start({.num_threads = 1})) {
+    app_ = std::make_unique<App>(AppOptions{.api_keys = {"secret"}}, registry_, **scheduler_,
+                                 metrics_, logger_);
+    server_ = std::make_unique<GrpcServer>(GrpcOptions{}, *app_);
+    server_->set_loop(loop_.Post(), loop_.Settle());
+  }
+
+  static HttpRequest Head(std::string path, std::vector<HttpHeader> more = {}) {
+    HttpRequest head{.method = "POST",
+                     .path = std::move(path),
+                     .headers = {{"content-type", "application/grpc"}, {"te", "trailers"}}};
+    head.headers.insert(head.headers.end(), more.begin(), more.end());
+    return head;
+  }
+  // The whole of a call with these messages.
+  std::unique_ptr<Http2StreamHandler> Call(HttpRequest head, std::vector<std::string> messages,
+                                           FakeResponder& responder) {
+    auto stream = server_->Begin(std::move(head), "1.2.3.4", false, responder);
+    for (const std::string& message : messages) stream->OnData(Framed(message));
+    stream->OnEnd();
+    loop_.Run();
+    return stream;
+  }
+  template <typename Response>
+  static Response Read(const std::string& framed) {
+    Response response;
+    EXPECT_TRUE(response.ParseFromString(framed.substr(kMessagePrefixBytes)));
+    return response;
+  }
+  static std::string HealthOf(const std::string& service) {
+    HealthCheckRequest request;
+    request.set_service(service);
+    return request.SerializeAsString();
+  }
+  ServerReflectionResponse Reflect(const std::function<void(ServerReflectionRequest&)>& set,
+                                   const char* version = "v1") {
+    ServerReflectionRequest request;
+    set(request);
+    FakeResponder responder;
+    Call(
+        Head(std::string("/grpc.reflection.") + version + ".ServerReflection/ServerReflectionInfo"),
+        {request.SerializeAsString()}, responder);
+    EXPECT_EQ(responder.Trailer("grpc-status"), "0");
+    EXPECT_EQ(responder.data.size(), 1U);
+    return Read<ServerReflectionResponse>(responder.data.at(0));
+  }
+
+  Logger logger_{LogLevel::kError, false};
+  ModelRegistry registry_{{}, logger_};
+  Metrics metrics_;
+  Result<std::unique_ptr<Scheduler>> scheduler_;
+  std::unique_ptr<App> app_;
+  FakeLoop loop_;
+  std::unique_ptr<GrpcServer> server_;
+};
+
+TEST_F(GrpcServerTest, WhatIsNotGrpcIsRefusedInHttp) {
+  HttpRequest head = Head("/tei.v1.Embed/Embed");
+  head.headers[0].value = "application/json";
+  FakeResponder responder;
+  const auto json = server_->Begin(head, "1.2.3.4", true, responder);
+  EXPECT_EQ(responder.status, 415);
+  head = Head("/tei.v1.Embed/Embed");
+  head.method = "GET";
+  FakeResponder other;
+  const auto get = server_->Begin(head, "1.2.3.4", true, other);
+  EXPECT_EQ(other.status, 405);
+}
+
+TEST_F(GrpcServerTest, RefusalsAreTrailersOnly) {
+  const std::vector<HttpHeader> key = {{"authorization", "Bearer secret"}};
+  const auto with_key = [&](HttpHeader more) {
+    return std::vector<HttpHeader>{key[0], std::move(more)};
+  };
+  const std::pair<HttpRequest, GrpcCode> kCases[] = {
+      {Head("/tei.v1.Embed/Nothing", key), GrpcCode::kUnimplemented},
+      {Head("/", key), GrpcCode::kUnimplemented},
+      {Head("/tei.v1.Embed/Embed"), GrpcCode::kUnauthenticated},
+      {Head("/tei.v1.Embed/Embed", {{"authorization", "Bearer wrong"}}),
+       GrpcCode::kUnauthenticated},
+      {Head("/tei.v1.Embed/Embed", with_key({"grpc-timeout", "1s"})), GrpcCode::kInvalidArgument},
+      {Head("/tei.v1.Embed/Embed", with_key({"grpc-encoding", "br"})), GrpcCode::kUnimplemented}};
+  for (const auto& [head, code] : kCases) {
+    FakeResponder responder;
+    const auto stream = server_->Begin(head, "1.2.3.4", false, responder);
+    EXPECT_TRUE(responder.ended);
+    EXPECT_EQ(responder.status, 200);
+    EXPECT_EQ(responder.Header("grpc-status"), std::to_string(static_cast<int>(code)));
+    EXPECT_EQ(responder.Header("grpc-accept-encoding"), "identity, deflate, gzip");
+    EXPECT_TRUE(responder.trailers.empty());
+    stream->OnData("what is on its way is thrown away");
+    stream->OnGone(true);
+  }
+}
+
+TEST_F(GrpcServerTest, AMessageThatCannotBeReadIsSaid) {
+  for (const char* path : {"/tei.v1.Embed/Embed", "/tei.v1.Embed/EmbedStream"}) {
+    FakeResponder responder;
+    const auto stream =
+        Call(Head(path, {{"authorization", "Bearer secret"}}), {"\xff\xff\xff\xff\xff"}, responder);
+    EXPECT_EQ(responder.Trailer("grpc-status"), "3") << path;
+    EXPECT_EQ(responder.Trailer("grpc-message"),
+              "the message cannot be read as a tei.v1.EmbedRequest");
+    EXPECT_FALSE(responder.Header("x-request-id").empty());
+    stream->OnGone(true);
+  }
+}
+
+TEST_F(GrpcServerTest, HealthOfTheServerAndItsServices) {
+  const auto check = [&](const std::string& service) {
+    FakeResponder responder;
+    Call(Head("/grpc.health.v1.Health/Check"), {HealthOf(service)}, responder)->OnGone(true);
+    return responder.data.empty()
+               ? responder.Trailer("grpc-status")
+               : std::to_string(Read<HealthCheckResponse>(responder.data[0]).status());
+  };
+  EXPECT_EQ(check(""), "2");
+  server_->SetServing(true);
+  EXPECT_EQ(check(""), "1");
+  EXPECT_EQ(check("tei.v1.Embed"), "1");
+  EXPECT_EQ(check("akidb.embedding.v1.EmbeddingService"), "1");
+  EXPECT_EQ(check("nobody"), "5");
+}
+
+TEST_F(GrpcServerTest, WatchesAreToldWhatChanges) {
+  FakeResponder known, unknown;
+  const auto a = Call(Head("/grpc.health.v1.Health/Watch"), {HealthOf("tei.v1.Embed")}, known);
+  const auto b = Call(Head("/grpc.health.v1.Health/Watch"), {HealthOf("nobody")}, unknown);
+  const auto last = [](const FakeResponder& responder) {
+    return Read<HealthCheckResponse>(responder.data.back()).status();
+  };
+  EXPECT_EQ(last(known), HealthCheckResponse::NOT_SERVING);
+  EXPECT_EQ(last(unknown), HealthCheckResponse::SERVICE_UNKNOWN);
+  server_->SetServing(true);
+  server_->SetServing(true);
+  EXPECT_EQ(last(known), HealthCheckResponse::SERVING);
+  EXPECT_EQ(known.data.size(), 2U);
+  EXPECT_EQ(unknown.data.size(), 1U);
+  while (!known.unsent.empty()) known.Take();
+  a->Sweep(std::chrono::steady_clock::now() + std::chrono::hours(1));
+  EXPECT_FALSE(known.ended);
+  b->OnGone(false);
+  unknown.unsent.clear();
+  server_->SetServing(false);
+  EXPECT_EQ(known.data.size(), 3U);
+  server_->Drain();
+  EXPECT_EQ(known.Trailer("grpc-status"), "14");
+  EXPECT_FALSE(unknown.ended);
+  a->OnGone(true);
+  EXPECT_EQ(server_->num_writing(), 0U);
+}
+
+TEST_F(GrpcServerTest, ReflectionKnowsServicesAndFiles) {
+  for (const char* version : {"v1", "v1alpha"}) {
+    const auto list = Reflect([](auto& request) { request.set_list_services(""); }, version);
+    std::vector<std::string> names;
+    for (const auto& service : list.list_services_response().service())
+      names.push_back(service.name());
+    for (const char* name :
+         {"tei.v1.Info", "tei.v1.Embed", "tei.v1.Predict", "tei.v1.Rerank", "tei.v1.Tokenize",
+          "akidb.embedding.v1.EmbeddingService", "grpc.health.v1.Health",
+          "grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection"})
+      EXPECT_NE(std::ranges::find(names, name), names.end()) << name;
+    EXPECT_EQ(names.size(), 9U);
+  }
+  for (const char* symbol :
+       {"tei.v1.Embed", "tei.v1.Embed.EmbedStream", "tei.v1.EmbedRequest", "tei.v1.ModelType",
+        "grpc.health.v1.HealthCheckResponse.ServingStatus"}) {
+    const auto found = Reflect([&](auto& request) { request.set_file_containing_symbol(symbol); });
+    EXPECT_EQ(found.file_descriptor_response().file_descriptor_proto_size(), 1) << symbol;
+  }
+  const auto file =
+      Reflect([](auto& request) { request.set_file_by_filename("tei/v1/tei.proto"); });
+  EXPECT_EQ(file.file_descriptor_response().file_descriptor_proto_size(), 1);
+  EXPECT_EQ(file.original_request().file_by_filename(), "tei/v1/tei.proto");
+}
+
+TEST_F(GrpcServerTest, ReflectionSaysWhatThereIsNot) {
+  const auto code = [&](const std::function<void(ServerReflectionRequest&)>& set) {
+    return Reflect(set).error_response().error_code();
+  };
+  EXPECT_EQ(code([](auto& request) { request.set_file_by_filename("x"); }), 5);
+  EXPECT_EQ(code([](auto& request) { request.set_file_containing_symbol("x"); }), 5);
+  EXPECT_EQ(code([](auto& request) { request.set_all_extension_numbers_of_type("x"); }), 5);
+  EXPECT_EQ(code([](auto& request) {
+              request.mutable_file_containing_extension()->set_containing_type("x");
+            }),
+            5);
+  EXPECT_EQ(code([](auto&) {}), 3);
+  const auto none =
+      Reflect([](auto& request) { request.set_all_extension_numbers_of_type("tei.v1.Rank"); });
+  EXPECT_EQ(none.all_extension_numbers_response().base_type_name(), "tei.v1.Rank");
+}
+
+}  // namespace
+}  // namespace akin::server

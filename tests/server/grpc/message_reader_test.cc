@@ -1,0 +1,138 @@
+#include "server/grpc/message_reader.h"
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+#include "fake_stream.h"
+
+namespace akin::server {
+namespace {
+
+// All messages of `bytes`, given in pieces of `piece` bytes.
+std::vector<std::string> ReadAll(MessageReader& reader, std::string_view bytes, size_t piece) {
+  std::vector<std::string> messages;
+  while (!bytes.empty()) {
+    std::string_view part = bytes.substr(0, piece);
+    bytes.remove_prefix(part.size());
+    while (!part.empty()) {
+      const auto state = reader.Read(part);
+      if (state == MessageReader::State::kFailed) return messages;
+      if (state == MessageReader::State::kMessage) messages.push_back(reader.Take());
+    }
+  }
+  return messages;
+}
+
+TEST(MessageReader, ReadsMessagesHoweverTheyAreCut) {
+  const std::vector<std::string> expected = {"abc", "", std::string(100'000, 'x'), "z"};
+  std::string bytes;
+  for (const std::string& message : expected) bytes += Framed(message);
+  for (const size_t piece : {size_t{1}, size_t{2}, size_t{4}, size_t{5}, size_t{6}, size_t{7},
+                             size_t{1000}, size_t{16384}, bytes.size()}) {
+    MessageBudget budget(1 << 20);
+    MessageReader reader(budget, "a", Encoding::kIdentity);
+    EXPECT_EQ(ReadAll(reader, bytes, piece), expected) << piece;
+    EXPECT_EQ(reader.bytes(), 0U);
+    EXPECT_EQ(budget.held_bytes(), 0U);
+  }
+}
+
+TEST(MessageReader, TakesNothingOfTheNextMessage) {
+  MessageBudget budget(1 << 20);
+  MessageReader reader(budget, "a", Encoding::kIdentity);
+  const std::string bytes = Framed("one") + Framed("two");
+  std::string_view rest = bytes;
+  ASSERT_EQ(reader.Read(rest), MessageReader::State::kMessage);
+  EXPECT_EQ(rest.size(), Framed("two").size());
+  EXPECT_EQ(reader.Take(), "one");
+}
+
+GrpcStatus FailureOf(std::string_view bytes, Encoding encoding = Encoding::kIdentity) {
+  MessageBudget budget(64 << 20);
+  MessageReader reader(budget, "a", encoding);
+  EXPECT_TRUE(ReadAll(reader, bytes, 1000).empty());
+  std::string_view more = "more";
+  EXPECT_EQ(reader.Read(more), MessageReader::State::kFailed);
+  EXPECT_EQ(budget.held_bytes(), 0U);
+  return reader.status();
+}
+
+TEST(MessageReader, RefusesWhatIsTooLongBeforeItComes) {
+  const std::string head("\0\0\x40\0\x01", 5);  // 4 MiB and one byte.
+  EXPECT_EQ(FailureOf(head).code, GrpcCode::kResourceExhausted);
+  EXPECT_EQ(FailureOf(std::string("\0\xff\xff\xff\xff", 5)).code, GrpcCode::kResourceExhausted);
+  MessageBudget budget(64 << 20);
+  MessageReader reader(budget, "a", Encoding::kIdentity);
+  const auto messages = ReadAll(reader, Framed(std::string(4 << 20, 'x')), 16384);
+  ASSERT_EQ(messages.size(), 1U);
+  EXPECT_EQ(messages[0].size(), size_t{4} << 20);
+}
+
+TEST(MessageReader, RefusesOddFlags) {
+  EXPECT_EQ(FailureOf(Framed("abc", 2)).code, GrpcCode::kInvalidArgument);
+  EXPECT_EQ(FailureOf(Framed("abc", 1)).code, GrpcCode::kInvalidArgument);
+  EXPECT_EQ(FailureOf(Framed("abc", 1), Encoding::kGzip).code, GrpcCode::kInvalidArgument);
+}
+
+TEST(MessageReader, InflatesOnlyWhatSaysThatItIsCompressed) {
+  // "hello" by zlib.
+  const std::string compressed("\x78\x9c\xcb\x48\xcd\xc9\xc9\x07\x00\x06\x2c\x02\x15", 13);
+  MessageBudget budget(1 << 20);
+  MessageReader reader(budget, "a", Encoding::kDeflate);
+  EXPECT_EQ(ReadAll(reader, Framed(compressed, 1) + Framed("plain"), 3),
+            (std::vector<std::string>{"hello", "plain"}));
+}
+
+TEST(MessageReader, WhatIsAnnouncedAndDoesNotComeTakesNoMemory) {
+  MessageBudget budget(48 << 20);
+  MessageReader reader(budget, "a", Encoding::kIdentity);
+  std::string_view head("\0\0\x40\0\0", 5);
+  EXPECT_EQ(reader.Read(head), MessageReader::State::kMore);
+  EXPECT_EQ(budget.held_bytes(), 0U);
+  std::string_view some("0123456789012345678901234567890123456789");
+  EXPECT_EQ(reader.Read(some), MessageReader::State::kMore);
+  EXPECT_LE(budget.held_bytes(), size_t{64} << 10);
+  EXPECT_EQ(reader.bytes(), 45U);
+  reader.Clear();
+  EXPECT_EQ(budget.held_bytes(), 0U);
+}
+
+TEST(MessageReader, SaysHowMuchOfAMessageIsMissing) {
+  MessageBudget budget(1 << 20);
+  MessageReader reader(budget, "a", Encoding::kIdentity);
+  std::string_view part(
+      "\0\0\0\0\x09"
+      "abc",
+      8);
+  reader.Read(part);
+  EXPECT_EQ(reader.CutShort().message, "the request ends within a message: it has 3 of 9 bytes");
+}
+
+TEST(MessageBudget, AClientLeavesHalfToTheNext) {
+  MessageBudget budget(48);
+  MessageBudget::Share a(budget, "a"), b(budget, "b"), more_of_a(budget, "a");
+  EXPECT_TRUE(a.GrowTo(24));
+  EXPECT_FALSE(a.GrowTo(25));
+  EXPECT_FALSE(more_of_a.GrowTo(1));
+  EXPECT_TRUE(b.GrowTo(12));
+  EXPECT_FALSE(b.GrowTo(13));
+  EXPECT_EQ(budget.held_bytes(), 36U);
+  a.Clear();
+  EXPECT_TRUE(more_of_a.GrowTo(18));
+  EXPECT_FALSE(more_of_a.GrowTo(19));
+  EXPECT_EQ(budget.held_bytes(), 30U);
+}
+
+TEST(MessageBudget, NoRoomEndsTheMessage) {
+  MessageBudget budget(64 << 10);
+  MessageReader first(budget, "a", Encoding::kIdentity), second(budget, "a", Encoding::kIdentity);
+  const std::string part = Framed(std::string(100'000, 'x')).substr(0, 30'000);
+  EXPECT_TRUE(ReadAll(first, part, part.size()).empty());
+  EXPECT_TRUE(first.status().ok());
+  EXPECT_TRUE(ReadAll(second, part, part.size()).empty());
+  EXPECT_EQ(second.status().code, GrpcCode::kResourceExhausted);
+}
+
+}  // namespace
+}  // namespace akin::server

@@ -5,6 +5,7 @@
 
 Needs Chromium; skips aloud without. AKIN_TEST_SCREENSHOTS=FOLDER keeps the pictures.
 """
+import json
 import os
 import pathlib
 import re
@@ -244,6 +245,37 @@ class ByHand(unittest.TestCase):
         self.assertGreater(height, 12)
         self.browser.show(self.server.url + "/#turned", width=740, height=360)
         self.browser.wait("document.getElementById('map').clientWidth === document.getElementById('map').viewBox.baseVal.width")
+
+    def compare(self, texts):
+        self.browser.run(f"document.getElementById('texts').value = {json.dumps(chr(10).join(texts))}; delete document.body.dataset.done; document.getElementById('go').click()")
+        self.browser.wait(f"document.body.dataset.done === '{len(texts)}'")
+
+    def test_labels_of_the_map_cover_neither_each_other_nor_a_point(self):
+        close = [f"The cat number {i} sleeps on the warm windowsill." for i in range(20)] + ["Interest rates rise.", "Copper conducts.", "Bees dance.", "東京は日本の首都です。"]
+        topics = ["cats", "dogs", "interest rates", "olive trees", "trains", "bees"]
+        apart = [f"{'Notes' if i % 2 else 'A long treatise'} on {topics[i % 6]}, part {i}" for i in range(24)]
+        for name, texts in (("close", close), ("same", ["The same text."] * 24), ("apart", apart), ("few", apart[:3])):
+            for width in (320, 360, 1280):
+                with self.subTest(texts=name, width=width):
+                    self.show(width=width, height=740)
+                    self.compare(texts)
+                    boxes = self.browser.run("""(() => { const frame = document.getElementById("map").getBoundingClientRect();
+                      const box = e => { const b = e.getBoundingClientRect(); return [b.left - frame.left, b.top - frame.top, b.right - frame.left, b.bottom - frame.top]; };
+                      return {texts: [...document.querySelectorAll("#map text")].map(e => [e.textContent, ...box(e)]), dots: [...document.querySelectorAll("#map circle")].map(box),
+                              frame: [frame.width, frame.height]}; })()""")
+                    labels = boxes["texts"]
+                    self.assertEqual([int(label[0].split()[0]) for label in labels], list(range(1, len(texts) + 1)))
+                    for i, (text, left, top, right, bottom) in enumerate(labels):
+                        self.assertTrue(left >= 0 and top >= 0 and right <= boxes["frame"][0] and bottom <= boxes["frame"][1], labels[i])
+                        for other in labels[:i]:
+                            self.assertFalse(left < other[3] and other[1] < right and top < other[4] and other[2] < bottom, (labels[i], other))
+                        for dot in boxes["dots"]:
+                            self.assertFalse(left < dot[2] and dot[0] < right and top < dot[3] and dot[1] < bottom, (labels[i], dot))
+                    if name == "few" or width == 1280 and name == "apart":  # Where there is room, there are words.
+                        self.assertGreater(sum(" " in label[0] for label in labels), len(labels) / 2)
+                    if keep := os.environ.get("AKIN_TEST_SCREENSHOTS"):
+                        self.browser.run("document.getElementById('map').scrollIntoView()")
+                        self.browser.picture(pathlib.Path(keep, f"map-{name}-{width}.png"))
 
     def test_pictures_can_be_taken_on_a_screen_and_on_a_phone(self):
         keep = os.environ.get("AKIN_TEST_SCREENSHOTS")

@@ -28,10 +28,11 @@ def in_venv():
         os.execv(venv / "bin/python", [str(venv / "bin/python"), "-B", *sys.argv])
 
 
-def main():
-    """Skips aloud without grpcio and grpcio-tools (tools/requirements-test.txt)."""
-    if not (importlib.util.find_spec("grpc") and importlib.util.find_spec("grpc_tools")):
+def main(*more):
+    """Skips aloud without grpcio, grpcio-tools and `more` (tools/requirements-test.txt)."""
+    missing = [module for module in ("grpc", "grpc_tools", *more) if not importlib.util.find_spec(module)]
+    if missing:
         in_venv()
-        print("SKIPPED: grpcio and grpcio-tools are not installed (tools/requirements-test.txt)")
+        print(f"SKIPPED: {', '.join(missing)} of tools/requirements-test.txt are not installed")
         sys.exit(77)
     serve_process.main()

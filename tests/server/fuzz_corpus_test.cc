@@ -6,22 +6,28 @@
 #include <iterator>
 #include <string>
 
+#include "fuzz/http2_targets.h"
 #include "fuzz/server_targets.h"
 
 namespace akin::server {
 namespace {
 
-TEST(ServerFuzzCorpus, EveryInputIsReadWithoutAFinding) {
+// -> how many inputs there are.
+int Replay(const char* folder, void (*read)(std::string_view)) {
   int count = 0;
   for (const auto& entry :
-       std::filesystem::directory_iterator(AKIN_TEST_DATA "/fuzz/server_requests")) {
+       std::filesystem::directory_iterator(std::string(AKIN_TEST_DATA "/fuzz/") + folder)) {
     std::ifstream file(entry.path(), std::ios::binary);
     const std::string bytes(std::istreambuf_iterator<char>(file), {});
-    for (size_t cut = 0; cut <= bytes.size(); ++cut)
-      fuzz::ReadRequests(std::string_view(bytes).substr(0, cut));
+    for (size_t cut = 0; cut <= bytes.size(); ++cut) read(std::string_view(bytes).substr(0, cut));
     ++count;
   }
-  EXPECT_GT(count, 8);
+  return count;
+}
+
+TEST(ServerFuzzCorpus, EveryInputIsReadWithoutAFinding) {
+  EXPECT_GT(Replay("server_requests", fuzz::ReadRequests), 8);
+  EXPECT_GT(Replay("http2_sessions", fuzz::ReadHttp2), 8);
 }
 
 }  // namespace

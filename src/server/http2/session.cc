@@ -19,6 +19,10 @@ constexpr int32_t kNoPriorities = 0x9;
 // Frames other than data that may wait to be sent before nothing more is received.
 constexpr size_t kMaxQueuedFrames = 200;
 
+#ifdef AKIN_NGHTTP2_MAX_CONTINUATIONS
+constexpr size_t kMaxPartsOfContinuations = size_t{10} * FrameMeter::kMaxContinuations;
+#endif
+
 std::string_view TextOf(const uint8_t* bytes, size_t size) {
   return {reinterpret_cast<const char*>(bytes), size};
 }
@@ -196,6 +200,10 @@ Http2Session::Http2Session(Http2Handler& handler, Options options)
   const OptionPtr option(raw, &nghttp2_option_del);
   nghttp2_option_set_no_auto_window_update(raw, 1);
   nghttp2_option_set_no_closed_streams(raw, 1);
+#ifdef AKIN_NGHTTP2_MAX_CONTINUATIONS
+  // It counts each read of a part of one; the meter counts them.
+  nghttp2_option_set_max_continuations(raw, kMaxPartsOfContinuations);
+#endif
   if (nghttp2_session_server_new2(&session_, callbacks.get(), this, raw) != 0)
     throw std::bad_alloc();
   const std::array<nghttp2_settings_entry, 3> settings{

@@ -1,0 +1,18 @@
+# The target akin_nghttp2: HTTP/2's frames and HPACK, whichever version the system has.
+include_guard(GLOBAL)
+include(CheckCXXSymbolExists)
+find_path(NGHTTP2_INCLUDE_DIR nghttp2/nghttp2.h REQUIRED)
+find_library(NGHTTP2_LIBRARY nghttp2 REQUIRED)
+mark_as_advanced(NGHTTP2_INCLUDE_DIR NGHTTP2_LIBRARY)
+add_library(akin_nghttp2 INTERFACE)
+target_include_directories(akin_nghttp2 SYSTEM INTERFACE ${NGHTTP2_INCLUDE_DIR})
+target_link_libraries(akin_nghttp2 INTERFACE ${NGHTTP2_LIBRARY})
+# Since 1.61, and where its mend of CVE-2024-28182 was taken over.
+set(CMAKE_REQUIRED_INCLUDES ${NGHTTP2_INCLUDE_DIR})
+set(CMAKE_REQUIRED_LIBRARIES ${NGHTTP2_LIBRARY})
+check_cxx_symbol_exists(nghttp2_option_set_max_continuations nghttp2/nghttp2.h AKIN_NGHTTP2_MAX_CONTINUATIONS)
+unset(CMAKE_REQUIRED_INCLUDES)
+unset(CMAKE_REQUIRED_LIBRARIES)
+if(AKIN_NGHTTP2_MAX_CONTINUATIONS)
+  target_compile_definitions(akin_nghttp2 INTERFACE AKIN_NGHTTP2_MAX_CONTINUATIONS)
+endif()

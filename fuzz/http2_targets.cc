@@ -89,7 +89,7 @@ class Keeper final : public server::Http2Handler {
   const bool answers_;
 };
 
-// In pieces of so many bytes. -> whether there was too much of something.
+// In pieces of so many bytes; as long as the session wants more, if it `fills`. -> whether there was too much of something.
 bool Converse(std::string_view bytes, size_t piece, Keeper& keeper, bool fills) {
   Http2Session::TimePoint now{std::chrono::seconds(1)};
   bool had_excess = false;
@@ -97,7 +97,7 @@ bool Converse(std::string_view bytes, size_t piece, Keeper& keeper, bool fills) 
     Http2Session session(keeper, {.peer = "", .wake = nullptr});
     session.Receive(kPreface, now);
     while (!bytes.empty()) {
-      const bool goes_on = session.Receive(bytes.substr(0, piece), now);
+      const bool goes_on = session.Receive(bytes.substr(0, piece), now) || !fills;
       bytes.remove_prefix(std::min(piece, bytes.size()));
       Require(session.num_streams() <= Http2Session::kMaxStreams);
       if (fills) {

@@ -61,6 +61,7 @@ App::App(AppOptions options, ModelRegistry& registry, Scheduler& scheduler, Metr
       registry_(registry),
       scheduler_(scheduler),
       metrics_(metrics),
+      logger_(logger),
       request_log_(logger),
       answer_budget_(options_.answer_bytes) {
   for (const auto& routes : {OpenAiRoutes(), TeiRoutes(), CohereRoutes(), RerankRoutes(),
@@ -171,6 +172,20 @@ void App::LogRefused(const HttpRequest& request, const std::string& peer, HttpRe
   }
   request_log_.Write(
       who, {}, {.level = level, .fields = std::move(fields), .span_name = {}, .has_span = false});
+}
+
+// One a second, for they cost their senders nothing.
+void App::OnAbuse(const std::string& peer, std::string_view what) {
+  const auto now = std::chrono::steady_clock::now();
+  if (now - abuse_logged_ < std::chrono::seconds(1)) {
+    ++abuse_left_out_;
+    return;
+  }
+  abuse_logged_ = now;
+  std::vector<LogField> fields = {{"peer", peer}, {"too_many", what}};
+  if (const int64_t count = std::exchange(abuse_left_out_, 0); count > 0)
+    fields.emplace_back("like_it", count);
+  logger_.Log(LogLevel::kWarn, "a connection was ended for what it sent", std::move(fields));
 }
 
 std::optional<HttpResponse> App::Preflight(const HttpRequest& request) const {

@@ -61,6 +61,7 @@ class App : public HttpHandler {
   HttpResponse Refuse(const HttpRequest& head, const std::string& peer, int status,
                       std::string_view reason) override;
   void Handle(ExchangePtr exchange) override;
+  void OnAbuse(const std::string& peer, std::string_view what) override;
 
   // For dialects (model_calls.h has what goes through the queue). The model; `use` may be called on
   // another thread.
@@ -118,6 +119,7 @@ class App : public HttpHandler {
   ModelRegistry& registry_;
   Scheduler& scheduler_;
   Metrics& metrics_;
+  Logger& logger_;
   RequestLog request_log_;
   AnswerBudget answer_budget_;
   ModelFilesCache model_files_;
@@ -128,6 +130,9 @@ class App : public HttpHandler {
   // Of the event loop: when a request without a key was last logged, and how many were not since.
   std::chrono::steady_clock::time_point keyless_logged_;
   int64_t keyless_left_out_ = 0;
+  // Likewise, of connections that were ended for what they sent.
+  std::chrono::steady_clock::time_point abuse_logged_;
+  int64_t abuse_left_out_ = 0;
 };
 
 // Counts how an exchange ends that is about to be answered so, if it is one of a model.

@@ -79,9 +79,9 @@ struct Http2Client::Callbacks {
   static ssize_t Read(nghttp2_session* session, int32_t id, uint8_t* buffer, size_t room,
                       uint32_t* flags, nghttp2_data_source*, void* user) {
     Body& body = Self(user).bodies_[id];
-    const size_t size = body.bytes.copy(reinterpret_cast<char*>(buffer), room);
-    body.bytes.erase(0, size);
-    if (!body.bytes.empty() || (size == 0 && !body.ends))
+    const size_t size = body.bytes.copy(reinterpret_cast<char*>(buffer), room, body.at);
+    body.at += size;
+    if (body.at < body.bytes.size() || (size == 0 && !body.ends))
       return size == 0 ? ssize_t{NGHTTP2_ERR_DEFERRED} : static_cast<ssize_t>(size);
     if (!body.ends) return static_cast<ssize_t>(size);
     *flags |= NGHTTP2_DATA_FLAG_EOF;

@@ -64,6 +64,7 @@ class Http2Client {
     std::string bytes;
     Fields trailers;
     bool ends = false;
+    size_t at = 0;  // What is before has been sent.
   };
   struct Callbacks;
 

@@ -264,18 +264,37 @@ TEST(Http2Session, AnswersOfOneMomentGoOutInOneWrite) {
   for (const auto& seen : pair.handler.seen) EXPECT_TRUE(seen->answered);
 }
 
-TEST(Http2Session, AnAnswerBeforeTheBodyStopsTheBody) {
+TEST(Http2Session, AnAnswerBeforeTheBodyStopsTheBodyAfterAMoment) {
   Pair pair;
   const int32_t id = pair.client.Begin(Http2Client::Post("/"), std::string(1000, 'x'));
+  const int32_t soon = pair.client.Begin(Http2Client::Post("/"), std::string(1000, 'x'));
   pair.Talk();
-  Answer(*pair.handler.seen.at(0), "no");
+  for (const auto& seen : pair.handler.seen) Answer(*seen, "no");
   pair.Talk();
   const auto& answer = pair.client.answers[id];
   EXPECT_EQ(answer.body, "no");
+  EXPECT_TRUE(pair.handler.seen[0]->answered);
+  EXPECT_EQ(pair.session.num_streams(), 0u);
+  // What still comes reaches nobody, and no more than the window of it.
+  pair.client.More(id, std::string(100'000, 'x'), false);
+  pair.client.More(soon, "x", true);
+  pair.Talk();
+  EXPECT_EQ(pair.handler.seen[0]->body.size(), 1000u);
+  EXPECT_TRUE(pair.client.answers[soon].is_closed);
+  EXPECT_FALSE(answer.is_closed);
+  pair.session.Sweep(pair.now + milliseconds(499));
+  pair.Talk();
+  EXPECT_FALSE(answer.is_closed);
+  pair.session.Sweep(pair.now + milliseconds(500));
+  pair.Talk();
   EXPECT_TRUE(answer.is_closed);
   EXPECT_EQ(answer.error, 0u);
-  EXPECT_TRUE(pair.handler.seen[0]->answered);
   EXPECT_EQ(pair.session.num_left(), 0);
+  // The connection's window is whole.
+  pair.handler.on_end = [](Seen& seen) { Answer(seen, "fine"); };
+  const int32_t next = pair.client.Ask(Http2Client::Post("/"), std::string(size_t{3} << 20, 'x'));
+  pair.Talk();
+  EXPECT_EQ(pair.client.answers[next].body, "fine");
 }
 
 TEST(Http2Session, AHandlerThatThrowsCostsItsStreamOnly) {

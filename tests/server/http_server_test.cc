@@ -29,6 +29,7 @@ class ThrowingHandler final : public HttpHandler {
     if (exchange->request.path == "/throw") throw std::bad_alloc();
     exchange->Respond({.body = "the answer"});
   }
+  void OnAbuse(const std::string&, std::string_view) override {}
 };
 
 // What comes of one request on a connection of its own, until the server closes it.

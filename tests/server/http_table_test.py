@@ -105,7 +105,6 @@ TABLE = [
     ("an empty line first", b"\r\nGET /health HTTP/1.1\r\nHost: x\r\n\r\n", 400, False),
     ("no version", b"GET /health\r\nHost: x\r\n\r\n", 400, False),
     ("HTTP/2.0", b"GET /health HTTP/2.0\r\nHost: x\r\n\r\n", 505, False),
-    ("the preface of HTTP/2", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505, False),
     ("http/1.1 in lower case", b"GET /health http/1.1\r\nHost: x\r\n\r\n", 400, False),
     ("HTTP/1.10", b"GET /health HTTP/1.10\r\nHost: x\r\n\r\n", 400, False),
     ("two blanks in the request line", b"GET  /health HTTP/1.1\r\nHost: x\r\n\r\n", 400, False),

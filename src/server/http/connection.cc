@@ -19,6 +19,8 @@ constexpr size_t kReadBytes = size_t{2} << 10;       // While a head is awaited:
                                                      // hold 4 MB.
 constexpr size_t kBodyReadBytes = size_t{64} << 10;  // While a body is.
 
+constexpr std::string_view kSlowHead = "the request's head took too long";
+
 // One more in `count` while it lives.
 class Counted {
  public:
@@ -83,7 +85,12 @@ asio::awaitable<void> Connection::Serve() {
   // The sweep and the answers hold no share of the connection; this frame does.
   const auto self = shared_from_this();
   if (!co_await stream_->Handshake()) {
-    while (co_await ServeOne()) {
+    const Version version = co_await Begin();
+    is_http2_ = version == Version::kHttp2;
+    if (is_http2_) co_return;
+    bool goes_on = version == Version::kHttp1;
+    while (goes_on) {
+      goes_on = co_await ServeOne();
     }
   }
   stream_->ShutDown();
@@ -99,6 +106,30 @@ asio::awaitable<void> Connection::Serve() {
   }
 }
 
+std::optional<Connection::Http2> Connection::TakeHttp2() {
+  if (!is_http2_) return std::nullopt;
+  return Http2{std::move(stream_), std::move(in_)};
+}
+
+// The first bytes tell (RFC 9113, 3.4): no request of HTTP/1.1 that is served begins with the
+// preface.
+asio::awaitable<Connection::Version> Connection::Begin() {
+  static constexpr std::string_view kPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+  if (stream_->protocol() == "h2") co_return Version::kHttp2;
+  Enter(Phase::kIdle);
+  if (shared_.draining) co_return Version::kNone;
+  while (in_.size() < kPreface.size() && kPreface.starts_with(in_)) {
+    const bool more = co_await ReadMore();
+    if (!more && timed_out_ && !in_.empty()) co_await RefuseHead({408, kSlowHead});
+    if (!more) co_return Version::kNone;
+    if (phase_ == Phase::kIdle) {
+      shared_.spin.Arrived(Clock::now());
+      Enter(Phase::kHead);
+    }
+  }
+  co_return in_.starts_with(kPreface) ? Version::kHttp2 : Version::kHttp1;
+}
+
 asio::awaitable<bool> Connection::ReadMore() {
   const size_t old_size = in_.size();
   const size_t chunk = phase_ == Phase::kBody ? kBodyReadBytes : kReadBytes;
@@ -111,9 +142,7 @@ asio::awaitable<bool> Connection::ReadMore() {
 asio::awaitable<bool> Connection::ServeOne() {
   std::optional<Head> head = co_await ReadHead();
   if (!head) {
-    if (!refusal_) co_return false;
-    ++shared_.counts.refused;
-    co_await Write(PlainRefusal(refusal_->status, refusal_->reason), false, true);
+    if (refusal_) co_await RefuseHead(*refusal_);
     co_return false;
   }
   const bool with_body = head->request.method != "HEAD";
@@ -137,6 +166,11 @@ asio::awaitable<bool> Connection::ServeOne() {
   HttpResponse response = co_await Answer(std::move(head->request), is_only_one);
   const bool keep_alive = head->keep_alive && !response.close && !shared_.draining;
   co_return co_await Write(std::move(response), keep_alive, with_body) && keep_alive;
+}
+
+asio::awaitable<void> Connection::RefuseHead(Refusal refusal) {
+  ++shared_.counts.refused;
+  co_await Write(PlainRefusal(refusal.status, refusal.reason), false, true);
 }
 
 asio::awaitable<std::optional<Head>> Connection::ReadHead() {
@@ -165,7 +199,7 @@ asio::awaitable<std::optional<Head>> Connection::ReadHead() {
       co_return std::get<Head>(std::move(parsed));
     }
     if (!co_await ReadMore()) {
-      if (timed_out_) refusal_ = Refusal{408, "the request's head took too long"};
+      if (timed_out_) refusal_ = Refusal{408, kSlowHead};
       co_return std::nullopt;
     }
   }

@@ -1,5 +1,5 @@
-// One client: its requests one after the other, in the order they came (pipelined ones too), each
-// answered before the next is read.
+// One client of HTTP/1.1: its requests one after the other, in the order they came (pipelined ones
+// too), each answered before the next is read.
 //
 // Timeouts need no timer of their own: a connection says what it waits for and until when, and the
 // server's sweep, a few times a second, cancels what has waited too long.
@@ -22,7 +22,14 @@ class Connection final : public ServedConnection, public std::enable_shared_from
  public:
   Connection(std::unique_ptr<Stream> stream, std::string peer, ServedShared& shared);
 
+  // Until the connection ends, or turns out to be HTTP/2's.
   boost::asio::awaitable<void> Serve() override;
+  // Then what has arrived of it, which is at least its preface, unless TLS's handshake has told.
+  struct Http2 {
+    std::unique_ptr<Stream> stream;
+    std::string bytes;
+  };
+  std::optional<Http2> TakeHttp2();
   void Sweep(Clock::time_point now) override;
   void Drain() override;
 
@@ -32,9 +39,13 @@ class Connection final : public ServedConnection, public std::enable_shared_from
   void Enter(Phase phase);
   void CancelWait();
   boost::asio::awaitable<bool> ReadMore();
+  enum class Version { kNone, kHttp1, kHttp2 };
+  // As which it begins; kNone: it ends before it has said.
+  boost::asio::awaitable<Version> Begin();
   boost::asio::awaitable<bool> ServeOne();
   // Nothing: the connection ends, after `refusal_` if it is set.
   boost::asio::awaitable<std::optional<Head>> ReadHead();
+  boost::asio::awaitable<void> RefuseHead(Refusal refusal);
   boost::asio::awaitable<bool> ReadBody(Head& head);
   boost::asio::awaitable<bool> ReadSizedBody(size_t length, std::string& body);
   boost::asio::awaitable<bool> ReadChunkedBody(std::string& body);
@@ -52,6 +63,7 @@ class Connection final : public ServedConnection, public std::enable_shared_from
   Clock::time_point deadline_;
   size_t body_bytes_ = 0;  // Of the body that is being read.
   bool timed_out_ = false;
+  bool is_http2_ = false;
   std::optional<Refusal> refusal_;
 };
 

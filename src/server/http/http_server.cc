@@ -22,6 +22,7 @@
 #include "server/http/connection.h"
 #include "server/http/stream.h"
 #include "server/http2/connection.h"
+#include "server/http2/requests.h"
 #include "server/text.h"
 
 namespace akin::server {
@@ -36,6 +37,21 @@ constexpr auto kSweepInterval = std::chrono::milliseconds(200);
 // Out of descriptors: somebody will close one.
 constexpr auto kAcceptPause = std::chrono::milliseconds(100);
 
+// Whom requests of HTTP/2 are for.
+struct Router final : Http2Handler {
+  explicit Router(Http2Handler& http_handler) : http(http_handler) {}
+
+  std::unique_ptr<Http2StreamHandler> Begin(HttpRequest head, std::string peer, bool ends,
+                                            Http2Responder& responder) override {
+    const bool is_grpc =
+        grpc != nullptr && head.header("content-type").starts_with("application/grpc");
+    return (is_grpc ? *grpc : http).Begin(std::move(head), std::move(peer), ends, responder);
+  }
+
+  Http2Handler& http;
+  Http2Handler* grpc = nullptr;
+};
+
 class AsioHttpServer final : public HttpServer {
  public:
   AsioHttpServer(const HttpOptions& options, HttpHandler& handler)
@@ -43,7 +59,7 @@ class AsioHttpServer final : public HttpServer {
         shared_{.options = options_, .handler = handler, .counts = counts_},
         tcp_(context_),
         local_(context_),
-        http2_tcp_(context_),
+        grpc_tcp_(context_),
         signals_(context_),
         sweep_timer_(context_),
         room_(context_) {}
@@ -61,13 +77,10 @@ class AsioHttpServer final : public HttpServer {
     return {};
   }
 
-  Result<uint16_t> ListenHttp2(uint16_t port, Http2Handler& handler) override {
-    if (tls_ != nullptr) {
-      AKIN_TRY_ASSIGN(http2_tls_, MakeTlsContext(options_.tls_cert, options_.tls_key, kAlpnHttp2));
-    }
-    AKIN_TRY(BindTcp(http2_tcp_, port, "--grpc-port: cannot listen on ", " for gRPC: "));
-    http2_handler_ = &handler;
-    return PortOf(http2_tcp_);
+  void set_grpc(Http2Handler& handler) override { router_.grpc = &handler; }
+  Result<uint16_t> ListenForGrpc(uint16_t port) override {
+    AKIN_TRY(BindTcp(grpc_tcp_, port, "--grpc-port: cannot listen on ", " for gRPC: "));
+    return PortOf(grpc_tcp_);
   }
 
   uint16_t port() const override { return PortOf(tcp_); }
@@ -79,9 +92,9 @@ class AsioHttpServer final : public HttpServer {
   }
 
   void Run() override {
-    if (tcp_.is_open()) Spawn(Accept(tcp_, tls_.get(), nullptr));
-    if (local_.is_open()) Spawn(Accept(local_, nullptr, nullptr));
-    if (http2_tcp_.is_open()) Spawn(Accept(http2_tcp_, http2_tls_.get(), http2_handler_));
+    if (tcp_.is_open()) Spawn(Accept(tcp_, tls_.get()));
+    if (local_.is_open()) Spawn(Accept(local_, nullptr));
+    if (grpc_tcp_.is_open()) Spawn(Accept(grpc_tcp_, tls_.get()));
     Spawn(SweepForEver());
     while (!context_.stopped()) {
       if (!options_.may_spin || !shared_.spin.Spins(ServedConnection::Clock::now())) {
@@ -109,7 +122,7 @@ class AsioHttpServer final : public HttpServer {
     error_code ignored;
     tcp_.close(ignored);
     local_.close(ignored);
-    http2_tcp_.close(ignored);
+    grpc_tcp_.close(ignored);
     RemoveSocketFile();
     room_.cancel();
     for (ServedConnection* connection : connections_) connection->Drain();
@@ -193,9 +206,8 @@ class AsioHttpServer final : public HttpServer {
         });
   }
 
-  // Its connections speak HTTP/2, if `http2` is set, and TLS, if `tls` is.
   template <typename Acceptor>
-  asio::awaitable<void> Accept(Acceptor& acceptor, asio::ssl::context* tls, Http2Handler* http2) {
+  asio::awaitable<void> Accept(Acceptor& acceptor, asio::ssl::context* tls) {
     while (acceptor.is_open()) {
       if (connections_.size() >= options_.max_connections) {
         co_await WaitForRoom(std::chrono::hours(1));
@@ -210,7 +222,7 @@ class AsioHttpServer final : public HttpServer {
         continue;
       }
       ++counts_.accepted;
-      Welcome(std::move(socket), tls, http2);
+      Welcome(std::move(socket), tls);
     }
   }
 
@@ -228,7 +240,7 @@ class AsioHttpServer final : public HttpServer {
   static std::string PeerOf(const Local::socket&) { return "unix"; }
 
   template <typename Socket>
-  void Welcome(Socket socket, asio::ssl::context* tls, Http2Handler* http2) {
+  void Welcome(Socket socket, asio::ssl::context* tls) {
     error_code ignored;
     if constexpr (std::is_same_v<Socket, Tcp::socket>) {
       socket.set_option(Tcp::no_delay(true), ignored);
@@ -237,22 +249,33 @@ class AsioHttpServer final : public HttpServer {
     Stream::Socket generic(std::move(socket));
     auto stream = tls != nullptr ? MakeTlsStream(std::move(generic), *tls)
                                  : MakePlainStream(std::move(generic));
-    if (http2 != nullptr) {
-      Serve(std::make_shared<Http2Connection>(std::move(stream), peer, shared_, *http2));
-    } else {
-      Serve(std::make_shared<Connection>(std::move(stream), peer, shared_));
-    }
-  }
-
-  void Serve(std::shared_ptr<ServedConnection> connection) {
+    const auto connection = std::make_shared<Connection>(std::move(stream), peer, shared_);
     connections_.insert(connection.get());
-    auto serving = connection->Serve();
-    asio::co_spawn(context_, std::move(serving), [this, connection](std::exception_ptr) {
+    asio::co_spawn(context_, Serve(connection, peer), [this, connection](std::exception_ptr) {
       // An exception is memory that ran out; it ends this connection and no other.
       connections_.erase(connection.get());
       room_.cancel();
       StopIfDrained();
     });
+  }
+
+  // In HTTP/1.1, or in what it turns out to speak.
+  asio::awaitable<void> Serve(std::shared_ptr<Connection> connection, std::string peer) {
+    co_await connection->Serve();
+    auto http2 = connection->TakeHttp2();
+    if (!http2) co_return;
+    const auto next = std::make_shared<Http2Connection>(
+        std::move(http2->stream), std::move(http2->bytes), std::move(peer), shared_, router_);
+    connections_.insert(next.get());
+    connections_.erase(connection.get());
+    std::exception_ptr failure;
+    try {
+      co_await next->Serve();
+    } catch (...) {
+      failure = std::current_exception();
+    }
+    connections_.erase(next.get());
+    if (failure) std::rethrow_exception(failure);
   }
 
   void StopIfDrained() {
@@ -272,13 +295,14 @@ class AsioHttpServer final : public HttpServer {
   const HttpOptions options_;
   HttpCounts counts_;
   ServedShared shared_;
-  std::shared_ptr<asio::ssl::context> tls_, http2_tls_;
-  Http2Handler* http2_handler_ = nullptr;
+  Http2Requests requests_{shared_, *this};
+  Router router_{requests_};
+  std::shared_ptr<asio::ssl::context> tls_;
   std::set<ServedConnection*> connections_;
   asio::io_context context_{1};  // Before what runs on it.
   Tcp::acceptor tcp_;
   Local::acceptor local_;
-  Tcp::acceptor http2_tcp_;
+  Tcp::acceptor grpc_tcp_;
   asio::signal_set signals_;
   asio::steady_timer sweep_timer_;
   asio::steady_timer room_;  // Cancelled when a connection ends.

@@ -1,6 +1,6 @@
-// HTTP on one thread: an event loop on which each connection is a coroutine, so that thousands
-// of idle keep-alive clients cost no threads. What computes runs elsewhere and answers through an
-// Exchange.
+// HTTP/1.1 and HTTP/2 on one thread, and on the same ports: an event loop on which each connection
+// is a coroutine, so that thousands of idle keep-alive clients cost no threads. What computes runs
+// elsewhere and answers through an Exchange.
 #pragma once
 
 #include <chrono>
@@ -48,6 +48,8 @@ class HttpHandler {
   virtual HttpResponse Refuse(const HttpRequest& head, const std::string& peer, int status,
                               std::string_view reason) = 0;
   virtual void Handle(ExchangePtr exchange) = 0;
+  // A connection of HTTP/2 is ended because its client sends too much of something.
+  virtual void OnAbuse(const std::string& peer, std::string_view what) = 0;
 };
 
 struct HttpCounts {
@@ -63,9 +65,12 @@ class HttpServer {
                                                     HttpHandler& handler);
   virtual ~HttpServer() = default;
 
-  // Another port of the same host, with the same certificate, whose connections speak HTTP/2. Once,
-  // before Run; `handler` outlives this. -> the port. Errors: as Listen's.
-  virtual Result<uint16_t> ListenHttp2(uint16_t port, Http2Handler& handler) = 0;
+  // Before Run; `handler`, which outlives this, answers gRPC: what comes by HTTP/2 with a content
+  // type of application/grpc. Without it such requests are like any other.
+  virtual void set_grpc(Http2Handler& handler) = 0;
+  // Another port of the same host, with the same certificate, for the same requests. Once, before
+  // Run. -> the port. Errors: as Listen's.
+  virtual Result<uint16_t> ListenForGrpc(uint16_t port) = 0;
 
   // The TCP port; 0 without one.
   virtual uint16_t port() const = 0;

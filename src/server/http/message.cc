@@ -5,9 +5,8 @@
 #include "server/text.h"
 
 namespace akin::server {
-namespace {
 
-// As HTTP has it: "Sun, 06 Nov 1994 08:49:37 GMT". Written once a second and thread.
+// Written once a second and thread.
 const std::string& HttpDate() {
   thread_local std::time_t written_at = 0;
   thread_local std::string date;
@@ -21,8 +20,6 @@ const std::string& HttpDate() {
   }
   return date;
 }
-
-}  // namespace
 
 std::string_view ReasonPhrase(int status) {
   switch (status) {
@@ -53,15 +50,11 @@ std::string_view ReasonPhrase(int status) {
 }
 
 std::string SerializeHead(const HttpResponse& response, bool keep_alive) {
-  std::string out = StrCat("HTTP/1.1 ", response.status, ' ', ReasonPhrase(response.status),
-                           "\r\nserver: akin\r\ndate: ", HttpDate(), "\r\n");
-  if (!response.body.empty()) {
-    out += StrCat("content-type: ", response.content_type, "\r\n");
-  }
-  if (response.status != 204) out += StrCat("content-length: ", response.body.size(), "\r\n");
-  for (const HttpHeader& header : response.headers) {
-    out += StrCat(header.name, ": ", header.value, "\r\n");
-  }
+  std::string out =
+      StrCat("HTTP/1.1 ", response.status, ' ', ReasonPhrase(response.status), "\r\n");
+  ForEachHeader(response, [&](std::string_view name, std::string_view value) {
+    out.append(name).append(": ").append(value).append("\r\n");
+  });
   if (!keep_alive) out += "connection: close\r\n";
   out += "\r\n";
   return out;

@@ -42,6 +42,19 @@ struct HttpResponse {
 // "Not Found"; "Unknown" for a status without a phrase.
 std::string_view ReasonPhrase(int status);
 
+// As HTTP has it: "Sun, 06 Nov 1994 08:49:37 GMT".
+const std::string& HttpDate();
+
+// The headers of an answer in any version of HTTP, each as `call(name, value)`.
+template <typename Call>
+void ForEachHeader(const HttpResponse& response, Call call) {
+  call("server", "akin");
+  call("date", HttpDate());
+  if (!response.body.empty()) call("content-type", response.content_type);
+  if (response.status != 204) call("content-length", std::to_string(response.body.size()));
+  for (const HttpHeader& header : response.headers) call(header.name, header.value);
+}
+
 // The bytes of the status line and the headers; the body follows. For a HEAD request they are all.
 std::string SerializeHead(const HttpResponse& response, bool keep_alive);
 

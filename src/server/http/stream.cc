@@ -63,20 +63,28 @@ class TlsStream final : public Stream {
     ErrorCode ignored;
     stream_.next_layer().shutdown(Socket::shutdown_send, ignored);
   }
+  std::string_view protocol() const override {
+    const unsigned char* name = nullptr;
+    unsigned size = 0;
+    // Asio's handle is not const; what it is asked is.
+    auto& stream = const_cast<asio::ssl::stream<Socket>&>(stream_);
+    SSL_get0_alpn_selected(stream.native_handle(), &name, &size);
+    return {reinterpret_cast<const char*>(name), size};
+  }
   Socket& socket() override { return stream_.next_layer(); }
 
  private:
   asio::ssl::stream<Socket> stream_;
 };
 
-// A client that offers none of ours is left to say what it wants in clear words.
+// Of the protocols that a client offers (ALPN, RFC 7301). One that offers none of ours is left to
+// say what it wants in clear words.
 int SelectProtocol(SSL*, const unsigned char** out, unsigned char* out_size,
-                   const unsigned char* offered, unsigned offered_size, void* list) {
-  const std::string_view ours = static_cast<const char*>(list);
+                   const unsigned char* offered, unsigned offered_size, void*) {
+  static constexpr unsigned char kOurs[] = "\x02h2\x08http/1.1";
   unsigned char* chosen = nullptr;
   const int found =
-      SSL_select_next_proto(&chosen, out_size, reinterpret_cast<const unsigned char*>(ours.data()),
-                            static_cast<unsigned>(ours.size()), offered, offered_size);
+      SSL_select_next_proto(&chosen, out_size, kOurs, sizeof kOurs - 1, offered, offered_size);
   *out = chosen;
   return found == OPENSSL_NPN_NEGOTIATED ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_NOACK;
 }
@@ -92,8 +100,7 @@ std::unique_ptr<Stream> MakeTlsStream(Stream::Socket socket, asio::ssl::context&
 }
 
 Result<std::shared_ptr<asio::ssl::context>> MakeTlsContext(const std::string& cert_path,
-                                                           const std::string& key_path,
-                                                           std::string_view alpn) {
+                                                           const std::string& key_path) {
   const auto context = std::make_shared<asio::ssl::context>(asio::ssl::context::tls_server);
   boost::system::error_code error;
   context->set_options(asio::ssl::context::no_tlsv1 | asio::ssl::context::no_tlsv1_1, error);
@@ -105,10 +112,7 @@ Result<std::shared_ptr<asio::ssl::context>> MakeTlsContext(const std::string& ce
     return InvalidInput("--tls-key ", key_path, " is not the key of the certificate in ",
                         cert_path);
   }
-  if (!alpn.empty()) {
-    const auto* list = static_cast<const void*>(alpn.data());  // Ends with a zero: a constant.
-    SSL_CTX_set_alpn_select_cb(context->native_handle(), SelectProtocol, const_cast<void*>(list));
-  }
+  SSL_CTX_set_alpn_select_cb(context->native_handle(), SelectProtocol, nullptr);
   return context;
 }
 

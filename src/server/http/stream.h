@@ -33,19 +33,18 @@ class Stream {
   // Says that nothing follows.
   virtual void ShutDown() = 0;
 
+  // What the handshake has agreed on (ALPN); empty: nothing.
+  virtual std::string_view protocol() const { return {}; }
+
   virtual Socket& socket() = 0;
 };
 
 std::unique_ptr<Stream> MakePlainStream(Stream::Socket socket);
 std::unique_ptr<Stream> MakeTlsStream(Stream::Socket socket, boost::asio::ssl::context& context);
 
-// What is chosen of the protocols that a client offers (ALPN, RFC 7301), as its lists are written.
-inline constexpr std::string_view kAlpnHttp2 = "\x02h2";
-
-// TLS 1.2 and later, with a certificate chain and its key. `alpn` is one of the above; none: what
-// is offered is not looked at. Error: InvalidInput.
+// TLS 1.2 and later, with a certificate chain and its key, for HTTP/2 and HTTP/1.1. Error:
+// InvalidInput.
 Result<std::shared_ptr<boost::asio::ssl::context>> MakeTlsContext(const std::string& cert_path,
-                                                                  const std::string& key_path,
-                                                                  std::string_view alpn = {});
+                                                                  const std::string& key_path);
 
 }  // namespace akin::server

@@ -40,17 +40,18 @@ asio::awaitable<void> Http2Connection::Signal::Wait() {
   is_set_ = false;
 }
 
-Http2Connection::Http2Connection(std::unique_ptr<Stream> stream, std::string peer,
-                                 ServedShared& shared, Http2Handler& handler)
+Http2Connection::Http2Connection(std::unique_ptr<Stream> stream, std::string first,
+                                 std::string peer, ServedShared& shared, Http2Handler& handler)
     : stream_(std::move(stream)),
+      peer_(std::move(peer)),
       shared_(shared),
+      in_(std::move(first)),
       wake_(stream_->socket().get_executor()),
       written_(stream_->socket().get_executor()),
-      session_(
-          handler,
-          {.peer = std::move(peer), .write_timeout = shared.options.write_timeout, .wake = [this] {
-             if (!is_abandoned_) wake_.Set();
-           }}) {}
+      session_(handler,
+               {.peer = peer_, .write_timeout = shared.options.write_timeout, .wake = [this] {
+                  if (!is_abandoned_) wake_.Set();
+                }}) {}
 
 Http2Connection::~Http2Connection() { Abandon(); }
 
@@ -63,7 +64,7 @@ void Http2Connection::Abandon() {
 asio::awaitable<void> Http2Connection::Serve() {
   // The sweep and the session hold no share of the connection; this frame and the writer's do.
   const auto self = shared_from_this();
-  if (co_await stream_->Handshake()) co_return;
+  if (shared_.draining) Drain();
   asio::co_spawn(stream_->socket().get_executor(), Write(), [self](std::exception_ptr) {
     self->is_written_ = true;
     self->written_.Set();
@@ -83,18 +84,24 @@ asio::awaitable<void> Http2Connection::Serve() {
 }
 
 asio::awaitable<void> Http2Connection::Read() {
-  while (!is_written_ && !timed_out_) {
+  bool goes_on = in_.empty() || Receive(in_);
+  while (goes_on && !is_written_ && !timed_out_) {
+    while (session_.is_clogged() && !is_written_) co_await written_.Wait();
     SetBuffer(in_, counted_streams_ == 0 ? kIdleReadBytes : kReadBytes);
     const size_t bytes = co_await stream_->ReadSome(asio::buffer(in_));
     if (bytes == 0) break;
-    const auto now = Clock::now();
-    if (counted_streams_ == 0) shared_.spin.Arrived(now);
-    const bool goes_on = session_.Receive(std::string_view(in_).substr(0, bytes), now);
-    Count();
-    if (!goes_on) co_return;
-    while (session_.is_clogged() && !is_written_) co_await written_.Wait();
+    goes_on = Receive(std::string_view(in_).substr(0, bytes));
   }
-  GiveUp();
+  if (goes_on) GiveUp();
+}
+
+bool Http2Connection::Receive(std::string_view bytes) {
+  const auto now = Clock::now();
+  if (counted_streams_ == 0) shared_.spin.Arrived(now);
+  const bool goes_on = session_.Receive(bytes, now);
+  Count();
+  if (!goes_on && !session_.excess().empty()) shared_.handler.OnAbuse(peer_, session_.excess());
+  return goes_on;
 }
 
 asio::awaitable<void> Http2Connection::Write() {
@@ -150,9 +157,11 @@ void Http2Connection::Count() {
   const int streams = static_cast<int>(session_.num_streams());
   if (counted_streams_ != 0 && streams == 0) idle_since_ = Clock::now();
   shared_.answering += streams - std::exchange(counted_streams_, streams);
-  const int64_t timeouts = session_.num_timed_out(), left = session_.num_left();
+  const int64_t timeouts = session_.num_timed_out(), left = session_.num_left(),
+                refused = session_.num_refused();
   shared_.counts.timed_out += timeouts - std::exchange(counted_timeouts_, timeouts);
   shared_.counts.left += left - std::exchange(counted_left_, left);
+  shared_.counts.refused += refused - std::exchange(counted_refused_, refused);
 }
 
 void Http2Connection::Sweep(Clock::time_point now) {

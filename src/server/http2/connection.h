@@ -24,8 +24,9 @@ namespace akin::server {
 class Http2Connection final : public ServedConnection,
                               public std::enable_shared_from_this<Http2Connection> {
  public:
-  Http2Connection(std::unique_ptr<Stream> stream, std::string peer, ServedShared& shared,
-                  Http2Handler& handler);
+  // `first` has been read of it already.
+  Http2Connection(std::unique_ptr<Stream> stream, std::string first, std::string peer,
+                  ServedShared& shared, Http2Handler& handler);
   ~Http2Connection() override;
 
   boost::asio::awaitable<void> Serve() override;
@@ -48,6 +49,8 @@ class Http2Connection final : public ServedConnection,
   };
 
   boost::asio::awaitable<void> Read();
+  // False: nothing more is wanted.
+  bool Receive(std::string_view bytes);
   boost::asio::awaitable<void> Write();
   boost::asio::awaitable<void> Linger();
   // Brings what is counted for all connections up to date.
@@ -56,6 +59,7 @@ class Http2Connection final : public ServedConnection,
   void CancelWait();
 
   std::unique_ptr<Stream> stream_;
+  const std::string peer_;
   ServedShared& shared_;
   std::string in_, out_;
   const Clock::time_point begin_ = Clock::now();
@@ -69,7 +73,7 @@ class Http2Connection final : public ServedConnection,
   bool is_abandoned_ = false;
   // Counted for all, so far:
   int counted_streams_ = 0;
-  int64_t counted_pings_ = 0, counted_timeouts_ = 0, counted_left_ = 0;
+  int64_t counted_pings_ = 0, counted_timeouts_ = 0, counted_left_ = 0, counted_refused_ = 0;
   Http2Session session_;  // Last: ends first, and its end wakes nobody.
 };
 

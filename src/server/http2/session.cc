@@ -113,7 +113,8 @@ struct Http2Session::Callbacks {
       Http2Stream* const stream = self.Find(id);
       const bool is_wanted = stream != nullptr && stream->handler != nullptr &&
                              !stream->was_reset() && self.excess_.empty();
-      if (!is_wanted) return nghttp2_session_consume(session, id, size);
+      // Its own window stays as it is.
+      if (!is_wanted) return nghttp2_session_consume_connection(session, size);
       stream->Received(size);
       self.Guarded(*stream, [&] { stream->handler->OnData(TextOf(data, size)); });
       return 0;
@@ -240,6 +241,7 @@ void Http2Session::Begin(Http2Stream& stream) {
   if (!excess_.empty()) return stream.Reset(Http2Error::kEnhanceYourCalm);
   auto head = stream.head.Finish();
   if (const auto* refusal = std::get_if<Refusal>(&head)) {
+    ++num_refused_;
     return AnswerPlainly(stream, refusal->status, refusal->reason);
   }
   meter_.RequestBegan();
@@ -357,8 +359,9 @@ Http2Stream* Http2Session::Find(int32_t id) {
 void Http2Session::AnswerSent(Http2Stream& stream) {
   stream.end_sent = true;
   resets_.Give(1);
-  // The rest of the request is not wanted.
-  if (!stream.client_ended) SubmitReset(stream.id(), Http2Error::kNoError);
+  if (stream.client_ended) return;  // nghttp2 closes it.
+  unread_[stream.id()] = now_;
+  Closed(stream, false);
 }
 
 void Http2Session::Closed(Http2Stream& stream, bool by_error) {
@@ -387,7 +390,10 @@ void Http2Session::TellGone() {
 }
 
 void Http2Session::AfterCall() {
-  if (!excess_.empty() && !is_ended_) End(Http2Error::kEnhanceYourCalm);
+  if (!excess_.empty() && !is_ended_) {
+    ++num_refused_;
+    End(Http2Error::kEnhanceYourCalm);
+  }
   if (is_broken_) Drop();
   TellGone();
   if (is_draining_ && streams_.empty() && !is_ended_) End(Http2Error::kNoError);
@@ -439,6 +445,12 @@ void Http2Session::Sweep(TimePoint now) {
     if (stream == nullptr || !stream->IsStuck(now, options_.write_timeout)) continue;
     if (!stream->was_reset()) ++num_timed_out_;
     stream->Reset(Http2Error::kCancel);
+  }
+  for (auto it = unread_.begin(); it != unread_.end();) {
+    const auto [id, since] = *it++;
+    if (now - since < kUnreadTime) continue;
+    unread_.erase(id);
+    SubmitReset(id, Http2Error::kNoError);
   }
   if (is_draining_ && !is_last_told_ && !is_ended_ && !is_broken_) {
     is_last_told_ = true;

@@ -42,6 +42,8 @@ class Http2Session {
   static constexpr size_t kWindowBytes = 65'535;
   static constexpr size_t kMaxWindowBytes = size_t{1} << 20;
   static constexpr size_t kConnectionWindowBytes = size_t{1} << 20;
+  // From an answer before its request's end to the reset that stops the request.
+  static constexpr std::chrono::milliseconds kUnreadTime{500};
 
   struct Options {
     std::string peer;
@@ -79,6 +81,7 @@ class Http2Session {
   std::string_view excess() const { return excess_; }
   int64_t num_timed_out() const { return num_timed_out_; }
   int64_t num_left() const { return num_left_; }  // Requests that were reset before their answer.
+  int64_t num_refused() const { return num_refused_; }  // That were none, and excesses.
 
  private:
   friend class Http2Stream;
@@ -114,6 +117,9 @@ class Http2Session {
   FrameMeter meter_;
   RateLimit resets_{kResetsAtOnce, kResetsPerSecond};
   std::map<int32_t, std::unique_ptr<Http2Stream>> streams_;
+  // Answered before their requests had ended, and when. What still comes of them is thrown away for
+  // a moment: clients that are told at once to stop (curl 7.88) take the answer for an error.
+  std::map<int32_t, TimePoint> unread_;
   // Over, and their handlers not yet told: now, or when what is being written is.
   std::vector<std::unique_ptr<Http2Stream>> lost_, answered_;
   Http2Stream::Sent sent_;
@@ -126,7 +132,7 @@ class Http2Session {
   bool is_ended_ = false;      // The client is told so.
   bool is_broken_ = false;     // Nothing can be told any more.
   std::string_view excess_;
-  int64_t num_timed_out_ = 0, num_left_ = 0;
+  int64_t num_timed_out_ = 0, num_left_ = 0, num_refused_ = 0;
 };
 
 }  // namespace akin::server

@@ -1,0 +1,160 @@
+#include "server/http2/requests.h"
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+#include "server/text.h"
+
+namespace akin::server {
+namespace {
+
+constexpr std::string_view kFailed = "the server failed to handle the request";
+
+// What RFC 9113, 8.2.2 forbids.
+bool IsOfHttp1(std::string_view name) {
+  return name == "connection" || name == "keep-alive" || name == "transfer-encoding";
+}
+
+// nghttp2 has seen that it is a length, and that the body has it.
+uint64_t ContentLength(const HttpRequest& head) {
+  const std::string_view value = head.header("content-length");
+  uint64_t length = 0;
+  const auto parsed = std::from_chars(value.data(), value.data() + value.size(), length);
+  return parsed.ec == std::errc::result_out_of_range ? UINT64_MAX : length;
+}
+
+}  // namespace
+
+class Http2Requests::Stream final : public Http2StreamHandler {
+ public:
+  using Clock = std::chrono::steady_clock;
+
+  Stream(Http2Requests& owner, HttpRequest head, std::string peer, Http2Responder& responder)
+      : owner_(owner),
+        request_(std::move(head)),
+        peer_(std::move(peer)),
+        way_(std::make_shared<Way>(Way{&responder, request_.method != "HEAD"})) {}
+
+  void Begin(bool ends) {
+    if (auto screened = owner_.shared_.handler.Screen(request_, peer_)) return Refuse(*screened);
+    if (ContentLength(request_) > owner_.shared_.options.max_body_bytes) {
+      return Refuse(owner_.shared_.handler.Refuse(request_, peer_, 413, "the body is too large"));
+    }
+    if (ends) return OnEnd();
+    reads_body_ = true;
+    body_begin_ = Clock::now();
+    if (EqualIgnoringCase(request_.header("expect"), "100-continue"))
+      way_->responder->SendHead(100, {}, false);
+  }
+
+  void OnData(std::string_view bytes) override {
+    way_->responder->Consume(bytes.size());
+    if (!reads_body_) return;
+    if (request_.body.size() + bytes.size() > owner_.shared_.options.max_body_bytes) {
+      return RefuseBody(413, "the body is too large");
+    }
+    request_.body += bytes;
+  }
+
+  void OnEnd() override {
+    reads_body_ = false;
+    if (is_refused_) return;
+    // With what is needed to go on without this, which may be gone then.
+    const auto arrived = std::make_shared<Arrived>(Arrived{std::move(request_), std::move(peer_)});
+    owner_.server_.Settle([way = way_, arrived, &owner = owner_](bool is_only_one) {
+      if (way->responder != nullptr) Handle(owner, way, std::move(*arrived), is_only_one);
+    });
+  }
+
+  void OnGone(bool answered) override {
+    way_->responder = nullptr;
+    if (answered) return;
+    if (const ExchangePtr exchange = way_->exchange.lock()) exchange->departure.Leave();
+  }
+
+  void Sweep(Clock::time_point now) override {
+    const HttpOptions& options = owner_.shared_.options;
+    if (!reads_body_ || now - body_begin_ < options.body_grace) return;
+    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(now - body_begin_);
+    const auto least = static_cast<size_t>(options.least_body_bytes_per_second * seconds.count());
+    if (request_.body.size() >= least) return;
+    ++owner_.shared_.counts.timed_out;
+    RefuseBody(408, "the request's body took too long");
+  }
+
+ private:
+  // To the client, as long as it is there.
+  struct Way {
+    Http2Responder* responder;
+    bool with_body;
+    std::weak_ptr<Exchange> exchange = {};
+
+    void Answer(HttpResponse response);
+  };
+  struct Arrived {
+    HttpRequest request;
+    std::string peer;
+  };
+
+  static void Handle(Http2Requests& owner, const std::shared_ptr<Way>& way, Arrived arrived,
+                     bool is_only_one) {
+    auto respond = [way, &server = owner.server_](HttpResponse response) {
+      const auto shared = std::make_shared<HttpResponse>(std::move(response));
+      server.Post([way, shared] { way->Answer(std::move(*shared)); });
+    };
+    const auto exchange = std::make_shared<Exchange>(std::move(arrived.request),
+                                                     std::move(arrived.peer), std::move(respond));
+    exchange->is_only_one = is_only_one;
+    way->exchange = exchange;
+    try {
+      owner.shared_.handler.Handle(exchange);
+    } catch (...) {
+      // Memory that ran out, mostly. Here it would leave the event loop and end the server.
+      exchange->Respond(
+          {.status = 500, .content_type = "text/plain", .body = StrCat(kFailed, '\n')},
+          std::string(kFailed));
+    }
+  }
+
+  void Refuse(HttpResponse response) {
+    is_refused_ = true;
+    reads_body_ = false;
+    std::string().swap(request_.body);
+    way_->Answer(std::move(response));
+  }
+  void RefuseBody(int status, std::string_view reason) {
+    ++owner_.shared_.counts.refused;
+    Refuse(owner_.shared_.handler.Refuse(request_, peer_, status, reason));
+  }
+
+  Http2Requests& owner_;
+  HttpRequest request_;  // Until it has arrived.
+  std::string peer_;
+  const std::shared_ptr<Way> way_;
+  bool reads_body_ = false, is_refused_ = false;
+  Clock::time_point body_begin_;
+};
+
+void Http2Requests::Stream::Way::Answer(HttpResponse response) {
+  if (responder == nullptr) return;
+  std::vector<HttpHeader> headers;
+  ForEachHeader(response, [&](std::string_view name, std::string_view value) {
+    std::string lower = AsciiLower(name);
+    if (!IsOfHttp1(lower)) headers.push_back({std::move(lower), std::string(value)});
+  });
+  const bool has_body = with_body && !response.body.empty();
+  responder->SendHead(response.status, std::move(headers), !has_body);
+  if (!has_body) return;
+  responder->SendData(std::move(response.body), true,
+                      [until_written = std::move(response.until_written)] {});
+}
+
+std::unique_ptr<Http2StreamHandler> Http2Requests::Begin(HttpRequest head, std::string peer,
+                                                         bool ends, Http2Responder& responder) {
+  auto stream = std::make_unique<Stream>(*this, std::move(head), std::move(peer), responder);
+  stream->Begin(ends);
+  return stream;
+}
+
+}  // namespace akin::server

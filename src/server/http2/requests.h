@@ -1,0 +1,29 @@
+// HTTP's own requests over HTTP/2: the same HttpHandler as HTTP/1.1's, asked in the same order
+// (http/connection.cc). Screened before the body, which is read up to --payload-limit and held to
+// --body-grace; then handled, and dropped when its client resets it.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "server/http/served_connection.h"
+#include "server/http2/handler.h"
+
+namespace akin::server {
+
+class Http2Requests final : public Http2Handler {
+ public:
+  // Both outlive it and what is answered through it.
+  Http2Requests(ServedShared& shared, HttpServer& server) : shared_(shared), server_(server) {}
+
+  std::unique_ptr<Http2StreamHandler> Begin(HttpRequest head, std::string peer, bool ends,
+                                            Http2Responder& responder) override;
+
+ private:
+  class Stream;
+
+  ServedShared& shared_;
+  HttpServer& server_;
+};
+
+}  // namespace akin::server

@@ -142,8 +142,10 @@ HttpResponse App::Refuse(const HttpRequest& request, const std::string& peer, in
                          std::string_view reason) {
   const Problem problem = status == 413   ? Problem::kBodyTooLarge
                           : status == 408 ? Problem::kSlowBody
+                          : status == 429 ? Problem::kOverloaded
                                           : Problem::kBadBody;
-  HttpResponse response = FailureResponse(DialectOf(request), {problem, std::string(reason)});
+  HttpResponse response =
+      FailureResponse(DialectOf(request), WithRetry({problem, std::string(reason)}));
   response.close = true;
   metrics_.CountResponse("refused", response.status);
   LogRefused(request, peer, response);

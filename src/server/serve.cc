@@ -36,7 +36,7 @@ constexpr auto kLastWrites = std::chrono::milliseconds(500);
 // For threads that are about to end, and for spans that are to be sent, after that.
 constexpr auto kLastMoment = std::chrono::milliseconds(1000);
 
-// gRPC on a port of its own, if there is to be one.
+// gRPC: on the ports of HTTP, and on one more if there is to be one.
 #ifdef AKIN_HAS_GRPC
 class GrpcPart {
  public:
@@ -48,10 +48,12 @@ class GrpcPart {
                 app) {}
   // Errors: those of the port.
   Status ListenOn(HttpServer& http) {
-    if (!port_) return {};
     server_.set_loop([&http](std::function<void()> call) { http.Post(std::move(call)); },
                      [&http](std::function<void(bool)> call) { http.Settle(std::move(call)); });
-    AKIN_TRY_ASSIGN(port_, http.ListenHttp2(*port_, server_));
+    http.set_grpc(server_);
+    if (port_) {
+      AKIN_TRY_ASSIGN(port_, http.ListenForGrpc(*port_));
+    }
     return {};
   }
   // 0: there is none.

@@ -6,6 +6,8 @@
 What needs to read headers asks curl, and skips aloud where curl is missing or cannot speak HTTP/2.
 """
 import asyncio
+import contextlib
+import http.client
 import importlib.util
 import json
 import os
@@ -20,8 +22,8 @@ import threading
 import time
 import unittest
 
-from raw_http2 import (ACK, CANCEL, DATA, END_HEADERS, END_STREAM, ENHANCE_YOUR_CALM, GOAWAY, HEADERS, NO_ERROR, PING, RST_STREAM,
-                       RawClient, frame, header_block)
+from raw_http2 import (ACK, CANCEL, DATA, END_HEADERS, END_STREAM, ENHANCE_YOUR_CALM, GOAWAY, HEADERS, NO_ERROR, PING, RST_STREAM, WINDOW_UPDATE,
+                       RawClient, frame, header_block, string_field)
 from serve_process import TIMEOUT, Server, main, wait_until
 from slow_onnx import ENDLESS, start_slow_server
 
@@ -80,7 +82,7 @@ def answers(client, streams, seconds=TIMEOUT):
             heads[stream] = payload[:1]
         if kind == DATA:
             bodies[stream] = bodies.get(stream, b"") + payload
-            client.send(frame(8, 0, 0, struct.pack(">I", len(payload) or 1)))
+            client.send(frame(WINDOW_UPDATE, 0, 0, struct.pack(">I", len(payload) or 1)))
         if kind == RST_STREAM or (kind in (HEADERS, DATA) and flags & END_STREAM):
             ended.add(stream)
     return {s: (heads.get(s), bodies.get(s, b"")) for s in ended}
@@ -230,6 +232,43 @@ class Streams(unittest.TestCase):
         server.process.kill()
         server.ends_with = {-9}
 
+    def test_bodies_that_are_never_whole_have_a_budget(self):
+        server = self.start("--payload-limit", str(2 << 20))
+        clients = [self.connect(server) for _ in range(2)]
+        begin = server.memory("VmRSS")
+        piece = frame(DATA, 0, 0, b" " * 16384)
+        refused = 0
+        for client in clients:  # Of 130 MB each 100 streams, as the windows allow.
+            window = 65535 + (1 << 20)
+            client.send(b"".join(frame(HEADERS, END_HEADERS, s, request("/embed")) for s in range(1, 200, 2)))
+            of_stream, done = {s: 65535 for s in range(1, 200, 2)}, set()
+            sent = {s: 0 for s in of_stream}
+            end = time.monotonic() + 8
+            while time.monotonic() < end and len(done) < 5:
+                for s in of_stream:
+                    if s not in done and of_stream[s] >= 16384 and sent[s] < 1_300_000 and window >= 16384:
+                        client.send(piece[:5] + struct.pack(">I", s) + piece[9:])
+                        of_stream[s], sent[s], window = of_stream[s] - 16384, sent[s] + 16384, window - 16384
+                received = client.receive(0.2)
+                if received is None:
+                    break
+                kind, flags, of, payload = received
+                if kind == WINDOW_UPDATE:
+                    more = struct.unpack(">I", payload)[0]
+                    if of == 0:
+                        window += more
+                    else:
+                        of_stream[of] += more
+                if kind == HEADERS:
+                    done.add(of)
+                if kind == DATA:
+                    self.assertIn(b"too many bodies of requests are under way", payload)
+            refused += len(done)
+        self.assertGreaterEqual(refused, 5)
+        if "AKIN_TEST_SLOW" not in os.environ:  # A client's half of 128 MiB, in strings that grow by doubling.
+            self.assertLess(server.memory("VmHWM") - begin, 128 << 20)
+        self.assertEqual(server.post("/embed", {"inputs": "a"})[0], 200)
+
     def test_a_slow_body_ends_with_408(self):
         server = self.start()
         client = self.connect(server)
@@ -258,7 +297,7 @@ class Streams(unittest.TestCase):
         self.assertTrue(ended)
         self.assertEqual([p[4:8] for k, _, _, p in got if k == GOAWAY], [struct.pack(">I", NO_ERROR)])
         size, goaways = len(received[3]), []
-        busy.send(frame(8, 0, 0, struct.pack(">I", 1 << 30)) + frame(8, 0, 1, struct.pack(">I", 1 << 30)))
+        busy.send(frame(WINDOW_UPDATE, 0, 0, struct.pack(">I", 1 << 30)) + frame(WINDOW_UPDATE, 0, 1, struct.pack(">I", 1 << 30)))
         got, ended = busy.receive_all(TIMEOUT)
         self.assertTrue(ended)
         goaways = [struct.unpack(">II", p[:8]) for k, _, _, p in got if k == GOAWAY]
@@ -290,18 +329,15 @@ class Streams(unittest.TestCase):
 
     def test_memory_of_idle_connections(self):
         server = self.start()
-        def resident():
-            with open(f"/proc/{server.process.pid}/status") as file:
-                return int(re.search(r"VmRSS:\s+(\d+) kB", file.read())[1]) << 10
         server.post("/embed", {"inputs": "a"})
-        before = resident()
+        before = server.memory("VmRSS")
         clients = [self.connect(server) for _ in range(500)]
         for client in clients:
             client.send(post(1, "/embed", {"inputs": "a"}))
         for client in clients:
             self.assertEqual(answers(client, [1])[1][0], STATUS_200)
         if "AKIN_TEST_SLOW" not in os.environ:
-            self.assertLess((resident() - before) / len(clients), 48 << 10)
+            self.assertLess((server.memory("VmRSS") - before) / len(clients), 48 << 10)
 
 
 class Transports(unittest.TestCase):
@@ -325,6 +361,23 @@ class Transports(unittest.TestCase):
             context.set_alpn_protocols(["something-else"])
             with socket.create_connection(("127.0.0.1", server.port)) as plain, context.wrap_socket(plain) as client:
                 self.assertIsNone(client.selected_alpn_protocol())
+
+    def test_every_port_takes_everything(self):
+        server = Server("--grpc-port", "0")
+        self.addCleanup(server.stop)
+        grpc_port = next(e["grpc_port"] for e in server.log if "grpc_port" in e)
+        right = server.post("/embed", {"inputs": "a text"})[2]
+        for port in (server.port, grpc_port):
+            client = RawClient(port)
+            self.addCleanup(client.close)
+            client.send(post(1, "/embed", {"inputs": "a text"}))
+            client.call(3, "/tei.v1.Embed/Embed", string_field(1, "a text"))
+            got = answers(client, [1, 3])
+            self.assertEqual(got[1], (STATUS_200, right))
+            self.assertGreater(len(got[3][1]), 4 * 64)
+            with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT)) as old:
+                old.request("POST", "/embed", b'{"inputs":"a text"}', {"Content-Type": "application/json"})
+                self.assertEqual(old.getresponse().read(), right)
 
     @needs_curl
     def test_a_unix_socket_speaks_both(self):

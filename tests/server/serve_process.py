@@ -5,6 +5,7 @@ import http.client
 import http.server
 import json
 import os
+import re
 import signal
 import socket
 import struct
@@ -145,6 +146,11 @@ class Server:
         """-> {sample, labels included: its value}"""
         lines = self.get("/metrics")[2].decode().splitlines()
         return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines if line[0] != "#")}
+
+    def memory(self, field):
+        """"VmRSS" or "VmHWM" of the process, in bytes"""
+        with open(f"/proc/{self.process.pid}/status") as file:
+            return int(re.search(field + r":\s+(\d+) kB", file.read())[1]) << 10
 
     def stop(self):
         """Ends it as an orchestrator does, if it has not ended. -> the exit status, one of `ends_with`"""

@@ -10,7 +10,7 @@
 #include <string_view>
 
 #include "server/grpc/inflate.h"
-#include "server/grpc/message_budget.h"
+#include "server/http2/message_budget.h"
 #include "server/grpc/status.h"
 
 namespace akin::server {

@@ -44,7 +44,7 @@ class HttpHandler {
   // The answer to a request whose body is not wanted (wrong key, path, type); nothing: read it.
   // `peer` is the client's address.
   virtual std::optional<HttpResponse> Screen(const HttpRequest& head, const std::string& peer) = 0;
-  // The answer when reading the body has failed: 408, 413 or 400.
+  // The answer when reading the body has failed: 408, 413, 429 or 400.
   virtual HttpResponse Refuse(const HttpRequest& head, const std::string& peer, int status,
                               std::string_view reason) = 0;
   virtual void Handle(ExchangePtr exchange) = 0;

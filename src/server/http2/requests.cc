@@ -34,6 +34,7 @@ class Http2Requests::Stream final : public Http2StreamHandler {
       : owner_(owner),
         request_(std::move(head)),
         peer_(std::move(peer)),
+        share_(owner.unfinished_, peer_),
         way_(std::make_shared<Way>(Way{&responder, request_.method != "HEAD"})) {}
 
   void Begin(bool ends) {
@@ -54,11 +55,15 @@ class Http2Requests::Stream final : public Http2StreamHandler {
     if (request_.body.size() + bytes.size() > owner_.shared_.options.max_body_bytes) {
       return RefuseBody(413, "the body is too large");
     }
+    if (!share_.GrowTo(request_.body.size() + bytes.size())) {
+      return RefuseBody(429, "too many bodies of requests are under way");
+    }
     request_.body += bytes;
   }
 
   void OnEnd() override {
     reads_body_ = false;
+    share_.Clear();
     if (is_refused_) return;
     // With what is needed to go on without this, which may be gone then.
     const auto arrived = std::make_shared<Arrived>(Arrived{std::move(request_), std::move(peer_)});
@@ -120,6 +125,7 @@ class Http2Requests::Stream final : public Http2StreamHandler {
   void Refuse(HttpResponse response) {
     is_refused_ = true;
     reads_body_ = false;
+    share_.Clear();
     std::string().swap(request_.body);
     way_->Answer(std::move(response));
   }
@@ -131,6 +137,7 @@ class Http2Requests::Stream final : public Http2StreamHandler {
   Http2Requests& owner_;
   HttpRequest request_;  // Until it has arrived.
   std::string peer_;
+  MessageBudget::Share share_;  // Of bodies that have not come whole.
   const std::shared_ptr<Way> way_;
   bool reads_body_ = false, is_refused_ = false;
   Clock::time_point body_begin_;

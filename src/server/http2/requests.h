@@ -1,6 +1,9 @@
 // HTTP's own requests over HTTP/2: the same HttpHandler as HTTP/1.1's, asked in the same order
-// (http/connection.cc). Screened before the body, which is read up to --payload-limit and held to
-// --body-grace; then handled, and dropped when its client resets it.
+// (http/connection.cc). Screened before the body, which is read up to --payload-limit and must come
+// as fast as there; then handled, and dropped when its client resets it.
+//
+// A connection of HTTP/1.1 brings one body at a time, one of HTTP/2 a hundred. So bodies that have
+// not come whole share a budget.
 #pragma once
 
 #include <memory>
@@ -8,6 +11,7 @@
 
 #include "server/http/served_connection.h"
 #include "server/http2/handler.h"
+#include "server/http2/message_budget.h"
 
 namespace akin::server {
 
@@ -22,8 +26,11 @@ class Http2Requests final : public Http2Handler {
  private:
   class Stream;
 
+  static constexpr size_t kUnfinishedBytes = size_t{128} << 20;
+
   ServedShared& shared_;
   HttpServer& server_;
+  MessageBudget unfinished_{kUnfinishedBytes};
 };
 
 }  // namespace akin::server

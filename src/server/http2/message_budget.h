@@ -1,4 +1,5 @@
-// How many bytes the messages may hold that have not come whole, of all connections together.
+// How many bytes messages (of gRPC; of HTTP, bodies) may hold that have not come whole, of all
+// connections together.
 //
 // A client says that 4 MiB are coming on each of a hundred streams, sends them but for the last
 // byte, and opens another connection: what it has sent counts here, not what it has announced. A

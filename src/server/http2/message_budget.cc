@@ -1,4 +1,4 @@
-#include "server/grpc/message_budget.h"
+#include "server/http2/message_budget.h"
 
 namespace akin::server {
 

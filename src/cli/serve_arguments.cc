@@ -97,7 +97,8 @@ void AddNetworkOptions(OptionList& options, ServeArguments& a) {
   options.Text("--host", a.host, "Address to listen on; 0.0.0.0 is all", "ADDRESS");
   options.Number("-p,--port", a.port, 0, 65535, "Port; 0 takes a free one");
   options.Number("--grpc-port", a.grpc_port, 0, 65535,
-                 "Port for gRPC; 0 takes a free one (default: no gRPC)");
+                 "One more port, for clients that expect gRPC on its own; 0 takes a free one "
+                 "(default: none; gRPC is on --port, too)");
   options.Text("--unix-socket", a.unix_socket, "Listen on a Unix socket, too", "PATH");
   options.Text("--tls-cert", a.tls_cert, "Certificate chain (PEM): serve https", "FILE");
   options.Text("--tls-key", a.tls_key, "Its key (PEM)", "FILE");

@@ -20,7 +20,7 @@ namespace akin::server {
 
 struct ServeOptions {
   HttpOptions http;
-  std::optional<uint16_t> grpc_port;  // 0: one that is free. Unset: no gRPC.
+  std::optional<uint16_t> grpc_port;  // One more; 0: one that is free.
   AppOptions app;
   RegistryOptions registry;
   SchedulerOptions scheduler;

@@ -1,8 +1,11 @@
 #include "server/log.h"
 
+#include <poll.h>
 #include <unistd.h>
 
-#include <chrono>
+#include <algorithm>
+#include <cerrno>
+#include <climits>
 #include <ctime>
 #include <utility>
 
@@ -11,6 +14,9 @@
 
 namespace akin::server {
 namespace {
+
+// For the reader to take something, when the last line has been written.
+constexpr auto kLastMoment = std::chrono::milliseconds(500);
 
 constexpr std::pair<LogLevel, std::string_view> kLevels[] = {{LogLevel::kDebug, "debug"},
                                                              {LogLevel::kInfo, "info"},
@@ -65,8 +71,13 @@ std::string ListOf(std::span<const int32_t> numbers) {
   return out;
 }
 
-void Logger::Log(LogLevel level, std::string_view message, std::vector<LogField> fields) {
-  if (!Wants(level)) return;
+Logger::~Logger() {
+  const std::lock_guard lock(mutex_);
+  Write(kLastMoment);
+}
+
+std::string Logger::Line(LogLevel level, std::string_view message,
+                         const std::vector<LogField>& fields) const {
   std::string line;
   if (json_) {
     JsonObject object(line);
@@ -83,10 +94,51 @@ void Logger::Log(LogLevel level, std::string_view message, std::vector<LogField>
     }
   }
   line += '\n';
+  return line;
+}
+
+void Logger::Log(LogLevel level, std::string_view message, std::vector<LogField> fields) {
+  if (!Wants(level)) return;
+  const std::string line = Line(level, message, fields);
   const std::lock_guard lock(mutex_);
-  if (write(STDERR_FILENO, line.data(), line.size()) < 0) {
-    // Nobody reads standard error; the server goes on.
+  Write(std::chrono::milliseconds(0));
+  Add(line);
+  Write(std::chrono::milliseconds(0));
+}
+
+void Logger::Flush() {
+  const std::lock_guard lock(mutex_);
+  Write(std::chrono::milliseconds(0));
+}
+
+void Logger::Add(std::string_view line) {
+  if (waiting_.size() + line.size() > kMostWaiting) {
+    ++left_out_;
+    return;
   }
+  if (left_out_ > 0) {
+    waiting_ += Line(LogLevel::kWarn, "lines were left out: nobody has read them",
+                     {{"count", std::exchange(left_out_, 0)}});
+  }
+  waiting_ += line;
+}
+
+void Logger::Write(std::chrono::milliseconds patience) {
+  size_t written = 0;
+  while (written < waiting_.size()) {
+    // A pipe that can be written to takes as much as this without making its writer wait.
+    const size_t size = std::min<size_t>(waiting_.size() - written, PIPE_BUF);
+    pollfd standard_error{.fd = STDERR_FILENO, .events = POLLOUT, .revents = 0};
+    const int ready = poll(&standard_error, 1, static_cast<int>(patience.count()));
+    if (ready < 0 && errno == EINTR) continue;
+    if (ready == 0) break;
+    const ssize_t taken = write(STDERR_FILENO, waiting_.data() + written, size);
+    if (taken < 0 && errno == EINTR) continue;
+    if (taken < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) break;
+    // Nobody reads standard error any more; the server goes on.
+    written = taken < 0 ? waiting_.size() : written + static_cast<size_t>(taken);
+  }
+  waiting_.erase(0, written);
 }
 
 }  // namespace akin::server

@@ -2,6 +2,8 @@
 // path that is not a route.
 #pragma once
 
+#include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <mutex>
 #include <span>
@@ -37,17 +39,37 @@ struct LogField {
 // What a field of several numbers holds: "8 32".
 std::string ListOf(std::span<const int32_t> numbers);
 
+// Whoever reads the lines may be slow, or stop: a pipe that is full, a terminal that is held. The
+// event loop does not wait for that: what the reader does not take waits in memory, and beyond
+// kMostWaiting lines are left out, of which a line says how many once there is room again.
 class Logger {
  public:
+  static constexpr size_t kMostWaiting = size_t{1} << 20;  // Bytes.
+
   Logger(LogLevel least, bool json) : least_(least), json_(json) {}
+  // Gives what waits half a second.
+  ~Logger();
+  Logger(const Logger&) = delete;
+  Logger& operator=(const Logger&) = delete;
 
   bool Wants(LogLevel level) const { return level >= least_; }
   void Log(LogLevel level, std::string_view message, std::vector<LogField> fields = {});
+  // Writes what waits, as far as it is taken; to be called now and then.
+  void Flush();
 
  private:
+  std::string Line(LogLevel level, std::string_view message,
+                   const std::vector<LogField>& fields) const;
+  // With the mutex held:
+  void Add(std::string_view line);
+  // Until nothing waits, or the reader has taken nothing for `patience`.
+  void Write(std::chrono::milliseconds patience);
+
   const LogLevel least_;
   const bool json_;
-  std::mutex mutex_;  // Lines do not mix.
+  std::mutex mutex_;     // Guards what follows.
+  std::string waiting_;  // Whole lines, but for the first.
+  int64_t left_out_ = 0;
 };
 
 }  // namespace akin::server

@@ -190,6 +190,7 @@ class Server {
 
   void KeepHouse() {
     http_->After(kHousekeeping, [this] {
+      logger_.Flush();
       registry_->DropIdle(ModelRegistry::Clock::now());
       registry_->DropOverBudget(ResidentBytes());
       const bool at_rest = scheduler_->Load().requests == 0 && http_->counts().under_way == 0 &&

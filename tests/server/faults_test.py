@@ -36,6 +36,20 @@ class DamagedWeights(unittest.TestCase):
             self.assertEqual(server.post("/embed", {"inputs": "a"})[0], 200)
 
 
+class UnreadLog(unittest.TestCase):
+    def test_a_log_that_nobody_reads_holds_up_no_request(self):
+        server = Server()
+        self.addCleanup(server.stop)
+        server.reads_log.clear()
+        self.addCleanup(server.reads_log.set)
+        # Some 300 bytes each: a pipe holds 64 KiB.
+        for i in range(1000):
+            self.assertEqual(server.post("/tokenize", {"inputs": "a"}, {"x-request-id": f"unread-{i}"})[0], 200)
+        server.reads_log.set()
+        for i in range(1000):
+            server.await_event("request", id=f"unread-{i}")
+
+
 class Crash(unittest.TestCase):
     def test_a_server_that_crashes_fails_its_test(self):
         server = Server()

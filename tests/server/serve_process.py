@@ -63,6 +63,8 @@ class Server:
         self.port = None
         self.ends_with = {0}  # The exit statuses that `stop` takes: that of a crash or of a sanitizer's report is none.
         self._events = threading.Condition()
+        self.reads_log = threading.Event()  # Cleared: whoever reads its standard error has stopped.
+        self.reads_log.set()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         try:
@@ -74,6 +76,7 @@ class Server:
 
     def _read(self):
         for line in self.process.stderr:
+            self.reads_log.wait(TIMEOUT)
             with self._events:
                 try:
                     event = json.loads(line)

@@ -132,5 +132,18 @@ class Models(unittest.TestCase):
             server.stop()
 
 
+class Memory(unittest.TestCase):
+    def test_models_are_let_go_over_the_budget_but_for_the_last(self):
+        other = ARGUMENTS.model.replace("bert-mean", "bert-max")
+        server = Server("--memory-budget", "1", models=["one=" + ARGUMENTS.model, "two=" + other])
+        try:
+            server.await_event("model let go: over the memory budget")
+            self.assertEqual(server.metric("akin_models_loaded"), 1)
+            for name in ("one", "two"):
+                self.assertEqual(server.post("/v1/embeddings", {"input": "a", "model": name})[0], 200)
+        finally:
+            server.stop()
+
+
 if __name__ == "__main__":
     main()

@@ -170,6 +170,13 @@ class Server:
         return status
 
 
+def run(*arguments, environment=None):
+    """-> (exit status, standard error) of `akin serve` that is to end by itself"""
+    done = subprocess.run([ARGUMENTS.akin, "serve", *arguments], capture_output=True, text=True, timeout=TIMEOUT,
+                          env={**os.environ, **(environment or {})})
+    return done.returncode, done.stderr
+
+
 class Collector:
     """Takes spans as an OpenTelemetry collector does."""
 

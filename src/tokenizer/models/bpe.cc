@@ -1,25 +1,19 @@
-// Byte-pair encoding: a piece starts as its characters; of all neighbouring pairs that have a merge
-// the one with the lowest rank is merged, the leftmost of equals, until none is left.
-//
-//   l o w e r  ->  lo w e r  ->  low e r  ->  low er  ->  lower
-//
-// Short pieces keep the rank of every pair in an array and look for the lowest by a linear scan;
-// long ones (a megabyte of one letter) take the pairs from a heap, so that they cost n log n.
-// Before either, the word cache is asked. A model without a pre-tokenizer gives whole texts as one
-// piece: they are cut where no merge can join (MergeBorders), so that the cache has words to know.
+// Byte-pair encoding: a piece starts as its characters, whose neighbours are merged
+// (bpe_mergers.h). Before that the word cache is asked. A model without a pre-tokenizer gives whole
+// texts as one piece: they are cut where no merge can join (MergeBorders), so that the cache has
+// words to know.
 //
 // (Sennrich, Haddow, Birch: Neural Machine Translation of Rare Words with Subword Units, 2016.)
 #include <algorithm>
 #include <array>
-#include <bit>
-#include <functional>
-#include <limits>
 #include <string>
 #include <utility>
 
 #include "base/strings.h"
 #include "base/utf8.h"
 #include "tokenizer/byte_characters.h"
+#include "tokenizer/models/bpe_mergers.h"
+#include "tokenizer/models/bpe_merges.h"
 #include "tokenizer/models/merge_borders.h"
 #include "tokenizer/models/merge_table.h"
 #include "tokenizer/models/model.h"
@@ -29,9 +23,6 @@ namespace akin::tokenizer {
 namespace {
 
 using formats::JsonValue;
-
-constexpr uint32_t kNone = ~uint32_t{0};
-constexpr size_t kShortPiece = 64;  // Symbols, the bits of a mask; above, the heap is faster.
 
 constexpr size_t kMaxWholeBytes = 24;  // A longer piece is looked at for borders first.
 
@@ -48,170 +39,6 @@ struct BpeOptions {
   bool byte_fallback = false;
 };
 
-// The symbols of a piece while they are merged. Four arrays of `capacity` in one memory.
-struct Symbols {
-  uint32_t* ids;
-  uint32_t* sizes;  // Bytes of the piece that a symbol stands for.
-  uint32_t* next;   // The symbol after, and
-  uint32_t* previous;
-  size_t count = 0;
-
-  Symbols(uint32_t* memory, size_t capacity)
-      : ids(memory),
-        sizes(memory + capacity),
-        next(memory + 2 * capacity),
-        previous(memory + 3 * capacity) {}
-  static constexpr size_t kArrays = 4;
-
-  void Add(int32_t id, size_t bytes) {
-    ids[count] = static_cast<uint32_t>(id);
-    sizes[count++] = static_cast<uint32_t>(bytes);
-  }
-};
-
-// The lowest rank first, pair after pair, by scans over the ranks. Symbols that were merged away
-// stay in the arrays, without a rank, until the end: what is left is a bit each of `live_`.
-class ShortMerger {
- public:
-  ShortMerger(const MergeTable& merges, Symbols& symbols)
-      : merges_(merges), ids_(symbols.ids), symbols_(symbols) {
-    const size_t count = symbols.count;
-    num_ranks_ = (count + kStep - 1) / kStep * kStep;
-    live_ = count == kShortPiece ? ~uint64_t{0} : (uint64_t{1} << count) - 1;
-    // The table is larger than the caches: all pairs wait for memory together.
-    for (size_t i = 0; i + 1 < count; ++i) merges.Prefetch(ids_[i], ids_[i + 1]);
-    for (size_t i = 0; i + 1 < count; ++i) Look(i, i + 1);
-    std::fill(ranks_.data() + (count == 0 ? 0 : count - 1), ranks_.data() + num_ranks_, kNoRank);
-  }
-
-  void Run() {
-    while (true) {
-      // Two loops: each is a few vector operations, one that keeps the place is not.
-      uint32_t lowest = kNoRank;
-      for (size_t i = 0; i < num_ranks_; ++i) lowest = std::min(lowest, ranks_[i]);
-      if (lowest == kNoRank) break;
-      Merge(static_cast<size_t>(std::find(ranks_.data(), ranks_.data() + num_ranks_, lowest) -
-                                ranks_.data()));
-    }
-    Compact();
-  }
-
- private:
-  static constexpr uint32_t kNoRank = MergeTable::kNoRank;
-  static constexpr size_t kStep = 8;
-
-  // Of the pair of the symbols at i and `next`.
-  void Look(size_t i, size_t next) {
-    const MergeTable::Merge& merge = merges_.Find(ids_[i], ids_[next]);
-    ranks_[i] = merge.rank;
-    merged_[i] = merge.merged;
-  }
-
-  void Merge(size_t i) {
-    const uint64_t behind = live_ & (~uint64_t{1} << i);
-    const auto right = static_cast<size_t>(std::countr_zero(behind));
-    const uint64_t rest = behind & (behind - 1);
-    ids_[i] = merged_[i];
-    symbols_.sizes[i] += symbols_.sizes[right];
-    ranks_[i] = ranks_[right] = kNoRank;
-    live_ &= ~(uint64_t{1} << right);
-    const uint64_t before = live_ & ((uint64_t{1} << i) - 1);
-    if (rest != 0) Look(i, static_cast<size_t>(std::countr_zero(rest)));
-    if (before != 0) Look(static_cast<size_t>(std::bit_width(before) - 1), i);
-  }
-
-  void Compact() {
-    size_t kept = 0;
-    for (uint64_t bits = live_; bits != 0; bits &= bits - 1) {
-      const auto i = static_cast<size_t>(std::countr_zero(bits));
-      ids_[kept] = ids_[i];
-      symbols_.sizes[kept++] = symbols_.sizes[i];
-    }
-    symbols_.count = kept;
-  }
-
-  const MergeTable& merges_;
-  uint32_t* const ids_;
-  Symbols& symbols_;
-  uint64_t live_;
-  size_t num_ranks_;
-  // Of the pair that begins at a symbol, and what it becomes.
-  std::array<uint32_t, kShortPiece> ranks_;
-  std::array<uint32_t, kShortPiece> merged_;
-};
-
-// The same from a heap of (rank, place). A pair that has changed since it was put there has another
-// rank now, or none, and is passed over.
-class HeapMerger {
- public:
-  HeapMerger(const MergeTable& merges, Symbols& symbols, std::vector<uint64_t>& heap)
-      : merges_(merges), symbols_(symbols), heap_(heap) {}
-
-  void Run() {
-    heap_.clear();
-    const auto count = static_cast<uint32_t>(symbols_.count);
-    for (uint32_t i = 0; i < count; ++i) {
-      symbols_.previous[i] = i == 0 ? kNone : i - 1;
-      symbols_.next[i] = i + 1 == count ? kNone : i + 1;
-    }
-    for (uint32_t i = 0; i + 1 < count; ++i) {
-      if (const uint64_t entry = Entry(i); entry != kNoEntry) heap_.push_back(entry);
-    }
-    std::ranges::make_heap(heap_, std::greater<>());
-    while (!heap_.empty()) {
-      std::ranges::pop_heap(heap_, std::greater<>());
-      const uint64_t entry = heap_.back();
-      heap_.pop_back();
-      const auto place = static_cast<uint32_t>(entry);
-      if (symbols_.ids[place] != kNone && Entry(place) == entry) Merge(place);
-    }
-    Compact(count);
-  }
-
- private:
-  static constexpr uint64_t kNoEntry = ~uint64_t{0};
-
-  // What the heap holds of the pair that begins at `place`.
-  uint64_t Entry(uint32_t place) const {
-    const uint32_t next = symbols_.next[place];
-    if (next == kNone) return kNoEntry;
-    const uint32_t rank = merges_.Find(symbols_.ids[place], symbols_.ids[next]).rank;
-    return rank == MergeTable::kNoRank ? kNoEntry : uint64_t{rank} << 32 | place;
-  }
-
-  void Push(uint32_t place) {
-    const uint64_t entry = Entry(place);
-    if (entry == kNoEntry) return;
-    heap_.push_back(entry);
-    std::ranges::push_heap(heap_, std::greater<>());
-  }
-
-  void Merge(uint32_t place) {
-    const uint32_t right = symbols_.next[place];
-    symbols_.ids[place] = merges_.Find(symbols_.ids[place], symbols_.ids[right]).merged;
-    symbols_.sizes[place] += symbols_.sizes[right];
-    symbols_.ids[right] = kNone;
-    const uint32_t next = symbols_.next[place] = symbols_.next[right];
-    if (next != kNone) symbols_.previous[next] = place;
-    if (symbols_.previous[place] != kNone) Push(symbols_.previous[place]);
-    Push(place);
-  }
-
-  void Compact(uint32_t count) {
-    size_t kept = 0;
-    for (uint32_t i = 0; i < count; ++i) {
-      if (symbols_.ids[i] == kNone) continue;
-      symbols_.ids[kept] = symbols_.ids[i];
-      symbols_.sizes[kept++] = symbols_.sizes[i];
-    }
-    symbols_.count = kept;
-  }
-
-  const MergeTable& merges_;
-  Symbols& symbols_;
-  std::vector<uint64_t>& heap_;
-};
-
 // Writes ByteLevel's characters of `bytes`.
 void MapBytes(std::string_view bytes, std::string& mapped) {
   mapped.resize(2 * bytes.size());
@@ -220,11 +47,6 @@ void MapBytes(std::string_view bytes, std::string& mapped) {
     end += EncodeUtf8(kByteCharacters[static_cast<unsigned char>(byte)], end);
   mapped.resize(static_cast<size_t>(end - mapped.data()));
 }
-
-struct Merges {
-  MergeTable table;
-  MergeBorders borders;
-};
 
 class Bpe final : public Model {
  public:
@@ -452,146 +274,6 @@ class Bpe final : public Model {
   uint32_t model_number_ = WordCache::NewModelNumber();
   uint32_t raw_model_number_ = WordCache::NewModelNumber();  // Of raw pieces.
 };
-
-// "a b" or ["a", "b"]. Both forms never stand in one file.
-Result<std::pair<std::string_view, std::string_view>> ReadMerge(const JsonValue& json, bool pairs) {
-  if (pairs) {
-    AKIN_TRY_ASSIGN(const auto parts, json.AsArray());
-    if (json.size() != 2) {
-      return InvalidModel(json.Where(), " has ", json.size(), " parts, expected 2");
-    }
-    std::array<std::string_view, 2> texts;
-    size_t i = 0;
-    for (const JsonValue part : parts) {
-      AKIN_TRY_ASSIGN(texts[i], part.AsString());
-      ++i;
-    }
-    return std::pair(texts[0], texts[1]);
-  }
-  AKIN_TRY_ASSIGN(const std::string_view text, json.AsString());
-  const size_t space = text.find(' ');
-  if (space == text.npos || text.find(' ', space + 1) != text.npos) {
-    return InvalidModel(json.Where(), " is ", json.Found(), ", expected two parts with a blank");
-  }
-  return std::pair(text.substr(0, space), text.substr(space + 1));
-}
-
-// Some merges that are looked up together. What a merge makes is nearly always the piece that the
-// merge before made, or the next one: that is looked at first, and the merged text never written.
-class MergeBlock {
- public:
-  static constexpr size_t kSize = 32;
-
-  explicit MergeBlock(const Vocabulary& vocab) : vocab_(vocab) {}
-
-  bool is_full() const { return count_ == kSize; }
-
-  // Views of the document; `right` stands in the merged piece without `prefix_bytes`.
-  void Add(const JsonValue& merge, std::string_view left, std::string_view right,
-           size_t prefix_bytes) {
-    places_[count_] = merge;
-    pieces_[2 * count_] = left;
-    pieces_[2 * count_ + 1] = right;
-    right.remove_prefix(prefix_bytes);
-    merged_ids_[count_] = GuessMerged(left, right);
-    if (merged_ids_[count_] < 0) merged_[count_].assign(left).append(right);
-    ++count_;
-  }
-
-  // Appends them to `merges` and is empty again. Error: a piece is not in the vocabulary.
-  Status Flush(std::vector<MergeTable::Merge>& merges) {
-    std::array<int32_t, 2 * kSize> ids;
-    vocab_.FindIds(std::span<const std::string_view>(pieces_).first(2 * count_), ids);
-    FindMerged();
-    for (size_t i = 0; i < count_; ++i) {
-      const int32_t left = ids[2 * i], right = ids[2 * i + 1], merged = merged_ids_[i];
-      if (left < 0) return Missing(i, pieces_[2 * i]);
-      if (right < 0) return Missing(i, pieces_[2 * i + 1]);
-      if (merged < 0) return Missing(i, merged_[i]);
-      merges.push_back({.left = static_cast<uint32_t>(left),
-                        .right = static_cast<uint32_t>(right),
-                        .rank = static_cast<uint32_t>(merges.size()),
-                        .merged = static_cast<uint32_t>(merged)});
-    }
-    count_ = 0;
-    return {};
-  }
-
- private:
-  int32_t GuessMerged(std::string_view left, std::string_view right) {
-    for (const int32_t step : {0, 1}) {
-      if (last_merged_ > std::numeric_limits<int32_t>::max() - step) break;
-      const int32_t id = last_merged_ + step;
-      const std::optional<std::string_view> piece = vocab_.Piece(id);
-      if (!piece || piece->size() != left.size() + right.size()) continue;
-      if (piece->starts_with(left) && piece->ends_with(right)) return last_merged_ = id;
-    }
-    return -1;
-  }
-
-  // Looks up what was not guessed.
-  void FindMerged() {
-    std::array<std::string_view, kSize> pieces;
-    std::array<size_t, kSize> owners;
-    size_t missing = 0;
-    for (size_t i = 0; i < count_; ++i) {
-      if (merged_ids_[i] >= 0) continue;
-      owners[missing] = i;
-      pieces[missing++] = merged_[i];
-    }
-    if (missing == 0) return;
-    std::array<int32_t, kSize> ids;
-    vocab_.FindIds(std::span<const std::string_view>(pieces).first(missing), ids);
-    for (size_t i = 0; i < missing; ++i) merged_ids_[owners[i]] = ids[i];
-    last_merged_ = std::max(0, merged_ids_[count_ - 1]);
-  }
-
-  Error Missing(size_t i, std::string_view piece) const {
-    return InvalidModel(places_[i]->Where(), ": ", piece.substr(0, 40),
-                        " is not in the vocabulary");
-  }
-
-  const Vocabulary& vocab_;
-  size_t count_ = 0;
-  int32_t last_merged_ = 0;
-  std::array<std::optional<JsonValue>, kSize> places_;  // Of each merge in the file.
-  std::array<std::string_view, 2 * kSize> pieces_;      // Left and right, in turn.
-  std::array<int32_t, kSize> merged_ids_;               // -1: not guessed, then
-  std::array<std::string, kSize> merged_;               // this is its text.
-};
-
-// Single characters of the vocabulary: what a piece begins with.
-void AddCharacters(const Vocabulary& vocab, MergeBorders& borders) {
-  for (size_t i = 0; i < vocab.size(); ++i) {
-    const std::string_view piece = vocab.PieceAt(i);
-    if (!piece.empty() && piece.size() == Utf8Length(piece[0])) {
-      borders.AddCharacter(DecodeUtf8(piece.data()));
-    }
-  }
-}
-
-Result<Merges> LoadMerges(const JsonValue& json, const Vocabulary& vocab, size_t prefix_bytes) {
-  AKIN_TRY_ASSIGN(const auto values, json.AsArray());
-  std::vector<MergeTable::Merge> merges;
-  merges.reserve(json.size());
-  MergeBorders borders;
-  AddCharacters(vocab, borders);
-  MergeBlock block(vocab);
-  const bool pairs = json.size() > 0 && (*values.begin()).is_array();
-  for (const JsonValue value : values) {
-    if (!pairs && value.is_string() && value.AsString()->starts_with("#version")) continue;
-    AKIN_TRY_ASSIGN(const auto parts, ReadMerge(value, pairs));
-    const auto [left, right] = parts;
-    if (right.size() < prefix_bytes) {
-      return InvalidModel(value.Where(), " is shorter than continuing_subword_prefix");
-    }
-    block.Add(value, left, right, prefix_bytes);
-    borders.AddMerge(left, right);
-    if (block.is_full()) AKIN_TRY(block.Flush(merges));
-  }
-  AKIN_TRY(block.Flush(merges));
-  return Merges{MergeTable(merges), std::move(borders)};
-}
 
 // A member that may be null or missing.
 std::optional<JsonValue> FindSet(const JsonValue& json, std::string_view key) {

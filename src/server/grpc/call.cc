@@ -5,6 +5,11 @@
 #include "server/text.h"
 
 namespace akin::server {
+namespace {
+
+constexpr auto kDeadlineGrace = std::chrono::milliseconds(500);
+
+}  // namespace
 
 Call::Call(CallEnvironment& environment, CallInfo info, Encoding encoding,
            Http2Responder& responder)
@@ -35,12 +40,22 @@ void Call::OnEnd() {
 }
 
 void Call::ReadOn() {
-  const std::string waiting = std::move(waiting_);
-  waiting_.clear();
-  const size_t taken = Read(waiting);
-  if (!is_over()) waiting_ = waiting.substr(taken);
+  const size_t taken = Read(std::string_view(waiting_).substr(waiting_at_));
+  if (!is_over()) {
+    waiting_at_ += taken;
+    // What is read is let go of when it is the larger part, or a long one would be moved each time.
+    if (2 * waiting_at_ >= waiting_.size()) {
+      waiting_.erase(0, waiting_at_);
+      waiting_at_ = 0;
+    }
+  }
   if (responder_ != nullptr && taken > 0) responder_->Consume(taken);
   ReadEnd();
+}
+
+void Call::DropWaiting() {
+  std::string().swap(waiting_);
+  waiting_at_ = 0;
 }
 
 size_t Call::Read(std::string_view bytes) {
@@ -73,7 +88,7 @@ void Call::OnGone() {
   responder_ = nullptr;
   // Here, because the last one to hold the call may be another thread.
   reader_.Clear();
-  std::string().swap(waiting_);
+  DropWaiting();
   EndWriting();
   if (has_ended_) return;
   has_ended_ = true;
@@ -101,8 +116,10 @@ void Call::Sweep(Clock::time_point now) {
   if (responder_ == nullptr) return;
   if (is_writing_ && now >= write_deadline_) return responder_->Reset(Http2Error::kCancel);
   if (has_ended_) return;
-  if (now >= info_.deadline && !IsComputing())
-    return Refuse({GrpcCode::kDeadlineExceeded, "the call's deadline has passed"});
+  const GrpcStatus passed = {GrpcCode::kDeadlineExceeded, "the call's deadline has passed"};
+  // Who computes knows the deadline, too, and says more of it, but may be held up by its backend.
+  if (IsComputing() && now >= info_.deadline + kDeadlineGrace) return End(passed);
+  if (!IsComputing() && now >= info_.deadline) return Refuse(passed);
   if (const auto late = IsLate(now)) Refuse(*late);
 }
 
@@ -158,7 +175,7 @@ void Call::End(const GrpcStatus& status) {
   SendHead();
   BeginWriting();
   reader_.Clear();
-  std::string().swap(waiting_);
+  DropWaiting();
   responder_->SendTrailers(StatusHeaders(status));
   OnOver();
   info_.departure->Leave();

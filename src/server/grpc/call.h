@@ -84,6 +84,7 @@ class Call : public std::enable_shared_from_this<Call> {
  private:
   // Reads what there is room for -> how much.
   size_t Read(std::string_view bytes);
+  void DropWaiting();
   void ReadEnd();
   void Refuse(const GrpcStatus& status);
   // Unless the call has ended.
@@ -100,7 +101,8 @@ class Call : public std::enable_shared_from_this<Call> {
   const CallInfo info_;
   Http2Responder* responder_;  // Null: the client has gone.
   MessageReader reader_;
-  std::string waiting_;     // What has come and is not yet read.
+  std::string waiting_;  // What has come and, from waiting_at_ on, is not yet read.
+  size_t waiting_at_ = 0;
   bool has_begun_ = false;  // A message has come.
   bool end_has_come_ = false, last_was_told_ = false;
   bool has_head_ = false, has_ended_ = false, is_writing_ = false;

@@ -47,8 +47,8 @@ void AnsweredCall::OnMessage(std::string message) {
     return RefuseMany(
         {GrpcCode::kResourceExhausted,
          StrCat("the messages of a stream have at most ", kMaxMessageBytes, " bytes together")});
-  // One alone is followed by its end, mostly at once.
-  if (is_gather() && !share_.GrowTo(bytes_ + (messages_.size() + 1) * sizeof(std::string)))
+  // Its end may never come.
+  if (!share_.GrowTo(bytes_ + (messages_.size() + 1) * sizeof(std::string)))
     return End({GrpcCode::kResourceExhausted,
                 "messages that have not come whole leave no room for this one"});
   messages_.push_back(std::move(message));
@@ -114,7 +114,8 @@ void StreamCall::OnLast() {
 }
 
 bool StreamCall::MayRead() const {
-  return slots_.size() + num_unsent_ < kMaxInFlight && held_bytes_ < kMaxHeldBytes;
+  const size_t most = method_.is_open ? kMaxOpenInFlight : kMaxInFlight;
+  return slots_.size() + num_unsent_ < most && held_bytes_ < kMaxHeldBytes;
 }
 
 void StreamCall::OnSent(int64_t bytes) {

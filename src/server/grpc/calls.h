@@ -34,7 +34,7 @@ class AnsweredCall final : public Call {
   const Method& method_;
   std::vector<std::string> messages_;
   size_t bytes_ = 0;            // Of messages_.
-  MessageBudget::Share share_;  // Of those of a stream, which may never end.
+  MessageBudget::Share share_;  // Of messages_, until they are worked on.
   bool is_computing_ = false;
 };
 
@@ -44,6 +44,7 @@ class AnsweredCall final : public Call {
 class StreamCall final : public Call {
  public:
   static constexpr size_t kMaxInFlight = 256;
+  static constexpr size_t kMaxOpenInFlight = 4;  // Of who needs no key.
   static constexpr int64_t kMaxHeldBytes = int64_t{16} << 20;
 
   // `timeout`: of each message, from when it has come.

@@ -10,8 +10,8 @@
 #include <string_view>
 
 #include "server/grpc/inflate.h"
-#include "server/http2/message_budget.h"
 #include "server/grpc/status.h"
+#include "server/http2/message_budget.h"
 
 namespace akin::server {
 

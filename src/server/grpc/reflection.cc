@@ -108,8 +108,14 @@ std::vector<Method> Reflection::Methods() const {
                        .asks_model = false,
                        .is_open = true,
                        .operation = OperationOf<ServerReflectionRequest, Response>(
-                           [this](const CallInfo&, const ServerReflectionRequest& request,
-                                  const CallDone<Response>& done) { done({}, Answer(request)); })});
+                           [this](const CallInfo& info, const ServerReflectionRequest& request,
+                                  const CallDone<Response>& done) {
+                             Response response = Answer(request);
+                             const akin::Status room =
+                                 info.share->Reserve(static_cast<int64_t>(response.ByteSizeLong()));
+                             if (!room) return done(ToGrpcStatus(room.error()), {});
+                             done({}, std::move(response));
+                           })});
   }
   return methods;
 }

@@ -261,6 +261,56 @@ TEST_F(Calls, ADeadlineEndsACallThatIsStillRead) {
   ExpectStatus(GrpcCode::kDeadlineExceeded);
 }
 
+TEST_F(Calls, AWholeMessageCountsUntilTheCallBegins) {
+  Begin(MethodKind::kUnary);
+  Say(std::string(1 << 20, 'x'));
+  EXPECT_GE(environment_.messages.held_bytes(), size_t{1} << 20);
+  Finish();
+  EXPECT_EQ(environment_.messages.held_bytes(), 0U);
+}
+
+TEST_F(Calls, NoRoomForMessagesThatDoNotEndIsSaid) {
+  std::vector<std::unique_ptr<FakeResponder>> responders;
+  std::vector<std::shared_ptr<Call>> calls;
+  for (int i = 0; i < 10; ++i) {
+    responders.push_back(std::make_unique<FakeResponder>());
+    calls.push_back(std::make_shared<AnsweredCall>(environment_, method_, Info(),
+                                                   Encoding::kIdentity, *responders.back()));
+    calls.back()->OnData(Framed(std::string(4 << 20, 'x')));
+  }
+  EXPECT_FALSE(responders[0]->ended);
+  EXPECT_EQ(responders[9]->Trailer("grpc-status"), "8");
+  for (const auto& call : calls) call->OnGone();
+}
+
+TEST_F(Calls, ADeadlineEndsWhatIsComputedForTooLong) {
+  Begin(MethodKind::kUnary);
+  Say("question");
+  Finish();
+  call_->Sweep(Call::Clock::now() + milliseconds(60'200));
+  EXPECT_FALSE(responder_.ended);
+  call_->Sweep(Call::Clock::now() + seconds(61));
+  ExpectStatus(GrpcCode::kDeadlineExceeded);
+}
+
+TEST_F(Calls, WhatWaitsIsReadPieceByPiece) {
+  Begin(MethodKind::kStream);
+  std::string bytes;
+  for (int i = 0; i < 5000; ++i) bytes += Framed(std::to_string(i));
+  call_->OnData(bytes);
+  Finish();
+  for (size_t i = 0; i < asks_.size(); ++i) {
+    EXPECT_EQ(asks_[i].messages[0], std::to_string(i));
+    Answer(asks_[i], "x");
+    loop_.Run();
+    while (!responder_.unsent.empty()) responder_.Take();
+    loop_.Run();
+  }
+  EXPECT_EQ(asks_.size(), 5000U);
+  EXPECT_EQ(responder_.consumed, bytes.size());
+  ExpectStatus(GrpcCode::kOk);
+}
+
 TEST_F(Calls, AnAnswerThatIsNotTakenIsReset) {
   Begin(MethodKind::kUnary);
   Say("question");

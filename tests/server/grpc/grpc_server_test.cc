@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "fake_stream.h"
+#include "server/grpc/calls.h"
 
 namespace akin::server {
 namespace {
@@ -192,6 +193,23 @@ TEST_F(GrpcServerTest, ReflectionKnowsServicesAndFiles) {
       Reflect([](auto& request) { request.set_file_by_filename("tei/v1/tei.proto"); });
   EXPECT_EQ(file.file_descriptor_response().file_descriptor_proto_size(), 1);
   EXPECT_EQ(file.original_request().file_by_filename(), "tei/v1/tei.proto");
+}
+
+TEST_F(GrpcServerTest, ReflectionWaitsForWhoDoesNotTakeItsAnswers) {
+  ServerReflectionRequest request;
+  request.set_file_by_filename("tei/v1/tei.proto");
+  FakeResponder responder;
+  const auto stream = Call(Head("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"),
+                           std::vector<std::string>(100, request.SerializeAsString()), responder);
+  EXPECT_EQ(responder.data.size(), StreamCall::kMaxOpenInFlight);
+  EXPECT_GT(app_->answer_budget().held_bytes(), 1000);
+  while (!responder.unsent.empty()) {
+    responder.Take();
+    loop_.Run();
+  }
+  EXPECT_EQ(responder.data.size(), 100U);
+  EXPECT_EQ(responder.Trailer("grpc-status"), "0");
+  stream->OnGone(true);
 }
 
 TEST_F(GrpcServerTest, ReflectionSaysWhatThereIsNot) {

@@ -9,7 +9,7 @@ namespace akin::server {
 namespace {
 
 // Room for a message that comes in pieces, at first; more as it comes.
-constexpr size_t kFirstBytes = size_t{16} << 10;
+constexpr size_t kFirstBytes = MessageBudget::kFreeBytes;
 
 }  // namespace
 

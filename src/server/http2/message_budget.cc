@@ -3,6 +3,7 @@
 namespace akin::server {
 
 bool MessageBudget::Share::GrowTo(size_t bytes) {
+  if (bytes <= kFreeBytes) return true;
   const size_t more = bytes - bytes_;
   const auto it = budget_.by_client_.find(client_);
   const size_t own = it == budget_.by_client_.end() ? 0 : it->second;

@@ -19,6 +19,8 @@ namespace akin::server {
 // Of the event loop. Outlives its shares.
 class MessageBudget {
  public:
+  static constexpr size_t kFreeBytes = size_t{4} << 10;
+
   explicit MessageBudget(size_t most_bytes) : most_(most_bytes) {}
 
   class Share {
@@ -29,7 +31,9 @@ class MessageBudget {
     Share(const Share&) = delete;
     Share& operator=(const Share&) = delete;
 
-    // To so many bytes, which are not fewer; false: there is no room, and nothing has changed.
+    // To so many bytes, which are not fewer; false: there is no room, and nothing has changed. Up
+    // to kFreeBytes count nothing: else one client that never finishes would keep others behind its
+    // address from asking for a few words.
     bool GrowTo(size_t bytes);
     void Clear();
 

@@ -325,14 +325,15 @@ TEST_F(Calls, AnAnswerThatIsNotTakenIsReset) {
 
 TEST_F(Calls, GatherAnswersAllAtOnce) {
   Begin(MethodKind::kGather);
-  Say("one");
-  Say("two");
+  const std::string one(3000, '1'), two(3000, '2');
+  Say(one);
+  Say(two);
   loop_.Run();
   EXPECT_TRUE(asks_.empty());
-  EXPECT_GT(environment_.messages.held_bytes(), 0U);
+  EXPECT_GE(environment_.messages.held_bytes(), 6000U);
   Finish();
   ASSERT_EQ(asks_.size(), 1U);
-  EXPECT_EQ(asks_[0].messages, (std::vector<std::string>{"one", "two"}));
+  EXPECT_EQ(asks_[0].messages, (std::vector<std::string>{one, two}));
   EXPECT_EQ(environment_.messages.held_bytes(), 0U);
   Answer(asks_[0], "answer");
   loop_.Run();

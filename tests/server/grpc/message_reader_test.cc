@@ -110,18 +110,27 @@ TEST(MessageReader, SaysHowMuchOfAMessageIsMissing) {
 }
 
 TEST(MessageBudget, AClientLeavesHalfToTheNext) {
-  MessageBudget budget(48);
+  constexpr size_t kMiB = size_t{1} << 20;
+  MessageBudget budget(48 * kMiB);
   MessageBudget::Share a(budget, "a"), b(budget, "b"), more_of_a(budget, "a");
-  EXPECT_TRUE(a.GrowTo(24));
-  EXPECT_FALSE(a.GrowTo(25));
-  EXPECT_FALSE(more_of_a.GrowTo(1));
-  EXPECT_TRUE(b.GrowTo(12));
-  EXPECT_FALSE(b.GrowTo(13));
-  EXPECT_EQ(budget.held_bytes(), 36U);
+  EXPECT_TRUE(a.GrowTo(24 * kMiB));
+  EXPECT_FALSE(a.GrowTo(25 * kMiB));
+  EXPECT_FALSE(more_of_a.GrowTo(1 * kMiB));
+  EXPECT_TRUE(b.GrowTo(12 * kMiB));
+  EXPECT_FALSE(b.GrowTo(13 * kMiB));
+  EXPECT_EQ(budget.held_bytes(), 36 * kMiB);
   a.Clear();
-  EXPECT_TRUE(more_of_a.GrowTo(18));
-  EXPECT_FALSE(more_of_a.GrowTo(19));
-  EXPECT_EQ(budget.held_bytes(), 30U);
+  EXPECT_TRUE(more_of_a.GrowTo(18 * kMiB));
+  EXPECT_FALSE(more_of_a.GrowTo(19 * kMiB));
+  EXPECT_EQ(budget.held_bytes(), 30 * kMiB);
+}
+
+TEST(MessageBudget, WhatIsShortFindsRoomWhoeverHoldsAll) {
+  MessageBudget budget(size_t{1} << 20);
+  MessageBudget::Share greedy(budget, "a"), modest(budget, "a");
+  EXPECT_TRUE(greedy.GrowTo(size_t{1} << 19));
+  EXPECT_TRUE(modest.GrowTo(MessageBudget::kFreeBytes));
+  EXPECT_FALSE(modest.GrowTo(MessageBudget::kFreeBytes + 1));
 }
 
 TEST(MessageBudget, NoRoomEndsTheMessage) {

@@ -89,7 +89,8 @@ class Keeper final : public server::Http2Handler {
   const bool answers_;
 };
 
-// In pieces of so many bytes; as long as the session wants more, if it `fills`. -> whether there was too much of something.
+// In pieces of so many bytes; as long as the session wants more, if it `fills`. -> whether there
+// was too much of something.
 bool Converse(std::string_view bytes, size_t piece, Keeper& keeper, bool fills) {
   Http2Session::TimePoint now{std::chrono::seconds(1)};
   bool had_excess = false;

@@ -278,6 +278,23 @@ TEST(Http2Connection, AClientThatReadsNothingEnds) {
   sender.join();
 }
 
+// Answers that are reset before they are written leave nothing to write.
+TEST(Http2Connection, RapidResetsEndIt) {
+  Running running;
+  Wire wire(running.port);
+  std::string resets = kPreface;
+  for (int32_t id = 1; id < 4000; id += 2) {
+    resets += Frame(1, 5, id, FieldBlock(Grpc("/")));
+    resets += Frame(3, 0, id, std::string("\0\0\0\x08", 4));
+  }
+  wire.Send(resets);
+  EXPECT_TRUE(wire.Closes());
+  EXPECT_TRUE(running.Comes([&] { return running.Counts().open == 0; }));
+  EXPECT_LT(running.echo.begun, 700);
+  EXPECT_EQ(running.echo.gone, running.echo.begun);
+  EXPECT_EQ(running.http.abuses, 1);
+}
+
 TEST(Http2Connection, APortThatIsTakenIsAnErrorThatNamesTheOption) {
   Running running;
   NoHttp http;

@@ -86,7 +86,7 @@ asio::awaitable<void> Http2Connection::Serve() {
 asio::awaitable<void> Http2Connection::Read() {
   bool goes_on = in_.empty() || Receive(in_);
   while (goes_on && !is_written_ && !timed_out_) {
-    while (session_.is_clogged() && !is_written_) co_await written_.Wait();
+    while (session_.is_clogged() && write_since_) co_await written_.Wait();
     SetBuffer(in_, counted_streams_ == 0 ? kIdleReadBytes : kReadBytes);
     const size_t bytes = co_await stream_->ReadSome(asio::buffer(in_));
     if (bytes == 0) break;
@@ -119,6 +119,7 @@ asio::awaitable<void> Http2Connection::Write() {
     const std::array buffers{asio::const_buffer(out_.data(), out_.size()), asio::const_buffer()};
     const bool failed = static_cast<bool>(co_await stream_->Write(buffers));
     write_since_.reset();
+    written_.Set();
     if (failed) {
       GiveUp();
       co_return;
@@ -126,7 +127,6 @@ asio::awaitable<void> Http2Connection::Write() {
     session_.Written();
     Count();
     if (shared_.answering == 0 && shared_.arrived == 0) shared_.spin.Answered(Clock::now());
-    written_.Set();
   }
 }
 

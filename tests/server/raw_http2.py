@@ -71,8 +71,8 @@ def ends_with_status(trailers, status):
 class RawClient:
     """A connection. Its own settings are sent with the preface; those of the server are not waited for."""
 
-    def __init__(self, port, values=(), timeout=30, preface=True):
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=timeout)
+    def __init__(self, port, values=(), timeout=30, preface=True, source=None):
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=timeout, source_address=source and (source, 0))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._in = b""
         if preface:

@@ -109,6 +109,7 @@ VerbResult EmbedStream(const EmbedArguments& arguments) {
     SayOnStderr(
         StrCat(Counted(num_vectors, "vector"), " of ", dimension, " to ", arguments.output));
   }
+  arguments.input.SayIfJson(*source, arguments.model.quiet);
   if (totals.truncated > 0) {
     SayOnStderr(TruncationNote(totals.truncated, totals.texts, info, options.max_tokens));
   }

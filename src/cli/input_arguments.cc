@@ -128,6 +128,13 @@ Result<std::unique_ptr<TextSource>> InputArguments::Open(std::string_view verb, 
   return OpenTextSource(std::move(options), stop);
 }
 
+void InputArguments::SayIfJson(const TextSource& read, bool quiet) const {
+  if (quiet || !file.format.empty() || !read.looked_like_json()) return;
+  SayOnStderr(StrCat("note: ", PlainName(file.input),
+                     " has lines of JSON, each of which was a text; ",
+                     "--input-format jsonl reads the texts in them"));
+}
+
 Status InputArguments::CheckOutput(std::string_view option, const std::string& path) const {
   if (!texts.empty()) return {};
   return CheckDistinct({"--input", file.input, STDIN_FILENO}, {option, path, STDOUT_FILENO});

@@ -47,6 +47,8 @@ struct InputArguments {
   // kInputUnreadable.
   Result<std::unique_ptr<TextSource>> Open(std::string_view verb, bool quiet,
                                            const StopSignal* stop) const;
+  // When all was read: a note on lines of JSON that were taken for texts, unless `quiet`.
+  void SayIfJson(const TextSource& read, bool quiet) const;
   // That writing to `path`, which `option` names, leaves the texts alone. Error: InvalidInput.
   Status CheckOutput(std::string_view option, const std::string& path) const;
 };

@@ -66,6 +66,7 @@ VerbResult Similarity(const SimilarityArguments& arguments) {
   } else {
     AKIN_TRY(WriteToStdout(ForPeople(matrix, texts.texts)));
   }
+  arguments.input.SayIfJson(*source, arguments.json || arguments.model.quiet);
   if (const int64_t cut = embeddings.usage().truncated_texts; cut > 0) {
     const auto num_texts = static_cast<int64_t>(texts.texts.size());
     SayOnStderr(TruncationNote(cut, num_texts, embedder.Info(), options.max_tokens));

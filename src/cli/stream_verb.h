@@ -92,6 +92,7 @@ VerbResult RunStream(const StreamArguments& arguments, const StreamVerb<Answer>&
   AKIN_TRY_ASSIGN(const Totals totals, pipeline.Run());
   AKIN_TRY(output.Commit());
   progress.Erase();
+  arguments.input.SayIfJson(*source, arguments.model.quiet);
   if (totals.truncated > 0) {
     SayOnStderr(TruncationNote(totals.truncated, totals.texts, embedder.Info(), verb.max_tokens));
   }

@@ -81,6 +81,8 @@ class PlainLineSource : public LineSource {
                   const StopSignal* stop)
       : LineSource(std::move(file), fd, std::move(name), stop), skip_empty_(skip_empty) {}
 
+  bool looked_like_json() const override { return looked_like_json_; }
+
  protected:
   Result<Event> NextItem(TextItem& item, bool may_idle) override {
     std::string_view line;
@@ -91,12 +93,15 @@ class PlainLineSource : public LineSource {
     if (const auto at = FindInvalidUtf8(line)) {
       return At(InvalidInput("not UTF-8 at byte ", *at + 1));
     }
+    if (reader_.line_number() == 1 && line.starts_with('{'))
+      looked_like_json_ = JsonLineParser("text").Parse(line, 0).has_value();
     item = {std::string(line), IndexId(), reader_.line_number()};
     return Event::kLine;
   }
 
  private:
   const bool skip_empty_;
+  bool looked_like_json_ = false;
 };
 
 // Blank lines, as often at the end of a file, hold no text and are passed over.

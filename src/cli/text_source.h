@@ -55,6 +55,8 @@ class TextSource {
   virtual std::string NameOf(int64_t place) const = 0;
   // Of the whole input, when it can be known beforehand.
   virtual std::optional<int64_t> total_bytes() const = 0;
+  // Whether what was read as a text a line began as lines of JSON do, with a text in a field.
+  virtual bool looked_like_json() const { return false; }
 
  protected:
   virtual Result<LineReader::Event> NextItem(TextItem& item, bool may_idle) = 0;

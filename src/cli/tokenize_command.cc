@@ -206,7 +206,7 @@ VerbResult Tokenize(const TokenizeArguments& arguments) {
   Printer printer(arguments);
   while (true) {
     AKIN_TRY_ASSIGN(const TextChunk chunk, source->Next({}));
-    if (chunk.texts.empty()) return kSuccess;
+    if (chunk.texts.empty()) break;
     std::string out;
     for (size_t i = 0; i < chunk.texts.size(); ++i) {
       const auto encoding = tokenizer.Encode(chunk.texts[i], options);
@@ -219,6 +219,8 @@ VerbResult Tokenize(const TokenizeArguments& arguments) {
     }
     AKIN_TRY(WriteToStdout(out));
   }
+  arguments.input.SayIfJson(*source, arguments.json || arguments.quiet);
+  return kSuccess;
 }
 
 constexpr char kExamples[] =

@@ -60,6 +60,20 @@ class Rules(Case):
             self.fails(run(verb, "--model", MODEL, "--field", "body", *few, "--quiet"), 2, "--field", "--input FILE")
 
 
+class Notes(Case):
+    def test_json_lines_that_are_read_as_texts_are_noted(self):
+        for verb, model, *options in STREAMS:
+            call = [verb, "--model", model, *(option for option in options if option != "--json")]
+            code, out, err = run(*call, stdin=JSON.encode())
+            self.assertEqual((code, err.count(b"\n")), (0, 1), (verb, err))
+            self.assertIn("note: standard input has lines of JSON, each of which was a text; --input-format jsonl", err.decode())
+            for quiet in (["--quiet"], ["--input-format", "txt"]):
+                self.assertEqual(run(*call, *quiet, stdin=JSON.encode()), (code, out, b""), (verb, quiet))
+        # What only begins like them is text.
+        for line in (b"{x}\n", b'{"title":"x"}\n', b"[1]\n", b'A text.\n{"text":"x"}\n'):
+            self.assertEqual(embed(stdin=line)[::2], (0, b""), line)
+
+
 class Refused(Case):
     def test_a_field_of_plain_lines(self):
         file = self.write("t.txt", PLAIN)

@@ -15,8 +15,15 @@
 namespace akin::server {
 namespace {
 
-// For the reader to take something, when the last line has been written.
-constexpr auto kLastMoment = std::chrono::milliseconds(500);
+// A pipe that can be written to takes as much as this without making its writer wait, and in one
+// piece, whoever else writes to it: lines are kept whole where they are no longer.
+constexpr size_t kPiece = PIPE_BUF;
+
+// The next piece of whole lines, or of one that is longer.
+size_t PieceOf(std::string_view lines) {
+  const size_t end = lines.substr(0, kPiece).rfind('\n');
+  return end == std::string_view::npos ? std::min(lines.size(), kPiece) : end + 1;
+}
 
 constexpr std::pair<LogLevel, std::string_view> kLevels[] = {{LogLevel::kDebug, "debug"},
                                                              {LogLevel::kInfo, "info"},
@@ -71,11 +78,6 @@ std::string ListOf(std::span<const int32_t> numbers) {
   return out;
 }
 
-Logger::~Logger() {
-  const std::lock_guard lock(mutex_);
-  Write(kLastMoment);
-}
-
 std::string Logger::Line(LogLevel level, std::string_view message,
                          const std::vector<LogField>& fields) const {
   std::string line;
@@ -102,43 +104,48 @@ void Logger::Log(LogLevel level, std::string_view message, std::vector<LogField>
   const std::string line = Line(level, message, fields);
   const std::lock_guard lock(mutex_);
   Write(std::chrono::milliseconds(0));
-  Add(line);
-  Write(std::chrono::milliseconds(0));
-}
-
-void Logger::Flush() {
-  const std::lock_guard lock(mutex_);
-  Write(std::chrono::milliseconds(0));
-}
-
-void Logger::Add(std::string_view line) {
-  if (waiting_.size() + line.size() > kMostWaiting) {
-    ++left_out_;
+  if (left_out_ > 0 || waiting().size() + line.size() > kMostWaiting) {
+    ++left_out_;  // Also what would fit, until it is said: lines stay in their order.
     return;
   }
-  if (left_out_ > 0) {
-    waiting_ += Line(LogLevel::kWarn, "lines were left out: nobody has read them",
-                     {{"count", std::exchange(left_out_, 0)}});
-  }
-  waiting_ += line;
+  lines_ += line;
+  Write(std::chrono::milliseconds(0));
 }
 
-void Logger::Write(std::chrono::milliseconds patience) {
-  size_t written = 0;
-  while (written < waiting_.size()) {
-    // A pipe that can be written to takes as much as this without making its writer wait.
-    const size_t size = std::min<size_t>(waiting_.size() - written, PIPE_BUF);
+void Logger::Flush(std::chrono::milliseconds within) {
+  const std::lock_guard lock(mutex_);
+  Write(within);
+}
+
+// Once half of the room is there again: not a line for each that is read.
+void Logger::AddLeftOut() {
+  if (left_out_ == 0 || waiting().size() > kMostWaiting / 2) return;
+  lines_ += Line(LogLevel::kWarn, "lines were left out: nobody has read them",
+                 {{"count", std::exchange(left_out_, 0)}});
+}
+
+void Logger::Write(std::chrono::milliseconds within) {
+  using Clock = std::chrono::steady_clock;
+  const auto end = Clock::now() + within;
+  AddLeftOut();
+  while (!waiting().empty()) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(end - Clock::now());
     pollfd standard_error{.fd = STDERR_FILENO, .events = POLLOUT, .revents = 0};
-    const int ready = poll(&standard_error, 1, static_cast<int>(patience.count()));
+    const int ready =
+        poll(&standard_error, 1, static_cast<int>(std::max<int64_t>(left.count(), 0)));
     if (ready < 0 && errno == EINTR) continue;
     if (ready == 0) break;
-    const ssize_t taken = write(STDERR_FILENO, waiting_.data() + written, size);
+    const ssize_t taken = write(STDERR_FILENO, waiting().data(), PieceOf(waiting()));
     if (taken < 0 && errno == EINTR) continue;
     if (taken < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) break;
     // Nobody reads standard error any more; the server goes on.
-    written = taken < 0 ? waiting_.size() : written + static_cast<size_t>(taken);
+    written_ = taken < 0 ? lines_.size() : written_ + static_cast<size_t>(taken);
+    AddLeftOut();
   }
-  waiting_.erase(0, written);
+  // What is written goes when it is as much as what is not: each byte is moved once at most.
+  if (written_ < waiting().size()) return;
+  lines_.erase(0, written_);
+  written_ = 0;
 }
 
 }  // namespace akin::server

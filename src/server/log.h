@@ -45,30 +45,33 @@ std::string ListOf(std::span<const int32_t> numbers);
 class Logger {
  public:
   static constexpr size_t kMostWaiting = size_t{1} << 20;  // Bytes.
+  static constexpr std::chrono::milliseconds kLastMoment{500};
 
   Logger(LogLevel least, bool json) : least_(least), json_(json) {}
-  // Gives what waits half a second.
-  ~Logger();
+  // What waits has half a second.
+  ~Logger() { Flush(kLastMoment); }
   Logger(const Logger&) = delete;
   Logger& operator=(const Logger&) = delete;
 
   bool Wants(LogLevel level) const { return level >= least_; }
   void Log(LogLevel level, std::string_view message, std::vector<LogField> fields = {});
-  // Writes what waits, as far as it is taken; to be called now and then.
-  void Flush();
+  // Writes what waits, as far as it is taken within that time; to be called now and then, and
+  // before the process ends.
+  void Flush(std::chrono::milliseconds within = std::chrono::milliseconds(0));
 
  private:
   std::string Line(LogLevel level, std::string_view message,
                    const std::vector<LogField>& fields) const;
   // With the mutex held:
-  void Add(std::string_view line);
-  // Until nothing waits, or the reader has taken nothing for `patience`.
-  void Write(std::chrono::milliseconds patience);
+  void Write(std::chrono::milliseconds within);
+  std::string_view waiting() const { return std::string_view(lines_).substr(written_); }
+  void AddLeftOut();
 
   const LogLevel least_;
   const bool json_;
-  std::mutex mutex_;     // Guards what follows.
-  std::string waiting_;  // Whole lines, but for the first.
+  std::mutex mutex_;    // Guards what follows.
+  std::string lines_;   // That are not all written,
+  size_t written_ = 0;  // and what is of them.
   int64_t left_out_ = 0;
 };
 

@@ -185,6 +185,7 @@ class Server {
     if (traces_ != nullptr && !traces_->StopWithin(kLastMoment))
       logger_.Log(LogLevel::kWarn, "the trace collector is slow; its last spans are left");
     logger_.Log(LogLevel::kInfo, "stopped", {{"left", what}});
+    logger_.Flush(Logger::kLastMoment);
     _exit(EXIT_SUCCESS);
   }
 

@@ -2,11 +2,16 @@
 
 #include <gtest/gtest.h>
 #include <poll.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <csignal>
 #include <sstream>
 #include <string>
+#include <thread>
 #include <utility>
 
 namespace akin::server {
@@ -42,88 +47,126 @@ TEST(Log, AnEventIsOneLineWhateverItsFieldsHold) {
   }
 }
 
-// Standard error is a pipe while it lives.
-class PipedStderr {
+// Standard error is one end of a pair while it lives.
+class PairedStderr {
  public:
-  PipedStderr() {
-    EXPECT_EQ(pipe(ends_), 0);
+  enum class Kind { kPipe, kPackets };
+
+  explicit PairedStderr(Kind kind) {
+    if (kind == Kind::kPipe) {
+      EXPECT_EQ(pipe(ends_), 0);
+    } else {
+      EXPECT_EQ(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends_), 0);
+    }
     old_ = dup(STDERR_FILENO);
     dup2(ends_[1], STDERR_FILENO);
     close(ends_[1]);
   }
-  ~PipedStderr() {
-    Restore();
-    close(ends_[0]);
-  }
-  void Restore() {
-    if (old_ < 0) return;
+  ~PairedStderr() {
     dup2(old_, STDERR_FILENO);
-    close(std::exchange(old_, -1));
+    close(old_);
+    if (ends_[0] >= 0) close(ends_[0]);
   }
-  // What stands in it.
-  std::string Take() const {
-    std::string all;
-    char buffer[65536];
+  // What can be read at once, at most `most` bytes; of packets, one.
+  std::string Take(size_t most = 65536) const {
+    std::string bytes(most, '\0');
     pollfd readable{.fd = ends_[0], .events = POLLIN, .revents = 0};
-    while (poll(&readable, 1, 0) == 1 && (readable.revents & POLLIN) != 0)
-      all.append(buffer, static_cast<size_t>(read(ends_[0], buffer, sizeof buffer)));
+    const bool is_there = poll(&readable, 1, 0) == 1 && (readable.revents & POLLIN) != 0;
+    const ssize_t taken = is_there ? read(ends_[0], bytes.data(), most) : 0;
+    bytes.resize(static_cast<size_t>(std::max<ssize_t>(taken, 0)));
+    return bytes;
+  }
+  // All that is there, and that the logger has.
+  std::string TakeAll(Logger& logger) const {
+    std::string all;
+    for (std::string more = Take(); !more.empty(); more = Take()) {
+      all += more;
+      logger.Flush();
+    }
     return all;
   }
+  void CloseReader() { close(std::exchange(ends_[0], -1)); }
 
  private:
   int ends_[2] = {-1, -1};
   int old_ = -1;
 };
 
+const std::string kText(100, 'x');
+constexpr int kLines = 20'000;  // Of more than a pipe and the memory for them hold.
+
+void LogMany(Logger& logger) {
+  for (int i = 0; i < kLines; ++i)
+    logger.Log(LogLevel::kInfo, "event", {{"i", i}, {"text", kText}});
+}
+
 // As of a server that was started with a pipe for its lines, which nobody then reads.
 TEST(Log, WaitsForNobody) {
-  PipedStderr reader;
-  const std::string text(100, 'x');
-  constexpr int kLines = 20'000;  // Of more than the pipe and the memory for them hold.
-  std::string all;
-  int left_out = 0;
-  {
-    Logger logger(LogLevel::kInfo, false);
-    for (int i = 0; i < kLines; ++i)
-      logger.Log(LogLevel::kInfo, "event", {{"i", i}, {"text", text}});
-    for (std::string more; more = reader.Take(), !more.empty(); logger.Flush()) all += more;
-    logger.Log(LogLevel::kInfo, "read again");
-    for (std::string more; more = reader.Take(), !more.empty(); logger.Flush()) all += more;
-  }
-  std::istringstream lines(all);
-  int next = 0;
-  bool read_again = false;
+  const PairedStderr reader(PairedStderr::Kind::kPipe);
+  Logger logger(LogLevel::kInfo, false);
+  LogMany(logger);
+  // Without another event.
+  std::istringstream lines(reader.TakeAll(logger));
+  int next = 0, left_out = 0;
   for (std::string line; std::getline(lines, line);) {
     if (line.find("nobody has read them count=") != std::string::npos) {
       left_out = std::stoi(line.substr(line.rfind('=') + 1));
-    } else if (line.ends_with("read again")) {
-      read_again = true;
     } else {
-      EXPECT_NE(line.find(" event i=" + std::to_string(next++) + " text=\"" + text + '"'),
+      EXPECT_NE(line.find(" event i=" + std::to_string(next++) + " text=\"" + kText + '"'),
                 std::string::npos)
           << line;
     }
   }
   EXPECT_GT(left_out, 0);
   EXPECT_EQ(next + left_out, kLines);
-  EXPECT_TRUE(read_again);
-  EXPECT_GT(static_cast<size_t>(next) * text.size(), Logger::kMostWaiting / 2);
+  EXPECT_GT(static_cast<size_t>(next) * kText.size(), Logger::kMostWaiting / 2);
+  logger.Log(LogLevel::kInfo, "read again");
+  EXPECT_TRUE(reader.TakeAll(logger).ends_with(" read again\n"));
+}
+
+// Others may write to the same pipe.
+TEST(Log, WritesWholeLines) {
+  const PairedStderr reader(PairedStderr::Kind::kPackets);
+  Logger logger(LogLevel::kInfo, false);
+  LogMany(logger);
+  int packets = 0, of_several = 0;
+  for (std::string packet = reader.Take(); !packet.empty(); packet = reader.Take(), ++packets) {
+    EXPECT_EQ(packet.back(), '\n');
+    if (packet.find('\n') + 1 < packet.size()) ++of_several;
+    logger.Flush();
+  }
+  EXPECT_GT(packets, 100);
+  EXPECT_GT(of_several, 100);
+}
+
+TEST(Log, ASlowReaderHasAMomentAtTheEnd) {
+  const PairedStderr reader(PairedStderr::Kind::kPipe);
+  std::atomic<bool> over = false;
+  std::thread slow;
+  const auto start = std::chrono::steady_clock::now();
+  {
+    Logger logger(LogLevel::kInfo, false);
+    LogMany(logger);
+    slow = std::thread([&] {
+      while (!over) {
+        reader.Take(4096);
+        std::this_thread::sleep_for(Logger::kLastMoment / 5);
+      }
+    });
+  }
+  const auto took = std::chrono::steady_clock::now() - start;
+  over = true;
+  slow.join();
+  EXPECT_GE(took, Logger::kLastMoment);
+  EXPECT_LT(took, 20 * Logger::kLastMoment);  // At this pace all would take half a minute.
 }
 
 TEST(Log, GoesOnWithoutAReader) {
   signal(SIGPIPE, SIG_IGN);
-  int ends[2];
-  ASSERT_EQ(pipe(ends), 0);
-  const int old = dup(STDERR_FILENO);
-  dup2(ends[1], STDERR_FILENO);
-  close(ends[1]);
-  close(ends[0]);
-  {
-    Logger logger(LogLevel::kInfo, true);
-    for (int i = 0; i < 1000; ++i) logger.Log(LogLevel::kInfo, "event");
-  }
-  dup2(old, STDERR_FILENO);
-  close(old);
+  PairedStderr reader(PairedStderr::Kind::kPipe);
+  reader.CloseReader();
+  Logger logger(LogLevel::kInfo, true);
+  LogMany(logger);
 }
 
 }  // namespace

@@ -314,25 +314,35 @@ TEST_P(Linear, ARowHasTheSameBitsWhateverItsCompany) {
 
 // Depths at which a tier may walk many rows through k in parts, and a few at once.
 TEST_P(Linear, ARowHasTheSameBitsAtEveryDepthWhateverItsCompany) {
-  const size_t n = 300, rows = 75;
+  const size_t n = 161, rows = 75;  // An odd number of panels.
   for (const size_t k : {384, 511, 700, 768, 1536, 2000}) {
-    TestMatrix weight = TestMatrix(n, k, k).Fill(generator_);
-    TestMatrix bias = TestMatrix(1, n, n).Fill(generator_);
+    TestMatrix weight = TestMatrix(2 * n, k, k).Fill(generator_, 0.5f);
+    TestMatrix bias = TestMatrix(1, 2 * n, 2 * n).Fill(generator_);
     TestMatrix input = TestMatrix(rows, k, k).Fill(generator_);
-    const TestLinear linear(kernels_, weight.view(), bias.view().row(0));
-    const auto run = [&](size_t first, size_t count, TestMatrix& output) {
+    const MatrixView<const float> weights = weight.view();
+    const TestLinear plain(kernels_, weights.Rows(0, n), bias.view().row(0).first(n));
+    const TestGated gated(kernels_, weights, bias.view().row(0));
+    const auto run = [&](const kernels::PackedLinear& linear, size_t first, size_t count,
+                         TestMatrix& output) {
       const TestOperand operand(kernels_, MatrixView<const float>(input.view()).Rows(first, count));
-      kernels_.linear.linear(Args(operand, linear, output.view()));
+      kernels_.linear.linear({.input = operand.operand(),
+                              .linear = linear,
+                              .output = {.f32 = output.view(), .bf16 = {}},
+                              .first_panel = 0,
+                              .last_panel = NumPanels(kernels_, linear)});
     };
-    TestMatrix all(rows, n, n);
-    run(0, rows, all);
-    for (const auto& [first, count] :
-         {std::pair<size_t, size_t>(0, 1), {74, 1}, {30, 16}, {40, 32}, {10, 33}}) {
-      TestMatrix part(count, n, n);
-      run(first, count, part);
-      for (size_t i = 0; i < count; ++i) {
-        ASSERT_TRUE(std::ranges::equal(part.view().row(i), all.view().row(first + i)))
-            << "k " << k << " row " << first + i << " computed among " << count;
+    for (const kernels::PackedLinear& linear : {plain.packed(), gated.packed()}) {
+      TestMatrix all(rows, n, n);
+      run(linear, 0, rows, all);
+      for (const auto& [first, count] :
+           {std::pair<size_t, size_t>(0, 1), {74, 1}, {30, 16}, {40, 32}, {10, 33}}) {
+        TestMatrix part(count, n, n);
+        run(linear, first, count, part);
+        for (size_t i = 0; i < count; ++i) {
+          ASSERT_TRUE(std::ranges::equal(part.view().row(i), all.view().row(first + i)))
+              << "k " << k << (linear.gated ? ", gated," : "") << " row " << first + i
+              << " computed among " << count;
+        }
       }
     }
   }

@@ -28,6 +28,7 @@ AKIN_TARGET_BEGIN("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512bf16,avx2
 #include "kernels/avx512/bf16.h"
 
 #include "kernels/amx/tiles.h"
+#include "kernels/amx/products-inl.h"
 #include "kernels/amx/linear-inl.h"
 #include "kernels/amx/attention-inl.h"
 // clang-format on

@@ -410,6 +410,22 @@ class Transports(unittest.TestCase):
             half.sendall(b"PRI * HT")
             self.assertEqual(half.recv(1000)[:12], b"HTTP/1.1 408")
 
+    @unittest.skipUnless(importlib.util.find_spec("grpc"), "the package grpcio is not installed")
+    def test_grpcio_by_the_port_of_http_and_by_a_unix_socket(self):
+        import grpc
+
+        with tempfile.TemporaryDirectory() as folder:
+            server = Server("--unix-socket", folder + "/s")
+            self.addCleanup(server.stop)
+            got = []
+            for target in (f"127.0.0.1:{server.port}", f"unix:{folder}/s"):
+                with grpc.insecure_channel(target) as channel:
+                    embed = channel.unary_unary("/tei.v1.Embed/Embed")
+                    got.append(embed(string_field(1, "a text"), timeout=TIMEOUT))
+            self.assertGreater(len(got[0]), 4 * 64)
+            # What an answer took, behind the vector, differs.
+            self.assertEqual(*(answer[: 4 * 64] for answer in got))
+
     @unittest.skipUnless(importlib.util.find_spec("httpx") and importlib.util.find_spec("h2"), "the packages httpx and h2 are not installed")
     def test_httpx(self):
         import httpx

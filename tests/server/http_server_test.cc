@@ -69,5 +69,17 @@ TEST(HttpServer, AHandlerThatThrowsCostsItsRequestOneAnswerAndNobodyElseAnything
   loop.join();
 }
 
+TEST(HttpServer, WhatIsPostedAndThrowsEndsNothingElse) {
+  ThrowingHandler handler;
+  auto server = HttpServer::Listen({.port = uint16_t{0}}, handler);
+  ASSERT_TRUE(server) << server.error().message();
+  std::thread loop([&] { (*server)->Run(); });
+  (*server)->Post([] { throw std::bad_alloc(); });
+  (*server)->Post([&] { (*server)->Settle([](bool) { throw std::bad_alloc(); }); });
+  EXPECT_EQ(Ask((*server)->port(), "/").substr(0, 15), "HTTP/1.1 200 OK");
+  (*server)->Post([&] { (*server)->Stop(); });
+  loop.join();
+}
+
 }  // namespace
 }  // namespace akin::server

@@ -37,6 +37,15 @@ constexpr auto kSweepInterval = std::chrono::milliseconds(200);
 // Out of descriptors: somebody will close one.
 constexpr auto kAcceptPause = std::chrono::milliseconds(100);
 
+// An exception is memory that ran out, mostly; it costs what is called, not the event loop.
+template <typename Call>
+void WithoutExceptions(const Call& call) {
+  try {
+    call();
+  } catch (...) {
+  }
+}
+
 // Whom requests of HTTP/2 are for.
 struct Router final : Http2Handler {
   explicit Router(Http2Handler& http_handler) : http(http_handler) {}
@@ -130,12 +139,14 @@ class AsioHttpServer final : public HttpServer {
   }
   void Settle(std::function<void(bool)> call) override {
     ++shared_.arrived;
-    asio::post(context_, [this, call = std::move(call)] {
+    Post([this, call = std::move(call)] {
       const bool is_only_one = shared_.arrived-- == 1;
       call(is_only_one);
     });
   }
-  void Post(std::function<void()> call) override { asio::post(context_, std::move(call)); }
+  void Post(std::function<void()> call) override {
+    asio::post(context_, [call = std::move(call)] { WithoutExceptions(call); });
+  }
   void Stop() override { context_.stop(); }
 
  private:
@@ -288,7 +299,9 @@ class AsioHttpServer final : public HttpServer {
       sweep_timer_.expires_after(kSweepInterval);
       co_await sweep_timer_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
       const auto now = ServedConnection::Clock::now();
-      for (ServedConnection* connection : connections_) connection->Sweep(now);
+      for (ServedConnection* connection : connections_) {
+        WithoutExceptions([&] { connection->Sweep(now); });
+      }
     }
   }
 

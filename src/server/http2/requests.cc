@@ -106,7 +106,13 @@ class Http2Requests::Stream final : public Http2StreamHandler {
                      bool is_only_one) {
     auto respond = [way, &server = owner.server_](HttpResponse response) {
       const auto shared = std::make_shared<HttpResponse>(std::move(response));
-      server.Post([way, shared] { way->Answer(std::move(*shared)); });
+      server.Post([way, shared] {
+        try {
+          way->Answer(std::move(*shared));
+        } catch (...) {  // Memory that ran out.
+          if (way->responder != nullptr) way->responder->Reset(Http2Error::kInternalError);
+        }
+      });
     };
     const auto exchange = std::make_shared<Exchange>(std::move(arrived.request),
                                                      std::move(arrived.peer), std::move(respond));

@@ -89,7 +89,7 @@ Status MeasureLength(const Embedder& embedder, std::span<const std::string> text
     AKIN_TRY(embedder.Embed(texts.subspan(at, 1), options));
     if (i >= 0) ms.push_back(SecondsSince(start) * 1e3);
   }
-  out.p50_ms.push_back(Quantile(ms, 0.5));
+  out.p50_ms.push_back(ValueAtPercent(ms, 50));
   out.all_ms.insert(out.all_ms.end(), ms.begin(), ms.end());
   return {};
 }
@@ -151,7 +151,7 @@ Throughput Summary(const std::vector<Call>& calls, size_t num_texts) {
     rates.push_back(static_cast<double>(num_texts) / call.seconds);
     shares.push_back(call.tokenize_share);
   }
-  Throughput out{.texts_per_second = SpreadOf(rates), .tokenize_share = Quantile(shares, 0.5)};
+  Throughput out{.texts_per_second = SpreadOf(rates), .tokenize_share = ValueAtPercent(shares, 50)};
   const double a_second = out.texts_per_second.median / static_cast<double>(num_texts);
   out.tokens_per_second = static_cast<double>(calls.front().tokens) * a_second;
   out.gflops = calls.front().operations * a_second / 1e9;

@@ -172,22 +172,22 @@ std::string LoadLine(const BenchReport& report) {
 
 }  // namespace
 
-double Quantile(std::vector<double> values, double q) {
+double ValueAtPercent(std::vector<double> values, int percent) {
   std::ranges::sort(values);
-  const auto at = static_cast<size_t>(q * static_cast<double>(values.size()));
-  return values[std::min(values.size() - 1, at)];
+  const size_t rank = (static_cast<size_t>(percent) * values.size() + 99) / 100;
+  return values[std::max<size_t>(rank, 1) - 1];
 }
 
 std::optional<double> Percentile(std::vector<double> values, int percent) {
   if (std::ssize(values) * (100 - percent) < 100) return std::nullopt;
-  return Quantile(std::move(values), percent / 100.0);
+  return ValueAtPercent(std::move(values), percent);
 }
 
 std::string FixedOrDash(std::optional<double> ms) { return ms ? Fixed(*ms, 3) : "-"; }
 
 Spread SpreadOf(std::vector<double> rounds) {
   const auto [least, most] = std::ranges::minmax(rounds);
-  return {Quantile(std::move(rounds), 0.5), least, most};
+  return {ValueAtPercent(std::move(rounds), 50), least, most};
 }
 
 std::string_view VerdictOf(const BenchChange& change) {

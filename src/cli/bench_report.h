@@ -114,10 +114,10 @@ std::string_view VerdictOf(const BenchChange& change);  // "faster", "slower", "
 std::string ReportText(const BenchReport& report);
 std::string ReportJson(const BenchReport& report);
 
-// The value below which the share `q` of `values` lies; `values` is not empty.
-double Quantile(std::vector<double> values, double q);
+// The least of `values` that `percent` of them do not exceed (nearest rank); `values` is not empty.
+double ValueAtPercent(std::vector<double> values, int percent);
 
-// The same in percent, of enough values that one of them lies above it: P95 takes 20 of them, P99
+// The same, of enough values that one of them lies above it: P95 takes 20 of them, P99
 // 100. Of fewer it would be the greatest under another name.
 std::optional<double> Percentile(std::vector<double> values, int percent);
 std::string FixedOrDash(std::optional<double> ms);  // "1.250", or "-".

@@ -13,10 +13,12 @@ void CutByDefault(const model::TextSettings& text, ModelInfo& info) {
 }
 
 void NotePooling(const model::SentenceModules& modules, backends::RowKind rows, ModelInfo& info) {
-  if (!modules.pooling_is_assumed || rows != backends::RowKind::kTokenStates) return;
+  if (rows != backends::RowKind::kTokenStates) return;
   // Two, as each has its own option that says it is meant.
-  info.notes.push_back("no modules.json: mean pooling; --pooling says otherwise");
-  info.notes.push_back("no modules.json: vectors are not normalized; --normalize says otherwise");
+  if (modules.pooling_is_assumed)
+    info.notes.push_back("no modules.json: mean pooling; --pooling says otherwise");
+  if (modules.normalizing_is_assumed)
+    info.notes.push_back("no modules.json: vectors are not normalized; --normalize says otherwise");
 }
 
 void NotePrecision(Precision asked, ModelInfo& info) {

@@ -230,6 +230,7 @@ Status ReadBareFolder(const ModelDirectory& directory, ModuleReader& reader,
   }
   result.heads.push_back({Output::kDense, {Pooling{.modes = {PoolingMode::kMean}}}});
   result.pooling_is_assumed = true;
+  result.normalizing_is_assumed = true;
   if (IsArchitecture(config->root(), "ForMaskedLM")) {
     result.unreadable.emplace_back(Output::kSparse,
                                    "only if it is loaded with pooling \"splade\", which is made "

@@ -63,7 +63,8 @@ struct SentenceModules {
   std::vector<std::string> labels;
   ScoreActivation score_activation = ScoreActivation::kRaw;
   std::vector<int> matryoshka_dimensions;
-  bool pooling_is_assumed = false;  // Neither the folder nor the caller says how to pool.
+  bool pooling_is_assumed = false;      // Neither the folder nor the caller says how to pool,
+  bool normalizing_is_assumed = false;  // the folder not whether to normalize.
 };
 
 // A folder without modules.json is a bare transformers folder: mean pooling, no normalization, as

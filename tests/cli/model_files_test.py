@@ -67,7 +67,8 @@ class Files(Case):
         self.assertEqual(json.loads(run("info", "--json", "--model", folder)[1])["notes"], [pooling, length])
         self.assertEqual(json.loads(run("doctor", "--json", "--model", folder)[1])["model"]["notes"], [pooling, length])
         # Who has said it needs no note.
-        self.assertEqual(run("embed", "--model", folder, "--pooling", "mean", "a")[::2], (0, b""))
+        self.assertEqual(run("embed", "--model", folder, "--pooling", "mean", "a")[::2], (0, f"akin: {length}\n".encode()))
+        self.assertEqual(run("embed", "--model", folder, "--pooling", "mean", "--no-normalize", "a")[::2], (0, b""))
         for option in ("--normalize", "--no-normalize"):
             for call in (("embed", "a"), ("similarity", "a", "b")):
                 self.assertEqual(run(*call, "--model", folder, option)[2].decode(), f"akin: {pooling}\n")

@@ -6,22 +6,20 @@
 Ends with 77 and says so when none of the clients is installed (tools/requirements-test.txt); a client that is
 missing skips its own test.
 """
-import importlib.util
-import os
 import pathlib
 import subprocess
 import sys
 import tempfile
 import unittest
 
-from serve_process import ARGUMENTS, Server, f32, main
+from serve_process import ARGUMENTS, Server, f32, has_package, in_venv, main
 
 TEXTS = ["A cat sleeps in the sun.", "Interest rates rose again."]
 CLIENTS = ("openai", "huggingface_hub", "cohere", "langchain_openai", "llama_index", "ollama", "schemathesis")
 
 
 def needs(package):
-    return unittest.skipUnless(importlib.util.find_spec(package), f"the package {package} is not installed")
+    return unittest.skipUnless(has_package(package), f"the package {package} is not installed")
 
 
 def bits(vector):
@@ -138,15 +136,8 @@ class Clients(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stdout[-6000:])
 
 
-def in_venv():
-    """Goes on in .venv's Python, where `./dev test` installs the clients."""
-    venv = pathlib.Path(__file__).resolve().parents[2] / ".venv"
-    if pathlib.Path(sys.prefix).resolve() != venv.resolve() and (venv / "bin/python").exists():
-        os.execv(venv / "bin/python", [str(venv / "bin/python"), "-B", *sys.argv])
-
-
 if __name__ == "__main__":
-    if not any(importlib.util.find_spec(client) for client in CLIENTS):
+    if not any(has_package(client) for client in CLIENTS):
         in_venv()
         print("SKIPPED: none of", ", ".join(CLIENTS), "is installed (tools/requirements-test.txt)")
         sys.exit(77)

@@ -1,6 +1,4 @@
 """What clients of gRPC are made from, for the tests beside this file: our own proto files, grpcio and grpcio-tools."""
-import importlib.util
-import os
 import pathlib
 import sys
 import tempfile
@@ -21,18 +19,11 @@ def make_messages():
     sys.path.insert(0, folder)
 
 
-def in_venv():
-    """Goes on in .venv's Python, where `./dev test` installs the clients."""
-    venv = ROOT / ".venv"
-    if pathlib.Path(sys.prefix).resolve() != venv.resolve() and (venv / "bin/python").exists():
-        os.execv(venv / "bin/python", [str(venv / "bin/python"), "-B", *sys.argv])
-
-
 def main(*more):
     """Skips aloud without grpcio, grpcio-tools and `more` (tools/requirements-test.txt)."""
-    missing = [module for module in ("grpc", "grpc_tools", *more) if not importlib.util.find_spec(module)]
+    missing = [module for module in ("grpc", "grpc_tools", *more) if not serve_process.has_package(module)]
     if missing:
-        in_venv()
+        serve_process.in_venv()
         print(f"SKIPPED: {', '.join(missing)} of tools/requirements-test.txt are not installed")
         sys.exit(77)
     serve_process.main()

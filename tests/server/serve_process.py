@@ -3,8 +3,10 @@ import argparse
 import ctypes
 import http.client
 import http.server
+import importlib.util
 import json
 import os
+import pathlib
 import re
 import signal
 import socket
@@ -18,6 +20,20 @@ import unittest
 ARGUMENTS = argparse.Namespace(akin=None, model=None)
 # Sanitized programs and busy machines are slow; nothing here waits longer than this.
 TIMEOUT = 60 * int(os.environ.get("AKIN_TEST_SLOW", "1"))
+
+
+def has_package(name):
+    """Whether it is installed; a folder of that name beside the tests is none."""
+    spec = importlib.util.find_spec(name)
+    return spec is not None and any(pathlib.Path(place).parent != pathlib.Path(__file__).parent
+                                    for place in spec.submodule_search_locations)
+
+
+def in_venv():
+    """Goes on in .venv's Python, where `./dev test` installs the clients."""
+    venv = pathlib.Path(__file__).resolve().parents[2] / ".venv"
+    if pathlib.Path(sys.prefix).resolve() != venv.resolve() and (venv / "bin/python").exists():
+        os.execv(venv / "bin/python", [str(venv / "bin/python"), "-B", *sys.argv])
 
 
 def main():

@@ -20,8 +20,8 @@ bool IsToken(std::string_view text) {
 }
 
 bool IsVisible(std::string_view text) {
-  for (const char c : text) {
-    if (c <= 0x20 || c == 0x7F) return false;
+  for (const unsigned char c : text) {
+    if (c <= 0x20 || c >= 0x7F) return false;
   }
   return !text.empty();
 }

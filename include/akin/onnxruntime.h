@@ -36,6 +36,9 @@ std::string_view GraphOptimizationName(GraphOptimization level);
 Result<GraphOptimization> ParseGraphOptimization(std::string_view name);
 
 struct OnnxRuntimeOptions {
+  // With BackendKind::kAuto: what is set here asks for this backend. False: it counts only where
+  // this backend is taken for the model's sake.
+  bool ask_for_backend = true;
   // The shared library, or a folder with it. Empty: AKIN_ORT_LIBRARY in the environment, the
   // program's folder, the system.
   std::string library;

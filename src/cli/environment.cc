@@ -78,7 +78,7 @@ CLI::Option* FromEnvironment(CLI::Option* option) { return option->envname(NameO
 
 void GroupFromEnvironment(CLI::App& verb, std::string_view group) {
   for (CLI::Option* option : verb.get_options()) {
-    // As an option it would ask for that backend.
+    // The library itself looks that one up, for its other users, too.
     if (option->get_group() == group && !option->check_lname("ort-library"))
       FromEnvironment(option);
   }
@@ -97,6 +97,7 @@ void DescribeVariables(CLI::App& verb) {
 
 Status PrepareVariables(CLI::App& verb, const std::vector<std::string>& arguments) {
   for (CLI::Option* option : verb.get_options()) {
+    if (IsGiven(*option, arguments)) option->envname("");  // Nobody takes its value for another's.
     const std::string variable = VariableOf(*option, arguments);
     if (variable.empty()) continue;
     const auto& excluded = option->get_excludes();
@@ -142,10 +143,12 @@ std::optional<bool> ParseFlagWord(std::string_view word) {
   return std::nullopt;
 }
 
-std::vector<char*> EnvironmentWithoutOptions() {
+std::vector<char*> EnvironmentWithoutOptions(std::span<const std::string> kept) {
   std::vector<char*> entries;
   for (char** entry = environ; *entry != nullptr; ++entry) {
-    if (!MayStandForOption(NameOf(*entry))) entries.push_back(*entry);
+    const std::string_view name = NameOf(*entry);
+    const bool is_kept = std::ranges::find(kept, name) != kept.end();
+    if (is_kept || !MayStandForOption(name)) entries.push_back(*entry);
   }
   entries.push_back(nullptr);
   return entries;

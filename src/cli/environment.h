@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,15 +15,15 @@ namespace akin::cli {
 
 // Lets the environment give `option` where the command line does not.
 CLI::Option* FromEnvironment(CLI::Option* option);
-// The options of `group`, as above, but those that the library itself looks up under that name:
-// given as options, some of them would ask for more.
+// The options of `group`, as above, but those that the library itself looks up under that name.
 void GroupFromEnvironment(CLI::App& verb, std::string_view group);
 
 // Ends the --help of a verb that loads a model with the variables that it reads.
 void DescribeVariables(CLI::App& verb);
 
-// Before `verb` is parsed: no variable contradicts an option of the command line that excludes its
-// own. Error: InvalidInput for a variable of a flag that is neither a yes nor a no.
+// Before `verb` is parsed: an option of the command line has no variable, and none contradicts one
+// that excludes its own. Error: InvalidInput for a variable of a flag that is neither a yes nor a
+// no.
 Status PrepareVariables(CLI::App& verb, const std::vector<std::string>& arguments);
 
 // Whether `arguments` have the option, in any of its spellings.
@@ -35,8 +36,9 @@ std::optional<bool> ParseFlagWord(std::string_view word);
 inline constexpr std::string_view kFlagWords = "true, yes, on or 1, or false, no, off or 0";
 
 // The entries of the environment, with a null at the end, without those that stand for an option
-// of some verb and nothing else. They are the process's own: valid while nobody changes it.
-std::vector<char*> EnvironmentWithoutOptions();
+// of some verb and nothing else, except for those whose names are in `kept`. They are the process's
+// own: valid while nobody changes it.
+std::vector<char*> EnvironmentWithoutOptions(std::span<const std::string> kept);
 
 // A variable that begins with AKIN_ and that nothing of Akin reads.
 struct UnknownVariable {

@@ -50,6 +50,19 @@ std::optional<int> AwaitEnd(pid_t child, std::chrono::steady_clock::time_point d
   }
 }
 
+bool IsAuto(const ModelArguments& arguments) {
+  return arguments.backend == BackendKindName(BackendKind::kAuto);
+}
+
+// Where variables alone say how ONNX Runtime is to run, they have to stay variables: as options
+// they would ask for it. Otherwise the command says everything.
+std::vector<std::string> KeptVariables(const ModelArguments& arguments) {
+  if (!IsAuto(arguments) || !arguments.onnxruntime.GivenOption().empty()) return {};
+  std::vector<std::string> names = arguments.onnxruntime.Variables();
+  std::erase(names, "AKIN_ISOLATE_LOAD");
+  return names;
+}
+
 }  // namespace
 
 std::vector<std::string> LoadCommand(const ModelArguments& arguments) {
@@ -61,15 +74,17 @@ std::vector<std::string> LoadCommand(const ModelArguments& arguments) {
   };
   const OnnxRuntimeArguments& onnx = arguments.onnxruntime;
   add("--model", std::string(ModelNameOf(arguments)));
-  // --isolate-load asks for ONNX Runtime, and the other process is not told of it.
-  const bool is_auto = arguments.backend == BackendKindName(BackendKind::kAuto);
+  // Any option of ONNX Runtime asks for it, --isolate-load, too, which the other process is not
+  // told of.
+  const bool asks = IsAuto(arguments) && !onnx.GivenOption().empty();
   add("--backend",
-      std::string(is_auto ? BackendKindName(BackendKind::kOnnxRuntime) : arguments.backend));
+      std::string(asks ? BackendKindName(BackendKind::kOnnxRuntime) : arguments.backend));
   add("--precision", arguments.precision);
   add("--isa", arguments.isa);
   if (arguments.threads > 0) add("--threads", StrCat(arguments.threads));
   if (arguments.batch_tokens > 0) add("--batch-tokens", StrCat(arguments.batch_tokens));
   add("--pooling", arguments.pooling);
+  if (IsAuto(arguments) && !asks) return command;  // Its options are left to KeptVariables.
   for (std::string& word : onnx.Words()) command.push_back(std::move(word));
   std::string buckets;
   for (const int length : onnx.shape_buckets) buckets += StrCat(buckets.empty() ? "" : ",", length);
@@ -83,9 +98,8 @@ Status TryLoadInChild(const ModelArguments& arguments, std::chrono::seconds limi
   std::vector<char*> argv;
   for (std::string& word : command) argv.push_back(word.data());
   argv.push_back(nullptr);
-  // The command says everything; what variables stand for other options, --isolate-load among
-  // them, was meant for this process.
-  std::vector<char*> environment = EnvironmentWithoutOptions();
+  // What variables stand for other options, --isolate-load among them, was meant for this process.
+  std::vector<char*> environment = EnvironmentWithoutOptions(KeptVariables(arguments));
   const SpawnFiles files;
   const auto deadline = std::chrono::steady_clock::now() + limit;
   pid_t child = 0;

@@ -12,7 +12,8 @@
 
 namespace akin::cli {
 
-// What `akin info` is called with to load the same model in the same way.
+// What `akin info` is called with to load the same model in the same way, beside the variables that
+// stand for options of ONNX Runtime and do not ask for it.
 std::vector<std::string> LoadCommand(const ModelArguments& arguments);
 
 // Error: InvalidModel when the process was ended by a signal or is not done in time. A load that

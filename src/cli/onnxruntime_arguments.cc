@@ -133,6 +133,15 @@ std::string OnnxRuntimeArguments::GivenOption() const {
   return "";
 }
 
+std::vector<std::string> OnnxRuntimeArguments::Variables() const {
+  std::vector<std::string> names;
+  for (const CLI::Option* option : declared) {
+    if (option->count() > 0 && !option->get_envname().empty())
+      names.push_back(option->get_envname());
+  }
+  return names;
+}
+
 Status OnnxRuntimeArguments::CheckFits(BackendKind backend) const {
   if (backend == BackendKind::kAuto || backend == BackendKind::kOnnxRuntime) return {};
   const std::string option = GivenOption();
@@ -160,6 +169,7 @@ std::vector<std::string> OnnxRuntimeArguments::Words() const {
 
 Result<OnnxRuntimeOptions> OnnxRuntimeArguments::ToOptions() const {
   OnnxRuntimeOptions options;
+  options.ask_for_backend = !GivenOption().empty();
   options.library = library;
   options.onnx_file = onnx_file;
   options.output = output;

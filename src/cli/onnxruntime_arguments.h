@@ -34,8 +34,11 @@ struct OnnxRuntimeArguments {
   // Only what finds the library and its plug-ins.
   void AddLibraryTo(CLI::App& verb);
   // The first of these options that the command line or a configuration file gives, as "--ep";
-  // empty: none does. What stands in the environment was meant for every model.
+  // empty: none does. What stands in the environment was meant for every model, and asks for no
+  // backend.
   std::string GivenOption() const;
+  // The variables that stand for the others.
+  std::vector<std::string> Variables() const;
   // Error: InvalidInput, one is given and `backend` is another one that would not look at it.
   Status CheckFits(BackendKind backend) const;
   // Error: InvalidInput, an option that is malformed.

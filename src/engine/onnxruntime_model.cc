@@ -57,6 +57,7 @@ bool IsOfScores(const model::SentenceModules& modules) {
 }  // namespace
 
 bool AsksForOnnxRuntime(const OnnxRuntimeOptions& options) {
+  if (!options.ask_for_backend) return false;
   return !options.onnx_file.empty() || !options.output.empty() || !options.providers.empty() ||
          !options.provider_libraries.empty() || !options.library.empty() ||
          !options.shape_buckets.empty() || !options.optimized_model_cache.empty() ||

@@ -10,7 +10,7 @@
 
 namespace akin::engine {
 
-// Whether there is an option that only ONNX Runtime has.
+// Whether there is an option that only ONNX Runtime has, and that was given to have it.
 bool AsksForOnnxRuntime(const OnnxRuntimeOptions& options);
 
 // `config` is the folder's own where the encoder understands it; else config.json counts as far as

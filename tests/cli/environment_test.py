@@ -58,6 +58,21 @@ class Options(Case):
     def test_an_empty_variable_is_none(self):
         self.assertEqual(run("embed", "--model", MODEL, "x", env={"AKIN_PRECISION": "", "AKIN_BATCH_INVARIANT": "", "AKIN_MODLE": ""})[::2], (0, b""))
 
+    def test_options_of_a_backend_do_not_choose_it(self):
+        # Nor do they make a model without ONNX files one that is not found.
+        for variable, value in (("AKIN_EP", "openvino"), ("AKIN_RUN_TIMEOUT", "3"), ("AKIN_BATCH_INVARIANT", "1"), ("AKIN_SHAPE_BUCKETS", "16,64"),
+                                ("AKIN_OPTIMIZATION_LEVEL", "basic")):
+            environment = {variable: value, "AKIN_MODEL": MODEL}
+            for verb in (("embed", "x"), ("serve", "--check", "--port", "0")):
+                code, _, err = run(*verb, env=environment)
+                self.assertEqual(code, 0, (variable, verb, err))
+            self.assertEqual(json.loads(run("info", "--json", env=environment)[1])["backend"], "native", variable)
+            # On the command line they do, whatever the variable says.
+            option = "--" + variable[5:].lower().replace("_", "-")
+            words = [option] if option == "--batch-invariant" else [option, value]
+            error = json.loads(run("info", "--json", *words, env=environment)[1])["error"]["message"]
+            self.assertRegex(error, "ONNX", variable)
+
     def test_a_model_that_is_isolated_by_the_environment_is_loaded_once_more_and_not_for_ever(self):
         code, _, err = run("embed", "--model", MODEL, "x", env={"AKIN_ISOLATE_LOAD": "1"})
         self.assertEqual((code, err), (0, b""))

@@ -69,6 +69,23 @@ class Options(unittest.TestCase):
             self.assertEqual(checked("--backend", "native", extra={variable: value})["backend"], "native")
         self.assertEqual(json.loads(run("doctor", "--json", "--backend", "native", "--model", ARGUMENTS.model)[1])["model"]["backend"], "native")
 
+    def test_what_the_environment_sets_asks_for_nothing_and_counts_where_onnx_runtime_runs(self):
+        missing = {"AKIN_EP": "nothing:required", "AKIN_EP_LIBRARY": "a=nowhere"}
+        self.assertEqual(checked(extra=missing)["backend"], "native")
+        for more in ({"AKIN_BACKEND": "onnxruntime"}, {"AKIN_ISOLATE_LOAD": "1", "AKIN_BACKEND": "onnxruntime"}):
+            code, _, err = run("embed", "--model", ARGUMENTS.model, "a text", extra={**missing, **more})
+            self.assertEqual(code, 2, err)
+            self.assertIn("nowhere", err)
+        # The option is the command line's where both give it.
+        code, out, _ = run("info", "--json", "--model", ARGUMENTS.model, "--run-timeout", "5", extra={"AKIN_RUN_TIMEOUT": "3"})
+        self.assertEqual((code, json.loads(out)["backend"]), (0, "onnxruntime"))
+
+    def test_what_the_environment_sets_asks_for_nothing_of_the_process_that_loads_first(self):
+        crashing = {"AKIN_ORT_LIBRARY": ARGUMENTS.crashing, "AKIN_EP": "cpu"}
+        code, _, err = run("embed", "--model", ARGUMENTS.model, "a text", extra={**crashing, "AKIN_ISOLATE_LOAD": "1"})
+        self.assertEqual((code, err), (0, ""))
+        self.assertEqual(run("embed", "--model", ARGUMENTS.model, "--isolate-load", "a text", extra=crashing)[0], 4)
+
     def test_with_auto_each_asks_for_onnx_runtime(self):
         self.assertEqual(info()[0]["backend"], "native")
         with tempfile.TemporaryDirectory() as cache:

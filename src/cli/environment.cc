@@ -57,13 +57,15 @@ bool IsOfKubernetes(std::string_view name) {
          name.find("_SERVICE_PORT") != name.npos;
 }
 
-// Without the prefix, which every name has and which would make all of them near.
-std::vector<std::string> KnownNames() {
+// What `reader` reads, or any verb where it is none. Without the prefix, which every name has and
+// which would make all of them near.
+std::vector<std::string> KnownNames(std::string_view reader) {
   std::vector<std::string> names;
   for (const std::string_view name : kReadElsewhere)
     names.emplace_back(name.substr(kPrefix.size()));
   const Application all = MakeApplication({});
   for (const CLI::App* verb : all.app->get_subcommands({})) {
+    if (!reader.empty() && verb->get_name() != reader) continue;
     for (const CLI::Option* option : verb->get_options()) {
       if (const std::string name = option->get_envname(); !name.empty())
         names.push_back(name.substr(kPrefix.size()));
@@ -154,14 +156,14 @@ std::vector<char*> EnvironmentWithoutOptions(std::span<const std::string> kept) 
   return entries;
 }
 
-std::vector<UnknownVariable> UnknownVariables() {
+std::vector<UnknownVariable> UnknownVariables(std::string_view reader) {
   std::vector<std::string> given, known;
   for (char** entry = environ; *entry != nullptr; ++entry) {
     const std::string_view text = *entry, name = NameOf(text);
     const bool empty = text.size() <= name.size() + 1;
     if (!empty && MayStandForOption(name) && !IsOfKubernetes(name)) given.emplace_back(name);
   }
-  if (!given.empty()) known = KnownNames();  // Takes as long as half of the program's start.
+  if (!given.empty()) known = KnownNames(reader);  // Takes as long as half of the program's start.
   std::vector<UnknownVariable> unknown;
   for (const std::string& name : given) {
     const std::string own = name.substr(kPrefix.size());

@@ -40,11 +40,12 @@ inline constexpr std::string_view kFlagWords = "true, yes, on or 1, or false, no
 // own: valid while nobody changes it.
 std::vector<char*> EnvironmentWithoutOptions(std::span<const std::string> kept);
 
-// A variable that begins with AKIN_ and that nothing of Akin reads.
+// A variable that begins with AKIN_ and that the verb `reader` does not read, or no verb where that
+// is empty.
 struct UnknownVariable {
   std::string name;
   std::string meant;  // The nearest that is read; empty: none is near.
 };
-std::vector<UnknownVariable> UnknownVariables();
+std::vector<UnknownVariable> UnknownVariables(std::string_view reader = {});
 
 }  // namespace akin::cli

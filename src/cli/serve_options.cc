@@ -56,11 +56,11 @@ Result<bool> ParseBool(std::string_view option, std::string_view text) {
   return InvalidInput(option, " is '", text, "', expected ", kFlagWords);
 }
 
-// What the log begins with.
+// What the log begins with. Some variables are read by other verbs: AKIN_BATCH_TOKENS.
 std::vector<std::string> WarningsOfEnvironment() {
   std::vector<std::string> warnings;
-  for (const UnknownVariable& variable : UnknownVariables()) {
-    warnings.push_back(StrCat("nothing reads ", variable.name, " of the environment",
+  for (const UnknownVariable& variable : UnknownVariables("serve")) {
+    warnings.push_back(StrCat("akin serve does not read ", variable.name, " of the environment",
                               variable.meant.empty() ? "" : "; did you mean ", variable.meant,
                               variable.meant.empty() ? "" : "?"));
   }

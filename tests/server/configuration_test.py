@@ -43,13 +43,15 @@ class Configuration(unittest.TestCase):
             self.assertEqual(status, 2, (variable, error))
             self.assertIn("zz", error)
 
-    def test_a_variable_that_nothing_reads_is_a_warning(self):
+    def test_a_variable_that_it_does_not_read_is_a_warning(self):
         status, log = run("--check", "--port", "0", "--model", ARGUMENTS.model, "--log-format", "json",
-                          environment={"AKIN_PROT": "1", "AKIN_GARDEN_FENCE": "1", "AKIN_SERVICE_PORT": "1", "AKIN_PORT_80_TCP": "1", "AKIN_LAZY": "Off"})
+                          environment={"AKIN_PROT": "1", "AKIN_GARDEN_FENCE": "1", "AKIN_SERVICE_PORT": "1", "AKIN_PORT_80_TCP": "1", "AKIN_LAZY": "Off",
+                                       "AKIN_BATCH_TOKENS": "64"})
         self.assertEqual(status, 0, log)
         warnings = [line["message"] for line in map(json.loads, log.splitlines()) if line["level"] == "warn"]
-        self.assertEqual(warnings, ["nothing reads AKIN_GARDEN_FENCE of the environment",
-                                    "nothing reads AKIN_PROT of the environment; did you mean AKIN_PORT?"])
+        self.assertEqual(warnings, ["akin serve does not read AKIN_BATCH_TOKENS of the environment; did you mean AKIN_MAX_BATCH_TOKENS?",
+                                    "akin serve does not read AKIN_GARDEN_FENCE of the environment",
+                                    "akin serve does not read AKIN_PROT of the environment; did you mean AKIN_PORT?"])
 
     def test_a_flag_of_the_environment_is_a_yes_or_a_no(self):
         for variable, option in (("AKIN_LAZY", "--lazy"), ("AKIN_CHECK", "--check"), ("AKIN_AUTO_TRUNCATE", "--auto-truncate")):

@@ -3,6 +3,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cctype>
+
 #include "cli/command.h"
 #include "cli/output_file.h"
 #include "cli/strings.h"
@@ -12,20 +15,39 @@ namespace akin::cli {
 namespace {
 
 constexpr char kPlain[] = "txt", kJson[] = "jsonl";
-constexpr char kPlainHint[] = "plain lines are read by --input-format txt";
 
 bool IsFile(const std::string& path) {
   struct stat info;
   return stat(path.c_str(), &info) == 0 && S_ISREG(info.st_mode);
 }
 
+// ".txt" is that of "TEXTS.TXT".
+bool EndsIn(std::string_view name, std::string_view ending) {
+  const auto same = [](char a, char b) { return std::tolower(static_cast<unsigned char>(a)) == b; };
+  return name.size() >= ending.size() &&
+         std::ranges::equal(name.substr(name.size() - ending.size()), ending, same);
+}
+
 LineFormat FormatOfName(const std::string& input) {
-  return input.empty() || input.ends_with(".txt") ? LineFormat::kPlain : LineFormat::kJson;
+  return input.empty() || EndsIn(input, ".txt") ? LineFormat::kPlain : LineFormat::kJson;
 }
 
 // How texts are named in an error that says why a line of them has no fields.
 std::string PlainName(const std::string& input) {
   return input.empty() ? "standard input" : input == "-" ? "standard input (-)" : input;
+}
+
+// What an error about lines that are no JSON ends with.
+std::string JsonHint(const FileArguments& file, const SourceOptions& options) {
+  const bool is_pair = !options.second_field.empty();
+  std::string hint = StrCat(PlainName(file.input), " is read as JSON lines");
+  if (!file.format.empty()) hint += " (--input-format jsonl)";
+  if (EndsIn(file.input, ".csv") || EndsIn(file.input, ".tsv")) {
+    hint += StrCat(", and columns are not read: make each row a line {\"", options.field, "\": ...",
+                   is_pair ? StrCat(", \"", options.second_field, "\": ...}") : "}");
+    return is_pair ? hint : hint + ", or save the texts alone as .txt";
+  }
+  return is_pair ? hint : hint + "; --input-format txt reads a text a line";
 }
 
 }  // namespace
@@ -73,7 +95,7 @@ Result<std::vector<std::string>> FileArguments::ReadAll(size_t max_texts) const 
                         " says how a file is read, and none is named: --input FILE");
   }
   AKIN_TRY_ASSIGN(SourceOptions options, ToSource());
-  options.plain_hint = kPlainHint;
+  options.json_hint = JsonHint(*this, options);
   AKIN_TRY_ASSIGN(auto source, OpenTextSource(std::move(options), nullptr));
   AKIN_TRY_ASSIGN(TextChunk all, ReadAllTexts(*source, max_texts));
   if (all.texts.empty()) return InvalidInput(input, ": holds no text");
@@ -109,7 +131,7 @@ Result<std::unique_ptr<TextSource>> InputArguments::Open(std::string_view verb, 
   if (file.field.empty()) options.field = default_field;
   options.second_field = second_field;
   if (options.format == LineFormat::kJson) {
-    if (second_field.empty()) options.plain_hint = kPlainHint;
+    options.json_hint = JsonHint(file, options);
   } else if (!second_field.empty() && texts.empty()) {
     return InvalidInput(PlainName(file.input),
                         " is read as a text a line, and a pair is two: ", "JSON lines have \"",

@@ -1,6 +1,6 @@
 // The options that say which texts a verb reads. Every verb reads them by the same rules:
 // arguments are texts; standard input has a text a line; a file that --input names has a text a
-// line if it ends in .txt, and JSON lines if it does not; --input-format says otherwise.
+// line if it ends in .txt (or .TXT), and JSON lines if it does not; --input-format says otherwise.
 #pragma once
 
 #include <CLI/CLI.hpp>

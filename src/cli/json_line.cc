@@ -16,6 +16,7 @@ using simdjson::ondemand::value;
 
 // Deeper lines are refused, by the same limit as requests to a server.
 constexpr int kMaxDepth = 32;
+constexpr std::string_view kBlanks = " \t\r\n";
 
 Error NotJson(simdjson::error_code code) {
   return InvalidInput("not JSON: ", simdjson::error_message(code));
@@ -64,7 +65,7 @@ bool IsJsonNumber(std::string_view text) {
 }
 
 std::string_view Trimmed(std::string_view token) {
-  while (!token.empty() && std::string_view(" \t\r\n").find(token.back()) != token.npos) {
+  while (!token.empty() && kBlanks.find(token.back()) != kBlanks.npos) {
     token.remove_suffix(1);
   }
   return token;
@@ -118,6 +119,34 @@ Status CheckValue(value& v, int depth) {
   if (type == json_type::object) return CheckObject(v, depth + 1);
   AKIN_TRY(CheckedScalar(v, type));
   return {};
+}
+
+// What a line is that does not begin as an object does. Read to its end: by its first byte alone,
+// which is what On-Demand tells types by, `text,id` were a boolean.
+std::string WhatItIs(std::string_view line) {
+  using simdjson::dom::element_type;
+  while (!line.empty() && kBlanks.find(line.front()) != kBlanks.npos) line.remove_prefix(1);
+  if (IsJsonNumber(Trimmed(line))) return "a number";  // Also one too large for any type.
+  simdjson::dom::parser parser;
+  simdjson::dom::element whole;
+  if (parser.parse(line.data(), line.size()).get(whole)) return "";
+  switch (whole.type()) {
+    case element_type::ARRAY: return "an array";
+    case element_type::OBJECT: return "an object";
+    case element_type::STRING: return "a string";
+    case element_type::BOOL: return "a boolean";
+    case element_type::NULL_VALUE: return "null";
+    case element_type::INT64:
+    case element_type::UINT64:
+    case element_type::DOUBLE: return "a number";
+  }
+  return "";
+}
+
+Error NotAnObject(std::string_view line, std::string_view field) {
+  const std::string found = WhatItIs(line);
+  return InvalidInput(found.empty() ? "not JSON" : StrCat("is ", found),
+                      ", expected an object with a field \"", field, '"');
 }
 
 bool IsScalar(json_type type) { return type != json_type::array && type != json_type::object; }
@@ -206,15 +235,11 @@ Result<JsonLine> JsonLineParser::Parse(std::string_view line, size_t readable) {
     impl_->copy.resize(capacity = line.size() + simdjson::SIMDJSON_PADDING);
     line = std::string_view(impl_->copy.data(), line.size());
   }
+  const size_t first = line.find_first_not_of(kBlanks);
+  if (first == line.npos || line[first] != '{') return NotAnObject(line, impl_->field);
   simdjson::ondemand::document document;
   AKIN_JSON_TRY(document, impl_->parser.iterate(
                               simdjson::padded_string_view(line.data(), line.size(), capacity)));
-  json_type type;
-  AKIN_JSON_TRY(type, document.type());
-  if (type != json_type::object) {
-    return InvalidInput("is ", TypeName(type), ", expected an object with a field \"", impl_->field,
-                        '"');
-  }
   simdjson::ondemand::object object;
   AKIN_JSON_TRY(object, document.get_object());
   JsonLine out;

@@ -112,7 +112,7 @@ class JsonLineSource : public LineSource {
       : LineSource(std::move(file), fd, std::move(name), stop),
         parser_(options.field, options.second_field),
         skip_empty_(options.skip_empty),
-        plain_hint_(options.plain_hint) {}
+        json_hint_(options.json_hint) {}
 
  protected:
   Result<Event> NextItem(TextItem& item, bool may_idle) override {
@@ -133,17 +133,16 @@ class JsonLineSource : public LineSource {
   }
 
  private:
-  // A file whose first line is far from an object has perhaps plain lines.
+  // A file whose first line is far from an object has perhaps no lines of JSON.
   Error Hinted(const Error& error, std::string_view line) const {
     const bool object = line.substr(line.find_first_not_of(" \t")).starts_with('{');
-    if (any_ || object || plain_hint_.empty()) return error;
-    return error.Reworded(
-        StrCat(error.message(), "; lines of JSON are expected here, and ", plain_hint_));
+    if (any_ || object || json_hint_.empty()) return error;
+    return error.Reworded(StrCat(error.message(), "; ", json_hint_));
   }
 
   JsonLineParser parser_;
   const bool skip_empty_;
-  const std::string plain_hint_;
+  const std::string json_hint_;
   bool any_ = false;  // Whether some line was right.
 };
 

@@ -76,7 +76,7 @@ struct SourceOptions {
   std::string field = "text";  // Of a JSON line.
   std::string second_field;    // Of a pair's other text; empty: there are no pairs.
   bool skip_empty = false;     // Leave empty texts out instead of embedding them.
-  std::string plain_hint;      // How plain lines are read, for an error about JSON lines.
+  std::string json_hint;       // For an error about lines that are no JSON: how to read others.
 };
 
 // `stop` may be null, else it outlives the source. Error: kInputUnreadable.

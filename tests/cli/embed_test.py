@@ -216,12 +216,12 @@ class BadInput(Case):
 
     def test_plain_lines_are_no_json_lines(self):
         file = self.write("lines.csv", "\nA line.\nAnother.\n")
-        self.fails(embed("-i", file), 2, "lines.csv, line 2", "lines of JSON", "--input-format txt")
+        self.fails(embed("-i", file), 2, "lines.csv, line 2", "is read as JSON lines", "columns are not read")
         self.fails(embed("-i", "-", stdin=b"A line.\n"), 2, "standard input, line 1", "--input-format txt")
         for text in ('{"text":"x"}\nA line.\n', '{"text":\n'):
             code, _, err = embed("-i", self.write("t.jsonl", text))
             self.assertEqual(code, 2)
-            self.assertNotIn(b"plain lines", err)
+            self.assertNotIn(b"is read as", err)
 
     def test_input_that_cannot_be_read(self):
         self.fails(embed("-i", self.path("none.jsonl")), 66, "none.jsonl", "No such file")

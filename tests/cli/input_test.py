@@ -36,6 +36,9 @@ class Rules(Case):
                               ("JSON of stdin", run(*call, *field, "--input", "-", stdin=JSON.encode()))):
                 self.assertEqual(got, want, (verb, what))
 
+    def test_the_ending_is_read_in_capitals_too(self):
+        self.assertEqual(embed("--input", self.write("T.TXT", PLAIN)), embed("--", *TEXTS))
+
     def test_the_format_that_is_named_counts_and_not_the_ending(self):
         want = embed("--", *TEXTS)
         plain, lines = self.write("plain.jsonl", PLAIN), self.write("lines.txt", JSON)
@@ -75,6 +78,30 @@ class Notes(Case):
 
 
 class Refused(Case):
+    def test_other_lines_than_json_are_said_to_be_none_with_how_they_are_read(self):
+        read = "is read as JSON lines"
+        wrong = 'line 1: not JSON, expected an object with a field "text"; '
+        for lines in ("text,id\nA dog.,1\n", "A dog.\n", "42 dogs\n", "[\n"):
+            for name in ("t.lines", "t.CSV", "t.tsv", "t"):
+                file = self.write(name, lines)
+                columns = f", and columns are not read: make each row a line {{\"text\": ...}}, or save the texts alone as .txt\n"
+                ends = columns if name in ("t.CSV", "t.tsv") else "; --input-format txt reads a text a line\n"
+                for call in (("embed",), ("bench", "--runs", "1", "--quiet")):
+                    code, out, err = run(*call, "--model", MODEL, "--input", file)
+                    self.assertEqual((code, out, err.decode()), (2, b"", f"akin: {file}, {wrong}{file} {read}{ends}"))
+        self.assertEqual(embed("--input", "-", stdin=b"A dog.\n")[2].decode(),
+                         f"akin: standard input, {wrong}standard input (-) {read}; --input-format txt reads a text a line\n")
+        text = self.write("t.txt", "A dog.\n")
+        self.assertIn(f"{read} (--input-format jsonl); --input", embed("--input", text, "--input-format", "jsonl")[2].decode())
+        # Pairs are of JSON lines only.
+        code, _, err = run("rerank", "--model", beside("cross-bert"), "--input", self.write("p.csv", "query,document\n"))
+        self.assertEqual(code, 2)
+        self.assertIn('columns are not read: make each row a line {"document": ..., "query": ...}\n', err.decode())
+        code, _, err = run("rerank", "--model", beside("cross-bert"), "--input", self.write("p.lines", "A dog.\n"))
+        self.assertTrue(err.endswith(b"p.lines is read as JSON lines\n"), err)
+        # A later line is wrong by itself.
+        self.assertTrue(embed("--input", self.write("l.jsonl", '{"text":"x"}\nA dog.\n'))[2].endswith(b'a field "text"\n'))
+
     def test_a_field_of_plain_lines(self):
         file = self.write("t.txt", PLAIN)
         self.fails(embed("--input", file, "--field", "body"), 2, "--field body", "t.txt", "--input-format jsonl")

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <utility>
 
 namespace akin::cli {
 namespace {
@@ -68,12 +69,27 @@ TEST(JsonLine, WhatIsNoJsonIsRefused) {
 
 TEST(JsonLine, MessageSaysWhatWasFoundAndWhatWasExpected) {
   EXPECT_EQ(ErrorOf("[1]"), "is an array, expected an object with a field \"text\"");
+  const std::pair<const char*, const char*> others[] = {
+      {"5", "a number"},     {" -1e400 ", "a number"},
+      {"\"a\"", "a string"}, {"true\r", "a boolean"},
+      {"null", "null"},      {"123456789012345678901234567890", "a number"}};
+  for (const auto& [line, what] : others) {
+    EXPECT_EQ(ErrorOf(line),
+              std::string("is ") + what + ", expected an object with a field \"text\"");
+  }
   EXPECT_EQ(ErrorOf("{}"), "has no field \"text\"");
   EXPECT_EQ(ErrorOf(R"({"text":5})"), "field \"text\" is a number, expected a string");
   EXPECT_EQ(ErrorOf(R"({"text":null})"), "field \"text\" is null, expected a string");
   EXPECT_EQ(ErrorOf(R"({"text":"a","id":[1]})"),
             "\"id\" is an array, expected a string or a number");
   EXPECT_EQ(ErrorOf("{\"text\":\"ab\xff\"}"), "not UTF-8 at byte 12");
+}
+
+TEST(JsonLine, WhatBeginsLikeJsonAndIsNoneIsNotTakenForIt) {
+  for (const char* line : {"text,id", "true enough", "null and void", "42 texts", "7,\"A text.\"",
+                           "\"A quoted one\",1", "[a", "[1] [2]", "-", "nothing", "A text.", "]"}) {
+    EXPECT_EQ(ErrorOf(line), "not JSON, expected an object with a field \"text\"") << line;
+  }
 }
 
 TEST(JsonLine, MessageHoldsNoContentOfTheFile) {

@@ -16,7 +16,7 @@ Call::Call(CallEnvironment& environment, CallInfo info, Encoding encoding,
     : environment_(environment),
       info_(std::move(info)),
       responder_(&responder),
-      reader_(environment.messages, info_.client, encoding),
+      reader_(environment.messages, info_.client, encoding, info_.most_message_bytes),
       read_begin_(Clock::now()) {}
 
 // --- From the client -----------------------------------------------------------------------------
@@ -101,6 +101,8 @@ void Call::OnGone() {
 std::optional<GrpcStatus> Call::IsLate(Clock::time_point now) const {
   if (last_was_told_ || !MayRead()) return std::nullopt;
   const auto waited = now - read_begin_;
+  if (environment_.is_draining && info_.is_open && !IsComputing() && unsent_ == 0)
+    return GrpcStatus{GrpcCode::kUnavailable, "the server is ending"};
   if (reader_.bytes() == 0) {
     if (IsComputing() || unsent_ > 0 || waited < environment_.idle_timeout) return std::nullopt;
     return GrpcStatus{GrpcCode::kDeadlineExceeded, "no message has come for too long"};

@@ -34,6 +34,8 @@ struct CallEnvironment {
   // Without a message, an answer under way or the end of a stream.
   std::chrono::milliseconds idle_timeout{60'000};
   MessageBudget messages{size_t{48} << 20};
+  // What keeps no model busy is then not waited for: without a key nobody holds up the end.
+  bool is_draining = false;
   size_t num_writing = 0;  // Calls whose answers wait for their clients.
 };
 
@@ -72,7 +74,9 @@ class Call : public std::enable_shared_from_this<Call> {
   void End(const GrpcStatus& status);
   // Runs on the event loop, soon, if the call has not ended until then. `run` may throw.
   void Soon(std::function<void()> run);
-  // Likewise, when what else has been received is read, too.
+  // At once.
+  void RunSafely(const std::function<void()>& run);
+  // As Soon, when what else has been received is read, too.
   void Settled(std::function<void(bool is_only_one)> run);
   // A way back to this call: `then` runs on the event loop, unless the call has ended.
   ReplyPtr MakeReply(const CallInfo& info, std::function<void(GrpcStatus, std::string)> then);
@@ -87,8 +91,6 @@ class Call : public std::enable_shared_from_this<Call> {
   void DropWaiting();
   void ReadEnd();
   void Refuse(const GrpcStatus& status);
-  // Unless the call has ended.
-  void RunSafely(const std::function<void()>& run);
   void SendHead();
   void Sent(int64_t bytes);
   // Of what is sent and not yet taken.

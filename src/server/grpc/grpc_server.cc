@@ -108,6 +108,8 @@ std::optional<GrpcStatus> GrpcServer::ReadCaller(const Method& method, const Htt
   // Behind one key stands one client; without keys an address does.
   const bool by_key = !app_.options().api_keys.empty() && !method.is_open;
   info.client = by_key ? std::string(key) : who.peer;
+  info.is_open = method.is_open;
+  if (method.is_open) info.most_message_bytes = kMaxOpenMessageBytes;
   info.departure = std::make_shared<Departure>();
   info.budget = &app_.answer_budget();
   info.metrics = &app_.metrics();

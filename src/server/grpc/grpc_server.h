@@ -45,8 +45,11 @@ class GrpcServer final : public Http2Handler {
 
   // What the health service says, of all services.
   void SetServing(bool serving) { health_.SetServing(serving); }
-  // Ends the calls that would otherwise never end.
-  void Drain() { health_.EndWatches(); }
+  // Ends the calls that would otherwise never end, now and when they come.
+  void Drain() {
+    environment_.is_draining = true;
+    health_.EndWatches();
+  }
   // Calls whose answers wait for their clients.
   size_t num_writing() const { return environment_.num_writing; }
 

@@ -19,12 +19,15 @@ class WatchCall final : public Call {
 
   // If it is another one than was told last.
   void Tell() {
-    const Health::Status status = health_.StatusOf(service_);
+    const Health::Status status = health_.StatusOf(is_known_);
     if (last_ == status) return;
-    last_ = status;
     HealthCheckResponse response;
     response.set_status(status);
     SendMessage(FramedMessage(response), info().share);
+    last_ = status;
+  }
+  void TellSafely() {
+    RunSafely([this] { Tell(); });
   }
   void Close() { End({GrpcCode::kUnavailable, "the server is ending"}); }
 
@@ -34,9 +37,11 @@ class WatchCall final : public Call {
     if (is_watching_)
       return End({GrpcCode::kUnimplemented, "the method takes one message, found more"});
     if (!request.ParseFromString(message)) return End(UnreadableStatus(request));
-    service_ = request.service();
-    is_watching_ = true;
+    if (const auto refused = Health::CheckName(request.service())) return End(*refused);
+    if (environment().is_draining) return Close();
+    is_known_ = health_.IsKnown(request.service());
     health_.watches_.insert(this);
+    is_watching_ = true;
     Tell();
   }
   void OnLast() override {
@@ -46,27 +51,38 @@ class WatchCall final : public Call {
   bool IsComputing() const override { return is_watching_; }
 
   Health& health_;
-  std::string service_;
+  bool is_known_ = false;  // The service; its name is the client's, and may be long.
   bool is_watching_ = false;
   std::optional<Health::Status> last_;
 };
 
-Health::Status Health::StatusOf(const std::string& service) const {
-  if (!service.empty() && !services_.contains(service)) return HealthCheckResponse::SERVICE_UNKNOWN;
+std::optional<GrpcStatus> Health::CheckName(const std::string& service) {
+  if (service.size() <= kMaxNameBytes) return std::nullopt;
+  return GrpcStatus{GrpcCode::kInvalidArgument, StrCat("the name of a service has ", service.size(),
+                                                       " bytes, at most ", kMaxNameBytes)};
+}
+
+Health::Status Health::StatusOf(bool is_known) const {
+  if (!is_known) return HealthCheckResponse::SERVICE_UNKNOWN;
   return is_serving_ ? HealthCheckResponse::SERVING : HealthCheckResponse::NOT_SERVING;
 }
 
 void Health::SetServing(bool serving) {
   is_serving_ = serving;
-  // Whoever is told may leave.
-  for (WatchCall* const watch : std::set(watches_)) {
-    if (watches_.contains(watch)) watch->Tell();
-  }
+  ForEachWatch([](WatchCall& watch) { watch.TellSafely(); });
 }
 
 void Health::EndWatches() {
-  for (WatchCall* const watch : std::set(watches_)) {
-    if (watches_.contains(watch)) watch->Close();
+  ForEachWatch([](WatchCall& watch) { watch.Close(); });
+}
+
+// Whoever is told may leave, and take others along.
+template <typename Visit>
+void Health::ForEachWatch(Visit visit) {
+  for (auto it = watches_.begin(); it != watches_.end();) {
+    WatchCall* const watch = *it;
+    visit(*watch);
+    it = watches_.upper_bound(watch);
   }
 }
 
@@ -77,7 +93,8 @@ Method Health::CheckMethod() const {
           .operation = OperationOf<HealthCheckRequest, HealthCheckResponse>(
               [this](const CallInfo&, const HealthCheckRequest& request,
                      const CallDone<HealthCheckResponse>& done) {
-                const Status status = StatusOf(request.service());
+                if (const auto refused = CheckName(request.service())) return done(*refused, {});
+                const Status status = StatusOf(IsKnown(request.service()));
                 if (status == HealthCheckResponse::SERVICE_UNKNOWN)
                   return done({GrpcCode::kNotFound,
                                StrCat("there is no service ", request.service().substr(0, 256))},

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -22,8 +23,15 @@ class Health {
 
   explicit Health(std::set<std::string> services) : services_(std::move(services)) {}
 
-  // SERVICE_UNKNOWN for what is no service; the empty name is the server.
-  Status StatusOf(const std::string& service) const;
+  // Names of more bytes are no service's, and are refused.
+  static constexpr size_t kMaxNameBytes = 1024;
+  static std::optional<GrpcStatus> CheckName(const std::string& service);
+  // The empty name is the server.
+  bool IsKnown(const std::string& service) const {
+    return service.empty() || services_.contains(service);
+  }
+  // SERVICE_UNKNOWN for what is no service.
+  Status StatusOf(bool is_known) const;
   // Tells those who watch.
   void SetServing(bool serving);
   // Ends the calls of those who watch, which would end by themselves never.
@@ -37,6 +45,8 @@ class Health {
 
  private:
   friend class WatchCall;
+  template <typename Visit>
+  void ForEachWatch(Visit visit);
 
   const std::set<std::string> services_;
   bool is_serving_ = false;

@@ -58,10 +58,9 @@ MessageReader::State MessageReader::Read(std::string_view& bytes) {
       return Fail(
           GrpcCode::kInvalidArgument,
           "a message says that it is compressed, the header `grpc-encoding` does not say how");
-    if (length_ > kMaxMessageBytes)
-      return Fail(
-          GrpcCode::kResourceExhausted,
-          StrCat("a message has ", length_, " bytes, at most ", kMaxMessageBytes, " are taken"));
+    if (length_ > most_bytes_)
+      return Fail(GrpcCode::kResourceExhausted,
+                  StrCat("a message has ", length_, " bytes, at most ", most_bytes_, " are taken"));
   }
   const std::string_view piece = bytes.substr(0, length_ - message_.size());
   const bool is_whole_at_once = message_.empty() && piece.size() == length_;
@@ -75,7 +74,7 @@ MessageReader::State MessageReader::Read(std::string_view& bytes) {
 
 MessageReader::State MessageReader::Finish() {
   if (prefix_[0] == 0) return State::kMessage;
-  Result<std::string> inflated = Inflate(encoding_, message_, kMaxMessageBytes);
+  Result<std::string> inflated = Inflate(encoding_, message_, most_bytes_);
   if (!inflated) {
     const GrpcStatus status = ToGrpcStatus(inflated.error());
     return Fail(status.code, status.message);

@@ -15,7 +15,9 @@
 
 namespace akin::server {
 
-constexpr size_t kMaxMessageBytes = size_t{4} << 20;  // That a client may send, also inflated.
+constexpr size_t kMaxMessageBytes = size_t{4} << 20;  // That a client may send, also inflated,
+// and who needs no key: nobody answers for what that costs.
+constexpr size_t kMaxOpenMessageBytes = size_t{4} << 10;
 constexpr size_t kMessagePrefixBytes = 5;
 
 // Of the event loop.
@@ -23,8 +25,9 @@ class MessageReader {
  public:
   enum class State { kMore, kMessage, kFailed };
 
-  MessageReader(MessageBudget& budget, const std::string& client, Encoding encoding)
-      : encoding_(encoding), share_(budget, client) {}
+  MessageReader(MessageBudget& budget, const std::string& client, Encoding encoding,
+                size_t most_bytes = kMaxMessageBytes)
+      : encoding_(encoding), most_bytes_(most_bytes), share_(budget, client) {}
 
   // Takes from the front of `bytes` what belongs to the message that is next. kMore: all of them,
   // and it is not whole. kMessage: it can be taken. kFailed, from then on: see `status`.
@@ -48,6 +51,7 @@ class MessageReader {
   State Finish();
 
   const Encoding encoding_;
+  const size_t most_bytes_;     // Of a message, also inflated.
   MessageBudget::Share share_;  // Of message_'s capacity.
   char prefix_[kMessagePrefixBytes] = {};
   size_t prefix_bytes_ = 0;

@@ -25,6 +25,8 @@ struct CallInfo {
   std::shared_ptr<CallRecord> record;    // Null: nothing is written of such calls.
   AnswerBudget* budget = nullptr;
   Metrics* metrics = nullptr;
+  bool is_open = false;  // As its method: whoever it is needs no key.
+  size_t most_message_bytes = kMaxMessageBytes;
   bool may_compute_here = false;  // No other request has arrived.
   AnswerBudget::SharePtr share;   // Of the answer that is to be made; never null.
   RequestTallyPtr

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "deflated.h"
 #include "fake_stream.h"
 #include "server/grpc/calls.h"
 
@@ -168,6 +169,62 @@ TEST_F(GrpcServerTest, WatchesAreToldWhatChanges) {
   EXPECT_FALSE(unknown.ended);
   a->OnGone(true);
   EXPECT_EQ(server_->num_writing(), 0U);
+}
+
+TEST_F(GrpcServerTest, NamesOfServicesAreShort) {
+  constexpr size_t kMost = 1024;
+  for (const char* method : {"Check", "Watch"}) {
+    for (const size_t size : {kMost, kMost + 1}) {
+      FakeResponder responder;
+      const auto stream = Call(Head(std::string("/grpc.health.v1.Health/") + method),
+                               {HealthOf(std::string(size, 'x'))}, responder);
+      const bool is_refused = responder.Trailer("grpc-status") == "3";
+      EXPECT_EQ(is_refused, size > kMost) << method << ' ' << size;
+      stream->OnGone(true);
+    }
+  }
+}
+
+TEST_F(GrpcServerTest, WhoNeedsNoKeySendsShortMessages) {
+  constexpr size_t kMost = size_t{4} << 10;
+  for (const char* path : {"/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch",
+                           "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"}) {
+    FakeResponder plain;
+    const auto stream = server_->Begin(Head(path), "1.2.3.4", false, plain);
+    stream->OnData(Framed(std::string(kMost + 1, 'x')).substr(0, 5));
+    EXPECT_EQ(plain.Trailer("grpc-status"), "8") << path;
+    stream->OnGone(true);
+    FakeResponder compressed;
+    const auto bomb =
+        server_->Begin(Head(path, {{"grpc-encoding", "deflate"}}), "1.2.3.4", false, compressed);
+    bomb->OnData(Framed(Deflated(Encoding::kDeflate, std::string(kMost + 1, 'x')), 1));
+    EXPECT_EQ(compressed.Trailer("grpc-status"), "8") << path;
+    bomb->OnGone(true);
+  }
+}
+
+TEST_F(GrpcServerTest, NobodyWatchesAServerThatEnds) {
+  const std::string watch = "/grpc.health.v1.Health/Watch";
+  FakeResponder before, after, silent, reflecting;
+  const auto a = Call(Head(watch), {HealthOf("")}, before);
+  const auto b = server_->Begin(Head(watch), "1.2.3.4", false, silent);
+  const auto c = server_->Begin(Head("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"),
+                                "1.2.3.4", false, reflecting);
+  server_->SetServing(true);
+  server_->SetServing(false);
+  server_->Drain();
+  EXPECT_EQ(Read<HealthCheckResponse>(before.data.back()).status(),
+            HealthCheckResponse::NOT_SERVING);
+  EXPECT_EQ(before.Trailer("grpc-status"), "14");
+  const auto d = Call(Head(watch), {HealthOf("")}, after);
+  EXPECT_TRUE(after.data.empty());
+  EXPECT_EQ(after.Trailer("grpc-status"), "14");
+  EXPECT_FALSE(silent.ended);
+  b->Sweep(std::chrono::steady_clock::now());
+  c->Sweep(std::chrono::steady_clock::now());
+  EXPECT_EQ(silent.Trailer("grpc-status"), "14");
+  EXPECT_EQ(reflecting.Trailer("grpc-status"), "14");
+  for (const auto* stream : {&a, &b, &c, &d}) (*stream)->OnGone(true);
 }
 
 TEST_F(GrpcServerTest, ReflectionKnowsServicesAndFiles) {

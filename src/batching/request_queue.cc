@@ -1,6 +1,7 @@
 #include "batching/request_queue.h"
 
 #include <algorithm>
+#include <new>
 #include <utility>
 
 namespace akin::batching {
@@ -19,30 +20,40 @@ bool RequestQueue::Admit(QueuedRequest info) {
   const bool full = requests_.size() >= options_.max_requests ||
                     waiting_tokens_ + info.estimated_tokens > options_.max_tokens;
   if (full && !requests_.empty()) return false;
-  const RequestId id = info.id;
-  Request& request = requests_[id];
+  // What takes memory comes first: a request without a client would end a worker later.
+  std::list<Request*> place(1);
+  Lane& lane = lanes_[static_cast<size_t>(info.priority)];
+  const auto [it, is_new] = lane.clients.try_emplace(info.client);
+  Request* added = nullptr;
+  try {
+    added = &requests_[info.id];
+  } catch (...) {
+    if (is_new) lane.clients.erase(it);
+    throw;
+  }
+  Client& client = it->second;
+  Request& request = *added;
   request.info = std::move(info);
   SetWaitingTokens(request, request.info.estimated_tokens);
   CountActionable(request, true);
-  Lane& lane = LaneOf(request);
-  const auto [it, is_new] = lane.clients.try_emplace(request.info.client);
-  Client& client = it->second;
   if (is_new) client.served = lane.served;
   request.arrival = ++arrivals_;
   request.virtual_start = client.virtual_time;
-  Enqueue(client, request, request.waiting_tokens);
+  place.front() = &request;
+  Enqueue(client, place, request.waiting_tokens);
   return true;
 }
 
-void RequestQueue::Enqueue(Client& client, Request& request, size_t tokens) {
+void RequestQueue::Enqueue(Client& client, std::list<Request*>& place, size_t tokens) noexcept {
+  Request& request = *place.front();
   request.virtual_finish = request.virtual_start + static_cast<double>(tokens);
   const auto order = [](const Request& it) { return std::pair(it.virtual_finish, it.arrival); };
   const auto later = std::ranges::find_if(
       client.waiting, [&](const Request* other) { return order(*other) > order(request); });
-  client.waiting.insert(later, &request);
+  client.waiting.splice(later, place);
 }
 
-void RequestQueue::SetSequences(RequestId id, std::vector<QueuedSequence> sequences) {
+void RequestQueue::SetSequences(RequestId id, std::vector<QueuedSequence> sequences) noexcept {
   const auto it = requests_.find(id);
   if (it == requests_.end()) return;
   Request& request = it->second;
@@ -52,8 +63,9 @@ void RequestQueue::SetSequences(RequestId id, std::vector<QueuedSequence> sequen
   request.sequences = std::move(sequences);
   SetWaitingTokens(request, tokens);
   Client& client = LaneOf(request).clients.at(request.info.client);
-  std::erase(client.waiting, &request);
-  Enqueue(client, request, tokens);
+  std::list<Request*> place;
+  place.splice(place.end(), client.waiting, std::ranges::find(client.waiting, &request));
+  Enqueue(client, place, tokens);
   CountActionable(request, request.actionable());
 }
 
@@ -138,7 +150,13 @@ std::vector<Pick> RequestQueue::TakeBatch(Lane& lane, size_t idle_workers) {
     // lane with the request's last sequence.
     for (size_t turn = 0; request->waits() && turn < kTurnTokens && fits(*request);) {
       const auto length = static_cast<size_t>(request->sequences[request->next].length);
-      Begin(lane, *client, *request, batch);
+      try {
+        Begin(lane, *client, *request, batch);
+      } catch (const std::bad_alloc&) {
+        // What has begun has begun: a smaller batch.
+        if (batch.empty()) throw;
+        return batch;
+      }
       turn += std::max<size_t>(1, length);
       used += length;
       if (used >= budget) break;
@@ -161,7 +179,7 @@ void RequestQueue::Begin(Lane& lane, Client& client, Request& request, std::vect
   LeaveLane(request);
 }
 
-bool RequestQueue::Finish(RequestId id) {
+bool RequestQueue::Finish(RequestId id) noexcept {
   const auto it = requests_.find(id);
   if (it == requests_.end()) return false;
   Request& request = it->second;
@@ -170,7 +188,7 @@ bool RequestQueue::Finish(RequestId id) {
   return true;
 }
 
-bool RequestQueue::Remove(RequestId id) {
+bool RequestQueue::Remove(RequestId id) noexcept {
   const auto it = requests_.find(id);
   if (it == requests_.end()) return false;
   Erase(it);
@@ -191,19 +209,19 @@ std::vector<RequestId> RequestQueue::TakeExpired(TimePoint now) {
   return expired;
 }
 
-void RequestQueue::SetWaitingTokens(Request& request, size_t tokens) {
+void RequestQueue::SetWaitingTokens(Request& request, size_t tokens) noexcept {
   waiting_tokens_ += tokens;
   waiting_tokens_ -= request.waiting_tokens;
   request.waiting_tokens = tokens;
 }
 
-void RequestQueue::CountActionable(Request& request, bool actionable) {
+void RequestQueue::CountActionable(Request& request, bool actionable) noexcept {
   if (request.counted == actionable) return;
   request.counted = actionable;
   actionable ? ++num_actionable_ : --num_actionable_;
 }
 
-void RequestQueue::LeaveLane(Request& request) {
+void RequestQueue::LeaveLane(Request& request) noexcept {
   Lane& lane = LaneOf(request);
   const auto client = lane.clients.find(request.info.client);
   if (client == lane.clients.end()) return;
@@ -211,7 +229,7 @@ void RequestQueue::LeaveLane(Request& request) {
   if (client->second.waiting.empty()) lane.clients.erase(client);
 }
 
-void RequestQueue::Erase(std::unordered_map<RequestId, Request>::iterator it) {
+void RequestQueue::Erase(std::unordered_map<RequestId, Request>::iterator it) noexcept {
   SetWaitingTokens(it->second, 0);
   CountActionable(it->second, false);
   LeaveLane(it->second);

@@ -18,6 +18,8 @@
 //   after one eighth of the time instead of all eight at the end, and a request of one text still
 //   does not wait for one of 2,000.
 // - A batch holds sequences of one group only: what the engine can compute in one call.
+//
+// Memory may run out: what throws std::bad_alloc then has changed nothing.
 #pragma once
 
 #include <chrono>
@@ -79,21 +81,22 @@ class RequestQueue {
  public:
   explicit RequestQueue(const QueueOptions& options) : options_(options) {}
 
-  // Takes a request, or refuses it: the queue is full. An empty queue takes any.
+  // Takes a request, or refuses it: the queue is full. An empty queue takes any. May throw.
   [[nodiscard]] bool Admit(QueuedRequest request);
   // The request has these sequences, at least one. Requests that were removed meanwhile are passed
   // over.
-  void SetSequences(RequestId id, std::vector<QueuedSequence> sequences);
+  void SetSequences(RequestId id, std::vector<QueuedSequence> sequences) noexcept;
   // What the asking worker does now. `idle_workers`: workers that have nothing to do, the asking
-  // one included; what waits is shared out among them.
+  // one included; what waits is shared out among them. May throw.
   Work Next(size_t idle_workers);
   // One of the request's sequences was computed. True with the last one: the request has left.
-  bool Finish(RequestId id);
+  bool Finish(RequestId id) noexcept;
   // The request is not wanted any more: what has not begun never will. False if it has left.
-  bool Remove(RequestId id);
+  bool Remove(RequestId id) noexcept;
   // Whether TakeExpired would find any.
   bool HasExpired(TimePoint now) const;
-  // Requests whose deadline has passed before all of their sequences had begun; they have left.
+  // Requests whose deadline has passed before all of their sequences had begun; they have left. May
+  // throw.
   std::vector<RequestId> TakeExpired(TimePoint now);
 
   size_t num_requests() const { return requests_.size(); }
@@ -140,13 +143,14 @@ class RequestQueue {
   Request* NextToTokenize(Lane& lane);
   std::vector<Pick> TakeBatch(Lane& lane, size_t idle_workers);
   size_t Share(const Lane& lane, size_t idle_workers) const;
-  // Puts a request of `client` where its virtual finish belongs.
-  static void Enqueue(Client& client, Request& request, size_t tokens);
+  // Puts a request of `client`, which is the one entry of `place`, where its virtual finish
+  // belongs.
+  static void Enqueue(Client& client, std::list<Request*>& place, size_t tokens) noexcept;
   void Begin(Lane& lane, Client& client, Request& request, std::vector<Pick>& batch);
-  void SetWaitingTokens(Request& request, size_t tokens);
-  void CountActionable(Request& request, bool actionable);
-  void LeaveLane(Request& request);
-  void Erase(std::unordered_map<RequestId, Request>::iterator it);
+  void SetWaitingTokens(Request& request, size_t tokens) noexcept;
+  void CountActionable(Request& request, bool actionable) noexcept;
+  void LeaveLane(Request& request) noexcept;
+  void Erase(std::unordered_map<RequestId, Request>::iterator it) noexcept;
 
   QueueOptions options_;
   std::unordered_map<RequestId, Request> requests_;

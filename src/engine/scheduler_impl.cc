@@ -115,30 +115,37 @@ std::optional<Scheduler::Ticket> Scheduler::Impl::ComputeHere(const JobPtr& job,
 
 Result<Scheduler::Ticket> Scheduler::Impl::Queue(const JobPtr& job, const RequestTerms& terms) {
   const auto tokens = static_cast<int32_t>(std::min<size_t>(job->EstimateTokens(), INT32_MAX));
+  // What was too much to be computed at once is tokenized already.
+  std::vector<batching::QueuedSequence> sequences;
+  if (job->call() != nullptr) sequences = job->Sequences();
+  const bool is_work = job->embedder() == nullptr;
+  if (is_work) sequences.resize(1);
   const std::lock_guard lock(mutex_);
   if (stopping_) return Stopped();
   shares_.Arrived(queue_.num_requests() + (here_ ? 1 : 0));
   const Ticket ticket = next_ticket_++;
-  if (!queue_.Admit({.id = ticket,
-                     .priority = QueuePriorityOf(terms.priority),
-                     .client = terms.client,
-                     .deadline = terms.deadline,
-                     .estimated_tokens = static_cast<size_t>(tokens)})) {
+  // What takes memory comes first: a worker finds the job of whatever is in the queue.
+  const auto entry = jobs_.emplace(ticket, job).first;
+  const Result<bool> admitted = AtTheDoor("cannot queue the request", {}, [&]() -> Result<bool> {
+    return queue_.Admit({.id = ticket,
+                         .priority = QueuePriorityOf(terms.priority),
+                         .client = terms.client,
+                         .deadline = terms.deadline,
+                         .estimated_tokens = static_cast<size_t>(tokens)});
+  });
+  if (!admitted || !*admitted) jobs_.erase(entry);
+  if (!admitted) return admitted.error();
+  if (!*admitted) {
     ++counts_.refused;
     return MakeError(ErrorCode::kOverloaded, "the queue is full: ", queue_.num_requests(),
                      " requests and ", queue_.waiting_tokens(), " tokens wait");
   }
-  // What was too much to be computed at once is tokenized already.
-  if (job->call() != nullptr) {
-    CountDuplicates(*job);
-    queue_.SetSequences(ticket, job->Sequences());
-  }
+  if (job->call() != nullptr) CountDuplicates(*job);
   // Work that is no text is never joined: its ticket, which no model's group can be, is its
   // group.
-  if (job->embedder() == nullptr)
-    queue_.SetSequences(ticket, {{.length = tokens, .group = ticket}});
+  if (is_work) sequences[0] = {.length = tokens, .group = ticket};
+  if (!sequences.empty()) queue_.SetSequences(ticket, std::move(sequences));
   ++counts_.accepted;
-  jobs_.emplace(ticket, job);
   WakeOne();
   // No thread is free to compute, but one that sleeps can tell those that have waited too long.
   if (sleeping_ > 0 && shares_.free() == 0 && queue_.HasExpired(job->submitted)) wake_.notify_one();

@@ -34,11 +34,18 @@ class Job {
   virtual const Embedder* embedder() const = 0;
   virtual size_t EstimateTokens() const = 0;
   virtual size_t TextBytes() const = 0;
-  // The work of a job that has no call.
-  virtual void Work() {}
+  // The work of a job that has no call. What it throws is lost, here and below: it would end the
+  // thread, and with it the program. Whoever waits learns that the callback has gone.
+  void Work() noexcept {
+    WithoutExceptions([&] { DoWork(); });
+  }
   // Either one, once: tells the caller.
-  virtual void Succeed() = 0;
-  virtual void Fail(const Error& error) = 0;
+  void Succeed() noexcept {
+    WithoutExceptions([&] { TellAnswer(); });
+  }
+  void Fail(const Error& error) noexcept {
+    WithoutExceptions([&] { TellError(error); });
+  }
 
   // Read, with the time it takes.
   Status Tokenize() {
@@ -69,8 +76,12 @@ class Job {
   std::optional<Clock::time_point> deadline;
   Clock::time_point first_batch;  // Guarded by the scheduler's mutex.
   bool has_begun = false;         // Likewise.
+  std::shared_ptr<Job> next;      // Of several that one thread has taken, and is to tell.
 
  protected:
+  virtual void DoWork() {}
+  virtual void TellAnswer() = 0;
+  virtual void TellError(const Error& error) = 0;
   // The stages are parts of the whole: several threads may compute batches of one job at once, and
   // their times together would be more than it.
   Usage Spent() const {
@@ -82,6 +93,13 @@ class Job {
   }
 
  private:
+  template <typename Body>
+  static void WithoutExceptions(Body body) noexcept {
+    try {
+      body();
+    } catch (...) {  // Memory that ran out, mostly.
+    }
+  }
   int64_t NumTokens() {
     const auto& lengths = call()->sequences().lengths();
     return std::accumulate(lengths.begin(), lengths.end(), int64_t{0});
@@ -92,6 +110,29 @@ class Job {
 };
 
 using JobPtr = std::shared_ptr<Job>;
+
+// Jobs in their order, in memory of their own.
+class JobChain {
+ public:
+  void Add(JobPtr job) noexcept {
+    JobPtr& end = last_ == nullptr ? first_ : last_->next;
+    last_ = job.get();
+    end = std::move(job);
+    ++size_;
+  }
+  JobPtr Take() noexcept {
+    JobPtr job = std::move(first_);
+    if (job != nullptr) first_ = std::move(job->next);
+    if (first_ == nullptr) last_ = nullptr;
+    return job;
+  }
+  int64_t size() const { return size_; }  // That were added.
+
+ private:
+  JobPtr first_;
+  Job* last_ = nullptr;
+  int64_t size_ = 0;
+};
 
 // A call of an embedder: Request is read into a CallType, which ends in an Answer.
 template <typename Request, typename CallType, typename Answer>
@@ -108,12 +149,13 @@ class CallJob final : public Job {
   const Embedder* embedder() const override { return &request_.embedder; }
   size_t EstimateTokens() const override { return engine::EstimateTokens(request_); }
   size_t TextBytes() const override { return engine::TextBytes(request_); }
-  void Succeed() override {
-    done_(AtTheDoor("cannot make the answer", {}, [&] { return call_->Finish(Spent()); }));
-  }
-  void Fail(const Error& error) override { done_(error); }
 
  private:
+  void TellAnswer() override {
+    done_(AtTheDoor("cannot make the answer", {}, [&] { return call_->Finish(Spent()); }));
+  }
+  void TellError(const Error& error) override { done_(error); }
+
   const Request request_;
   const Scheduler::Done<Answer> done_;
   std::unique_ptr<CallType> call_;
@@ -131,11 +173,12 @@ class WorkJob final : public Job {
     return static_cast<size_t>(std::clamp<int64_t>(request_.estimated_tokens, 1, 1 << 30));
   }
   size_t TextBytes() const override { return 0; }
-  void Work() override { request_.work(); }
-  void Succeed() override { done_({}); }
-  void Fail(const Error& error) override { done_(error); }
 
  private:
+  void DoWork() override { request_.work(); }
+  void TellAnswer() override { done_({}); }
+  void TellError(const Error& error) override { done_(error); }
+
   const WorkRequest request_;
   const Scheduler::Done<void> done_;
 };

@@ -1,5 +1,8 @@
 // What a scheduler's workers do.
 #include <algorithm>
+#include <chrono>
+#include <list>
+#include <new>
 
 #include "engine/joined_calls.h"
 #include "engine/scheduler_impl.h"
@@ -12,6 +15,9 @@ using batching::Pick;
 using batching::Work;
 using engine::JobPtr;
 
+// For a worker that finds no memory to ask what is next.
+constexpr auto kMemoryReturns = std::chrono::milliseconds(10);
+
 Error Expired() {
   return Error(ErrorCode::kDeadlineExceeded, "the deadline passed before the request was computed");
 }
@@ -21,10 +27,17 @@ Error Expired() {
 void Scheduler::Impl::WorkUntilStopped() {
   Lock lock(mutex_);
   while (!stopping_) {
-    DropExpired(lock);
-    // While no thread is free nothing is taken: who gives one back goes on here, or wakes somebody.
-    const int idle = shares_.free();
-    const Work work = idle > 0 ? queue_.Next(static_cast<size_t>(idle)) : Work{};
+    Work work;
+    try {
+      DropExpired(lock);
+      // While no thread is free nothing is taken: who gives one back goes on here, or wakes
+      // somebody.
+      const int idle = shares_.free();
+      if (idle > 0) work = queue_.Next(static_cast<size_t>(idle));
+    } catch (const std::bad_alloc&) {
+      wake_.wait_for(lock, kMemoryReturns);
+      continue;
+    }
     switch (work.kind) {
       case Work::Kind::kNothing:
         // DropExpired lets go of the lock: what Stop says meanwhile wakes nobody.
@@ -40,15 +53,17 @@ void Scheduler::Impl::WorkUntilStopped() {
 }
 
 void Scheduler::Impl::DropExpired(Lock& lock) {
-  std::vector<JobPtr> expired;
+  if (!queue_.HasExpired(Clock::now())) return;
+  const Error error = Expired();
+  engine::JobChain expired;
   for (const Ticket ticket : queue_.TakeExpired(Clock::now())) {
-    if (JobPtr job = TakeJob(ticket)) expired.push_back(std::move(job));
+    if (JobPtr job = TakeJob(ticket)) expired.Add(std::move(job));
   }
-  if (expired.empty()) return;
+  if (expired.size() == 0) return;
   EndUnwantedBatches();
-  counts_.expired += static_cast<int64_t>(expired.size());
+  counts_.expired += expired.size();
   lock.unlock();
-  for (const JobPtr& job : expired) job->Fail(Expired());
+  while (const JobPtr job = expired.Take()) job->Fail(error);
   lock.lock();
 }
 
@@ -87,7 +102,17 @@ std::vector<engine::BatchMember> Scheduler::Impl::MembersOf(const std::vector<Pi
 }
 
 void Scheduler::Impl::Compute(const std::vector<Pick>& batch, Lock& lock) {
-  const std::vector<Member> members = MembersOf(batch);
+  std::vector<Member> members;
+  std::list<RunningBatch> running_batch;
+  const Status ready = AtTheDoor("cannot compute", {}, [&]() -> Status {
+    members = MembersOf(batch);
+    running_batch.push_back({members, {}});
+    return {};
+  });
+  if (!ready) {
+    for (const Pick& pick : batch) FailJob(pick.request, ready.error(), lock);
+    return;
+  }
   if (members.empty()) return;
   if (members[0].job->call() == nullptr) return DoWork(members, lock);
   const bool more_waits = queue_.waiting_tokens() > 0;
@@ -102,12 +127,19 @@ void Scheduler::Impl::Compute(const std::vector<Pick>& batch, Lock& lock) {
   const int threads = takes_one ? shares_.TakeOne() : shares_.Take(more_waits);
   WakeOne();
   const int at_most = !waits_for_others ? threads : alone ? num_threads_ : 1;
-  const auto running = running_.insert(running_.end(), RunningBatch{members, {}});
+  const auto running = running_batch.begin();
+  running_.splice(running_.end(), running_batch);
   lock.unlock();
   const std::stop_token left = running->left.get_token();
   const engine::BatchResult result = engine::ComputeBatch(members, at_most, left);
   std::vector<engine::BatchResult> one_by_one;
-  if (!result.status) one_by_one = engine::ComputeOneByOne(members, left);
+  Status tried;
+  if (!result.status) {
+    tried = AtTheDoor("cannot compute", {}, [&]() -> Status {
+      one_by_one = engine::ComputeOneByOne(members, left);
+      return {};
+    });
+  }
   lock.lock();
   running_.erase(running);
   shares_.GiveBack(threads);
@@ -118,6 +150,9 @@ void Scheduler::Impl::Compute(const std::vector<Pick>& batch, Lock& lock) {
   }
   for (size_t i = 0; i < one_by_one.size(); ++i) {
     if (!one_by_one[i].status) FailJob(members[i].pick.request, one_by_one[i].status.error(), lock);
+  }
+  if (!tried) {
+    for (const Member& member : members) FailJob(member.pick.request, tried.error(), lock);
   }
   FinishMembers(members, lock);
 }
@@ -148,20 +183,19 @@ void Scheduler::Impl::FailJob(Ticket ticket, const Error& error, Lock& lock) {
 }
 
 void Scheduler::Impl::FinishMembers(std::span<const Member> members, Lock& lock) {
-  std::vector<JobPtr> done;
+  engine::JobChain done;
   for (const Member& member : members) {
     if (!queue_.Finish(member.pick.request)) continue;
-    if (JobPtr job = TakeJob(member.pick.request)) done.push_back(std::move(job));
+    if (JobPtr job = TakeJob(member.pick.request)) done.Add(std::move(job));
   }
-  counts_.completed += static_cast<int64_t>(done.size());
-  if (done.empty()) return;
+  counts_.completed += done.size();
+  if (done.size() == 0) return;
   lock.unlock();
   const auto now = Clock::now();
-  for (const JobPtr& job : done) {
+  while (const JobPtr job = done.Take()) {
     job->finished = now;
     job->Succeed();
   }
-  done.clear();
   lock.lock();
 }
 

@@ -19,8 +19,8 @@ int64_t AnswerBudget::held_bytes() const {
 void AnswerBudget::Put(const Share& share, int64_t bytes) {
   if (bytes == 0) return;
   Half& half = HalfOf(bytes);
+  Half::Holder& holder = half.by_client[share.client_];  // May throw.
   half.held += bytes;
-  Half::Holder& holder = half.by_client[share.client_];
   holder.held += bytes;
   if (holder.first == nullptr) holder.first = &share;
 }
@@ -62,8 +62,7 @@ Status AnswerBudget::Share::Reserve(int64_t more) {
                         Mebibytes(budget_.most_), " MiB; ask for less at once");
   budget_.TakeOut(*this, bytes_);
   const bool has_room = budget_.HasRoom(*this, bytes);
-  if (has_room) bytes_ = bytes;
-  budget_.Put(*this, bytes_);
+  PutBack(has_room ? bytes : bytes_);
   if (has_room) return {};
   was_refused_ = true;
   return Error(ErrorCode::kOverloaded,
@@ -73,10 +72,16 @@ Status AnswerBudget::Share::Reserve(int64_t more) {
 
 void AnswerBudget::Share::Settle(int64_t bytes) {
   const std::lock_guard lock(budget_.mutex_);
-  budget_.TakeOut(*this, bytes_);
-  bytes_ = bytes;
   expected_ = 0;
-  budget_.Put(*this, bytes_);
+  budget_.TakeOut(*this, bytes_);
+  PutBack(bytes);
+}
+
+// Without memory to count it in, it counts nothing.
+void AnswerBudget::Share::PutBack(int64_t bytes) {
+  bytes_ = 0;
+  budget_.Put(*this, bytes);
+  bytes_ = bytes;
 }
 
 int64_t AnswerBudget::Share::bytes() const {

@@ -65,6 +65,8 @@ class AnswerBudget {
 
    private:
     friend class AnswerBudget;
+    void PutBack(int64_t bytes);
+
     AnswerBudget& budget_;
     const std::string client_;
     int64_t bytes_ = 0, expected_ = 0;  // Guarded by the budget's mutex,

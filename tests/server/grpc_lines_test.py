@@ -167,14 +167,30 @@ class Lines(unittest.TestCase):
             self.assertEqual(server.stop(), 0)
             self.assertEqual([span["status"] for span in collector.spans()], [{"code": 2}])
 
-    def test_who_has_no_key_has_no_line(self):
+    def test_of_those_without_a_key_one_a_second_has_a_line(self):
         server, channel = self.serve(key="secret", environment={"AKIN_API_KEY": "secret"})
         embed = self.stubs.EmbedStub(channel).Embed
-        with self.assertRaises(self.grpc.RpcError):
-            embed(self.tei.EmbedRequest(inputs="a"), timeout=TIMEOUT, metadata=[("authorization", "Bearer wrong")])
+        for _ in range(5):
+            with self.assertRaises(self.grpc.RpcError) as caught:
+                embed(self.tei.EmbedRequest(inputs="a"), timeout=TIMEOUT, metadata=[("authorization", "Bearer wrong")])
+        self.assertIn("x-request-id", dict(caught.exception.initial_metadata() or ()) | dict(caught.exception.trailing_metadata() or ()))
         embed(self.tei.EmbedRequest(inputs="a"), timeout=TIMEOUT, metadata=[("authorization", "Bearer secret")])
-        self.lines(server, 1)
+        lines = self.lines(server, 2)
+        self.assertEqual([(e["level"], e["grpc_status"]) for e in lines], [("warn", "UNAUTHENTICATED"), ("info", "OK")])
         self.assertNotIn("secret", json.dumps(server.log))
+        self.assertNotIn("wrong", json.dumps(server.log))
+        name = 'akin_grpc_calls_total{method="tei.v1.Embed/Embed",status="UNAUTHENTICATED"}'
+        self.assertEqual(server.metrics()[name], 5)
+
+    def test_what_there_is_not_has_a_line_without_its_name(self):
+        server, channel = self.serve()
+        with self.assertRaises(self.grpc.RpcError) as caught:
+            channel.unary_unary("/made.up/Name")(b"", timeout=TIMEOUT)
+        self.assertEqual(caught.exception.code(), self.grpc.StatusCode.UNIMPLEMENTED)
+        [line] = self.lines(server, 1)
+        self.assertEqual((line["level"], line["method"], line["grpc_status"]), ("info", "other", "UNIMPLEMENTED"))
+        self.assertNotIn("made.up", json.dumps(server.log))
+        self.assertEqual(server.metrics()['akin_grpc_calls_total{method="other",status="UNIMPLEMENTED"}'], 1)
 
     def test_spans_go_to_the_collector(self):
         collector = Collector()

@@ -1,5 +1,6 @@
 #include "server/grpc/call.h"
 
+#include <new>
 #include <utility>
 
 #include "server/text.h"
@@ -8,6 +9,16 @@ namespace akin::server {
 namespace {
 
 constexpr auto kDeadlineGrace = std::chrono::milliseconds(500);
+
+// Where there may be no memory for words.
+GrpcStatus Failed() noexcept {
+  GrpcStatus status{.code = GrpcCode::kInternal, .message = {}};
+  try {
+    status.message = "the server failed to handle the request";
+  } catch (...) {
+  }
+  return status;
+}
 
 }  // namespace
 
@@ -53,7 +64,7 @@ void Call::ReadOn() {
   ReadEnd();
 }
 
-void Call::DropWaiting() {
+void Call::DropWaiting() noexcept {
   std::string().swap(waiting_);
   waiting_at_ = 0;
 }
@@ -92,10 +103,9 @@ void Call::OnGone() {
   EndWriting();
   if (has_ended_) return;
   has_ended_ = true;
-  if (info_.record != nullptr && has_begun_)
-    info_.record->End({GrpcCode::kCancelled, "the client has gone"});
-  OnOver();
-  info_.departure->Leave();
+  // Streams that are reset as soon as they begin cost their client nothing.
+  Record({GrpcCode::kCancelled, {}}, has_begun_ ? nullptr : &environment_.cancelled_lines);
+  Leave();
 }
 
 std::optional<GrpcStatus> Call::IsLate(Clock::time_point now) const {
@@ -118,6 +128,7 @@ void Call::Sweep(Clock::time_point now) {
   if (responder_ == nullptr) return;
   if (is_writing_ && now >= write_deadline_) return responder_->Reset(Http2Error::kCancel);
   if (has_ended_) return;
+  if (reply_is_lost_) return End(Failed());
   const GrpcStatus passed = {GrpcCode::kDeadlineExceeded, "the call's deadline has passed"};
   // Who computes knows the deadline, too, and says more of it, but may be held up by its backend.
   if (IsComputing() && now >= info_.deadline + kDeadlineGrace) return End(passed);
@@ -134,7 +145,7 @@ void Call::BeginWriting() {
   ++environment_.num_writing;
 }
 
-void Call::EndWriting() {
+void Call::EndWriting() noexcept {
   if (!is_writing_) return;
   is_writing_ = false;
   --environment_.num_writing;
@@ -142,11 +153,12 @@ void Call::EndWriting() {
 
 void Call::SendHead() {
   if (has_head_) return;
-  has_head_ = true;
   std::vector<HttpHeader> headers = {{"content-type", "application/grpc"},
                                      {"grpc-accept-encoding", std::string(kEncodings)}};
   if (info_.record != nullptr) headers.push_back({"x-request-id", info_.record->id()});
+  has_head_ = head_is_lost_ = true;
   responder_->SendHead(200, std::move(headers), false);
+  head_is_lost_ = false;
 }
 
 void Call::SendMessage(std::string message, AnswerBudget::SharePtr share) {
@@ -170,26 +182,57 @@ void Call::Sent(int64_t bytes) {
   OnSent(bytes);
 }
 
-void Call::End(const GrpcStatus& status) {
+void Call::End(const GrpcStatus& status) noexcept {
   if (is_over()) return;
   has_ended_ = true;
-  if (info_.record != nullptr) info_.record->End(status);
-  SendHead();
-  BeginWriting();
+  Record(status);
   reader_.Clear();
   DropWaiting();
-  responder_->SendTrailers(StatusHeaders(status));
-  OnOver();
-  info_.departure->Leave();
+  BeginWriting();
+  try {
+    SendHead();
+    // It was begun, and can neither go on nor begin anew.
+    if (head_is_lost_) throw std::bad_alloc();
+    responder_->SendTrailers(StatusHeaders(status));
+  } catch (...) {
+    TryReset();
+  }
+  Leave();
 }
 
-void Call::RunSafely(const std::function<void()>& run) {
+// Without memory for that, either, it is reset when it is swept.
+void Call::TryReset() noexcept {
+  write_deadline_ = {};
+  try {
+    responder_->Reset(Http2Error::kInternalError);
+  } catch (...) {
+  }
+}
+
+void Call::Record(const GrpcStatus& status, LineLimit* limit) noexcept {
+  if (info_.record == nullptr) return;
+  try {
+    limit == nullptr ? info_.record->End(status)
+                     : info_.record->EndEarly(status, LogLevel::kInfo, limit);
+  } catch (...) {
+  }
+}
+
+void Call::Leave() noexcept {
+  OnOver();
+  try {
+    info_.departure->Leave();
+  } catch (...) {
+  }
+}
+
+void Call::RunSafely(const std::function<void()>& run) noexcept {
   if (is_over()) return;
   try {
     run();
   } catch (...) {
     // Memory that ran out, mostly. Here it would leave the event loop and end the server.
-    End({GrpcCode::kInternal, "the server failed to handle the request"});
+    End(Failed());
   }
 }
 
@@ -207,9 +250,13 @@ ReplyPtr Call::MakeReply(const CallInfo& info, std::function<void(GrpcStatus, st
   return std::make_shared<Reply>(
       info.share, info.tally,
       [self = shared_from_this(), then = std::move(then)](GrpcStatus status, std::string message) {
-        auto answer = std::make_shared<std::pair<GrpcStatus, std::string>>(std::move(status),
-                                                                           std::move(message));
-        self->Soon([then, answer] { then(std::move(answer->first), std::move(answer->second)); });
+        try {
+          auto answer = std::make_shared<std::pair<GrpcStatus, std::string>>(std::move(status),
+                                                                             std::move(message));
+          self->Soon([then, answer] { then(std::move(answer->first), std::move(answer->second)); });
+        } catch (...) {
+          self->reply_is_lost_ = true;
+        }
       });
 }
 

@@ -5,6 +5,7 @@
 // its client has gone, nothing is sent any more, and what is under way for it is cancelled.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <functional>
 #include <memory>
@@ -36,7 +37,8 @@ struct CallEnvironment {
   MessageBudget messages{size_t{48} << 20};
   // What keeps no model busy is then not waited for: without a key nobody holds up the end.
   bool is_draining = false;
-  size_t num_writing = 0;  // Calls whose answers wait for their clients.
+  LineLimit cancelled_lines;  // Of calls whose clients go before the first message.
+  size_t num_writing = 0;     // Calls whose answers wait for their clients.
 };
 
 class Call : public std::enable_shared_from_this<Call> {
@@ -59,7 +61,7 @@ class Call : public std::enable_shared_from_this<Call> {
   // What a call ends with whose messages cannot be read, or do not come in time, is about to be
   // sent.
   virtual void OnRefused(const GrpcStatus&) {}
-  // Its status has been sent, or its client has gone; once.
+  // Its status has been sent, or its client has gone; once. Throws nothing.
   virtual void OnOver() {}
   // So much of what was sent has been taken.
   virtual void OnSent(int64_t) {}
@@ -70,15 +72,17 @@ class Call : public std::enable_shared_from_this<Call> {
   void ReadOn();
   // `share` counts the answer until its client has it.
   void SendMessage(std::string message, AnswerBudget::SharePtr share);
-  // Sends the status and ends the call; what is under way for it is cancelled.
-  void End(const GrpcStatus& status);
+  // Sends the status and ends the call; what is under way for it is cancelled. If there is no
+  // memory for that, the stream is reset.
+  void End(const GrpcStatus& status) noexcept;
   // Runs on the event loop, soon, if the call has not ended until then. `run` may throw.
   void Soon(std::function<void()> run);
   // At once.
-  void RunSafely(const std::function<void()>& run);
+  void RunSafely(const std::function<void()>& run) noexcept;
   // As Soon, when what else has been received is read, too.
   void Settled(std::function<void(bool is_only_one)> run);
-  // A way back to this call: `then` runs on the event loop, unless the call has ended.
+  // A way back to this call: `then` runs on the event loop, unless the call has ended. An answer
+  // for which there is no memory to post it ends the call when it is swept.
   ReplyPtr MakeReply(const CallInfo& info, std::function<void(GrpcStatus, std::string)> then);
 
   bool is_over() const { return responder_ == nullptr || has_ended_; }
@@ -88,14 +92,19 @@ class Call : public std::enable_shared_from_this<Call> {
  private:
   // Reads what there is room for -> how much.
   size_t Read(std::string_view bytes);
-  void DropWaiting();
+  void DropWaiting() noexcept;
   void ReadEnd();
   void Refuse(const GrpcStatus& status);
   void SendHead();
   void Sent(int64_t bytes);
   // Of what is sent and not yet taken.
   void BeginWriting();
-  void EndWriting();
+  void EndWriting() noexcept;
+  // The call's line, span and count, without which it ends all the same.
+  void Record(const GrpcStatus& status, LineLimit* limit = nullptr) noexcept;
+  void TryReset() noexcept;
+  // Tells who works for it.
+  void Leave() noexcept;
   // Of a client that owes us the next message, and is slow: why the call ends.
   std::optional<GrpcStatus> IsLate(Clock::time_point now) const;
 
@@ -105,8 +114,10 @@ class Call : public std::enable_shared_from_this<Call> {
   MessageReader reader_;
   std::string waiting_;  // What has come and, from waiting_at_ on, is not yet read.
   size_t waiting_at_ = 0;
-  bool has_begun_ = false;  // A message has come.
+  bool has_begun_ = false;                  // A message has come.
+  std::atomic<bool> reply_is_lost_{false};  // Of any thread.
   bool end_has_come_ = false, last_was_told_ = false;
+  bool head_is_lost_ = false;  // It was to be sent, and there was no memory.
   bool has_head_ = false, has_ended_ = false, is_writing_ = false;
   int unsent_ = 0;  // Messages.
   // Since when nothing has happened, or the message that is being read comes.

@@ -1,5 +1,7 @@
 #include "server/grpc/call_record.h"
 
+#include <chrono>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -8,7 +10,9 @@
 
 namespace akin::server {
 
-std::string RpcName::Text() const { return StrCat(service, '/', method); }
+std::string RpcName::Text() const {
+  return service.empty() ? std::string(method) : StrCat(service, '/', method);
+}
 
 void CallRecord::Add(const std::string& model, int64_t texts, const Usage& usage) {
   const std::lock_guard lock(mutex_);
@@ -33,6 +37,18 @@ void CallRecord::End(const GrpcStatus& status) const {
                              {"rpc.method", name_.method},
                              {"rpc.grpc.status_code", static_cast<int>(code)}},
               .is_fault = IsFault(code)});
+}
+
+void CallRecord::EndEarly(const GrpcStatus& status, LogLevel level, LineLimit* limit) const {
+  const std::string name = name_.Text();
+  metrics_.CountCall(name, NameOf(status.code));
+  const auto left_out =
+      limit == nullptr ? std::optional<int64_t>(0) : limit->Next(std::chrono::steady_clock::now());
+  if (!left_out) return;
+  std::vector<LogField> fields = {{"method", name}, {"grpc_status", NameOf(status.code)}};
+  if (*left_out > 0) fields.emplace_back("like_it", *left_out);
+  log_.Write(who_, {},
+             {.level = level, .fields = std::move(fields), .span_name = {}, .has_span = false});
 }
 
 }  // namespace akin::server

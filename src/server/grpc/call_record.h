@@ -11,6 +11,7 @@
 #include "akin/embeddings.h"
 
 #include "server/exchange.h"
+#include "server/grpc/line_limit.h"
 #include "server/grpc/status.h"
 #include "server/metrics/metrics.h"
 #include "server/request_log.h"
@@ -21,7 +22,7 @@ namespace akin::server {
 struct RpcName {
   std::string_view service, method;
 
-  std::string Text() const;  // "tei.v1.Embed/EmbedStream"
+  std::string Text() const;  // "tei.v1.Embed/EmbedStream"; without a service, the method.
 };
 
 // Of any thread.
@@ -35,6 +36,9 @@ class CallRecord {
   void Add(const std::string& model, int64_t texts, const Usage& usage);
   // Once, before the client learns the status.
   void End(const GrpcStatus& status) const;
+  // Likewise, of a call that is over before it has begun: it has no span, and a line as `limit`,
+  // which may be null, lets it.
+  void EndEarly(const GrpcStatus& status, LogLevel level, LineLimit* limit) const;
 
  private:
   const RequestLog& log_;

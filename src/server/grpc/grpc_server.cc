@@ -42,10 +42,11 @@ std::unique_ptr<Http2StreamHandler> RefuseHttp(int status, HttpHeader header, st
 }
 
 // The protocol's Trailers-Only.
-std::unique_ptr<Http2StreamHandler> RefuseCall(const GrpcStatus& status,
+std::unique_ptr<Http2StreamHandler> RefuseCall(const GrpcStatus& status, const CallInfo& info,
                                                Http2Responder& responder) {
   std::vector<HttpHeader> headers = {{"content-type", "application/grpc"},
                                      {"grpc-accept-encoding", std::string(kEncodings)}};
+  if (info.record != nullptr) headers.push_back({"x-request-id", info.record->id()});
   for (HttpHeader& header : StatusHeaders(status)) headers.push_back(std::move(header));
   responder.SendHead(200, std::move(headers), true);
   return std::make_unique<RefusedStream>(responder);
@@ -79,20 +80,28 @@ std::unique_ptr<Http2StreamHandler> GrpcServer::Begin(HttpRequest head, std::str
                       "expected `Content-Type: application/grpc`\n", responder);
   if (head.method != "POST")
     return RefuseHttp(405, {"allow", "POST"}, "calls of gRPC are POST\n", responder);
-  const auto method = methods_.find(head.path);
-  if (method == methods_.end())
-    return RefuseCall(
-        {GrpcCode::kUnimplemented, StrCat("there is no method ", head.path.substr(0, 256))},
-        responder);
+  // The metrics and the log do not know it by the name that its client made up.
+  static const Method kUnknown{.name = {"", "other"}, .asks_model = false};
+  const auto found = methods_.find(head.path);
+  const Method& method = found == methods_.end() ? kUnknown : found->second;
   CallInfo info;
-  if (const auto refused = ReadCaller(method->second, head, std::move(peer), info))
-    return RefuseCall(*refused, responder);
+  // The key first: without one nobody learns which methods there are.
+  if (const auto refused = ReadCaller(method, head, std::move(peer), info)) {
+    info.record->EndEarly(*refused, LogLevel::kWarn, &keyless_lines_);
+    return RefuseCall(*refused, info, responder);
+  }
+  if (&method == &kUnknown) {
+    const GrpcStatus unknown = {GrpcCode::kUnimplemented,
+                                StrCat("there is no method ", head.path.substr(0, 256))};
+    info.record->EndEarly(unknown, LogLevel::kInfo, nullptr);
+    return RefuseCall(unknown, info, responder);
+  }
   CallHead call_head;
   if (const auto wrong = ReadCallHead(head, kLongest, call_head)) {
     if (info.record != nullptr) info.record->End(*wrong);
-    return RefuseCall(*wrong, responder);
+    return RefuseCall(*wrong, info, responder);
   }
-  auto call = MakeCall(method->second, std::move(info), call_head, responder);
+  auto call = MakeCall(method, std::move(info), call_head, responder);
   if (ends) call->OnEnd();
   return std::make_unique<CallStream>(std::move(call));
 }
@@ -100,24 +109,24 @@ std::unique_ptr<Http2StreamHandler> GrpcServer::Begin(HttpRequest head, std::str
 std::optional<GrpcStatus> GrpcServer::ReadCaller(const Method& method, const HttpRequest& head,
                                                  std::string peer, CallInfo& info) const {
   const std::string_view key = BearerKey(head);
-  if (!method.is_open && !app_.IsKey(key)) {
-    app_.metrics().CountCall(method.name.Text(), NameOf(GrpcCode::kUnauthenticated));
-    return GrpcStatus{GrpcCode::kUnauthenticated, "a valid API key is needed"};
-  }
   RequestIdentity who{.id = {}, .peer = std::move(peer), .trace = {}};
+  const std::string address = who.peer;
+  if (!method.is_open) {
+    Identify(head.header("x-request-id"), head.header("traceparent"), who);
+    info.record = std::make_shared<CallRecord>(app_.request_log(), app_.metrics(), method.name,
+                                               std::move(who));
+    if (!app_.IsKey(key))
+      return GrpcStatus{GrpcCode::kUnauthenticated, "a valid API key is needed"};
+  }
   // Behind one key stands one client; without keys an address does.
   const bool by_key = !app_.options().api_keys.empty() && !method.is_open;
-  info.client = by_key ? std::string(key) : who.peer;
+  info.client = by_key ? std::string(key) : address;
   info.is_open = method.is_open;
   if (method.is_open) info.most_message_bytes = kMaxOpenMessageBytes;
   info.departure = std::make_shared<Departure>();
   info.budget = &app_.answer_budget();
   info.metrics = &app_.metrics();
   info.share = std::make_shared<AnswerBudget::Share>(*info.budget, info.client);
-  if (method.is_open) return std::nullopt;
-  Identify(head.header("x-request-id"), head.header("traceparent"), who);
-  info.record =
-      std::make_shared<CallRecord>(app_.request_log(), app_.metrics(), method.name, std::move(who));
   return std::nullopt;
 }
 

@@ -54,7 +54,7 @@ class GrpcServer final : public Http2Handler {
   size_t num_writing() const { return environment_.num_writing; }
 
  private:
-  // Whose call it is, who then knows its id (`x-request-id`); a status without a valid key.
+  // Whose call it is, and the record of what needs a key; a status without a valid one.
   std::optional<GrpcStatus> ReadCaller(const Method& method, const HttpRequest& head,
                                        std::string peer, CallInfo& info) const;
   std::shared_ptr<Call> MakeCall(const Method& method, CallInfo info, const CallHead& head,
@@ -65,6 +65,7 @@ class GrpcServer final : public Http2Handler {
   GrpcOperations operations_;
   const Reflection reflection_;
   Health health_;
+  LineLimit keyless_lines_;
   std::map<std::string, Method, std::less<>> methods_;  // By path.
 };
 

@@ -27,19 +27,39 @@ void CountEnd(RequestTally& tally, const AnswerBudget::Share& share, const GrpcS
   tally.Fail(FailureKind(problem));
 }
 
-void Reply::Answer(const google::protobuf::MessageLite& message) {
-  if (answered_.exchange(true)) return;
-  std::string bytes = FramedMessage(message);
-  share_->Settle(static_cast<int64_t>(bytes.size()));
-  if (tally_ != nullptr) CountEnd(*tally_, *share_, {});
-  send_({}, std::move(bytes));
+void Reply::Answer(const google::protobuf::MessageLite& message) noexcept {
+  if (answered_) return;
+  std::string bytes;
+  try {
+    bytes = FramedMessage(message);
+  } catch (...) {
+    return FailWith(GrpcCode::kInternal, "the answer could not be made");
+  }
+  End({}, std::move(bytes));
 }
 
-void Reply::Fail(const GrpcStatus& status) {
+void Reply::FailWith(GrpcCode code, std::string_view words) noexcept {
+  if (answered_) return;
+  GrpcStatus status{.code = code, .message = {}};
+  try {
+    status.message = words;
+  } catch (...) {  // Without them.
+  }
+  End(std::move(status), {});
+}
+
+void Reply::End(GrpcStatus status, std::string message) noexcept {
   if (answered_.exchange(true)) return;
-  share_->Settle(0);
-  if (tally_ != nullptr) CountEnd(*tally_, *share_, status);
-  send_(status, {});
+  // What is not counted is answered all the same.
+  try {
+    share_->Settle(static_cast<int64_t>(message.size()));
+  } catch (...) {
+  }
+  try {
+    if (tally_ != nullptr) CountEnd(*tally_, *share_, status);
+  } catch (...) {
+  }
+  send_(std::move(status), std::move(message));
 }
 
 }  // namespace akin::server

@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "server/answer_budget.h"
 #include "server/grpc/status.h"
@@ -24,24 +25,28 @@ void CountEnd(RequestTally& tally, const AnswerBudget::Share& share, const GrpcS
 
 // Of any thread; the first answer counts: work goes on when its call has been cancelled, which has
 // then been answered. One that everybody lets go of answers itself, so that each request gets
-// exactly one answer.
+// exactly one answer, also when memory runs out: what cannot be made or written is a failure, a
+// status whose words cannot be kept goes without them.
 class Reply {
  public:
-  // `message`: framed; empty with a status that is not OK.
+  // `message`: framed; empty with a status that is not OK. Throws nothing.
   using Send = std::function<void(GrpcStatus status, std::string message)>;
 
   Reply(AnswerBudget::SharePtr share, RequestTallyPtr tally, Send send)
       : share_(std::move(share)), tally_(std::move(tally)), send_(std::move(send)) {}
-  ~Reply() { Fail({GrpcCode::kInternal, "the request was dropped"}); }
+  ~Reply() { FailWith(GrpcCode::kInternal, "the request was dropped"); }
   Reply(const Reply&) = delete;
   Reply& operator=(const Reply&) = delete;
 
   // Serializes it here, on the thread that has made it. What the answer takes is known then; so is
   // how its request has ended.
-  void Answer(const google::protobuf::MessageLite& message);
-  void Fail(const GrpcStatus& status);
+  void Answer(const google::protobuf::MessageLite& message) noexcept;
+  void Fail(const GrpcStatus& status) noexcept { FailWith(status.code, status.message); }
 
  private:
+  void FailWith(GrpcCode code, std::string_view words) noexcept;
+  void End(GrpcStatus status, std::string message) noexcept;
+
   const AnswerBudget::SharePtr share_;
   const RequestTallyPtr tally_;  // Null where no model is asked.
   const Send send_;

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <thread>
 
@@ -193,14 +194,43 @@ TEST_F(Calls, AMessageThatIsCutShortIsSaid) {
   ExpectStatus(GrpcCode::kInvalidArgument);
 }
 
-TEST_F(Calls, WhoLeavesBeforeTheMessageIsWholeIsNotCounted) {
+TEST_F(Calls, WhoLeavesBeforeTheMessageIsWholeIsCounted) {
   Begin(MethodKind::kUnary);
   call_->OnData(Framed(std::string(100'000, 'x')).substr(0, 50'000));
   EXPECT_GT(environment_.messages.held_bytes(), 0U);
   Leave();
   EXPECT_EQ(environment_.messages.held_bytes(), 0U);
-  EXPECT_EQ(Counted("CANCELLED"), 0);
+  EXPECT_EQ(Counted("CANCELLED"), 1);
   EXPECT_EQ(departures_, 1);
+}
+
+TEST_F(Calls, OfThoseWhoLeaveBeforeAMessageOneLineASecondIsWritten) {
+  Logger logger(LogLevel::kInfo, true);
+  const RequestLog log(logger);
+  testing::internal::CaptureStderr();
+  for (int i = 0; i < 50; ++i) {
+    CallInfo info = Info();
+    info.record = std::make_shared<CallRecord>(log, metrics_, RpcName{"a.Service", "Method"},
+                                               RequestIdentity{.id = "the-id", .peer = "a"});
+    std::make_shared<AnsweredCall>(environment_, method_, std::move(info), Encoding::kIdentity,
+                                   responder_)
+        ->OnGone();
+  }
+  const std::string lines = testing::internal::GetCapturedStderr();
+  EXPECT_EQ(std::ranges::count(lines, '\n'), 1) << lines;
+  EXPECT_NE(lines.find("CANCELLED"), std::string::npos);
+  EXPECT_EQ(Counted("CANCELLED"), 50);
+}
+
+TEST(LineLimit, OneASecondSaysWhatWasLeftOut) {
+  const LineLimit::TimePoint start = std::chrono::steady_clock::now();
+  LineLimit limit;
+  EXPECT_EQ(limit.Next(start), 0);
+  EXPECT_EQ(limit.Next(start), std::nullopt);
+  EXPECT_EQ(limit.Next(start + milliseconds(999)), std::nullopt);
+  EXPECT_EQ(limit.Next(start + milliseconds(1000)), 2);
+  EXPECT_EQ(limit.Next(start + milliseconds(1500)), std::nullopt);
+  EXPECT_EQ(limit.Next(start + milliseconds(2500)), 1);
 }
 
 TEST_F(Calls, WhoLeavesBeforeTheRequestIsBegunCostsNothing) {

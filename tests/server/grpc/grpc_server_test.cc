@@ -66,7 +66,7 @@ class GrpcServerTest : public testing::Test {
     return Read<ServerReflectionResponse>(responder.data.at(0));
   }
 
-  Logger logger_{LogLevel::kError, false};
+  Logger logger_{LogLevel::kInfo, false};
   ModelRegistry registry_{{}, logger_};
   Metrics metrics_;
   Result<std::unique_ptr<Scheduler>> scheduler_;
@@ -112,6 +112,28 @@ TEST_F(GrpcServerTest, RefusalsAreTrailersOnly) {
     stream->OnData("what is on its way is thrown away");
     stream->OnGone(true);
   }
+}
+
+TEST_F(GrpcServerTest, WhatIsRefusedIsCountedAndHasALine) {
+  const auto refuse = [&](const std::string& path, std::vector<HttpHeader> more) {
+    FakeResponder responder;
+    server_->Begin(Head(path, std::move(more)), "1.2.3.4", true, responder)->OnGone(true);
+    EXPECT_FALSE(responder.Header("x-request-id").empty());
+    return responder.Header("grpc-status");
+  };
+  testing::internal::CaptureStderr();
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(refuse("/tei.v1.Embed/Embed", {}), "16");
+  EXPECT_EQ(refuse("/nothing.like/it", {}), "16");
+  EXPECT_EQ(refuse("/nothing.like/it", {{"authorization", "Bearer secret"}}), "12");
+  const std::string lines = testing::internal::GetCapturedStderr();
+  EXPECT_EQ(std::ranges::count(lines, '\n'), 2) << lines;
+  EXPECT_EQ(lines.find("nothing"), std::string::npos) << lines;
+  const std::string counted = metrics_.Render({});
+  for (const char* line :
+       {R"(akin_grpc_calls_total{method="tei.v1.Embed/Embed",status="UNAUTHENTICATED"} 20)",
+        R"(akin_grpc_calls_total{method="other",status="UNAUTHENTICATED"} 1)",
+        R"(akin_grpc_calls_total{method="other",status="UNIMPLEMENTED"} 1)"})
+    EXPECT_NE(counted.find(line), std::string::npos) << counted;
 }
 
 TEST_F(GrpcServerTest, AMessageThatCannotBeReadIsSaid) {

@@ -1,0 +1,185 @@
+// Memory that runs out at every allocation of a call in turn: nothing leaves the event loop, and
+// the client has an end: a status, or a stream that is reset.
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <new>
+#include <string>
+#include <vector>
+
+#include "fake_stream.h"
+#include "grpc/health/v1/health.pb.h"
+#include "server/grpc/calls.h"
+#include "support/allocations.h"
+
+namespace akin::server {
+namespace {
+
+using grpc::health::v1::HealthCheckRequest;
+
+constexpr size_t kMost = 5000;
+const std::string kLong(100, 'x');
+
+HealthCheckRequest Message() {
+  HealthCheckRequest message;
+  message.set_service(kLong);
+  return message;
+}
+
+class CallMemory : public testing::Test {
+ protected:
+  CallMemory() {
+    environment_.post = loop_.Post();
+    environment_.settle = loop_.Settle();
+  }
+  ~CallMemory() override {
+    EXPECT_EQ(environment_.num_writing, 0U);
+    EXPECT_EQ(environment_.messages.held_bytes(), 0U);
+    EXPECT_EQ(budget_.held_bytes(), 0);
+  }
+
+  CallInfo Info() {
+    CallInfo info;
+    info.client = kLong;
+    info.deadline = Call::Clock::now() + std::chrono::seconds(60);
+    info.departure = std::make_shared<Departure>();
+    info.record = std::make_shared<CallRecord>(log_, metrics_, RpcName{"a.Service", "Method"},
+                                               RequestIdentity{.id = kLong, .peer = kLong});
+    info.budget = &budget_;
+    info.metrics = &metrics_;
+    info.share = std::make_shared<AnswerBudget::Share>(budget_, kLong);
+    return info;
+  }
+  // A call of `method` whose memory runs out at that allocation -> whether it did.
+  bool Fails(const Method& method, size_t failing) {
+    FakeResponder responder;
+    std::shared_ptr<Call> call;
+    if (method.kind == MethodKind::kStream) {
+      call = std::make_shared<StreamCall>(environment_, method, Info(), Encoding::kIdentity,
+                                          responder, std::chrono::seconds(60));
+    } else {
+      call = std::make_shared<AnsweredCall>(environment_, method, Info(), Encoding::kIdentity,
+                                            responder);
+    }
+    const std::string bytes = Framed(kLong);
+    bool has_failed = false;
+    {
+      const WatchedAllocations watched({.at = failing});
+      // As Http2Session guards them.
+      try {
+        call->OnData(bytes);
+        call->OnEnd();
+      } catch (const std::bad_alloc&) {
+        responder.reset = Http2Error::kInternalError;
+      }
+      loop_.Run();
+      has_failed = watched.failed();
+    }
+    call->Sweep(Call::Clock::now());
+    loop_.Run();
+    EXPECT_TRUE(responder.ended || responder.reset) << method.name.Text() << ' ' << failing;
+    if (!has_failed) {
+      EXPECT_EQ(responder.Trailer("grpc-status"), "0");
+      EXPECT_EQ(responder.data.size(), 1U);
+    }
+    responder.unsent.clear();
+    call->OnGone();
+    call.reset();
+    loop_.Run();
+    loop_.arrived = 0;
+    return has_failed;
+  }
+
+  Logger logger_{LogLevel::kError, false};
+  RequestLog log_{logger_};
+  Metrics metrics_;
+  AnswerBudget budget_{int64_t{64} << 20};
+  FakeLoop loop_;
+  CallEnvironment environment_;
+};
+
+TEST_F(CallMemory, ACallEndsWhereverMemoryRunsOut) {
+  for (const MethodKind kind : {MethodKind::kUnary, MethodKind::kGather, MethodKind::kStream}) {
+    const Method method{
+        .name = {"a.Service", "Method"},
+        .kind = kind,
+        .most_messages = 3,
+        .operation = [](const CallInfo& info, std::span<const std::string>, const ReplyPtr& reply) {
+          if (info.tally != nullptr) info.tally->Begin(false);
+          reply->Answer(Message());
+        }};
+    size_t n = 1;
+    while (n < kMost && Fails(method, n)) ++n;
+    EXPECT_GT(n, 20U);
+    EXPECT_LT(n, kMost);
+  }
+}
+
+TEST_F(CallMemory, ADroppedOneEndsToo) {
+  const Method dropping{
+      .name = {"a.Service", "Method"},
+      .operation = [](const CallInfo&, std::span<const std::string>, const ReplyPtr&) {}};
+  size_t n = 1;
+  for (bool failed = true; failed && n < kMost; ++n) {
+    // A reply that everybody lets go of: its destructor throws nothing.
+    FakeResponder responder;
+    auto call = std::make_shared<AnsweredCall>(environment_, dropping, Info(), Encoding::kIdentity,
+                                               responder);
+    const std::string bytes = Framed(kLong);
+    {
+      const WatchedAllocations watched({.at = n});
+      try {
+        call->OnData(bytes);
+        call->OnEnd();
+      } catch (const std::bad_alloc&) {
+        responder.reset = Http2Error::kInternalError;
+      }
+      loop_.Run();
+      failed = watched.failed();
+    }
+    call->Sweep(Call::Clock::now());
+    EXPECT_TRUE(responder.ended || responder.reset) << n;
+    call->OnGone();
+  }
+  EXPECT_GT(n, 10U);
+  EXPECT_LT(n, kMost);
+}
+
+// Whatever memory there is, one answer and no exception.
+TEST(ReplyMemory, AnswersOnceAndThrowsNothing) {
+  AnswerBudget budget(1 << 20);
+  Metrics metrics;
+  const HealthCheckRequest message = Message();
+  for (int way = 0; way < 3; ++way) {
+    bool failed = true;
+    size_t n = 1;
+    for (; failed && n < kMost; ++n) {
+      int sent = 0;
+      GrpcStatus status;
+      auto share = std::make_shared<AnswerBudget::Share>(budget, kLong);
+      auto reply = std::make_shared<Reply>(share, std::make_shared<RequestTally>(metrics),
+                                           [&](GrpcStatus its, std::string) {
+                                             ++sent;
+                                             status = std::move(its);
+                                           });
+      const GrpcStatus given{GrpcCode::kNotFound, kLong};
+      {
+        const WatchedAllocations watched({.at = n});
+        if (way == 0) reply->Answer(message);
+        if (way == 1) reply->Fail(given);
+        reply.reset();
+        failed = watched.failed();
+      }
+      EXPECT_EQ(sent, 1) << way << ' ' << n;
+      const GrpcCode expected[] = {failed ? status.code : GrpcCode::kOk, GrpcCode::kNotFound,
+                                   GrpcCode::kInternal};
+      EXPECT_EQ(status.code, expected[way]);
+    }
+    EXPECT_GT(n, 1U);
+    EXPECT_LT(n, kMost);
+  }
+  EXPECT_EQ(budget.held_bytes(), 0);
+}
+
+}  // namespace
+}  // namespace akin::server

@@ -268,27 +268,40 @@ void Attention::AttendIn(MatrixView<const T> qkv, const RaggedBatch& batch,
       HeadsPerPiece(num_heads_, heads_per_key, static_cast<size_t>(member.size));
   const size_t pieces_per_sequence = num_heads_ / heads_per_piece;
   const size_t pieces = batch.num_sequences() * pieces_per_sequence;
+  const auto first_head_of = [&](size_t piece) {
+    return piece % pieces_per_sequence * heads_per_piece;
+  };
+  // With the queries of its first head.
+  const auto rows_of = [&](size_t piece) -> kernels::HeadRows<T> {
+    const size_t sequence = piece / pieces_per_sequence, head = first_head_of(piece);
+    const MatrixView<const T> rows = qkv.Rows(batch.begin(sequence), batch.length(sequence));
+    const size_t key_column = head / heads_per_key * head_dim_;
+    return {.query = rows.Columns(head * head_dim_, head_dim_),
+            .key = rows.Columns(keys + key_column, head_dim_),
+            .value = rows.Columns(values + key_column, head_dim_)};
+  };
+  const auto step = static_cast<size_t>(member.size);
   StageWork work;
-  for (size_t piece = static_cast<size_t>(member.rank); piece < pieces;
-       piece += static_cast<size_t>(member.size)) {
+  for (size_t piece = static_cast<size_t>(member.rank); piece < pieces; piece += step) {
     const size_t sequence = piece / pieces_per_sequence;
-    const size_t first_head = piece % pieces_per_sequence * heads_per_piece;
-    const size_t key_column = first_head / heads_per_key * head_dim_;
+    const size_t first_head = first_head_of(piece);
     const size_t begin = batch.begin(sequence), length = batch.length(sequence);
     if (length == 0) continue;
-    const MatrixView<const T> rows = qkv.Rows(begin, length);
+    const kernels::HeadRows<T> rows = rows_of(piece);
     kernels::AttentionArgs<T> args{
         .query = {},
-        .key = rows.Columns(keys + key_column, head_dim_),
-        .value = rows.Columns(values + key_column, head_dim_),
+        .key = rows.key,
+        .value = rows.value,
         .context = {},
         .scale = scale_,
         .scratch = workspace.attention_scratch(static_cast<size_t>(member.rank))};
     for (size_t head = first_head; head < first_head + heads_per_piece; ++head) {
       const size_t column = head * head_dim_;
-      args.query = rows.Columns(column, head_dim_);
+      args.query = qkv.Rows(begin, length).Columns(column, head_dim_);
       args.context = context.Rows(begin, length).Columns(column, head_dim_);
       args.scratch_has_keys = head != first_head;
+      if (head + 1 == first_head + heads_per_piece && piece + step < pieces)
+        args.next = rows_of(piece + step);
       if (const size_t attended = batch.attended_length(sequence); attended < length) {
         AttendToFirst(plain, attended, args);
       } else if (IsPlain(length)) {

@@ -122,6 +122,14 @@ struct LinearKernels {
   void (*linear)(const LinearArgs& args) = nullptr;
 };
 
+// What a head's attention reads of a sequence: [length, head_dim] each.
+template <typename T>
+struct HeadRows {
+  MatrixView<const T> query;
+  MatrixView<const T> key;
+  MatrixView<const T> value;
+};
+
 // Self-attention of one head over one sequence, all its queries against all its keys.
 template <typename T>
 struct AttentionArgs {
@@ -134,6 +142,9 @@ struct AttentionArgs {
   // `scratch` is as the call before has left it, which had the same key and value (and position
   // rows): they are packed already. For queries of several heads that share a key head.
   bool scratch_has_keys = false;
+  // What the next call reads, where that is known: the caches are asked for it meanwhile. Advice,
+  // which changes no value.
+  HeadRows<T> next;
 };
 
 // softmax(query x key^T * scale) x value, sums and softmax in f32.

@@ -189,7 +189,8 @@ void ExpectSameBitsWithPackedKeys(const AttentionKernels<T>& attention, MatrixVi
   args.query = column(1);
   args.context.f32 = second.view();
   args.scratch_has_keys = true;
-  if (packs) {  // Not packed again.
+  args.next = {column(0), column(2).Rows(0, length / 2), {}};  // Advice.
+  if (packs) {                                                 // Not packed again.
     args.key = {turned.data(), length, head_dim};
     args.value = nan;
   }

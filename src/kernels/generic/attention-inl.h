@@ -192,73 +192,105 @@ struct AttendBlock {
   static size_t WeightStride(MatrixView<const float> scores) {
     return scores.stride() * sizeof(float) / sizeof(Row);
   }
+
+  // Scores of queries against the first kVecs vectors of the panel of keys from `key` on.
+  template <size_t kRows, size_t kVecs>
+  AKIN_INLINE static void AddScores(const AttentionArgs<Row>& args, size_t first_query,
+                                    const Panel* keys, size_t key, V (&sum)[kRows][kVecs]) {
+    const size_t steps = Steps<Product>(args.key.cols());
+    Accumulate<Product, kRows>(args.query.data() + first_query * args.query.stride(),
+                               args.query.stride(), keys + key * steps * Product::kDepth, steps,
+                               sum);
+  }
+  // Whether the panel of keys from `key` on has so few that the first half of its vectors will do.
+  static bool IsHalf(size_t length, size_t key) { return length - key <= kPanelWidth / 2; }
+
   // Weights exp(scale * score) in the row format of the product, a zero after them where a step of
   // k would read on, and their sums.
   template <size_t kRows>
   static void BoundedWeights(const AttentionArgs<Row>& args, size_t first_query, const Panel* keys,
                              MatrixView<float> scores, float (&sums)[kRows]) {
-    const size_t length = args.key.rows(), key_steps = Steps<Product>(args.key.cols());
-    const V scale = V::Set(args.scale * kLog2E);
-    Row* const weights = reinterpret_cast<Row*>(scores.data());
-    const size_t stride = WeightStride(scores);
+    const size_t length = args.key.rows();
     alignas(64) float lane_sums[kRows * V::kLanes] = {};
-    for (size_t j = 0; j < length; j += kPanelWidth) {
-      V sum[kRows][kPanelVecs] = {};
-      Accumulate<Product, kRows>(args.query.data() + first_query * args.query.stride(),
-                                 args.query.stride(), keys + j * key_steps * Product::kDepth,
-                                 key_steps, sum);
-      const size_t count = length - j;
-#pragma GCC unroll 16
-      for (size_t r = 0; r < kRows; ++r) {
-        V lanes = V::Load(lane_sums + r * V::kLanes);
-#pragma GCC unroll 4
-        for (size_t v = 0; v < kPanelVecs; ++v) {
-          V p = Product::BoundedExp2(sum[r][v] * scale);
-          if (count < kPanelWidth) [[unlikely]] {
-            const size_t first = v * V::kLanes;
-            p = ZeroFrom(count <= first              ? 0
-                         : count - first < V::kLanes ? count - first
-                                                     : V::kLanes,
-                         p);
-          }
-          Store(p, weights + r * stride + j + v * V::kLanes);
-          lanes = lanes + p;
-        }
-        Store(lanes, lane_sums + r * V::kLanes);
+    for (size_t key = 0; key < length; key += kPanelWidth) {
+      if (IsHalf(length, key)) {
+        BoundedWeightsOf<kRows, kPanelVecs / 2>(args, first_query, keys, key, scores, lane_sums);
+      } else {
+        BoundedWeightsOf<kRows, kPanelVecs>(args, first_query, keys, key, scores, lane_sums);
       }
     }
     for (size_t r = 0; r < kRows; ++r) sums[r] = ReduceSum(V::Load(lane_sums + r * V::kLanes));
+  }
+
+  // Those of one panel, added up by lane.
+  template <size_t kRows, size_t kVecs>
+  AKIN_INLINE static void BoundedWeightsOf(const AttentionArgs<Row>& args, size_t first_query,
+                                           const Panel* keys, size_t key, MatrixView<float> scores,
+                                           float* lane_sums) {
+    const V scale = V::Set(args.scale * kLog2E);
+    const size_t stride = WeightStride(scores), count = args.key.rows() - key;
+    Row* const weights = reinterpret_cast<Row*>(scores.data()) + key;
+    V sum[kRows][kVecs] = {};
+    AddScores(args, first_query, keys, key, sum);
+#pragma GCC unroll 16
+    for (size_t r = 0; r < kRows; ++r) {
+      V lanes = V::Load(lane_sums + r * V::kLanes);
+#pragma GCC unroll 4
+      for (size_t v = 0; v < kVecs; ++v) {
+        V p = Product::BoundedExp2(sum[r][v] * scale);
+        if (count < kVecs * V::kLanes) [[unlikely]] {
+          const size_t first = v * V::kLanes;
+          p = ZeroFrom(count <= first              ? 0
+                       : count - first < V::kLanes ? count - first
+                                                   : V::kLanes,
+                       p);
+        }
+        Store(p, weights + r * stride + v * V::kLanes);
+        lanes = lanes + p;
+      }
+      Store(lanes, lane_sums + r * V::kLanes);
+    }
   }
 
   // The same of exp(scale * (score - largest)).
   template <size_t kRows>
   static void Weights(const AttentionArgs<Row>& args, size_t first_query, const Panel* keys,
                       MatrixView<float> scores, float (&sums)[kRows]) {
-    const size_t length = args.key.rows(), key_steps = Steps<Product>(args.key.cols());
+    const size_t length = args.key.rows();
     // The largest scores so far, by lane; found while they are in registers.
     alignas(64) float largest[kRows * V::kLanes];
     for (size_t r = 0; r < kRows; ++r)
       Store(V::Set(-std::numeric_limits<float>::infinity()), largest + r * V::kLanes);
-    for (size_t j = 0; j < length; j += kPanelWidth) {
-      V sum[kRows][kPanelVecs] = {};
-      Accumulate<Product, kRows>(args.query.data() + first_query * args.query.stride(),
-                                 args.query.stride(), keys + j * key_steps * Product::kDepth,
-                                 key_steps, sum);
-#pragma GCC unroll 16
-      for (size_t r = 0; r < kRows; ++r) {
-        V max = V::Load(largest + r * V::kLanes);
-#pragma GCC unroll 4
-        for (size_t v = 0; v < kPanelVecs; ++v) {
-          Store(sum[r][v], scores.row(r).data() + j + v * V::kLanes);
-          max = Max(max, sum[r][v]);
-        }
-        Store(max, largest + r * V::kLanes);
+    for (size_t key = 0; key < length; key += kPanelWidth) {
+      if (IsHalf(length, key)) {
+        ScoresOf<kRows, kPanelVecs / 2>(args, first_query, keys, key, scores, largest);
+      } else {
+        ScoresOf<kRows, kPanelVecs>(args, first_query, keys, key, scores, largest);
       }
     }
     for (size_t r = 0; r < kRows; ++r) {
       sums[r] =
           SoftmaxRow<Product>(scores.row(r).data(), length,
                               ReduceMax(V::Load(largest + r * V::kLanes)), args.scale * kLog2E);
+    }
+  }
+
+  // The scores of one panel, and the largest by lane.
+  template <size_t kRows, size_t kVecs>
+  AKIN_INLINE static void ScoresOf(const AttentionArgs<Row>& args, size_t first_query,
+                                   const Panel* keys, size_t key, MatrixView<float> scores,
+                                   float* largest) {
+    V sum[kRows][kVecs] = {};
+    AddScores(args, first_query, keys, key, sum);
+#pragma GCC unroll 16
+    for (size_t r = 0; r < kRows; ++r) {
+      V max = V::Load(largest + r * V::kLanes);
+#pragma GCC unroll 4
+      for (size_t v = 0; v < kVecs; ++v) {
+        Store(sum[r][v], scores.row(r).data() + key + v * V::kLanes);
+        max = Max(max, sum[r][v]);
+      }
+      Store(max, largest + r * V::kLanes);
     }
   }
 
@@ -320,6 +352,7 @@ void AttendTo(const AttentionArgs<typename Product::Row>& args, MatrixView<T> co
   size_t query = 0;
   for (size_t t = 0; t < row_tiles.tiles; ++t) {
     const size_t rows = row_tiles.Height(t);
+    AskForHead(args.next, query, rows);
     SelectAttendBlock<Product, T>(rows, std::make_index_sequence<kMaxRows>())(
         args, context, query, keys, values, bounded, scores);
     query += rows;

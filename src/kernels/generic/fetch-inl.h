@@ -31,3 +31,15 @@ AKIN_INLINE void AskForOutput(const T* c, size_t ldc, size_t rows, size_t width)
     for (size_t i = 0; i < width * sizeof(T); i += kLine) __builtin_prefetch(row + i, 1, 3);
   }
 }
+
+// Rows [first, first + count) of what a head reads, as far as it has them. (GCC drops a call of a
+// function that does nothing but ask.)
+template <typename T>
+AKIN_INLINE void AskForHead(const HeadRows<T>& head, size_t first, size_t count) {
+  for (const MatrixView<const T>& part : {head.query, head.key, head.value}) {
+    for (size_t i = first; i < first + count && i < part.rows(); ++i) {
+      const auto row = reinterpret_cast<uintptr_t>(part.row(i).data());
+      for (size_t b = 0; b < part.cols() * sizeof(T); b += kLine) AskFor(row + b);
+    }
+  }
+}

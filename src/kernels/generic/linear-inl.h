@@ -240,26 +240,27 @@ void FinishGatedTile(const float* sums, size_t rows, T* c, size_t ldc, size_t wi
   }
 }
 
-// sum[r][v] += sum over k of a[r][k] * b[k][v]; `b` is a panel without its bias, `lda` the row
-// stride of `a` in elements. `next_rows` are those of kFetch.
-template <typename Product, size_t kRows, Fetch kFetch = Fetch::kNothing>
+// sum[r][v] += sum over k of a[r][k] * b[k][v]; `b` is a panel without its bias, of whose columns
+// the first kVecs vectors are multiplied; `lda` the row stride of `a` in elements. `next_rows` are
+// those of kFetch.
+template <typename Product, size_t kRows, Fetch kFetch = Fetch::kNothing, size_t kVecs>
 AKIN_INLINE void Accumulate(const typename Product::Row* a, size_t lda,
                             const typename Product::Panel* b, size_t steps,
-                            typename Product::Sum (&sum)[kRows][kPanelVecs],
+                            typename Product::Sum (&sum)[kRows][kVecs],
                             const std::byte* next_rows = nullptr) {
   constexpr size_t kVec = V::kLanes * Product::kDepth;
   constexpr size_t kPanelStep = kPanelVecs * kVec * sizeof(typename Product::Panel);
   // Of rows of this height and what is between them.
   constexpr size_t kRowsStep = kRows * Product::kDepth * sizeof(typename Product::Row) + 8;
   for (size_t step = 0; step < steps; ++step) {
-    typename Product::Vec panel[kPanelVecs];
+    typename Product::Vec panel[kVecs];
 #pragma GCC unroll 4
-    for (size_t v = 0; v < kPanelVecs; ++v) panel[v] = Product::Load(b + v * kVec);
+    for (size_t v = 0; v < kVecs; ++v) panel[v] = Product::Load(b + v * kVec);
 #pragma GCC unroll 16
     for (size_t r = 0; r < kRows; ++r) {
       const typename Product::Vec x = Product::Broadcast(a + r * lda + step * Product::kDepth);
 #pragma GCC unroll 4
-      for (size_t v = 0; v < kPanelVecs; ++v) sum[r][v] = Product::MulAddTo(sum[r][v], x, panel[v]);
+      for (size_t v = 0; v < kVecs; ++v) sum[r][v] = Product::MulAddTo(sum[r][v], x, panel[v]);
     }
     if constexpr (kFetch == Fetch::kPanel) {
       for (size_t i = 0; i < kPanelStep; i += kLine)

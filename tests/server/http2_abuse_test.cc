@@ -1,0 +1,220 @@
+// Clients of HTTP/2 that send too much of something, or anything.
+#include <gtest/gtest.h>
+
+#include <random>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "http2_session_fixture.h"
+
+namespace akin::server {
+namespace {
+
+using std::chrono::seconds;
+
+// What the session says of `wire` behind the preface, again and again. -> how often it was taken.
+struct Flood {
+  explicit Flood(const std::string& wire, int times, seconds apart = seconds(0)) {
+    pair.session.Receive(kPreface, pair.now);
+    for (; taken < times; ++taken) {
+      if (!pair.session.Receive(wire, pair.now)) break;
+      while (pair.Reply()) {
+      }
+      pair.now += apart;
+    }
+    while (pair.Reply()) {
+    }
+  }
+  Pair pair;
+  int taken = 0;
+};
+
+TEST(Http2Session, FramesThatAskForNothingEndTheConnectionWhenTheyAreTooMany) {
+  const std::string update("\0\0\0\1", 4);
+  const std::string priority("\0\0\0\0\1", 5);
+  const std::pair<const char*, std::string> floods[] = {
+      {"ping", Frame(6, 0, 0, "12345678")},
+      {"ping's acknowledgement", Frame(6, 1, 0, "12345678")},
+      {"settings", Frame(4, 0, 0, {})},
+      {"window", Frame(8, 0, 0, update)},
+      {"priority", Frame(2, 0, 1, priority)},
+      {"unknown", Frame(99, 0, 0, "x")}};
+  for (const auto& [name, frame] : floods) {
+    std::string hundred;
+    for (int i = 0; i < 100; ++i) hundred += frame;
+    const Flood flood(hundred, 1000);
+    EXPECT_LT(flood.taken, 101) << name;
+    EXPECT_GE(flood.taken, 99) << name;
+    EXPECT_EQ(flood.pair.session.excess(), "frames without data") << name;
+    // The last word is GOAWAY with ENHANCE_YOUR_CALM.
+    EXPECT_TRUE(flood.pair.last_said.ends_with(std::string("\0\0\0\x0b", 4))) << name;
+    EXPECT_TRUE(flood.pair.session.is_over()) << name;
+    // As many as an honest client's, it may go on for ever.
+    EXPECT_EQ(Flood(hundred, 1000, seconds(1)).taken, 1000) << name;
+  }
+}
+
+TEST(Http2Session, EmptyDataEndsTheConnectionWhenItIsTooMuch) {
+  Pair pair;
+  pair.session.Receive(kPreface + Frame(1, 4, 1, FieldBlock(Http2Client::Post("/"))), pair.now);
+  std::string hundred;
+  for (int i = 0; i < 100; ++i) hundred += Frame(0, 0, 1, {});
+  int taken = 0;
+  while (taken < 1000 && pair.session.Receive(hundred, pair.now)) ++taken;
+  EXPECT_LT(taken, 101);
+  EXPECT_EQ(pair.handler.seen.at(0)->gone, 1);
+}
+
+TEST(Http2Session, HeadersWithoutAnEndEndTheConnection) {
+  for (const size_t size : {size_t{0}, size_t{1}, size_t{16'384}}) {
+    Pair pair;
+    const std::string block = FieldBlock(With(Http2Client::Post("/"), "x", std::string(100, 'v')));
+    pair.session.Receive(kPreface + Frame(1, 0, 1, block), pair.now);
+    EXPECT_TRUE(pair.session.meter().block_since());
+    const std::string more = Frame(9, 0, 1, std::string(size, '\x90'));  // Of the static table.
+    size_t bytes = 0;
+    int taken = 0;
+    while (taken < 1000 && pair.session.Receive(more, pair.now)) ++taken, bytes += size;
+    EXPECT_LE(taken, 32);
+    EXPECT_LE(bytes, FrameMeter::kMaxBlockBytes);
+    EXPECT_TRUE(pair.handler.seen.empty());
+  }
+}
+
+TEST(Http2Session, ATableOfHeadersThatIsNamedAgainAndAgainIsReadNoFurther) {
+  Pair pair;
+  pair.session.Receive(kPreface, pair.now);
+  std::string block = FieldBlock(Http2Client::Post("/"));
+  block += std::string("\x40\x01x\x7f", 4) + std::string("\xa1\x1e", 2) + std::string(4000, 'v');
+  pair.session.Receive(Frame(1, 5, 1, block), pair.now);
+  pair.session.Receive(
+      Frame(1, 5, 3, FieldBlock(Http2Client::Post("/")) + std::string(16'000, '\xbe')), pair.now);
+  ASSERT_EQ(pair.handler.seen.size(), 1u);
+  EXPECT_EQ(pair.handler.seen[0]->head.header("x").size(), 4000u);
+}
+
+TEST(Http2Session, RequestsThatAreResetEndTheConnectionWhenTheyAreTooMany) {
+  Pair pair;
+  pair.session.Receive(kPreface, pair.now);
+  const std::string block = FieldBlock(Http2Client::Post("/"));
+  const std::string cancel("\0\0\0\x08", 4);
+  int taken = 0;
+  for (; taken < 60'000; ++taken) {
+    const int32_t id = 2 * taken + 1;
+    if (!pair.session.Receive(Frame(1, 5, id, block) + Frame(3, 0, id, cancel), pair.now)) break;
+  }
+  EXPECT_GE(taken, 499);
+  EXPECT_LT(taken, 510);
+  EXPECT_EQ(pair.session.excess(), "requests that are reset");
+  for (const auto& seen : pair.handler.seen) EXPECT_EQ(seen->gone, 1);
+}
+
+TEST(Http2Session, RequestsThatAClientMakesTheServerResetCountAsWell) {
+  Pair pair;
+  pair.session.Receive(kPreface, pair.now);
+  const std::string block = FieldBlock(Http2Client::Post("/"));
+  int taken = 0;
+  for (; taken < 60'000; ++taken) {
+    const int32_t id = 2 * taken + 1;
+    // A window that is opened by too much.
+    const std::string update = Frame(8, 0, id, "\x7f\xff\xff\xff");
+    if (!pair.session.Receive(Frame(1, 5, id, block) + update, pair.now)) break;
+    while (pair.Reply()) {
+    }
+    if (pair.session.is_over()) break;
+  }
+  EXPECT_GE(taken, 499);
+  EXPECT_LT(taken, 510);
+  EXPECT_EQ(pair.session.excess(), "requests that are reset");
+  for (const auto& seen : pair.handler.seen) EXPECT_EQ(seen->gone, 1);
+}
+
+TEST(Http2Session, ClientsThatResetWhatTheyGetNoAnswerToInTimeMayGoOn) {
+  Pair pair;
+  for (int second = 0; second < 100; ++second) {
+    for (int i = 0; i < 100; ++i) pair.client.Reset(pair.client.Ask(Http2Client::Post("/"), "x"));
+    pair.Talk();
+    pair.now += seconds(1);
+  }
+  EXPECT_TRUE(pair.wants_more);
+}
+
+TEST(Http2Session, WhatIsNoHttp2EndsTheConnection) {
+  for (const std::string& bytes :
+       {std::string("GET / HTTP/1.1\r\nHost: x\r\n\r\n"), std::string(100, '\0'),
+        kPreface.substr(0, 24) + Frame(6, 0, 0, "12345678"),  // No settings first.
+        kPreface + Frame(8, 0, 0, std::string(4, '\0')),      // A window opened by nothing,
+        kPreface + Frame(8, 0, 0, std::string("\x7f\xff\xff\xff", 4)),  // by too much.
+        kPreface + Frame(0, 0, 1, "x"), kPreface + Frame(5, 4, 1, std::string("\0\0\0\2", 4)),
+        kPreface + Frame(1, 5, 2, FieldBlock(Http2Client::Post("/"))),  // An even stream.
+        kPreface + Frame(9, 4, 1, "x"), kPreface + Frame(6, 0, 0, "1234"),
+        kPreface + std::string("\xff\xff\xff\0\0\0\0\0\1", 9), kPreface + Frame(1, 5, 1, "\xff")}) {
+    Pair pair;
+    pair.session.Receive(bytes, pair.now);
+    while (pair.Reply()) {
+    }
+    EXPECT_TRUE(pair.session.is_over()) << bytes.size();
+    EXPECT_TRUE(pair.handler.seen.empty());
+  }
+}
+
+TEST(Http2Session, RepliesToPingsThatNobodyReadsAreFew) {
+  Pair pair;
+  pair.session.Receive(kPreface, pair.now);
+  int pings = 0;
+  while (!pair.session.is_clogged() && pings < 10'000) {
+    pair.session.Receive(Frame(6, 0, 0, "12345678"), pair.now);
+    ++pings;
+  }
+  EXPECT_LT(pings, 300);
+  while (pair.Reply()) {
+  }
+  EXPECT_FALSE(pair.session.is_clogged());
+}
+
+// --- Anything ------------------------------------------------------------------------------------
+
+// The bytes of an honest conversation, changed here and there: whatever comes of it, each request
+// that has begun ends once, and nothing grows.
+TEST(Http2Session, RandomBytesNeverConfuseIt) {
+  std::mt19937 random(1);
+  std::string base = kPreface;
+  for (int32_t id = 1; id < 12; id += 2) {
+    base += Frame(1, 4, id, FieldBlock(With(Http2Client::Post("/"), "x-a", "b")));
+    base += Frame(8, 0, id, std::string("\0\0\0\5", 4)) + Frame(0, id % 4 == 1 ? 1 : 0, id, "body");
+  }
+  base += Frame(6, 0, 0, "12345678") + Frame(3, 0, 3, std::string("\0\0\0\x08", 4));
+  size_t begun = 0;
+  for (int i = 0; i < 20'000; ++i) {
+    std::string bytes = base;
+    for (int k = 0; k < 3; ++k) {
+      const size_t at = 24 + random() % (bytes.size() - 24);
+      switch (random() % 3) {
+        case 0: bytes[at] = static_cast<char>(random()); break;
+        case 1: bytes.erase(at, 1 + random() % 20); break;
+        default: bytes.insert(at, 1, static_cast<char>(random()));
+      }
+    }
+    Recorder handler;
+    handler.on_end = [](Seen& seen) { Answer(seen, "x"); };
+    {
+      Http2Session session(handler, {.peer = "somebody", .wake = nullptr});
+      for (size_t at = 0; at < bytes.size();) {
+        const size_t size = 1 + random() % 200;
+        session.Receive(std::string_view(bytes).substr(at, size), TimePoint{seconds(1)});
+        at += size;
+        std::string out;
+        session.Fill(out, 1 << 16);
+        if (random() % 2 != 0) session.Written();
+      }
+      EXPECT_LE(session.num_streams(), 100u);
+    }
+    begun += handler.seen.size();
+    for (const auto& seen : handler.seen) ASSERT_EQ(seen->gone, 1);
+  }
+  EXPECT_GT(begun, 20'000u);
+}
+
+}  // namespace
+}  // namespace akin::server

@@ -40,7 +40,8 @@ Fields Grpc(std::string_view path) {
   return head;
 }
 
-// Answers each request with its body: at /wait never, at /later from another thread.
+// Answers each request with its body: at /wait never, at /news it says so and rests, at /later from
+// another thread.
 class Echo final : public Http2Handler {
  public:
   std::unique_ptr<Http2StreamHandler> Begin(HttpRequest head, std::string, bool ends,
@@ -65,6 +66,10 @@ class Echo final : public Http2Handler {
     }
     void OnEnd() override {
       if (path_ == "/wait") return;
+      if (path_ == "/news") {
+        responder_.SendHead(200, {}, false);
+        return responder_.SendData("news", false, [this] { responder_.SetResting(true); });
+      }
       if (path_ != "/later") return Answer();
       std::thread([this, here = std::weak_ptr(here_), server = echo_.server] {
         std::this_thread::sleep_for(milliseconds(20));
@@ -207,6 +212,22 @@ TEST(Http2Connection, LongBodiesGoBothWays) {
   const int32_t id = client.Ask(Grpc("/"), body);
   EXPECT_TRUE(wire.Until(client, [&] { return client.answers[id].has_ended; }));
   EXPECT_EQ(client.answers[id].body, body);
+}
+
+TEST(Http2Connection, StreamsThatWaitForNewsAreNotUnderWay) {
+  Running running;
+  Wire wire(running.port);
+  Http2Client client;
+  const int32_t id = client.Ask(Grpc("/news"));
+  EXPECT_TRUE(wire.Until(client, [&] { return client.answers[id].body == "news"; }));
+  EXPECT_TRUE(running.Comes([&] { return running.Counts().under_way == 0; }));
+  const int32_t slow = client.Begin(Grpc("/wait"), "x");
+  const int32_t quick = client.Ask(Grpc("/"), "x");
+  EXPECT_TRUE(wire.Until(client, [&] { return client.answers[quick].has_ended; }));
+  EXPECT_TRUE(running.Comes([&] { return running.Counts().under_way == 1; }));
+  client.Reset(slow);
+  wire.Send(client.Take());
+  EXPECT_TRUE(running.Comes([&] { return running.Counts().under_way == 0; }));
 }
 
 TEST(Http2Connection, AClientThatGoesAwayDropsItsRequests) {

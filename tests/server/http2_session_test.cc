@@ -308,6 +308,36 @@ TEST(Http2Session, AnAnswerCountsAsTakenWhenTheSocketHasIt) {
   EXPECT_FALSE(pair.handler.seen[1]->answered);
 }
 
+// --- Rest ----------------------------------------------------------------------------------------
+
+TEST(Http2Session, StreamsThatRestAreNotAnswering) {
+  Pair pair;
+  const int32_t id = pair.client.Ask(Http2Client::Post("/"));
+  pair.client.Ask(Http2Client::Post("/"));
+  pair.Talk();
+  Http2Responder& news = *pair.handler.seen.at(0)->responder;
+  EXPECT_EQ(pair.session.num_answering(), 2u);
+  news.SetResting(true);
+  news.SetResting(true);
+  EXPECT_EQ(pair.session.num_answering(), 1u);
+  EXPECT_EQ(pair.session.num_streams(), 2u);
+  news.SendHead(200, {}, false);
+  EXPECT_EQ(pair.session.num_answering(), 2u) << "there is something to send";
+  news.SetResting(true);
+  news.SendData("news", false, [&] { news.SetResting(true); });
+  EXPECT_EQ(pair.session.num_answering(), 2u);
+  pair.Talk();
+  EXPECT_EQ(pair.session.num_answering(), 1u);
+  pair.client.Reset(id);
+  pair.Talk();
+  EXPECT_EQ(pair.session.num_answering(), 1u);
+  pair.handler.seen.at(1)->responder->SetResting(true);
+  EXPECT_EQ(pair.session.num_answering(), 0u);
+  pair.session.Drop();
+  EXPECT_EQ(pair.session.num_answering(), 0u);
+  EXPECT_EQ(pair.session.num_streams(), 0u);
+}
+
 // --- The end -------------------------------------------------------------------------------------
 
 TEST(Http2Session, DrainingAnswersWhatHasBegunAndWhatIsUnderWay) {

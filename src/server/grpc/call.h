@@ -81,6 +81,10 @@ class Call : public std::enable_shared_from_this<Call> {
   void RunSafely(const std::function<void()>& run) noexcept;
   // As Soon, when what else has been received is read, too.
   void Settled(std::function<void(bool is_only_one)> run);
+  // Nothing is owed to the client until the next is sent.
+  void Rest() {
+    if (!is_over()) responder_->SetResting(true);
+  }
   // A way back to this call: `then` runs on the event loop, unless the call has ended. An answer
   // for which there is no memory to post it ends the call when it is swept.
   ReplyPtr MakeReply(const CallInfo& info, std::function<void(GrpcStatus, std::string)> then);

@@ -48,6 +48,7 @@ class WatchCall final : public Call {
     if (!is_watching_) End({GrpcCode::kUnimplemented, "the method takes one message, found none"});
   }
   void OnOver() override { health_.watches_.erase(this); }
+  void OnSent(int64_t) override { Rest(); }
   bool IsComputing() const override { return is_watching_; }
 
   Health& health_;

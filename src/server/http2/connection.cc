@@ -87,7 +87,7 @@ asio::awaitable<void> Http2Connection::Read() {
   bool goes_on = in_.empty() || Receive(in_);
   while (goes_on && !is_written_ && !timed_out_) {
     while (session_.is_clogged() && write_since_) co_await written_.Wait();
-    SetBuffer(in_, counted_streams_ == 0 ? kIdleReadBytes : kReadBytes);
+    SetBuffer(in_, num_streams_ == 0 ? kIdleReadBytes : kReadBytes);
     const size_t bytes = co_await stream_->ReadSome(asio::buffer(in_));
     if (bytes == 0) break;
     goes_on = Receive(std::string_view(in_).substr(0, bytes));
@@ -97,7 +97,7 @@ asio::awaitable<void> Http2Connection::Read() {
 
 bool Http2Connection::Receive(std::string_view bytes) {
   const auto now = Clock::now();
-  if (counted_streams_ == 0) shared_.spin.Arrived(now);
+  if (counted_answering_ == 0) shared_.spin.Arrived(now);
   const bool goes_on = session_.Receive(bytes, now);
   Count();
   if (!goes_on && !session_.excess().empty()) shared_.handler.OnAbuse(peer_, session_.excess());
@@ -154,9 +154,10 @@ void Http2Connection::CancelWait() {
 }
 
 void Http2Connection::Count() {
-  const int streams = static_cast<int>(session_.num_streams());
-  if (counted_streams_ != 0 && streams == 0) idle_since_ = Clock::now();
-  shared_.answering += streams - std::exchange(counted_streams_, streams);
+  const size_t streams = session_.num_streams();
+  if (std::exchange(num_streams_, streams) != 0 && streams == 0) idle_since_ = Clock::now();
+  const int answering = static_cast<int>(session_.num_answering());
+  shared_.answering += answering - std::exchange(counted_answering_, answering);
   const int64_t timeouts = session_.num_timed_out(), left = session_.num_left(),
                 refused = session_.num_refused();
   shared_.counts.timed_out += timeouts - std::exchange(counted_timeouts_, timeouts);
@@ -186,7 +187,7 @@ void Http2Connection::Sweep(Clock::time_point now) {
   }
   // A client that pings wants to keep its connection.
   if (std::exchange(counted_pings_, meter.num_pings()) != meter.num_pings()) idle_since_ = now;
-  if (counted_streams_ == 0 && now - idle_since_ >= options.idle_timeout) session_.Drain();
+  if (num_streams_ == 0 && now - idle_since_ >= options.idle_timeout) session_.Drain();
 }
 
 void Http2Connection::Drain() { session_.Drain(); }

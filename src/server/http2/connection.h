@@ -71,8 +71,9 @@ class Http2Connection final : public ServedConnection,
   bool is_written_ = false;
   bool timed_out_ = false;
   bool is_abandoned_ = false;
+  size_t num_streams_ = 0;  // When last counted.
   // Counted for all, so far:
-  int counted_streams_ = 0;
+  int counted_answering_ = 0;
   int64_t counted_pings_ = 0, counted_timeouts_ = 0, counted_left_ = 0, counted_refused_ = 0;
   Http2Session session_;  // Last: ends first, and its end wakes nobody.
 };

@@ -42,6 +42,10 @@ class Http2Responder {
   // Room for as many more bytes of the request: what OnData has brought and is no longer needed in
   // the window. A handler that does not call it stops its client.
   virtual void Consume(size_t bytes) = 0;
+  // Whether nothing is owed to the client until something else happens: of a stream of news that
+  // has told them, or a request that has not come whole. It keeps nobody from resting. Not so at
+  // first, and no longer when the next of the answer is sent.
+  virtual void SetResting(bool rests) = 0;
 };
 
 // The receiving side of one stream; it lives until OnGone has returned.

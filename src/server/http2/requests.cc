@@ -45,6 +45,7 @@ class Http2Requests::Stream final : public Http2StreamHandler {
     if (ends) return OnEnd();
     reads_body_ = true;
     body_begin_ = Clock::now();
+    way_->responder->SetResting(true);
     if (EqualIgnoringCase(request_.header("expect"), "100-continue"))
       way_->responder->SendHead(100, {}, false);
   }
@@ -65,6 +66,7 @@ class Http2Requests::Stream final : public Http2StreamHandler {
     reads_body_ = false;
     share_.Clear();
     if (is_refused_) return;
+    way_->responder->SetResting(false);
     // With what is needed to go on without this, which may be gone then.
     const auto arrived = std::make_shared<Arrived>(Arrived{std::move(request_), std::move(peer_)});
     owner_.server_.Settle([way = way_, arrived, &owner = owner_](bool is_only_one) {

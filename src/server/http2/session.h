@@ -76,6 +76,8 @@ class Http2Session {
   bool is_over() const;
   bool is_clogged() const;
   size_t num_streams() const { return streams_.size() + answered_.size(); }
+  // Those of them whose answers are awaited (Http2Responder::SetResting).
+  size_t num_answering() const { return num_streams() + lost_.size() - num_resting_; }
   const FrameMeter& meter() const { return meter_; }
   // What there was too much of, when the connection was ended for it.
   std::string_view excess() const { return excess_; }
@@ -122,6 +124,7 @@ class Http2Session {
   std::map<int32_t, TimePoint> unread_;
   // Over, and their handlers not yet told: now, or when what is being written is.
   std::vector<std::unique_ptr<Http2Stream>> lost_, answered_;
+  size_t num_resting_ = 0;  // Of all of these.
   Http2Stream::Sent sent_;
   TimePoint now_{};             // Of the last Receive or Sweep.
   std::string* out_ = nullptr;  // While Fill runs,

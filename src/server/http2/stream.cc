@@ -16,6 +16,7 @@ void Http2Stream::SendHead(int status, std::vector<HttpHeader> headers, bool end
   if (head_sent_ || !takes_answer()) return;
   const bool is_interim = status < 200;
   if (!is_interim) {
+    SetResting(false);
     head_sent_ = true;
     answer_ended_ = ends;
   }
@@ -24,6 +25,7 @@ void Http2Stream::SendHead(int status, std::vector<HttpHeader> headers, bool end
 
 void Http2Stream::SendData(std::string bytes, bool ends, std::function<void()> sent) {
   if (!head_sent_ || !takes_answer()) return;
+  SetResting(false);
   answer_ended_ = ends;
   chunks_.push_back({std::move(bytes), 0, std::move(sent)});
   session_.Resume(id_);
@@ -31,6 +33,7 @@ void Http2Stream::SendData(std::string bytes, bool ends, std::function<void()> s
 
 void Http2Stream::SendTrailers(std::vector<HttpHeader> trailers) {
   if (!head_sent_ || !takes_answer()) return;
+  SetResting(false);
   answer_ended_ = true;
   if (chunks_.empty()) {
     // Now: no window holds them up, as it would that of data.
@@ -43,8 +46,20 @@ void Http2Stream::SendTrailers(std::vector<HttpHeader> trailers) {
 
 void Http2Stream::Reset(Http2Error code) {
   if (was_reset_ || end_sent) return;
+  SetResting(false);
   was_reset_ = true;
   session_.SubmitReset(id_, code);
+}
+
+void Http2Stream::SetResting(bool rests) {
+  if (is_closed_ || rests == rests_) return;
+  rests_ = rests;
+  rests ? ++session_.num_resting_ : --session_.num_resting_;
+}
+
+void Http2Stream::Close() {
+  SetResting(false);
+  was_reset_ = answer_ended_ = is_closed_ = true;
 }
 
 size_t Http2Stream::QueuedBytes(size_t most) const {

@@ -31,6 +31,7 @@ class Http2Stream final : public Http2Responder {
   void SendTrailers(std::vector<HttpHeader> trailers) override;
   void Reset(Http2Error code) override;
   void Consume(size_t bytes) override;
+  void SetResting(bool rests) override;
 
   // How many bytes of the answer may be sent now, at most `room`, and whether they are the last and
   // the trailers are next; nothing: none yet.
@@ -52,7 +53,7 @@ class Http2Stream final : public Http2Responder {
   size_t unconsumed() const { return unconsumed_; }
 
   // It is over: from now on its handler's calls have no effect.
-  void Close() { was_reset_ = answer_ended_ = is_closed_ = true; }
+  void Close();
 
   int32_t id() const { return id_; }
   bool head_sent() const { return head_sent_; }
@@ -85,6 +86,7 @@ class Http2Stream final : public Http2Responder {
   bool answer_ended_ = false;  // Nothing follows what is in `chunks_` and `trailers_`.
   bool was_reset_ = false;     // By us.
   bool is_closed_ = false;
+  bool rests_ = false;
   size_t unconsumed_ = 0;
   size_t received_ = 0;  // Since the window last grew.
   size_t window_;

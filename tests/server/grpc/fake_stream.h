@@ -39,6 +39,7 @@ class FakeResponder final : public Http2Responder {
   }
   void Reset(Http2Error code) override { reset = code; }
   void Consume(size_t bytes) override { consumed += bytes; }
+  void SetResting(bool does) override { rests = does; }
 
   // The client has taken the first answer that it has not.
   void Take() {
@@ -55,7 +56,7 @@ class FakeResponder final : public Http2Responder {
   std::deque<std::function<void()>> unsent;
   std::optional<Http2Error> reset;
   size_t consumed = 0;
-  bool ended = false;
+  bool ended = false, rests = false;
 
  private:
   static std::string Of(const std::vector<HttpHeader>& headers, std::string_view name) {

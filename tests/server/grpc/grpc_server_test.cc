@@ -225,6 +225,16 @@ TEST_F(GrpcServerTest, WhoNeedsNoKeySendsShortMessages) {
   }
 }
 
+TEST_F(GrpcServerTest, AWatchThatHasToldItsNewsKeepsNobodyFromResting) {
+  FakeResponder responder;
+  const auto watch =
+      Call(Head("/grpc.health.v1.Health/Watch"), {HealthOf("tei.v1.Embed")}, responder);
+  EXPECT_FALSE(responder.rests) << "the client has not taken it";
+  responder.Take();
+  EXPECT_TRUE(responder.rests);
+  watch->OnGone(false);
+}
+
 TEST_F(GrpcServerTest, NobodyWatchesAServerThatEnds) {
   const std::string watch = "/grpc.health.v1.Health/Watch";
   FakeResponder before, after, silent, reflecting;

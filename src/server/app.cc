@@ -163,31 +163,29 @@ void App::LogRefused(const HttpRequest& request, const std::string& peer, HttpRe
                                   {"status", response.status}};
   LogLevel level = response.status < 400 ? LogLevel::kDebug : LogLevel::kInfo;
   if (response.status == 401) {
-    if (who.begin - keyless_logged_ < std::chrono::seconds(1)) {
-      ++keyless_left_out_;
-      return;
-    }
+    const auto like_it = keyless_lines_.Next(who.begin);
+    if (!like_it) return;
     level = LogLevel::kWarn;
-    keyless_logged_ = who.begin;
-    if (const int64_t count = std::exchange(keyless_left_out_, 0); count > 0)
-      fields.emplace_back("like_it", count);
+    if (*like_it > 0) fields.emplace_back("like_it", *like_it);
   }
   request_log_.Write(
       who, {}, {.level = level, .fields = std::move(fields), .span_name = {}, .has_span = false});
 }
 
-// One a second, for they cost their senders nothing.
 void App::OnAbuse(const std::string& peer, std::string_view what) {
-  const auto now = std::chrono::steady_clock::now();
-  if (now - abuse_logged_ < std::chrono::seconds(1)) {
-    ++abuse_left_out_;
-    return;
-  }
-  abuse_logged_ = now;
-  std::vector<LogField> fields = {{"peer", peer}, {"too_many", what}};
-  if (const int64_t count = std::exchange(abuse_left_out_, 0); count > 0)
-    fields.emplace_back("like_it", count);
-  logger_.Log(LogLevel::kWarn, "a connection was ended for what it sent", std::move(fields));
+  LogLimited(abuse_lines_, "a connection was ended for what it sent",
+             {{"peer", peer}, {"too_many", what}});
+}
+
+void App::OnAcceptFailed(std::string_view why) {
+  LogLimited(accept_lines_, "a connection was not accepted", {{"error", why}});
+}
+
+void App::LogLimited(LineLimit& limit, std::string_view message, std::vector<LogField> fields) {
+  const auto like_it = limit.Next(std::chrono::steady_clock::now());
+  if (!like_it) return;
+  if (*like_it > 0) fields.emplace_back("like_it", *like_it);
+  logger_.Log(LogLevel::kWarn, message, std::move(fields));
 }
 
 std::optional<HttpResponse> App::Preflight(const HttpRequest& request) const {

@@ -17,6 +17,7 @@
 #include "server/api/failure.h"
 #include "server/exchange.h"
 #include "server/http/http_server.h"
+#include "server/line_limit.h"
 #include "server/log.h"
 #include "server/metrics/metrics.h"
 #include "server/metrics/request_tally.h"
@@ -62,6 +63,7 @@ class App : public HttpHandler {
                       std::string_view reason) override;
   void Handle(ExchangePtr exchange) override;
   void OnAbuse(const std::string& peer, std::string_view what) override;
+  void OnAcceptFailed(std::string_view why) override;
 
   // For dialects (model_calls.h has what goes through the queue). The model; `use` may be called on
   // another thread.
@@ -112,6 +114,8 @@ class App : public HttpHandler {
   std::optional<HttpResponse> Preflight(const HttpRequest& request) const;
   // The line in the log of a request that is answered before it is read.
   void LogRefused(const HttpRequest& request, const std::string& peer, HttpResponse& response);
+  // A warning, one a second; the next one says how many were left out (`like_it`).
+  void LogLimited(LineLimit& limit, std::string_view message, std::vector<LogField> fields);
   void AddCors(const HttpRequest& request, HttpResponse& response) const;
   void Finish(Exchange& exchange, const Route* route, HttpResponse& response);
 
@@ -127,12 +131,9 @@ class App : public HttpHandler {
   std::atomic<bool> ready_{false};
   std::atomic<bool> healthy_{true};
   const HttpServer* http_ = nullptr;
-  // Of the event loop: when a request without a key was last logged, and how many were not since.
-  std::chrono::steady_clock::time_point keyless_logged_;
-  int64_t keyless_left_out_ = 0;
-  // Likewise, of connections that were ended for what they sent.
-  std::chrono::steady_clock::time_point abuse_logged_;
-  int64_t abuse_left_out_ = 0;
+  // Of the event loop: of requests without a key, of connections that were ended for what they
+  // sent, and of those that were not accepted.
+  LineLimit keyless_lines_, abuse_lines_, accept_lines_;
 };
 
 // Counts how an exchange ends that is about to be answered so, if it is one of a model.

@@ -89,19 +89,27 @@ class Exchange {
       : request(std::move(the_request)),
         who{.id = {}, .peer = std::move(the_peer), .trace = {}},
         respondent_(std::move(respondent)) {}
+  // Where there is no memory for that either, whoever waits sees that the respondent is gone.
   ~Exchange() {
-    if (!answered_)
-      Respond({.status = 500, .body = R"({"error":"the request was dropped"})"},
-              "the request was dropped");
+    try {
+      if (!answered_)
+        Respond({.status = 500, .body = R"({"error":"the request was dropped"})"},
+                "the request was dropped");
+    } catch (...) {
+    }
   }
   Exchange(const Exchange&) = delete;
   Exchange& operator=(const Exchange&) = delete;
 
-  // `the_fault`: what was wrong, where it is not the client's.
+  // `the_fault`: what was wrong, where it is not the client's. An answer is not lost because its
+  // line or its metrics cannot be written.
   void Respond(HttpResponse response, std::string the_fault = {}) {
     if (answered_.exchange(true)) return;
     fault = std::move(the_fault);
-    if (before_respond) before_respond(response);
+    try {
+      if (before_respond) before_respond(response);
+    } catch (...) {  // Memory that ran out.
+    }
     respondent_(std::move(response));
   }
 

@@ -117,7 +117,7 @@ class Server {
     registry_->LoadAtStart([this](Status status) {
       http_->Post([this, status = std::move(status)] { OnLoaded(status); });
     });
-    KeepHouse();
+    http_->Every(kHousekeeping, [this] { KeepHouse(); });
     http_->Run();
     EndAtTheNextSignal();
     if (signals_ > 0 && registry_->IsLoading()) LeaveAtOnce("a model that was loading");
@@ -189,21 +189,18 @@ class Server {
     _exit(EXIT_SUCCESS);
   }
 
+  // Once a second, whatever the last time threw.
   void KeepHouse() {
-    http_->After(kHousekeeping, [this] {
-      logger_.Flush();
-      registry_->DropIdle(ModelRegistry::Clock::now());
-      registry_->DropOverBudget(ResidentBytes());
-      const bool at_rest = scheduler_->Load().requests == 0 && http_->counts().under_way == 0 &&
-                           grpc_->num_writing() == 0;
-      if (const auto in_use = MemoryInUse()) idle_memory_.Returned(*in_use);
-      const SchedulerCounts counts = scheduler_->Counts();
-      const int64_t requests = counts.accepted + counts.refused;
-      if (!returning_.valid() &&
-          idle_memory_.IsDue(Clock::now(), ResidentBytes(), at_rest, requests))
-        ReturnMemoryAside();
-      KeepHouse();
-    });
+    logger_.Flush();
+    registry_->DropIdle(ModelRegistry::Clock::now());
+    registry_->DropOverBudget(ResidentBytes());
+    const bool at_rest = scheduler_->Load().requests == 0 && http_->counts().under_way == 0 &&
+                         grpc_->num_writing() == 0;
+    if (const auto in_use = MemoryInUse()) idle_memory_.Returned(*in_use);
+    const SchedulerCounts counts = scheduler_->Counts();
+    const int64_t requests = counts.accepted + counts.refused;
+    if (!returning_.valid() && idle_memory_.IsDue(Clock::now(), ResidentBytes(), at_rest, requests))
+      ReturnMemoryAside();
   }
 
   // On a thread of its own, so that the next request does not wait for it.

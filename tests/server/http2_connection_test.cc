@@ -30,6 +30,7 @@ class NoHttp final : public HttpHandler {
   }
   void Handle(ExchangePtr) override {}
   void OnAbuse(const std::string&, std::string_view) override { ++abuses; }
+  void OnAcceptFailed(std::string_view) override {}
 
   std::atomic<int> abuses{0};
 };

@@ -3,10 +3,16 @@
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <pthread.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <time.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <chrono>
+#include <memory>
 #include <new>
 #include <string>
 #include <string_view>
@@ -30,6 +36,58 @@ class ThrowingHandler final : public HttpHandler {
     exchange->Respond({.body = "the answer"});
   }
   void OnAbuse(const std::string&, std::string_view) override {}
+  void OnAcceptFailed(std::string_view) override { ++failures; }
+
+  std::atomic<int> failures{0};
+};
+
+// Its loop on a thread.
+struct Running {
+  explicit Running(HttpOptions options = {}) {
+    options.port = uint16_t{0};
+    auto listening = HttpServer::Listen(options, handler);
+    EXPECT_TRUE(listening) << listening.error().message();
+    server = std::move(*listening);
+    port = server->port();
+  }
+  ~Running() {
+    if (!loop.joinable()) return;
+    server->Post([this] { server->Stop(); });
+    loop.join();
+  }
+  void Run() {
+    loop = std::thread([this] { server->Run(); });
+  }
+
+  ThrowingHandler handler;
+  std::unique_ptr<HttpServer> server;
+  uint16_t port = 0;
+  std::thread loop;
+};
+
+sockaddr_in Loopback(uint16_t port) {
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(port);
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  return address;
+}
+
+// A connection on which nothing is said.
+class Silent {
+ public:
+  explicit Silent(uint16_t port) : fd_(socket(AF_INET, SOCK_STREAM, 0)) { Connect(port); }
+  Silent() : fd_(socket(AF_INET, SOCK_STREAM, 0)) {}
+  ~Silent() { close(fd_); }
+  Silent(const Silent&) = delete;
+  Silent& operator=(const Silent&) = delete;
+  void Connect(uint16_t port) const {
+    const sockaddr_in address = Loopback(port);
+    EXPECT_EQ(connect(fd_, reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+  }
+
+ private:
+  const int fd_;
 };
 
 // What comes of one request on a connection of its own, until the server closes it.
@@ -37,10 +95,7 @@ std::string Ask(uint16_t port, std::string_view path) {
   const int client = socket(AF_INET, SOCK_STREAM, 0);
   const timeval patience{.tv_sec = 30, .tv_usec = 0};
   setsockopt(client, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(port);
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  const sockaddr_in address = Loopback(port);
   std::string answer;
   if (connect(client, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) {
     const std::string request =
@@ -79,6 +134,60 @@ TEST(HttpServer, WhatIsPostedAndThrowsEndsNothingElse) {
   EXPECT_EQ(Ask((*server)->port(), "/").substr(0, 15), "HTTP/1.1 200 OK");
   (*server)->Post([&] { (*server)->Stop(); });
   loop.join();
+}
+
+std::chrono::nanoseconds CpuTime(std::thread& thread) {
+  clockid_t clock;
+  timespec time{};
+  EXPECT_EQ(pthread_getcpuclockid(thread.native_handle(), &clock), 0);
+  EXPECT_EQ(clock_gettime(clock, &time), 0);
+  return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
+}
+
+// Two ports whose clients all wait until there is room had one timer, on which each ended the
+// other's wait.
+TEST(HttpServer, PortsThatAreFullWait) {
+  Running running({.max_connections = 1});
+  const auto second = running.server->ListenForGrpc(0);
+  ASSERT_TRUE(second);
+  running.Run();
+  auto first = std::make_unique<Silent>(running.port);
+  const Silent more(running.port), other(*second);
+  std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  const auto begin = CpuTime(running.loop);
+  std::this_thread::sleep_for(std::chrono::milliseconds(500));
+  EXPECT_LT(CpuTime(running.loop) - begin, std::chrono::milliseconds(100));
+}
+
+TEST(HttpServer, AcceptingGoesOnWhenThereAreFilesAgain) {
+  Running running;
+  running.Run();
+  const Silent client;
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  const int highest = dup(0);
+  close(highest);
+  const rlimit none{.rlim_cur = static_cast<rlim_t>(highest), .rlim_max = before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+  client.Connect(running.port);
+  for (int i = 0; i < 3000 && running.handler.failures == 0; ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+  EXPECT_GT(running.handler.failures, 0);
+  EXPECT_EQ(Ask(running.port, "/").substr(0, 15), "HTTP/1.1 200 OK");
+}
+
+TEST(HttpServer, WhatIsRepeatedGoesOnWhateverItThrows) {
+  Running running;
+  std::atomic<int> calls{0};
+  running.server->Every(std::chrono::milliseconds(1), [&] {
+    ++calls;
+    throw std::bad_alloc();
+  });
+  running.Run();
+  for (int i = 0; i < 3000 && calls < 3; ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  EXPECT_GE(calls, 3);
 }
 
 }  // namespace

@@ -11,8 +11,8 @@
 #include "akin/embeddings.h"
 
 #include "server/exchange.h"
-#include "server/grpc/line_limit.h"
 #include "server/grpc/status.h"
+#include "server/line_limit.h"
 #include "server/metrics/metrics.h"
 #include "server/request_log.h"
 

@@ -8,6 +8,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <utility>
 
+#include "server/http/post_surely.h"
 #include "server/text.h"
 
 namespace akin::server {
@@ -272,7 +273,7 @@ asio::awaitable<HttpResponse> Connection::Answer(HttpRequest request, bool is_on
         // Whatever thread answers, the connection goes on in the event loop.
         auto respond = [this, self = shared_from_this(), executor, resume](HttpResponse response) {
           auto shared_response = std::make_shared<HttpResponse>(std::move(response));
-          asio::post(executor, [this, self, resume, shared_response] {
+          PostSurely(executor, [this, self, resume, shared_response] {
             CancelWait();  // WatchForLeaving's.
             std::move (*resume)(std::move(*shared_response));
           });

@@ -1,25 +1,21 @@
 #include "server/http/http_server.h"
 
-#include <sys/stat.h>
-#include <unistd.h>
-
+#include <array>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/local/stream_protocol.hpp>
-#include <boost/asio/post.hpp>
-#include <boost/asio/redirect_error.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/ssl/context.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <set>
 #include <thread>
 #include <utility>
 #include <vector>
 
 #include "server/http/connection.h"
+#include "server/http/listener.h"
+#include "server/http/post_surely.h"
 #include "server/http/stream.h"
 #include "server/http2/connection.h"
 #include "server/http2/requests.h"
@@ -29,13 +25,9 @@ namespace akin::server {
 namespace {
 
 namespace asio = boost::asio;
-using Tcp = asio::ip::tcp;
-using Local = asio::local::stream_protocol;
 using boost::system::error_code;
 
 constexpr auto kSweepInterval = std::chrono::milliseconds(200);
-// Out of descriptors: somebody will close one.
-constexpr auto kAcceptPause = std::chrono::milliseconds(100);
 
 // An exception is memory that ran out, mostly; it costs what is called, not the event loop.
 template <typename Call>
@@ -66,13 +58,10 @@ class AsioHttpServer final : public HttpServer {
   AsioHttpServer(const HttpOptions& options, HttpHandler& handler)
       : options_(options),
         shared_{.options = options_, .handler = handler, .counts = counts_},
-        tcp_(context_),
-        local_(context_),
-        grpc_tcp_(context_),
-        signals_(context_),
-        sweep_timer_(context_),
-        room_(context_) {}
-  ~AsioHttpServer() override { RemoveSocketFile(); }
+        tcp_(context_, HooksFor(true)),
+        local_(context_, HooksFor(false)),
+        grpc_tcp_(context_, HooksFor(true)),
+        signals_(context_) {}
 
   Status Bind() {
     if (!options_.tls_cert.empty() || !options_.tls_key.empty()) {
@@ -81,18 +70,20 @@ class AsioHttpServer final : public HttpServer {
       }
       AKIN_TRY_ASSIGN(tls_, MakeTlsContext(options_.tls_cert, options_.tls_key));
     }
-    if (options_.port) AKIN_TRY(BindTcp(tcp_, *options_.port, "cannot listen on ", ": "));
-    if (!options_.unix_socket.empty()) AKIN_TRY(BindLocal());
+    if (options_.port)
+      AKIN_TRY(tcp_.BindTcp(options_.host, *options_.port, "cannot listen on ", ": "));
+    if (!options_.unix_socket.empty()) AKIN_TRY(local_.BindLocal(options_.unix_socket));
     return {};
   }
 
   void set_grpc(Http2Handler& handler) override { router_.grpc = &handler; }
   Result<uint16_t> ListenForGrpc(uint16_t port) override {
-    AKIN_TRY(BindTcp(grpc_tcp_, port, "--grpc-port: cannot listen on ", " for gRPC: "));
-    return PortOf(grpc_tcp_);
+    AKIN_TRY(
+        grpc_tcp_.BindTcp(options_.host, port, "--grpc-port: cannot listen on ", " for gRPC: "));
+    return grpc_tcp_.port();
   }
 
-  uint16_t port() const override { return PortOf(tcp_); }
+  uint16_t port() const override { return tcp_.port(); }
   HttpCounts counts() const override {
     HttpCounts counts = counts_;
     counts.under_way = shared_.answering + shared_.writing;
@@ -101,24 +92,30 @@ class AsioHttpServer final : public HttpServer {
   }
 
   void Run() override {
-    if (tcp_.is_open()) Spawn(Accept(tcp_, tls_.get()));
-    if (local_.is_open()) Spawn(Accept(local_, nullptr));
-    if (grpc_tcp_.is_open()) Spawn(Accept(grpc_tcp_, tls_.get()));
-    Spawn(SweepForEver());
+    const auto work = asio::make_work_guard(context_);  // Also while nobody is accepted.
+    is_running_ = true;
+    for (Listener* listener : listeners_) WithoutExceptions([&] { listener->KeepAccepting(); });
+    auto next_sweep = Clock::now() + kSweepInterval;
     while (!context_.stopped()) {
-      if (!options_.may_spin || !shared_.spin.Spins(ServedConnection::Clock::now())) {
-        context_.run_one();
-      } else if (context_.poll_one() == 0) {
-        std::this_thread::yield();  // The client may be waiting for this very core.
-      }
+      // What throws here, mostly for want of memory, ends what it was for and nothing else.
+      WithoutExceptions([&] { RunOne(next_sweep); });
+      const auto now = Clock::now();
+      if (now < next_sweep) continue;
+      Sweep(now);
+      next_sweep = now + kSweepInterval;
     }
+    is_running_ = false;
     for (ServedConnection* connection : connections_) connection->Abandon();
   }
   void OnSignals(std::function<void(int)> call) override {
     error_code ignored;
     signals_.add(SIGTERM, ignored);
     signals_.add(SIGINT, ignored);
-    AwaitSignal(std::move(call));
+    on_signal_ = std::move(call);
+    AwaitSignal();
+  }
+  void Every(std::chrono::milliseconds interval, std::function<void()> call) override {
+    repeated_.push_back({interval, Clock::now() + interval, std::move(call)});
   }
   void After(std::chrono::milliseconds delay, std::function<void()> call) override {
     const auto timer = std::make_shared<asio::steady_timer>(context_, delay);
@@ -128,182 +125,127 @@ class AsioHttpServer final : public HttpServer {
   }
   void Drain() override {
     shared_.draining = true;
-    error_code ignored;
-    tcp_.close(ignored);
-    local_.close(ignored);
-    grpc_tcp_.close(ignored);
-    RemoveSocketFile();
-    room_.cancel();
+    for (Listener* listener : listeners_) listener->Close();
     for (ServedConnection* connection : connections_) connection->Drain();
     StopIfDrained();
   }
   void Settle(std::function<void(bool)> call) override {
-    ++shared_.arrived;
     Post([this, call = std::move(call)] {
       const bool is_only_one = shared_.arrived-- == 1;
       call(is_only_one);
     });
+    ++shared_.arrived;
   }
   void Post(std::function<void()> call) override {
-    asio::post(context_, [call = std::move(call)] { WithoutExceptions(call); });
+    PostSurely(context_.get_executor(), [call = std::move(call)] { WithoutExceptions(call); });
   }
   void Stop() override { context_.stop(); }
 
  private:
-  void RemoveSocketFile() {
-    if (!bound_path_.empty()) unlink(bound_path_.c_str());
-    bound_path_.clear();
-  }
+  using Clock = ServedConnection::Clock;
 
-  static uint16_t PortOf(const Tcp::acceptor& acceptor) {
-    error_code ignored;
-    return acceptor.is_open() ? acceptor.local_endpoint(ignored).port() : uint16_t{0};
-  }
-
-  Status BindTcp(Tcp::acceptor& acceptor, uint16_t port, std::string_view what,
-                 std::string_view why) {
-    error_code error;
-    Tcp::resolver resolver(context_);
-    const auto found =
-        resolver.resolve(options_.host, std::to_string(port),
-                         Tcp::resolver::passive | Tcp::resolver::numeric_service, error);
-    if (error || found.empty()) {
-      return InvalidInput("--host ", options_.host, ": ", error.message());
+  // Among the connections while the coroutine is there that serves it, whatever ends that.
+  class Served {
+   public:
+    Served(AsioHttpServer& server, ServedConnection& connection)
+        : server_(server), connection_(&connection) {
+      server_.connections_.insert(connection_);
     }
-    const Tcp::endpoint endpoint = found.begin()->endpoint();
-    acceptor.open(endpoint.protocol(), error);
-    if (!error) acceptor.set_option(Tcp::acceptor::reuse_address(true), error);
-    if (!error) acceptor.bind(endpoint, error);
-    if (!error) acceptor.listen(asio::socket_base::max_listen_connections, error);
-    if (!error) return {};
-    const bool is_v6 = options_.host.find(':') != std::string::npos;
-    const std::string host = is_v6 ? StrCat('[', options_.host, ']') : options_.host;
-    return MakeError(akin::ErrorCode::kServiceUnavailable, what, host, ':', port, why,
-                     error.message());
-  }
-
-  // A socket that nobody listens on any more is a leftover and is replaced; anything else under the
-  // name is left alone.
-  Status BindLocal() {
-    const std::string& path = options_.unix_socket;
-    struct stat info;
-    error_code error;
-    if (lstat(path.c_str(), &info) == 0 && S_ISSOCK(info.st_mode)) {
-      Local::socket probe(context_);
-      probe.connect(Local::endpoint(path), error);
-      if (error == asio::error::connection_refused) unlink(path.c_str());
-      error.clear();
+    ~Served() {
+      server_.connections_.erase(connection_);
+      if (server_.is_running_) server_.OneHasEnded();
     }
-    if (path.size() > 100) return InvalidInput("--unix-socket: the path is too long");
-    local_.open(Local(), error);
-    if (!error) local_.bind(Local::endpoint(path), error);
-    if (!error) bound_path_ = path;
-    if (!error) local_.listen(asio::socket_base::max_listen_connections, error);
-    if (!error) return {};
-    return MakeError(akin::ErrorCode::kServiceUnavailable, "cannot listen on ", path, ": ",
-                     error.message());
+    void Become(ServedConnection& next) {
+      server_.connections_.insert(&next);
+      server_.connections_.erase(std::exchange(connection_, &next));
+    }
+    Served(const Served&) = delete;
+    Served& operator=(const Served&) = delete;
+
+   private:
+    AsioHttpServer& server_;
+    ServedConnection* connection_;
+  };
+
+  Listener::Hooks HooksFor(bool takes_tls) {
+    return {.has_room = [this] { return connections_.size() < options_.max_connections; },
+            .welcome =
+                [this, takes_tls](Stream::Socket socket, std::string peer) {
+                  Welcome(std::move(socket), std::move(peer), takes_tls ? tls_.get() : nullptr);
+                },
+            .failed =
+                [this](std::string_view why) {
+                  WithoutExceptions([&] { shared_.handler.OnAcceptFailed(why); });
+                }};
   }
 
-  void Spawn(asio::awaitable<void> coroutine) {
-    asio::co_spawn(context_, std::move(coroutine), asio::detached);
-  }
-
-  void AwaitSignal(std::function<void(int)> call) {
-    signals_.async_wait(
-        [this, call = std::move(call)](const error_code& error, int number) mutable {
-          if (error) return;
-          call(number);
-          AwaitSignal(std::move(call));
-        });
-  }
-
-  template <typename Acceptor>
-  asio::awaitable<void> Accept(Acceptor& acceptor, asio::ssl::context* tls) {
-    while (acceptor.is_open()) {
-      if (connections_.size() >= options_.max_connections) {
-        co_await WaitForRoom(std::chrono::hours(1));
-        continue;
-      }
-      error_code error;
-      auto socket =
-          co_await acceptor.async_accept(asio::redirect_error(asio::use_awaitable, error));
-      if (error == asio::error::operation_aborted || !acceptor.is_open()) break;
-      if (error) {
-        co_await WaitForRoom(kAcceptPause);
-        continue;
-      }
-      ++counts_.accepted;
-      Welcome(std::move(socket), tls);
+  void RunOne(Clock::time_point until) {
+    if (!options_.may_spin || !shared_.spin.Spins(Clock::now())) {
+      context_.run_one_until(until);
+    } else if (context_.poll_one() == 0) {
+      std::this_thread::yield();  // The client may be waiting for this very core.
     }
   }
 
-  asio::awaitable<void> WaitForRoom(std::chrono::milliseconds at_most) {
-    error_code ignored;
-    room_.expires_after(at_most);
-    co_await room_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
-  }
-
-  static std::string PeerOf(const Tcp::socket& socket) {
-    error_code error;
-    const auto endpoint = socket.remote_endpoint(error);
-    return error ? "unknown" : endpoint.address().to_string();
-  }
-  static std::string PeerOf(const Local::socket&) { return "unix"; }
-
-  template <typename Socket>
-  void Welcome(Socket socket, asio::ssl::context* tls) {
-    error_code ignored;
-    if constexpr (std::is_same_v<Socket, Tcp::socket>) {
-      socket.set_option(Tcp::no_delay(true), ignored);
+  // A few times a second, outside of the event loop's own calls: it mends what these have lost.
+  void Sweep(Clock::time_point now) {
+    for (ServedConnection* connection : connections_) {
+      WithoutExceptions([&] { connection->Sweep(now); });
     }
-    const std::string peer = PeerOf(socket);
-    Stream::Socket generic(std::move(socket));
-    auto stream = tls != nullptr ? MakeTlsStream(std::move(generic), *tls)
-                                 : MakePlainStream(std::move(generic));
-    const auto connection = std::make_shared<Connection>(std::move(stream), peer, shared_);
-    connections_.insert(connection.get());
-    asio::co_spawn(context_, Serve(connection, peer), [this, connection](std::exception_ptr) {
-      // An exception is memory that ran out; it ends this connection and no other.
-      connections_.erase(connection.get());
-      room_.cancel();
-      StopIfDrained();
+    for (Listener* listener : listeners_) WithoutExceptions([&] { listener->KeepAccepting(); });
+    WithoutExceptions([&] { AwaitSignal(); });
+    for (Repeated& repeated : repeated_) {
+      if (now < repeated.next) continue;
+      repeated.next = now + repeated.interval;
+      WithoutExceptions(repeated.call);
+    }
+  }
+
+  void AwaitSignal() {
+    if (awaits_signal_ || !on_signal_) return;
+    signals_.async_wait([this](const error_code& error, int number) {
+      awaits_signal_ = false;
+      if (!error) on_signal_(number);
+      if (!error) AwaitSignal();
     });
+    awaits_signal_ = true;
+  }
+
+  void Welcome(Stream::Socket socket, std::string peer, asio::ssl::context* tls) {
+    ++counts_.accepted;
+    auto stream = tls != nullptr ? MakeTlsStream(std::move(socket), *tls)
+                                 : MakePlainStream(std::move(socket));
+    auto connection = std::make_shared<Connection>(std::move(stream), peer, shared_);
+    // An exception is memory that ran out; it ends this connection and no other.
+    asio::co_spawn(context_, Serve(std::move(connection), std::move(peer)), asio::detached);
   }
 
   // In HTTP/1.1, or in what it turns out to speak.
   asio::awaitable<void> Serve(std::shared_ptr<Connection> connection, std::string peer) {
+    Served served(*this, *connection);
     co_await connection->Serve();
     auto http2 = connection->TakeHttp2();
     if (!http2) co_return;
     const auto next = std::make_shared<Http2Connection>(
         std::move(http2->stream), std::move(http2->bytes), std::move(peer), shared_, router_);
-    connections_.insert(next.get());
-    connections_.erase(connection.get());
-    std::exception_ptr failure;
-    try {
-      co_await next->Serve();
-    } catch (...) {
-      failure = std::current_exception();
-    }
-    connections_.erase(next.get());
-    if (failure) std::rethrow_exception(failure);
+    served.Become(*next);
+    connection.reset();
+    co_await next->Serve();
   }
 
+  void OneHasEnded() {
+    for (Listener* listener : listeners_) listener->LookForRoom();
+    StopIfDrained();
+  }
   void StopIfDrained() {
     if (shared_.draining && connections_.empty()) context_.stop();
   }
 
-  asio::awaitable<void> SweepForEver() {
-    while (true) {
-      error_code ignored;
-      sweep_timer_.expires_after(kSweepInterval);
-      co_await sweep_timer_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
-      const auto now = ServedConnection::Clock::now();
-      for (ServedConnection* connection : connections_) {
-        WithoutExceptions([&] { connection->Sweep(now); });
-      }
-    }
-  }
+  struct Repeated {
+    std::chrono::milliseconds interval;
+    Clock::time_point next;
+    std::function<void()> call;
+  };
 
   const HttpOptions options_;
   HttpCounts counts_;
@@ -313,13 +255,13 @@ class AsioHttpServer final : public HttpServer {
   std::shared_ptr<asio::ssl::context> tls_;
   std::set<ServedConnection*> connections_;
   asio::io_context context_{1};  // Before what runs on it.
-  Tcp::acceptor tcp_;
-  Local::acceptor local_;
-  Tcp::acceptor grpc_tcp_;
+  Listener tcp_, local_, grpc_tcp_;
+  const std::array<Listener*, 3> listeners_{&tcp_, &local_, &grpc_tcp_};
   asio::signal_set signals_;
-  asio::steady_timer sweep_timer_;
-  asio::steady_timer room_;  // Cancelled when a connection ends.
-  std::string bound_path_;
+  std::function<void(int)> on_signal_;
+  bool awaits_signal_ = false;
+  std::vector<Repeated> repeated_;
+  bool is_running_ = false;
 };
 
 }  // namespace

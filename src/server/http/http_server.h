@@ -50,6 +50,8 @@ class HttpHandler {
   virtual void Handle(ExchangePtr exchange) = 0;
   // A connection of HTTP/2 is ended because its client sends too much of something.
   virtual void OnAbuse(const std::string& peer, std::string_view what) = 0;
+  // A client could not be accepted: too many open files, memory. Later ones may be.
+  virtual void OnAcceptFailed(std::string_view why) = 0;
 };
 
 struct HttpCounts {
@@ -79,6 +81,8 @@ class HttpServer {
   // Of the event loop's thread, or before Run:
   virtual HttpCounts counts() const = 0;
   virtual void OnSignals(std::function<void(int signal)> call) = 0;  // SIGTERM and SIGINT.
+  // Before Run: again and again, whatever a call throws.
+  virtual void Every(std::chrono::milliseconds interval, std::function<void()> call) = 0;
   virtual void After(std::chrono::milliseconds delay, std::function<void()> call) = 0;
   // Accepts nobody any more; idle connections end now, the others with their answer.
   virtual void Drain() = 0;

@@ -1,9 +1,9 @@
 #include "server/http2/connection.h"
 
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <exception>
 #include <utility>
 
 namespace akin::server {
@@ -15,6 +15,20 @@ constexpr size_t kIdleReadBytes = size_t{2} << 10;  // As HTTP/1.1's.
 constexpr size_t kReadBytes = size_t{16} << 10;
 constexpr size_t kMaxWriteBytes = size_t{128} << 10;
 constexpr size_t kIdleWriteBytes = size_t{4} << 10;
+
+// What is to be done when a coroutine ends: also when the event loop lets go of it without a word,
+// because there was no memory to go on.
+template <typename Call>
+class Finally {
+ public:
+  explicit Finally(Call call) : call_(std::move(call)) {}
+  ~Finally() { call_(); }
+  Finally(const Finally&) = delete;
+  Finally& operator=(const Finally&) = delete;
+
+ private:
+  const Call call_;
+};
 
 // To a size, without more capacity than that.
 void SetBuffer(std::string& buffer, size_t size) {
@@ -64,12 +78,14 @@ void Http2Connection::Abandon() {
 asio::awaitable<void> Http2Connection::Serve() {
   // The sweep and the session hold no share of the connection; this frame and the writer's do.
   const auto self = shared_from_this();
-  if (shared_.draining) Drain();
-  asio::co_spawn(stream_->socket().get_executor(), Write(), [self](std::exception_ptr) {
-    self->is_written_ = true;
-    self->written_.Set();
-    if (!self->is_read_) self->CancelWait();
+  const Finally end([this] {
+    if (is_abandoned_) return;
+    is_read_ = true;
+    GiveUp();
+    wake_.Set();
   });
+  if (shared_.draining) Drain();
+  asio::co_spawn(stream_->socket().get_executor(), Write(), asio::detached);
   try {
     co_await Read();
   } catch (...) {  // Memory that ran out; it ends this connection and no other.
@@ -105,6 +121,13 @@ bool Http2Connection::Receive(std::string_view bytes) {
 }
 
 asio::awaitable<void> Http2Connection::Write() {
+  const auto self = shared_from_this();
+  const Finally end([this] {
+    if (is_abandoned_) return;
+    is_written_ = true;
+    written_.Set();
+    if (!is_read_) CancelWait();
+  });
   while (true) {
     out_.clear();
     session_.Fill(out_, kMaxWriteBytes);

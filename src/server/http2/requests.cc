@@ -1,6 +1,7 @@
 #include "server/http2/requests.h"
 
 #include <algorithm>
+#include <atomic>
 #include <charconv>
 #include <utility>
 
@@ -35,7 +36,7 @@ class Http2Requests::Stream final : public Http2StreamHandler {
         request_(std::move(head)),
         peer_(std::move(peer)),
         share_(owner.unfinished_, peer_),
-        way_(std::make_shared<Way>(Way{&responder, request_.method != "HEAD"})) {}
+        way_(std::make_shared<Way>(responder, request_.method != "HEAD")) {}
 
   void Begin(bool ends) {
     if (auto screened = owner_.shared_.handler.Screen(request_, peer_)) return Refuse(*screened);
@@ -70,7 +71,12 @@ class Http2Requests::Stream final : public Http2StreamHandler {
     // With what is needed to go on without this, which may be gone then.
     const auto arrived = std::make_shared<Arrived>(Arrived{std::move(request_), std::move(peer_)});
     owner_.server_.Settle([way = way_, arrived, &owner = owner_](bool is_only_one) {
-      if (way->responder != nullptr) Handle(owner, way, std::move(*arrived), is_only_one);
+      if (way->responder == nullptr) return;
+      try {
+        Handle(owner, way, std::move(*arrived), is_only_one);
+      } catch (...) {  // Memory that ran out.
+        way->responder->Reset(Http2Error::kInternalError);
+      }
     });
   }
 
@@ -81,6 +87,12 @@ class Http2Requests::Stream final : public Http2StreamHandler {
   }
 
   void Sweep(Clock::time_point now) override {
+    way_->Deliver();
+    // Nobody works on it any more, and nothing has come of it: there was no memory for an answer.
+    const bool is_lost =
+        way_->is_asked && !way_->is_answered && way_->exchange.expired() && !way_->is_here;
+    if (std::exchange(was_lost_, is_lost) && is_lost)
+      return way_->responder->Reset(Http2Error::kInternalError);
     const HttpOptions& options = owner_.shared_.options;
     if (!reads_body_ || now - body_begin_ < options.body_grace) return;
     const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(now - body_begin_);
@@ -93,10 +105,18 @@ class Http2Requests::Stream final : public Http2StreamHandler {
  private:
   // To the client, as long as it is there.
   struct Way {
-    Http2Responder* responder;
-    bool with_body;
-    std::weak_ptr<Exchange> exchange = {};
+    Way(Http2Responder& the_responder, bool has_body)
+        : responder(&the_responder), with_body(has_body) {}
 
+    Http2Responder* responder;
+    const bool with_body;
+    std::weak_ptr<Exchange> exchange = {};
+    bool is_asked = false, is_answered = false;
+    HttpResponse answer = {};  // Written by whoever answers, before
+    std::atomic<bool> is_here = false;
+
+    // What is here, of the event loop.
+    void Deliver();
     void Answer(HttpResponse response);
   };
   struct Arrived {
@@ -107,19 +127,18 @@ class Http2Requests::Stream final : public Http2StreamHandler {
   static void Handle(Http2Requests& owner, const std::shared_ptr<Way>& way, Arrived arrived,
                      bool is_only_one) {
     auto respond = [way, &server = owner.server_](HttpResponse response) {
-      const auto shared = std::make_shared<HttpResponse>(std::move(response));
-      server.Post([way, shared] {
-        try {
-          way->Answer(std::move(*shared));
-        } catch (...) {  // Memory that ran out.
-          if (way->responder != nullptr) way->responder->Reset(Http2Error::kInternalError);
-        }
-      });
+      way->answer = std::move(response);
+      way->is_here = true;
+      try {
+        server.Post([way] { way->Deliver(); });
+      } catch (...) {  // Memory that ran out: the next sweep delivers it.
+      }
     };
     const auto exchange = std::make_shared<Exchange>(std::move(arrived.request),
                                                      std::move(arrived.peer), std::move(respond));
     exchange->is_only_one = is_only_one;
     way->exchange = exchange;
+    way->is_asked = true;
     try {
       owner.shared_.handler.Handle(exchange);
     } catch (...) {
@@ -148,11 +167,22 @@ class Http2Requests::Stream final : public Http2StreamHandler {
   MessageBudget::Share share_;  // Of bodies that have not come whole.
   const std::shared_ptr<Way> way_;
   bool reads_body_ = false, is_refused_ = false;
+  bool was_lost_ = false;  // At the last sweep.
   Clock::time_point body_begin_;
 };
 
+void Http2Requests::Stream::Way::Deliver() {
+  if (!is_here.exchange(false)) return;
+  try {
+    Answer(std::move(answer));
+  } catch (...) {  // Memory that ran out.
+    if (responder != nullptr) responder->Reset(Http2Error::kInternalError);
+  }
+}
+
 void Http2Requests::Stream::Way::Answer(HttpResponse response) {
   if (responder == nullptr) return;
+  is_answered = true;
   std::vector<HttpHeader> headers;
   ForEachHeader(response, [&](std::string_view name, std::string_view value) {
     std::string lower = AsciiLower(name);

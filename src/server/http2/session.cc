@@ -372,12 +372,12 @@ void Http2Session::Closed(Http2Stream& stream, bool by_error) {
     if (!resets_.Take(now_)) excess_ = "requests that are reset";
   }
   auto node = streams_.extract(stream.id());
-  (is_answered ? answered_ : lost_).push_back(std::move(node.mapped()));
+  (is_answered ? answered_ : lost_).insert(std::move(node));
 }
 
 void Http2Session::TellGone() {
-  const auto tell = [](std::vector<std::unique_ptr<Http2Stream>> streams, bool answered) {
-    for (const auto& stream : streams) {
+  const auto tell = [](Streams streams, bool answered) {
+    for (const auto& [id, stream] : streams) {
       stream->Close();
       try {
         if (stream->handler != nullptr) stream->handler->OnGone(answered);
@@ -408,8 +408,7 @@ void Http2Session::End(Http2Error code) {
   if (is_broken_ || is_ended_) return;
   is_ended_ = true;
   nghttp2_session_terminate_session(session_, static_cast<uint32_t>(code));
-  for (auto& [id, stream] : streams_) lost_.push_back(std::move(stream));
-  streams_.clear();
+  lost_.merge(streams_);
   TellGone();
   Wake();
 }
@@ -417,9 +416,8 @@ void Http2Session::End(Http2Error code) {
 void Http2Session::Drop() {
   is_broken_ = true;
   is_writing_ = false;
-  for (auto& [id, stream] : streams_) lost_.push_back(std::move(stream));
-  streams_.clear();
-  for (auto& stream : std::exchange(answered_, {})) lost_.push_back(std::move(stream));
+  lost_.merge(streams_);
+  lost_.merge(answered_);
   sent_.clear();
   TellGone();
 }

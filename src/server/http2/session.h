@@ -87,6 +87,8 @@ class Http2Session {
 
  private:
   friend class Http2Stream;
+  // Maps, so that a stream goes from one to the other without memory, which may have run out.
+  using Streams = std::map<int32_t, std::unique_ptr<Http2Stream>>;
   struct Callbacks;
 
   // For its streams:
@@ -118,12 +120,12 @@ class Http2Session {
   nghttp2_session* session_ = nullptr;
   FrameMeter meter_;
   RateLimit resets_{kResetsAtOnce, kResetsPerSecond};
-  std::map<int32_t, std::unique_ptr<Http2Stream>> streams_;
+  Streams streams_;
   // Answered before their requests had ended, and when. What still comes of them is thrown away for
   // a moment: clients that are told at once to stop (curl 7.88) take the answer for an error.
   std::map<int32_t, TimePoint> unread_;
   // Over, and their handlers not yet told: now, or when what is being written is.
-  std::vector<std::unique_ptr<Http2Stream>> lost_, answered_;
+  Streams lost_, answered_;
   size_t num_resting_ = 0;  // Of all of these.
   Http2Stream::Sent sent_;
   TimePoint now_{};             // Of the last Receive or Sweep.

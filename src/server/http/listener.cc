@@ -1,0 +1,174 @@
+#include "server/http/listener.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <cstring>
+#include <utility>
+
+#include "server/text.h"
+
+namespace akin::server {
+namespace {
+
+namespace asio = boost::asio;
+using Tcp = asio::ip::tcp;
+using Local = asio::local::stream_protocol;
+using boost::system::error_code;
+
+// Out of descriptors or memory: somebody will give some back.
+constexpr auto kAcceptPause = std::chrono::milliseconds(100);
+
+Tcp::endpoint AsTcp(const asio::generic::stream_protocol::endpoint& endpoint) {
+  Tcp::endpoint tcp;
+  const size_t size = std::min(endpoint.size(), tcp.capacity());
+  std::memcpy(tcp.data(), endpoint.data(), size);
+  tcp.resize(size);
+  return tcp;
+}
+
+// Where the system does not know an option, it keeps its own times.
+void SetTcpOptions(Stream::Socket& socket) {
+  error_code ignored;
+  socket.set_option(Tcp::no_delay(true), ignored);
+  socket.set_option(asio::socket_base::keep_alive(true), ignored);
+  const auto set = [&](int option, int value) {
+    setsockopt(socket.native_handle(), IPPROTO_TCP, option, &value, sizeof value);
+  };
+#ifdef TCP_KEEPIDLE
+  set(TCP_KEEPIDLE, static_cast<int>(Listener::kSilence.count()));
+#endif
+#ifdef TCP_KEEPINTVL
+  set(TCP_KEEPINTVL, static_cast<int>(Listener::kProbeInterval.count()));
+  set(TCP_KEEPCNT, Listener::kNumProbes);
+#endif
+}
+
+}  // namespace
+
+Listener::Listener(asio::io_context& context, Hooks hooks)
+    : context_(context), hooks_(std::move(hooks)), acceptor_(context), pause_(context) {}
+
+Status Listener::BindTcp(const std::string& host, uint16_t port, std::string_view what,
+                         std::string_view why) {
+  error_code error;
+  Tcp::resolver resolver(context_);
+  const auto found = resolver.resolve(
+      host, std::to_string(port), Tcp::resolver::passive | Tcp::resolver::numeric_service, error);
+  if (error || found.empty()) return InvalidInput("--host ", host, ": ", error.message());
+  const Tcp::endpoint endpoint = found.begin()->endpoint();
+  acceptor_.open(endpoint.protocol(), error);
+  if (!error) acceptor_.set_option(Acceptor::reuse_address(true), error);
+  if (!error) acceptor_.bind(endpoint, error);
+  if (!error) acceptor_.listen(asio::socket_base::max_listen_connections, error);
+  if (!error) return {};
+  const bool is_v6 = host.find(':') != std::string::npos;
+  const std::string shown = is_v6 ? StrCat('[', host, ']') : host;
+  return MakeError(akin::ErrorCode::kServiceUnavailable, what, shown, ':', port, why,
+                   error.message());
+}
+
+Status Listener::BindLocal(const std::string& path) {
+  struct stat info;
+  error_code error;
+  if (lstat(path.c_str(), &info) == 0 && S_ISSOCK(info.st_mode)) {
+    Local::socket probe(context_);
+    probe.connect(Local::endpoint(path), error);
+    if (error == asio::error::connection_refused) unlink(path.c_str());
+    error.clear();
+  }
+  if (path.size() > 100) return InvalidInput("--unix-socket: the path is too long");
+  is_local_ = true;
+  acceptor_.open(Local(), error);
+  if (!error) acceptor_.bind(Local::endpoint(path), error);
+  if (!error) path_ = path;
+  if (!error) acceptor_.listen(asio::socket_base::max_listen_connections, error);
+  if (!error) return {};
+  return MakeError(akin::ErrorCode::kServiceUnavailable, "cannot listen on ", path, ": ",
+                   error.message());
+}
+
+uint16_t Listener::port() const {
+  if (is_local_ || !acceptor_.is_open()) return 0;
+  error_code ignored;
+  return AsTcp(acceptor_.local_endpoint(ignored)).port();
+}
+
+void Listener::Close() {
+  if (!path_.empty()) unlink(path_.c_str());
+  path_.clear();
+  error_code ignored;
+  acceptor_.close(ignored);
+  pause_.cancel();
+}
+
+void Listener::KeepAccepting() {
+  if (is_accepting_ || !acceptor_.is_open()) return;
+  if (has_begun_) hooks_.failed("memory has run out");
+  has_begun_ = true;
+  is_accepting_ = true;
+  try {
+    asio::co_spawn(context_, Accept(), asio::detached);
+  } catch (...) {
+    is_accepting_ = false;
+    throw;
+  }
+}
+
+// Whatever it throws, and where the event loop lets go of it without a word because there was no
+// memory to go on: KeepAccepting begins anew.
+asio::awaitable<void> Listener::Accept() {
+  struct Until {
+    bool& flag;
+    ~Until() { flag = false; }
+  };
+  const Until end{is_accepting_};
+  while (acceptor_.is_open()) {
+    if (!hooks_.has_room()) {
+      co_await Pause(std::chrono::hours(1));
+      continue;
+    }
+    error_code error;
+    Stream::Socket socket =
+        co_await acceptor_.async_accept(asio::redirect_error(asio::use_awaitable, error));
+    if (error == asio::error::operation_aborted || !acceptor_.is_open()) break;
+    if (error) hooks_.failed(error.message());
+    const bool is_welcome = !error && Welcome(std::move(socket));
+    if (!is_welcome) co_await Pause(kAcceptPause);
+  }
+}
+
+asio::awaitable<void> Listener::Pause(std::chrono::milliseconds at_most) {
+  error_code ignored;
+  pause_.expires_after(at_most);
+  co_await pause_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+}
+
+bool Listener::Welcome(Stream::Socket socket) {
+  try {
+    std::string peer = "unix";
+    if (!is_local_) {
+      SetTcpOptions(socket);
+      error_code error;
+      const auto endpoint = socket.remote_endpoint(error);
+      peer = error ? "unknown" : AsTcp(endpoint).address().to_string();
+    }
+    hooks_.welcome(std::move(socket), std::move(peer));
+    return true;
+  } catch (const std::exception& failure) {
+    hooks_.failed(failure.what());
+    return false;
+  }
+}
+
+}  // namespace akin::server

@@ -1,0 +1,72 @@
+// A port or a Unix socket, and its clients as they come, whatever goes wrong meanwhile.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/basic_socket_acceptor.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "akin/result.h"
+
+#include "server/http/stream.h"
+
+namespace akin::server {
+
+// Of the event loop's thread.
+class Listener {
+ public:
+  struct Hooks {
+    std::function<bool()> has_room;  // For one more client.
+    // A client; what this throws costs that client. `peer`: its address, or "unix".
+    std::function<void(Stream::Socket socket, std::string peer)> welcome;
+    std::function<void(std::string_view why)> failed;  // To accept one; it goes on.
+  };
+  // A connection whose other end has gone without a word is noticed after the first of these and
+  // kNumProbes of the second.
+  static constexpr std::chrono::seconds kSilence{60}, kProbeInterval{10};
+  static constexpr int kNumProbes = 3;
+
+  Listener(boost::asio::io_context& context, Hooks hooks);
+  ~Listener() { Close(); }
+  Listener(const Listener&) = delete;
+  Listener& operator=(const Listener&) = delete;
+
+  // `what` and `why` stand before the address and the reason in an error. Errors: InvalidInput,
+  // ServiceUnavailable.
+  Status BindTcp(const std::string& host, uint16_t port, std::string_view what,
+                 std::string_view why);
+  // A socket that nobody listens on any more is a leftover and is replaced; anything else under the
+  // name is left alone.
+  Status BindLocal(const std::string& path);
+
+  // The TCP port; 0 without one.
+  uint16_t port() const;
+  // Accepts from now on, if it is bound and does not yet. To be called again a few times a second:
+  // it begins anew when something has ended it, such as memory that ran out.
+  void KeepAccepting();
+  // There may be room again.
+  void LookForRoom() { pause_.cancel(); }
+  void Close();
+
+ private:
+  using Acceptor = boost::asio::basic_socket_acceptor<boost::asio::generic::stream_protocol>;
+
+  boost::asio::awaitable<void> Accept();
+  boost::asio::awaitable<void> Pause(std::chrono::milliseconds at_most);
+  bool Welcome(Stream::Socket socket);
+
+  boost::asio::io_context& context_;
+  const Hooks hooks_;
+  Acceptor acceptor_;
+  boost::asio::steady_timer pause_;  // Its own: two that wait with one end each other's wait.
+  std::string path_;                 // Of the Unix socket that is to be removed.
+  bool is_local_ = false;
+  bool has_begun_ = false, is_accepting_ = false;
+};
+
+}  // namespace akin::server

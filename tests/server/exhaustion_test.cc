@@ -1,0 +1,214 @@
+// The event loop when memory runs out: at each allocation in turn, of its own and of others.
+#include <arpa/inet.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <thread>
+
+#include "http2_client.h"
+#include "server/http/http_server.h"
+#include "support/allocations.h"
+
+namespace akin::server {
+namespace {
+
+using std::chrono::milliseconds;
+
+// Answers at /later from another thread, which has what it needs already.
+class Answering final : public HttpHandler {
+ public:
+  std::optional<HttpResponse> Screen(const HttpRequest&, const std::string&) override {
+    return std::nullopt;
+  }
+  HttpResponse Refuse(const HttpRequest&, const std::string&, int status,
+                      std::string_view) override {
+    return {.status = status};
+  }
+  void Handle(ExchangePtr exchange) override { exchange->Respond({.body = "the answer"}); }
+  void OnAbuse(const std::string&, std::string_view) override {}
+  void OnAcceptFailed(std::string_view) override {}
+};
+
+struct Running {
+  Running() {
+    auto listening = HttpServer::Listen({.port = uint16_t{0}}, handler);
+    EXPECT_TRUE(listening) << listening.error().message();
+    server = std::move(*listening);
+    port = server->port();
+    loop = std::thread([this] { server->Run(); });
+  }
+  ~Running() {
+    server->Post([this] { server->Stop(); });
+    loop.join();
+  }
+  int64_t Open() {
+    std::atomic<int64_t> open = -1;
+    server->Post([&] { open = server->counts().open; });
+    while (open < 0) std::this_thread::yield();
+    return open;
+  }
+
+  Answering handler;
+  std::unique_ptr<HttpServer> server;
+  uint16_t port = 0;
+  std::thread loop;
+};
+
+// Allocates nothing.
+class Client {
+ public:
+  explicit Client(uint16_t port) : fd_(socket(AF_INET, SOCK_STREAM, 0)) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(port);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    is_connected_ = connect(fd_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+  }
+  ~Client() { close(fd_); }
+  Client(const Client&) = delete;
+  Client& operator=(const Client&) = delete;
+
+  bool Send(std::string_view bytes) const {
+    return is_connected_ && send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL) ==
+                                static_cast<ssize_t>(bytes.size());
+  }
+  // Whether something comes, or the connection ends, within so many milliseconds.
+  bool Hears(int within_ms) const {
+    pollfd wait{.fd = fd_, .events = POLLIN, .revents = 0};
+    return poll(&wait, 1, within_ms) == 1;
+  }
+  // What has come until `end` is among it; shorter, if the connection ends or is silent before.
+  std::string Until(std::string_view end) const {
+    std::string all;
+    char bytes[4096];
+    while (all.find(end) == all.npos && Hears(5000)) {
+      const ssize_t got = recv(fd_, bytes, sizeof bytes, 0);
+      if (got <= 0) break;
+      all.append(bytes, static_cast<size_t>(got));
+    }
+    return all;
+  }
+  // Whether the connection ends, whatever comes before.
+  bool Ends() const {
+    char bytes[4096];
+    while (Hears(5000)) {
+      if (recv(fd_, bytes, sizeof bytes, 0) <= 0) return true;
+    }
+    return false;
+  }
+
+ private:
+  const int fd_;
+  bool is_connected_ = false;
+};
+
+constexpr std::string_view kRequest = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+
+void ExpectServed(const Running& running, size_t n) {
+  const Client client(running.port);
+  client.Send(kRequest);
+  ASSERT_NE(client.Until("the answer").find("200 OK"), std::string::npos) << n;
+}
+
+// Of `act`, done again and again, another allocation fails each time, until none is left to fail.
+template <typename Act>
+void FailEach(const Act& act) {
+  size_t n = 1;
+  for (bool failed = true; failed; ++n) {
+    ASSERT_LT(n, 500u);
+    failed = act(n);
+  }
+  EXPECT_GT(n, 3u) << "nothing was allocated";
+}
+
+TEST(Exhaustion, WhoComesWhileThereIsNoMemoryKeepsNobodyOut) {
+  Running running;
+  ExpectServed(running, 0);
+  FailEach([&](size_t n) {
+    bool failed = false;
+    {
+      WatchedAllocations allocations({.at = n});
+      const Client client(running.port);
+      client.Hears(20);
+      failed = allocations.failed();
+    }
+    ExpectServed(running, n);
+    return failed;
+  });
+}
+
+TEST(Exhaustion, ARequestIsAnsweredOrItsConnectionEnds) {
+  Running running;
+  FailEach([&](size_t n) {
+    const Client client(running.port);
+    client.Send(kRequest);
+    client.Until("the answer");
+    bool failed = false, heard = false;
+    {
+      WatchedAllocations allocations({.at = n});
+      client.Send(kRequest);
+      heard = client.Hears(50);
+      failed = allocations.failed();
+    }
+    EXPECT_TRUE(heard || client.Hears(5000)) << n;
+    ExpectServed(running, n);
+    return failed;
+  });
+}
+
+TEST(Exhaustion, ARequestOfHttp2IsAnsweredOrItsStreamOrConnectionEnds) {
+  Running running;
+  const std::string ask = Frame(1, 4, 1, FieldBlock(Http2Client::Post("/"))) + Frame(0, 1, 1, "{}");
+  const std::string again =
+      Frame(1, 4, 3, FieldBlock(Http2Client::Post("/"))) + Frame(0, 1, 3, "{}");
+  FailEach([&](size_t n) {
+    const Client client(running.port);
+    client.Send(kPreface);
+    client.Send(ask);
+    EXPECT_NE(client.Until("the answer").find("the answer"), std::string::npos) << n;
+    bool failed = false, heard = false;
+    {
+      WatchedAllocations allocations({.at = n});
+      client.Send(again);
+      heard = client.Hears(50);
+      failed = allocations.failed();
+    }
+    EXPECT_TRUE(heard || client.Hears(5000)) << n;
+    ExpectServed(running, n);
+    return failed;
+  });
+  for (int i = 0; i < 500 && running.Open() > 0; ++i) std::this_thread::sleep_for(milliseconds(10));
+  EXPECT_EQ(running.Open(), 0) << "a connection stays";
+}
+
+TEST(Exhaustion, ConnectionsOfHttp2ThatEndMeanwhileLeaveNothingBehind) {
+  Running running;
+  FailEach([&](size_t n) {
+    bool failed = false;
+    {
+      const Client client(running.port);
+      client.Send("PRI * HTTP/2.0\r\n");
+      std::this_thread::sleep_for(milliseconds(2));
+      WatchedAllocations allocations({.at = n});
+      client.Send(std::string_view(kPreface).substr(16));
+      client.Hears(20);
+      failed = allocations.failed();
+    }
+    ExpectServed(running, n);
+    return failed;
+  });
+  for (int i = 0; i < 500 && running.Open() > 0; ++i) std::this_thread::sleep_for(milliseconds(10));
+  EXPECT_EQ(running.Open(), 0) << "a connection stays";
+}
+
+}  // namespace
+}  // namespace akin::server

@@ -71,20 +71,67 @@ void Call::DropWaiting() noexcept {
 
 size_t Call::Read(std::string_view bytes) {
   const size_t all = bytes.size();
-  while (!is_over() && !bytes.empty() && MayRead()) {
+  while (!is_over() && !bytes.empty() && !is_inflating_ && MayRead()) {
     if (reader_.bytes() == 0) read_begin_ = Clock::now();
-    const MessageReader::State state = reader_.Read(bytes);
-    if (state == MessageReader::State::kFailed) Refuse(reader_.status());
-    if (state != MessageReader::State::kMessage) break;
-    has_begun_ = true;
-    read_begin_ = Clock::now();
-    OnMessage(reader_.Take());
+    if (!Found(reader_.Read(bytes))) break;
   }
   return all - bytes.size();
 }
 
+bool Call::Found(MessageReader::State state) {
+  using State = MessageReader::State;
+  const size_t made = reader_.TakeInflatedBytes();
+  if (made > 0 && !environment_.inflated.Count(info_.client, made, Clock::now())) {
+    Refuse({GrpcCode::kResourceExhausted,
+            "the messages that are inflated leave no time for this one; send less at once"});
+    return false;
+  }
+  switch (state) {
+    case State::kMore: return false;
+    case State::kFailed: Refuse(reader_.status()); return false;
+    case State::kInflating:
+      if (!is_inflating_) environment_.inflating.Add(shared_from_this());
+      is_inflating_ = true;
+      return false;
+    case State::kMessage: break;
+  }
+  has_begun_ = true;
+  read_begin_ = Clock::now();
+  OnMessage(reader_.Take());
+  return true;
+}
+
+bool Call::InflateOn() {
+  if (is_over()) return true;
+  const MessageReader::State state = reader_.InflateOn();
+  is_inflating_ = state == MessageReader::State::kInflating;
+  if (Found(state)) ReadOn();
+  return is_over() || state != MessageReader::State::kInflating;
+}
+
+void InflateQueue::Add(std::shared_ptr<Call> call) {
+  calls_.push_back(std::move(call));
+  GoOn();
+}
+
+void InflateQueue::GoOn() {
+  if (is_posted_ || calls_.empty()) return;
+  post_([this] { Step(); });
+  is_posted_ = true;
+}
+
+void InflateQueue::Step() {
+  is_posted_ = false;
+  if (calls_.empty()) return;
+  const std::shared_ptr<Call> call = calls_.front();
+  bool is_over = true;
+  call->RunSafely([&] { is_over = call->InflateOn(); });
+  if (is_over) calls_.pop_front();
+  GoOn();
+}
+
 void Call::ReadEnd() {
-  if (is_over() || !end_has_come_ || last_was_told_ || !waiting_.empty()) return;
+  if (is_over() || !end_has_come_ || last_was_told_ || is_inflating_ || !waiting_.empty()) return;
   last_was_told_ = true;
   if (reader_.bytes() > 0) return Refuse(reader_.CutShort());
   OnLast();
@@ -109,7 +156,7 @@ void Call::OnGone() {
 }
 
 std::optional<GrpcStatus> Call::IsLate(Clock::time_point now) const {
-  if (last_was_told_ || !MayRead()) return std::nullopt;
+  if (last_was_told_ || is_inflating_ || !MayRead()) return std::nullopt;
   const auto waited = now - read_begin_;
   if (environment_.is_draining && info_.is_open && !IsComputing() && unsent_ == 0)
     return GrpcStatus{GrpcCode::kUnavailable, "the server is ending"};
@@ -129,6 +176,7 @@ void Call::Sweep(Clock::time_point now) {
   if (is_writing_ && now >= write_deadline_) return responder_->Reset(Http2Error::kCancel);
   if (has_ended_) return;
   if (reply_is_lost_) return End(Failed());
+  if (is_inflating_) environment_.inflating.GoOn();
   const GrpcStatus passed = {GrpcCode::kDeadlineExceeded, "the call's deadline has passed"};
   // Who computes knows the deadline, too, and says more of it, but may be held up by its backend.
   if (IsComputing() && now >= info_.deadline + kDeadlineGrace) return End(passed);

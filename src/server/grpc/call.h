@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -14,10 +15,32 @@
 #include <string_view>
 #include <vector>
 
+#include "server/grpc/inflate_budget.h"
 #include "server/grpc/method.h"
 #include "server/http2/handler.h"
 
 namespace akin::server {
+
+class Call;
+
+// Calls whose messages are inflated, one after the other and a step whenever the event loop comes
+// round: what takes long keeps nobody waiting for longer than a step, and only one holds what zlib
+// needs. Of the event loop.
+class InflateQueue {
+ public:
+  explicit InflateQueue(std::function<void(std::function<void()>)>& post) : post_(post) {}
+
+  void Add(std::shared_ptr<Call> call);
+  // If nobody will go on with what is in it, for want of memory.
+  void GoOn();
+
+ private:
+  void Step();
+
+  std::function<void(std::function<void()>)>& post_;
+  std::deque<std::shared_ptr<Call>> calls_;
+  bool is_posted_ = false;
+};
 
 // What the calls of a server share; outlives them.
 struct CallEnvironment {
@@ -35,6 +58,8 @@ struct CallEnvironment {
   // Without a message, an answer under way or the end of a stream.
   std::chrono::milliseconds idle_timeout{60'000};
   MessageBudget messages{size_t{48} << 20};
+  InflateBudget inflated{size_t{64} << 20};  // A second.
+  InflateQueue inflating{post};
   // What keeps no model busy is then not waited for: without a key nobody holds up the end.
   bool is_draining = false;
   LineLimit cancelled_lines;  // Of calls whose clients go before the first message.
@@ -51,6 +76,8 @@ class Call : public std::enable_shared_from_this<Call> {
   void OnData(std::string_view bytes);
   void OnEnd();
   void OnGone();
+  // A step of the message that is inflated -> whether it is over with.
+  bool InflateOn();
   void Sweep(Clock::time_point now);
 
  protected:
@@ -94,8 +121,12 @@ class Call : public std::enable_shared_from_this<Call> {
   CallEnvironment& environment() { return environment_; }
 
  private:
+  friend class InflateQueue;
+
   // Reads what there is room for -> how much.
   size_t Read(std::string_view bytes);
+  // What the reader has found is dealt with -> whether to read on.
+  bool Found(MessageReader::State state);
   void DropWaiting() noexcept;
   void ReadEnd();
   void Refuse(const GrpcStatus& status);
@@ -120,6 +151,7 @@ class Call : public std::enable_shared_from_this<Call> {
   size_t waiting_at_ = 0;
   bool has_begun_ = false;                  // A message has come.
   std::atomic<bool> reply_is_lost_{false};  // Of any thread.
+  bool is_inflating_ = false;               // It is in environment_.inflating, and nothing is read.
   bool end_has_come_ = false, last_was_told_ = false;
   bool head_is_lost_ = false;  // It was to be sent, and there was no memory.
   bool has_head_ = false, has_ended_ = false, is_writing_ = false;

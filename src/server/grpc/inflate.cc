@@ -3,6 +3,8 @@
 #include <zlib.h>
 
 #include <algorithm>
+#include <new>
+#include <utility>
 
 #include "server/text.h"
 
@@ -15,23 +17,6 @@ int WindowBits(Encoding encoding) {
   return encoding == Encoding::kGzip ? 16 + MAX_WBITS : MAX_WBITS;
 }
 
-class Stream {
- public:
-  explicit Stream(Encoding encoding) { ready_ = inflateInit2(&z_, WindowBits(encoding)) == Z_OK; }
-  ~Stream() {
-    if (ready_) inflateEnd(&z_);
-  }
-  Stream(const Stream&) = delete;
-  Stream& operator=(const Stream&) = delete;
-
-  bool ready() const { return ready_; }
-  z_stream& operator*() { return z_; }
-
- private:
-  z_stream z_{};
-  bool ready_ = false;
-};
-
 }  // namespace
 
 std::optional<Encoding> EncodingNamed(std::string_view name) {
@@ -41,35 +26,73 @@ std::optional<Encoding> EncodingNamed(std::string_view name) {
   return std::nullopt;
 }
 
-Result<std::string> Inflate(Encoding encoding, std::string_view bytes, size_t most_bytes) {
+struct Inflater::Stream {
+  explicit Stream(Encoding encoding) {
+    if (inflateInit2(&z, WindowBits(encoding)) != Z_OK) throw std::bad_alloc();
+  }
+  ~Stream() { inflateEnd(&z); }
+  Stream(const Stream&) = delete;
+  Stream& operator=(const Stream&) = delete;
+
+  z_stream z{};  // Stays where it is: zlib points back to it.
+};
+
+Inflater::Inflater(Encoding encoding, std::string bytes, size_t most_bytes)
+    : encoding_(encoding),
+      bytes_(std::move(bytes)),
+      most_bytes_(most_bytes),
+      room_(std::min(most_bytes, std::max(kFreeInflatedBytes, kMaxInflateRatio * bytes_.size()))),
+      stream_(std::make_unique<Stream>(encoding)) {
+  z_stream& z = stream_->z;
+  z.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(bytes_.data()));
+  z.avail_in = static_cast<uInt>(bytes_.size());
+}
+
+Inflater::~Inflater() = default;
+
+Error Inflater::TooLong() const {
+  if (room_ == most_bytes_)
+    return MakeError(ErrorCode::kOverloaded, "the message has more than ", most_bytes_,
+                     " bytes when it is no longer compressed");
+  return MakeError(ErrorCode::kOverloaded, "the message becomes more than ", kMaxInflateRatio,
+                   " times as long when it is no longer compressed");
+}
+
+Result<bool> Inflater::Step(size_t step) {
   constexpr size_t kFirstBytes = 4096;
-  const std::string_view name = encoding == Encoding::kGzip ? "gzip" : "deflate";
-  Stream stream(encoding);
-  if (!stream.ready()) return MakeError(ErrorCode::kInternal, "zlib cannot begin");
-  z_stream& z = *stream;
-  z.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(bytes.data()));
-  z.avail_in = static_cast<uInt>(bytes.size());
-  std::string out;
-  while (true) {
-    const size_t old_size = out.size();
+  const std::string_view name = encoding_ == Encoding::kGzip ? "gzip" : "deflate";
+  z_stream& z = stream_->z;
+  const size_t end = out_.size() + step;
+  while (out_.size() < end) {
+    const size_t old_size = out_.size();
     // One byte more than there may be tells what is too long from what just fits.
-    out.resize(std::min(std::max(kFirstBytes, 2 * old_size), most_bytes + 1));
-    z.next_out = reinterpret_cast<Bytef*>(out.data() + old_size);
-    z.avail_out = static_cast<uInt>(out.size() - old_size);
+    const size_t size = std::min({std::max(kFirstBytes, 2 * old_size), room_ + 1, end});
+    if (size > out_.capacity()) out_.reserve(std::min(std::max(size, 2 * old_size), room_ + 1));
+    out_.resize(size);
+    z.next_out = reinterpret_cast<Bytef*>(out_.data() + old_size);
+    z.avail_out = static_cast<uInt>(out_.size() - old_size);
     const int result = inflate(&z, Z_NO_FLUSH);
-    out.resize(out.size() - z.avail_out);
-    if (out.size() > most_bytes)
-      return MakeError(ErrorCode::kOverloaded, "the message has more than ", most_bytes,
-                       " bytes when it is no longer compressed");
-    if (result == Z_STREAM_END) break;
+    out_.resize(out_.size() - z.avail_out);
+    if (is_too_long()) return TooLong();
+    if (result == Z_STREAM_END) {
+      if (z.avail_in > 0) return InvalidInput("the message has bytes behind the end of its ", name);
+      return true;
+    }
     // What has brought nothing further never will: the bytes end too early.
-    const bool is_stuck = out.size() == old_size && z.avail_in == 0;
+    const bool is_stuck = out_.size() == old_size && z.avail_in == 0;
     if (result == Z_MEM_ERROR) return MakeError(ErrorCode::kInternal, "out of memory");
     if ((result != Z_OK && result != Z_BUF_ERROR) || is_stuck)
       return InvalidInput("the message cannot be read as ", name);
   }
-  if (z.avail_in > 0) return InvalidInput("the message has bytes behind the end of its ", name);
-  return out;
+  return false;
+}
+
+Result<std::string> Inflate(Encoding encoding, std::string_view bytes, size_t most_bytes) {
+  Inflater inflater(encoding, std::string(bytes), most_bytes);
+  for (bool is_whole = false; !is_whole;) {
+    AKIN_TRY_ASSIGN(is_whole, inflater.Step(kFreeInflatedBytes));
+  }
+  return inflater.Take();
 }
 
 }  // namespace akin::server

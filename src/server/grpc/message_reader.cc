@@ -21,6 +21,7 @@ MessageReader::State MessageReader::Fail(GrpcCode code, std::string message) {
 
 void MessageReader::Clear() {
   std::string().swap(message_);
+  inflater_.reset();
   share_.Clear();
   prefix_bytes_ = 0;
 }
@@ -74,12 +75,22 @@ MessageReader::State MessageReader::Read(std::string_view& bytes) {
 
 MessageReader::State MessageReader::Finish() {
   if (prefix_[0] == 0) return State::kMessage;
-  Result<std::string> inflated = Inflate(encoding_, message_, most_bytes_);
-  if (!inflated) {
-    const GrpcStatus status = ToGrpcStatus(inflated.error());
+  inflater_ = std::make_unique<Inflater>(encoding_, std::move(message_), most_bytes_);
+  message_.clear();
+  return InflateOn();
+}
+
+MessageReader::State MessageReader::InflateOn() {
+  const size_t before = inflater_->made();
+  const Result<bool> is_whole = inflater_->Step(kStepBytes);
+  inflated_bytes_ += inflater_->made() - before;
+  if (!is_whole) {
+    const GrpcStatus status = ToGrpcStatus(is_whole.error());
     return Fail(status.code, status.message);
   }
-  message_ = *std::move(inflated);
+  if (!*is_whole) return State::kInflating;
+  message_ = inflater_->Take();
+  inflater_.reset();
   return State::kMessage;
 }
 

@@ -6,8 +6,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "server/grpc/inflate.h"
 #include "server/grpc/status.h"
@@ -23,15 +25,22 @@ constexpr size_t kMessagePrefixBytes = 5;
 // Of the event loop.
 class MessageReader {
  public:
-  enum class State { kMore, kMessage, kFailed };
+  enum class State { kMore, kMessage, kInflating, kFailed };
 
   MessageReader(MessageBudget& budget, const std::string& client, Encoding encoding,
                 size_t most_bytes = kMaxMessageBytes)
       : encoding_(encoding), most_bytes_(most_bytes), share_(budget, client) {}
 
   // Takes from the front of `bytes` what belongs to the message that is next. kMore: all of them,
-  // and it is not whole. kMessage: it can be taken. kFailed, from then on: see `status`.
+  // and it is not whole. kMessage: it can be taken. kInflating: it is whole and long, see below.
+  // kFailed, from then on: see `status`.
   State Read(std::string_view& bytes);
+  // A step further with a message that is inflated, as Read makes the first one; nothing is read
+  // meanwhile.
+  State InflateOn();
+  static constexpr size_t kStepBytes = kFreeInflatedBytes;
+  // What has been made by inflating since it was last asked.
+  size_t TakeInflatedBytes() { return std::exchange(inflated_bytes_, 0); }
   // What Read has found.
   std::string Take();
   const GrpcStatus& status() const { return status_; }
@@ -57,6 +66,8 @@ class MessageReader {
   size_t prefix_bytes_ = 0;
   size_t length_ = 0;  // Of the message, once all of the prefix is here.
   std::string message_;
+  std::unique_ptr<Inflater> inflater_;
+  size_t inflated_bytes_ = 0;
   GrpcStatus status_;
 };
 

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <thread>
 
+#include "deflated.h"
 #include "fake_stream.h"
 #include "grpc/health/v1/health.pb.h"
 #include "server/grpc/operation.h"
@@ -310,6 +311,81 @@ TEST_F(Calls, NoRoomForMessagesThatDoNotEndIsSaid) {
   }
   EXPECT_FALSE(responders[0]->ended);
   EXPECT_EQ(responders[9]->Trailer("grpc-status"), "8");
+  for (const auto& call : calls) call->OnGone();
+}
+
+// Text that zlib makes a third of.
+std::string Words(size_t size) {
+  std::string text;
+  for (int i = 0; text.size() < size; ++i) text += std::to_string(i * 7919) + ' ';
+  text.resize(size);
+  return text;
+}
+
+TEST_F(Calls, WhatIsInflatedLetsOthersHaveTheirTurn) {
+  constexpr size_t kBytes = size_t{2} << 20;
+  const std::string text = Words(kBytes);
+  Begin(MethodKind::kStream, Encoding::kGzip);
+  int turns = 0;
+  const std::function<void()> other = [&] {
+    if (++turns < 10'000 && asks_.empty()) loop_.Post()(other);
+  };
+  loop_.Post()(other);
+  call_->OnData(Framed(Deflated(Encoding::kGzip, text), 1) + Framed("plain"));
+  call_->OnEnd();
+  EXPECT_TRUE(asks_.empty());
+  call_->Sweep(Call::Clock::now() + seconds(59));  // It is not its client that is slow.
+  EXPECT_FALSE(responder_.ended);
+  loop_.Run();
+  EXPECT_GE(turns, static_cast<int>(kBytes / MessageReader::kStepBytes) - 1);
+  ASSERT_EQ(asks_.size(), 2U);
+  EXPECT_EQ(asks_[0].messages[0], text);
+  EXPECT_EQ(asks_[1].messages[0], "plain");
+  for (const Ask& ask : asks_) Answer(ask, "x");
+  loop_.Run();
+  ExpectStatus(GrpcCode::kOk);
+}
+
+TEST_F(Calls, OneAfterTheOtherIsInflated) {
+  const std::string message = Framed(Deflated(Encoding::kGzip, Words(1 << 20)), 1);
+  std::vector<std::unique_ptr<FakeResponder>> responders;
+  std::vector<std::shared_ptr<Call>> calls;
+  for (int i = 0; i < 5; ++i) {
+    responders.push_back(std::make_unique<FakeResponder>());
+    calls.push_back(std::make_shared<AnsweredCall>(environment_, method_, Info(), Encoding::kGzip,
+                                                   *responders.back()));
+    calls.back()->OnData(message);
+    calls.back()->OnEnd();
+  }
+  calls[1]->OnGone();  // While it waits.
+  loop_.Run();
+  EXPECT_EQ(asks_.size(), 4U);
+  for (const size_t i : {0, 2, 3, 4}) calls[i]->OnGone();
+}
+
+TEST_F(Calls, BombsLeaveTimeForOthers) {
+  const std::string bomb = Framed(Deflated(Encoding::kGzip, std::string(4 << 20, 'a')), 1);
+  const std::string message = Framed(Deflated(Encoding::kGzip, Words(3 << 20)), 1);
+  std::vector<std::unique_ptr<FakeResponder>> responders;
+  std::vector<std::shared_ptr<Call>> calls;
+  const auto send = [&](const std::string& bytes) {
+    responders.push_back(std::make_unique<FakeResponder>());
+    calls.push_back(std::make_shared<AnsweredCall>(environment_, method_, Info(), Encoding::kGzip,
+                                                   *responders.back()));
+    calls.back()->OnData(bytes);
+    loop_.Run();
+    return responders.back()->Trailer("grpc-status");
+  };
+  EXPECT_EQ(send(bomb), "8");  // 1,000 times as long.
+  int taken = 0;
+  while (taken < 50 && send(message).empty()) {
+    calls.back()->OnEnd();
+    loop_.Run();
+    ++taken;
+  }
+  EXPECT_GE(taken, 9);
+  EXPECT_LT(taken, 50) << "unless this machine needs seconds for it";
+  EXPECT_NE(responders.back()->Trailer("grpc-message").find("inflated"), std::string::npos);
   for (const auto& call : calls) call->OnGone();
 }
 

@@ -2,7 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <string>
+
 #include "deflated.h"
+#include "server/grpc/inflate_budget.h"
 
 namespace akin::server {
 namespace {
@@ -21,12 +25,57 @@ TEST_P(InflateEach, GivesBackWhatWasCompressed) {
 }
 
 TEST_P(InflateEach, MakesNoMoreThanItMay) {
-  const std::string bomb = Deflated(GetParam(), std::string(10'000'000, 'a'));
-  EXPECT_LT(bomb.size(), 20'000U);
-  const auto inflated = Inflate(GetParam(), bomb, 9'999'999);
+  std::string text;
+  for (int i = 0; text.size() < 1'000'000; ++i) text += std::to_string(i * 7919) + ' ';
+  const std::string compressed = Deflated(GetParam(), text);
+  EXPECT_LT(compressed.size(), text.size() / 2);
+  const auto inflated = Inflate(GetParam(), compressed, text.size() - 1);
   ASSERT_FALSE(inflated);
   EXPECT_EQ(inflated.error().code(), ErrorCode::kOverloaded);
-  EXPECT_TRUE(Inflate(GetParam(), bomb, 10'000'000));
+  EXPECT_EQ(Inflate(GetParam(), compressed, text.size()).value(), text);
+}
+
+TEST_P(InflateEach, GrowsNoMoreThanTwoHundredTimesUnlessItIsShort) {
+  const std::string bomb = Deflated(GetParam(), std::string(10'000'000, 'a'));
+  EXPECT_LT(bomb.size(), 20'000U);
+  Inflater inflater(GetParam(), bomb, 100'000'000);
+  Result<bool> state = false;
+  while (state && !*state) state = inflater.Step(100'000);
+  ASSERT_FALSE(state);
+  EXPECT_EQ(state.error().code(), ErrorCode::kOverloaded);
+  EXPECT_NE(state.error().message().find("200 times"), std::string::npos);
+  EXPECT_LE(inflater.made(), 200 * bomb.size() + 1);
+  // What is short may be all the same letter.
+  const std::string letters(kFreeInflatedBytes, 'a');
+  EXPECT_EQ(Inflate(GetParam(), Deflated(GetParam(), letters), 1 << 20).value(), letters);
+  EXPECT_FALSE(Inflate(GetParam(), Deflated(GetParam(), letters + 'a'), 1 << 20));
+}
+
+TEST_P(InflateEach, AStepMakesNoMoreThanItIsAskedFor) {
+  std::string text(300'000, '\0');
+  for (size_t i = 0; i < text.size(); ++i) text[i] = static_cast<char>(i * i >> 3);
+  for (const size_t step : {size_t{1}, size_t{1000}, size_t{65'536}, size_t{300'000}}) {
+    const size_t size = step == 1 ? 5000 : text.size();
+    Inflater inflater(GetParam(), Deflated(GetParam(), text.substr(0, size)), text.size());
+    size_t before = 0;
+    for (bool is_whole = false; !is_whole;) {
+      is_whole = inflater.Step(step).value();
+      EXPECT_LE(inflater.made() - before, step);
+      before = inflater.made();
+    }
+    EXPECT_EQ(inflater.Take(), text.substr(0, size));
+  }
+}
+
+TEST(InflateBudget, AClientLeavesHalfToTheNext) {
+  constexpr size_t kMiB = size_t{1} << 20;
+  const auto start = std::chrono::steady_clock::now();
+  InflateBudget budget(64 * kMiB);
+  EXPECT_TRUE(budget.Count("a", 32 * kMiB, start));
+  EXPECT_FALSE(budget.Count("a", 1, start));
+  EXPECT_TRUE(budget.Count("b", 15 * kMiB, start));
+  EXPECT_FALSE(budget.Count("b", 2 * kMiB, start + std::chrono::milliseconds(999)));
+  EXPECT_TRUE(budget.Count("a", 32 * kMiB, start + std::chrono::milliseconds(1001)));
 }
 
 TEST_P(InflateEach, RefusesWhatIsCutOrChangedOrFollowed) {

@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "deflated.h"
 #include "fake_stream.h"
 
 namespace akin::server {
@@ -82,6 +83,26 @@ TEST(MessageReader, InflatesOnlyWhatSaysThatItIsCompressed) {
   MessageReader reader(budget, "a", Encoding::kDeflate);
   EXPECT_EQ(ReadAll(reader, Framed(compressed, 1) + Framed("plain"), 3),
             (std::vector<std::string>{"hello", "plain"}));
+}
+
+TEST(MessageReader, InflatesWhatIsLongInSteps) {
+  std::string text;
+  for (int i = 0; text.size() < 300'000; ++i) text += std::to_string(i * 7919) + ' ';
+  MessageBudget budget(1 << 20);
+  MessageReader reader(budget, "a", Encoding::kGzip);
+  const std::string bytes = Framed(Deflated(Encoding::kGzip, text), 1) + "next";
+  std::string_view rest = bytes;
+  auto state = reader.Read(rest);
+  EXPECT_EQ(rest, "next");
+  size_t steps = 1;
+  for (; state == MessageReader::State::kInflating; ++steps) {
+    EXPECT_LE(reader.TakeInflatedBytes(), MessageReader::kStepBytes);
+    state = reader.InflateOn();
+  }
+  EXPECT_EQ(steps, 300'000 / MessageReader::kStepBytes + 1);
+  ASSERT_EQ(state, MessageReader::State::kMessage);
+  EXPECT_EQ(reader.Take(), text);
+  EXPECT_EQ(reader.bytes(), 0U);
 }
 
 TEST(MessageReader, WhatIsAnnouncedAndDoesNotComeTakesNoMemory) {

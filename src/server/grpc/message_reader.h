@@ -38,7 +38,7 @@ class MessageReader {
   // A step further with a message that is inflated, as Read makes the first one; nothing is read
   // meanwhile.
   State InflateOn();
-  static constexpr size_t kStepBytes = kFreeInflatedBytes;
+  static constexpr size_t kStepBytes = size_t{64} << 10;
   // What has been made by inflating since it was last asked.
   size_t TakeInflatedBytes() { return std::exchange(inflated_bytes_, 0); }
   // What Read has found.

@@ -34,6 +34,8 @@ struct SchedulerOptions {
   int batch_tokens = 512;          // The most tokens in a batch; a longer text is one of its own.
   int max_requests = 512;          // Waiting or under way; more are refused.
   int64_t max_tokens = 64 * 4096;  // That wait. A larger request is taken by an empty queue only.
+  // Of the texts of all requests, until they are answered. Likewise.
+  int64_t max_bytes = int64_t{128} << 20;
 };
 
 // On what terms a request waits.
@@ -88,12 +90,14 @@ struct WorkRequest {
   std::function<void()> work;  // Runs on a worker. Does not throw.
   int64_t estimated_tokens = 1;
   RequestTerms terms;
+  int64_t bytes = 0;  // Of texts that `work` holds.
 };
 
 // A moment's view.
 struct SchedulerLoad {
   int64_t requests = 0;  // Waiting or under way.
   int64_t waiting_tokens = 0;
+  int64_t bytes = 0;             // Of the requests' texts.
   double tokens_per_second = 0;  // As computed lately; 0 before the first batch.
   // When there will be room again: what waits at the present speed, at least 1.
   int retry_after_seconds = 1;

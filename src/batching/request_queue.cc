@@ -18,7 +18,8 @@ constexpr size_t kLeastShare = 64;
 
 bool RequestQueue::Admit(QueuedRequest info) {
   const bool full = requests_.size() >= options_.max_requests ||
-                    waiting_tokens_ + info.estimated_tokens > options_.max_tokens;
+                    waiting_tokens_ + info.estimated_tokens > options_.max_tokens ||
+                    held_bytes_ + info.bytes > options_.max_bytes;
   if (full && !requests_.empty()) return false;
   // What takes memory comes first: a request without a client would end a worker later.
   std::list<Request*> place(1);
@@ -36,6 +37,7 @@ bool RequestQueue::Admit(QueuedRequest info) {
   request.info = std::move(info);
   SetWaitingTokens(request, request.info.estimated_tokens);
   CountActionable(request, true);
+  held_bytes_ += request.info.bytes;
   if (is_new) client.served = lane.served;
   request.arrival = ++arrivals_;
   request.virtual_start = client.virtual_time;
@@ -231,6 +233,7 @@ void RequestQueue::LeaveLane(Request& request) noexcept {
 
 void RequestQueue::Erase(std::unordered_map<RequestId, Request>::iterator it) noexcept {
   SetWaitingTokens(it->second, 0);
+  held_bytes_ -= it->second.info.bytes;
   CountActionable(it->second, false);
   LeaveLane(it->second);
   requests_.erase(it);

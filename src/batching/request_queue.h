@@ -45,6 +45,7 @@ enum class QueuePriority : uint8_t { kQuery, kBulk };
 struct QueueOptions {
   size_t max_requests = 512;      // Waiting or under way.
   size_t max_tokens = 64 * 4096;  // Not yet taken by a batch.
+  size_t max_bytes = SIZE_MAX;    // Of all requests, until they have left.
   size_t batch_tokens = 4096;     // The token budget; a longer sequence is a batch of its own.
 };
 
@@ -54,6 +55,7 @@ struct QueuedRequest {
   std::string client;                 // Whom the request counts for.
   std::optional<TimePoint> deadline;  // What has not begun by then is dropped.
   size_t estimated_tokens = 0;        // Until SetSequences knows better.
+  size_t bytes = 0;                   // That it holds.
 };
 
 // A sequence that waits to be computed.
@@ -81,7 +83,8 @@ class RequestQueue {
  public:
   explicit RequestQueue(const QueueOptions& options) : options_(options) {}
 
-  // Takes a request, or refuses it: the queue is full. An empty queue takes any. May throw.
+  // Takes a request, or refuses it: the queue is full of requests, of tokens, or (what is cut has
+  // few tokens and may have many bytes) of bytes. An empty queue takes any. May throw.
   [[nodiscard]] bool Admit(QueuedRequest request);
   // The request has these sequences, at least one. Requests that were removed meanwhile are passed
   // over.
@@ -102,6 +105,7 @@ class RequestQueue {
   size_t num_requests() const { return requests_.size(); }
   // Tokens that wait, as far as they are known; estimates otherwise.
   size_t waiting_tokens() const { return waiting_tokens_; }
+  size_t held_bytes() const { return held_bytes_; }
   // Whether another worker would find something to do (as far as the priorities let it).
   bool has_work() const { return num_actionable_ > 0; }
   bool Contains(RequestId id) const { return requests_.contains(id); }
@@ -157,6 +161,7 @@ class RequestQueue {
   Lane lanes_[2];
   uint64_t arrivals_ = 0;
   size_t waiting_tokens_ = 0;
+  size_t held_bytes_ = 0;
   size_t num_actionable_ = 0;
   int query_batches_ = 0;  // In a row, while bulk waited.
 };

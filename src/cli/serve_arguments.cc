@@ -120,6 +120,8 @@ void AddLimitOptions(OptionList& options, ServeArguments& a) {
                  "Requests in the queue; more get 429");
   options.Number("--max-queue-tokens", a.max_queue_tokens, 1, kMany,
                  "Tokens in the queue; more get 429");
+  options.Number("--queue-memory", a.queue_memory, 1, 1 << 20,
+                 "What the texts of requests in the queue take; more get 429", "MIB");
   options.Number("--answer-memory", a.answer_memory, 1, 1 << 20,
                  "The most that one answer takes, and what those that are computed or wait for "
                  "their clients to read them share; more get 429",

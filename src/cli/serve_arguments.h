@@ -36,6 +36,7 @@ struct ServeArguments {
 
   int max_concurrent_requests = SchedulerOptions{}.max_requests;
   int max_queue_tokens = static_cast<int>(SchedulerOptions{}.max_tokens);
+  int queue_memory = static_cast<int>(SchedulerOptions{}.max_bytes >> 20);
   int max_client_batch_size = 2048;
   int answer_memory = 256;
   int request_timeout = 60;

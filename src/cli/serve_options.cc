@@ -157,7 +157,8 @@ Result<server::ServeOptions> ToServeOptions(const ServeArguments& a) {
   options.scheduler = {.num_threads = remote ? load.remote.max_connections : load.num_threads,
                        .batch_tokens = load.batch_tokens,
                        .max_requests = a.max_concurrent_requests,
-                       .max_tokens = a.max_queue_tokens};
+                       .max_tokens = a.max_queue_tokens,
+                       .max_bytes = int64_t{a.queue_memory} << 20};
   options.http = {.host = a.host,
                   .port = static_cast<uint16_t>(a.port),
                   .unix_socket = a.unix_socket,

@@ -123,6 +123,20 @@ size_t TextBytes(const RerankRequest& request) {
   return bytes;
 }
 
+size_t HeldBytes(const EmbedRequest& request) {
+  return TextBytes(request) + request.texts.size() * sizeof(std::string);
+}
+
+size_t HeldBytes(const ScoreRequest& request) {
+  return TextBytes(request) + request.inputs.size() * sizeof(ScoreRequest::Input);
+}
+
+size_t HeldBytes(const RerankRequest& request) {
+  size_t bytes = request.query.size();
+  for (const std::string& document : request.documents) bytes += document.size();
+  return bytes + request.documents.size() * sizeof(std::string);
+}
+
 bool WaitsForOthers(const Call& call, uint32_t sequence) {
   return !call.ComputerOf(sequence).network().info().waits_for_nobody;
 }

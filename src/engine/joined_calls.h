@@ -28,6 +28,10 @@ size_t EstimateTokens(const RerankRequest& request);
 size_t TextBytes(const EmbedRequest& request);
 size_t TextBytes(const ScoreRequest& request);
 size_t TextBytes(const RerankRequest& request);
+// What the texts take in memory: of a query that stands beside every document, once.
+size_t HeldBytes(const EmbedRequest& request);
+size_t HeldBytes(const ScoreRequest& request);
+size_t HeldBytes(const RerankRequest& request);
 
 // What computing a call takes, roughly; nothing where that cannot be said: of backends that wait
 // for others.

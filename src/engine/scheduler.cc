@@ -15,10 +15,11 @@ Scheduler::Scheduler(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Scheduler::~Scheduler() = default;
 
 Result<std::unique_ptr<Scheduler>> Scheduler::Start(const SchedulerOptions& options) {
-  if (options.batch_tokens < 1 || options.max_requests < 1 || options.max_tokens < 1) {
+  if (options.batch_tokens < 1 || options.max_requests < 1 || options.max_tokens < 1 ||
+      options.max_bytes < 1) {
     return InvalidInput("scheduler: batch_tokens ", options.batch_tokens, ", max_requests ",
-                        options.max_requests, " and max_tokens ", options.max_tokens,
-                        " must be at least 1");
+                        options.max_requests, ", max_tokens ", options.max_tokens,
+                        " and max_bytes ", options.max_bytes, " must be at least 1");
   }
   int num_threads = options.num_threads;
   if (num_threads == 0) {

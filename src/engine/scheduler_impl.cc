@@ -33,6 +33,7 @@ Scheduler::Impl::Impl(const SchedulerOptions& options, int num_threads)
       num_threads_(num_threads),
       queue_({.max_requests = static_cast<size_t>(options.max_requests),
               .max_tokens = static_cast<size_t>(options.max_tokens),
+              .max_bytes = static_cast<size_t>(options.max_bytes),
               .batch_tokens = static_cast<size_t>(options.batch_tokens)}),
       shares_(num_threads) {}
 
@@ -131,14 +132,16 @@ Result<Scheduler::Ticket> Scheduler::Impl::Queue(const JobPtr& job, const Reques
                          .priority = QueuePriorityOf(terms.priority),
                          .client = terms.client,
                          .deadline = terms.deadline,
-                         .estimated_tokens = static_cast<size_t>(tokens)});
+                         .estimated_tokens = static_cast<size_t>(tokens),
+                         .bytes = job->HeldBytes()});
   });
   if (!admitted || !*admitted) jobs_.erase(entry);
   if (!admitted) return admitted.error();
   if (!*admitted) {
     ++counts_.refused;
     return MakeError(ErrorCode::kOverloaded, "the queue is full: ", queue_.num_requests(),
-                     " requests and ", queue_.waiting_tokens(), " tokens wait");
+                     " requests with ", queue_.held_bytes(), " bytes of texts, ",
+                     queue_.waiting_tokens(), " tokens wait");
   }
   if (job->call() != nullptr) CountDuplicates(*job);
   // Work that is no text is never joined: its ticket, which no model's group can be, is its
@@ -203,6 +206,7 @@ SchedulerLoad Scheduler::Impl::Load() const {
   const auto waiting_tokens = static_cast<int64_t>(queue_.waiting_tokens());
   return {.requests = static_cast<int64_t>(queue_.num_requests()) + (here_ ? 1 : 0),
           .waiting_tokens = waiting_tokens,
+          .bytes = static_cast<int64_t>(queue_.held_bytes()),
           .tokens_per_second = speed_.tokens_per_second() * num_threads_,
           .retry_after_seconds = speed_.SecondsFor(waiting_tokens, num_threads_)};
 }

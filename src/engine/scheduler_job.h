@@ -33,7 +33,8 @@ class Job {
   virtual Call* call() = 0;
   virtual const Embedder* embedder() const = 0;
   virtual size_t EstimateTokens() const = 0;
-  virtual size_t TextBytes() const = 0;
+  virtual size_t TextBytes() const = 0;  // To be read.
+  virtual size_t HeldBytes() const = 0;  // That its texts take.
   // The work of a job that has no call. What it throws is lost, here and below: it would end the
   // thread, and with it the program. Whoever waits learns that the callback has gone.
   void Work() noexcept {
@@ -149,6 +150,7 @@ class CallJob final : public Job {
   const Embedder* embedder() const override { return &request_.embedder; }
   size_t EstimateTokens() const override { return engine::EstimateTokens(request_); }
   size_t TextBytes() const override { return engine::TextBytes(request_); }
+  size_t HeldBytes() const override { return engine::HeldBytes(request_); }
 
  private:
   void TellAnswer() override {
@@ -173,6 +175,9 @@ class WorkJob final : public Job {
     return static_cast<size_t>(std::clamp<int64_t>(request_.estimated_tokens, 1, 1 << 30));
   }
   size_t TextBytes() const override { return 0; }
+  size_t HeldBytes() const override {
+    return static_cast<size_t>(std::max<int64_t>(request_.bytes, 0));
+  }
 
  private:
   void DoWork() override { request_.work(); }

@@ -207,7 +207,8 @@ void CutDocuments(App& app, const ExchangePtr& exchange, const ServedModelPtr& m
   const auto ticket =
       app.scheduler().Submit(WorkRequest{.work = std::move(cut),
                                          .estimated_tokens = CostOfTokenizing(facts.characters),
-                                         .terms = TermsOf(app, *exchange, facts.texts)},
+                                         .terms = TermsOf(app, *exchange, facts.texts),
+                                         .bytes = TotalBytes(call->documents)},
                              [&app, exchange](const Status& status) {
                                if (!status) app.Fail(exchange, FailureOf(status.error()));
                              });

@@ -281,6 +281,29 @@ TEST(RequestQueue, AFullQueueRefusesByRequestsAndByTokens) {
   EXPECT_TRUE(Admit(small, {.id = 3, .lengths = {40}}));
 }
 
+TEST(RequestQueue, BytesCountUntilTheirRequestHasLeft) {
+  RequestQueue queue({.max_bytes = 1000});
+  const auto admit = [&](RequestId id, size_t bytes) {
+    return queue.Admit({.id = id, .client = "a", .estimated_tokens = 1, .bytes = bytes});
+  };
+  EXPECT_TRUE(admit(1, 5000)) << "an empty queue takes any";
+  EXPECT_FALSE(admit(2, 1));
+  EXPECT_EQ(queue.held_bytes(), 5000u);
+  EXPECT_TRUE(queue.Remove(1));
+  EXPECT_EQ(queue.held_bytes(), 0u);
+  EXPECT_TRUE(admit(3, 600));
+  EXPECT_FALSE(admit(4, 401));
+  EXPECT_TRUE(admit(5, 400));
+  EXPECT_EQ(queue.Next(1).request, 3u);
+  queue.SetSequences(3, Sequences(kGroup, {1}));
+  EXPECT_EQ(queue.Next(1).request, 5u);
+  EXPECT_EQ(RequestsOf(TakeBatch(queue)), (std::vector<RequestId>{3}));
+  EXPECT_FALSE(admit(6, 1)) << "what is computed is still there";
+  EXPECT_TRUE(queue.Finish(3));
+  EXPECT_EQ(queue.held_bytes(), 400u);
+  EXPECT_TRUE(admit(7, 600));
+}
+
 TEST(RequestQueue, AnEmptyQueueTakesARequestThatIsLargerThanTheLimit) {
   RequestQueue queue({.max_tokens = 100});
   EXPECT_TRUE(Admit(queue, {.id = 1, .lengths = {5000}}));

@@ -107,6 +107,26 @@ TEST(Scheduler, RequestsThatWaitAreJoinedIntoOneBatch) {
   EXPECT_LE(scheduler->Counts().batches, 2);
 }
 
+TEST(Scheduler, TextsThatAreCutCountWithAllTheirBytes) {
+  const auto scheduler = Started({.num_threads = 1, .max_bytes = 1 << 20});
+  Blockade blockade(*scheduler);
+  const std::string text = TextOf(0) + std::string(600'000, ' ') + "end";
+  Asked first = Ask(*scheduler, {.embedder = Model(), .texts = {text}});
+  Asked second = Ask(*scheduler, {.embedder = Model(), .texts = {text}});
+  EXPECT_TRUE(first.ticket);
+  ASSERT_FALSE(second.ticket);
+  EXPECT_EQ(second.ticket.error().code(), ErrorCode::kOverloaded);
+  EXPECT_NE(second.ticket.error().message().find("bytes of texts"), std::string::npos);
+  EXPECT_GE(scheduler->Load().bytes, 600'000);
+  const auto work =
+      scheduler->Submit(WorkRequest{.work = [] {}, .bytes = 600'000}, [](const Status&) {});
+  EXPECT_FALSE(work);
+  blockade.Lift();
+  EXPECT_TRUE(first.answer.get());
+  while (scheduler->Load().requests > 0) std::this_thread::yield();
+  EXPECT_EQ(scheduler->Load().bytes, 0);
+}
+
 TEST(Scheduler, RefusesWhatItsQueueCannotHold) {
   const auto scheduler = Started({.num_threads = 1, .max_requests = 3});
   Blockade blockade(*scheduler);

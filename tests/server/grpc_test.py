@@ -247,6 +247,33 @@ class EndlessRuns(unittest.TestCase):
             self.assertTrue(embed(tei_pb2.EmbedRequest(inputs=QUICK), timeout=TIMEOUT).embeddings)
 
 
+class LongQueue(unittest.TestCase):
+    def test_texts_that_are_cut_count_with_all_their_bytes(self):
+        import grpc
+
+        make_messages()
+        from tei.v1 import tei_pb2, tei_pb2_grpc
+
+        server = start_slow_server(self, "--grpc-port", "0", "--queue-memory", "1")
+        port = next(e["grpc_port"] for e in server.log if e["message"] == "listening")
+        long = QUICK + 600_000 * " " + "word"
+        with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+            embed = tei_pb2_grpc.EmbedStub(channel).Embed
+            run = embed.future(tei_pb2.EmbedRequest(inputs=ENDLESS), timeout=10 * TIMEOUT)
+            wait_until(lambda: server.metric("te_queue_size") > 0 and server.metric("akin_queue_tokens") == 0, "it does not run")
+            waiting = embed.future(tei_pb2.EmbedRequest(inputs=long, truncate=True), timeout=10 * TIMEOUT)
+            wait_until(lambda: server.metric("akin_queue_bytes") > 600_000, "it does not wait")
+            with self.assertRaises(grpc.RpcError) as caught:
+                embed(tei_pb2.EmbedRequest(inputs=long, truncate=True), timeout=TIMEOUT)
+            self.assertEqual(caught.exception.code(), grpc.StatusCode.RESOURCE_EXHAUSTED)
+            status, headers, _ = server.post("/embed", {"inputs": long, "truncate": True})
+            self.assertEqual(status, 429)
+            self.assertGreaterEqual(int(headers["retry-after"]), 1)
+            run.cancel()
+            self.assertTrue(waiting.result().embeddings)
+            wait_until(lambda: server.metric("akin_queue_bytes") == 0, "it still counts")
+
+
 class Tasks(unittest.TestCase):
     """Rerankers, classifiers and sparse models: a server each, as TEI has it."""
 

@@ -72,7 +72,8 @@ void OnTokenizer(App& app, const ExchangePtr& exchange, const TokenizerWork& abo
             WorkRequest{.work = std::move(work),
                         .estimated_tokens = CostOfTokenizing(bytes),
                         .terms = {.client = exchange->client,
-                                  .deadline = exchange->who.begin + app.options().request_timeout}},
+                                  .deadline = exchange->who.begin + app.options().request_timeout},
+                        .bytes = bytes},
             [&app, exchange](const Status& status) {
               if (!status) app.Fail(exchange, FailureOf(status.error()));
             });

@@ -63,7 +63,8 @@ void GrpcOperations::OnTokenizer(const CallInfo& info, int64_t bytes, int64_t an
     const auto ticket = app_.scheduler().Submit(
         WorkRequest{.work = std::move(work),
                     .estimated_tokens = CostOfTokenizing(bytes),
-                    .terms = {.client = info.client, .deadline = info.deadline}},
+                    .terms = {.client = info.client, .deadline = info.deadline},
+                    .bytes = bytes},
         [fail](const Status& status) {
           if (!status) fail(status.error());
         });

@@ -181,6 +181,8 @@ std::string Metrics::Render(const Gauges& g) const {
                 g.scheduler.batch_tokens);
   AppendOne(out, "te_queue_size", "gauge", "Requests waiting or under way", g.load.requests);
   AppendOne(out, "akin_queue_tokens", "gauge", "Tokens waiting", g.load.waiting_tokens);
+  AppendOne(out, "akin_queue_bytes", "gauge", "Bytes of the texts of requests in the queue",
+            g.load.bytes);
   AppendOne(out, "akin_tokens_per_second", "gauge", "As computed lately", g.load.tokens_per_second);
   AppendOne(out, "akin_tokens_total", "counter", "Tokens of answered texts", tokens.load());
   AppendOne(out, "akin_truncated_tokens_total", "counter",

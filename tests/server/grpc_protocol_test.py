@@ -238,6 +238,58 @@ class Protocol(unittest.TestCase):
             with self.assertRaises(KeyError):
                 missing("tei.v1.Nothing")
 
+    def test_reflection_finds_what_the_real_library_finds(self):
+        from google.protobuf import descriptor_pb2
+        from google.protobuf.descriptor_pool import DescriptorPool
+        from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+
+        stub = reflection_pb2_grpc.ServerReflectionStub(self.channel)
+        Request = reflection_pb2.ServerReflectionRequest
+
+        def ask(*requests):
+            return list(stub.ServerReflectionInfo(iter(requests), timeout=TIMEOUT))
+
+        pool, names, methods, messages = DescriptorPool(), set(), {}, []
+
+        def walk(scope, message):
+            name = f"{scope}.{message.name}"
+            messages.append(name)
+            names.update([name, *(f"{name}.{part.name}" for part in (*message.field, *message.oneof_decl))])
+            for nested in message.nested_type:
+                walk(name, nested)
+            walk_enums(name, message.enum_type)
+
+        def walk_enums(scope, enums):
+            for enum in enums:
+                names.update([f"{scope}.{enum.name}", *(f"{scope}.{value.name}" for value in enum.value)])
+
+        files = ("tei/v1/tei.proto", "akidb/embedding/v1/embedding.proto", "grpc/health/v1/health.proto", "grpc/reflection/v1/reflection.proto",
+                 "grpc/reflection/v1alpha/reflection.proto")
+        for name, answer in zip(files, ask(*(Request(file_by_filename=name) for name in files)), strict=True):
+            [data] = answer.file_descriptor_response.file_descriptor_proto
+            file = descriptor_pb2.FileDescriptorProto.FromString(data)
+            self.assertEqual(file.name, name)
+            pool.Add(file)
+            for message in file.message_type:
+                walk(file.package, message)
+            walk_enums(file.package, file.enum_type)
+            for service in file.service:
+                names.add(f"{file.package}.{service.name}")
+                methods.update({f"{file.package}.{service.name}.{m.name}": name for m in service.method})
+        names |= {"tei.v1.Nothing", "tei.v1.EmbedRequest.nothing", "tei.v1.ModelType.MODEL_TYPE_RERANKER", "x", ".tei.v1.Embed", "tei.v1.Embed."}
+        self.assertGreater(len(names), 150)
+        names = sorted({*names, *methods})
+        for name, answer in zip(names, ask(*(Request(file_containing_symbol=name) for name in names)), strict=True):
+            try:
+                expected = methods.get(name) or pool.FindFileContainingSymbol(name).name  # Python's pool knows no methods.
+            except KeyError:
+                self.assertEqual(answer.error_response.error_code, self.grpc.StatusCode.NOT_FOUND.value[0], name)
+                continue
+            [data] = answer.file_descriptor_response.file_descriptor_proto
+            self.assertEqual(descriptor_pb2.FileDescriptorProto.FromString(data).name, expected, name)
+        for name, answer in zip(messages, ask(*(Request(all_extension_numbers_of_type=name) for name in messages)), strict=True):
+            self.assertEqual((answer.all_extension_numbers_response.base_type_name, len(answer.all_extension_numbers_response.extension_number)), (name, 0))
+
     def test_reflection_of_the_first_version(self):
         # Its messages are those of v1alpha (grpcio-reflection has no others).
         from grpc_reflection.v1alpha import reflection_pb2

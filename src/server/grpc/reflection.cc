@@ -1,5 +1,6 @@
 #include "server/grpc/reflection.h"
 
+#include <cstdint>
 #include <functional>
 #include <utility>
 
@@ -12,14 +13,38 @@ namespace {
 
 using grpc::reflection::v1::ServerReflectionRequest;
 
-// Calls `add` with the full name of a type and of all types within it.
-void ForEachType(const std::string& scope, const descriptors::Type& type,
-                 const std::function<void(const std::string&)>& add) {
-  const std::string name = StrCat(scope, '.', type.name());
-  add(name);
-  for (const auto& nested : type.nested_type()) ForEachType(name, nested, add);
-  for (const auto& nested : type.enum_type()) add(StrCat(name, '.', nested.name()));
+std::string FullName(std::string_view scope, std::string_view name) {
+  return scope.empty() ? std::string(name) : StrCat(scope, '.', name);
 }
+
+// Goes through all that has a name in a file.
+struct Names {
+  std::function<void(const std::string& name)> add;
+  std::function<void(const std::string& name)> add_type;  // A message, which may be extended.
+  std::function<void(std::string_view type, int32_t number)> add_extension;
+
+  void Of(const std::string& scope, const descriptors::Type& type) const {
+    const std::string name = FullName(scope, type.name());
+    add(name);
+    add_type(name);
+    for (const auto& field : type.field()) add(FullName(name, field.name()));
+    for (const auto& oneof : type.oneof_decl()) add(FullName(name, oneof.name()));
+    for (const auto& nested : type.nested_type()) Of(name, nested);
+    for (const auto& nested : type.enum_type()) Of(name, nested);
+    for (const auto& extension : type.extension()) Of(name, extension);
+  }
+  // Values stand beside their enum, as in C++.
+  void Of(const std::string& scope, const descriptors::Enum& type) const {
+    add(FullName(scope, type.name()));
+    for (const auto& value : type.value()) add(FullName(scope, value.name()));
+  }
+  void Of(const std::string& scope, const descriptors::Field& extension) const {
+    add(FullName(scope, extension.name()));
+    std::string_view type = extension.extendee();
+    if (type.starts_with('.')) type.remove_prefix(1);
+    add_extension(type, extension.number());
+  }
+};
 
 }  // namespace
 
@@ -34,18 +59,29 @@ void Reflection::AddFile(const std::string& bytes) {
   descriptors::File file;
   file.ParseFromString(bytes);
   by_name_[file.name()] = &bytes;
-  const auto add = [&](const std::string& name) { by_symbol_[name] = &bytes; };
-  for (const auto& type : file.message_type()) ForEachType(file.package(), type, add);
-  for (const auto& type : file.enum_type()) add(StrCat(file.package(), '.', type.name()));
+  const Names names = {
+      .add = [&](const std::string& name) { by_symbol_.try_emplace(name, &bytes); },
+      .add_type = [&](const std::string& name) { types_.insert(name); },
+      .add_extension = [&](std::string_view type,
+                           int32_t number) { extensions_[std::string(type)][number] = &bytes; }};
+  const std::string& package = file.package();
+  for (size_t end = package.find('.'); !package.empty(); end = package.find('.', end + 1)) {
+    names.add(package.substr(0, end));
+    if (end == std::string::npos) break;
+  }
+  for (const auto& type : file.message_type()) names.Of(package, type);
+  for (const auto& type : file.enum_type()) names.Of(package, type);
+  for (const auto& extension : file.extension()) names.Of(package, extension);
   for (const auto& service : file.service()) {
-    const std::string name = StrCat(file.package(), '.', service.name());
-    add(name);
+    const std::string name = FullName(package, service.name());
+    names.add(name);
     services_.push_back(name);
-    for (const auto& method : service.method()) add(StrCat(name, '.', method.name()));
+    for (const auto& method : service.method()) names.add(FullName(name, method.name()));
   }
 }
 
-const std::string* Reflection::Find(const Files& files, const std::string& key) {
+template <typename Map>
+const std::string* Reflection::Find(const Map& files, const typename Map::key_type& key) {
   const auto it = files.find(key);
   return it == files.end() ? nullptr : it->second;
 }
@@ -74,18 +110,28 @@ Reflection::Response Reflection::Answer(const ServerReflectionRequest& request) 
       AnswerFile(Find(by_symbol_, request.file_containing_symbol()), "symbol",
                  request.file_containing_symbol(), response);
       break;
-    case ServerReflectionRequest::kFileContainingExtension:
-      AnswerFile(nullptr, "extension of", request.file_containing_extension().containing_type(),
-                 response);
+    case ServerReflectionRequest::kFileContainingExtension: {
+      const auto& asked = request.file_containing_extension();
+      const auto type = extensions_.find(asked.containing_type());
+      const auto* const file =
+          type == extensions_.end() ? nullptr : Find(type->second, asked.extension_number());
+      AnswerFile(file, StrCat("extension ", asked.extension_number(), " of"),
+                 asked.containing_type(), response);
       break;
-    case ServerReflectionRequest::kAllExtensionNumbersOfType:
-      if (Find(by_symbol_, request.all_extension_numbers_of_type()) == nullptr) {
-        AnswerFile(nullptr, "type", request.all_extension_numbers_of_type(), response);
-      } else {
-        response.mutable_all_extension_numbers_response()->set_base_type_name(
-            request.all_extension_numbers_of_type());
+    }
+    case ServerReflectionRequest::kAllExtensionNumbersOfType: {
+      const std::string& name = request.all_extension_numbers_of_type();
+      const auto type = extensions_.find(name);
+      if (type == extensions_.end() && !types_.contains(name)) {
+        AnswerFile(nullptr, "type", name, response);
+        break;
       }
+      auto& answer = *response.mutable_all_extension_numbers_response();
+      answer.set_base_type_name(name);
+      if (type == extensions_.end()) break;
+      for (const auto& [number, file] : type->second) answer.add_extension_number(number);
       break;
+    }
     case ServerReflectionRequest::kListServices:
       for (const std::string& service : services_)
         response.mutable_list_services_response()->add_service()->set_name(service);

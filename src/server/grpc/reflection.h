@@ -1,8 +1,10 @@
 // gRPC's server reflection: what the services are, for clients without their proto files.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -30,13 +32,17 @@ class Reflection {
 
   void AddFile(const std::string& bytes);
   // The file under a key of `files`; null: there is none.
-  using Files = std::map<std::string, const std::string*, std::less<>>;
-  static const std::string* Find(const Files& files, const std::string& key);
+  template <typename Map>
+  static const std::string* Find(const Map& files, const typename Map::key_type& key);
   static void AnswerFile(const std::string* file, std::string_view what, const std::string& name,
                          Response& response);
 
   std::vector<std::string> files_;  // As they are; never changed after the constructor.
-  Files by_name_, by_symbol_;       // Into files_.
+  using Files = std::map<std::string, const std::string*>;
+  Files by_name_, by_symbol_;    // Into files_. All that has a name, packages included.
+  std::set<std::string> types_;  // Messages.
+  // By the type that they extend, and their number there.
+  std::map<std::string, std::map<int32_t, const std::string*>> extensions_;
   std::vector<std::string> services_;
 };
 

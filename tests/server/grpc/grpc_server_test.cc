@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "akin/descriptors/descriptors.pb.h"
+
 #include "deflated.h"
 #include "fake_stream.h"
 #include "server/grpc/calls.h"
@@ -274,7 +276,9 @@ TEST_F(GrpcServerTest, ReflectionKnowsServicesAndFiles) {
   }
   for (const char* symbol :
        {"tei.v1.Embed", "tei.v1.Embed.EmbedStream", "tei.v1.EmbedRequest", "tei.v1.ModelType",
-        "grpc.health.v1.HealthCheckResponse.ServingStatus"}) {
+        "grpc.health.v1.HealthCheckResponse.ServingStatus", "tei.v1.EmbedRequest.inputs",
+        "tei.v1.TRUNCATION_DIRECTION_LEFT", "grpc.health.v1.HealthCheckResponse.SERVING",
+        "grpc.reflection.v1.ServerReflectionRequest.message_request", "tei.v1", "tei"}) {
     const auto found = Reflect([&](auto& request) { request.set_file_containing_symbol(symbol); });
     EXPECT_EQ(found.file_descriptor_response().file_descriptor_proto_size(), 1) << symbol;
   }
@@ -299,6 +303,40 @@ TEST_F(GrpcServerTest, ReflectionWaitsForWhoDoesNotTakeItsAnswers) {
   EXPECT_EQ(responder.data.size(), 100U);
   EXPECT_EQ(responder.Trailer("grpc-status"), "0");
   stream->OnGone(true);
+}
+
+TEST(Reflection, KnowsExtensions) {
+  descriptors::File file;
+  file.set_name("a.proto");
+  file.set_package("a.b");
+  auto& base = *file.add_message_type();
+  base.set_name("Base");
+  auto& top = *file.add_extension();
+  top.set_name("top"), top.set_extendee(".a.b.Base"), top.set_number(100);
+  auto& nested = *base.add_extension();
+  nested.set_name("nested"), nested.set_extendee(".a.b.Base"), nested.set_number(7);
+  descriptors::FileSet set;
+  set.add_file(file.SerializeAsString());
+  const Reflection reflection(set.SerializeAsString());
+  ServerReflectionRequest request;
+  request.set_all_extension_numbers_of_type("a.b.Base");
+  const auto numbers = reflection.Answer(request).all_extension_numbers_response();
+  EXPECT_EQ(std::vector<int>(numbers.extension_number().begin(), numbers.extension_number().end()),
+            (std::vector<int>{7, 100}));
+  request.set_all_extension_numbers_of_type("a.b");  // No type.
+  EXPECT_EQ(reflection.Answer(request).error_response().error_code(), 5);
+  for (const int number : {7, 100, 101}) {
+    request.mutable_file_containing_extension()->set_containing_type("a.b.Base");
+    request.mutable_file_containing_extension()->set_extension_number(number);
+    const auto answer = reflection.Answer(request);
+    EXPECT_EQ(answer.file_descriptor_response().file_descriptor_proto_size(),
+              number == 101 ? 0 : 1);
+    EXPECT_EQ(answer.error_response().error_code(), number == 101 ? 5 : 0);
+  }
+  for (const char* symbol : {"a", "a.b", "a.b.Base", "a.b.top", "a.b.Base.nested"}) {
+    request.set_file_containing_symbol(symbol);
+    EXPECT_TRUE(reflection.Answer(request).has_file_descriptor_response()) << symbol;
+  }
 }
 
 TEST_F(GrpcServerTest, ReflectionSaysWhatThereIsNot) {

@@ -6,6 +6,9 @@
 #include <iterator>
 #include <string>
 
+#ifdef AKIN_HAS_GRPC
+#include "fuzz/grpc_targets.h"
+#endif
 #include "fuzz/http2_targets.h"
 #include "fuzz/server_targets.h"
 
@@ -28,6 +31,9 @@ int Replay(const char* folder, void (*read)(std::string_view)) {
 TEST(ServerFuzzCorpus, EveryInputIsReadWithoutAFinding) {
   EXPECT_GT(Replay("server_requests", fuzz::ReadRequests), 8);
   EXPECT_GT(Replay("http2_sessions", fuzz::ReadHttp2), 8);
+#ifdef AKIN_HAS_GRPC
+  EXPECT_GT(Replay("grpc_messages", fuzz::ReadGrpcMessages), 14);
+#endif
 }
 
 }  // namespace

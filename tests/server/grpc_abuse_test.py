@@ -3,6 +3,7 @@
 
     grpc_abuse_test.py --akin PROGRAM --model FOLDER
 """
+import gzip
 import os
 import random
 import statistics
@@ -20,6 +21,8 @@ from serve_process import ARGUMENTS, TIMEOUT, Server, main
 
 MIB = 1 << 20
 EMBED = "/tei.v1.Embed/Embed"
+HEALTH = "/grpc.health.v1.Health/"
+REFLECTION = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"
 SANITIZED = "AKIN_TEST_SLOW" in os.environ
 # A healthy client asks so often at least, before a case and in it, and in it takes no longer than so many times as long.
 CALLS = 20
@@ -326,6 +329,60 @@ class Abuse(unittest.TestCase):
                     client.send(frame(SETTINGS, ACK))
         return None
 
+    def whole_messages_without_end(self):
+        # Of streams whose answers nobody reads, or whose answer comes with their end.
+        for path, message in (("/tei.v1.Rerank/RerankStream", b""), ("/tei.v1.Rerank/RerankStream", string_field(1, "a query") + string_field(2, 4000 * "x")),
+                              (EMBED + "Stream", string_field(1, "a text")), (EMBED + "Stream", b""), (REFLECTION, string_field(4, "tei.v1.Embed"))):
+            clients = [self.connect(values={INITIAL_WINDOW_SIZE: 0}) for _ in range(4)]
+            for client in clients:
+                self.pour(client, path, 1000 * grpc_message(message), seconds=self.seconds / 8)
+
+    def pour(self, client, path, piece, seconds):
+        """Sends `piece` on a stream again and again, as far as the server's windows let it, until it ends the stream."""
+        client.send(frame(HEADERS, END_HEADERS, 1, call_headers(path)))
+        window = of_stream = initial = 65535
+        end, at = time.monotonic() + seconds, 0
+        while (left := end - time.monotonic()) > 0:
+            size = min(16384, window, of_stream, len(piece) - at)
+            if size > 0:
+                if not client.send(frame(DATA, 0, 1, piece[at : at + size])):
+                    return
+                window, of_stream, at = window - size, of_stream - size, (at + size) % len(piece)
+                continue
+            received = client.receive(left)
+            if received is None or received[0] == RST_STREAM or (received[0] == HEADERS and received[1] & END_STREAM):
+                return
+            kind, flags, of, payload = received
+            if kind == WINDOW_UPDATE:
+                window += struct.unpack(">I", payload)[0] if of == 0 else 0
+                of_stream += struct.unpack(">I", payload)[0] if of == 1 else 0
+            elif kind == SETTINGS and not flags & ACK:
+                for setting, value in struct.iter_unpack(">HI", payload):
+                    if setting == INITIAL_WINDOW_SIZE:
+                        of_stream, initial = of_stream + value - initial, value
+                client.send(frame(SETTINGS, ACK))
+
+    # --- A few bytes that become many ----------------------------------------------------------------
+
+    BOMB = grpc_message(gzip.compress(string_field(1, (4 * MIB - 64) * "a"), 9))
+    BOMB = b"\1" + BOMB[1:]
+
+    def watches_of_long_names(self):
+        client = self.connect()
+        for stream in range(1, 121, 2):
+            client.send(frame(HEADERS, END_HEADERS, stream, call_headers(HEALTH + "Watch", **{"grpc-encoding": "gzip"})) + frame(DATA, 0, stream, self.BOMB))
+        client.receive_all(0.5)
+
+    def bombs(self):
+        for path in (HEALTH + "Check", REFLECTION, EMBED):
+            end = time.monotonic() + self.seconds / 3
+            while time.monotonic() < end:
+                client, headers = self.connect(), call_headers(path, **{"grpc-encoding": "gzip"})
+                for stream in range(1, 201, 2):
+                    client.send(frame(HEADERS, END_HEADERS, stream, headers) + frame(DATA, END_STREAM, stream, self.BOMB))
+                client.receive_all(0.2)
+                client.close()
+
 
 # What the process may grow by, in MiB.
 CASES = {
@@ -354,6 +411,9 @@ CASES = {
     "windows_that_never_open": 16,
     "answers_that_nobody_reads": 56,
     "messages_that_are_never_whole": 32,
+    "whole_messages_without_end": 48,
+    "watches_of_long_names": 8,
+    "bombs": 16,
 }
 TOGETHER = 100
 

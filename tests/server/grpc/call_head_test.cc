@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <string>
+#include <utility>
+
 namespace akin::server {
 namespace {
 
@@ -38,6 +42,25 @@ TEST(CallHead, ATimeoutBeyondTheMostIsTheMost) {
     EXPECT_EQ(*read, hours(2)) << text;
   }
   EXPECT_EQ(*ReadGrpcTimeout("120M", hours(2)), hours(2));
+}
+
+TEST(CallHead, EightDigitsOfEveryUnit) {
+  const std::pair<char, int64_t> kUnits[] = {{'n', 1},
+                                             {'u', 1'000},
+                                             {'m', 1'000'000},
+                                             {'S', 1'000'000'000},
+                                             {'M', 60'000'000'000},
+                                             {'H', 3'600'000'000'000}};
+  constexpr hours kMost{24 * 365};
+  for (const auto& [unit, length] : kUnits) {
+    const auto read = ReadGrpcTimeout(std::string("99999999") + unit, kMost);
+    ASSERT_TRUE(read) << unit;
+    const auto nanoseconds_of_it = static_cast<__int128>(99'999'999) * length;
+    const __int128 expected = std::min<__int128>(nanoseconds_of_it, nanoseconds(kMost).count());
+    EXPECT_EQ(static_cast<__int128>(read->count()), expected) << unit;
+    EXPECT_FALSE(ReadGrpcTimeout(std::string("099999999") + unit, kMost)) << unit;
+    EXPECT_EQ(ReadGrpcTimeout(std::string("0") + unit, kMost)->count(), 0) << unit;
+  }
 }
 
 TEST(CallHead, TimeoutsThatAreWrong) {

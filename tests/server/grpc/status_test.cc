@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+#include <utility>
+
 #include "server/text.h"
 
 namespace akin::server {
@@ -13,6 +16,53 @@ TEST(GrpcStatus, CodesAreThoseOfTheLibrary) {
   EXPECT_EQ(NameOf(ToGrpcStatus(Error(ErrorCode::kInvalidModel, "x")).code), "FAILED_PRECONDITION");
   EXPECT_EQ(NameOf(GrpcCode::kUnauthenticated), "UNAUTHENTICATED");
   EXPECT_EQ(NameOf(static_cast<GrpcCode>(99)), "UNKNOWN");
+}
+
+TEST(GrpcStatus, NumbersAndNamesAreThoseOfTheProtocol) {
+  const std::pair<int, const char*> kCodes[] = {{0, "OK"},
+                                                {1, "CANCELLED"},
+                                                {2, "UNKNOWN"},
+                                                {3, "INVALID_ARGUMENT"},
+                                                {4, "DEADLINE_EXCEEDED"},
+                                                {5, "NOT_FOUND"},
+                                                {6, "ALREADY_EXISTS"},
+                                                {7, "PERMISSION_DENIED"},
+                                                {8, "RESOURCE_EXHAUSTED"},
+                                                {9, "FAILED_PRECONDITION"},
+                                                {10, "ABORTED"},
+                                                {11, "OUT_OF_RANGE"},
+                                                {12, "UNIMPLEMENTED"},
+                                                {13, "INTERNAL"},
+                                                {14, "UNAVAILABLE"},
+                                                {15, "DATA_LOSS"},
+                                                {16, "UNAUTHENTICATED"}};
+  for (const auto& [number, name] : kCodes) EXPECT_EQ(NameOf(static_cast<GrpcCode>(number)), name);
+  EXPECT_EQ(NameOf(static_cast<GrpcCode>(17)), "UNKNOWN");
+  EXPECT_EQ(NameOf(static_cast<GrpcCode>(-1)), "UNKNOWN");
+}
+
+TEST(GrpcStatus, FaultsAreTheServers) {
+  const std::set<int> faults = {2, 4, 12, 13, 14, 15};
+  for (int number = 0; number <= 16; ++number)
+    EXPECT_EQ(IsFault(static_cast<GrpcCode>(number)), faults.contains(number)) << number;
+}
+
+TEST(GrpcStatus, EveryErrorOfTheLibraryHasItsCode) {
+  const std::pair<ErrorCode, GrpcCode> kCodes[] = {
+      {ErrorCode::kInvalidInput, GrpcCode::kInvalidArgument},
+      {ErrorCode::kOverloaded, GrpcCode::kResourceExhausted},
+      {ErrorCode::kInvalidModel, GrpcCode::kFailedPrecondition},
+      {ErrorCode::kCancelled, GrpcCode::kCancelled},
+      {ErrorCode::kDeadlineExceeded, GrpcCode::kDeadlineExceeded},
+      {ErrorCode::kServiceUnavailable, GrpcCode::kUnavailable},
+      {ErrorCode::kModelNotFound, GrpcCode::kNotFound},
+      {ErrorCode::kUnsupportedModel, GrpcCode::kUnimplemented},
+      {ErrorCode::kInternal, GrpcCode::kInternal}};
+  for (const auto& [error, code] : kCodes) {
+    const GrpcStatus status = ToGrpcStatus(Error(error, "why"));
+    EXPECT_EQ(status.code, code) << NameOf(code);
+    EXPECT_EQ(status.message, "why");
+  }
 }
 
 TEST(GrpcStatus, MessagesArePercentEncoded) {

@@ -413,7 +413,7 @@ CASES = {
     "messages_that_are_never_whole": 32,
     "whole_messages_without_end": 48,
     "watches_of_long_names": 8,
-    "bombs": 16,
+    "bombs": 24,
 }
 TOGETHER = 100
 

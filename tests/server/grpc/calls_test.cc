@@ -317,7 +317,7 @@ TEST_F(Calls, NoRoomForMessagesThatDoNotEndIsSaid) {
 // Text that zlib makes a third of.
 std::string Words(size_t size) {
   std::string text;
-  for (int i = 0; text.size() < size; ++i) text += std::to_string(i * 7919) + ' ';
+  for (int64_t i = 0; text.size() < size; ++i) text += std::to_string(i * 7919) + ' ';
   text.resize(size);
   return text;
 }

@@ -177,6 +177,11 @@ void App::OnAbuse(const std::string& peer, std::string_view what) {
              {{"peer", peer}, {"too_many", what}});
 }
 
+void App::OnMalformed(const std::string& peer, std::string_view why) {
+  LogLimited(abuse_lines_, "a connection was ended for what it sent",
+             {{"peer", peer}, {"malformed", why}});
+}
+
 void App::OnAcceptFailed(std::string_view why) {
   LogLimited(accept_lines_, "a connection was not accepted", {{"error", why}});
 }

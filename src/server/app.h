@@ -63,6 +63,7 @@ class App : public HttpHandler {
                       std::string_view reason) override;
   void Handle(ExchangePtr exchange) override;
   void OnAbuse(const std::string& peer, std::string_view what) override;
+  void OnMalformed(const std::string& peer, std::string_view why) override;
   void OnAcceptFailed(std::string_view why) override;
 
   // For dialects (model_calls.h has what goes through the queue). The model; `use` may be called on

@@ -66,6 +66,30 @@ TEST(Http2Session, EmptyDataEndsTheConnectionWhenItIsTooMuch) {
   EXPECT_EQ(pair.handler.seen.at(0)->gone, 1);
 }
 
+TEST(Http2Session, DataOfPaddingOnlyEndsTheConnectionWhenItIsTooMuch) {
+  for (const size_t padding : {0, 1, 255}) {
+    Pair pair;
+    pair.session.Receive(kPreface + Frame(1, 4, 1, FieldBlock(Http2Client::Post("/"))), pair.now);
+    const std::string padded =
+        std::string(1, static_cast<char>(padding)) + std::string(padding, '\0');
+    std::string ten, honest;
+    for (int i = 0; i < 10; ++i) ten += Frame(0, 8, 1, padded);
+    for (int i = 0; i < 10; ++i)
+      honest += Frame(0, 8, 1, padded[0] + std::string("x") + padded.substr(1));
+    for (int i = 0; i < 2000; ++i) {
+      ASSERT_TRUE(pair.session.Receive(honest, pair.now));
+      pair.Reply();
+    }
+    int taken = 0;
+    while (taken < 2000 && pair.session.Receive(ten, pair.now)) {
+      ++taken;
+      pair.Reply();
+    }
+    EXPECT_LT(taken, 1001) << padding;
+    EXPECT_EQ(pair.session.excess(), "frames without data");
+  }
+}
+
 TEST(Http2Session, HeadersWithoutAnEndEndTheConnection) {
   for (const size_t size : {size_t{0}, size_t{1}, size_t{16'384}}) {
     Pair pair;
@@ -140,6 +164,22 @@ TEST(Http2Session, ClientsThatResetWhatTheyGetNoAnswerToInTimeMayGoOn) {
   EXPECT_TRUE(pair.wants_more);
 }
 
+// nghttp2 has a rate of its own, which is lower and says nothing.
+TEST(Http2Session, ResetsAtTheRateThatIsAllowedMayGoOn) {
+  Pair pair;
+  pair.session.Receive(kPreface, pair.now);
+  const std::string block = FieldBlock(Http2Client::Post("/"));
+  const std::string cancel("\0\0\0\x08", 4);
+  for (int i = 0; i < 5000; ++i) {
+    const int32_t id = 2 * i + 1;
+    ASSERT_TRUE(pair.session.Receive(Frame(1, 5, id, block) + Frame(3, 0, id, cancel), pair.now))
+        << i;
+    pair.Reply();
+    pair.now += std::chrono::milliseconds(11);
+  }
+  EXPECT_EQ(pair.client.goaways, 0);
+}
+
 TEST(Http2Session, WhatIsNoHttp2EndsTheConnection) {
   for (const std::string& bytes :
        {std::string("GET / HTTP/1.1\r\nHost: x\r\n\r\n"), std::string(100, '\0'),
@@ -156,6 +196,8 @@ TEST(Http2Session, WhatIsNoHttp2EndsTheConnection) {
     }
     EXPECT_TRUE(pair.session.is_over()) << bytes.size();
     EXPECT_TRUE(pair.handler.seen.empty());
+    EXPECT_NE(pair.session.malformed(), "");
+    EXPECT_EQ(pair.session.num_refused(), 1);
   }
 }
 

@@ -30,9 +30,10 @@ class NoHttp final : public HttpHandler {
   }
   void Handle(ExchangePtr) override {}
   void OnAbuse(const std::string&, std::string_view) override { ++abuses; }
+  void OnMalformed(const std::string&, std::string_view) override { ++malformed; }
   void OnAcceptFailed(std::string_view) override {}
 
-  std::atomic<int> abuses{0};
+  std::atomic<int> abuses{0}, malformed{0};
 };
 
 Fields Grpc(std::string_view path) {
@@ -315,6 +316,15 @@ TEST(Http2Connection, RapidResetsEndIt) {
   EXPECT_LT(running.echo.begun, 700);
   EXPECT_EQ(running.echo.gone, running.echo.begun);
   EXPECT_EQ(running.http.abuses, 1);
+}
+
+TEST(Http2Connection, WhatIsNoHttp2IsTold) {
+  Running running;
+  Wire wire(running.port);
+  wire.Send(kPreface + Frame(6, 0, 0, "1234"));
+  EXPECT_TRUE(wire.Closes());
+  EXPECT_TRUE(running.Comes([&] { return running.http.malformed == 1; }));
+  EXPECT_EQ(running.Counts().refused, 1);
 }
 
 TEST(Http2Connection, APortThatIsTakenIsAnErrorThatNamesTheOption) {

@@ -38,15 +38,19 @@ TEST(Http2Session, WhatIsNoRequestIsRefused) {
   const std::string malformed = "reset 1";
   // Headers that are HTTP/1.1's own, or not what HTTP/2 allows.
   for (const char* name : {"connection", "keep-alive", "proxy-connection", "transfer-encoding",
-                           "upgrade", "X-Upper", "x y", "x\ny", "", ":unknown"}) {
+                           "upgrade", "X-Upper", ":unknown"}) {
     EXPECT_EQ(Refused(With(fine, name, "x")), malformed) << name;
+  }
+  // Of those and of pseudo-headers nghttp2 makes a reset; of what is no field at all we an answer.
+  for (const char* name : {"x y", "x\ny", ""}) {
+    EXPECT_EQ(Refused(With(fine, name, "x")), "400") << name;
   }
   EXPECT_EQ(Refused(With(fine, "te", "gzip")), malformed);
   EXPECT_EQ(Refused(With(fine, "te", "trailers")), "200");
   for (const char* value : {"a\r\nb: c", "a\nb", "a\rb", "\x01"}) {
-    EXPECT_EQ(Refused(With(fine, "x-a", value)), malformed) << value;
+    EXPECT_EQ(Refused(With(fine, "x-a", value)), "400") << value;
   }
-  EXPECT_EQ(Refused(With(fine, "x-a", std::string("a\0b", 3))), malformed);
+  EXPECT_EQ(Refused(With(fine, "x-a", std::string("a\0b", 3))), "400");
   // Pseudo-headers missing, twice, or behind the others.
   for (const char* name : {":method", ":scheme", ":path"}) {
     EXPECT_EQ(Refused(Without(fine, name)), malformed) << name;
@@ -73,6 +77,21 @@ TEST(Http2Session, WhatIsNoRequestIsRefused) {
   Fields lengths = With(fine, "content-length", "3");
   lengths.emplace_back("content-length", "3");
   EXPECT_EQ(Refused(lengths, "abc"), malformed);
+}
+
+TEST(Http2Session, AnExpectationThatIsUnknownIsRefused) {
+  EXPECT_EQ(Refused(With(Http2Client::Post("/"), "expect", "foo")), "417");
+  EXPECT_EQ(Refused(With(Http2Client::Post("/"), "expect", "100-Continue")), "200");
+}
+
+TEST(Http2Session, WhatIsRefusedHasTheHeadersOfAllAnswers) {
+  Pair pair;
+  const int32_t id = pair.client.Ask(With(Http2Client::Post("/"), "x-a", std::string(16'200, 'a')));
+  pair.Talk();
+  std::string names;
+  for (const auto& [name, value] : pair.client.answers[id].head) names += name + ' ';
+  EXPECT_EQ(names, ":status server date content-type content-length ");
+  EXPECT_EQ(pair.client.answers[id].body, "the headers are too long\n");
 }
 
 TEST(Http2Session, ALengthThatIsNotTheBodysDropsTheRequest) {

@@ -90,7 +90,14 @@ inline void Answer(Seen& seen, std::string body) {
 
 // A client, a session, and the wire between them.
 struct Pair {
-  explicit Pair(bool takes_data = true) : client(takes_data) {}
+  explicit Pair(bool takes_data = true, MessageBudget* streams = nullptr,
+                const nghttp2_mem* memory = nullptr)
+      : client(takes_data),
+        session(handler, {.peer = "somebody",
+                          .write_timeout = std::chrono::seconds(30),
+                          .streams = streams,
+                          .memory = memory,
+                          .wake = [this] { ++wakes; }}) {}
 
   // Both ways, as long as there is something.
   void Talk() {
@@ -118,9 +125,7 @@ struct Pair {
   Recorder handler;
   Http2Client client;
   int wakes = 0;
-  Http2Session session{
-      handler,
-      {.peer = "somebody", .write_timeout = std::chrono::seconds(30), .wake = [this] { ++wakes; }}};
+  Http2Session session;
   bool wants_more = true;
   int writes = 0;
   size_t longest_fill = 0;

@@ -1,6 +1,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdlib>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -336,6 +338,198 @@ TEST(Http2Session, StreamsThatRestAreNotAnswering) {
   pair.session.Drop();
   EXPECT_EQ(pair.session.num_answering(), 0u);
   EXPECT_EQ(pair.session.num_streams(), 0u);
+}
+
+TEST(Http2Session, StreamsThatBothSidesHaveEndedAreNotReset) {
+  Pair pair;
+  const int32_t id = pair.client.Begin(Http2Client::Post("/"), "x");
+  pair.Talk();
+  Answer(*pair.handler.seen.at(0), "no");
+  pair.Talk();
+  pair.client.More(id, "x", true);
+  pair.Talk();
+  EXPECT_TRUE(pair.client.answers[id].is_closed);
+  pair.session.Sweep(pair.now + seconds(1));
+  EXPECT_FALSE(pair.Reply()) << "there is nothing to say";
+}
+
+TEST(Http2Session, ClientsThatGoBeforeTheirAnswersAreCounted) {
+  Pair pair;
+  for (int i = 0; i < 3; ++i) pair.client.Ask(Http2Client::Post("/"));
+  pair.Talk();
+  pair.handler.seen.at(0)->responder->SetResting(true);
+  pair.session.Drop(true);
+  EXPECT_EQ(pair.session.num_left(), 2);
+}
+
+// --- What all sessions share ---------------------------------------------------------------------
+
+TEST(Http2Session, StreamsForWhichThereIsNoRoomAreRefusedAndMayBeAskedAgain) {
+  // A client alone has one half: of 16 streams with heads of some 200 bytes, less than 8.
+  MessageBudget budget(16 * Http2Session::kStreamBytes, 0);
+  Pair pair(true, &budget);
+  for (int i = 0; i < 12; ++i) pair.client.Ask(Http2Client::Post("/"));
+  pair.Talk();
+  EXPECT_EQ(pair.handler.seen.size(), 7u);
+  EXPECT_EQ(pair.session.num_streams_refused(), 5);
+  EXPECT_EQ(pair.client.answers[23].error, static_cast<uint32_t>(Http2Error::kRefusedStream));
+  EXPECT_LE(budget.held_bytes(), 8 * Http2Session::kStreamBytes);
+  for (const auto& seen : pair.handler.seen) Answer(*seen, "x");
+  pair.Talk();
+  EXPECT_EQ(budget.held_bytes(), 0u);
+  pair.handler.on_end = [](Seen& seen) { Answer(seen, "taken"); };
+  const int32_t again = pair.client.Ask(Http2Client::Post("/"));
+  pair.Talk();
+  EXPECT_EQ(pair.client.answers[again].body, "taken");
+}
+
+TEST(Http2Session, LongHeadsCountAsTheyAre) {
+  MessageBudget budget(size_t{1} << 20, 0);
+  Pair pair(true, &budget);
+  Fields head = Http2Client::Post("/");
+  head.emplace_back("x", std::string(10'000, 'v'));
+  pair.client.Ask(head);
+  pair.Talk();
+  EXPECT_GT(budget.held_bytes(), Http2Session::kStreamBytes + 10'000);
+  pair.session.Drop();
+  EXPECT_EQ(budget.held_bytes(), 0u);
+}
+
+TEST(Http2Session, RefusedStreamsDoNotEndTheConnection) {
+  MessageBudget budget(0, 0);
+  Pair pair(true, &budget);
+  for (int i = 0; i < 2000; ++i) {
+    pair.client.Ask(Http2Client::Post("/"));
+    if (i % 50 == 0) pair.Talk();
+  }
+  pair.Talk();
+  EXPECT_TRUE(pair.wants_more);
+  EXPECT_EQ(pair.session.excess(), "");
+}
+
+TEST(Http2Session, AStreamThatIsNotReadStopsNoOther) {
+  MessageBudget budget(size_t{64} << 20, 0);
+  Pair pair(true, &budget);
+  pair.handler.consumes = false;
+  for (int i = 0; i < 30; ++i)
+    pair.client.Ask(Http2Client::Post("/"), std::string(size_t{1} << 20, 'x'));
+  pair.Talk();
+  for (const auto& seen : pair.handler.seen) EXPECT_EQ(seen->body.size(), 65'535u);
+  EXPECT_GT(budget.held_bytes(), 30u * 65'535);
+  pair.handler.consumes = true;
+  pair.handler.on_end = [](Seen& seen) { Answer(seen, "fine"); };
+  const int32_t id = pair.client.Ask(Http2Client::Post("/"), std::string(size_t{3} << 20, 'x'));
+  pair.Talk();
+  EXPECT_EQ(pair.client.answers[id].body, "fine");
+  // What is read counts no longer.
+  for (const auto& seen : pair.handler.seen)
+    if (seen->responder != nullptr) seen->responder->Consume(65'535);
+  pair.Talk();
+  for (const auto& seen : pair.handler.seen) EXPECT_TRUE(seen->has_ended);
+  EXPECT_EQ(budget.held_bytes(), 0u);
+}
+
+// --- Memory that runs out ------------------------------------------------------------------------
+
+// Frees what is left at its end.
+struct FailingMemory {
+  ~FailingMemory() {
+    for (void* const left : held) std::free(left);
+  }
+  bool Fails() { return at != 0 && ++count == at; }
+  void* Keep(void* memory) {
+    if (memory != nullptr) held.insert(memory);
+    return memory;
+  }
+  static FailingMemory& Self(void* self) { return *static_cast<FailingMemory*>(self); }
+  static void* Malloc(size_t size, void* self) {
+    return Self(self).Fails() ? nullptr : Self(self).Keep(std::malloc(size));
+  }
+  static void Free(void* memory, void* self) {
+    Self(self).held.erase(memory);
+    std::free(memory);
+  }
+  static void* Calloc(size_t number, size_t size, void* self) {
+    return Self(self).Fails() ? nullptr : Self(self).Keep(std::calloc(number, size));
+  }
+  static void* Realloc(void* memory, size_t size, void* self) {
+    if (Self(self).Fails()) return nullptr;
+    Self(self).held.erase(memory);
+    return Self(self).Keep(std::realloc(memory, size));
+  }
+
+  size_t count = 0, at = 0;
+  std::set<void*> held;
+  nghttp2_mem mem{this, Malloc, Free, Calloc, Realloc};
+};
+
+// Each of nghttp2's allocations fails in turn: its client is answered or told, or the connection
+// ends; nobody waits for ever.
+TEST(Http2Session, AnAnswerForWhichNghttp2HasNoMemoryEndsItsStreamOrTheConnection) {
+  size_t at = 1;
+  for (bool failed = true; failed; ++at) {
+    ASSERT_LT(at, 300u);
+    FailingMemory memory;
+    Pair pair(true, nullptr, &memory.mem);
+    pair.Talk();
+    const int32_t id = pair.client.Ask(Http2Client::Post("/"), "x");
+    memory.at = at;
+    pair.Talk();
+    for (const auto& seen : pair.handler.seen) {
+      if (seen->responder == nullptr) continue;
+      seen->responder->SendHead(200, {{"x-a", "b"}}, false);
+      if (seen->responder != nullptr) seen->responder->SendData("x", false, nullptr);
+    }
+    pair.Talk();
+    for (const auto& seen : pair.handler.seen)
+      if (seen->responder != nullptr) seen->responder->SendTrailers({{"x-c", "d"}});
+    pair.Talk();
+    failed = memory.count >= at;
+    const auto& answer = pair.client.answers[id];
+    EXPECT_TRUE(answer.has_ended || answer.is_closed || pair.session.is_over()) << at;
+    const bool is_lost = !answer.has_ended && pair.handler.seen.size() == 1;
+    EXPECT_FALSE(is_lost && pair.handler.seen[0]->answered) << at;
+  }
+  EXPECT_GT(at, 10u);
+}
+
+// --- Silence -------------------------------------------------------------------------------------
+
+TEST(Http2Session, AClientThatIsSilentIsAskedAndThenGivenUp) {
+  Pair pair;
+  pair.client.Ask(Http2Client::Post("/"));
+  pair.Talk();
+  const auto sweep = [&](milliseconds later) {
+    pair.now += later;
+    pair.session.Sweep(pair.now);
+  };
+  const auto asks = [&] {
+    return pair.Reply() && pair.last_said.substr(3, 2) == std::string("\6\0", 2);
+  };
+  sweep(milliseconds(59'999));
+  EXPECT_FALSE(pair.Reply());
+  sweep(milliseconds(1));
+  EXPECT_TRUE(asks());
+  pair.Talk();  // It answers.
+  sweep(milliseconds(59'999));
+  EXPECT_FALSE(pair.Reply());
+  sweep(milliseconds(1));
+  EXPECT_TRUE(asks());
+  pair.client.Take();  // On its way, for ever.
+  sweep(milliseconds(19'999));
+  EXPECT_EQ(pair.handler.seen.at(0)->gone, 0);
+  sweep(milliseconds(1));
+  EXPECT_EQ(pair.handler.seen.at(0)->gone, 1);
+  EXPECT_TRUE(pair.session.is_over());
+  EXPECT_EQ(pair.session.num_timed_out(), 1);
+}
+
+TEST(Http2Session, WithoutAStreamNobodyIsAsked) {
+  Pair pair;
+  pair.Talk();
+  pair.session.Sweep(pair.now + seconds(3600));
+  EXPECT_FALSE(pair.Reply());
+  EXPECT_FALSE(pair.session.is_over());
 }
 
 // --- The end -------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ import threading
 import time
 import unittest
 
-from raw_http2 import (ACK, CANCEL, DATA, END_HEADERS, END_STREAM, ENHANCE_YOUR_CALM, GOAWAY, HEADERS, NO_ERROR, PING, RST_STREAM, WINDOW_UPDATE,
+from raw_http2 import (ACK, CANCEL, DATA, END_HEADERS, END_STREAM, ENHANCE_YOUR_CALM, GOAWAY, HEADERS, NO_ERROR, PING, PREFACE, RST_STREAM, WINDOW_UPDATE,
                        RawClient, frame, header_block, string_field)
 from serve_process import TIMEOUT, Server, has_package, in_venv, main, wait_until
 from slow_onnx import ENDLESS, start_slow_server
@@ -234,6 +234,22 @@ class Streams(unittest.TestCase):
         server.process.kill()
         server.ends_with = {-9}
 
+    def test_requests_of_a_closed_socket_are_dropped_before_they_are_computed(self):
+        server = start_slow_server(self)
+        server.ends_with = {0, 143}
+        busy, leaving = self.connect(server), self.connect(server)
+        busy.send(post(1, "/embed", {"inputs": ENDLESS}))
+        wait_until(lambda: server.metric("te_queue_size") == 1, "the only thread is busy")
+        leaving.send(b"".join(post(s, "/embed", {"inputs": f"a stone {s}"}) for s in (1, 3, 5)))
+        wait_until(lambda: server.metric("te_queue_size") == 4, "they wait")
+        leaving.close()
+        # While the thread still computes the first, so that it cannot have computed these.
+        wait_until(lambda: server.metric("akin_requests_cancelled_total") == 3, "they are dropped")
+        self.assertEqual(server.metric("te_queue_size"), 1)
+        self.assertEqual(server.metric("akin_http_left_total"), 3)
+        server.process.kill()
+        server.ends_with = {-9}
+
     def test_bodies_that_are_never_whole_have_a_budget(self):
         server = self.start("--payload-limit", str(2 << 20))
         clients = [self.connect(server) for _ in range(2)]
@@ -342,6 +358,29 @@ class Streams(unittest.TestCase):
             self.assertLess((server.memory("VmRSS") - before) / len(clients), 48 << 10)
 
 
+    @unittest.skipUnless(os.path.exists("/proc/net/tcp"), "what the system says of sockets is not here")
+    def test_connections_whose_other_end_has_gone_are_noticed(self):
+        server = self.start()
+        client = self.connect(server)
+        client.send(post(1, "/embed", {"inputs": "a"}))
+        self.assertEqual(answers(client, [1])[1][0], STATUS_200)
+        here, there = f":{server.port:04X}", f":{client.socket.getsockname()[1]:04X}"
+        with open("/proc/net/tcp") as file:
+            timers = [fields[5][:2] for fields in map(str.split, file) if fields[1].endswith(here) and fields[2].endswith(there)]
+        self.assertEqual(timers, ["02"], "no keep-alive timer")
+
+    def test_what_is_no_http2_has_a_line_and_counts(self):
+        server = self.start()
+        for _ in range(3):
+            client = self.connect(server)
+            client.send(frame(PING, 0, 0, b"1234"))
+            client.receive_all(TIMEOUT)
+        wait_until(lambda: server.metric("akin_http_malformed_total") == 3, "they are counted")
+        server.await_event("a connection was ended for what it sent", level="warn", peer="127.0.0.1")
+        lines = [e for e in server.log if e["message"].startswith("a connection was ended")]
+        self.assertTrue(all(e["malformed"] for e in lines), lines)
+
+
 class Transports(unittest.TestCase):
     @needs_curl
     def test_tls_tells_by_the_handshake(self):
@@ -360,6 +399,10 @@ class Transports(unittest.TestCase):
             self.assertEqual([a[0] for a in (new, old, unsaid)], ["HTTP/2", "HTTP/1.1", "HTTP/1.1"])
             self.assertEqual((new[1:], unsaid[1:]), (old[1:], old[1:]))
             context = ssl._create_unverified_context()
+            context.set_alpn_protocols(["http/1.1"])
+            with socket.create_connection(("127.0.0.1", server.port), TIMEOUT) as plain, context.wrap_socket(plain) as client:
+                client.sendall(PREFACE + frame(4))
+                self.assertEqual(client.recv(1000)[:12], b"HTTP/1.1 505")
             context.set_alpn_protocols(["something-else"])
             with socket.create_connection(("127.0.0.1", server.port)) as plain, context.wrap_socket(plain) as client:
                 self.assertIsNone(client.selected_alpn_protocol())

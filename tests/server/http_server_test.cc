@@ -36,6 +36,7 @@ class ThrowingHandler final : public HttpHandler {
     exchange->Respond({.body = "the answer"});
   }
   void OnAbuse(const std::string&, std::string_view) override {}
+  void OnMalformed(const std::string&, std::string_view) override {}
   void OnAcceptFailed(std::string_view) override { ++failures; }
 
   std::atomic<int> failures{0};

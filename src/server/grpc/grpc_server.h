@@ -42,6 +42,8 @@ class GrpcServer final : public Http2Handler {
 
   std::unique_ptr<Http2StreamHandler> Begin(HttpRequest head, std::string peer, bool ends,
                                             Http2Responder& responder) override;
+  void Refuse(const HttpRequest& head, int status, std::string_view reason,
+              Http2Responder& responder) override;
 
   // What the health service says, of all services.
   void SetServing(bool serving) { health_.SetServing(serving); }

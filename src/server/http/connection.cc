@@ -119,7 +119,9 @@ asio::awaitable<Connection::Version> Connection::Begin() {
   if (stream_->protocol() == "h2") co_return Version::kHttp2;
   Enter(Phase::kIdle);
   if (shared_.draining) co_return Version::kNone;
-  while (in_.size() < kPreface.size() && kPreface.starts_with(in_)) {
+  // Who has chosen HTTP/1.1 in TLS's handshake is held to it.
+  const bool may_be_http2 = stream_->protocol() != "http/1.1";
+  while (may_be_http2 && in_.size() < kPreface.size() && kPreface.starts_with(in_)) {
     const bool more = co_await ReadMore();
     if (!more && timed_out_ && !in_.empty()) co_await RefuseHead({408, kSlowHead});
     if (!more) co_return Version::kNone;
@@ -128,7 +130,7 @@ asio::awaitable<Connection::Version> Connection::Begin() {
       Enter(Phase::kHead);
     }
   }
-  co_return in_.starts_with(kPreface) ? Version::kHttp2 : Version::kHttp1;
+  co_return may_be_http2&& in_.starts_with(kPreface) ? Version::kHttp2 : Version::kHttp1;
 }
 
 asio::awaitable<bool> Connection::ReadMore() {

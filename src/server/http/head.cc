@@ -22,7 +22,7 @@ MaybeRefusal ParseVersion(std::string_view version, Head& head) {
   const bool has_form = version.size() == 8 && version.starts_with("HTTP/") && version[6] == '.' &&
                         version[5] >= '0' && version[5] <= '9' && version[7] >= '0' &&
                         version[7] <= '9';
-  if (has_form) return Refusal{505, "this server speaks HTTP/1.1"};
+  if (has_form) return Refusal{505, "this server speaks HTTP/1.1 and HTTP/2"};
   return Refusal{400, "the request line does not end with an HTTP version"};
 }
 

@@ -50,6 +50,8 @@ class HttpHandler {
   virtual void Handle(ExchangePtr exchange) = 0;
   // A connection of HTTP/2 is ended because its client sends too much of something.
   virtual void OnAbuse(const std::string& peer, std::string_view what) = 0;
+  // A connection is ended because what its client sends is no HTTP/2.
+  virtual void OnMalformed(const std::string& peer, std::string_view why) = 0;
   // A client could not be accepted: too many open files, memory. Later ones may be.
   virtual void OnAcceptFailed(std::string_view why) = 0;
 };
@@ -57,6 +59,7 @@ class HttpHandler {
 struct HttpCounts {
   int64_t under_way = 0;  // Requests whose answers are not yet written.
   int64_t open = 0, accepted = 0, timed_out = 0, refused = 0, left = 0;
+  int64_t streams_refused = 0;  // For want of room in ServedShared::streams.
 };
 
 class HttpServer {

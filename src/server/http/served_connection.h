@@ -6,6 +6,7 @@
 
 #include "server/http/http_server.h"
 #include "server/http/idle_spin.h"
+#include "server/http2/message_budget.h"
 
 namespace akin::server {
 
@@ -19,6 +20,9 @@ struct ServedShared {
   int answering = 0;  // Handled, and their answers not yet here.
   int writing = 0;    // Answers that their clients have not yet taken.
   IdleSpin spin;
+  // Requests of HTTP/2, with their heads and what nobody has read of them, of all connections.
+  static constexpr size_t kStreamsBytes = size_t{128} << 20;
+  MessageBudget streams{kStreamsBytes, 0};
 };
 
 class ServedConnection {

@@ -62,10 +62,12 @@ Http2Connection::Http2Connection(std::unique_ptr<Stream> stream, std::string fir
       in_(std::move(first)),
       wake_(stream_->socket().get_executor()),
       written_(stream_->socket().get_executor()),
-      session_(handler,
-               {.peer = peer_, .write_timeout = shared.options.write_timeout, .wake = [this] {
-                  if (!is_abandoned_) wake_.Set();
-                }}) {}
+      session_(handler, {.peer = peer_,
+                         .write_timeout = shared.options.write_timeout,
+                         .streams = &shared.streams,
+                         .wake = [this] {
+                           if (!is_abandoned_) wake_.Set();
+                         }}) {}
 
 Http2Connection::~Http2Connection() { Abandon(); }
 
@@ -108,7 +110,7 @@ asio::awaitable<void> Http2Connection::Read() {
     if (bytes == 0) break;
     goes_on = Receive(std::string_view(in_).substr(0, bytes));
   }
-  if (goes_on) GiveUp();
+  if (goes_on) GiveUp(!timed_out_);
 }
 
 bool Http2Connection::Receive(std::string_view bytes) {
@@ -164,8 +166,8 @@ asio::awaitable<void> Http2Connection::Linger() {
   }
 }
 
-void Http2Connection::GiveUp() {
-  session_.Drop();
+void Http2Connection::GiveUp(bool left) {
+  session_.Drop(left);
   Count();
   // What is being written reaches nobody.
   if (write_since_) CancelWait();
@@ -185,6 +187,11 @@ void Http2Connection::Count() {
                 refused = session_.num_refused();
   shared_.counts.timed_out += timeouts - std::exchange(counted_timeouts_, timeouts);
   shared_.counts.left += left - std::exchange(counted_left_, left);
+  const int64_t streams_refused = session_.num_streams_refused();
+  shared_.counts.streams_refused +=
+      streams_refused - std::exchange(counted_streams_refused_, streams_refused);
+  if (!session_.malformed().empty() && !std::exchange(malformed_was_told_, true))
+    shared_.handler.OnMalformed(peer_, session_.malformed());
   shared_.counts.refused += refused - std::exchange(counted_refused_, refused);
 }
 

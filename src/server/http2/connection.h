@@ -55,7 +55,7 @@ class Http2Connection final : public ServedConnection,
   boost::asio::awaitable<void> Linger();
   // Brings what is counted for all connections up to date.
   void Count();
-  void GiveUp();
+  void GiveUp(bool left = false);
   void CancelWait();
 
   std::unique_ptr<Stream> stream_;
@@ -74,7 +74,9 @@ class Http2Connection final : public ServedConnection,
   size_t num_streams_ = 0;  // When last counted.
   // Counted for all, so far:
   int counted_answering_ = 0;
-  int64_t counted_pings_ = 0, counted_timeouts_ = 0, counted_left_ = 0, counted_refused_ = 0;
+  int64_t counted_pings_ = 0, counted_timeouts_ = 0, counted_left_ = 0, counted_refused_ = 0,
+          counted_streams_refused_ = 0;
+  bool malformed_was_told_ = false;
   Http2Session session_;  // Last: ends first, and its end wakes nobody.
 };
 

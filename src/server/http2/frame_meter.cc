@@ -7,7 +7,9 @@ namespace {
 
 // RFC 9113, section 6.
 enum FrameType : uint8_t { kData = 0, kHeaders = 1, kSettings = 4, kPing = 6, kContinuation = 9 };
-constexpr uint8_t kEndStream = 0x1, kEndHeaders = 0x4;
+constexpr uint8_t kEndStream = 0x1, kEndHeaders = 0x4, kPadded = 0x8;
+
+constexpr std::string_view kNoData = "frames without data";
 
 }  // namespace
 
@@ -26,6 +28,12 @@ std::optional<std::string_view> FrameMeter::Feed(std::string_view bytes, TimePoi
       in_payload_ = true;
       payload_left_ = size_t{head_[0]} << 16 | size_t{head_[1]} << 8 | head_[2];
       if (const auto excess = TakeHead(now)) return excess;
+    }
+    if (awaits_padding_ && !bytes.empty()) {
+      // The first byte of the payload says how many of the last ones are padding.
+      awaits_padding_ = false;
+      const size_t padding = size_t{1} + static_cast<unsigned char>(bytes.front());
+      if (padding >= payload_left_ && !frames_.Take(now)) return kNoData;
     }
     const size_t size = std::min(payload_left_, bytes.size());
     payload_left_ -= size;
@@ -49,8 +57,10 @@ std::optional<std::string_view> FrameMeter::TakeHead(TimePoint now) {
     if (block_bytes_ > kMaxBlockBytes) return "bytes of headers";
   }
   if (type == kPing) ++num_pings_;
-  const bool has_data = type == kData && (payload_left_ > 0 || (flags & kEndStream) != 0);
-  if (!has_data && !frames_.Take(now)) return "frames without data";
+  const bool ends = type == kData && (flags & kEndStream) != 0;
+  const bool has_data = type == kData && payload_left_ > 0;
+  awaits_padding_ = has_data && !ends && (flags & kPadded) != 0;
+  if (!has_data && !ends && !frames_.Take(now)) return kNoData;
   return std::nullopt;
 }
 

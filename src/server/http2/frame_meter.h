@@ -52,6 +52,7 @@ class FrameMeter {
   size_t head_size_ = 0;     // Of the frame's head: what has arrived.
   size_t payload_left_ = 0;  // Of the frame.
   bool in_payload_ = false;
+  bool awaits_padding_ = false;  // Its length, of a frame of data.
   bool has_begun_ = false;
   size_t block_bytes_ = 0;
   int continuations_ = 0;

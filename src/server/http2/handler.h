@@ -73,6 +73,10 @@ class Http2Handler {
   // (OnEnd is not called). `responder` may be used at once.
   virtual std::unique_ptr<Http2StreamHandler> Begin(HttpRequest head, std::string peer, bool ends,
                                                     Http2Responder& responder) = 0;
+  // Answers a request whose head is refused, or for which there was no memory, in the words of
+  // `status` of HTTP. `head` is what was read of it.
+  virtual void Refuse(const HttpRequest& head, int status, std::string_view reason,
+                      Http2Responder& responder);
 };
 
 }  // namespace akin::server

@@ -3,16 +3,23 @@
 namespace akin::server {
 
 bool MessageBudget::Share::GrowTo(size_t bytes) {
-  if (bytes <= kFreeBytes) return true;
+  if (bytes <= budget_.free_) return true;
   const size_t more = bytes - bytes_;
   const auto it = budget_.by_client_.find(client_);
   const size_t own = it == budget_.by_client_.end() ? 0 : it->second;
   const size_t others = budget_.held_ - own;
   if (own + more > (budget_.most_ - others) / 2) return false;
+  budget_.by_client_[client_] += more;  // First, for it may throw.
   budget_.held_ += more;
-  budget_.by_client_[client_] += more;
   bytes_ = bytes;
   return true;
+}
+
+void MessageBudget::Share::ShrinkTo(size_t bytes) {
+  if (bytes >= bytes_) return;
+  budget_.held_ -= bytes_ - bytes;
+  budget_.by_client_.find(client_)->second -= bytes_ - bytes;
+  bytes_ = bytes;
 }
 
 void MessageBudget::Share::Clear() {

@@ -21,7 +21,10 @@ class MessageBudget {
  public:
   static constexpr size_t kFreeBytes = size_t{4} << 10;
 
-  explicit MessageBudget(size_t most_bytes) : most_(most_bytes) {}
+  // `free_bytes` of each share do not count: for what is so little that one client that never
+  // finishes would else keep others behind its address from asking for a few words.
+  explicit MessageBudget(size_t most_bytes, size_t free_bytes = kFreeBytes)
+      : most_(most_bytes), free_(free_bytes) {}
 
   class Share {
    public:
@@ -31,10 +34,9 @@ class MessageBudget {
     Share(const Share&) = delete;
     Share& operator=(const Share&) = delete;
 
-    // To so many bytes, which are not fewer; false: there is no room, and nothing has changed. Up
-    // to kFreeBytes count nothing: else one client that never finishes would keep others behind its
-    // address from asking for a few words.
+    // To so many bytes, which are not fewer; false: there is no room, and nothing has changed.
     bool GrowTo(size_t bytes);
+    void ShrinkTo(size_t bytes);  // Which are not more, and more than those that are free.
     void Clear();
 
    private:
@@ -46,7 +48,7 @@ class MessageBudget {
   size_t held_bytes() const { return held_; }
 
  private:
-  const size_t most_;
+  const size_t most_, free_;
   size_t held_ = 0;
   std::map<std::string, size_t> by_client_;  // Without those that hold nothing.
 };

@@ -15,7 +15,14 @@ constexpr size_t kFieldOverhead = 32;  // RFC 9113, 6.5.2.
 
 bool RequestHead::Add(std::string_view name, std::string_view value) {
   bytes_ += name.size() + value.size() + kFieldOverhead;
-  if (refusal_) return false;
+  if (refusal_) {
+    // Whom the answer is for depends on it.
+    constexpr size_t kMaxTypeBytes = 256;
+    if (name == "content-type" && value.size() <= kMaxTypeBytes &&
+        request_.header("content-type").empty())
+      request_.headers.push_back({std::string(name), std::string(value)});
+    return false;
+  }
   if (name == ":path" && value.size() > kMaxRequestLineBytes) {
     refusal_ = Refusal{414, "the request line is too long"};
   } else if (bytes_ > kMaxHeadBytes) {
@@ -71,6 +78,9 @@ std::variant<HttpRequest, Refusal> RequestHead::Finish() {
     if (!refusal_ && (!IsToken(header.name) || !IsFieldValue(header.value)))
       refusal_ = Refusal{400, "a header is malformed"};
   }
+  const std::string_view expected = request_.header("expect");
+  if (!refusal_ && !expected.empty() && !EqualIgnoringCase(expected, "100-continue"))
+    refusal_ = Refusal{417, "the expectation is unknown"};
   if (refusal_) return *refusal_;
   return std::move(request_);
 }

@@ -21,6 +21,13 @@ class RequestHead {
  public:
   // False: too much (Finish says so); what follows need not be added.
   bool Add(std::string_view name, std::string_view value);
+  // As wrong as nghttp2 says that a field is.
+  void Refuse(Refusal refusal) {
+    if (!refusal_) refusal_ = refusal;
+  }
+  // What has been read; of a head that is refused its content type is among it, too.
+  const HttpRequest& request() const { return request_; }
+  size_t bytes() const { return bytes_; }
   // Far more than would get an answer that says so.
   bool is_hopeless() const { return bytes_ > 4 * kMaxHeadBytes; }
   // Once, behind the last field. `host` is :authority's, whatever it came as.

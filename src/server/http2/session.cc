@@ -83,9 +83,14 @@ struct Http2Session::Callbacks {
   }
 
   // What nghttp2 would leave out and go on.
-  static int OnInvalidHeader(nghttp2_session*, const nghttp2_frame*, const uint8_t*, size_t,
-                             const uint8_t*, size_t, uint8_t, void*) {
-    return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+  static int OnInvalidHeader(nghttp2_session*, const nghttp2_frame* frame, const uint8_t*, size_t,
+                             const uint8_t*, size_t, uint8_t, void* user) {
+    return Try([&] {
+      Http2Stream* const stream = Self(user).Find(frame->hd.stream_id);
+      if (stream != nullptr && !stream->has_begun)
+        stream->head.Refuse({400, "a header is malformed"});
+      return 0;
+    });
   }
 
   static int OnFrame(nghttp2_session*, const nghttp2_frame* frame, void* user) {
@@ -117,6 +122,7 @@ struct Http2Session::Callbacks {
       if (!is_wanted) return nghttp2_session_consume_connection(session, size);
       stream->Received(size);
       self.Guarded(*stream, [&] { stream->handler->OnData(TextOf(data, size)); });
+      self.OpenConnection(*stream);
       return 0;
     });
   }
@@ -124,6 +130,7 @@ struct Http2Session::Callbacks {
   static int OnClose(nghttp2_session*, int32_t id, uint32_t code, void* user) {
     return Try([&] {
       Http2Session& self = Self(user);
+      self.unread_.erase(id);
       if (Http2Stream* const stream = self.Find(id)) self.Closed(*stream, code != NGHTTP2_NO_ERROR);
       return 0;
     });
@@ -131,6 +138,15 @@ struct Http2Session::Callbacks {
 
   static int OnFrameSent(nghttp2_session*, const nghttp2_frame* frame, void* user) {
     return Try([&] {
+      const bool is_error =
+          frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code != NGHTTP2_NO_ERROR;
+      if (is_error && !Self(user).is_ended_) {
+        ++Self(user).num_refused_;
+        Self(user).malformed_ =
+            frame->goaway.opaque_data_len > 0
+                ? TextOf(frame->goaway.opaque_data, frame->goaway.opaque_data_len)
+                : nghttp2_http2_strerror(frame->goaway.error_code);
+      }
       const bool ends = (frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA) &&
                         (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
       Http2Stream* const stream = ends ? Self(user).Find(frame->hd.stream_id) : nullptr;
@@ -205,33 +221,49 @@ Http2Session::Http2Session(Http2Handler& handler, Options options)
   // It counts each read of a part of one; the meter counts them.
   nghttp2_option_set_max_continuations(raw, kMaxPartsOfContinuations);
 #endif
-  if (nghttp2_session_server_new2(&session_, callbacks.get(), this, raw) != 0)
+#ifdef AKIN_NGHTTP2_RESET_RATE_LIMIT
+  // Ours are fewer, count whoever resets, and are said.
+  nghttp2_option_set_stream_reset_rate_limit(raw, static_cast<uint64_t>(100 * kResetsAtOnce),
+                                             static_cast<uint64_t>(100 * kResetsPerSecond));
+#endif
+  if (nghttp2_session_server_new3(
+          &session_, callbacks.get(), this, raw,
+          const_cast<nghttp2_mem*>(static_cast<const nghttp2_mem*>(options_.memory))) != 0)
     throw std::bad_alloc();
   const std::array<nghttp2_settings_entry, 3> settings{
       {{NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, kMaxStreams},
        {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, kMaxHeadBytes},
        {kNoPriorities, 1}}};
-  nghttp2_submit_settings(session_, NGHTTP2_FLAG_NONE, settings.data(), settings.size());
-  nghttp2_session_set_local_window_size(session_, NGHTTP2_FLAG_NONE, 0, kConnectionWindowBytes);
+  Check(nghttp2_submit_settings(session_, NGHTTP2_FLAG_NONE, settings.data(), settings.size()));
+  Check(nghttp2_session_set_local_window_size(session_, NGHTTP2_FLAG_NONE, 0,
+                                              kConnectionWindowBytes));
 }
 
 Http2Session::~Http2Session() {
   Drop();
-  nghttp2_session_del(session_);
+  // Of a session whose memory has run out nghttp2 1.52 may free a part twice: what is left is lost.
+  if (!lacked_memory_) nghttp2_session_del(session_);
 }
 
 // --- What the client sends -----------------------------------------------------------------------
 
 bool Http2Session::Receive(std::string_view bytes, TimePoint now) {
   if (is_broken_ || is_ended_) return false;
-  now_ = now;
+  now_ = heard_ = now;
+  was_pinged_ = false;
   if (const auto what = meter_.Feed(bytes, now)) {
     EndForExcess(*what);
     return false;
   }
   const auto* data = reinterpret_cast<const uint8_t*>(bytes.data());
   const ssize_t taken = nghttp2_session_mem_recv(session_, data, bytes.size());
-  if (taken < 0) is_broken_ = true;
+  if (taken < 0) {
+    Check(static_cast<int>(taken));
+    is_broken_ = true;
+    const bool is_ours = taken == NGHTTP2_ERR_NOMEM || taken == NGHTTP2_ERR_CALLBACK_FAILURE;
+    if (!is_ours) ++num_refused_;
+    if (!is_ours) malformed_ = nghttp2_strerror(static_cast<int>(taken));
+  }
   AfterCall();
   if (nghttp2_session_want_write(session_) != 0) Wake();
   return !is_broken_ && !is_ended_ && nghttp2_session_want_read(session_) != 0;
@@ -239,10 +271,15 @@ bool Http2Session::Receive(std::string_view bytes, TimePoint now) {
 
 void Http2Session::Begin(Http2Stream& stream) {
   if (!excess_.empty()) return stream.Reset(Http2Error::kEnhanceYourCalm);
+  if (!Admit(stream)) {
+    ++num_streams_refused_;
+    stream.is_refused = true;
+    return stream.Reset(Http2Error::kRefusedStream);
+  }
   auto head = stream.head.Finish();
   if (const auto* refusal = std::get_if<Refusal>(&head)) {
     ++num_refused_;
-    return AnswerPlainly(stream, refusal->status, refusal->reason);
+    return Guarded(stream, [&] { Refuse(stream, refusal->status, refusal->reason); });
   }
   meter_.RequestBegan();
   Guarded(stream, [&] {
@@ -250,6 +287,20 @@ void Http2Session::Begin(Http2Stream& stream) {
                                     stream.client_ended, stream);
     if (stream.handler == nullptr) stream.Reset(Http2Error::kInternalError);
   });
+}
+
+bool Http2Session::Admit(Http2Stream& stream) {
+  if (options_.streams == nullptr) return true;
+  stream.head_bytes = stream.head.bytes();
+  stream.share.emplace(*options_.streams, options_.peer);
+  return stream.share->GrowTo(kStreamBytes + stream.head_bytes);
+}
+
+void Http2Session::OpenConnection(Http2Stream& stream) {
+  if (stream.owed() == 0 || !stream.share) return;
+  if (!stream.share->GrowTo(kStreamBytes + stream.head_bytes + stream.unconsumed())) return;
+  Check(nghttp2_session_consume_connection(session_, stream.owed()));
+  stream.Repaid();
 }
 
 void Http2Session::RequestEnded(Http2Stream& stream) {
@@ -266,16 +317,13 @@ void Http2Session::Guarded(Http2Stream& stream, Call call) {
     if (stream.head_sent() || !stream.takes_answer()) {
       stream.Reset(Http2Error::kInternalError);
     } else {
-      AnswerPlainly(stream, 500, "the server failed to handle the request");
+      Refuse(stream, 500, "the server failed to handle the request");
     }
   }
 }
 
-void Http2Session::AnswerPlainly(Http2Stream& stream, int status, std::string_view text) {
-  std::string body = StrCat(text, '\n');
-  stream.SendHead(status, {{"content-type", "text/plain"}, {"content-length", StrCat(body.size())}},
-                  false);
-  stream.SendData(std::move(body), true, nullptr);
+void Http2Session::Refuse(Http2Stream& stream, int status, std::string_view text) {
+  handler_.Refuse(stream.head.request(), status, text, stream);
 }
 
 // --- What it gets --------------------------------------------------------------------------------
@@ -288,12 +336,13 @@ void Http2Session::SubmitHead(int32_t id, int status, const std::vector<HttpHead
   fields.push_back(FieldOf(":status", code));
   AddFields(headers, fields);
   if (status < 200) {
-    nghttp2_submit_headers(session_, NGHTTP2_FLAG_NONE, id, nullptr, fields.data(), fields.size(),
-                           nullptr);
+    CheckAnswer(id, nghttp2_submit_headers(session_, NGHTTP2_FLAG_NONE, id, nullptr, fields.data(),
+                                           fields.size(), nullptr));
   } else {
     nghttp2_data_provider data{};
     data.read_callback = Callbacks::ReadData;
-    nghttp2_submit_response(session_, id, fields.data(), fields.size(), ends ? nullptr : &data);
+    CheckAnswer(id, nghttp2_submit_response(session_, id, fields.data(), fields.size(),
+                                            ends ? nullptr : &data));
   }
   Wake();
 }
@@ -301,27 +350,38 @@ void Http2Session::SubmitHead(int32_t id, int status, const std::vector<HttpHead
 void Http2Session::SubmitTrailers(int32_t id, const std::vector<HttpHeader>& trailers) {
   std::vector<nghttp2_nv> fields;
   AddFields(trailers, fields);
-  nghttp2_submit_trailer(session_, id, fields.data(), fields.size());
+  CheckAnswer(id, nghttp2_submit_trailer(session_, id, fields.data(), fields.size()));
   Wake();
 }
 
 void Http2Session::SubmitReset(int32_t id, Http2Error code) {
-  nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, id, static_cast<uint32_t>(code));
+  Check(nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, id, static_cast<uint32_t>(code)));
   Wake();
 }
 
 void Http2Session::Resume(int32_t id) {
-  nghttp2_session_resume_data(session_, id);  // If it has been deferred.
+  Check(nghttp2_session_resume_data(session_, id));  // If it has been deferred.
   Wake();
 }
 
-void Http2Session::Consume(int32_t id, size_t bytes, size_t new_window) {
-  nghttp2_session_consume(session_, id, bytes);
+void Http2Session::Consume(int32_t id, size_t bytes, size_t of_connection, size_t new_window) {
+  Check(nghttp2_session_consume_stream(session_, id, bytes));
+  if (of_connection > 0) Check(nghttp2_session_consume_connection(session_, of_connection));
   if (new_window != 0) {
-    nghttp2_session_set_local_window_size(session_, NGHTTP2_FLAG_NONE, id,
-                                          static_cast<int32_t>(new_window));
+    Check(nghttp2_session_set_local_window_size(session_, NGHTTP2_FLAG_NONE, id,
+                                                static_cast<int32_t>(new_window)));
   }
   Wake();
+}
+
+void Http2Session::Check(int result) {
+  if (result == NGHTTP2_ERR_NOMEM) lacked_memory_ = true;
+  if (nghttp2_is_fatal(result) != 0) is_broken_ = true;  // Whoever fills or receives next drops it.
+}
+
+void Http2Session::CheckAnswer(int32_t id, int result) {
+  Check(result);
+  if (result < 0 && !is_broken_) SubmitReset(id, Http2Error::kInternalError);
 }
 
 void Http2Session::Wake() {
@@ -334,6 +394,7 @@ void Http2Session::Fill(std::string& out, size_t most) {
   while (!is_broken_ && out.size() < most) {
     const uint8_t* data = nullptr;
     const ssize_t size = nghttp2_session_mem_send(session_, &data);
+    if (size < 0) Check(static_cast<int>(size));
     if (size < 0) is_broken_ = true;
     if (size <= 0) break;
     out.append(TextOf(data, static_cast<size_t>(size)));
@@ -365,11 +426,12 @@ void Http2Session::AnswerSent(Http2Stream& stream) {
 }
 
 void Http2Session::Closed(Http2Stream& stream, bool by_error) {
-  nghttp2_session_consume_connection(session_, stream.unconsumed());
+  Check(nghttp2_session_consume_connection(session_, stream.owed()));
   const bool is_answered = stream.end_sent;
   if (by_error && !is_answered) {
     if (!stream.was_reset()) ++num_left_;
-    if (!resets_.Take(now_)) excess_ = "requests that are reset";
+    // What was refused for want of room is not its fault.
+    if (!stream.is_refused && !resets_.Take(now_)) excess_ = "requests that are reset";
   }
   auto node = streams_.extract(stream.id());
   (is_answered ? answered_ : lost_).insert(std::move(node));
@@ -407,14 +469,15 @@ void Http2Session::EndForExcess(std::string_view what) {
 void Http2Session::End(Http2Error code) {
   if (is_broken_ || is_ended_) return;
   is_ended_ = true;
-  nghttp2_session_terminate_session(session_, static_cast<uint32_t>(code));
+  Check(nghttp2_session_terminate_session(session_, static_cast<uint32_t>(code)));
   lost_.merge(streams_);
   TellGone();
   Wake();
 }
 
-void Http2Session::Drop() {
+void Http2Session::Drop(bool left) {
   is_broken_ = true;
+  if (left) num_left_ += static_cast<int64_t>(streams_.size() + answered_.size() - num_resting_);
   is_writing_ = false;
   lost_.merge(streams_);
   lost_.merge(answered_);
@@ -427,7 +490,7 @@ void Http2Session::Drain() {
   if (is_draining_ || is_broken_ || is_ended_) return;
   is_draining_ = true;
   if (streams_.empty()) return End(Http2Error::kNoError);
-  nghttp2_submit_shutdown_notice(session_);
+  Check(nghttp2_submit_shutdown_notice(session_));
   Wake();
 }
 
@@ -452,11 +515,30 @@ void Http2Session::Sweep(TimePoint now) {
   }
   if (is_draining_ && !is_last_told_ && !is_ended_ && !is_broken_) {
     is_last_told_ = true;
-    nghttp2_submit_goaway(session_, NGHTTP2_FLAG_NONE,
-                          nghttp2_session_get_last_proc_stream_id(session_), NGHTTP2_NO_ERROR,
-                          nullptr, 0);
+    Check(nghttp2_submit_goaway(session_, NGHTTP2_FLAG_NONE,
+                                nghttp2_session_get_last_proc_stream_id(session_), NGHTTP2_NO_ERROR,
+                                nullptr, 0));
     Wake();
   }
+  LookForSilence(now);
+}
+
+// A client whose machine or network has gone says nothing for ever, and a stream that waits for
+// news would be kept as long.
+void Http2Session::LookForSilence(TimePoint now) {
+  if (is_broken_ || is_ended_) return;
+  // Of a client that is not read nothing is heard.
+  if (streams_.empty() || is_clogged()) heard_ = now;
+  if (now - heard_ < kSilence) return;
+  if (!was_pinged_) {
+    was_pinged_ = true;
+    Check(nghttp2_submit_ping(session_, NGHTTP2_FLAG_NONE, nullptr));
+    return Wake();
+  }
+  if (now - heard_ < kSilence + kPingTime) return;
+  ++num_timed_out_;
+  Drop();
+  Wake();
 }
 
 bool Http2Session::is_over() const {

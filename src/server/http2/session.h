@@ -37,18 +37,26 @@ class Http2Session {
 
   static constexpr uint32_t kMaxStreams = 100;
   static constexpr double kResetsAtOnce = 500, kResetsPerSecond = 100;
+  // What a stream holds beside its head and what nobody has consumed: what nghttp2, this and the
+  // handler keep of it, and the few bytes that MessageBudget leaves free. Measured: 6.7 KiB.
+  static constexpr size_t kStreamBytes = size_t{8} << 10;
   // Of a stream's request that nobody has consumed: at first (RFC 9113's own), and at most, when
   // much has been; and of all streams'.
   static constexpr size_t kWindowBytes = 65'535;
-  static constexpr size_t kMaxWindowBytes = size_t{1} << 20;
+  static constexpr size_t kMaxWindowBytes = size_t{512} << 10;
   static constexpr size_t kConnectionWindowBytes = size_t{1} << 20;
+  // While streams are open: without a word of the client until it is asked for one (PING), and from
+  // then until it is given up.
+  static constexpr std::chrono::seconds kSilence{60}, kPingTime{20};
   // From an answer before its request's end to the reset that stops the request.
   static constexpr std::chrono::milliseconds kUnreadTime{500};
 
   struct Options {
     std::string peer;
     std::chrono::milliseconds write_timeout{30'000};
-    std::function<void()> wake;  // Something is to be sent. Of any call but Fill.
+    MessageBudget* streams = nullptr;  // What streams of all sessions hold; outlives it.
+    const void* memory = nullptr;      // An nghttp2_mem, of tests.
+    std::function<void()> wake;        // Something is to be sent. Of any call but Fill.
   };
 
   // `handler` outlives it.
@@ -69,8 +77,8 @@ class Http2Session {
   void Drain();
   // Says so to the client, with the streams that are left; what is theirs is given up.
   void End(Http2Error code);
-  // The client has gone: all that is left of it is given up.
-  void Drop();
+  // The client has gone, or the server ends (`left` is false): all that is left of it is given up.
+  void Drop(bool left = false);
 
   // Nothing is left to send, and nothing more wanted.
   bool is_over() const;
@@ -83,6 +91,10 @@ class Http2Session {
   std::string_view excess() const { return excess_; }
   int64_t num_timed_out() const { return num_timed_out_; }
   int64_t num_left() const { return num_left_; }  // Requests that were reset before their answer.
+  // Why what the client sent is no HTTP/2, when the connection was ended for it.
+  const std::string& malformed() const { return malformed_; }
+  // Requests for which there was no room among the streams of all connections.
+  int64_t num_streams_refused() const { return num_streams_refused_; }
   int64_t num_refused() const { return num_refused_; }  // That were none, and excesses.
 
  private:
@@ -96,13 +108,25 @@ class Http2Session {
   void SubmitTrailers(int32_t id, const std::vector<HttpHeader>& trailers);
   void SubmitReset(int32_t id, Http2Error code);
   void Resume(int32_t id);
-  void Consume(int32_t id, size_t bytes, size_t new_window);  // 0: as it is.
+  // `of_connection`: what of them its window lacks; `new_window`: 0: as it is.
+  void Consume(int32_t id, size_t bytes, size_t of_connection, size_t new_window);
+  // What nghttp2 says to what is to be sent. Where it has no memory, the client would wait for
+  // ever: the connection ends; else the stream, if the answer cannot be sent.
+  void Check(int result);
+  void CheckAnswer(int32_t id, int result);
 
   void Wake();
   Http2Stream* Find(int32_t id);
   void EndForExcess(std::string_view what);
   // Without a handler.
-  void AnswerPlainly(Http2Stream& stream, int status, std::string_view text);
+  void Refuse(Http2Stream& stream, int status, std::string_view text);
+  // Whether there is room for a stream, whose head is whole.
+  bool Admit(Http2Stream& stream);
+  // What nobody has consumed yet holds up its own stream, not the others: the connection's window
+  // opens at once, as long as there is room in the budget for what is kept.
+  void OpenConnection(Http2Stream& stream);
+  // Ends a connection whose client is silent, after it was asked.
+  void LookForSilence(TimePoint now);
   // Hands the request to whom it is for.
   void Begin(Http2Stream& stream);
   void RequestEnded(Http2Stream& stream);
@@ -133,11 +157,15 @@ class Http2Session {
   size_t most_ = 0;             // likewise.
   bool is_writing_ = false;     // From a Fill that gave something to its Written.
   bool is_draining_ = false;
-  bool is_last_told_ = false;  // Which stream is the last, when draining.
-  bool is_ended_ = false;      // The client is told so.
-  bool is_broken_ = false;     // Nothing can be told any more.
+  bool is_last_told_ = false;   // Which stream is the last, when draining.
+  bool is_ended_ = false;       // The client is told so.
+  bool is_broken_ = false;      // Nothing can be told any more.
+  TimePoint heard_{};           // When the client last said something.
+  bool was_pinged_ = false;     // Since.
+  bool lacked_memory_ = false;  // A call of nghttp2.
   std::string_view excess_;
-  int64_t num_timed_out_ = 0, num_left_ = 0, num_refused_ = 0;
+  std::string malformed_;
+  int64_t num_timed_out_ = 0, num_left_ = 0, num_refused_ = 0, num_streams_refused_ = 0;
 };
 
 }  // namespace akin::server

@@ -12,6 +12,15 @@ Http2Stream::Http2Stream(Http2Session& session, int32_t id)
 
 // --- The answer ----------------------------------------------------------------------------------
 
+template <typename Send>
+void Http2Stream::Try(Send send) {
+  try {
+    send();
+  } catch (...) {  // Memory that ran out.
+    Reset(Http2Error::kInternalError);
+  }
+}
+
 void Http2Stream::SendHead(int status, std::vector<HttpHeader> headers, bool ends) {
   if (head_sent_ || !takes_answer()) return;
   const bool is_interim = status < 200;
@@ -20,15 +29,17 @@ void Http2Stream::SendHead(int status, std::vector<HttpHeader> headers, bool end
     head_sent_ = true;
     answer_ended_ = ends;
   }
-  session_.SubmitHead(id_, status, headers, ends && !is_interim);
+  Try([&] { session_.SubmitHead(id_, status, headers, ends && !is_interim); });
 }
 
 void Http2Stream::SendData(std::string bytes, bool ends, std::function<void()> sent) {
   if (!head_sent_ || !takes_answer()) return;
   SetResting(false);
   answer_ended_ = ends;
-  chunks_.push_back({std::move(bytes), 0, std::move(sent)});
-  session_.Resume(id_);
+  Try([&] {
+    chunks_.push_back({std::move(bytes), 0, std::move(sent)});
+    session_.Resume(id_);
+  });
 }
 
 void Http2Stream::SendTrailers(std::vector<HttpHeader> trailers) {
@@ -38,7 +49,7 @@ void Http2Stream::SendTrailers(std::vector<HttpHeader> trailers) {
   if (chunks_.empty()) {
     // Now: no window holds them up, as it would that of data.
     has_submitted_trailers_ = true;
-    return session_.SubmitTrailers(id_, trailers);
+    return Try([&] { session_.SubmitTrailers(id_, trailers); });
   }
   trailers_ = std::move(trailers);
   session_.Resume(id_);
@@ -107,6 +118,7 @@ bool Http2Stream::IsStuck(TimePoint now, std::chrono::milliseconds longest) {
 
 void Http2Stream::Received(size_t bytes) {
   unconsumed_ += bytes;
+  owed_ += bytes;
   received_ += bytes;
 }
 
@@ -114,6 +126,9 @@ void Http2Stream::Consume(size_t bytes) {
   if (is_closed_) return;
   bytes = std::min(bytes, unconsumed_);
   unconsumed_ -= bytes;
+  const size_t repaid = std::min(bytes, owed_);
+  owed_ -= repaid;
+  if (share) share->ShrinkTo(Http2Session::kStreamBytes + head_bytes + unconsumed_);
   // A client that fills its window again and again is given a larger one, for the way to it may be
   // long.
   const bool grows =
@@ -122,7 +137,7 @@ void Http2Stream::Consume(size_t bytes) {
     window_ = std::min(2 * window_, Http2Session::kMaxWindowBytes);
     received_ = 0;
   }
-  session_.Consume(id_, bytes, grows ? window_ : 0);
+  session_.Consume(id_, bytes, repaid, grows ? window_ : 0);
 }
 
 }  // namespace akin::server

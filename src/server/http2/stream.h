@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "server/http2/handler.h"
+#include "server/http2/message_budget.h"
 #include "server/http2/request_head.h"
 
 namespace akin::server {
@@ -49,8 +50,10 @@ class Http2Stream final : public Http2Responder {
 
   // A piece of the request has arrived, for which there will be room again when it is consumed.
   void Received(size_t bytes);
-  // What the handler has not given back of it.
+  // What of it the handler has not given back, and of that what the connection's window lacks.
   size_t unconsumed() const { return unconsumed_; }
+  size_t owed() const { return owed_; }
+  void Repaid() { owed_ = 0; }
 
   // It is over: from now on its handler's calls have no effect.
   void Close();
@@ -61,9 +64,12 @@ class Http2Stream final : public Http2Responder {
   bool was_reset() const { return was_reset_; }
 
   RequestHead head;
+  std::optional<MessageBudget::Share> share;    // What it holds, of all connections' streams.
   std::unique_ptr<Http2StreamHandler> handler;  // Null: the session answers itself.
+  size_t head_bytes = 0;                        // Once it has begun.
   bool has_begun = false;                       // The head is whole.
   bool client_ended = false;                    // The request is.
+  bool is_refused = false;                      // For want of room.
   bool end_sent = false;  // The answer is, as far as the session is concerned.
 
  private:
@@ -73,6 +79,9 @@ class Http2Stream final : public Http2Responder {
     std::function<void()> sent;
   };
 
+  // Runs what sends something; what it throws costs the stream, for a part of the answer is lost.
+  template <typename Send>
+  void Try(Send send);
   // Bytes that are queued, counted no further than to `most`.
   size_t QueuedBytes(size_t most) const;
 
@@ -87,7 +96,7 @@ class Http2Stream final : public Http2Responder {
   bool was_reset_ = false;     // By us.
   bool is_closed_ = false;
   bool rests_ = false;
-  size_t unconsumed_ = 0;
+  size_t unconsumed_ = 0, owed_ = 0;
   size_t received_ = 0;  // Since the window last grew.
   size_t window_;
   uint64_t stuck_at_ = 0;  // num_taken_ when IsStuck was last asked, and since when.

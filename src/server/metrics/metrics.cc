@@ -205,6 +205,10 @@ std::string Metrics::Render(const Gauges& g) const {
             g.http.timed_out);
   AppendOne(out, "akin_http_malformed_total", "counter", "Requests with refused framing",
             g.http.refused);
+  AppendOne(out, "akin_http_left_total", "counter", "Requests whose clients left before the answer",
+            g.http.left);
+  AppendOne(out, "akin_http2_streams_refused_total", "counter",
+            "Requests refused because too many of HTTP/2 hold memory", g.http.streams_refused);
   AppendOne(out, "akin_models_loaded", "gauge", "Models in memory", g.loaded_models);
   AppendOne(out, "akin_answer_bytes", "gauge", "Of answers that are computed or not yet written",
             g.answer_bytes);

@@ -227,6 +227,19 @@ TEST_F(GrpcServerTest, WhoNeedsNoKeySendsShortMessages) {
   }
 }
 
+TEST_F(GrpcServerTest, HeadsThatTheTransportRefusesGetAStatus) {
+  const std::pair<int, const char*> kCases[] = {
+      {400, "3"}, {414, "8"}, {417, "3"}, {431, "8"}, {500, "13"}};
+  for (const auto& [status, code] : kCases) {
+    FakeResponder responder;
+    server_->Refuse(Head("/"), status, "why", responder);
+    EXPECT_EQ(responder.status, 200);
+    EXPECT_TRUE(responder.ended);
+    EXPECT_EQ(responder.Header("grpc-status"), code);
+    EXPECT_EQ(responder.Header("grpc-message"), "why");
+  }
+}
+
 TEST_F(GrpcServerTest, AWatchThatHasToldItsNewsKeepsNobodyFromResting) {
   FakeResponder responder;
   const auto watch =

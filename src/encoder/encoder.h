@@ -73,7 +73,7 @@ class Encoder {
 
   model::ModelConfig config_;
   kernels::Kernels kernels_;
-  std::shared_ptr<const void> tensors_;  // The word embeddings live in the mapped file.
+  std::shared_ptr<const void> tensors_;  // The word embeddings stay in their file.
   Embeddings embeddings_;
   PositionTables positions_;
   std::optional<Norm> projected_norm_;  // Of embeddings after their projection.

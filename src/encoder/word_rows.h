@@ -14,7 +14,9 @@ namespace akin::encoder {
 
 // The table stays in its file, for a text touches a few rows of what is half of a small model. But
 // a few thousand words are most of any text, and to read a row out of a file is a call of the
-// system, some 0.4 us: so the rows that are asked for first stay in memory, up to kMostBytes.
+// system, some 0.4 us: so the rows that are asked for first stay in memory, up to kMostBytes,
+// beside 4 bytes for each word of the vocabulary that say where its row is: 119 KiB of BERT's
+// 30,522 words, 1 MiB of the 250,002 of XLM-R.
 //
 // Of any thread, without a lock: a row is read by whoever claims it, and is there for others once
 // it is whole; until then they read it themselves.
@@ -34,8 +36,8 @@ class WordRows {
 
   const model::Tensor table_;
   const size_t size_, most_rows_;
-  const std::unique_ptr<float[]>
-      rows_;  // [most_rows_, size]; pages that no row has reached cost nothing.
+  // [most_rows_, size]; pages that no row has reached cost nothing.
+  const std::unique_ptr<float[]> rows_;
   mutable std::vector<std::atomic<uint32_t>> places_;  // [vocab_size]
   mutable std::atomic<uint32_t> num_rows_{0};
 };

@@ -1,11 +1,12 @@
 // A file of weights. Its header is read where it is mapped; its numbers are read by the system
 // (pread) and not through the mapping, because a file that somebody cuts while it is mapped ends
 // the process with SIGBUS, at the next load or the next rare word. A row of an embedding table
-// costs some 0.4 us that way, which is why those that are asked for first are kept (encoder/
-// word_rows.h). Only the transposed matrices of
-// ONNX files are read through the mapping (WeightMaker), while they are packed: a panel is some
-// columns of theirs, which would be a call for each row of each panel. Who cuts such a file while
-// it is loaded ends the process.
+// costs some 0.4 us that way, which is why those that are asked for first are kept
+// (encoder/word_rows.h).
+//
+// Only the transposed matrices of ONNX files are read through the mapping (WeightMaker), while they
+// are packed: a panel is some columns of theirs, which would be a call for each row of each panel.
+// Who cuts such a file while it is loaded ends the process.
 #pragma once
 
 #include <atomic>

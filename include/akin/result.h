@@ -51,10 +51,18 @@ class [[nodiscard]] Error {
     too_many_tokens_ = detail;
     return std::move(*this);
   }
+  // Which option of the call it is about, by its name in options.h ("dimensions"), or "texts";
+  // empty: none of them alone.
+  const std::string& field() const { return field_; }
+  Error Of(std::string field) && {
+    field_ = std::move(field);
+    return std::move(*this);
+  }
   // The same error in other words.
   Error Reworded(std::string message) const {
     Error error(code_, std::move(message));
     error.too_many_tokens_ = too_many_tokens_;
+    error.field_ = field_;
     return error;
   }
 
@@ -62,6 +70,7 @@ class [[nodiscard]] Error {
   ErrorCode code_;
   std::string message_;
   std::optional<TooManyTokens> too_many_tokens_;
+  std::string field_;
 };
 
 // Marks a value as the error of a `Result`, as `std::unexpected` does.

@@ -101,7 +101,7 @@ Result<Enum> ParseName(const NamedValue<Enum> (&table)[kSize], std::string_view 
     if (row.name == name) return row.value;
     known += StrCat(known.empty() ? "" : ", ", row.name);
   }
-  return InvalidInput("unknown ", what, " '", name, "'; known: ", known);
+  return InvalidInput("unknown ", what, " '", name, "'; known: ", known).Of(std::string(what));
 }
 
 }  // namespace

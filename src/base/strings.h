@@ -37,6 +37,11 @@ template <typename... Pieces>
 Error InvalidInput(const Pieces&... pieces) {
   return MakeError(ErrorCode::kInvalidInput, pieces...);
 }
+// `error`, said of the text of that index among those of a call.
+inline Error OfText(size_t index, const Error& error) {
+  Error placed = error.Reworded(StrCat("text ", index, ": ", error.message()));
+  return error.field().empty() ? std::move(placed).Of("texts") : placed;
+}
 template <typename... Pieces>
 Error ModelNotFound(const Pieces&... pieces) {
   return MakeError(ErrorCode::kModelNotFound, pieces...);

@@ -80,7 +80,8 @@ Result<const Embedder::Impl*> Embedder::Impl::RouteOf(const EmbedOptions& option
   }
   if (has_default_route_) return this;
   return InvalidInput("prompt_name is not one of the tasks of model '", info_.model, "': ", names,
-                      "; the model has no default");
+                      "; the model has no default")
+      .Of("prompt_name");
 }
 
 Status Embedder::Impl::CheckGives(Output output) const {
@@ -108,7 +109,8 @@ Status Embedder::Impl::Cut(const EmbedOptions& options, int dimension,
   if (*cut < 1 || *cut > dimension) {
     return InvalidInput(options.dimensions ? "dimensions" : "truncate_dim", " is ", *cut,
                         ", expected 1 to ", dimension, ", the dimension of model '", info_.model,
-                        "'");
+                        "'")
+        .Of(options.dimensions ? "dimensions" : "truncate_dim");
   }
   shape.cut = static_cast<size_t>(*cut);
   shape.normalize_after_cut = options.dimensions.has_value();
@@ -169,19 +171,21 @@ Status Embedder::Impl::CheckOutputs(std::span<const Output> outputs,
     AKIN_TRY(CheckGives(output));
   }
   if (options.top_k && *options.top_k < 1)
-    return InvalidInput("top_k is ", *options.top_k, ", expected at least 1");
+    return InvalidInput("top_k is ", *options.top_k, ", expected at least 1").Of("top_k");
   const auto wants = [&](Output output) {
     return std::ranges::find(outputs, output) != outputs.end();
   };
   const bool cuts = options.dimensions || options.truncate_dim;
   if (cuts && outputs.size() == 1 && wants(Output::kSparse)) {
     return InvalidInput(options.dimensions ? "dimensions" : "truncate_dim",
-                        " cuts vectors of all values; top_k is what shortens sparse ones");
+                        " cuts vectors of all values; top_k is what shortens sparse ones")
+        .Of(options.dimensions ? "dimensions" : "truncate_dim");
   }
   if (!wants(Output::kDense) && options.overflow != Overflow::kTruncate &&
       options.overflow != Overflow::kError) {
     return InvalidInput("overflow is \"", OverflowName(options.overflow),
-                        "\", which makes dense vectors; others take \"truncate\" or \"error\"");
+                        "\", which makes dense vectors; others take \"truncate\" or \"error\"")
+        .Of("overflow");
   }
   return {};
 }

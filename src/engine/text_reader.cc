@@ -62,7 +62,8 @@ Result<std::string_view> TextReader::Prompt(const EmbedOptions& options) const {
   for (const NamedPrompt& prompt : info_.prompts)
     known += StrCat(known.empty() ? "" : ", ", prompt.name);
   return InvalidInput("prompt_name is \"", name, "\"; model '", info_.model, "' has ",
-                      known.empty() ? "no prompts" : known);
+                      known.empty() ? "no prompts" : known)
+      .Of("prompt_name");
 }
 
 Result<int> TextReader::MaxTokens(std::optional<int> asked, int own) const {
@@ -73,7 +74,8 @@ Result<int> TextReader::MaxTokens(std::optional<int> asked, int own) const {
     return InvalidInput("max_tokens is ", max_tokens, ", expected 1 to ", info_.max_positions,
                         by_buckets ? ", the last of the shape buckets of model '"
                                    : ", the number of positions of model '",
-                        info_.model, "'");
+                        info_.model, "'")
+        .Of("max_tokens");
   }
   return max_tokens;
 }
@@ -166,7 +168,8 @@ Status TextReader::CheckOverflow(const TokenizedTexts& sequences, int max_tokens
       const int tokens = sequences.lengths()[i] + cut;
       return InvalidInput("text ", i, " has ", tokens, " tokens, the limit is ", max_tokens,
                           " and overflow is an error")
-          .With(TooManyTokens{tokens, max_tokens});
+          .With(TooManyTokens{tokens, max_tokens})
+          .Of("texts");
     }
   }
   return {};

@@ -31,8 +31,8 @@ class FirstError {
   bool failed() const { return failed_.load(std::memory_order_relaxed); }
   Status ToStatus(size_t num_texts) const {
     if (!error_) return {};
-    if (num_texts == 1) return *error_;
-    return error_->Reworded(StrCat("text ", text_, ": ", error_->message()));
+    const Error placed = OfText(text_, *error_);
+    return num_texts == 1 ? placed.Reworded(error_->message()) : placed;
   }
 
  private:

@@ -236,7 +236,7 @@ Result<ReadTexts> SplitIntoWindows(std::span<const std::string_view> texts, Read
       continue;
     }
     if (const Status split = maker.Split(i, texts[i]); !split) {
-      return split.error().Reworded(StrCat("text ", i, ": ", split.error().message()));
+      return OfText(i, split.error());
     }
   }
   if (args.options.overflow == Overflow::kAverage) {

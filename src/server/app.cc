@@ -308,10 +308,19 @@ void App::WithModel(const ExchangePtr& exchange, const std::string& name,
       // Of a model that is loaded it is what the request asks for; of one that is not, the
       // server's.
       if (failure.problem == Problem::kWrongTask) failure.problem = Problem::kModelFailed;
+      failure.param = "model";
       return Fail(exchange, std::move(failure));
     }
     use(*model);
   });
+}
+
+void App::WithFiles(std::vector<ModelSpec> specs, UseFiles use) {
+  std::vector<std::string> sources;
+  for (const ModelSpec& spec : specs) sources.push_back(spec.source);
+  model_files_.Of(std::move(sources),
+                  [specs = std::move(specs), use = std::move(use)](
+                      const ModelFilesCache::Found& files) { use(specs, files); });
 }
 
 void App::CountAnswer(const Answered& answered) {

@@ -23,7 +23,7 @@ std::string_view TypeName(const dom::element& value) {
 }
 
 Error WrongType(std::string_view key, const dom::element& value, std::string_view expected) {
-  return InvalidInput('`', key, "` is ", TypeName(value), ", expected ", expected);
+  return InvalidField(key, " is ", TypeName(value), ", expected ", expected);
 }
 
 Result<std::string> ToText(std::string_view key, const dom::element& value) {
@@ -38,11 +38,11 @@ Result<std::vector<int32_t>> ToIds(std::string_view key, const dom::array& array
   for (const dom::element value : array) {
     int64_t id = 0;
     if (value.type() == dom::element_type::DOUBLE)
-      return InvalidInput('`', key,
-                          "` has a number that is not written as a whole one, expected token ids");
+      return InvalidField(key,
+                          " has a number that is not written as a whole one, expected token ids");
     if (value.get(id)) return WrongType(key, value, "a token id");
     if (id < 0 || id > INT32_MAX) {
-      return InvalidInput('`', key, "` has the token id ", id, ", which no vocabulary has");
+      return InvalidField(key, " has the token id ", id, ", which no vocabulary has");
     }
     ids.push_back(static_cast<int32_t>(id));
   }
@@ -169,7 +169,7 @@ Result<std::optional<std::vector<std::string>>> JsonRequest::StringsOrObjects(
   for (const dom::element item : array) {
     dom::element text = item;
     if (item.is_object() && item.at_key(field).get(text)) {
-      return InvalidInput('`', key, "` has an object without `", field, '`');
+      return InvalidField(key, " has an object without `", field, '`');
     }
     AKIN_TRY_ASSIGN(std::string words, ToText(key, text));
     texts.push_back(std::move(words));
@@ -202,7 +202,7 @@ Result<std::optional<std::vector<std::vector<int32_t>>>> JsonRequest::Ids(std::s
   is_list = inputs->is_list;
   std::vector<std::vector<int32_t>> lists;
   for (TextOrIds& item : inputs->items) {
-    if (!item.is_ids) return InvalidInput('`', key, "` has a string, expected token ids");
+    if (!item.is_ids) return InvalidField(key, " has a string, expected token ids");
     lists.push_back(std::move(item.ids));
   }
   return std::optional(std::move(lists));
@@ -226,7 +226,7 @@ Result<std::optional<std::vector<std::vector<std::string>>>> JsonRequest::TextsO
       texts.push_back(std::move(text));
     }
     if (texts.empty() || texts.size() > 2) {
-      return InvalidInput('`', key, "` has a list of ", texts.size(), " texts, expected 1 or 2");
+      return InvalidField(key, " has a list of ", texts.size(), " texts, expected 1 or 2");
     }
     return texts;
   };

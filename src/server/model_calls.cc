@@ -89,7 +89,8 @@ Result<std::string> TextOf(const ServedModel& model, TextOrIds& input) {
   const auto size = static_cast<int64_t>(tokenizer.vocab_size());
   for (const int32_t id : input.ids) {
     if (id >= size) {
-      return InvalidInput("token id ", id, " is not in the vocabulary of ", size, " tokens");
+      return InvalidInput("token id ", id, " is not in the vocabulary of ", size, " tokens")
+          .Of("texts");
     }
   }
   return tokenizer.Decode(input.ids);

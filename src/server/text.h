@@ -35,6 +35,11 @@ template <typename... Pieces>
 Error InvalidInput(const Pieces&... pieces) {
   return MakeError(ErrorCode::kInvalidInput, pieces...);
 }
+// Of a field of a request: "`top_n` is -1, expected a positive number".
+template <typename... Pieces>
+Error InvalidField(std::string_view field, const Pieces&... pieces) {
+  return InvalidInput('`', field, '`', pieces...).Of(std::string(field));
+}
 
 inline char AsciiLower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
 inline std::string AsciiLower(std::string_view text) {

@@ -194,7 +194,8 @@ Result<Pipeline::Stages::Limit> Pipeline::Stages::LimitFor(const EncodeOptions& 
   const int64_t max_length = limit.truncation->max_length;
   if (max_length < num_special) {
     return InvalidInput(options.max_tokens ? "max_tokens is " : "max_length is ", max_length,
-                        ", fewer than the ", num_special, " special tokens");
+                        ", fewer than the ", num_special, " special tokens")
+        .Of(options.max_tokens ? "max_tokens" : "");
   }
   limit.max_length = static_cast<size_t>(max_length - num_special);
   return limit;

@@ -114,7 +114,7 @@ class FirstError {
   }
   Status ToStatus() const {
     if (!error_) return {};
-    return error_->Reworded(StrCat("text ", text_, ": ", error_->message()));
+    return OfText(text_, *error_);
   }
 
  private:

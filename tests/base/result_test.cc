@@ -4,6 +4,8 @@
 
 #include <string>
 
+#include "base/strings.h"
+
 namespace akin {
 namespace {
 
@@ -28,6 +30,23 @@ TEST(Error, ItsMessageIsCutBehindACharacter) {
   for (int i = 0; i < 1000; ++i) euros += "\xe2\x82\xac";
   // 681 of three bytes are 2,043; another one would be cut.
   EXPECT_EQ(Message(euros), euros.substr(0, 2043) + "...");
+}
+
+TEST(Error, WhatItIsAboutStaysWhenItIsReworded) {
+  const Error error = Error(ErrorCode::kInvalidInput, "max_tokens is 9")
+                          .With(TooManyTokens{.tokens = 9, .limit = 8})
+                          .Of("max_tokens");
+  const Error reworded = error.Reworded("text 1: max_tokens is 9");
+  EXPECT_EQ(reworded.message(), "text 1: max_tokens is 9");
+  EXPECT_EQ(reworded.field(), "max_tokens");
+  EXPECT_EQ(reworded.too_many_tokens()->tokens, 9);
+  EXPECT_EQ(Error(ErrorCode::kInternal, "text 1").field(), "");
+}
+
+TEST(OfText, NamesTheTextAndTheTextsWhereNothingElseIsToBlame) {
+  EXPECT_EQ(OfText(3, InvalidInput("is too long")).message(), "text 3: is too long");
+  EXPECT_EQ(OfText(3, InvalidInput("is too long")).field(), "texts");
+  EXPECT_EQ(OfText(3, InvalidInput("max_tokens is 1").Of("max_tokens")).field(), "max_tokens");
 }
 
 }  // namespace

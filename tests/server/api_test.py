@@ -65,6 +65,10 @@ class Api(Served):
                             ({"input": "a", "task": "dance"}, "task"), ({"input": "a", "truncate": "maybe"}, "truncate"),
                             ({"input": "a", "truncate_prompt_tokens": 0}, "truncate_prompt_tokens"),
                             ({"input": "a", "truncate_prompt_tokens": 99999}, "truncate_prompt_tokens"),
+                            ({"input": "a", "truncate_prompt_tokens": 1}, "truncate_prompt_tokens"),
+                            # Found at a text, and by what every text is asked for.
+                            ({"input": ["a", "b"], "truncate_prompt_tokens": 1}, "truncate_prompt_tokens"),
+                            ({"input": ["", "a"], "late_chunking": True}, "input"),
                             ({"input": "a", "prompt_name": "none"}, "prompt_name"), ({"input": "a", "overflow": "zz"}, "overflow"),
                             ({"input": "word " * 600, "truncate": False}, "input")):
             status, answer = self.server.post_json("/v1/embeddings", body)

@@ -30,7 +30,7 @@ void EmbedAkiDb(App& app, const ExchangePtr& exchange) {
   WithBody(app, exchange, [&](const JsonRequest& body) -> Status {
     EmbedCall call;
     AKIN_TRY_ASSIGN(auto texts, body.Strings("texts"));
-    if (!texts) return InvalidInput("`texts` is missing");
+    if (!texts) return InvalidField("texts", " is missing");
     AKIN_TRY_ASSIGN(const auto model, body.String("model"));
     call.model = model.value_or("");
     AKIN_TRY_ASSIGN(const auto pooling, body.String("pooling"));

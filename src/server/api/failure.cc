@@ -51,14 +51,9 @@ constexpr Row kRows[] = {
     {Problem::kInternal, 500, 424, 500, 500, 500, kServer, "", "Backend", "inference"},
 };
 
-// How messages of the library begin, and the field of a request that they are of.
-constexpr std::pair<std::string_view, std::string_view> kLibrarysOptions[] = {
-    {"dimensions is ", "dimensions"},
-    {"max_tokens is ", "truncate_prompt_tokens"},
-    {"prompt_name is ", "prompt_name"},
-    {"unknown overflow ", "overflow"},
-    {"token id ", "input"},
-    {"text ", "input"}};
+// What requests call otherwise than the library does.
+constexpr std::pair<std::string_view, std::string_view> kRenamed[] = {
+    {"max_tokens", "truncate_prompt_tokens"}, {"texts", "input"}};
 
 const Row& RowOf(Problem problem) { return kRows[static_cast<size_t>(problem)]; }
 
@@ -82,20 +77,14 @@ int StatusOf(Dialect dialect, const Row& row) {
   return row.openai;
 }
 
-// The field that is wrong, for OpenAI's routes: where it was not named, messages of a field begin
-// with it in backticks, those of the library with the option.
+// The field that is wrong, for OpenAI's routes.
 std::string_view ParamOf(const Failure& failure) {
-  if (!failure.param.empty()) return failure.param;
   if (failure.problem == Problem::kUnknownModel || failure.problem == Problem::kModelFailed)
     return "model";
-  if (failure.problem == Problem::kTooLong) return "input";
-  if (failure.problem != Problem::kBadValue && failure.problem != Problem::kBadShape) return "";
-  const std::string_view message = failure.message;
-  if (message.starts_with('`')) return message.substr(1, message.find('`', 1) - 1);
-  for (const auto& [start, param] : kLibrarysOptions) {
-    if (message.starts_with(start)) return param;
+  for (const auto& [field, param] : kRenamed) {
+    if (failure.param == field) return param;
   }
-  return "";
+  return failure.param;
 }
 
 std::string OpenAiBody(const Row& row, std::string_view message, std::string_view param) {
@@ -193,6 +182,7 @@ Failure FailureOf(const Error& error) {
     return Problem::kInternal;
   }();
   Failure failure{.problem = problem, .message = error.message()};
+  if (error.code() == ErrorCode::kInvalidInput) failure.param = error.field();
   if (error.too_many_tokens()) failure.too_many_tokens = *error.too_many_tokens();
   return failure;
 }

@@ -51,7 +51,7 @@ Status ReadTask(const JsonRequest& body, EmbedCall& call) {
   if (!task) return {};
   call.prompts = PromptsOfTask(*task);
   if (!call.prompts.empty()) return {};
-  return InvalidInput("`task` is '", task->substr(0, 50),
+  return InvalidField("task", " is '", task->substr(0, 50),
                       "', expected retrieval.query, retrieval.passage, text-matching, "
                       "classification or separation");
 }
@@ -59,7 +59,7 @@ Status ReadTask(const JsonRequest& body, EmbedCall& call) {
 Result<EmbedCall> ReadCall(const JsonRequest& body) {
   EmbedCall call;
   AKIN_TRY_ASSIGN(auto inputs, body.TextsOrIds("input"));
-  if (!inputs) return InvalidInput("`input` is missing");
+  if (!inputs) return InvalidField("input", " is missing");
   call.inputs = std::move(inputs->items);
   call.is_list = inputs->is_list;
   AKIN_TRY_ASSIGN(const auto model, body.String("model"));
@@ -86,7 +86,7 @@ void EmbedOpenAi(App& app, const ExchangePtr& exchange) {
     call.value_bytes = 0;
     for (const Encoding encoding : asked.encodings) call.value_bytes += BytesOfValue(encoding);
     if (!call.is_list && !call.inputs[0].is_ids && call.inputs[0].text.empty()) {
-      return InvalidInput("`input` cannot be an empty string");
+      return InvalidField("input", " cannot be an empty string");
     }
     EmbedVectors(app, exchange, std::move(call),
                  [encodings = std::move(asked.encodings)](const Embeddings& vectors,

@@ -28,7 +28,7 @@ Result<std::optional<int>> ReadPositive(const JsonRequest& body, std::string_vie
   AKIN_TRY_ASSIGN(const auto number, body.Int(key));
   if (!number) return std::optional<int>();
   if (*number < 1 || *number > INT32_MAX) {
-    return InvalidInput('`', key, "` is ", *number, ", expected a positive number");
+    return InvalidField(key, " is ", *number, ", expected a positive number");
   }
   return std::optional<int>(static_cast<int>(*number));
 }
@@ -44,7 +44,7 @@ Result<std::optional<TruncationSide>> ReadSide(const JsonRequest& body, std::str
   if (!side) return std::optional<TruncationSide>();
   if (EqualIgnoringCase(*side, "right")) return std::optional(TruncationSide::kRight);
   if (EqualIgnoringCase(*side, "left")) return std::optional(TruncationSide::kLeft);
-  return InvalidInput('`', key, "` is expected to be left or right");
+  return InvalidField(key, " is expected to be left or right");
 }
 
 Result<Overflow> ReadTruncate(const JsonRequest& body, std::string_view key, bool fallback) {
@@ -57,7 +57,7 @@ Status ReadAdditions(const JsonRequest& body, EmbedOptions& options) {
   if (overflow) {
     AKIN_TRY_ASSIGN(options.overflow, ParseOverflow(overflow->substr(0, 50)));
     if (options.overflow == Overflow::kChunks || options.overflow == Overflow::kLate) {
-      return InvalidInput("`overflow` is \"", *overflow,
+      return InvalidField("overflow", " is \"", *overflow,
                           "\", which gives a text several vectors; expected truncate, error or "
                           "average");
     }
@@ -74,7 +74,7 @@ Result<std::string_view> PromptOf(const ModelInfo& info, std::string_view name) 
   if (name.empty()) return std::string_view();
   const auto found = std::ranges::find(info.prompts, name, &NamedPrompt::name);
   if (found != info.prompts.end()) return std::string_view(found->text);
-  return InvalidInput("`prompt_name` is \"", name.substr(0, 50), "\"; the model has ",
+  return InvalidField("prompt_name", " is \"", name.substr(0, 50), "\"; the model has ",
                       info.prompts.size(), " prompts, none of that name");
 }
 

@@ -27,7 +27,8 @@ constexpr int kMaxTokensPerDocV2 = 4096;
 
 Status ReadLimits(const JsonRequest& body, AnswerPlan& plan, RerankCall& call) {
   AKIN_TRY_ASSIGN(const auto most, body.Int("top_n"));
-  if (most && *most < 0) return InvalidInput("`top_n` is ", *most, ", expected a positive number");
+  if (most && *most < 0)
+    return InvalidField("top_n", " is ", *most, ", expected a positive number");
   if (most && *most > 0) plan.most = static_cast<size_t>(*most);  // 0 is vLLM's word for all.
   AKIN_TRY_ASSIGN(const auto max_chunks, body.Int("max_chunks_per_doc"));
   if (max_chunks) {
@@ -43,7 +44,7 @@ Status ReadLimits(const JsonRequest& body, AnswerPlan& plan, RerankCall& call) {
 Status CheckRankFields(const JsonRequest& body) {
   AKIN_TRY_ASSIGN(const auto fields, body.Strings("rank_fields"));
   if (!fields || (fields->size() == 1 && fields->front() == "text")) return {};
-  return InvalidInput("`rank_fields` is expected to be [\"text\"]");
+  return InvalidField("rank_fields", " is expected to be [\"text\"]");
 }
 
 std::string Body(const Scores& scores, const AnswerPlan& plan, std::string_view model) {
@@ -78,7 +79,8 @@ Status RerankAs(App& app, const ExchangePtr& exchange, const JsonRequest& body, 
   call.model = model.value_or("");
   AKIN_TRY_ASSIGN(auto query, body.String("query"));
   AKIN_TRY_ASSIGN(auto documents, body.StringsOrObjects("documents", "text"));
-  if (!query || !documents) return InvalidInput("`query` and `documents` are needed");
+  if (!query || !documents)
+    return InvalidInput("`query` and `documents` are needed").Of(query ? "documents" : "query");
   call.query = *std::move(query);
   call.documents = *std::move(documents);
   AKIN_TRY(ReadLimits(body, plan, call));

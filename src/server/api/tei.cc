@@ -26,7 +26,7 @@ Status ReadOptions(const App& app, const JsonRequest& body, EmbedOptions& option
 Result<EmbedCall> ReadEmbedCall(const App& app, const JsonRequest& body) {
   EmbedCall call;
   AKIN_TRY_ASSIGN(auto inputs, body.TextsOrIds("inputs"));
-  if (!inputs) return InvalidInput("`inputs` is missing");
+  if (!inputs) return InvalidField("inputs", " is missing");
   AKIN_TRY_ASSIGN(call.model, ReadModel(body));
   call.inputs = std::move(inputs->items);
   call.is_list = inputs->is_list;
@@ -51,7 +51,7 @@ Result<Output> ReadTokenOutput(const JsonRequest& body) {
   AKIN_TRY_ASSIGN(const auto name, body.String("output"));
   if (!name || *name == "tokens") return Output::kTokens;
   if (*name == "multi_vector") return Output::kMultiVector;
-  return InvalidInput("`output` is '", name->substr(0, 50), "', expected tokens or multi_vector");
+  return InvalidField("output", " is '", name->substr(0, 50), "', expected tokens or multi_vector");
 }
 
 // Of vectors of tokens. int8 and uint8 have steps from -1 to 1: values of vectors of length 1,
@@ -61,7 +61,7 @@ Result<Encoding> ReadTokenEncoding(const JsonRequest& body, Output output) {
   const auto [encoding, field] = asked;
   const bool has_steps = encoding == Encoding::kInt8 || encoding == Encoding::kUint8;
   if (output != Output::kTokens || !has_steps) return encoding;
-  return InvalidInput('`', field, "` is '", EncodingName(encoding),
+  return InvalidField(field, " is '", EncodingName(encoding),
                       "', which is for vectors of length 1; the states of tokens are expected as "
                       "float, base64, binary or ubinary");
 }
@@ -71,7 +71,7 @@ Status CheckSparseEncoding(const JsonRequest& body) {
   AKIN_TRY_ASSIGN(const auto asked, ReadEncoding(body));
   const auto [encoding, field] = asked;
   if (encoding == Encoding::kFloat) return {};
-  return InvalidInput('`', field, "` is '", EncodingName(encoding),
+  return InvalidField(field, " is '", EncodingName(encoding),
                       "', but sparse vectors are given as indices and float values");
 }
 
@@ -196,11 +196,11 @@ void EmbedSparseTei(App& app, const ExchangePtr& exchange) {
 void SimilarityTei(App& app, const ExchangePtr& exchange) {
   WithBody(app, exchange, [&](const JsonRequest& body) -> Status {
     AKIN_TRY_ASSIGN(const auto inputs, body.Object("inputs"));
-    if (!inputs) return InvalidInput("`inputs` is missing");
+    if (!inputs) return InvalidField("inputs", " is missing");
     AKIN_TRY_ASSIGN(auto source, inputs->String("source_sentence"));
     AKIN_TRY_ASSIGN(auto sentences, inputs->Strings("sentences"));
     if (!source || !sentences) {
-      return InvalidInput("`inputs` needs `source_sentence` and `sentences`");
+      return InvalidField("inputs", " needs `source_sentence` and `sentences`");
     }
     EmbedCall call;
     AKIN_TRY_ASSIGN(call.model, ReadModel(body));

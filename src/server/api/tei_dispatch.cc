@@ -102,7 +102,7 @@ Result<std::vector<Handler>> HandlersOf(const std::vector<JsonRequest>& bodies) 
       if (type && row.name == *type) handle = row.handle;
     }
     if (handle == nullptr)
-      return InvalidInput("`type` is '", type->substr(0, 50), "', which is no task");
+      return InvalidField("type", " is '", type->substr(0, 50), "', which is no task");
     handlers.push_back(handle);
   }
   return handlers;
@@ -128,7 +128,7 @@ void InvokeTei(App& app, const ExchangePtr& exchange) {
 void VertexTei(App& app, const ExchangePtr& exchange) {
   WithBody(app, exchange, [&](const JsonRequest& body) -> Status {
     AKIN_TRY_ASSIGN(auto bodies, body.Objects("instances"));
-    if (!bodies) return InvalidInput("`instances` is missing");
+    if (!bodies) return InvalidField("instances", " is missing");
     if (bodies->empty() || bodies->size() > app.options().max_client_batch_size) {
       app.Fail(exchange, bodies->empty() ? Problem::kEmpty : Problem::kTooManyTexts,
                StrCat("`instances` has ", bodies->size(), " entries, expected 1 to ",

@@ -22,7 +22,7 @@ void AppendPrediction(std::string& out, std::span<const float> scores,
 Result<ScoreCall> ReadPredict(const App& app, const JsonRequest& body) {
   ScoreCall call;
   AKIN_TRY_ASSIGN(auto inputs, body.TextsOrPairs("inputs", call.is_list));
-  if (!inputs) return InvalidInput("`inputs` is missing");
+  if (!inputs) return InvalidField("inputs", " is missing");
   for (std::vector<std::string>& texts : *inputs) {
     ScoreRequest::Input input{.first = std::move(texts[0])};
     if (texts.size() > 1) input.second = std::move(texts[1]);
@@ -65,7 +65,8 @@ void RerankTei(App& app, const ExchangePtr& exchange) {
     AKIN_TRY_ASSIGN(call.model, ReadModel(body));
     AKIN_TRY_ASSIGN(auto query, body.String("query"));
     AKIN_TRY_ASSIGN(auto texts, body.Strings("texts"));
-    if (!query || !texts) return InvalidInput("`query` and `texts` are needed");
+    if (!query || !texts)
+      return InvalidInput("`query` and `texts` are needed").Of(query ? "texts" : "query");
     call.query = *std::move(query);
     call.documents = *std::move(texts);
     AKIN_TRY_ASSIGN(const auto raw_scores, body.Bool("raw_scores"));

@@ -87,7 +87,7 @@ void OnTokenizer(App& app, const ExchangePtr& exchange, const TokenizerWork& abo
 void TokenizeTei(App& app, const ExchangePtr& exchange) {
   WithBody(app, exchange, [&](const JsonRequest& body) -> Status {
     AKIN_TRY_ASSIGN(auto texts, body.StringOrStrings("inputs"));
-    if (!texts) return InvalidInput("`inputs` is missing");
+    if (!texts) return InvalidField("inputs", " is missing");
     AKIN_TRY_ASSIGN(const std::string name, ReadModel(body));
     AKIN_TRY_ASSIGN(const auto add_special_tokens, body.Bool("add_special_tokens"));
     AKIN_TRY_ASSIGN(const auto prompt_name, body.String("prompt_name"));
@@ -138,7 +138,7 @@ void DecodeTei(App& app, const ExchangePtr& exchange) {
   WithBody(app, exchange, [&](const JsonRequest& body) -> Status {
     bool is_list = false;
     AKIN_TRY_ASSIGN(auto ids, body.Ids("ids", is_list));
-    if (!ids) return InvalidInput("`ids` is missing");
+    if (!ids) return InvalidField("ids", " is missing");
     AKIN_TRY_ASSIGN(const std::string name, ReadModel(body));
     AKIN_TRY_ASSIGN(const auto skip, body.Bool("skip_special_tokens"));
     if (ids->empty()) {

@@ -23,7 +23,7 @@ constexpr NamedEncoding kEncodings[] = {
 constexpr std::string_view kEncodingFields[] = {"encoding_format", "embedding_type"};
 
 Error NotAnEncoding(std::string_view field, std::string_view found) {
-  return InvalidInput('`', field, "` is ", found,
+  return InvalidField(field, " is ", found,
                       ", expected one of float, base64, int8, uint8, binary and ubinary");
 }
 
@@ -79,7 +79,7 @@ Result<AskedEncoding> ReadEncoding(const JsonRequest& body) {
   AKIN_TRY_ASSIGN(const AskedEncodings asked, ReadEncodings(body));
   const Encoding first = asked.encodings.front();
   if (asked.encodings.size() > 1)
-    return InvalidInput('`', asked.field, "` is a list of ", asked.encodings.size(),
+    return InvalidField(asked.field, " is a list of ", asked.encodings.size(),
                         " kinds, which /v1/embeddings takes; here one is expected");
   return AskedEncoding{first, asked.field};
 }
@@ -178,7 +178,7 @@ void WithBody(App& app, const ExchangePtr& exchange,
   const Result<JsonRequest> body = JsonRequest::Parse(std::move(exchange->request.body));
   if (!body) return app.Fail(exchange, Problem::kBadJson, body.error().message());
   if (const Status status = read(*body); !status) {
-    app.Fail(exchange, Problem::kBadShape, status.error().message());
+    app.Fail(exchange, Problem::kBadShape, status.error().message(), status.error().field());
   }
 }
 

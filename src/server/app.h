@@ -21,7 +21,7 @@
 #include "server/log.h"
 #include "server/metrics/metrics.h"
 #include "server/metrics/request_tally.h"
-#include "server/model_files.h"
+#include "server/model_files_cache.h"
 #include "server/model_registry.h"
 #include "server/request_log.h"
 #include "server/trace.h"
@@ -70,6 +70,10 @@ class App : public HttpHandler {
   // another thread.
   void WithModel(const ExchangePtr& exchange, const std::string& name,
                  std::function<void(const ServedModelPtr&)> use);
+  // What their folders hold; `use` may be called on another thread.
+  using UseFiles = std::function<void(const std::vector<ModelSpec>& specs,
+                                      const std::vector<std::optional<ModelFiles>>& files)>;
+  void WithFiles(std::vector<ModelSpec> specs, UseFiles use);
   void Fail(const ExchangePtr& exchange, Failure failure) const;
   void Fail(const ExchangePtr& exchange, Problem problem, std::string message,
             std::string param = {}) const {

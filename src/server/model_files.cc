@@ -14,8 +14,6 @@
 #include <utility>
 #include <vector>
 
-#include "akin/system.h"
-
 #include "server/text.h"
 
 namespace akin::server {
@@ -23,8 +21,7 @@ namespace {
 
 using std::chrono::system_clock;
 
-constexpr auto kLookAgain = std::chrono::seconds(5);
-constexpr size_t kMostFiles = 10'000;
+constexpr int kMostEntries = 10'000;  // Of all its folders, hidden ones, too.
 constexpr int kMostLevels = 4;
 
 struct File {
@@ -61,23 +58,39 @@ File Described(const std::string& path, std::string name, const struct stat& inf
   return file;
 }
 
-// Adds the files below `folder`/`inside`, which is empty or ends with a slash. By opendir:
-// std::filesystem's iterator ends the process when memory runs out (libstdc++ 12).
-void AddFiles(const std::string& folder, const std::string& inside, int levels,
-              std::vector<File>& files) {
-  struct Close {
-    void operator()(DIR* opened) const { closedir(opened); }
-  };
-  const std::unique_ptr<DIR, Close> opened(opendir(StrCat(folder, '/', inside).c_str()));
-  while (const dirent* entry = opened ? readdir(opened.get()) : nullptr) {
-    if (entry->d_name[0] == '.' || files.size() >= kMostFiles) continue;
-    const std::string name = inside + entry->d_name, path = StrCat(folder, '/', name);
-    struct stat info, link;
-    if (stat(path.c_str(), &info) != 0 || lstat(path.c_str(), &link) != 0) continue;
-    if (S_ISREG(info.st_mode)) files.push_back(Described(path, name, info));
-    if (S_ISDIR(link.st_mode) && levels > 1) AddFiles(folder, name + '/', levels - 1, files);
+// A walk through a folder and those below it. By opendir: std::filesystem's iterator ends the
+// process when memory runs out (libstdc++ 12).
+class Walk {
+ public:
+  Walk(const std::string& folder, std::stop_token stop) : folder_(folder), stop_(std::move(stop)) {
+    AddFiles("", kMostLevels);
   }
-}
+  bool was_stopped() const { return stop_.stop_requested(); }
+  std::vector<File> TakeFiles() { return std::move(files_); }
+
+ private:
+  // Those below `inside`, which is empty or ends with a slash.
+  void AddFiles(const std::string& inside, int levels) {
+    struct Close {
+      void operator()(DIR* opened) const { closedir(opened); }
+    };
+    const std::unique_ptr<DIR, Close> opened(opendir(StrCat(folder_, '/', inside).c_str()));
+    while (const dirent* entry = opened ? readdir(opened.get()) : nullptr) {
+      if (entries_left_-- <= 0 || was_stopped()) return;
+      if (entry->d_name[0] == '.') continue;
+      const std::string name = inside + entry->d_name, path = StrCat(folder_, '/', name);
+      struct stat info, link;
+      if (stat(path.c_str(), &info) != 0 || lstat(path.c_str(), &link) != 0) continue;
+      if (S_ISREG(info.st_mode)) files_.push_back(Described(path, name, info));
+      if (S_ISDIR(link.st_mode) && levels > 1) AddFiles(name + '/', levels - 1);
+    }
+  }
+
+  const std::string& folder_;
+  const std::stop_token stop_;
+  int entries_left_ = kMostEntries;
+  std::vector<File> files_;
+};
 
 std::string Sha256(std::string_view text) {
   std::array<unsigned char, EVP_MAX_MD_SIZE> hash;
@@ -102,10 +115,10 @@ std::string FormatOf(const std::vector<File>& files) {
 
 }  // namespace
 
-std::optional<ModelFiles> LookAtModelFiles(const std::string& folder) {
-  std::vector<File> files;
-  AddFiles(folder, "", kMostLevels, files);
-  if (files.empty()) return std::nullopt;
+std::optional<ModelFiles> LookAtModelFiles(const std::string& folder, std::stop_token stop) {
+  Walk walk(folder, std::move(stop));
+  std::vector<File> files = walk.TakeFiles();
+  if (files.empty() || walk.was_stopped()) return std::nullopt;
   std::ranges::sort(files, {}, &File::path);
   ModelFiles out{.format = FormatOf(files)};
   std::string lines;
@@ -124,17 +137,6 @@ std::string IsoTime(system_clock::time_point time) {
   gmtime_r(&seconds, &utc);
   std::array<char, 32> text;
   return {text.data(), std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &utc)};
-}
-
-std::optional<ModelFiles> ModelFilesCache::Of(const std::string& source) {
-  const auto now = std::chrono::steady_clock::now();
-  const std::lock_guard lock(mutex_);
-  Seen& seen = seen_[source];
-  if (seen.when.time_since_epoch().count() != 0 && now - seen.when < kLookAgain) return seen.files;
-  seen.when = now;
-  const Result<std::string> folder = FindModel(source);
-  seen.files = folder ? LookAtModelFiles(*folder) : std::nullopt;
-  return seen.files;
 }
 
 }  // namespace akin::server

@@ -3,9 +3,8 @@
 
 #include <chrono>
 #include <cstdint>
-#include <map>
-#include <mutex>
 #include <optional>
+#include <stop_token>
 #include <string>
 
 namespace akin::server {
@@ -20,26 +19,11 @@ struct ModelFiles {
   std::string digest;
 };
 
-// All files of `folder`, in folders below it, too, but hidden ones. None: it is not there, or
-// cannot be read.
-std::optional<ModelFiles> LookAtModelFiles(const std::string& folder);
+// All files of `folder`, in folders below it, too, but hidden ones; of a huge one those that are
+// found first. None: it is not there, cannot be read, or `stop` came first.
+std::optional<ModelFiles> LookAtModelFiles(const std::string& folder, std::stop_token stop = {});
 
 // "2026-11-30T04:05:06Z".
 std::string IsoTime(std::chrono::system_clock::time_point time);
-
-// Looks again after some seconds only: whoever lists models asks often, and the event loop waits.
-class ModelFilesCache {
- public:
-  // Of `source`, a path or a name as for Embedder::Load.
-  std::optional<ModelFiles> Of(const std::string& source);
-
- private:
-  struct Seen {
-    std::chrono::steady_clock::time_point when;
-    std::optional<ModelFiles> files;
-  };
-  std::mutex mutex_;
-  std::map<std::string, Seen> seen_;  // By source: those that are served.
-};
 
 }  // namespace akin::server

@@ -123,6 +123,7 @@ class Server {
     if (signals_ > 0 && registry_->IsLoading()) LeaveAtOnce("a model that was loading");
     // Whoever could still answer ends before the connections do.
     StopScheduler();
+    app_->model_files().Stop();
     registry_.reset();
     logger_.Log(LogLevel::kInfo, "stopped");
     return start_status_;

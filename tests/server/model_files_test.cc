@@ -90,11 +90,26 @@ TEST_F(ModelFilesTest, LinksToContentsByTheirHashDoNotDependOnTheTime) {
   EXPECT_NE(Look().digest, files.digest);
 }
 
-TEST_F(ModelFilesTest, WhatIsNotThereHasNone) {
-  EXPECT_FALSE(LookAtModelFiles(folder_ + "/none"));
-  ModelFilesCache cache;
-  EXPECT_FALSE(cache.Of(folder_ + "/none"));
-  EXPECT_TRUE(cache.Of(folder_ + "/model"));
+TEST_F(ModelFilesTest, WhatIsNotThereHasNone) { EXPECT_FALSE(LookAtModelFiles(folder_ + "/none")); }
+
+TEST_F(ModelFilesTest, AWalkEndsWhenItIsStopped) {
+  std::stop_source stop;
+  EXPECT_TRUE(LookAtModelFiles(folder_ + "/model", stop.get_token()));
+  stop.request_stop();
+  EXPECT_FALSE(LookAtModelFiles(folder_ + "/model", stop.get_token()));
+}
+
+TEST_F(ModelFilesTest, OfAHugeFolderTheFirstEntriesCount) {
+  fs::create_directories(folder_ + "/huge");
+  for (int i = 0; i < 10'100; ++i) {
+    const int fd = creat((folder_ + "/huge/" + std::to_string(i)).c_str(), 0600);
+    ASSERT_EQ(write(fd, "x", 1), 1);
+    close(fd);
+  }
+  const auto files = LookAtModelFiles(folder_ + "/huge");
+  ASSERT_TRUE(files);
+  EXPECT_LE(files->bytes, 10'000);
+  EXPECT_GE(files->bytes, 9'990);
 }
 
 TEST_F(ModelFilesTest, AnOnnxFileAloneIsTheFormat) {

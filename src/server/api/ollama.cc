@@ -135,17 +135,16 @@ void AddFacts(JsonObject& entry, const ModelSpec& spec, const std::optional<Mode
       .Add("digest", files ? files->digest : "");
 }
 
-void AppendTag(std::string& out, App& app, const ModelSpec& spec) {
-  const ServedModelPtr model = app.registry().Loaded(spec.name);
-  const auto files = app.model_files().Of(spec.source);
+void AppendTag(std::string& out, const ServedModel* model, const ModelSpec& spec,
+               const std::optional<ModelFiles>& files) {
   JsonObject entry(out);
   AddFacts(entry, spec, files);
   entry.Add("modified_at", DateOf(files));
   AppendDetails(entry.Key("details"), files, model == nullptr ? nullptr : &model->info());
 }
 
-void AppendLoaded(std::string& out, App& app, const ModelSpec& spec, const ModelInfo& info) {
-  const auto files = app.model_files().Of(spec.source);
+void AppendLoaded(std::string& out, const ModelInfo& info, const ModelSpec& spec,
+                  const std::optional<ModelFiles>& files) {
   JsonObject entry(out);
   AddFacts(entry, spec, files);
   entry.Add("size_vram", 0).Add("context_length", info.max_tokens);
@@ -153,34 +152,59 @@ void AppendLoaded(std::string& out, App& app, const ModelSpec& spec, const Model
 }
 
 void ListTags(App& app, const ExchangePtr& exchange) {
-  const auto& specs = app.registry().specs();
-  HttpResponse response;
-  JsonObject answer(response.body);
-  AppendJsonArray(answer.Key("models"), specs.size(),
-                  [&](size_t i) { AppendTag(response.body, app, specs[i]); });
-  answer.Close();
-  exchange->Respond(std::move(response));
+  app.WithFiles(app.registry().specs(), [&app, exchange](const auto& specs, const auto& files) {
+    HttpResponse response;
+    JsonObject answer(response.body);
+    AppendJsonArray(answer.Key("models"), specs.size(), [&](size_t i) {
+      const ServedModelPtr model = app.registry().Loaded(specs[i].name);
+      AppendTag(response.body, model.get(), specs[i], files[i]);
+    });
+    answer.Close();
+    exchange->Respond(std::move(response));
+  });
 }
 
 void ListLoaded(App& app, const ExchangePtr& exchange) {
-  std::vector<std::pair<const ModelSpec*, ServedModelPtr>> loaded;
+  std::vector<ModelSpec> loaded;
+  std::vector<ServedModelPtr> models;
   for (const ModelSpec& spec : app.registry().specs()) {
-    if (ServedModelPtr model = app.registry().Loaded(spec.name))
-      loaded.emplace_back(&spec, std::move(model));
+    ServedModelPtr model = app.registry().Loaded(spec.name);
+    if (model == nullptr) continue;
+    loaded.push_back(spec);
+    models.push_back(std::move(model));
   }
-  HttpResponse response;
-  JsonObject answer(response.body);
-  AppendJsonArray(answer.Key("models"), loaded.size(), [&](size_t i) {
-    AppendLoaded(response.body, app, *loaded[i].first, loaded[i].second->info());
-  });
-  answer.Close();
-  exchange->Respond(std::move(response));
+  app.WithFiles(std::move(loaded),
+                [exchange, models = std::move(models)](const auto& specs, const auto& files) {
+                  HttpResponse response;
+                  JsonObject answer(response.body);
+                  AppendJsonArray(answer.Key("models"), specs.size(), [&](size_t i) {
+                    AppendLoaded(response.body, models[i]->info(), specs[i], files[i]);
+                  });
+                  answer.Close();
+                  exchange->Respond(std::move(response));
+                });
 }
 
 void ShowVersion(App&, const ExchangePtr& exchange) {
   HttpResponse response;
   JsonObject(response.body).Add("version", Version());
   exchange->Respond(std::move(response));
+}
+
+std::string Shown(const ModelInfo& info, const std::optional<ModelFiles>& files) {
+  std::string out;
+  JsonObject answer(out);
+  answer.Add("modified_at", DateOf(files));
+  AppendDetails(answer.Key("details"), files, &info);
+  JsonObject facts(answer.Key("model_info"));
+  facts.Add("general.architecture", info.architecture)
+      .Add("general.parameter_count", info.num_parameters)
+      .Add(StrCat(info.architecture, ".context_length"), info.max_tokens)
+      .Add(StrCat(info.architecture, ".embedding_length"), info.dimension);
+  facts.Close();
+  answer.AddRaw("capabilities", info.Gives(Output::kDense) ? R"(["embedding"])" : "[]");
+  answer.Close();
+  return out;
 }
 
 void Show(App& app, const ExchangePtr& exchange) {
@@ -190,23 +214,11 @@ void Show(App& app, const ExchangePtr& exchange) {
       AKIN_TRY_ASSIGN(name, body.String("name"));
     }
     app.WithModel(exchange, NameOf(app, name), [&app, exchange](const ServedModelPtr& model) {
-      const ModelInfo& info = model->info();
       const auto& specs = app.registry().specs();
       const auto spec = std::ranges::find(specs, model->name(), &ModelSpec::name);
-      const auto files = spec == specs.end() ? std::nullopt : app.model_files().Of(spec->source);
-      HttpResponse response;
-      JsonObject answer(response.body);
-      answer.Add("modified_at", DateOf(files));
-      AppendDetails(answer.Key("details"), files, &info);
-      JsonObject facts(answer.Key("model_info"));
-      facts.Add("general.architecture", info.architecture)
-          .Add("general.parameter_count", info.num_parameters)
-          .Add(StrCat(info.architecture, ".context_length"), info.max_tokens)
-          .Add(StrCat(info.architecture, ".embedding_length"), info.dimension);
-      facts.Close();
-      answer.AddRaw("capabilities", info.Gives(Output::kDense) ? R"(["embedding"])" : "[]");
-      answer.Close();
-      exchange->Respond(std::move(response));
+      app.WithFiles({*spec}, [exchange, model](const auto&, const auto& files) {
+        exchange->Respond({.body = Shown(model->info(), files[0])});
+      });
     });
     return {};
   });

@@ -98,8 +98,7 @@ void EmbedOpenAi(App& app, const ExchangePtr& exchange) {
 }
 
 // When the model was made is nowhere in its files; when the youngest of them was written is.
-void AppendModel(std::string& out, App& app, const ModelSpec& spec) {
-  const auto files = app.model_files().Of(spec.source);
+void AppendModel(std::string& out, const ModelSpec& spec, const std::optional<ModelFiles>& files) {
   JsonObject(out)
       .Add("id", spec.name)
       .Add("object", "model")
@@ -109,14 +108,15 @@ void AppendModel(std::string& out, App& app, const ModelSpec& spec) {
 }
 
 void ListModels(App& app, const ExchangePtr& exchange) {
-  const auto& specs = app.registry().specs();
-  HttpResponse response;
-  JsonObject body(response.body);
-  body.Add("object", "list");
-  AppendJsonArray(body.Key("data"), specs.size(),
-                  [&](size_t i) { AppendModel(response.body, app, specs[i]); });
-  body.Close();
-  exchange->Respond(std::move(response));
+  app.WithFiles(app.registry().specs(), [exchange](const auto& specs, const auto& files) {
+    HttpResponse response;
+    JsonObject body(response.body);
+    body.Add("object", "list");
+    AppendJsonArray(body.Key("data"), specs.size(),
+                    [&](size_t i) { AppendModel(response.body, specs[i], files[i]); });
+    body.Close();
+    exchange->Respond(std::move(response));
+  });
 }
 
 void GetModel(App& app, const ExchangePtr& exchange) {
@@ -124,9 +124,11 @@ void GetModel(App& app, const ExchangePtr& exchange) {
   const std::string name = PercentDecoded(exchange->request.path.substr(kPrefix.size()));
   for (const ModelSpec& spec : app.registry().specs()) {
     if (spec.name != name) continue;
-    HttpResponse response;
-    AppendModel(response.body, app, spec);
-    return exchange->Respond(std::move(response));
+    return app.WithFiles({spec}, [exchange](const auto& specs, const auto& files) {
+      HttpResponse response;
+      AppendModel(response.body, specs[0], files[0]);
+      exchange->Respond(std::move(response));
+    });
   }
   app.Fail(exchange, Problem::kUnknownModel, StrCat("model '", name, "' not found"), "model");
 }

@@ -250,11 +250,34 @@ class ByHand(unittest.TestCase):
         self.browser.run(f"document.getElementById('texts').value = {json.dumps(chr(10).join(texts))}; delete document.body.dataset.done; document.getElementById('go').click()")
         self.browser.wait(f"document.body.dataset.done === '{len(texts)}'")
 
+    def test_texts_at_one_point_of_the_map_are_one_point(self):
+        labels = "[...document.querySelectorAll('#map text')].map(e => e.textContent)"
+        titles = "[...document.querySelectorAll('#map circle title')].map(e => e.textContent.split('\\n'))"
+        for texts, expected, says in (
+                (["A text."], ["1 A text."], "One text is one point"), (["A text."] * 24, ["1–24 A text."], "do not differ"),
+                (["A cat.", "A dog.", "A cat."], ["1, 3 A cat.", "2 A dog."], "differ most"), (["A cat.", "A cat.", "Rates."], ["1, 2 A cat.", "3 Rates."], "differ most"),
+                (["A cat.", "Rates."] * 12, ["1, 3, 5 and 9 more: A cat.", "2, 4, 6 and 9 more: Rates."], "differ most")):
+            with self.subTest(texts=texts):
+                self.show(width=1280)
+                self.compare(texts)
+                self.assertEqual(self.browser.run(labels), expected)
+                said = self.browser.run(titles)  # Of each point, all that stand at it.
+                self.assertEqual(len(said), len(expected))
+                self.assertEqual(sorted(line for lines in said for line in lines), sorted(f"{i + 1} {text}" for i, text in enumerate(texts)))
+                self.assertEqual(self.browser.run("document.querySelectorAll('#map line').length"), 0)
+                self.assertIn(says, self.text("map-says"))
+
+    def test_the_map_is_no_taller_than_it_has_to_be_beside_a_long_table(self):
+        self.show(width=1280)
+        self.compare([f"text {i}" for i in range(24)])
+        heat, card = (self.browser.run(f"document.getElementById('{name}').closest('section').getBoundingClientRect().height") for name in ("heat", "map"))
+        self.assertLess(card, heat - 200)
+
     def test_labels_of_the_map_cover_neither_each_other_nor_a_point(self):
         close = [f"The cat number {i} sleeps on the warm windowsill." for i in range(20)] + ["Interest rates rise.", "Copper conducts.", "Bees dance.", "東京は日本の首都です。"]
         topics = ["cats", "dogs", "interest rates", "olive trees", "trains", "bees"]
         apart = [f"{'Notes' if i % 2 else 'A long treatise'} on {topics[i % 6]}, part {i}" for i in range(24)]
-        for name, texts in (("close", close), ("same", ["The same text."] * 24), ("apart", apart), ("few", apart[:3])):
+        for name, texts in (("close", close), ("apart", apart), ("few", apart[:3])):
             for width in (320, 360, 1280):
                 with self.subTest(texts=name, width=width):
                     self.show(width=width, height=740)
@@ -262,9 +285,13 @@ class ByHand(unittest.TestCase):
                     boxes = self.browser.run("""(() => { const frame = document.getElementById("map").getBoundingClientRect();
                       const box = e => { const b = e.getBoundingClientRect(); return [b.left - frame.left, b.top - frame.top, b.right - frame.left, b.bottom - frame.top]; };
                       return {texts: [...document.querySelectorAll("#map text")].map(e => [e.textContent, ...box(e)]), dots: [...document.querySelectorAll("#map circle")].map(box),
+                              all: [...document.querySelectorAll("#map circle title")].map(e => e.textContent.split("\\n").map(line => parseInt(line))),
                               frame: [frame.width, frame.height]}; })()""")
                     labels = boxes["texts"]
-                    self.assertEqual([int(label[0].split()[0]) for label in labels], list(range(1, len(texts) + 1)))
+                    # Every text is at some point, and every point has a label, which begins with the number of the first one there.
+                    self.assertEqual(sorted(number for numbers in boxes["all"] for number in numbers), list(range(1, len(texts) + 1)))
+                    self.assertEqual([int(re.match(r"\d+", label[0])[0]) for label in labels], [numbers[0] for numbers in boxes["all"]])
+                    self.assertGreater(len(labels), len(texts) / 2)
                     for i, (text, left, top, right, bottom) in enumerate(labels):
                         self.assertTrue(left >= 0 and top >= 0 and right <= boxes["frame"][0] and bottom <= boxes["frame"][1], labels[i])
                         for other in labels[:i]:

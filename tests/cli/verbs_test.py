@@ -293,6 +293,25 @@ class Docs(Case):
         self.assertEqual(p.returncode, 0, p.stderr.decode())
         self.assertEqual(read_npy(self.path("vectors.npy"))[0][0], 2)
 
+    def test_every_option_is_documented_and_every_documented_one_is_there(self):
+        option = r"(?<![\w-])--[a-z][a-z0-9-]*"
+        verbs = re.findall(r"(?m)^  ([a-z]+)  +\S", run("--help")[1].decode())
+        self.assertGreater(len(verbs), 10)
+        given = {name: verb for verb in verbs if verb != "help" for name in re.findall(option, run(verb, "--help")[1].decode())}
+        if "--port" not in given:
+            self.skipTest("built without the server, whose options the pages have")
+        folder = os.path.dirname(DOCS)
+        pages = {}
+        for name in os.listdir(folder):
+            if name.endswith(".md"):
+                with open(os.path.join(folder, name), encoding="utf-8") as f:
+                    pages[name] = f.read()
+        said = set(re.findall(option, "".join(pages.values())))
+        self.assertEqual({name: verb for name, verb in given.items() if name not in said}, {})
+        for name in ("cli.md", "outputs.md", "tokenizer.md", "hub.md", "python-backend.md", "remote-backend.md", "akidb.md"):
+            ours = re.sub(r"\./dev \w+[^`\n]*|cmake[^`\n]*", "", pages[name])  # Options of other programs.
+            self.assertEqual(set(re.findall(option, ours)) - set(given), set(), name)
+
     def test_every_exit_status_is_documented(self):
         with open(DOCS, encoding="utf-8") as f:
             page = f.read()

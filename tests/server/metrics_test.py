@@ -3,8 +3,10 @@
 
     metrics_test.py --akin PROGRAM --model FOLDER    (the models are FOLDER's neighbours)
 """
+import itertools
 import json
 import pathlib
+import re
 import unittest
 
 from serve_process import ARGUMENTS, Server, main, wait_until
@@ -69,6 +71,19 @@ class Routes(unittest.TestCase):
         paths = json.loads(self.servers["bert-mean"].get("/openapi.json")[2])["paths"]
         described = {path for path, methods in paths.items() if "post" in methods}
         self.assertEqual(described | {"/", "/invocations"}, {row[0] for row in ROUTES} | OTHERS)
+
+    def test_every_metric_is_documented_and_every_documented_one_is_there(self):
+        page = (pathlib.Path(__file__).resolve().parents[2] / "docs" / "serving.md").read_text()
+        section = page[page.index("### Metrics"):page.index("## How fast it is")]
+        families = re.search(r"\(`te_request_`, (.*?) each with (.*?);(.*?)\):", section, re.S)
+        prefixes, suffixes, others = (re.findall(r"`([a-z_]+)`", part) for part in families.groups())
+        documented = {"".join(pair) for pair in itertools.product(["te_request_", *prefixes], suffixes)} | set(others)
+        documented |= set(re.findall(r"`((?:akin|process)_[a-z_]+)", section))
+        given = set(re.findall(r"(?m)^# TYPE (\S+)", self.servers["bert-mean"].get("/metrics")[2].decode()))
+        self.assertGreater(len(given), 40)
+        self.assertEqual(documented, given)
+        for name in re.findall(r"`((?:te|akin|process)_[a-z]+_[a-z_]*[a-z])\b[^*]", page):  # Anywhere on the page.
+            self.assertIn(name, given)
 
     def test_what_is_answered(self):
         for path, model, body, is_list, embedded, scored in ROUTES:

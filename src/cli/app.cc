@@ -266,11 +266,16 @@ Error NameVariable(const CLI::App& verb, const std::vector<std::string>& argumen
                    const Error& error) {
   if (error.code() == ErrorCode::kInvalidInput)
     return error.Reworded(NameVariable(verb, arguments, error.message()));
-  const CLI::Option* const model = verb.get_option_no_throw("--model");
-  if (error.code() != ErrorCode::kModelNotFound || model == nullptr) return error;
-  const std::string variable = VariableOf(*model, arguments);
-  if (variable.empty()) return error;
-  return error.Reworded(StrCat(error.message(), " (its name is from ", variable, ')'));
+  if (error.code() != ErrorCode::kModelNotFound) return error;
+  const auto variable_of = [&](const char* name) {
+    const CLI::Option* const option = verb.get_option_no_throw(name);
+    return option == nullptr ? std::string() : VariableOf(*option, arguments);
+  };
+  // Which files are missing is a matter of the backend, too.
+  const std::string model = variable_of("--model"), backend = variable_of("--backend");
+  std::string notes = model.empty() ? "" : StrCat("its name is from ", model);
+  if (!backend.empty()) notes += StrCat(notes.empty() ? "" : ", ", "the backend is from ", backend);
+  return notes.empty() ? error : error.Reworded(StrCat(error.message(), " (", notes, ')'));
 }
 
 // A mistyped variable would change nothing, in silence. What is near to none of ours may be

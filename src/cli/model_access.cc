@@ -36,6 +36,16 @@ bool IsOfWhatLinesSay(const std::string& message, const TextChunk& chunk) {
          (chunk.truncate_dim && message.starts_with("truncate_dim is "));
 }
 
+// Of a folder that is there, but lacks files: it may be an option that asks for them.
+Error WithReasonOfBackend(const ModelArguments& arguments, const Error& error) {
+  const std::string option = arguments.onnxruntime.GivenOption();
+  if (error.code() != ErrorCode::kModelNotFound || option.empty() ||
+      arguments.backend != BackendKindName(BackendKind::kAuto) ||
+      !FindModel(ModelNameOf(arguments)))
+    return error;
+  return error.Reworded(StrCat(error.message(), "; ", option, " asks for ONNX Runtime"));
+}
+
 }  // namespace
 
 bool IsSaidUnasked(std::string_view note) {
@@ -68,7 +78,9 @@ Result<Embedder> LoadUntuned(const ModelArguments& arguments) {
   AKIN_TRY_ASSIGN(const LoadOptions options, arguments.ToLoadOptions());
   AKIN_TRY(PullIfMissing(ModelNameOf(arguments), arguments.quiet));
   if (arguments.onnxruntime.isolate_load) AKIN_TRY(TryLoadInChild(arguments));
-  return Embedder::Load(ModelNameOf(arguments), options);
+  Result<Embedder> embedder = Embedder::Load(ModelNameOf(arguments), options);
+  if (!embedder) return WithReasonOfBackend(arguments, embedder.error());
+  return embedder;
 }
 
 EmbedOptions OptionsOfChunk(const TextChunk& chunk, const EmbedOptions& options) {

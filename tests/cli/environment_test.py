@@ -71,7 +71,21 @@ class Options(Case):
             option = "--" + variable[5:].lower().replace("_", "-")
             words = [option] if option == "--batch-invariant" else [option, value]
             error = json.loads(run("info", "--json", *words, env=environment)[1])["error"]["message"]
-            self.assertRegex(error, "ONNX", variable)
+            self.assertRegex(error, f"ONNX file.*; {option} asks for ONNX Runtime|has no backend", variable)
+
+    def test_what_is_missing_is_said_with_the_variables_that_ask_for_it(self):
+        asked = ({"AKIN_MODEL": MODEL, "AKIN_BACKEND": "onnxruntime"}, "its name is from AKIN_MODEL, the backend is from AKIN_BACKEND"), \
+                ({"AKIN_BACKEND": "onnxruntime"}, "the backend is from AKIN_BACKEND")
+        for environment, notes in asked:
+            words = [] if "AKIN_MODEL" in environment else ["--model", MODEL]
+            code, _, err = run("embed", "x", *words, env=environment)
+            if b"has no backend" in err:
+                self.skipTest("this akin was built without ONNX Runtime")
+            self.assertEqual((code, err.decode().count("ONNX file")), (3, 1), err)
+            self.assertTrue(err.endswith(f" ({notes})\n".encode()), err)
+        # Of a model that is not there at all it is the name alone.
+        code, _, err = run("embed", "x", "--ep", "cpu", env={"AKIN_MODEL": "./nowhere"})
+        self.assertEqual((code, b"asks for" in err, err.endswith(b" (its name is from AKIN_MODEL)\n")), (3, False, True), err)
 
     def test_a_model_that_is_isolated_by_the_environment_is_loaded_once_more_and_not_for_ever(self):
         code, _, err = run("embed", "--model", MODEL, "x", env={"AKIN_ISOLATE_LOAD": "1"})

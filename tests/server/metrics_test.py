@@ -78,11 +78,11 @@ class Routes(unittest.TestCase):
         families = re.search(r"\(`te_request_`, (.*?) each with (.*?);(.*?)\):", section, re.S)
         prefixes, suffixes, others = (re.findall(r"`([a-z_]+)`", part) for part in families.groups())
         documented = {"".join(pair) for pair in itertools.product(["te_request_", *prefixes], suffixes)} | set(others)
-        documented |= set(re.findall(r"`((?:akin|process)_[a-z_]+)", section))
+        documented |= set(re.findall(r"`((?:akin|process)_[a-z0-9_]+)", section))
         given = set(re.findall(r"(?m)^# TYPE (\S+)", self.servers["bert-mean"].get("/metrics")[2].decode()))
         self.assertGreater(len(given), 40)
         self.assertEqual(documented, given)
-        for name in re.findall(r"`((?:te|akin|process)_[a-z]+_[a-z_]*[a-z])\b[^*]", page):  # Anywhere on the page.
+        for name in re.findall(r"`((?:te|akin|process)_[a-z0-9]+_[a-z0-9_]*[a-z])\b[^*]", page):  # Anywhere on the page.
             self.assertIn(name, given)
 
     def test_what_is_answered(self):
@@ -185,7 +185,7 @@ class Families(unittest.TestCase):
         self.assertGreater(self.server.metric("te_request_duration_count"), 0)
         text = self.server.get("/metrics")[2].decode()
         for line in text.splitlines():
-            self.assertRegex(line, r'^(# (HELP|TYPE) \S+ .+|[a-z_]+(\{[^}]*\})? [0-9.e+-]+)$')
+            self.assertRegex(line, r'^(# (HELP|TYPE) \S+ .+|[a-z0-9_]+(\{[^}]*\})? [0-9.e+-]+)$')
 
     def test_metrics_of_texts_are_tei_s(self):
         texts = ["a", "the cat sleeps", "a b c d e f g h i j", "the cat sleeps"]

@@ -36,7 +36,7 @@ class InflateBudget {
   }
 
  private:
-  const size_t most_;
+  size_t most_;
   TimePoint second_;
   size_t all_ = 0;
   std::map<std::string, size_t> by_client_;  // Of those who have had something this second.

@@ -42,10 +42,10 @@ Found Read(const Body& body, size_t piece) {
       const size_t before = part.size();
       state = reader.Read(part);
       while (state == State::kInflating) {
-        Require(reader.TakeInflatedBytes() <= MessageReader::kStepBytes);
+        Require(reader.TakeInflateCost() <= MessageReader::kStepBytes);
         state = reader.InflateOn();
       }
-      Require(reader.TakeInflatedBytes() <= MessageReader::kStepBytes);
+      Require(reader.TakeInflateCost() <= MessageReader::kStepBytes);
       Require(part.size() < before || state == State::kFailed);
       if (state == State::kMore) Require(part.empty());
       if (state == State::kMessage) {

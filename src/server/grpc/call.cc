@@ -1,5 +1,6 @@
 #include "server/grpc/call.h"
 
+#include <algorithm>
 #include <new>
 #include <utility>
 
@@ -9,6 +10,8 @@ namespace akin::server {
 namespace {
 
 constexpr auto kDeadlineGrace = std::chrono::milliseconds(500);
+// For who needs no key to take what he is sent, while the server drains.
+constexpr auto kDrainingWriteTime = std::chrono::seconds(1);
 
 // Where there may be no memory for words.
 GrpcStatus Failed() noexcept {
@@ -65,13 +68,15 @@ void Call::ReadOn() {
 }
 
 void Call::DropWaiting() noexcept {
+  if (inflating_since_) environment_.inflating.Remove(*this);
+  inflating_since_.reset();
   std::string().swap(waiting_);
   waiting_at_ = 0;
 }
 
 size_t Call::Read(std::string_view bytes) {
   const size_t all = bytes.size();
-  while (!is_over() && !bytes.empty() && !is_inflating_ && MayRead()) {
+  while (!is_over() && !bytes.empty() && !inflating_since_ && MayRead()) {
     if (reader_.bytes() == 0) read_begin_ = Clock::now();
     if (!Found(reader_.Read(bytes))) break;
   }
@@ -80,18 +85,13 @@ size_t Call::Read(std::string_view bytes) {
 
 bool Call::Found(MessageReader::State state) {
   using State = MessageReader::State;
-  const size_t made = reader_.TakeInflatedBytes();
-  if (made > 0 && !environment_.inflated.Count(info_.client, made, Clock::now())) {
-    Refuse({GrpcCode::kResourceExhausted,
-            "the messages that are inflated leave no time for this one; send less at once"});
-    return false;
-  }
   switch (state) {
     case State::kMore: return false;
     case State::kFailed: Refuse(reader_.status()); return false;
     case State::kInflating:
-      if (!is_inflating_) environment_.inflating.Add(shared_from_this());
-      is_inflating_ = true;
+      if (inflating_since_) return false;
+      environment_.inflating.Add(shared_from_this());
+      inflating_since_ = Clock::now();
       return false;
     case State::kMessage: break;
   }
@@ -104,34 +104,16 @@ bool Call::Found(MessageReader::State state) {
 bool Call::InflateOn() {
   if (is_over()) return true;
   const MessageReader::State state = reader_.InflateOn();
-  is_inflating_ = state == MessageReader::State::kInflating;
+  environment_.inflated.Count(info_.client, reader_.TakeInflateCost(), Clock::now());
+  if (state == MessageReader::State::kInflating) return false;
+  inflating_since_.reset();
   if (Found(state)) ReadOn();
-  return is_over() || state != MessageReader::State::kInflating;
-}
-
-void InflateQueue::Add(std::shared_ptr<Call> call) {
-  calls_.push_back(std::move(call));
-  GoOn();
-}
-
-void InflateQueue::GoOn() {
-  if (is_posted_ || calls_.empty()) return;
-  post_([this] { Step(); });
-  is_posted_ = true;
-}
-
-void InflateQueue::Step() {
-  is_posted_ = false;
-  if (calls_.empty()) return;
-  const std::shared_ptr<Call> call = calls_.front();
-  bool is_over = true;
-  call->RunSafely([&] { is_over = call->InflateOn(); });
-  if (is_over) calls_.pop_front();
-  GoOn();
+  return true;
 }
 
 void Call::ReadEnd() {
-  if (is_over() || !end_has_come_ || last_was_told_ || is_inflating_ || !waiting_.empty()) return;
+  if (is_over() || !end_has_come_ || last_was_told_ || inflating_since_ || !waiting_.empty())
+    return;
   last_was_told_ = true;
   if (reader_.bytes() > 0) return Refuse(reader_.CutShort());
   OnLast();
@@ -156,10 +138,14 @@ void Call::OnGone() {
 }
 
 std::optional<GrpcStatus> Call::IsLate(Clock::time_point now) const {
-  if (last_was_told_ || is_inflating_ || !MayRead()) return std::nullopt;
-  const auto waited = now - read_begin_;
-  if (environment_.is_draining && info_.is_open && !IsComputing() && unsent_ == 0)
+  if (environment_.draining_since && info_.is_open && !IsComputing() && unsent_ == 0)
     return GrpcStatus{GrpcCode::kUnavailable, "the server is ending"};
+  if (inflating_since_ && now >= *inflating_since_ + environment_.body_grace)
+    return GrpcStatus{
+        GrpcCode::kResourceExhausted,
+        "the messages that are inflated leave no time for this one; send less at once"};
+  if (last_was_told_ || inflating_since_ || !MayRead()) return std::nullopt;
+  const auto waited = now - read_begin_;
   if (reader_.bytes() == 0) {
     if (IsComputing() || unsent_ > 0 || waited < environment_.idle_timeout) return std::nullopt;
     return GrpcStatus{GrpcCode::kDeadlineExceeded, "no message has come for too long"};
@@ -171,12 +157,19 @@ std::optional<GrpcStatus> Call::IsLate(Clock::time_point now) const {
   return GrpcStatus{GrpcCode::kDeadlineExceeded, "a message takes too long to come"};
 }
 
+Call::Clock::time_point Call::WriteDeadline() const {
+  if (!environment_.draining_since || !info_.is_open) return write_deadline_;
+  const auto last_taken = write_deadline_ - environment_.write_timeout;
+  return std::min(write_deadline_,
+                  std::max(last_taken, *environment_.draining_since) + kDrainingWriteTime);
+}
+
 void Call::Sweep(Clock::time_point now) {
   if (responder_ == nullptr) return;
-  if (is_writing_ && now >= write_deadline_) return responder_->Reset(Http2Error::kCancel);
+  if (is_writing_ && now >= WriteDeadline()) return responder_->Reset(Http2Error::kCancel);
   if (has_ended_) return;
   if (reply_is_lost_) return End(Failed());
-  if (is_inflating_) environment_.inflating.GoOn();
+  if (inflating_since_) environment_.inflating.GoOn();
   const GrpcStatus passed = {GrpcCode::kDeadlineExceeded, "the call's deadline has passed"};
   // Who computes knows the deadline, too, and says more of it, but may be held up by its backend.
   if (IsComputing() && now >= info_.deadline + kDeadlineGrace) return End(passed);

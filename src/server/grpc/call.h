@@ -15,32 +15,12 @@
 #include <string_view>
 #include <vector>
 
+#include "server/grpc/call_queues.h"
 #include "server/grpc/inflate_budget.h"
 #include "server/grpc/method.h"
 #include "server/http2/handler.h"
 
 namespace akin::server {
-
-class Call;
-
-// Calls whose messages are inflated, one after the other and a step whenever the event loop comes
-// round: what takes long keeps nobody waiting for longer than a step, and only one holds what zlib
-// needs. Of the event loop.
-class InflateQueue {
- public:
-  explicit InflateQueue(std::function<void(std::function<void()>)>& post) : post_(post) {}
-
-  void Add(std::shared_ptr<Call> call);
-  // If nobody will go on with what is in it, for want of memory.
-  void GoOn();
-
- private:
-  void Step();
-
-  std::function<void(std::function<void()>)>& post_;
-  std::deque<std::shared_ptr<Call>> calls_;
-  bool is_posted_ = false;
-};
 
 // What the calls of a server share; outlives them.
 struct CallEnvironment {
@@ -59,9 +39,9 @@ struct CallEnvironment {
   std::chrono::milliseconds idle_timeout{60'000};
   MessageBudget messages{size_t{48} << 20};
   InflateBudget inflated{size_t{64} << 20};  // A second.
-  InflateQueue inflating{post};
+  InflateQueue inflating{post, inflated};
   // What keeps no model busy is then not waited for: without a key nobody holds up the end.
-  bool is_draining = false;
+  std::optional<Clock::time_point> draining_since;
   LineLimit cancelled_lines;  // Of calls whose clients go before the first message.
   size_t num_writing = 0;     // Calls whose answers wait for their clients.
 };
@@ -79,6 +59,9 @@ class Call : public std::enable_shared_from_this<Call> {
   // A step of the message that is inflated -> whether it is over with.
   bool InflateOn();
   void Sweep(Clock::time_point now);
+  // At once. `run` may throw.
+  void RunSafely(const std::function<void()>& run) noexcept;
+  const CallInfo& info() const { return info_; }
 
  protected:
   // The next message, while MayRead. The last one has come when OnLast is called.
@@ -104,25 +87,21 @@ class Call : public std::enable_shared_from_this<Call> {
   void End(const GrpcStatus& status) noexcept;
   // Runs on the event loop, soon, if the call has not ended until then. `run` may throw.
   void Soon(std::function<void()> run);
-  // At once.
-  void RunSafely(const std::function<void()>& run) noexcept;
   // As Soon, when what else has been received is read, too.
   void Settled(std::function<void(bool is_only_one)> run);
-  // Nothing is owed to the client until the next is sent.
-  void Rest() {
-    if (!is_over()) responder_->SetResting(true);
+  // Whether nothing is owed to the client, until the next is sent.
+  void SetResting(bool rests) {
+    if (!is_over()) responder_->SetResting(rests);
   }
+  bool is_between_messages() const { return reader_.bytes() == 0 && waiting_.empty(); }
   // A way back to this call: `then` runs on the event loop, unless the call has ended. An answer
   // for which there is no memory to post it ends the call when it is swept.
   ReplyPtr MakeReply(const CallInfo& info, std::function<void(GrpcStatus, std::string)> then);
 
   bool is_over() const { return responder_ == nullptr || has_ended_; }
-  const CallInfo& info() const { return info_; }
   CallEnvironment& environment() { return environment_; }
 
  private:
-  friend class InflateQueue;
-
   // Reads what there is room for -> how much.
   size_t Read(std::string_view bytes);
   // What the reader has found is dealt with -> whether to read on.
@@ -142,6 +121,8 @@ class Call : public std::enable_shared_from_this<Call> {
   void Leave() noexcept;
   // Of a client that owes us the next message, and is slow: why the call ends.
   std::optional<GrpcStatus> IsLate(Clock::time_point now) const;
+  // Until when the client must have taken what is written.
+  Clock::time_point WriteDeadline() const;
 
   CallEnvironment& environment_;
   const CallInfo info_;
@@ -151,7 +132,8 @@ class Call : public std::enable_shared_from_this<Call> {
   size_t waiting_at_ = 0;
   bool has_begun_ = false;                  // A message has come.
   std::atomic<bool> reply_is_lost_{false};  // Of any thread.
-  bool is_inflating_ = false;               // It is in environment_.inflating, and nothing is read.
+  // It is in environment_.inflating, since when; nothing is read.
+  std::optional<Clock::time_point> inflating_since_;
   bool end_has_come_ = false, last_was_told_ = false;
   bool head_is_lost_ = false;  // It was to be sent, and there was no memory.
   bool has_head_ = false, has_ended_ = false, is_writing_ = false;

@@ -66,7 +66,8 @@ void AnsweredCall::OnLast() {
 void AnsweredCall::Compute(bool is_only_one) {
   CallInfo call = info();
   call.tally = NewTally();
-  call.may_compute_here = is_only_one;
+  // Those whose messages are still to be inflated have arrived, too.
+  call.may_compute_here = is_only_one && environment().inflating.is_empty();
   const std::vector<std::string> messages = std::move(messages_);
   messages_.clear();
   share_.Clear();
@@ -81,6 +82,7 @@ void AnsweredCall::Compute(bool is_only_one) {
 // --- A stream of answers -------------------------------------------------------------------------
 
 void StreamCall::OnMessage(std::string message) {
+  SetResting(false);
   auto slot =
       std::make_shared<Slot>(std::make_shared<AnswerBudget::Share>(*info().budget, info().client));
   slot->message_bytes = static_cast<int64_t>(message.size());
@@ -122,6 +124,7 @@ void StreamCall::OnSent(int64_t bytes) {
   --num_unsent_;
   held_bytes_ -= bytes;
   ReadOn();
+  if (slots_.empty() && num_unsent_ == 0 && is_between_messages()) SetResting(true);
 }
 
 void StreamCall::Count(Slot& slot) {

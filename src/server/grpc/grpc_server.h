@@ -49,7 +49,7 @@ class GrpcServer final : public Http2Handler {
   void SetServing(bool serving) { health_.SetServing(serving); }
   // Ends the calls that would otherwise never end, now and when they come.
   void Drain() {
-    environment_.is_draining = true;
+    environment_.draining_since = Call::Clock::now();
     health_.EndWatches();
   }
   // Calls whose answers wait for their clients.

@@ -38,7 +38,7 @@ class WatchCall final : public Call {
       return End({GrpcCode::kUnimplemented, "the method takes one message, found more"});
     if (!request.ParseFromString(message)) return End(UnreadableStatus(request));
     if (const auto refused = Health::CheckName(request.service())) return End(*refused);
-    if (environment().is_draining) return Close();
+    if (environment().draining_since) return Close();
     is_known_ = health_.IsKnown(request.service());
     health_.watches_.insert(this);
     is_watching_ = true;
@@ -48,7 +48,7 @@ class WatchCall final : public Call {
     if (!is_watching_) End({GrpcCode::kUnimplemented, "the method takes one message, found none"});
   }
   void OnOver() override { health_.watches_.erase(this); }
-  void OnSent(int64_t) override { Rest(); }
+  void OnSent(int64_t) override { SetResting(true); }
   bool IsComputing() const override { return is_watching_; }
 
   Health& health_;

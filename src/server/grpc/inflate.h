@@ -1,6 +1,8 @@
 // Messages that their client has compressed.
 #pragma once
 
+#include <algorithm>
+#include <cstddef>
 #include <memory>
 #include <optional>
 #include <string>
@@ -25,6 +27,9 @@ std::optional<Encoding> EncodingNamed(std::string_view name);
 // again do, too: up to 1 MiB they may grow as they like.
 constexpr size_t kMaxInflateRatio = 200;
 constexpr size_t kFreeInflatedBytes = size_t{1} << 20;
+// What texts gain, and more: such growth does not count (InflateBudget).
+constexpr size_t kTextInflateRatio = 20;
+constexpr size_t kTextInflatedBytes = size_t{4} << 10;
 
 // A compressed message that is inflated in steps, so that whoever else waits for the thread has his
 // turn between them. Holds some 40 KiB besides.
@@ -42,6 +47,11 @@ class Inflater {
   Result<bool> Step(size_t step);
   std::string Take() { return std::move(out_); }
   size_t made() const { return out_.size(); }
+  // What of it counts.
+  size_t cost() const {
+    const size_t free = std::max(kTextInflatedBytes, kTextInflateRatio * bytes_.size());
+    return made() - std::min(made(), free);
+  }
 
  private:
   struct Stream;

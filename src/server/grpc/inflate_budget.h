@@ -2,7 +2,8 @@
 // bytes cost the event loop a thousand times as many.
 //
 // A client takes at most half of what the others leave, as of messages that have not come whole
-// (message_budget.h): of 64 MiB a second A gets 32, B beside it 16.
+// (message_budget.h): of 64 MiB a second A gets 32, B beside it 16. What a message gains as texts
+// do costs nothing (inflate.h), so that who sends texts never waits, whatever others do.
 #pragma once
 
 #include <algorithm>
@@ -20,22 +21,30 @@ class InflateBudget {
 
   explicit InflateBudget(size_t most_bytes) : most_(most_bytes) {}
 
-  // Counts what has been made for a client; false: that is more than its part. Seconds are those of
-  // a clock, not of a window that moves: a client may have twice its part around the end of one.
-  bool Count(const std::string& client, size_t bytes, TimePoint now) {
-    if (now - second_ >= std::chrono::seconds(1)) {
-      second_ = now;
-      all_ = 0;
-      by_client_.clear();
-    }
-    size_t& own = by_client_[client];
-    const size_t others = all_ - own;
-    own += bytes;
+  // Whether a client has not had more than its part of this second. Seconds are those of a clock,
+  // not of a window that moves: a client may have twice its part around the end of one.
+  bool MayBegin(const std::string& client, TimePoint now) {
+    BeginSecond(now);
+    const auto it = by_client_.find(client);
+    const size_t own = it == by_client_.end() ? 0 : it->second;
+    return own <= (most_ - std::min(all_ - own, most_)) / 2;
+  }
+  // What has been made, however much that is: a message that is begun is made whole.
+  void Count(const std::string& client, size_t bytes, TimePoint now) {
+    BeginSecond(now);
+    if (bytes == 0) return;
+    by_client_[client] += bytes;
     all_ += bytes;
-    return own <= (most_ - std::min(others, most_)) / 2;
   }
 
  private:
+  void BeginSecond(TimePoint now) {
+    if (now - second_ < std::chrono::seconds(1)) return;
+    second_ = now;
+    all_ = 0;
+    by_client_.clear();
+  }
+
   size_t most_;
   TimePoint second_;
   size_t all_ = 0;

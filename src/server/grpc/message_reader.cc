@@ -64,26 +64,26 @@ MessageReader::State MessageReader::Read(std::string_view& bytes) {
                   StrCat("a message has ", length_, " bytes, at most ", most_bytes_, " are taken"));
   }
   const std::string_view piece = bytes.substr(0, length_ - message_.size());
-  const bool is_whole_at_once = message_.empty() && piece.size() == length_;
-  if (!is_whole_at_once && !MakeRoom(message_.size() + piece.size()))
+  // What is compressed waits for its turn.
+  const bool is_compressed = prefix_[0] == 1;
+  const bool is_taken_at_once = message_.empty() && piece.size() == length_ && !is_compressed;
+  if (!is_taken_at_once && !MakeRoom(message_.size() + piece.size()))
     return Fail(GrpcCode::kResourceExhausted,
                 "messages that have not come whole leave no room for this one");
   bytes.remove_prefix(piece.size());
   message_.append(piece);
-  return message_.size() == length_ ? Finish() : State::kMore;
-}
-
-MessageReader::State MessageReader::Finish() {
-  if (prefix_[0] == 0) return State::kMessage;
-  inflater_ = std::make_unique<Inflater>(encoding_, std::move(message_), most_bytes_);
-  message_.clear();
-  return InflateOn();
+  if (message_.size() < length_) return State::kMore;
+  return is_compressed ? State::kInflating : State::kMessage;
 }
 
 MessageReader::State MessageReader::InflateOn() {
-  const size_t before = inflater_->made();
+  if (inflater_ == nullptr) {
+    inflater_ = std::make_unique<Inflater>(encoding_, std::move(message_), most_bytes_);
+    message_.clear();
+  }
+  const size_t before = inflater_->cost();
   const Result<bool> is_whole = inflater_->Step(kStepBytes);
-  inflated_bytes_ += inflater_->made() - before;
+  inflate_cost_ += inflater_->cost() - before;
   if (!is_whole) {
     const GrpcStatus status = ToGrpcStatus(is_whole.error());
     return Fail(status.code, status.message);

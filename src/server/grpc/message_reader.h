@@ -32,15 +32,15 @@ class MessageReader {
       : encoding_(encoding), most_bytes_(most_bytes), share_(budget, client) {}
 
   // Takes from the front of `bytes` what belongs to the message that is next. kMore: all of them,
-  // and it is not whole. kMessage: it can be taken. kInflating: it is whole and long, see below.
+  // and it is not whole. kMessage: it can be taken. kInflating: it is whole and compressed, see
+  // below.
   // kFailed, from then on: see `status`.
   State Read(std::string_view& bytes);
-  // A step further with a message that is inflated, as Read makes the first one; nothing is read
-  // meanwhile.
+  // A step with a message that is inflated, of which Read makes none; nothing is read meanwhile.
   State InflateOn();
   static constexpr size_t kStepBytes = size_t{64} << 10;
-  // What has been made by inflating since it was last asked.
-  size_t TakeInflatedBytes() { return std::exchange(inflated_bytes_, 0); }
+  // What inflating has cost since it was last asked (Inflater::cost).
+  size_t TakeInflateCost() { return std::exchange(inflate_cost_, 0); }
   // What Read has found.
   std::string Take();
   const GrpcStatus& status() const { return status_; }
@@ -57,7 +57,6 @@ class MessageReader {
   bool ReadPrefix(std::string_view& bytes);
   bool MakeRoom(size_t bytes);
   State Fail(GrpcCode code, std::string message);
-  State Finish();
 
   const Encoding encoding_;
   const size_t most_bytes_;     // Of a message, also inflated.
@@ -67,7 +66,7 @@ class MessageReader {
   size_t length_ = 0;  // Of the message, once all of the prefix is here.
   std::string message_;
   std::unique_ptr<Inflater> inflater_;
-  size_t inflated_bytes_ = 0;
+  size_t inflate_cost_ = 0;
   GrpcStatus status_;
 };
 

@@ -334,8 +334,6 @@ TEST_F(Calls, WhatIsInflatedLetsOthersHaveTheirTurn) {
   call_->OnData(Framed(Deflated(Encoding::kGzip, text), 1) + Framed("plain"));
   call_->OnEnd();
   EXPECT_TRUE(asks_.empty());
-  call_->Sweep(Call::Clock::now() + seconds(30));  // It is not its client that is slow.
-  EXPECT_FALSE(responder_.ended);
   loop_.Run();
   EXPECT_GE(turns, static_cast<int>(kBytes / MessageReader::kStepBytes) - 1);
   ASSERT_EQ(asks_.size(), 2U);
@@ -363,31 +361,96 @@ TEST_F(Calls, OneAfterTheOtherIsInflated) {
   for (const size_t i : {0, 2, 3, 4}) calls[i]->OnGone();
 }
 
-TEST_F(Calls, BombsLeaveTimeForOthers) {
-  environment_.inflated = InflateBudget(size_t{16} << 20);  // On slow machines, too.
-  const std::string bomb = Framed(Deflated(Encoding::kGzip, std::string(4 << 20, 'a')), 1);
-  const std::string message = Framed(Deflated(Encoding::kGzip, Words(3 << 20)), 1);
-  std::vector<std::unique_ptr<FakeResponder>> responders;
-  std::vector<std::shared_ptr<Call>> calls;
-  const auto send = [&](const std::string& bytes) {
-    responders.push_back(std::make_unique<FakeResponder>());
-    calls.push_back(std::make_shared<AnsweredCall>(environment_, method_, Info(), Encoding::kGzip,
-                                                   *responders.back()));
-    calls.back()->OnData(bytes);
-    loop_.Run();
-    return responders.back()->Trailer("grpc-status");
+TEST_F(Calls, OfManyInOneReadOneIsInflatedATurn) {
+  Begin(MethodKind::kStream, Encoding::kGzip);
+  const std::string message = Framed(Deflated(Encoding::kGzip, std::string(60'000, 'a')), 1);
+  std::string bytes;
+  for (int i = 0; i < 50; ++i) bytes += message;
+  size_t turns = 0;
+  const std::function<void()> other = [&] {
+    EXPECT_LE(asks_.size(), turns);
+    if (++turns < 50) loop_.Post()(other);
   };
-  EXPECT_EQ(send(bomb), "8");  // 1,000 times as long.
-  int taken = 0;
-  while (taken < 50 && send(message).empty()) {
-    calls.back()->OnEnd();
-    loop_.Run();
-    ++taken;
+  call_->OnData(bytes);
+  loop_.Post()(other);
+  EXPECT_TRUE(asks_.empty());
+  loop_.Run();
+  EXPECT_EQ(asks_.size(), 50U);
+}
+
+// What several clients do at once; each call has a message that is inflated.
+class Inflated : public Calls {
+ protected:
+  ~Inflated() override {
+    for (const auto& call : calls_) call->OnGone();
   }
-  EXPECT_GE(taken, 1);
-  EXPECT_LT(taken, 50);
-  EXPECT_NE(responders.back()->Trailer("grpc-message").find("inflated"), std::string::npos);
-  for (const auto& call : calls) call->OnGone();
+  void Send(const std::string& client, const std::string& message) {
+    CallInfo info = Info();
+    info.client = client;
+    responders_.push_back(std::make_unique<FakeResponder>());
+    calls_.push_back(std::make_shared<AnsweredCall>(environment_, method_, std::move(info),
+                                                    Encoding::kGzip, *responders_.back()));
+    calls_.back()->OnData(message);
+    calls_.back()->OnEnd();
+  }
+  size_t AsksOf(const std::string& client) const {
+    return std::ranges::count_if(asks_, [&](const Ask& ask) { return ask.info.client == client; });
+  }
+
+  const std::string bomb_ = Framed(Deflated(Encoding::kGzip, std::string(1 << 20, 'a')), 1);
+  const std::string text_ = Framed(Deflated(Encoding::kGzip, Words(1200)), 1);
+  std::vector<std::unique_ptr<FakeResponder>> responders_;
+  std::vector<std::shared_ptr<Call>> calls_;
+};
+
+TEST_F(Inflated, WhoSendsBombsWaitsAndNobodyElse) {
+  environment_.inflated = InflateBudget(size_t{4} << 20);
+  for (int i = 0; i < 20; ++i) Send("a", bomb_);
+  for (int i = 0; i < 50; ++i) Send("b", text_);
+  loop_.Run();
+  EXPECT_EQ(AsksOf("b"), 50U);
+  EXPECT_GE(AsksOf("a"), 2U);
+  EXPECT_LT(AsksOf("a"), 20U);
+  for (const auto& responder : responders_) EXPECT_FALSE(responder->ended);
+  // Later it is the next one's turn.
+  const auto end = Call::Clock::now() + seconds(20);
+  const size_t before = AsksOf("a");
+  while (AsksOf("a") == before && Call::Clock::now() < end) {
+    std::this_thread::sleep_for(milliseconds(100));
+    for (const auto& call : calls_) call->Sweep(Call::Clock::now());
+    loop_.Run();
+  }
+  EXPECT_GT(AsksOf("a"), before);
+}
+
+TEST_F(Inflated, WhatWaitsForTooLongIsSaid) {
+  environment_.inflated = InflateBudget(1000);
+  for (int i = 0; i < 3; ++i) Send("a", bomb_);
+  loop_.Run();
+  EXPECT_EQ(AsksOf("a"), 1U);
+  for (const auto& call : calls_) call->Sweep(Call::Clock::now() + seconds(9));
+  EXPECT_FALSE(responders_[1]->ended);
+  for (const auto& call : calls_) call->Sweep(Call::Clock::now() + seconds(11));
+  EXPECT_FALSE(responders_[0]->ended);
+  EXPECT_EQ(responders_[2]->Trailer("grpc-status"), "8");
+  EXPECT_NE(responders_[2]->Trailer("grpc-message").find("inflated"), std::string::npos);
+  EXPECT_TRUE(environment_.inflating.is_empty());
+}
+
+TEST_F(Inflated, ClientsTakeTurns) {
+  for (int i = 0; i < 10; ++i) Send("a", bomb_);
+  Send("b", text_);
+  loop_.Run();
+  ASSERT_EQ(asks_.size(), 11U);
+  EXPECT_TRUE(asks_[0].info.client == "b" || asks_[1].info.client == "b");
+  // Of those that have come together none but the last is computed at once.
+  EXPECT_FALSE(asks_[0].info.may_compute_here);
+}
+
+TEST_F(Inflated, ABombIsRefused) {
+  Send("a", Framed(Deflated(Encoding::kGzip, std::string(4 << 20, 'a')), 1));
+  loop_.Run();
+  EXPECT_EQ(responders_[0]->Trailer("grpc-status"), "8");  // 1,000 times as long.
 }
 
 TEST_F(Calls, ADeadlineEndsWhatIsComputedForTooLong) {
@@ -545,6 +608,20 @@ TEST_F(Calls, AStreamMayRestBetweenMessagesForAWhile) {
   EXPECT_FALSE(responder_.ended);
   call_->Sweep(Call::Clock::now() + seconds(61));
   ExpectStatus(GrpcCode::kDeadlineExceeded);
+}
+
+TEST_F(Calls, AStreamBetweenTwoMessagesKeepsNobodyFromResting) {
+  Begin(MethodKind::kStream);
+  Say("one");
+  loop_.Run();
+  EXPECT_FALSE(responder_.rests);
+  Answer(asks_[0], "1");
+  loop_.Run();
+  EXPECT_FALSE(responder_.rests) << "the client has not taken it";
+  responder_.Take();
+  EXPECT_TRUE(responder_.rests);
+  Say("two");
+  EXPECT_FALSE(responder_.rests);
 }
 
 }  // namespace

@@ -222,6 +222,7 @@ TEST_F(GrpcServerTest, WhoNeedsNoKeySendsShortMessages) {
     const auto bomb =
         server_->Begin(Head(path, {{"grpc-encoding", "deflate"}}), "1.2.3.4", false, compressed);
     bomb->OnData(Framed(Deflated(Encoding::kDeflate, std::string(kMost + 1, 'x')), 1));
+    loop_.Run();
     EXPECT_EQ(compressed.Trailer("grpc-status"), "8") << path;
     bomb->OnGone(true);
   }
@@ -272,6 +273,25 @@ TEST_F(GrpcServerTest, NobodyWatchesAServerThatEnds) {
   EXPECT_EQ(silent.Trailer("grpc-status"), "14");
   EXPECT_EQ(reflecting.Trailer("grpc-status"), "14");
   for (const auto* stream : {&a, &b, &c, &d}) (*stream)->OnGone(true);
+}
+
+TEST_F(GrpcServerTest, WhoNeedsNoKeyAndTakesNothingHoldsNoEndUp) {
+  FakeResponder watching, checking;
+  const auto watch = Call(Head("/grpc.health.v1.Health/Watch"), {HealthOf("")}, watching);
+  const auto check = Call(Head("/grpc.health.v1.Health/Check"), {HealthOf("")}, checking);
+  const auto now = std::chrono::steady_clock::now();
+  watch->Sweep(now + std::chrono::seconds(20));
+  EXPECT_FALSE(watching.reset);
+  server_->Drain();
+  for (auto* stream : {&watch, &check}) (*stream)->Sweep(now);
+  EXPECT_FALSE(watching.reset);
+  EXPECT_FALSE(checking.reset);
+  EXPECT_EQ(server_->num_writing(), 2U);
+  for (auto* stream : {&watch, &check}) (*stream)->Sweep(now + std::chrono::seconds(2));
+  EXPECT_EQ(watching.reset, Http2Error::kCancel);
+  EXPECT_EQ(checking.reset, Http2Error::kCancel);
+  for (auto* stream : {&watch, &check}) (*stream)->OnGone(false);
+  EXPECT_EQ(server_->num_writing(), 0U);
 }
 
 TEST_F(GrpcServerTest, ReflectionKnowsServicesAndFiles) {

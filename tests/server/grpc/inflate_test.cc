@@ -71,11 +71,23 @@ TEST(InflateBudget, AClientLeavesHalfToTheNext) {
   constexpr size_t kMiB = size_t{1} << 20;
   const auto start = std::chrono::steady_clock::now();
   InflateBudget budget(64 * kMiB);
-  EXPECT_TRUE(budget.Count("a", 32 * kMiB, start));
-  EXPECT_FALSE(budget.Count("a", 1, start));
-  EXPECT_TRUE(budget.Count("b", 15 * kMiB, start));
-  EXPECT_FALSE(budget.Count("b", 2 * kMiB, start + std::chrono::milliseconds(999)));
-  EXPECT_TRUE(budget.Count("a", 32 * kMiB, start + std::chrono::milliseconds(1001)));
+  budget.Count("a", 32 * kMiB, start);
+  EXPECT_TRUE(budget.MayBegin("a", start));
+  budget.Count("a", 1, start);
+  EXPECT_FALSE(budget.MayBegin("a", start));
+  budget.Count("b", 15 * kMiB, start);
+  EXPECT_TRUE(budget.MayBegin("b", start));
+  budget.Count("b", 2 * kMiB, start + std::chrono::milliseconds(999));
+  EXPECT_FALSE(budget.MayBegin("b", start + std::chrono::milliseconds(999)));
+  EXPECT_TRUE(budget.MayBegin("a", start + std::chrono::milliseconds(1001)));
+}
+
+TEST(InflateBudget, WhoHasHadNothingMayAlways) {
+  const auto start = std::chrono::steady_clock::now();
+  InflateBudget budget(1000);
+  for (int i = 0; i < 100; ++i) budget.Count(std::to_string(i), 100, start);
+  EXPECT_FALSE(budget.MayBegin("1", start));
+  EXPECT_TRUE(budget.MayBegin("b", start));
 }
 
 TEST_P(InflateEach, RefusesWhatIsCutOrChangedOrFollowed) {

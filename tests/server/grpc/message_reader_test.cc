@@ -17,7 +17,8 @@ std::vector<std::string> ReadAll(MessageReader& reader, std::string_view bytes, 
     std::string_view part = bytes.substr(0, piece);
     bytes.remove_prefix(part.size());
     while (!part.empty()) {
-      const auto state = reader.Read(part);
+      auto state = reader.Read(part);
+      while (state == MessageReader::State::kInflating) state = reader.InflateOn();
       if (state == MessageReader::State::kFailed) return messages;
       if (state == MessageReader::State::kMessage) messages.push_back(reader.Take());
     }
@@ -85,24 +86,41 @@ TEST(MessageReader, InflatesOnlyWhatSaysThatItIsCompressed) {
             (std::vector<std::string>{"hello", "plain"}));
 }
 
-TEST(MessageReader, InflatesWhatIsLongInSteps) {
-  std::string text;
-  for (int i = 0; text.size() < 300'000; ++i) text += std::to_string(i * 7919) + ' ';
+TEST(MessageReader, InflatesInSteps) {
+  const std::string text(300'000, 'a');
   MessageBudget budget(1 << 20);
   MessageReader reader(budget, "a", Encoding::kGzip);
   const std::string bytes = Framed(Deflated(Encoding::kGzip, text), 1) + "next";
   std::string_view rest = bytes;
   auto state = reader.Read(rest);
   EXPECT_EQ(rest, "next");
-  size_t steps = 1;
+  EXPECT_EQ(reader.TakeInflateCost(), 0U);  // None yet: there may be a hundred in one read.
+  size_t steps = 0, cost = 0;
   for (; state == MessageReader::State::kInflating; ++steps) {
-    EXPECT_LE(reader.TakeInflatedBytes(), MessageReader::kStepBytes);
     state = reader.InflateOn();
+    const size_t of_step = reader.TakeInflateCost();
+    EXPECT_LE(of_step, MessageReader::kStepBytes);
+    cost += of_step;
   }
+  EXPECT_LT(cost, text.size());
+  EXPECT_GT(cost, text.size() - kTextInflateRatio * 1000);
   EXPECT_EQ(steps, 300'000 / MessageReader::kStepBytes + 1);
   ASSERT_EQ(state, MessageReader::State::kMessage);
   EXPECT_EQ(reader.Take(), text);
   EXPECT_EQ(reader.bytes(), 0U);
+}
+
+TEST(MessageReader, TextsAreInflatedForNothing) {
+  std::string text = "The quick brown fox jumps over the lazy dog, said somebody. ";
+  while (text.size() < 100'000) text += std::to_string(text.size() * 7919) + ' ';
+  for (const size_t size : {size_t{10}, size_t{1200}, text.size()}) {
+    MessageBudget budget(1 << 20);
+    MessageReader reader(budget, "a", Encoding::kGzip);
+    EXPECT_EQ(
+        ReadAll(reader, Framed(Deflated(Encoding::kGzip, text.substr(0, size)), 1), 16384).size(),
+        1U);
+    EXPECT_EQ(reader.TakeInflateCost(), 0U) << size;
+  }
 }
 
 TEST(MessageReader, WhatIsAnnouncedAndDoesNotComeTakesNoMemory) {

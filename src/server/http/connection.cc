@@ -130,7 +130,8 @@ asio::awaitable<Connection::Version> Connection::Begin() {
       Enter(Phase::kHead);
     }
   }
-  co_return may_be_http2&& in_.starts_with(kPreface) ? Version::kHttp2 : Version::kHttp1;
+  const bool is_http2 = may_be_http2 && in_.starts_with(kPreface);
+  co_return is_http2 ? Version::kHttp2 : Version::kHttp1;
 }
 
 asio::awaitable<bool> Connection::ReadMore() {

@@ -182,6 +182,11 @@ void App::OnMalformed(const std::string& peer, std::string_view why) {
              {{"peer", peer}, {"malformed", why}});
 }
 
+void App::OnStreamsRefused(const std::string& peer) {
+  LogLimited(room_lines_, "requests were refused: too many of HTTP/2 hold memory",
+             {{"peer", peer}});
+}
+
 void App::OnAcceptFailed(std::string_view why) {
   LogLimited(accept_lines_, "a connection was not accepted", {{"error", why}});
 }

@@ -36,6 +36,7 @@ class Answering final : public HttpHandler {
   void Handle(ExchangePtr exchange) override { exchange->Respond({.body = "the answer"}); }
   void OnAbuse(const std::string&, std::string_view) override {}
   void OnMalformed(const std::string&, std::string_view) override {}
+  void OnStreamsRefused(const std::string&) override {}
   void OnAcceptFailed(std::string_view) override {}
 };
 

@@ -31,6 +31,7 @@ class NoHttp final : public HttpHandler {
   void Handle(ExchangePtr) override {}
   void OnAbuse(const std::string&, std::string_view) override { ++abuses; }
   void OnMalformed(const std::string&, std::string_view) override { ++malformed; }
+  void OnStreamsRefused(const std::string&) override {}
   void OnAcceptFailed(std::string_view) override {}
 
   std::atomic<int> abuses{0}, malformed{0};

@@ -90,7 +90,7 @@ inline void Answer(Seen& seen, std::string body) {
 
 // A client, a session, and the wire between them.
 struct Pair {
-  explicit Pair(bool takes_data = true, MessageBudget* streams = nullptr,
+  explicit Pair(bool takes_data = true, StreamBudget* streams = nullptr,
                 const nghttp2_mem* memory = nullptr)
       : client(takes_data),
         session(handler, {.peer = "somebody",

@@ -37,6 +37,7 @@ class ThrowingHandler final : public HttpHandler {
   }
   void OnAbuse(const std::string&, std::string_view) override {}
   void OnMalformed(const std::string&, std::string_view) override {}
+  void OnStreamsRefused(const std::string&) override {}
   void OnAcceptFailed(std::string_view) override { ++failures; }
 
   std::atomic<int> failures{0};

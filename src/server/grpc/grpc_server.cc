@@ -75,6 +75,7 @@ GrpcServer::GrpcServer(const GrpcOptions& options, App& app)
 
 std::unique_ptr<Http2StreamHandler> GrpcServer::Begin(HttpRequest head, std::string peer, bool ends,
                                                       Http2Responder& responder) {
+  responder.LetGoOfHead();
   if (!IsGrpc(head.header("content-type")))
     return RefuseHttp(415, {"accept", "application/grpc"},
                       "expected `Content-Type: application/grpc`\n", responder);
@@ -84,6 +85,7 @@ std::unique_ptr<Http2StreamHandler> GrpcServer::Begin(HttpRequest head, std::str
   static const Method kUnknown{.name = {"", "other"}, .asks_model = false};
   const auto found = methods_.find(head.path);
   const Method& method = found == methods_.end() ? kUnknown : found->second;
+  if (method.is_open) responder.SetKeyless();
   CallInfo info;
   // The key first: without one nobody learns which methods there are.
   if (const auto refused = ReadCaller(method, head, std::move(peer), info)) {

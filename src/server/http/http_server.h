@@ -52,6 +52,8 @@ class HttpHandler {
   virtual void OnAbuse(const std::string& peer, std::string_view what) = 0;
   // A connection is ended because what its client sends is no HTTP/2.
   virtual void OnMalformed(const std::string& peer, std::string_view why) = 0;
+  // Requests of HTTP/2 were refused, because too many hold memory.
+  virtual void OnStreamsRefused(const std::string& peer) = 0;
   // A client could not be accepted: too many open files, memory. Later ones may be.
   virtual void OnAcceptFailed(std::string_view why) = 0;
 };

@@ -6,7 +6,7 @@
 
 #include "server/http/http_server.h"
 #include "server/http/idle_spin.h"
-#include "server/http2/message_budget.h"
+#include "server/http2/stream_budget.h"
 
 namespace akin::server {
 
@@ -22,7 +22,8 @@ struct ServedShared {
   IdleSpin spin;
   // Requests of HTTP/2, with their heads and what nobody has read of them, of all connections.
   static constexpr size_t kStreamsBytes = size_t{128} << 20;
-  MessageBudget streams{kStreamsBytes, 0};
+  static constexpr size_t kIdleStreamsBytes = size_t{32} << 20;
+  StreamBudget streams{kStreamsBytes, kIdleStreamsBytes};
 };
 
 class ServedConnection {

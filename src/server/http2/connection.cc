@@ -118,6 +118,7 @@ bool Http2Connection::Receive(std::string_view bytes) {
   if (counted_answering_ == 0) shared_.spin.Arrived(now);
   const bool goes_on = session_.Receive(bytes, now);
   Count();
+  TellRefused();
   if (!goes_on && !session_.excess().empty()) shared_.handler.OnAbuse(peer_, session_.excess());
   return goes_on;
 }
@@ -195,6 +196,12 @@ void Http2Connection::Count() {
   shared_.counts.refused += refused - std::exchange(counted_refused_, refused);
 }
 
+void Http2Connection::TellRefused() {
+  const int64_t refused = session_.num_streams_refused();
+  if (std::exchange(told_streams_refused_, refused) != refused)
+    shared_.handler.OnStreamsRefused(peer_);
+}
+
 void Http2Connection::Sweep(Clock::time_point now) {
   if (timed_out_) return;
   const HttpOptions& options = shared_.options;
@@ -206,6 +213,7 @@ void Http2Connection::Sweep(Clock::time_point now) {
   }
   session_.Sweep(now);
   Count();
+  TellRefused();
   const bool is_late =
       (!meter.has_begun() && now - begin_ >= options.header_timeout) ||
       (meter.block_since() && now - *meter.block_since() >= options.header_timeout) ||

@@ -55,6 +55,8 @@ class Http2Connection final : public ServedConnection,
   boost::asio::awaitable<void> Linger();
   // Brings what is counted for all connections up to date.
   void Count();
+  // That streams were refused, if some were since the last time.
+  void TellRefused();
   void GiveUp(bool left = false);
   void CancelWait();
 
@@ -75,7 +77,7 @@ class Http2Connection final : public ServedConnection,
   // Counted for all, so far:
   int counted_answering_ = 0;
   int64_t counted_pings_ = 0, counted_timeouts_ = 0, counted_left_ = 0, counted_refused_ = 0,
-          counted_streams_refused_ = 0;
+          counted_streams_refused_ = 0, told_streams_refused_ = 0;
   bool malformed_was_told_ = false;
   Http2Session session_;  // Last: ends first, and its end wakes nobody.
 };

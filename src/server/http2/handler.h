@@ -46,6 +46,10 @@ class Http2Responder {
   // has told them, or a request that has not come whole. It keeps nobody from resting. Not so at
   // first, and no longer when the next of the answer is sent.
   virtual void SetResting(bool rests) = 0;
+  // Nothing of the request's head is kept any more, or soon: it no longer counts.
+  virtual void LetGoOfHead() {}
+  // Who asks needs no key: such requests, which anybody can hold for long, have less room.
+  virtual void SetKeyless() {}
 };
 
 // The receiving side of one stream; it lives until OnGone has returned.

@@ -1,9 +1,11 @@
 #include "server/http2/message_budget.h"
 
+#include <algorithm>
+
 namespace akin::server {
 
 bool MessageBudget::Share::GrowTo(size_t bytes) {
-  if (bytes <= budget_.free_) return true;
+  if (bytes <= std::max(budget_.free_, bytes_)) return true;
   const size_t more = bytes - bytes_;
   const auto it = budget_.by_client_.find(client_);
   const size_t own = it == budget_.by_client_.end() ? 0 : it->second;

@@ -81,6 +81,8 @@ std::variant<HttpRequest, Refusal> RequestHead::Finish() {
   const std::string_view expected = request_.header("expect");
   if (!refusal_ && !expected.empty() && !EqualIgnoringCase(expected, "100-continue"))
     refusal_ = Refusal{417, "the expectation is unknown"};
+  for (std::string* const done : {&target_, &scheme_}) std::string().swap(*done);
+  authority_.reset();
   if (refusal_) return *refusal_;
   return std::move(request_);
 }

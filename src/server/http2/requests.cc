@@ -153,7 +153,7 @@ class Http2Requests::Stream final : public Http2StreamHandler {
     is_refused_ = true;
     reads_body_ = false;
     share_.Clear();
-    std::string().swap(request_.body);
+    request_ = HttpRequest();
     way_->Answer(std::move(response));
   }
   void RefuseBody(int status, std::string_view reason) {
@@ -183,6 +183,7 @@ void Http2Requests::Stream::Way::Deliver() {
 void Http2Requests::Stream::Way::Answer(HttpResponse response) {
   if (responder == nullptr) return;
   is_answered = true;
+  responder->LetGoOfHead();
   std::vector<HttpHeader> headers;
   ForEachHeader(response, [&](std::string_view name, std::string_view value) {
     std::string lower = AsciiLower(name);

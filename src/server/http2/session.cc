@@ -271,15 +271,13 @@ bool Http2Session::Receive(std::string_view bytes, TimePoint now) {
 
 void Http2Session::Begin(Http2Stream& stream) {
   if (!excess_.empty()) return stream.Reset(Http2Error::kEnhanceYourCalm);
-  if (!Admit(stream)) {
-    ++num_streams_refused_;
-    stream.is_refused = true;
-    return stream.Reset(Http2Error::kRefusedStream);
-  }
+  if (!Admit(stream)) return RefuseForRoom(stream);
   auto head = stream.head.Finish();
   if (const auto* refusal = std::get_if<Refusal>(&head)) {
     ++num_refused_;
-    return Guarded(stream, [&] { Refuse(stream, refusal->status, refusal->reason); });
+    Guarded(stream, [&] { Refuse(stream, refusal->status, refusal->reason); });
+    stream.head = RequestHead();
+    return stream.LetGoOfHead();
   }
   meter_.RequestBegan();
   Guarded(stream, [&] {
@@ -292,13 +290,19 @@ void Http2Session::Begin(Http2Stream& stream) {
 bool Http2Session::Admit(Http2Stream& stream) {
   if (options_.streams == nullptr) return true;
   stream.head_bytes = stream.head.bytes();
-  stream.share.emplace(*options_.streams, options_.peer);
-  return stream.share->GrowTo(kStreamBytes + stream.head_bytes);
+  stream.share.emplace(*options_.streams, floor_, options_.peer);
+  return stream.share->GrowTo(stream.held_bytes());
+}
+
+void Http2Session::RefuseForRoom(Http2Stream& stream) {
+  ++num_streams_refused_;
+  stream.is_refused = true;
+  stream.Reset(Http2Error::kRefusedStream);
 }
 
 void Http2Session::OpenConnection(Http2Stream& stream) {
   if (stream.owed() == 0 || !stream.share) return;
-  if (!stream.share->GrowTo(kStreamBytes + stream.head_bytes + stream.unconsumed())) return;
+  if (!stream.share->GrowTo(stream.held_bytes())) return;
   Check(nghttp2_session_consume_connection(session_, stream.owed()));
   stream.Repaid();
 }
@@ -503,9 +507,7 @@ void Http2Session::Sweep(TimePoint now) {
     if (Http2Stream* const stream = Find(id); stream != nullptr && stream->handler != nullptr)
       Guarded(*stream, [&] { stream->handler->Sweep(now); });
     Http2Stream* const stream = Find(id);
-    if (stream == nullptr || !stream->IsStuck(now, options_.write_timeout)) continue;
-    if (!stream->was_reset()) ++num_timed_out_;
-    stream->Reset(Http2Error::kCancel);
+    if (stream != nullptr) Guarded(*stream, [&] { SweepStream(*stream, now); });
   }
   for (auto it = unread_.begin(); it != unread_.end();) {
     const auto [id, since] = *it++;
@@ -521,6 +523,17 @@ void Http2Session::Sweep(TimePoint now) {
     Wake();
   }
   LookForSilence(now);
+}
+
+void Http2Session::SweepStream(Http2Stream& stream, TimePoint now) {
+  if (stream.IsStuck(now, options_.write_timeout)) {
+    if (!stream.was_reset()) ++num_timed_out_;
+    return stream.Reset(Http2Error::kCancel);
+  }
+  if (stream.was_reset() || stream.MayWait(now)) return;
+  // As one that the client resets, it is taken from `resets_`.
+  ++num_streams_refused_;
+  stream.Reset(stream.head_sent() ? Http2Error::kEnhanceYourCalm : Http2Error::kRefusedStream);
 }
 
 // A client whose machine or network has gone says nothing for ever, and a stream that waits for

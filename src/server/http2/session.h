@@ -40,6 +40,8 @@ class Http2Session {
   // What a stream holds beside its head and what nobody has consumed: what nghttp2, this and the
   // handler keep of it, and the few bytes that MessageBudget leaves free. Measured: 6.7 KiB.
   static constexpr size_t kStreamBytes = size_t{8} << 10;
+  // A client that keeps its stream waiting for longer is idle, as far as room is concerned.
+  static constexpr std::chrono::seconds kPatience{1};
   // Of a stream's request that nobody has consumed: at first (RFC 9113's own), and at most, when
   // much has been; and of all streams'.
   static constexpr size_t kWindowBytes = 65'535;
@@ -54,9 +56,9 @@ class Http2Session {
   struct Options {
     std::string peer;
     std::chrono::milliseconds write_timeout{30'000};
-    MessageBudget* streams = nullptr;  // What streams of all sessions hold; outlives it.
-    const void* memory = nullptr;      // An nghttp2_mem, of tests.
-    std::function<void()> wake;        // Something is to be sent. Of any call but Fill.
+    StreamBudget* streams = nullptr;  // What streams of all sessions hold; outlives it.
+    const void* memory = nullptr;     // An nghttp2_mem, of tests.
+    std::function<void()> wake;       // Something is to be sent. Of any call but Fill.
   };
 
   // `handler` outlives it.
@@ -122,6 +124,9 @@ class Http2Session {
   void Refuse(Http2Stream& stream, int status, std::string_view text);
   // Whether there is room for a stream, whose head is whole.
   bool Admit(Http2Stream& stream);
+  void RefuseForRoom(Http2Stream& stream);
+  // Streams whose clients are waited for have less room.
+  void SweepStream(Http2Stream& stream, TimePoint now);
   // What nobody has consumed yet holds up its own stream, not the others: the connection's window
   // opens at once, as long as there is room in the budget for what is kept.
   void OpenConnection(Http2Stream& stream);
@@ -144,6 +149,7 @@ class Http2Session {
   nghttp2_session* session_ = nullptr;
   FrameMeter meter_;
   RateLimit resets_{kResetsAtOnce, kResetsPerSecond};
+  StreamBudget::Floor floor_;  // Outlives the streams.
   Streams streams_;
   // Answered before their requests had ended, and when. What still comes of them is thrown away for
   // a moment: clients that are told at once to stop (curl 7.88) take the answer for an error.

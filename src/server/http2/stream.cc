@@ -97,6 +97,7 @@ void Http2Stream::TakeData(size_t bytes, std::string& out, Sent& sent) {
     Chunk& chunk = chunks_.front();
     const size_t piece = std::min(bytes, chunk.bytes.size() - chunk.at);
     out.append(chunk.bytes, chunk.at, piece);
+    bytes_taken_ += piece;
     chunk.at += piece;
     bytes -= piece;
     if (chunk.at < chunk.bytes.size()) return;
@@ -114,7 +115,31 @@ bool Http2Stream::IsStuck(TimePoint now, std::chrono::milliseconds longest) {
   return now - *stuck_since_ >= longest;
 }
 
+bool Http2Stream::MayWait(TimePoint now) {
+  if (!share) return true;
+  const bool waits = rests_ || (!chunks_.empty() && waiting_at_ == bytes_taken_);
+  waiting_at_ = bytes_taken_;
+  if (!waits) waiting_since_.reset();
+  if (waits && !waiting_since_) waiting_since_ = now;
+  return share->SetWaiting(waits && now - *waiting_since_ >= Http2Session::kPatience);
+}
+
 // --- The request ---------------------------------------------------------------------------------
+
+size_t Http2Stream::held_bytes() const {
+  return Http2Session::kStreamBytes + head_bytes + unconsumed_;
+}
+
+void Http2Stream::LetGoOfHead() {
+  if (is_closed_) return;
+  head_bytes = 0;
+  if (share) share->ShrinkTo(held_bytes());
+}
+
+void Http2Stream::SetKeyless() {
+  if (is_closed_ || !share || share->SetKeyless()) return;
+  session_.RefuseForRoom(*this);
+}
 
 void Http2Stream::Received(size_t bytes) {
   unconsumed_ += bytes;
@@ -128,7 +153,7 @@ void Http2Stream::Consume(size_t bytes) {
   unconsumed_ -= bytes;
   const size_t repaid = std::min(bytes, owed_);
   owed_ -= repaid;
-  if (share) share->ShrinkTo(Http2Session::kStreamBytes + head_bytes + unconsumed_);
+  if (share) share->ShrinkTo(held_bytes());
   // A client that fills its window again and again is given a larger one, for the way to it may be
   // long.
   const bool grows =

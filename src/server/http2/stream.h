@@ -12,8 +12,8 @@
 #include <vector>
 
 #include "server/http2/handler.h"
-#include "server/http2/message_budget.h"
 #include "server/http2/request_head.h"
+#include "server/http2/stream_budget.h"
 
 namespace akin::server {
 
@@ -33,6 +33,8 @@ class Http2Stream final : public Http2Responder {
   void Reset(Http2Error code) override;
   void Consume(size_t bytes) override;
   void SetResting(bool rests) override;
+  void LetGoOfHead() override;
+  void SetKeyless() override;
 
   // How many bytes of the answer may be sent now, at most `room`, and whether they are the last and
   // the trailers are next; nothing: none yet.
@@ -48,6 +50,13 @@ class Http2Stream final : public Http2Responder {
   // again and again, for the time is measured from question to question.
   bool IsStuck(TimePoint now, std::chrono::milliseconds longest);
 
+  // Brings to the budget whether its client has been waited for (for the rest of the request, or to
+  // take of the answer, or for ever) since kPatience before `now`. To be asked as IsStuck. False:
+  // it has, and there is no room for one more of these.
+  bool MayWait(TimePoint now);
+
+  // What it is to be charged.
+  size_t held_bytes() const;
   // A piece of the request has arrived, for which there will be room again when it is consumed.
   void Received(size_t bytes);
   // What of it the handler has not given back, and of that what the connection's window lacks.
@@ -64,7 +73,7 @@ class Http2Stream final : public Http2Responder {
   bool was_reset() const { return was_reset_; }
 
   RequestHead head;
-  std::optional<MessageBudget::Share> share;    // What it holds, of all connections' streams.
+  std::optional<StreamBudget::Share> share;     // What it holds, of all connections' streams.
   std::unique_ptr<Http2StreamHandler> handler;  // Null: the session answers itself.
   size_t head_bytes = 0;                        // Once it has begun.
   bool has_begun = false;                       // The head is whole.
@@ -101,6 +110,8 @@ class Http2Stream final : public Http2Responder {
   size_t window_;
   uint64_t stuck_at_ = 0;  // num_taken_ when IsStuck was last asked, and since when.
   std::optional<TimePoint> stuck_since_;
+  uint64_t bytes_taken_ = 0, waiting_at_ = 0;  // Of the answer; when MayWait was last asked,
+  std::optional<TimePoint> waiting_since_;     // and since when it was so many.
 };
 
 }  // namespace akin::server

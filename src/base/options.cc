@@ -93,15 +93,16 @@ std::string_view NameOf(const NamedValue<Enum> (&table)[kSize], Enum value) {
   return "?";
 }
 
+// `what` in words; `field` as options.h has it.
 template <typename Enum, size_t kSize>
 Result<Enum> ParseName(const NamedValue<Enum> (&table)[kSize], std::string_view what,
-                       std::string_view name) {
+                       std::string_view field, std::string_view name) {
   std::string known;
   for (const auto& row : table) {
     if (row.name == name) return row.value;
     known += StrCat(known.empty() ? "" : ", ", row.name);
   }
-  return InvalidInput("unknown ", what, " '", name, "'; known: ", known).Of(std::string(what));
+  return InvalidInput("unknown ", what, " '", name, "'; known: ", known).Of(std::string(field));
 }
 
 }  // namespace
@@ -119,13 +120,13 @@ std::string_view ScoreActivationName(ScoreActivation activation) {
 std::string_view OutputTypeName(OutputType type) { return NameOf(kOutputTypes, type); }
 
 Result<BackendKind> ParseBackendKind(std::string_view name) {
-  return ParseName(kBackendKinds, "backend", name);
+  return ParseName(kBackendKinds, "backend", "backend", name);
 }
 std::string_view RemoteDialectName(RemoteDialect dialect) {
   return NameOf(kRemoteDialects, dialect);
 }
 Result<RemoteDialect> ParseRemoteDialect(std::string_view name) {
-  return ParseName(kRemoteDialects, "dialect", name);
+  return ParseName(kRemoteDialects, "dialect", "dialect", name);
 }
 namespace {
 
@@ -209,20 +210,22 @@ Status ParseBackend(std::string_view text, LoadOptions& options) {
   return {};
 }
 Result<Precision> ParsePrecision(std::string_view name) {
-  return ParseName(kPrecisions, "precision", name);
+  return ParseName(kPrecisions, "precision", "precision", name);
 }
-Result<Isa> ParseIsa(std::string_view name) { return ParseName(kIsas, "instruction set", name); }
+Result<Isa> ParseIsa(std::string_view name) {
+  return ParseName(kIsas, "instruction set", "isa", name);
+}
 Result<PoolingMode> ParsePoolingMode(std::string_view name) {
-  return ParseName(kPoolingModes, "pooling", name);
+  return ParseName(kPoolingModes, "pooling", "pooling", name);
 }
 Result<Overflow> ParseOverflow(std::string_view name) {
-  return ParseName(kOverflows, "overflow", name);
+  return ParseName(kOverflows, "overflow", "overflow", name);
 }
 Result<ScoreActivation> ParseScoreActivation(std::string_view name) {
-  return ParseName(kScoreActivations, "activation", name);
+  return ParseName(kScoreActivations, "activation", "activation", name);
 }
 Result<OutputType> ParseOutputType(std::string_view name) {
-  return ParseName(kOutputTypes, "output type", name);
+  return ParseName(kOutputTypes, "output type", "output_type", name);
 }
 
 }  // namespace akin

@@ -133,10 +133,11 @@ class JsonLineSource : public LineSource {
   }
 
  private:
-  // A file whose first line is far from an object has perhaps no lines of JSON.
+  // A file whose first line is far from an object has perhaps no lines of JSON; bytes that are no
+  // UTF-8 are no text in any format.
   Error Hinted(const Error& error, std::string_view line) const {
     const bool object = line.substr(line.find_first_not_of(" \t")).starts_with('{');
-    if (any_ || object || json_hint_.empty()) return error;
+    if (any_ || object || json_hint_.empty() || FindInvalidUtf8(line)) return error;
     return error.Reworded(StrCat(error.message(), "; ", json_hint_));
   }
 

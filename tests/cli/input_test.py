@@ -93,6 +93,9 @@ class Refused(Case):
                          f"akin: standard input, {wrong}standard input (-) {read}; --input-format txt reads a text a line\n")
         text = self.write("t.txt", "A dog.\n")
         self.assertIn(f"{read} (--input-format jsonl); --input", embed("--input", text, "--input-format", "jsonl")[2].decode())
+        # What is no text in any format has no hint to another one.
+        binary = self.write("bin.dat", b"\x7fELF\xff\xfe\n")
+        self.assertEqual(embed("--input", binary), (2, b"", f"akin: {binary}, line 1: not UTF-8 at byte 5\n".encode()))
         # Pairs are of JSON lines only.
         code, _, err = run("rerank", "--model", beside("cross-bert"), "--input", self.write("p.csv", "query,document\n"))
         self.assertEqual(code, 2)

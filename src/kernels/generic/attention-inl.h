@@ -17,6 +17,8 @@
 // Floats from one 64-byte line to the next: parts of the scratch begin on lines of their own.
 constexpr size_t kLineFloats = 16;
 
+static_assert(kPanelVecs % 2 == 0, "the last panel of keys may be taken by half");
+
 // The scratch of one head: transposed keys, copied values, a block of scores, and the largest
 // squared length of a key.
 template <typename Product>

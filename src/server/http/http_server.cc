@@ -261,14 +261,15 @@ class AsioHttpServer final : public HttpServer {
   Router router_{requests_};
   std::shared_ptr<asio::ssl::context> tls_;
   std::set<ServedConnection*> connections_;
-  asio::io_context context_{1};  // Before what runs on it.
+  bool is_running_ = false;
+  // Before what runs on it; behind what coroutines that it ends with look at (Served).
+  asio::io_context context_{1};
   Listener tcp_, local_, grpc_tcp_;
   const std::array<Listener*, 3> listeners_{&tcp_, &local_, &grpc_tcp_};
   asio::signal_set signals_;
   std::function<void(int)> on_signal_;
   bool awaits_signal_ = false;
   std::vector<Repeated> repeated_;
-  bool is_running_ = false;
 };
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -28,6 +29,9 @@ using boost::system::error_code;
 
 // Out of descriptors or memory: somebody will give some back.
 constexpr auto kAcceptPause = std::chrono::milliseconds(100);
+
+// A longer path makes Local::endpoint throw; the address ends in a zero.
+constexpr size_t kMostOfPath = sizeof(sockaddr_un::sun_path) - 1;
 
 Tcp::endpoint AsTcp(const asio::generic::stream_protocol::endpoint& endpoint) {
   Tcp::endpoint tcp;
@@ -79,6 +83,9 @@ Status Listener::BindTcp(const std::string& host, uint16_t port, std::string_vie
 }
 
 Status Listener::BindLocal(const std::string& path) {
+  if (path.size() > kMostOfPath)
+    return InvalidInput("--unix-socket: the path has ", path.size(),
+                        " bytes; a socket's has at most ", kMostOfPath);
   struct stat info;
   error_code error;
   if (lstat(path.c_str(), &info) == 0 && S_ISSOCK(info.st_mode)) {
@@ -87,7 +94,6 @@ Status Listener::BindLocal(const std::string& path) {
     if (error == asio::error::connection_refused) unlink(path.c_str());
     error.clear();
   }
-  if (path.size() > 100) return InvalidInput("--unix-socket: the path is too long");
   is_local_ = true;
   acceptor_.open(Local(), error);
   if (!error) acceptor_.bind(Local::endpoint(path), error);
@@ -113,24 +119,25 @@ void Listener::Close() {
 }
 
 void Listener::KeepAccepting() {
-  if (is_accepting_ || !acceptor_.is_open()) return;
+  if (*is_accepting_ || !acceptor_.is_open()) return;
   if (has_begun_) hooks_.failed("memory has run out");
   has_begun_ = true;
-  is_accepting_ = true;
+  *is_accepting_ = true;
   try {
     asio::co_spawn(context_, Accept(), asio::detached);
   } catch (...) {
-    is_accepting_ = false;
+    *is_accepting_ = false;
     throw;
   }
 }
 
 // Whatever it throws, and where the event loop lets go of it without a word because there was no
-// memory to go on: KeepAccepting begins anew.
+// memory to go on: KeepAccepting begins anew. It ends with the context at the latest, which
+// outlives the listener.
 asio::awaitable<void> Listener::Accept() {
   struct Until {
-    bool& flag;
-    ~Until() { flag = false; }
+    std::shared_ptr<bool> flag;
+    ~Until() { *flag = false; }
   };
   const Until end{is_accepting_};
   while (acceptor_.is_open()) {

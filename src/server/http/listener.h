@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -66,7 +67,8 @@ class Listener {
   boost::asio::steady_timer pause_;  // Its own: two that wait with one end each other's wait.
   std::string path_;                 // Of the Unix socket that is to be removed.
   bool is_local_ = false;
-  bool has_begun_ = false, is_accepting_ = false;
+  bool has_begun_ = false;
+  const std::shared_ptr<bool> is_accepting_ = std::make_shared<bool>(false);  // The coroutine's.
 };
 
 }  // namespace akin::server

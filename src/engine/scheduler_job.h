@@ -35,12 +35,15 @@ class Job {
   virtual size_t EstimateTokens() const = 0;
   virtual size_t TextBytes() const = 0;  // To be read.
   virtual size_t HeldBytes() const = 0;  // That its texts take.
-  // The work of a job that has no call. What it throws is lost, here and below: it would end the
-  // thread, and with it the program. Whoever waits learns that the callback has gone.
-  void Work() noexcept {
-    WithoutExceptions([&] { DoWork(); });
+  // The work of a job that has no call. Errors: what it throws.
+  Status Work() noexcept {
+    return AtTheDoor("cannot do the work", {}, [&]() -> Status {
+      DoWork();
+      return {};
+    });
   }
-  // Either one, once: tells the caller.
+  // Either one, once: tells the caller. What the callback throws is lost: it would end the thread,
+  // and with it the program. Whoever waits learns that the callback has gone.
   void Succeed() noexcept {
     WithoutExceptions([&] { TellAnswer(); });
   }

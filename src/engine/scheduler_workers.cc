@@ -161,10 +161,11 @@ void Scheduler::Impl::DoWork(std::span<const Member> members, Lock& lock) {
   const int threads = shares_.TakeOne();
   WakeOne();
   lock.unlock();
-  members[0].job->Work();
+  const Status done = members[0].job->Work();
   lock.lock();
   shares_.GiveBack(threads);
   WakeOne();
+  if (!done) return FailJob(members[0].pick.request, done.error(), lock);
   FinishMembers(members, lock);
 }
 

@@ -3,9 +3,11 @@
 // and the next one is answered.
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <chrono>
 #include <future>
 #include <memory>
+#include <new>
 #include <utility>
 
 #include "scheduler_requests.h"
@@ -71,12 +73,31 @@ TEST(SchedulerMemory, ARequestEndsOnceWhereverMemoryRunsOut) {
 }
 
 TEST(SchedulerMemory, SoDoesWork) {
-  const Sweep sweep = SweepOver<void>([] {
-    return WorkRequest{.work = [] { std::string(100, 'x').append(1000, 'y'); },
+  std::atomic<size_t> done = 0;
+  const Sweep sweep = SweepOver<void>([&] {
+    return WorkRequest{.work =
+                           [&] {
+                             const auto some = std::make_unique<std::atomic<int>>(1);
+                             done += static_cast<size_t>(some->load());
+                           },
                        .estimated_tokens = 1};
   });
   EXPECT_GT(sweep.failures, 5u);
   EXPECT_GT(sweep.refused, 3u);
+  EXPECT_GT(sweep.answered, 5u);
+  EXPECT_LE(sweep.answered, done) << "work that failed is told success";
+}
+
+TEST(SchedulerMemory, WorkThatThrowsHasFailed) {
+  const auto scheduler = Started({.num_threads = 1});
+  std::promise<Status> told;
+  ASSERT_TRUE(scheduler->Submit(WorkRequest{.work = [] { throw std::bad_alloc(); }},
+                                [&](const Status& status) { told.set_value(status); }));
+  const Status status = told.get_future().get();
+  ASSERT_FALSE(status);
+  EXPECT_EQ(status.error().message(), "out of memory");
+  EXPECT_EQ(scheduler->Counts().failed, 1);
+  EXPECT_EQ(scheduler->Counts().completed, 0);
 }
 
 }  // namespace

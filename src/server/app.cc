@@ -320,12 +320,17 @@ void App::WithModel(const ExchangePtr& exchange, const std::string& name,
   });
 }
 
-void App::WithFiles(std::vector<ModelSpec> specs, UseFiles use) {
+void App::WithFiles(const ExchangePtr& exchange, std::vector<ModelSpec> specs, UseFiles use) {
   std::vector<std::string> sources;
   for (const ModelSpec& spec : specs) sources.push_back(spec.source);
-  model_files_.Of(std::move(sources),
-                  [specs = std::move(specs), use = std::move(use)](
-                      const ModelFilesCache::Found& files) { use(specs, files); });
+  const auto ticket =
+      model_files_.Of(std::move(sources), exchange->who.begin + options_.request_timeout,
+                      [this, exchange, specs = std::move(specs),
+                       use = std::move(use)](const Result<ModelFilesCache::Found>& files) {
+                        if (!files) return Fail(exchange, FailureOf(files.error()));
+                        use(specs, *files);
+                      });
+  if (ticket) exchange->departure.OnLeave([this, id = *ticket] { model_files_.Cancel(id); });
 }
 
 void App::CountAnswer(const Answered& answered) {

@@ -71,10 +71,11 @@ class App : public HttpHandler {
   // another thread.
   void WithModel(const ExchangePtr& exchange, const std::string& name,
                  std::function<void(const ServedModelPtr&)> use);
-  // What their folders hold; `use` may be called on another thread.
+  // What their folders hold; `use` may be called on another thread. The request ends at its
+  // deadline and when its client leaves, too.
   using UseFiles = std::function<void(const std::vector<ModelSpec>& specs,
                                       const std::vector<std::optional<ModelFiles>>& files)>;
-  void WithFiles(std::vector<ModelSpec> specs, UseFiles use);
+  void WithFiles(const ExchangePtr& exchange, std::vector<ModelSpec> specs, UseFiles use);
   void Fail(const ExchangePtr& exchange, Failure failure) const;
   void Fail(const ExchangePtr& exchange, Problem problem, std::string message,
             std::string param = {}) const {

@@ -2,69 +2,64 @@
 #pragma once
 
 #include <chrono>
-#include <condition_variable>
-#include <deque>
+#include <cstdint>
 #include <functional>
-#include <map>
-#include <mutex>
+#include <memory>
 #include <optional>
 #include <stop_token>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "akin/result.h"
+
 #include "server/model_files.h"
 
 namespace akin::server {
 
 // Whoever lists models asks often, and a folder may be on a slow file system: so it is looked at
-// again after some seconds only, and on a thread of its own, which the first question starts.
+// again after some seconds only, and on a thread of its own, which the first question starts. A
+// file system may also hang, and no system call hears that it is to end: whoever waits can be
+// answered without the thread, and the thread left behind.
 class ModelFilesCache {
  public:
+  using Clock = std::chrono::steady_clock;
+  using Now = std::function<Clock::time_point()>;
   using Look = std::function<std::optional<ModelFiles>(const std::string& source, std::stop_token)>;
   using Found = std::vector<std::optional<ModelFiles>>;  // For each source.
-  using Then = std::function<void(Found)>;
+  using Then = std::function<void(Result<Found>)>;
+  using Ticket = uint64_t;
 
+  // Besides the first, whose folders are being looked at.
   static constexpr size_t kMostWaiting = 256;
+  static constexpr std::chrono::seconds kLookAgain{5};
 
   ModelFilesCache();
-  explicit ModelFilesCache(Look look) : look_(std::move(look)) {}  // For tests.
-  ~ModelFilesCache() { Stop(); }
+  explicit ModelFilesCache(Look look, Now now = Clock::now);  // For tests.
+  // Waits for the thread, unless StopUntil has left it.
+  ~ModelFilesCache();
   ModelFilesCache(const ModelFilesCache&) = delete;
   ModelFilesCache& operator=(const ModelFilesCache&) = delete;
 
-  // Calls `then` with the files of each source, which is a path or a name as for Embedder::Load:
-  // here, where all have been looked at a moment ago or kMostWaiting others wait; else on the
-  // thread.
-  void Of(std::vector<std::string> sources, Then then);
+  // Calls `then` once with the files of each source, which is a path or a name as for
+  // Embedder::Load: here, where all have been looked at a moment ago or kMostWaiting others wait;
+  // else on the thread, and there is a ticket. Errors, on the thread of whoever calls these:
+  // DeadlineExceeded (EndExpired), Cancelled (Cancel), ServiceUnavailable (Abandon).
+  std::optional<Ticket> Of(std::vector<std::string> sources, Clock::time_point deadline, Then then);
 
-  // Who waits gets what is known, and nobody waits from now on.
-  void Stop();
+  // Of one who waits no longer nothing happens.
+  void Cancel(Ticket ticket);
+  // Those whose deadline has passed. To be called a few times a second.
+  void EndExpired();
+  // All who wait, and whoever comes from now on.
+  void Abandon();
+  // Abandons, and waits for the thread. False: it hangs in a folder beyond `until`, and is left.
+  [[nodiscard]] bool StopUntil(Clock::time_point until);
 
  private:
-  using Clock = std::chrono::steady_clock;
-  struct Seen {
-    Clock::time_point when;
-    std::optional<ModelFiles> files;
-  };
-  struct Waiting {
-    std::vector<std::string> sources;
-    Then then;
-  };
+  struct State;  // The thread's, too.
 
-  // With mutex_ held:
-  bool IsFresh(const std::string& source) const;
-  Found Known(const std::vector<std::string>& sources) const;
-
-  void AnswerUntilStopped();
-  void Answer(Waiting waiting);
-
-  const Look look_;
-  std::stop_source stop_;
-  std::mutex mutex_;  // Guards what follows; not held while a folder is looked at.
-  std::condition_variable wake_;
-  std::map<std::string, Seen> seen_;  // By source: those that are served.
-  std::deque<Waiting> waiting_;
+  const std::shared_ptr<State> state_;
   std::thread thread_;
 };
 

@@ -31,6 +31,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr auto kHousekeeping = std::chrono::milliseconds(1000);
+constexpr auto kLookAfterDeadlines = std::chrono::milliseconds(200);
 // For the last answers to be written after the drain deadline.
 constexpr auto kLastWrites = std::chrono::milliseconds(500);
 // For threads that are about to end, and for spans that are to be sent, after that.
@@ -118,12 +119,13 @@ class Server {
       http_->Post([this, status = std::move(status)] { OnLoaded(status); });
     });
     http_->Every(kHousekeeping, [this] { KeepHouse(); });
+    http_->Every(kLookAfterDeadlines, [this] { app_->model_files().EndExpired(); });
     http_->Run();
     EndAtTheNextSignal();
     if (signals_ > 0 && registry_->IsLoading()) LeaveAtOnce("a model that was loading");
     // Whoever could still answer ends before the connections do.
     StopScheduler();
-    app_->model_files().Stop();
+    StopLookingAtFolders();
     registry_.reset();
     logger_.Log(LogLevel::kInfo, "stopped");
     return start_status_;
@@ -180,8 +182,15 @@ class Server {
     thread.join();
   }
 
+  // Nobody waits for a folder any more, and a file system that hangs hears nothing. What only fails
+  // to start says so, and leaves the thread.
+  void StopLookingAtFolders() {
+    if (app_->model_files().StopUntil(Clock::now() + kLastMoment)) return;
+    if (signals_ > 0) LeaveAtOnce("a model's folder that was being read");
+  }
+
   // A load may wait for a hub or a child for minutes, and what it would serve has gone; so may a
-  // batch after the drain deadline, and whoever waited for it has been told.
+  // batch after the drain deadline or a file system, and whoever waited for it has been told.
   [[noreturn]] void LeaveAtOnce(std::string_view what) {
     if (traces_ != nullptr && !traces_->StopWithin(kLastMoment))
       logger_.Log(LogLevel::kWarn, "the trace collector is slow; its last spans are left");
@@ -236,6 +245,7 @@ class Server {
       logger_.Log(LogLevel::kWarn, "the drain deadline has passed",
                   {{"requests", scheduler_->Load().requests}});
       scheduler_->Abandon();
+      app_->model_files().Abandon();
       http_->After(kLastWrites, [this] { http_->Stop(); });
     });
   }

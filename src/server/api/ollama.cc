@@ -152,16 +152,17 @@ void AppendLoaded(std::string& out, const ModelInfo& info, const ModelSpec& spec
 }
 
 void ListTags(App& app, const ExchangePtr& exchange) {
-  app.WithFiles(app.registry().specs(), [&app, exchange](const auto& specs, const auto& files) {
-    HttpResponse response;
-    JsonObject answer(response.body);
-    AppendJsonArray(answer.Key("models"), specs.size(), [&](size_t i) {
-      const ServedModelPtr model = app.registry().Loaded(specs[i].name);
-      AppendTag(response.body, model.get(), specs[i], files[i]);
-    });
-    answer.Close();
-    exchange->Respond(std::move(response));
-  });
+  app.WithFiles(exchange, app.registry().specs(),
+                [&app, exchange](const auto& specs, const auto& files) {
+                  HttpResponse response;
+                  JsonObject answer(response.body);
+                  AppendJsonArray(answer.Key("models"), specs.size(), [&](size_t i) {
+                    const ServedModelPtr model = app.registry().Loaded(specs[i].name);
+                    AppendTag(response.body, model.get(), specs[i], files[i]);
+                  });
+                  answer.Close();
+                  exchange->Respond(std::move(response));
+                });
 }
 
 void ListLoaded(App& app, const ExchangePtr& exchange) {
@@ -173,7 +174,7 @@ void ListLoaded(App& app, const ExchangePtr& exchange) {
     loaded.push_back(spec);
     models.push_back(std::move(model));
   }
-  app.WithFiles(std::move(loaded),
+  app.WithFiles(exchange, std::move(loaded),
                 [exchange, models = std::move(models)](const auto& specs, const auto& files) {
                   HttpResponse response;
                   JsonObject answer(response.body);
@@ -216,7 +217,7 @@ void Show(App& app, const ExchangePtr& exchange) {
     app.WithModel(exchange, NameOf(app, name), [&app, exchange](const ServedModelPtr& model) {
       const auto& specs = app.registry().specs();
       const auto spec = std::ranges::find(specs, model->name(), &ModelSpec::name);
-      app.WithFiles({*spec}, [exchange, model](const auto&, const auto& files) {
+      app.WithFiles(exchange, {*spec}, [exchange, model](const auto&, const auto& files) {
         exchange->Respond({.body = Shown(model->info(), files[0])});
       });
     });

@@ -108,7 +108,7 @@ void AppendModel(std::string& out, const ModelSpec& spec, const std::optional<Mo
 }
 
 void ListModels(App& app, const ExchangePtr& exchange) {
-  app.WithFiles(app.registry().specs(), [exchange](const auto& specs, const auto& files) {
+  app.WithFiles(exchange, app.registry().specs(), [exchange](const auto& specs, const auto& files) {
     HttpResponse response;
     JsonObject body(response.body);
     body.Add("object", "list");
@@ -124,7 +124,7 @@ void GetModel(App& app, const ExchangePtr& exchange) {
   const std::string name = PercentDecoded(exchange->request.path.substr(kPrefix.size()));
   for (const ModelSpec& spec : app.registry().specs()) {
     if (spec.name != name) continue;
-    return app.WithFiles({spec}, [exchange](const auto& specs, const auto& files) {
+    return app.WithFiles(exchange, {spec}, [exchange](const auto& specs, const auto& files) {
       HttpResponse response;
       AppendModel(response.body, specs[0], files[0]);
       exchange->Respond(std::move(response));

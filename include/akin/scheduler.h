@@ -87,7 +87,7 @@ struct RerankRequest {
 
 // Any other work on the same threads, in the same queue, one batch of its own.
 struct WorkRequest {
-  std::function<void()> work;  // Runs on a worker. Does not throw.
+  std::function<void()> work;  // Runs on a worker. What it throws is the request's error.
   int64_t estimated_tokens = 1;
   RequestTerms terms;
   int64_t bytes = 0;  // Of texts that `work` holds.
@@ -106,6 +106,8 @@ struct SchedulerLoad {
 // What has happened since the start.
 struct SchedulerCounts {
   int64_t accepted = 0, refused = 0, completed = 0, failed = 0, expired = 0, cancelled = 0;
+  // Those refused, by the first option that left no room: max_requests, max_tokens, max_bytes.
+  int64_t refused_for_requests = 0, refused_for_tokens = 0, refused_for_bytes = 0;
   int64_t batches = 0, batch_sequences = 0, batch_tokens = 0;
   int64_t duplicates = 0;  // Sequences that were answered with what an equal one gave.
   // Batches by their size: element i counts those of at most 2^i, and more than the element before;
@@ -130,7 +132,8 @@ class Scheduler {
   Scheduler(const Scheduler&) = delete;
   Scheduler& operator=(const Scheduler&) = delete;
 
-  // Returns at once. Errors: Overloaded; InvalidInput (no texts). Then `done` is never called.
+  // Returns at once. Errors: Overloaded (its field is the option that left no room: "max_bytes");
+  // InvalidInput (no texts). Then `done` is never called.
   Result<Ticket> Submit(EmbedRequest request, Done<AllEmbeddings> done);
   Result<Ticket> Submit(ScoreRequest request, Done<Scores> done);
   Result<Ticket> Submit(RerankRequest request, Done<Scores> done);

@@ -16,11 +16,16 @@ constexpr size_t kLeastShare = 64;
 
 }  // namespace
 
+std::optional<QueueBound> RequestQueue::FullFor(const QueuedRequest& info) const {
+  if (requests_.empty()) return std::nullopt;
+  if (requests_.size() >= options_.max_requests) return QueueBound::kRequests;
+  if (waiting_tokens_ + info.estimated_tokens > options_.max_tokens) return QueueBound::kTokens;
+  if (held_bytes_ + info.bytes > options_.max_bytes) return QueueBound::kBytes;
+  return std::nullopt;
+}
+
 bool RequestQueue::Admit(QueuedRequest info) {
-  const bool full = requests_.size() >= options_.max_requests ||
-                    waiting_tokens_ + info.estimated_tokens > options_.max_tokens ||
-                    held_bytes_ + info.bytes > options_.max_bytes;
-  if (full && !requests_.empty()) return false;
+  if (FullFor(info)) return false;
   // What takes memory comes first: a request without a client would end a worker later.
   std::list<Request*> place(1);
   Lane& lane = lanes_[static_cast<size_t>(info.priority)];

@@ -58,6 +58,9 @@ struct QueuedRequest {
   size_t bytes = 0;                   // That it holds.
 };
 
+// Of which a queue may be full.
+enum class QueueBound : uint8_t { kRequests, kTokens, kBytes };
+
 // A sequence that waits to be computed.
 struct QueuedSequence {
   int32_t length = 0;  // Tokens.
@@ -86,6 +89,8 @@ class RequestQueue {
   // Takes a request, or refuses it: the queue is full of requests, of tokens, or (what is cut has
   // few tokens and may have many bytes) of bytes. An empty queue takes any. May throw.
   [[nodiscard]] bool Admit(QueuedRequest request);
+  // What the queue is too full of for it; none: Admit takes it.
+  std::optional<QueueBound> FullFor(const QueuedRequest& request) const;
   // The request has these sequences, at least one. Requests that were removed meanwhile are passed
   // over.
   void SetSequences(RequestId id, std::vector<QueuedSequence> sequences) noexcept;

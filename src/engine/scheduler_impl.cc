@@ -127,21 +127,20 @@ Result<Scheduler::Ticket> Scheduler::Impl::Queue(const JobPtr& job, const Reques
   const Ticket ticket = next_ticket_++;
   // What takes memory comes first: a worker finds the job of whatever is in the queue.
   const auto entry = jobs_.emplace(ticket, job).first;
-  const Result<bool> admitted = AtTheDoor("cannot queue the request", {}, [&]() -> Result<bool> {
-    return queue_.Admit({.id = ticket,
-                         .priority = QueuePriorityOf(terms.priority),
-                         .client = terms.client,
-                         .deadline = terms.deadline,
-                         .estimated_tokens = static_cast<size_t>(tokens),
-                         .bytes = job->HeldBytes()});
+  const Status admitted = AtTheDoor("cannot queue the request", {}, [&]() -> Status {
+    batching::QueuedRequest queued{.id = ticket,
+                                   .priority = QueuePriorityOf(terms.priority),
+                                   .client = terms.client,
+                                   .deadline = terms.deadline,
+                                   .estimated_tokens = static_cast<size_t>(tokens),
+                                   .bytes = job->HeldBytes()};
+    if (const auto bound = queue_.FullFor(queued)) return RefusedFor(*bound);
+    (void)queue_.Admit(std::move(queued));  // Has room.
+    return {};
   });
-  if (!admitted || !*admitted) jobs_.erase(entry);
-  if (!admitted) return admitted.error();
-  if (!*admitted) {
-    ++counts_.refused;
-    return MakeError(ErrorCode::kOverloaded, "the queue is full: ", queue_.num_requests(),
-                     " requests with ", queue_.held_bytes(), " bytes of texts, ",
-                     queue_.waiting_tokens(), " tokens wait");
+  if (!admitted) {
+    jobs_.erase(entry);
+    return admitted.error();
   }
   if (job->call() != nullptr) CountDuplicates(*job);
   // Work that is no text is never joined: its ticket, which no model's group can be, is its
@@ -153,6 +152,23 @@ Result<Scheduler::Ticket> Scheduler::Impl::Queue(const JobPtr& job, const Reques
   // No thread is free to compute, but one that sleeps can tell those that have waited too long.
   if (sleeping_ > 0 && shares_.free() == 0 && queue_.HasExpired(job->submitted)) wake_.notify_one();
   return ticket;
+}
+
+Error Scheduler::Impl::RefusedFor(batching::QueueBound bound) {
+  const auto [option, count] = [&]() -> std::pair<const char*, int64_t&> {
+    switch (bound) {
+      case batching::QueueBound::kRequests: return {"max_requests", counts_.refused_for_requests};
+      case batching::QueueBound::kTokens: return {"max_tokens", counts_.refused_for_tokens};
+      case batching::QueueBound::kBytes: break;
+    }
+    return {"max_bytes", counts_.refused_for_bytes};
+  }();
+  ++counts_.refused;
+  ++count;
+  return MakeError(ErrorCode::kOverloaded, "the queue is full: ", queue_.num_requests(),
+                   " requests with ", queue_.held_bytes(), " bytes of texts, ",
+                   queue_.waiting_tokens(), " tokens wait")
+      .Of(option);
 }
 
 void Scheduler::Impl::Cancel(Ticket ticket) {

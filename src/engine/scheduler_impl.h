@@ -76,6 +76,7 @@ class Scheduler::Impl {
   void WakeOne();
   // Ends batches under way whose jobs have all left, where the backend can.
   void EndUnwantedBatches();
+  Error RefusedFor(batching::QueueBound bound);  // Counts it.
 
   // --- The workers (scheduler_workers.cc); they come with the lock and leave with it ---
   void WorkUntilStopped();

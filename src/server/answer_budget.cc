@@ -16,6 +16,11 @@ int64_t AnswerBudget::held_bytes() const {
   return small_.held + large_.held;
 }
 
+int64_t AnswerBudget::refused() const {
+  const std::lock_guard lock(mutex_);
+  return refused_;
+}
+
 void AnswerBudget::Put(const Share& share, int64_t bytes) {
   if (bytes == 0) return;
   Half& half = HalfOf(bytes);
@@ -65,6 +70,7 @@ Status AnswerBudget::Share::Reserve(int64_t more) {
   PutBack(has_room ? bytes : bytes_);
   if (has_room) return {};
   was_refused_ = true;
+  ++budget_.refused_;
   return Error(ErrorCode::kOverloaded,
                "Model is overloaded: answers that are computed or not yet read leave no room for "
                "another one (--answer-memory)");

@@ -75,6 +75,7 @@ class AnswerBudget {
   using SharePtr = std::shared_ptr<Share>;
 
   int64_t held_bytes() const;
+  int64_t refused() const;  // Since the start, how often Reserve has found no room.
 
  private:
   struct Half {
@@ -95,7 +96,8 @@ class AnswerBudget {
 
   const int64_t most_;
   mutable std::mutex mutex_;
-  Half small_, large_;  // Guarded by mutex_.
+  Half small_, large_;   // Guarded by mutex_,
+  int64_t refused_ = 0;  // likewise.
 };
 
 }  // namespace akin::server

@@ -53,6 +53,14 @@ void AddCostHeaders(const ExchangeCosts& costs, double total_ms, HttpResponse& r
   if (costs.truncated_tokens > 0) add("x-truncated-tokens", StrCat(costs.truncated_tokens));
 }
 
+FullBound BoundOf(const Failure& failure) {
+  if (failure.problem == Problem::kAnswersFull) return {"answers", "--answer-memory"};
+  if (failure.full == "max_requests") return {"requests", "--max-concurrent-requests"};
+  if (failure.full == "max_tokens") return {"tokens", "--max-queue-tokens"};
+  if (failure.full == "max_bytes") return {"bytes", "--queue-memory"};
+  return {};
+}
+
 }  // namespace
 
 App::App(AppOptions options, ModelRegistry& registry, Scheduler& scheduler, Metrics& metrics,
@@ -242,8 +250,12 @@ void App::Handle(ExchangePtr exchange) {
   if (route->computes) {
     exchange->tally = std::make_shared<RequestTally>(metrics_, exchange->who.begin);
     const SchedulerLoad load = scheduler_.Load();
-    if (load.requests >= options_.scheduler.max_requests)
-      return Fail(exchange, {Problem::kOverloaded, "Model is overloaded"});
+    if (load.requests >= options_.scheduler.max_requests) {
+      ++metrics_.refused_at_once;
+      return Fail(exchange, {.problem = Problem::kOverloaded,
+                             .message = "Model is overloaded",
+                             .full = "max_requests"});
+    }
     exchange->share = std::make_shared<AnswerBudget::Share>(answer_budget_, exchange->client);
   }
   route->handle(*this, exchange);
@@ -268,6 +280,8 @@ void App::Finish(Exchange& exchange, const Route* route, HttpResponse& response)
   std::vector<LogField> fields = {
       {"method", exchange.request.method}, {"route", route->path}, {"status", response.status}};
   if (is_fault) fields.emplace_back("error", exchange.fault);
+  if (!exchange.full.of.empty())
+    fields.insert(fields.end(), {{"full", exchange.full.of}, {"option", exchange.full.option}});
   request_log_.Write(exchange.who, exchange.costs,
                      {.level = is_fault ? LogLevel::kWarn : level,
                       .fields = std::move(fields),
@@ -293,6 +307,7 @@ void App::Fail(const ExchangePtr& exchange, Failure failure) const {
   const bool is_full = failure.problem == Problem::kOverloaded && exchange->share != nullptr &&
                        exchange->share->was_refused();
   if (is_full) failure.problem = Problem::kAnswersFull;
+  exchange->full = BoundOf(failure);
   if (exchange->tally != nullptr) exchange->tally->Fail(FailureKind(failure.problem));
   std::string fault = IsFault(failure.problem) ? failure.message : std::string();
   exchange->Respond(FailureResponse(DialectOf(*exchange), WithRetry(std::move(failure))),
@@ -359,6 +374,7 @@ std::string App::RenderMetrics() const {
                           .http = http_ == nullptr ? HttpCounts{} : http_->counts(),
                           .loaded_models = registry_.num_loaded(),
                           .answer_bytes = answer_budget_.held_bytes(),
+                          .refused_answers = answer_budget_.refused(),
                           .exported_spans = traces == nullptr ? 0 : traces->exported(),
                           .dropped_spans = traces == nullptr ? 0 : traces->dropped(),
                           .ready = ready_});

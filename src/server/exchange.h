@@ -9,6 +9,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -29,6 +30,11 @@ struct ExchangeCosts {
   int64_t truncated_tokens = 0;
   double tokenize_ms = 0, queue_ms = 0, compute_ms = 0;
   bool computed = false;  // The model has run.
+};
+
+// Which bound an overload has met: as metrics have it ("bytes"), and the server's option.
+struct FullBound {
+  std::string_view of, option;
 };
 
 // Where a request stands in a distributed trace (W3C Trace Context).
@@ -125,6 +131,7 @@ class Exchange {
   std::optional<Dialect> dialect;       // In place of the route's.
   ExchangeCosts costs;                  // Written by whoever answers, before.
   std::string fault;                    // Of the answer that counts: written by Respond alone.
+  FullBound full;                       // Of a refusal; written by whoever answers, before.
   AnswerBudget::SharePtr share;         // Of the answer; null where nothing is computed,
   std::shared_ptr<RequestTally> tally;  // likewise.
   // Runs once, before the answer goes out: log, metrics, headers that all answers have.

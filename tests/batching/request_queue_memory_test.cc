@@ -21,6 +21,7 @@ constexpr size_t kMost = 10'000;
 template <typename Call>
 auto Twice(const RequestQueue& queue, size_t& failures, Call call) {
   const size_t requests = queue.num_requests(), tokens = queue.waiting_tokens();
+  const size_t bytes = queue.held_bytes();
   const bool has_work = queue.has_work();
   try {
     return call();
@@ -29,6 +30,7 @@ auto Twice(const RequestQueue& queue, size_t& failures, Call call) {
   }
   EXPECT_EQ(queue.num_requests(), requests);
   EXPECT_EQ(queue.waiting_tokens(), tokens);
+  EXPECT_EQ(queue.held_bytes(), bytes);
   EXPECT_EQ(queue.has_work(), has_work);
   return call();
 }
@@ -56,10 +58,12 @@ Life LiveThrough(size_t failing) {
            .priority = id % 4 == 0 ? QueuePriority::kBulk : QueuePriority::kQuery,
            .client = "a client whose name takes memory of its own, " + std::to_string(id % 3),
            .deadline = is_late ? std::optional(TimePoint{}) : std::nullopt,
-           .estimated_tokens = 100 * id});
+           .estimated_tokens = 100 * id,
+           .bytes = 1000 * id});
     });
     EXPECT_TRUE(admitted);
   }
+  EXPECT_EQ(queue.held_bytes(), 1000 * kRequests * (kRequests + 1) / 2);
   for (const RequestId id : Twice(queue, life.failures, [&] { return queue.TakeExpired({}); }))
     life.expired.push_back(id);
   while (queue.has_work()) {
@@ -80,6 +84,7 @@ Life LiveThrough(size_t failing) {
   }
   EXPECT_EQ(queue.num_requests(), 0u);
   EXPECT_EQ(queue.waiting_tokens(), 0u);
+  EXPECT_EQ(queue.held_bytes(), 0u);
   life.allocations = watched.count();
   life.failed = watched.failed();
   return life;

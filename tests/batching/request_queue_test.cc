@@ -281,6 +281,20 @@ TEST(RequestQueue, AFullQueueRefusesByRequestsAndByTokens) {
   EXPECT_TRUE(Admit(small, {.id = 3, .lengths = {40}}));
 }
 
+TEST(RequestQueue, SaysWhatItIsFullOf) {
+  const auto of = [](size_t tokens, size_t bytes) {
+    return QueuedRequest{.id = 9, .client = "a", .estimated_tokens = tokens, .bytes = bytes};
+  };
+  RequestQueue queue({.max_requests = 2, .max_tokens = 100, .max_bytes = 1000});
+  EXPECT_EQ(queue.FullFor(of(500, 5000)), std::nullopt) << "an empty queue takes any";
+  ASSERT_TRUE(queue.Admit({.id = 1, .client = "a", .estimated_tokens = 60, .bytes = 600}));
+  EXPECT_EQ(queue.FullFor(of(40, 400)), std::nullopt);
+  EXPECT_EQ(queue.FullFor(of(41, 0)), QueueBound::kTokens);
+  EXPECT_EQ(queue.FullFor(of(1, 401)), QueueBound::kBytes);
+  ASSERT_TRUE(queue.Admit({.id = 2, .client = "a", .estimated_tokens = 1, .bytes = 1}));
+  EXPECT_EQ(queue.FullFor(of(1, 1)), QueueBound::kRequests);
+}
+
 TEST(RequestQueue, BytesCountUntilTheirRequestHasLeft) {
   RequestQueue queue({.max_bytes = 1000});
   const auto admit = [&](RequestId id, size_t bytes) {

@@ -117,6 +117,9 @@ TEST(Scheduler, TextsThatAreCutCountWithAllTheirBytes) {
   ASSERT_FALSE(second.ticket);
   EXPECT_EQ(second.ticket.error().code(), ErrorCode::kOverloaded);
   EXPECT_NE(second.ticket.error().message().find("bytes of texts"), std::string::npos);
+  EXPECT_EQ(second.ticket.error().field(), "max_bytes");
+  EXPECT_EQ(scheduler->Counts().refused_for_bytes, 1);
+  EXPECT_EQ(scheduler->Counts().refused, 1);
   EXPECT_GE(scheduler->Load().bytes, 600'000);
   const auto work =
       scheduler->Submit(WorkRequest{.work = [] {}, .bytes = 600'000}, [](const Status&) {});

@@ -148,6 +148,8 @@ class Unread(unittest.TestCase):
         self.assertIn("--answer-memory", json.loads(body)["error"])
         metrics = self.server.get("/metrics")[2].decode()
         self.assertIn('te_request_failure{err="answer_memory"} 1\n', metrics)
+        self.assertIn('akin_requests_refused_total{full="answers"} 1\n', metrics)
+        self.server.await_event("request", status=429, full="answers", option="--answer-memory")
         self.assertGreater(int(re.search(r"^akin_answer_bytes (\d+)$", metrics, re.M)[1]), 16 * MIB)
         other = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=TIMEOUT, source_address=("127.0.0.2", 0))
         self.addCleanup(other.close)

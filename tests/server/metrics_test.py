@@ -244,6 +244,22 @@ class Ended(unittest.TestCase):
         self.assertEqual(after['te_request_count{method="single"}'] - before['te_request_count{method="single"}'], 1)
         self.assertEqual(after["te_request_duration_count"], before["te_request_duration_count"])
 
+    def test_a_refusal_says_which_bound_it_has_met(self):
+        for option, value, full, text in (("--max-concurrent-requests", 1, "requests", "a"), ("--max-queue-tokens", 1, "tokens", "a cat"),
+                                          ("--queue-memory", 1, "bytes", "a" * 1_500_000)):
+            with self.subTest(full):
+                server = start_slow_server(self, option, str(value))
+                body = json.dumps({"inputs": ENDLESS}).encode()
+                with server.connect() as client:
+                    client.sendall(b"POST /embed HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+                    wait_until(lambda: server.metric("te_queue_size") > 0, "it does not run")
+                    status, answer = server.post_json("/embed", {"inputs": text, "truncate": True})
+                    self.assertEqual((status, answer["error"]), (429, "Model is overloaded"))
+                    counts = {bound: server.metrics()[f'akin_requests_refused_total{{full="{bound}"}}']
+                              for bound in ("requests", "tokens", "bytes", "answers")}
+                    self.assertEqual(counts, {bound: int(bound == full) for bound in counts})
+                    server.await_event("request", status=429, full=full, option=option)
+
 
 if __name__ == "__main__":
     main()

@@ -183,6 +183,7 @@ Failure FailureOf(const Error& error) {
   }();
   Failure failure{.problem = problem, .message = error.message()};
   if (error.code() == ErrorCode::kInvalidInput) failure.param = error.field();
+  if (error.code() == ErrorCode::kOverloaded) failure.full = error.field();
   if (error.too_many_tokens()) failure.too_many_tokens = *error.too_many_tokens();
   return failure;
 }

@@ -46,6 +46,7 @@ struct Failure {
   std::string param;  // The field that is wrong, where the dialect has a place for it.
   int retry_after_seconds = 0;
   TooManyTokens too_many_tokens;  // kTooLong.
+  std::string full;               // Of an overload: the option of SchedulerOptions without room.
 };
 
 // The answer in the dialect's words: status, body, Retry-After, WWW-Authenticate.

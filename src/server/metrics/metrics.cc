@@ -193,8 +193,16 @@ std::string Metrics::Render(const Gauges& g) const {
   AppendOne(out, "akin_batch_tokens_total", "counter", "Tokens in them", g.scheduler.batch_tokens);
   AppendOne(out, "akin_duplicate_texts_total", "counter",
             "Texts answered with the vector of an equal one", g.scheduler.duplicates);
-  AppendOne(out, "akin_requests_refused_total", "counter", "Refused because the queue was full",
-            g.scheduler.refused);
+  AppendFamily(out, "akin_requests_refused_total", "counter",
+               "Refused because there were too many requests, tokens or bytes in the queue, or too "
+               "much of answers");
+  const auto refused = [&](std::string_view full, int64_t count) {
+    AppendSample(out, "akin_requests_refused_total", StrCat("full=\"", full, '"'), count);
+  };
+  refused("requests", g.scheduler.refused_for_requests + refused_at_once);
+  refused("tokens", g.scheduler.refused_for_tokens);
+  refused("bytes", g.scheduler.refused_for_bytes);
+  refused("answers", g.refused_answers);
   AppendOne(out, "akin_requests_expired_total", "counter", "Dropped at their deadline",
             g.scheduler.expired);
   AppendOne(out, "akin_requests_cancelled_total", "counter", "Dropped because the client left",
@@ -203,7 +211,8 @@ std::string Metrics::Render(const Gauges& g) const {
   AppendOne(out, "akin_http_connections_total", "counter", "Connections accepted", g.http.accepted);
   AppendOne(out, "akin_http_timeouts_total", "counter", "Connections that waited too long",
             g.http.timed_out);
-  AppendOne(out, "akin_http_malformed_total", "counter", "Requests with refused framing",
+  AppendOne(out, "akin_http_malformed_total", "counter",
+            "Requests with refused framing, and connections of HTTP/2 ended for what they sent",
             g.http.refused);
   AppendOne(out, "akin_http_left_total", "counter", "Requests whose clients left before the answer",
             g.http.left);

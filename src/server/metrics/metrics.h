@@ -57,6 +57,7 @@ struct Metrics {
   Counter single_successes{0}, batch_successes{0};
   TaskMetrics embed, predict;  // Texts to vectors of any kind; to scores.
   Counter tokens{0}, truncated_tokens{0};
+  Counter refused_at_once{0};  // Requests that the queue had no room for before they were read.
   Histogram request{kSeconds}, tokenization{kSeconds}, queue{kSeconds}, inference{kSeconds};
   Histogram tokens_of_text{kTokensOfText};
 
@@ -73,7 +74,7 @@ struct Metrics {
     SchedulerCounts scheduler;
     HttpCounts http;
     int64_t loaded_models = 0;
-    int64_t answer_bytes = 0;
+    int64_t answer_bytes = 0, refused_answers = 0;
     int64_t exported_spans = 0, dropped_spans = 0;
     bool ready = false;
   };

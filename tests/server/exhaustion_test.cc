@@ -27,7 +27,7 @@ using std::chrono::milliseconds;
 // comes: on a busy core in seconds.
 constexpr int kPatienceMs = 20'000;
 
-// Answers at /later from another thread, which has what it needs already.
+// Answers whatever it is asked.
 class Answering final : public HttpHandler {
  public:
   std::optional<HttpResponse> Screen(const HttpRequest&, const std::string&) override {

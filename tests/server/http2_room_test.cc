@@ -124,9 +124,9 @@ TEST(Http2Session, LongHeadsCountAsLongAsTheyAreKept) {
   head.emplace_back("x", std::string(10'000, 'v'));
   pair.client.Ask(head);
   pair.Talk();
-  EXPECT_GT(budget.held_bytes(), Http2Session::kStreamBytes + 10'000);
+  EXPECT_GT(budget.held_bytes(), Http2Stream::kBytes + 10'000);
   pair.handler.seen.at(0)->responder->LetGoOfHead();
-  EXPECT_EQ(budget.held_bytes(), Http2Session::kStreamBytes);
+  EXPECT_EQ(budget.held_bytes(), Http2Stream::kBytes);
   pair.session.Drop();
   EXPECT_EQ(budget.held_bytes(), 0u);
 }

@@ -118,6 +118,39 @@ TEST(Http2Session, ATableOfHeadersThatIsNamedAgainAndAgainIsReadNoFurther) {
   EXPECT_EQ(pair.handler.seen[0]->head.header("x").size(), 4000u);
 }
 
+// Of a block a few bytes may name a long field again and again: it is looked at no further than to
+// what no honest one has. 64 KiB are 250 MB then.
+TEST(Http2Session, ALongFieldThatIsNamedAgainAndAgainIsLookedAtNoFurtherWhereverItStands) {
+  const std::string fine = FieldBlock(Http2Client::Post("/"));
+  // "x" with 4,000 bytes, into the table; then by its number.
+  const auto bomb = [](char last) {
+    return std::string("\x40\x01x\x7f\xa1\x1e", 6) + std::string(3999, 'v') + last +
+           std::string(10'000, '\xbe');
+  };
+  const auto ends_in_a_reset = [](Pair& pair, const std::string& wire) {
+    pair.session.Receive(wire, pair.now);
+    pair.last_said.clear();
+    pair.Reply();
+    // The last frame, whose code is nghttp2's to choose.
+    return pair.last_said.size() >= 13 && pair.last_said.substr(pair.last_said.size() - 13, 9) ==
+                                              Frame(3, 0, 1, "code").substr(0, 9);
+  };
+  for (const char last : {'v', '\x01'}) {
+    Pair head, trailers, answered;
+    for (Pair* const pair : {&head, &trailers, &answered})
+      pair->session.Receive(kPreface, head.now);
+    EXPECT_TRUE(ends_in_a_reset(head, Frame(1, 5, 1, fine + bomb(last)))) << last;
+    EXPECT_TRUE(head.handler.seen.empty());
+    for (Pair* const pair : {&trailers, &answered})
+      pair->session.Receive(Frame(1, 4, 1, fine), pair->now);
+    Answer(*answered.handler.seen.at(0), "before its end");
+    answered.Reply();
+    for (Pair* const pair : {&trailers, &answered})
+      EXPECT_TRUE(ends_in_a_reset(*pair, Frame(1, 5, 1, bomb(last)))) << last;
+    EXPECT_FALSE(trailers.handler.seen.at(0)->has_ended);
+  }
+}
+
 TEST(Http2Session, RequestsThatAreResetEndTheConnectionWhenTheyAreTooMany) {
   Pair pair;
   pair.session.Receive(kPreface, pair.now);

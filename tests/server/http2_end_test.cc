@@ -94,6 +94,19 @@ TEST(Http2Session, AClientThatIsSilentIsAskedAndThenGivenUp) {
   EXPECT_EQ(pair.session.num_timed_out(), 1);
 }
 
+TEST(Silence, WhoWasAskedAndThenNotWaitedForIsAskedAgain) {
+  using Verdict = Silence::Verdict;
+  const TimePoint begin{seconds(1000)};
+  Silence silence;
+  silence.Heard(begin);
+  EXPECT_EQ(silence.Look(begin + seconds(60), true), Verdict::kAsk);
+  EXPECT_EQ(silence.Look(begin + seconds(61), true), Verdict::kGoOn);
+  EXPECT_EQ(silence.Look(begin + seconds(62), false), Verdict::kGoOn);
+  EXPECT_EQ(silence.Look(begin + seconds(121), true), Verdict::kGoOn);
+  EXPECT_EQ(silence.Look(begin + seconds(142), true), Verdict::kAsk) << "and not given up";
+  EXPECT_EQ(silence.Look(begin + seconds(143), true), Verdict::kGiveUp);
+}
+
 TEST(Http2Session, WithoutAStreamNobodyIsAsked) {
   Pair pair;
   pair.Talk();

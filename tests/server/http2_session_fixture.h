@@ -47,10 +47,23 @@ class Recorder final : public Http2Handler {
     if (ends && on_end) on_end(one);
     return std::make_unique<Handler>(*this, one);
   }
+  void Refuse(bool with_body, int status, std::string_view reason,
+              Http2Responder& responder) override {
+    ++refused;
+    if (refusing_throws) throw std::bad_alloc();
+    Http2Handler::Refuse(with_body, status, reason, responder);
+  }
+  Http2Handler& For(const HttpRequest& head) override {
+    const bool is_others = other != nullptr && head.header("content-type") == "other";
+    return is_others ? *other : *this;
+  }
 
   std::vector<std::unique_ptr<Seen>> seen;
   std::function<void(Seen&)> on_end;
   bool consumes = true;
+  int refused = 0;
+  bool refusing_throws = false;
+  Recorder* other = nullptr;  // Whose the requests are of the content type "other".
 
  private:
   class Handler final : public Http2StreamHandler {
@@ -75,7 +88,10 @@ class Recorder final : public Http2Handler {
       ++seen_.gone;
       seen_.answered = answered;
     }
-    void Sweep(TimePoint) override { ++seen_.sweeps; }
+    void Sweep(TimePoint) override {
+      ++seen_.sweeps;
+      if (seen_.head.path == "/throw-later") throw std::bad_alloc();
+    }
 
    private:
     Recorder& recorder_;

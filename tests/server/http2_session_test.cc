@@ -198,5 +198,66 @@ TEST(Http2Session, AHandlerThatThrowsCostsItsStreamOnly) {
   EXPECT_EQ(pair.client.answers[fine].body, "fine");
 }
 
+TEST(Http2Session, WhatFailsIsSaidByTheOneWhoseRequestItIs) {
+  Pair pair;
+  Recorder other;
+  pair.handler.other = &other;
+  const auto ask = [&](std::string_view path, std::string body) {
+    return pair.client.Ask(With(Http2Client::Post(path), "content-type", "other"), std::move(body));
+  };
+  for (const int32_t id : {ask("/throw", "x"), ask("/throw", ""), ask("/", "throw"),
+                           ask("relative?", "x"), ask("/" + std::string(9000, 'a'), "x")}) {
+    const int before = other.refused;
+    pair.Talk();
+    EXPECT_EQ(other.refused, before + (before == 0 ? 4 : 0)) << id;
+  }
+  EXPECT_EQ(pair.handler.refused, 0);
+  EXPECT_TRUE(pair.handler.seen.empty());
+  // One is nghttp2's to reset; the others had an answer, once.
+  int answered = 0;
+  for (const auto& [id, answer] : pair.client.answers) answered += answer.has_ended;
+  EXPECT_EQ(answered, 4);
+}
+
+TEST(Http2Session, AHandlerThatCannotEvenRefuseCostsItsStreamOnly) {
+  Pair pair;
+  pair.handler.refusing_throws = true;
+  pair.handler.on_end = [](Seen& seen) { Answer(seen, "fine"); };
+  const int32_t at_once = pair.client.Ask(Http2Client::Post("/throw"));
+  const int32_t in_body = pair.client.Ask(Http2Client::Post("/"), "throw");
+  const int32_t malformed = pair.client.Ask(With(Http2Client::Post("/"), "host", "other"));
+  const int32_t later = pair.client.Begin(Http2Client::Post("/throw-later"), "x");
+  const int32_t fine = pair.client.Begin(Http2Client::Post("/"), "x");
+  pair.Talk();
+  pair.session.Sweep(pair.now);
+  pair.client.More(fine, "y", true);
+  pair.Talk();
+  const auto failed = static_cast<uint32_t>(Http2Error::kInternalError);
+  for (const int32_t id : {at_once, in_body, malformed, later})
+    EXPECT_EQ(pair.client.answers[id].error, failed) << id;
+  EXPECT_EQ(pair.client.answers[fine].body, "fine");
+  EXPECT_EQ(pair.handler.seen.back()->sweeps, 1) << "those behind one that throws are swept";
+}
+
+TEST(Http2Session, OfAStreamThatHasEndedNothingIsToldAsSent) {
+  Pair pair(false);
+  const int32_t id = pair.client.Ask(Http2Client::Post("/"));
+  pair.client.Ask(Http2Client::Post("/"));
+  pair.Talk();
+  int sent = 0;
+  for (const auto& seen : pair.handler.seen) {
+    seen->responder->SendHead(200, {}, false);
+    seen->responder->SendData("x", false, [&] { ++sent; });
+  }
+  std::string out;
+  pair.session.Fill(out, 1 << 20);
+  // While it is being written the client resets one of them.
+  pair.client.Reset(id);
+  pair.session.Receive(pair.client.Take(), pair.now);
+  EXPECT_EQ(pair.handler.seen[0]->gone, 1);
+  pair.session.Written();
+  EXPECT_EQ(sent, 1);
+}
+
 }  // namespace
 }  // namespace akin::server

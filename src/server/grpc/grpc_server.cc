@@ -108,8 +108,7 @@ std::unique_ptr<Http2StreamHandler> GrpcServer::Begin(HttpRequest head, std::str
   return std::make_unique<CallStream>(std::move(call));
 }
 
-void GrpcServer::Refuse(const HttpRequest&, int status, std::string_view reason,
-                        Http2Responder& responder) {
+void GrpcServer::Refuse(bool, int status, std::string_view reason, Http2Responder& responder) {
   const bool is_too_large = status == 414 || status == 431;
   const GrpcCode code = is_too_large    ? GrpcCode::kResourceExhausted
                         : status >= 500 ? GrpcCode::kInternal

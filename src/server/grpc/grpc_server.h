@@ -42,7 +42,7 @@ class GrpcServer final : public Http2Handler {
 
   std::unique_ptr<Http2StreamHandler> Begin(HttpRequest head, std::string peer, bool ends,
                                             Http2Responder& responder) override;
-  void Refuse(const HttpRequest& head, int status, std::string_view reason,
+  void Refuse(bool with_body, int status, std::string_view reason,
               Http2Responder& responder) override;
 
   // What the health service says, of all services.

@@ -46,11 +46,7 @@ struct Router final : Http2Handler {
                                             Http2Responder& responder) override {
     return For(head).Begin(std::move(head), std::move(peer), ends, responder);
   }
-  void Refuse(const HttpRequest& head, int status, std::string_view reason,
-              Http2Responder& responder) override {
-    For(head).Refuse(head, status, reason, responder);
-  }
-  Http2Handler& For(const HttpRequest& head) const {
+  Http2Handler& For(const HttpRequest& head) override {
     const bool is_grpc =
         grpc != nullptr && head.header("content-type").starts_with("application/grpc");
     return is_grpc ? *grpc : http;

@@ -65,8 +65,12 @@ struct Http2Framer::Callbacks {
 
   // --- What comes ---
 
+  // Of a block: its stream is reset, and what is left of it decoded and not looked at.
+  static constexpr int kEnough = NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+
   static int OnBeginHeaders(nghttp2_session*, const nghttp2_frame* frame, void* self) {
     return Try([&] {
+      Self(self).block_bytes_ = 0;
       if (frame->headers.cat == NGHTTP2_HCAT_REQUEST) EventsOf(self).OnRequest(frame->hd.stream_id);
       return 0;
     });
@@ -76,17 +80,18 @@ struct Http2Framer::Callbacks {
                       size_t name_size, const uint8_t* value, size_t value_size, uint8_t,
                       void* self) {
     return Try([&] {
-      // What is left is then decoded and not looked at: a few bytes may name a long field again and
-      // again, which costs its reader thousands of times as much.
-      const bool goes_on = EventsOf(self).OnField(frame->hd.stream_id, TextOf(name, name_size),
-                                                  TextOf(value, value_size));
-      return goes_on ? 0 : int{NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE};
+      if (Self(self).IsTooMuch(name_size + value_size)) return kEnough;
+      EventsOf(self).OnField(frame->hd.stream_id, TextOf(name, name_size),
+                             TextOf(value, value_size));
+      return 0;
     });
   }
 
-  static int OnInvalidHeader(nghttp2_session*, const nghttp2_frame* frame, const uint8_t*, size_t,
-                             const uint8_t*, size_t, uint8_t, void* self) {
+  static int OnInvalidHeader(nghttp2_session*, const nghttp2_frame* frame, const uint8_t*,
+                             size_t name_size, const uint8_t*, size_t value_size, uint8_t,
+                             void* self) {
     return Try([&] {
+      if (Self(self).IsTooMuch(name_size + value_size)) return kEnough;
       EventsOf(self).OnMalformedField(frame->hd.stream_id);
       return 0;
     });
@@ -216,6 +221,12 @@ Http2Framer::~Http2Framer() {
   if (!lacked_memory_) nghttp2_session_del(session_);
 }
 
+bool Http2Framer::IsTooMuch(size_t field_bytes) {
+  constexpr size_t kFieldOverhead = 32;  // RFC 9113, 6.5.2.
+  block_bytes_ += field_bytes + kFieldOverhead;
+  return block_bytes_ > 4 * options_.max_head_bytes;
+}
+
 void Http2Framer::Receive(std::string_view bytes) {
   const auto* data = reinterpret_cast<const uint8_t*>(bytes.data());
   const ssize_t taken = nghttp2_session_mem_recv(session_, data, bytes.size());
@@ -231,13 +242,17 @@ void Http2Framer::Receive(std::string_view bytes) {
 void Http2Framer::Fill(std::string& out, size_t most) {
   out_ = &out;
   most_ = most;
-  while (!is_broken_ && out.size() < most) {
-    const uint8_t* data = nullptr;
-    const ssize_t size = nghttp2_session_mem_send(session_, &data);
-    if (size < 0) Check(static_cast<int>(size));
-    if (size < 0) is_broken_ = true;
-    if (size <= 0) break;
-    out.append(TextOf(data, static_cast<size_t>(size)));
+  try {
+    while (!is_broken_ && out.size() < most) {
+      const uint8_t* data = nullptr;
+      const ssize_t size = nghttp2_session_mem_send(session_, &data);
+      if (size < 0) Check(static_cast<int>(size));
+      if (size < 0) is_broken_ = true;
+      if (size <= 0) break;
+      out.append(TextOf(data, static_cast<size_t>(size)));
+    }
+  } catch (...) {  // Memory that ran out; what nghttp2 has given is lost.
+    is_broken_ = true;
   }
   out_ = nullptr;
 }

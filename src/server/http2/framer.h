@@ -28,8 +28,8 @@ class Http2Framer {
     virtual ~Events() = default;
     // In Receive. A request begins.
     virtual void OnRequest(int32_t id) = 0;
-    // A field of a head or of trailers. False: enough, the stream is reset.
-    virtual bool OnField(int32_t id, std::string_view name, std::string_view value) = 0;
+    // A field of a head or of trailers.
+    virtual void OnField(int32_t id, std::string_view name, std::string_view value) = 0;
     // One that nghttp2 would leave out and go on.
     virtual void OnMalformedField(int32_t id) = 0;
     virtual void OnData(int32_t id, std::string_view bytes) = 0;
@@ -46,8 +46,11 @@ class Http2Framer {
   };
 
   struct Options {
-    uint32_t max_streams = 0;            // At once; more are refused.
-    size_t max_head_bytes = 0;           // What clients are told.
+    uint32_t max_streams = 0;  // At once; more are refused.
+    // What clients are told. A stream whose head or trailers have more than four times as much is
+    // reset, for a few bytes may name a long field again and again, which costs its reader
+    // thousands of times as much.
+    size_t max_head_bytes = 0;
     size_t connection_window_bytes = 0;  // Of requests.
     // Resets that nghttp2 lets pass before it ends the connection itself, where it has a bound.
     double resets_at_once = 0, resets_per_second = 0;
@@ -96,6 +99,8 @@ class Http2Framer {
  private:
   struct Callbacks;
 
+  // One more field of a block.
+  bool IsTooMuch(size_t field_bytes);
   // What nghttp2 says to what is to be sent. Where it has no memory, the client would wait for
   // ever: the connection ends; else the stream, if the answer cannot be sent.
   void Check(int result);
@@ -106,6 +111,7 @@ class Http2Framer {
   nghttp2_session* session_ = nullptr;
   std::string* out_ = nullptr;  // While Fill runs,
   size_t most_ = 0;             // likewise.
+  size_t block_bytes_ = 0;      // Decoded, of the block of fields that comes.
   bool is_broken_ = false;
   bool lacked_memory_ = false;  // A call of nghttp2.
 };

@@ -6,7 +6,7 @@
 
 namespace akin::server {
 
-void Http2Handler::Refuse(const HttpRequest& head, int status, std::string_view reason,
+void Http2Handler::Refuse(bool with_body, int status, std::string_view reason,
                           Http2Responder& responder) {
   HttpResponse response{
       .status = status, .content_type = "text/plain", .body = StrCat(reason, '\n')};
@@ -14,9 +14,8 @@ void Http2Handler::Refuse(const HttpRequest& head, int status, std::string_view 
   ForEachHeader(response, [&](std::string_view name, std::string_view value) {
     headers.push_back({std::string(name), std::string(value)});
   });
-  const bool has_body = head.method != "HEAD";
-  responder.SendHead(status, std::move(headers), !has_body);
-  if (has_body) responder.SendData(std::move(response.body), true, nullptr);
+  responder.SendHead(status, std::move(headers), !with_body);
+  if (with_body) responder.SendData(std::move(response.body), true, nullptr);
 }
 
 }  // namespace akin::server

@@ -78,9 +78,15 @@ class Http2Handler {
   virtual std::unique_ptr<Http2StreamHandler> Begin(HttpRequest head, std::string peer, bool ends,
                                                     Http2Responder& responder) = 0;
   // Answers a request whose head is refused, or for which there was no memory, in the words of
-  // `status` of HTTP. `head` is what was read of it.
-  virtual void Refuse(const HttpRequest& head, int status, std::string_view reason,
+  // `status` of HTTP. `with_body`: it was not HEAD.
+  virtual void Refuse(bool with_body, int status, std::string_view reason,
                       Http2Responder& responder);
+  // Whose request it is whose head has come, whole and right or not: this one's, or another's that
+  // outlives its streams. Asked once and first, because the head is given away with Begin.
+  virtual Http2Handler& For(const HttpRequest& head) {
+    (void)head;
+    return *this;
+  }
 };
 
 }  // namespace akin::server

@@ -25,11 +25,9 @@ class RequestHead {
   void Refuse(Refusal refusal) {
     if (!refusal_) refusal_ = refusal;
   }
-  // What has been read; of a head that is refused its content type is among it, too.
+  // What has been read, until Finish; of a head that is refused its content type is among it, too.
   const HttpRequest& request() const { return request_; }
   size_t bytes() const { return bytes_; }
-  // Far more than would get an answer that says so.
-  bool is_hopeless() const { return bytes_ > 4 * kMaxHeadBytes; }
   // Once, behind the last field. `host` is :authority's, whatever it came as.
   std::variant<HttpRequest, Refusal> Finish();
 

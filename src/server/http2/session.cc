@@ -30,7 +30,7 @@ bool Http2Session::Receive(std::string_view bytes, TimePoint now) {
   now_ = now;
   silence_.Heard(now);
   if (const auto what = meter_.Feed(bytes, now)) {
-    excess_ = *what;
+    Exceed(*what);
     AfterCall();
     return false;
   }
@@ -41,15 +41,15 @@ bool Http2Session::Receive(std::string_view bytes, TimePoint now) {
 }
 
 void Http2Session::OnRequest(int32_t id) {
-  streams_.Add(std::make_unique<Http2Stream>(context_, id));
+  auto stream = std::make_unique<Http2Stream>(context_, id);
+  stream->whose = &handler_;
+  streams_.Add(std::move(stream));
 }
 
-bool Http2Session::OnField(int32_t id, std::string_view name, std::string_view value) {
+void Http2Session::OnField(int32_t id, std::string_view name, std::string_view value) {
   Http2Stream* const stream = streams_.Find(id);
   // Nobody asks for the trailers of a request.
-  if (stream == nullptr || stream->has_begun) return true;
-  stream->head.Add(name, value);
-  return !stream->head.is_hopeless();
+  if (stream != nullptr && !stream->has_begun) stream->head.Add(name, value);
 }
 
 void Http2Session::OnMalformedField(int32_t id) {
@@ -81,6 +81,9 @@ void Http2Session::OnData(int32_t id, std::string_view bytes) {
 }
 
 void Http2Session::Begin(Http2Stream& stream) {
+  const HttpRequest& request = stream.head.request();
+  stream.whose = &handler_.For(request);
+  stream.with_body = request.method != "HEAD";
   if (!excess_.empty()) return stream.Reset(Http2Error::kEnhanceYourCalm);
   if (options_.streams != nullptr && !stream.Admit(*options_.streams, floor_, options_.peer))
     return stream.RefuseForRoom();
@@ -93,8 +96,8 @@ void Http2Session::Begin(Http2Stream& stream) {
   }
   meter_.RequestBegan();
   Guarded(stream, [&] {
-    stream.handler = handler_.Begin(std::get<HttpRequest>(std::move(head)), options_.peer,
-                                    stream.client_ended, stream);
+    stream.handler = stream.whose->Begin(std::get<HttpRequest>(std::move(head)), options_.peer,
+                                         stream.client_ended, stream);
     if (stream.handler == nullptr) stream.Reset(Http2Error::kInternalError);
   });
 }
@@ -102,19 +105,19 @@ void Http2Session::Begin(Http2Stream& stream) {
 template <typename Call>
 void Http2Session::Guarded(Http2Stream& stream, Call call) {
   try {
-    call();
-  } catch (...) {
-    // Memory that ran out, mostly. Here it would end the connection.
-    if (stream.has_answer() || !stream.takes_answer()) {
-      stream.Reset(Http2Error::kInternalError);
-    } else {
-      Refuse(stream, 500, "the server failed to handle the request");
-    }
+    return call();
+  } catch (...) {  // Memory that ran out, mostly. Here it would end the connection.
   }
+  try {
+    if (!stream.has_answer() && stream.takes_answer())
+      return Refuse(stream, 500, "the server failed to handle the request");
+  } catch (...) {  // Nor is there any for these words.
+  }
+  stream.Reset(Http2Error::kInternalError);
 }
 
 void Http2Session::Refuse(Http2Stream& stream, int status, std::string_view text) {
-  handler_.Refuse(stream.head.request(), status, text, stream);
+  stream.whose->Refuse(stream.with_body, status, text, stream);
 }
 
 // --- What it gets --------------------------------------------------------------------------------
@@ -159,7 +162,7 @@ void Http2Session::Close(Http2Stream& stream, bool by_error) {
   if (by_error) {
     if (!stream.was_reset()) ++num_left_;
     // What was refused for want of room is not its fault.
-    if (!stream.was_refused() && !resets_.Take(now_)) excess_ = "requests that are reset";
+    if (!stream.was_refused() && !resets_.Take(now_)) Exceed("requests that are reset");
   }
   streams_.EndLost(stream);
 }
@@ -216,11 +219,14 @@ void Http2Session::OnMalformed(std::string_view why) {
   malformed_ = why;
 }
 
+void Http2Session::Exceed(std::string_view what) {
+  if (!excess_.empty()) return;
+  excess_ = what;
+  ++num_refused_;
+}
+
 void Http2Session::AfterCall() {
-  if (!excess_.empty() && phase_ != Phase::kEnded) {
-    ++num_refused_;
-    End(Http2Error::kEnhanceYourCalm);
-  }
+  if (!excess_.empty()) End(Http2Error::kEnhanceYourCalm);
   if (framer_.is_broken()) Drop();
   TellGone();
   if (is_draining() && !streams_.has_open()) End(Http2Error::kNoError);

@@ -99,7 +99,7 @@ class Http2Session final : private Http2Framer::Events {
 
   // Http2Framer::Events:
   void OnRequest(int32_t id) override;
-  bool OnField(int32_t id, std::string_view name, std::string_view value) override;
+  void OnField(int32_t id, std::string_view name, std::string_view value) override;
   void OnMalformedField(int32_t id) override;
   void OnData(int32_t id, std::string_view bytes) override;
   void OnFrame(int32_t id, bool ends) override;
@@ -117,6 +117,8 @@ class Http2Session final : private Http2Framer::Events {
   template <typename Call>
   void Guarded(Http2Stream& stream, Call call);
   void Close(Http2Stream& stream, bool by_error);
+  // There is too much of something: AfterCall ends the connection.
+  void Exceed(std::string_view what);
 
   // The ends of those that have waited too long, or that stand in the way of others.
   void SweepStream(Http2Stream& stream, TimePoint now);

@@ -22,7 +22,7 @@ class Silence {
   }
   // A few times a second. `awaits`: a word of the client's is waited for, and it would be heard.
   Verdict Look(TimePoint now, bool awaits) {
-    if (!awaits) heard_ = now;
+    if (!awaits) Heard(now);
     if (now - heard_ < kSilence) return Verdict::kGoOn;
     if (!was_asked_) {
       was_asked_ = true;

@@ -85,7 +85,9 @@ class Http2Stream final : public Http2Responder {
   bool was_reset() const { return was_reset_; }  // By us.
   bool was_refused() const { return was_refused_; }
 
-  RequestHead head;
+  RequestHead head;                             // Until it has begun.
+  Http2Handler* whose = nullptr;                // Who answers it, also what goes wrong.
+  bool with_body = true;                        // The answer has one.
   std::unique_ptr<Http2StreamHandler> handler;  // Null: the session answers itself.
   bool has_begun = false;                       // The head is whole.
   bool client_ended = false;                    // The request is.

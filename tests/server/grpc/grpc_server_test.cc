@@ -233,7 +233,7 @@ TEST_F(GrpcServerTest, HeadsThatTheTransportRefusesGetAStatus) {
       {400, "3"}, {414, "8"}, {417, "3"}, {431, "8"}, {500, "13"}};
   for (const auto& [status, code] : kCases) {
     FakeResponder responder;
-    server_->Refuse(Head("/"), status, "why", responder);
+    server_->Refuse(true, status, "why", responder);
     EXPECT_EQ(responder.status, 200);
     EXPECT_TRUE(responder.ended);
     EXPECT_EQ(responder.Header("grpc-status"), code);

@@ -4,6 +4,7 @@
 #include <random>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <utility>
 
 #include "http2_session_fixture.h"
@@ -87,6 +88,74 @@ TEST(Http2Session, DataOfPaddingOnlyEndsTheConnectionWhenItIsTooMuch) {
     }
     EXPECT_LT(taken, 1001) << padding;
     EXPECT_EQ(pair.session.excess(), "frames without data");
+  }
+}
+
+// Whether it is to be read on.
+bool MayGoOn(const Pair& pair) { return pair.session.meter().Pause(pair.now).count() == 0; }
+
+TEST(Http2Session, DataOfFewBytesIsReadNoFasterThanItIsAnswered) {
+  // Of 31 and 32 bytes, the second of which costs nothing, and with padding.
+  for (const auto& [flags, payload, is_small] :
+       {std::tuple(0, std::string("x"), true), std::tuple(0, std::string(31, 'x'), true),
+        std::tuple(0, std::string(32, 'x'), false),
+        std::tuple(8, std::string("\x20") + std::string(63, 'x'), true),
+        std::tuple(8, std::string("\x20") + std::string(64, 'x'), false),
+        std::tuple(8, std::string("\0", 1) + std::string(32, 'x'), false)}) {
+    Pair pair;
+    pair.session.Receive(kPreface + Frame(1, 4, 1, FieldBlock(Http2Client::Post("/"))), pair.now);
+    std::string hundred;
+    for (int i = 0; i < 100; ++i) hundred += Frame(0, flags, 1, payload);
+    int taken = 0;
+    const auto send = [&](int most) {
+      for (taken = 0; taken < most && MayGoOn(pair); ++taken) {
+        ASSERT_TRUE(pair.session.Receive(hundred, pair.now));
+        pair.Reply();
+      }
+    };
+    send(200);
+    EXPECT_EQ(taken, is_small ? 51 : 200) << payload.size();
+    if (!is_small) continue;
+    EXPECT_EQ(pair.session.meter().Pause(pair.now), std::chrono::milliseconds(50));
+    pair.now += std::chrono::milliseconds(49);
+    EXPECT_FALSE(MayGoOn(pair));
+    pair.now += std::chrono::milliseconds(1);
+    EXPECT_TRUE(MayGoOn(pair)) << "slowed down, not ended";
+    pair.now += seconds(1);
+    send(200);
+    EXPECT_EQ(taken, 21) << "2,000 a second";
+  }
+}
+
+// A stream of gRPC with messages of four bytes, each in a frame of its own and answered by a piece.
+TEST(Http2Session, DataOfFewBytesThatIsAnsweredIsReadOn) {
+  Pair pair;
+  const int32_t id = pair.client.Begin(Http2Client::Post("/"));
+  pair.Talk();
+  Seen& seen = *pair.handler.seen.at(0);
+  seen.responder->SendHead(200, {}, false);
+  for (int i = 0; i < 1000; ++i) {
+    std::string wire;
+    for (int k = 0; k < 100; ++k) wire += Frame(0, 0, id, "123456789");
+    ASSERT_TRUE(pair.session.Receive(wire, pair.now));
+    for (int k = 0; k < 100; ++k) seen.responder->SendData("vector", false, nullptr);
+    pair.Talk();
+    ASSERT_TRUE(MayGoOn(pair)) << i;
+  }
+  EXPECT_EQ(seen.body.size(), 900'000u);
+}
+
+// One frame with some bytes and one that only ends.
+TEST(Http2Session, ShortRequestsAreReadOn) {
+  Pair pair;
+  pair.session.Receive(kPreface, pair.now);
+  pair.handler.on_end = [](Seen& seen) { Answer(seen, "x"); };
+  const std::string block = FieldBlock(Http2Client::Post("/"));
+  for (int32_t id = 1; id < 40'000; id += 2) {
+    pair.session.Receive(Frame(1, 4, id, block) + Frame(0, 0, id, "x") + Frame(0, 1, id, {}),
+                         pair.now);
+    pair.Reply();
+    ASSERT_TRUE(MayGoOn(pair)) << id;
   }
 }
 

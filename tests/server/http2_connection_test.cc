@@ -319,6 +319,27 @@ TEST(Http2Connection, RapidResetsEndIt) {
   EXPECT_EQ(running.http.abuses, 1);
 }
 
+// A body in frames of one byte. Of 10,000 half are taken at once and the last read's, some 1,640, are
+// not waited for any more.
+TEST(Http2Connection, DataOfFewBytesIsReadSlowlyAndToTheEnd) {
+  Running running;
+  Wire wire(running.port);
+  Http2Client client;
+  const int32_t id = client.Ask(Grpc("/"));
+  EXPECT_TRUE(wire.Until(client, [&] { return client.answers[id].has_ended; }));
+  const int32_t next = id + 2;
+  std::string bytes = Frame(1, 4, next, FieldBlock(Grpc("/")));
+  for (int i = 0; i < 10'000; ++i) bytes += Frame(0, 0, next, "x");
+  const auto begin = std::chrono::steady_clock::now();
+  std::thread sender([&] { wire.Send(bytes + Frame(0, 1, next, {})); });
+  client.Ask(Grpc("/never-sent"));  // So that the client knows the stream.
+  client.Take();
+  EXPECT_TRUE(wire.Until(client, [&] { return client.answers[next].has_ended; }));
+  EXPECT_GE(std::chrono::steady_clock::now() - begin, milliseconds(1600));
+  EXPECT_EQ(client.answers[next].body, std::string(10'000, 'x'));
+  sender.join();
+}
+
 TEST(Http2Connection, WhatIsNoHttp2IsTold) {
   Running running;
   Wire wire(running.port);

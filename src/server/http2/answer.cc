@@ -35,7 +35,8 @@ std::optional<Http2Answer::Next> Http2Answer::Peek(size_t room) const {
   return next;
 }
 
-void Http2Answer::Take(size_t bytes, std::string& out) {
+size_t Http2Answer::Take(size_t bytes, std::string& out) {
+  const uint64_t before = num_taken_;
   while (!pieces_.empty()) {
     Piece& piece = pieces_.front();
     const size_t part = std::min(bytes, piece.bytes.size() - piece.at);
@@ -43,11 +44,12 @@ void Http2Answer::Take(size_t bytes, std::string& out) {
     bytes_taken_ += part;
     piece.at += part;
     bytes -= part;
-    if (piece.at < piece.bytes.size()) return;
+    if (piece.at < piece.bytes.size()) break;
     if (piece.sent) taken_.push_back(std::move(piece.sent));
     pieces_.pop_front();
     ++num_taken_;
   }
+  return num_taken_ - before;
 }
 
 void Http2Answer::Written() {

@@ -36,8 +36,8 @@ class Http2Answer {
     const std::vector<HttpHeader>* trailers = nullptr;  // Of the last, if there are any.
   };
   std::optional<Next> Peek(size_t room) const;
-  // Moves so many of them behind `out`.
-  void Take(size_t bytes, std::string& out);
+  // Moves so many of them behind `out`. -> how many pieces have ended with them.
+  size_t Take(size_t bytes, std::string& out);
   // What has been taken is in the hands of the socket.
   void Written();
 

@@ -105,6 +105,12 @@ asio::awaitable<void> Http2Connection::Read() {
   bool goes_on = in_.empty() || Receive(in_);
   while (goes_on && !is_written_ && !timed_out_) {
     while (session_.is_clogged() && write_since_) co_await written_.Wait();
+    if (const auto pause = session_.meter().Pause(Clock::now()); pause.count() > 0) {
+      boost::system::error_code ignored;
+      asio::steady_timer timer(stream_->socket().get_executor(), pause);
+      co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+      continue;  // What it was waited for may be gone.
+    }
     SetBuffer(in_, num_streams_ == 0 ? kIdleReadBytes : kReadBytes);
     const size_t bytes = co_await stream_->ReadSome(asio::buffer(in_));
     if (bytes == 0) break;

@@ -34,6 +34,7 @@ std::optional<std::string_view> FrameMeter::Feed(std::string_view bytes, TimePoi
       awaits_padding_ = false;
       const size_t padding = size_t{1} + static_cast<unsigned char>(bytes.front());
       if (padding >= payload_left_ && !frames_.Take(now)) return kNoData;
+      if (padding < payload_left_ && payload_left_ - padding < kSmallBytes) small_.Charge(now);
     }
     const size_t size = std::min(payload_left_, bytes.size());
     payload_left_ -= size;
@@ -60,6 +61,7 @@ std::optional<std::string_view> FrameMeter::TakeHead(TimePoint now) {
   const bool ends = type == kData && (flags & kEndStream) != 0;
   const bool has_data = type == kData && payload_left_ > 0;
   awaits_padding_ = has_data && !ends && (flags & kPadded) != 0;
+  if (has_data && !ends && !awaits_padding_ && payload_left_ < kSmallBytes) small_.Charge(now);
   if (!has_data && !ends && !frames_.Take(now)) return kNoData;
   return std::nullopt;
 }

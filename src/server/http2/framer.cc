@@ -167,8 +167,7 @@ struct Http2Framer::Callbacks {
       if (answer == nullptr) return int{NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE};
       constexpr size_t kHeadBytes = 9;
       out.append(TextOf(head, kHeadBytes));
-      answer->Take(size, out);
-      EventsOf(self).OnDataSent();
+      EventsOf(self).OnDataSent(answer->Take(size, out));
       return 0;
     });
   }

@@ -41,7 +41,7 @@ class Http2Framer {
     virtual void OnMalformed(std::string_view why) = 0;
     // In Fill. Null: there is none any more. It stays until OnClosed or OnEndSent.
     virtual Http2Answer* AnswerOf(int32_t id) = 0;
-    virtual void OnDataSent() = 0;  // A frame of it.
+    virtual void OnDataSent(size_t pieces) = 0;  // A frame of it, which ends so many.
     virtual void OnEndSent(int32_t id) = 0;
   };
 

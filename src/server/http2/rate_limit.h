@@ -16,19 +16,34 @@ class RateLimit {
 
   // False: more than allowed.
   bool Take(TimePoint now) {
-    if (last_ != TimePoint{}) {
-      const double seconds = std::chrono::duration<double>(now - last_).count();
-      left_ = std::min(most_, left_ + std::max(0.0, seconds) * per_second_);
-    }
+    left_ = LeftAt(now);
     last_ = now;
     if (left_ < 1) return false;
     left_ -= 1;
     return true;
   }
+  // Of what has happened already: more than allowed is owed.
+  void Charge(TimePoint now) {
+    left_ = LeftAt(now) - 1;
+    last_ = now;
+  }
+  // Until nothing is owed any more; 0: nothing is.
+  std::chrono::milliseconds Wait(TimePoint now) const {
+    const double left = LeftAt(now);
+    if (left >= 0) return std::chrono::milliseconds(0);
+    return std::chrono::ceil<std::chrono::milliseconds>(
+        std::chrono::duration<double>(-left / per_second_));
+  }
   // What was of use earns so many more.
   void Give(double count) { left_ = std::min(most_, left_ + count); }
 
  private:
+  double LeftAt(TimePoint now) const {
+    if (last_ == TimePoint{}) return left_;
+    const double seconds = std::chrono::duration<double>(now - last_).count();
+    return std::min(most_, left_ + std::max(0.0, seconds) * per_second_);
+  }
+
   const double most_, per_second_;
   double left_;
   TimePoint last_{};

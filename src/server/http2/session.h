@@ -6,7 +6,7 @@
 // - streams: kMaxStreams at once; more are refused,
 // - requests that are begun and reset (rapid resets, CVE-2023-44487, also those that a client makes
 //   the server reset, CVE-2025-8671): a rate of its own; beyond it the connection ends,
-// - frames that ask for nothing, header blocks: frame_meter.h,
+// - frames that ask for nothing or little, header blocks: frame_meter.h,
 // - bytes of requests: windows that open as the handler consumes; nothing is kept here,
 // - bytes of answers: Fill gives no more than is asked for, and `is_clogged` says when nothing more
 //   should be received before what is queued is sent. What is queued of answers is their handlers'.
@@ -106,7 +106,7 @@ class Http2Session final : private Http2Framer::Events {
   void OnClosed(int32_t id, bool by_error) override;
   void OnMalformed(std::string_view why) override;
   Http2Answer* AnswerOf(int32_t id) override;
-  void OnDataSent() override { meter_.DataSent(); }
+  void OnDataSent(size_t pieces) override { meter_.DataSent(pieces); }
   void OnEndSent(int32_t id) override;
 
   // Hands the request to whom it is for.

@@ -66,9 +66,9 @@ def wait_until(holds, what):
 class Server:
     """Starts on a free port of the loopback and is ready when the constructor returns. Ends with the thread that starts it."""
 
-    def __init__(self, *options, models=None, wait=True, environment=None, key=None, threads=2):
+    def __init__(self, *options, models=None, wait=True, environment=None, key=None, threads=2, akin=None):
         models = models or [ARGUMENTS.model]
-        command = [ARGUMENTS.akin, "serve", "--port", "0", "--log-format", "json", "--threads", str(threads)]
+        command = [akin or ARGUMENTS.akin, "serve", "--port", "0", "--log-format", "json", "--threads", str(threads)]
         for model in models:
             command += ["--model", model]
         self.key = key

@@ -51,7 +51,9 @@ void Connection::Enter(Phase phase) {
   phase_begin_ = Clock::now();
   const HttpOptions& options = shared_.options;
   switch (phase) {
-    case Phase::kIdle: deadline_ = phase_begin_ + options.idle_timeout; break;
+    case Phase::kIdle:
+      deadline_ = phase_begin_ + (shared_.draining ? kLastRequest : options.idle_timeout);
+      break;
     case Phase::kHead: deadline_ = phase_begin_ + options.header_timeout; break;
     case Phase::kBody: deadline_ = phase_begin_ + options.body_grace; break;
     case Phase::kAnswering: deadline_ = Clock::time_point::max(); break;  // The queue's deadline.
@@ -68,8 +70,11 @@ void Connection::Sweep(Clock::time_point now) {
         static_cast<size_t>(shared_.options.least_body_bytes_per_second * seconds.count());
     if (body_bytes_ >= least) return;
   }
+  boost::system::error_code ignored;
+  if (phase_ == Phase::kIdle && stream_->socket().available(ignored) > 0) return;  // About to read.
   timed_out_ = true;
-  if (phase_ != Phase::kClosing) ++shared_.counts.timed_out;
+  const bool is_told_to_end = phase_ == Phase::kIdle && shared_.draining;
+  if (phase_ != Phase::kClosing && !is_told_to_end) ++shared_.counts.timed_out;
   CancelWait();
 }
 
@@ -78,8 +83,11 @@ void Connection::CancelWait() {
   stream_->socket().cancel(ignored);
 }
 
+// Its client may have sent a request already, and will hear nothing of it once we have said that
+// nothing follows. What comes until the sweep finds nothing is answered, and that answer says
+// Connection: close.
 void Connection::Drain() {
-  if (phase_ == Phase::kIdle) CancelWait();
+  if (phase_ == Phase::kIdle) deadline_ = std::min(deadline_, Clock::now() + kLastRequest);
 }
 
 asio::awaitable<void> Connection::Serve() {
@@ -118,7 +126,6 @@ asio::awaitable<Connection::Version> Connection::Begin() {
   static constexpr std::string_view kPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
   if (stream_->protocol() == "h2") co_return Version::kHttp2;
   Enter(Phase::kIdle);
-  if (shared_.draining) co_return Version::kNone;
   // Who has chosen HTTP/1.1 in TLS's handshake is held to it.
   const bool may_be_http2 = stream_->protocol() != "http/1.1";
   while (may_be_http2 && in_.size() < kPreface.size() && kPreface.starts_with(in_)) {
@@ -181,7 +188,6 @@ asio::awaitable<std::optional<Head>> Connection::ReadHead() {
   if (in_.empty()) {
     if (in_.capacity() > kReadBytes) std::string().swap(in_);  // Idle clients hold little.
     Enter(Phase::kIdle);
-    if (shared_.draining) co_return std::nullopt;
     const bool more = co_await ReadMore();
     if (!more) co_return std::nullopt;
     shared_.spin.Arrived(Clock::now());

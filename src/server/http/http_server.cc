@@ -128,9 +128,9 @@ class AsioHttpServer final : public HttpServer {
   }
   void Drain() override {
     shared_.draining = true;
-    for (Listener* listener : listeners_) listener->Close();
+    for (Listener* listener : listeners_) listener->CloseBehindThoseWhoCame();
     for (ServedConnection* connection : connections_) connection->Drain();
-    StopIfDrained();
+    Post([this] { StopIfDrained(); });  // Behind clients that have been accepted just now.
   }
   void Settle(std::function<void(bool)> call) override {
     Post([this, call = std::move(call)] {

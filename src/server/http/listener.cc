@@ -118,6 +118,17 @@ void Listener::Close() {
   pause_.cancel();
 }
 
+void Listener::CloseBehindThoseWhoCame() {
+  error_code error;
+  if (acceptor_.is_open()) acceptor_.non_blocking(true, error);
+  while (acceptor_.is_open() && !error && hooks_.has_room()) {
+    Stream::Socket socket(context_);
+    acceptor_.accept(socket, error);
+    if (!error) Welcome(std::move(socket));
+  }
+  Close();
+}
+
 void Listener::KeepAccepting() {
   if (*is_accepting_ || !acceptor_.is_open()) return;
   if (has_begun_) hooks_.failed("memory has run out");
@@ -148,7 +159,8 @@ asio::awaitable<void> Listener::Accept() {
     error_code error;
     Stream::Socket socket =
         co_await acceptor_.async_accept(asio::redirect_error(asio::use_awaitable, error));
-    if (error == asio::error::operation_aborted || !acceptor_.is_open()) break;
+    // Whom the system has handed over before the listener was closed is welcome.
+    if (error && !acceptor_.is_open()) break;
     if (error) hooks_.failed(error.message());
     const bool is_welcome = !error && Welcome(std::move(socket));
     if (!is_welcome) co_await Pause(kAcceptPause);

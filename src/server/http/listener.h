@@ -53,6 +53,9 @@ class Listener {
   // There may be room again.
   void LookForRoom() { pause_.cancel(); }
   void Close();
+  // Those whom the system has accepted already are welcomed first, as far as there is room: closing
+  // would reset their connections, whatever they have sent.
+  void CloseBehindThoseWhoCame();
 
  private:
   using Acceptor = boost::asio::basic_socket_acceptor<boost::asio::generic::stream_protocol>;

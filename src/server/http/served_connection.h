@@ -32,13 +32,16 @@ class ServedConnection {
 
   // What a client may take to notice that the connection ends.
   static constexpr std::chrono::milliseconds kLinger{500};
+  // While draining a connection of HTTP/1.1 that has no request waits so long for one that is on
+  // its way.
+  static constexpr std::chrono::milliseconds kLastRequest{500};
 
   virtual ~ServedConnection() = default;
   // Until the connection ends.
   virtual boost::asio::awaitable<void> Serve() = 0;
   // Ends what has waited too long.
   virtual void Sweep(Clock::time_point now) = 0;
-  // Ends the connection, at once if it is idle, else with the answers under way.
+  // Ends the connection, soon if it is idle, else with the answers under way.
   virtual void Drain() = 0;
   // The event loop has ended: nobody is answered any more.
   virtual void Abandon() {}

@@ -93,17 +93,30 @@ class Slow(unittest.TestCase):
         self.others_are_served()
         self.slots_come_back(clients)
 
-    def test_slow_bodies_beside_others(self):
-        # A body has 10 s of grace (docs/serving.md): here only that nobody else waits for it.
+    def test_slow_bodies_are_408_after_10_seconds_and_the_end(self):
+        # The grace that a body has (docs/serving.md) is no option: this takes as long.
+        head = HEAD + b"Content-Length: 100000\r\n\r\n"
         clients = [self.server.connect() for _ in range(SLOW_CLIENTS)]
         for client in clients:
-            client.sendall(HEAD + b"Content-Length: 1000\r\n\r\n{")
+            client.sendall(head + b"{")
+        steady = self.server.connect()  # At 1.6 KiB/s it is fast enough.
+        steady.sendall(head + b"{")
+        begin = time.monotonic()
         self.others_are_served()
-        self.drip(clients, b" ", seconds=1)
-        self.others_are_served()
-        for client in clients:
-            client.close()
-        self.slots_come_back([])
+        answers = self.drip(clients, b" ", seconds=8)
+        self.assertEqual(set(answers), {b""}, "the 10 s had not passed")
+        steady.sendall(b" " * int(1600 * (time.monotonic() - begin + 2)))
+        answers = self.drip(clients, b" ", seconds=4 * TIMEOUT / 60)
+        self.assertEqual({a[:12] for a in answers}, {b"HTTP/1.1 408"})
+        self.assertTrue(all(b"the request's body took too long" in a and b"connection: close" in a.lower() for a in answers))
+        for _ in range(4):  # It goes on to be read, behind the moment at which the others ended.
+            steady.sendall(b" " * 3000)
+            time.sleep(0.3)
+        steady.setblocking(False)
+        with self.assertRaises(BlockingIOError):
+            steady.recv(1)
+        steady.close()
+        self.slots_come_back(clients)
 
 
 if __name__ == "__main__":

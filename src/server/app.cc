@@ -3,16 +3,13 @@
 #include <algorithm>
 #include <utility>
 
+#include "server/cost_headers.h"
 #include "server/json_writer.h"
 #include "server/keys.h"
 #include "server/text.h"
 
 namespace akin::server {
 namespace {
-
-double MillisecondsSince(Exchange::Clock::time_point begin) {
-  return std::chrono::duration<double, std::milli>(Exchange::Clock::now() - begin).count();
-}
 
 bool IsJson(std::string_view content_type) {
   const std::string_view media = Trimmed(content_type.substr(0, content_type.find(';')));
@@ -33,24 +30,6 @@ bool IsOfAPage(const HttpRequest& request) {
 bool IsMediaTypeFine(const Route& route, const HttpRequest& request) {
   return IsJson(request.header("content-type")) ||
          (TakesAnyMediaType(route.dialect) && !IsOfAPage(request));
-}
-
-std::string Milliseconds(double value) { return StrCat(static_cast<int64_t>(value + 0.5)); }
-
-// The headers that TEI's clients know, and one that says what was cut.
-void AddCostHeaders(const ExchangeCosts& costs, double total_ms, HttpResponse& response) {
-  const auto add = [&](std::string_view name, std::string value) {
-    response.headers.push_back({std::string(name), std::move(value)});
-  };
-  add("x-compute-type", "cpu");
-  add("x-compute-time", Milliseconds(total_ms));
-  add("x-compute-characters", StrCat(costs.characters));
-  add("x-compute-tokens", StrCat(costs.tokens));
-  add("x-total-time", Milliseconds(total_ms));
-  add("x-tokenization-time", Milliseconds(costs.tokenize_ms));
-  add("x-queue-time", Milliseconds(costs.queue_ms));
-  add("x-inference-time", Milliseconds(costs.compute_ms));
-  if (costs.truncated_tokens > 0) add("x-truncated-tokens", StrCat(costs.truncated_tokens));
 }
 
 FullBound BoundOf(const Failure& failure) {
@@ -272,8 +251,8 @@ void App::Finish(Exchange& exchange, const Route* route, HttpResponse& response)
   EndTally(exchange, response);
   AddCors(exchange.request, response);
   response.headers.push_back({"x-request-id", exchange.who.id});
-  if (exchange.costs.computed)
-    AddCostHeaders(exchange.costs, MillisecondsSince(exchange.who.begin), response);
+  for (HttpHeader& header : CostHeaders(exchange.costs, MillisecondsSince(exchange.who.begin)))
+    response.headers.push_back(std::move(header));
   metrics_.CountResponse(route->path, response.status);
   const bool is_fault = !exchange.fault.empty();
   const LogLevel level = LevelOfRequest(route->open, response.status, healthy_ && !ready_);

@@ -73,6 +73,56 @@ class Grpc(unittest.TestCase):
         cut = self.call(self.embed.Embed, self.tei.EmbedRequest(inputs=TEXTS[0], dimensions=8))
         self.assertEqual(len(cut.embeddings), 8)
 
+    def costs(self, call):
+        """What the trailing metadata says of a call's answers: numbers by name."""
+        return {name: int(value) for name, value in call.trailing_metadata() if name.startswith("x-") and value.isdigit()}
+
+    def test_an_answer_says_what_it_cost_and_what_was_cut(self):
+        long = "word " * 700
+        _, headers, _ = self.server.post("/embed", {"inputs": long})
+        of_http = {name: int(headers[name]) for name in ("x-truncated-tokens", "x-compute-tokens", "x-compute-characters")}
+        self.assertGreater(of_http["x-truncated-tokens"], 0)
+        answer, call = self.embed.Embed.with_call(self.tei.EmbedRequest(inputs=long, truncate=True), timeout=TIMEOUT, metadata=self.key)
+        self.assertEqual({name: self.costs(call)[name] for name in of_http}, of_http)
+        self.assertEqual(answer.metadata.truncated_tokens, of_http["x-truncated-tokens"])
+        self.assertLessEqual(self.costs(call)["x-inference-time"], self.costs(call)["x-total-time"])
+        self.assertEqual(dict(call.trailing_metadata())["x-compute-type"], "cpu")
+        # Of a call of AkiDB, whose texts are cut without a word.
+        _, call = self.akidb_stub.Embed.with_call(self.akidb.EmbedRequest(texts=[long, "a", long]), timeout=TIMEOUT, metadata=self.key)
+        self.assertEqual(self.costs(call)["x-truncated-tokens"], 2 * of_http["x-truncated-tokens"])
+        # Of a stream each answer says its own, the call their sum.
+        call = self.embed.EmbedStream((self.tei.EmbedRequest(inputs=t, truncate=True) for t in (long, "a", long)),
+                                      timeout=TIMEOUT, metadata=self.key)
+        answers = list(call)
+        self.assertEqual([a.metadata.truncated_tokens for a in answers], [of_http["x-truncated-tokens"], 0, of_http["x-truncated-tokens"]])
+        self.assertEqual(self.costs(call)["x-truncated-tokens"], 2 * of_http["x-truncated-tokens"])
+        self.assertEqual(self.costs(call)["x-compute-tokens"], sum(a.metadata.compute_tokens for a in answers))
+        # Nothing was cut, nothing was computed.
+        _, call = self.embed.Embed.with_call(self.tei.EmbedRequest(inputs="a"), timeout=TIMEOUT, metadata=self.key)
+        self.assertNotIn("x-truncated-tokens", self.costs(call))
+        _, call = self.tokenize.Tokenize.with_call(self.tei.EncodeRequest(inputs="a"), timeout=TIMEOUT, metadata=self.key)
+        self.assertEqual(self.costs(call), {})
+
+    def test_metadata_gives_a_deadline_and_a_priority(self):
+        def asking(**headers):
+            return self.key + [(name.replace("_", "-"), value) for name, value in headers.items()]
+
+        request = self.tei.EmbedRequest(inputs="a")
+        for past in ("0", "-1"):
+            self.fails("DEADLINE_EXCEEDED", self.embed.Embed, request, metadata=asking(x_request_timeout_ms=past))
+        for enough in ("60000", "9223372036854775807", "99999999999999999999"):
+            self.embed.Embed(request, timeout=TIMEOUT, metadata=asking(x_request_timeout_ms=enough, x_priority="bulk"))
+        # Of each message of a stream.
+        call = self.embed.EmbedStream(iter([request]), timeout=TIMEOUT, metadata=asking(x_request_timeout_ms="0"))
+        with self.assertRaises(self.grpc.RpcError) as caught:
+            list(call)
+        self.assertEqual(caught.exception.code(), self.grpc.StatusCode.DEADLINE_EXCEEDED)
+        for name, value, expected in (("x_priority", "zz", "`query` or `bulk`"), ("x_request_timeout_ms", "1e3", "a whole number of milliseconds")):
+            words = self.fails("INVALID_ARGUMENT", self.embed.Embed, request, metadata=asking(**{name: value}))
+            self.assertEqual(words, f'header `{name.replace("_", "-")}`: found "{value}", expected {expected}')
+        # Where no model is asked they mean nothing.
+        self.info.Info(self.tei.InfoRequest(), timeout=TIMEOUT, metadata=asking(x_priority="zz"))
+
     def test_embed_all_gives_the_bits_of_http(self):
         expected = self.server.post_json("/embed_all", {"inputs": TEXTS})[1]
         answers = list(self.call(self.embed.EmbedAllStream, (self.tei.EmbedAllRequest(inputs=t) for t in TEXTS)))
@@ -245,6 +295,31 @@ class EndlessRuns(unittest.TestCase):
             wait_until(lambda: server.metric("te_queue_size") > 0 and server.metric("akin_queue_tokens") == 0, "it does not run")
             call.cancel()
             self.assertTrue(embed(tei_pb2.EmbedRequest(inputs=QUICK), timeout=TIMEOUT).embeddings)
+
+    def test_a_query_goes_before_what_its_metadata_calls_bulk(self):
+        import grpc
+
+        make_messages()
+        from tei.v1 import tei_pb2, tei_pb2_grpc
+
+        server = start_slow_server(self, "--grpc-port", "0", "--max-batch-tokens", "16")
+        port = next(e["grpc_port"] for e in server.log if e["message"] == "listening")
+        done = []
+        with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+            embed = tei_pb2_grpc.EmbedStub(channel).Embed
+            run = embed.future(tei_pb2.EmbedRequest(inputs=ENDLESS), timeout=10 * TIMEOUT)
+            wait_until(lambda: server.metric("te_queue_size") > 0 and server.metric("akin_queue_tokens") == 0, "it does not run")
+            calls = []
+            for priority in ("bulk", "query"):
+                call = embed.future(tei_pb2.EmbedRequest(inputs=" ".join([QUICK] * 6)), timeout=10 * TIMEOUT, metadata=[("x-priority", priority)])
+                call.add_done_callback(lambda _, priority=priority: done.append(priority))
+                calls.append(call)
+                wait_until(lambda: server.metric("te_queue_size") == 1 + len(calls), "it does not wait")
+            run.cancel()
+            for call in calls:
+                self.assertTrue(call.result().embeddings)
+            wait_until(lambda: len(done) == 2, "they are not done")
+        self.assertEqual(done, ["query", "bulk"])
 
 
 class LongQueue(unittest.TestCase):

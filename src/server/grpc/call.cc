@@ -1,6 +1,7 @@
 #include "server/grpc/call.h"
 
 #include <algorithm>
+#include <iterator>
 #include <new>
 #include <utility>
 
@@ -234,7 +235,10 @@ void Call::End(const GrpcStatus& status) noexcept {
     SendHead();
     // It was begun, and can neither go on nor begin anew.
     if (head_is_lost_) throw std::bad_alloc();
-    responder_->SendTrailers(StatusHeaders(status));
+    std::vector<HttpHeader> trailers = StatusHeaders(status);
+    if (info_.record != nullptr)
+      std::ranges::move(info_.record->Costs(), std::back_inserter(trailers));
+    responder_->SendTrailers(std::move(trailers));
   } catch (...) {
     TryReset();
   }

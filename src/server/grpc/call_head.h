@@ -8,6 +8,7 @@
 
 #include "akin/result.h"
 
+#include "server/call_headers.h"
 #include "server/grpc/inflate.h"
 #include "server/grpc/status.h"
 #include "server/http/message.h"
@@ -26,6 +27,7 @@ Result<std::chrono::nanoseconds> ReadGrpcTimeout(std::string_view value,
 struct CallHead {
   std::optional<std::chrono::nanoseconds> timeout;  // At most `most`.
   Encoding encoding = Encoding::kIdentity;
+  CallHeaders asked;  // Of a call to a model, as of a request of HTTP.
 };
 
 // `te`, `grpc-timeout` and `grpc-encoding`. An error's status says which of them is wrong.

@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "server/cost_headers.h"
 #include "server/model_calls.h"
 #include "server/text.h"
 
@@ -14,11 +15,17 @@ std::string RpcName::Text() const {
   return service.empty() ? std::string(method) : StrCat(service, '/', method);
 }
 
-void CallRecord::Add(const std::string& model, int64_t texts, const Usage& usage) {
+void CallRecord::Add(const std::string& model, const Input& input, const Usage& usage) {
   const std::lock_guard lock(mutex_);
   costs_.model = model;
-  costs_.texts += texts;
+  costs_.texts += input.texts;
+  costs_.characters += input.characters;
   AddUsage(usage, costs_);
+}
+
+std::vector<HttpHeader> CallRecord::Costs() const {
+  const std::lock_guard lock(mutex_);
+  return CostHeaders(costs_, MillisecondsSince(who_.begin));
 }
 
 void CallRecord::End(const GrpcStatus& status) const {

@@ -7,11 +7,13 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "akin/embeddings.h"
 
 #include "server/exchange.h"
 #include "server/grpc/status.h"
+#include "server/http/message.h"
 #include "server/line_limit.h"
 #include "server/metrics/metrics.h"
 #include "server/request_log.h"
@@ -32,8 +34,13 @@ class CallRecord {
       : log_(log), metrics_(metrics), name_(name), who_(std::move(who)) {}
 
   const std::string& id() const { return who_.id; }
-  // An answer within the call.
-  void Add(const std::string& model, int64_t texts, const Usage& usage);
+  // An answer within the call: of so many texts, that have so many characters together.
+  struct Input {
+    int64_t texts = 0, characters = 0;
+  };
+  void Add(const std::string& model, const Input& input, const Usage& usage);
+  // What the call's trailing metadata says of all its answers so far.
+  std::vector<HttpHeader> Costs() const;
   // Once, before the client learns the status.
   void End(const GrpcStatus& status) const;
   // Likewise, of a call that is over before it has begun: it has no span, and a line as `limit`,

@@ -52,6 +52,14 @@ std::unique_ptr<Http2StreamHandler> RefuseCall(const GrpcStatus& status, const C
   return std::make_unique<RefusedStream>(responder);
 }
 
+// What HTTP's headers ask of a call to a model, as metadata.
+std::optional<GrpcStatus> ReadAsked(const HttpRequest& head, CallHead& call) {
+  const Result<CallHeaders> asked = ReadCallHeaders(head);
+  if (!asked) return ToGrpcStatus(asked.error());
+  call.asked = *asked;
+  return std::nullopt;
+}
+
 }  // namespace
 
 GrpcServer::GrpcServer(const GrpcOptions& options, App& app)
@@ -99,7 +107,9 @@ std::unique_ptr<Http2StreamHandler> GrpcServer::Begin(HttpRequest head, std::str
     return RefuseCall(unknown, info, responder);
   }
   CallHead call_head;
-  if (const auto wrong = ReadCallHead(head, kLongest, call_head)) {
+  auto wrong = ReadCallHead(head, kLongest, call_head);
+  if (!wrong && method.asks_model) wrong = ReadAsked(head, call_head);
+  if (wrong) {
     if (info.record != nullptr) info.record->End(*wrong);
     return RefuseCall(*wrong, info, responder);
   }
@@ -143,7 +153,9 @@ std::optional<GrpcStatus> GrpcServer::ReadCaller(const Method& method, const Htt
 std::shared_ptr<Call> GrpcServer::MakeCall(const Method& method, CallInfo info,
                                            const CallHead& head, Http2Responder& responder) {
   const auto now = Call::Clock::now();
-  const std::chrono::nanoseconds most = app_.options().request_timeout;
+  const std::chrono::milliseconds allowed = app_.options().request_timeout;
+  const std::chrono::nanoseconds most = std::min(head.asked.timeout.value_or(allowed), allowed);
+  info.priority = head.asked.priority;
   const std::chrono::nanoseconds timeout = head.timeout.value_or(kLongest);
   if (PathOf(method.name) == kWatchPath) {
     info.deadline = now + timeout;

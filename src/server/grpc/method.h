@@ -5,8 +5,11 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
+
+#include "akin/scheduler.h"
 
 #include "server/answer_budget.h"
 #include "server/exchange.h"
@@ -27,8 +30,9 @@ struct CallInfo {
   Metrics* metrics = nullptr;
   bool is_open = false;  // As its method: whoever it is needs no key.
   size_t most_message_bytes = kMaxMessageBytes;
-  bool may_compute_here = false;  // No other request has arrived.
-  AnswerBudget::SharePtr share;   // Of the answer that is to be made; never null.
+  bool may_compute_here = false;     // No other request has arrived.
+  std::optional<Priority> priority;  // As the caller says.
+  AnswerBudget::SharePtr share;      // Of the answer that is to be made; never null.
   RequestTallyPtr
       tally;  // Of a message, or of several that are answered as one; null where no model is asked.
 };

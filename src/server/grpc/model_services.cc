@@ -18,6 +18,7 @@ void SetMetadata(const Usage& usage, int64_t characters, tei::v1::Metadata& meta
   metadata.set_tokenization_time_ns(Nanoseconds(usage.tokenize_ms));
   metadata.set_queue_time_ns(Nanoseconds(usage.queue_ms));
   metadata.set_inference_time_ns(Nanoseconds(usage.compute_ms));
+  metadata.set_truncated_tokens(static_cast<uint32_t>(usage.truncated_tokens));
 }
 
 Failure EmptyInput() { return {Problem::kEmpty, "`inputs` cannot be empty"}; }
@@ -80,22 +81,27 @@ void GrpcOperations::Begin(const CallInfo& info, size_t texts, bool is_list) {
   TaskOf<Answer>(app_.metrics()).texts += static_cast<int64_t>(texts);
 }
 
+Priority GrpcOperations::PriorityOf(const CallInfo& info, int64_t texts) const {
+  const bool is_bulk = static_cast<size_t>(texts) > app_.options().bulk_texts;
+  return info.priority.value_or(is_bulk ? Priority::kBulk : Priority::kQuery);
+}
+
 template <typename Answer, typename Request>
-void GrpcOperations::Run(const CallInfo& info, const std::string& model, int64_t texts,
+void GrpcOperations::Run(const CallInfo& info, const RunFacts& facts,
                          std::function<std::optional<Failure>(const ServedModel&, Request&)> make,
-                         std::function<void(GrpcStatus)> refuse, Answered<Answer> done,
-                         int64_t returned_bytes) {
+                         std::function<void(GrpcStatus)> refuse, Answered<Answer> done) {
   app_.registry().Acquire(
-      model, [this, info, texts, returned_bytes, make = std::move(make), refuse = std::move(refuse),
-              done = std::move(done)](Result<ServedModelPtr> served) {
+      facts.model, [this, info, facts, make = std::move(make), refuse = std::move(refuse),
+                    done = std::move(done)](Result<ServedModelPtr> served) {
         if (!served) return done(served.error(), nullptr);
         Request request{.embedder = (*served)->embedder()};
         if (const auto failure = make(**served, request)) return refuse(Refuse(info, *failure));
         AnswerSize size = SizeOf(request);
-        size.returned_bytes = returned_bytes;
-        const ModelInfo& facts = (*served)->info();
-        info.share->Expect(GuessBytes(size, facts, GuessTokens(size, facts)));
-        request.terms = {.client = info.client,
+        size.returned_bytes = facts.returned_bytes;
+        const ModelInfo& model = (*served)->info();
+        info.share->Expect(GuessBytes(size, model, GuessTokens(size, model)));
+        request.terms = {.priority = PriorityOf(info, facts.input.texts),
+                         .client = info.client,
                          .deadline = info.deadline,
                          .begin =
                              [share = info.share, size, served = *served](int64_t tokens) {
@@ -103,12 +109,13 @@ void GrpcOperations::Run(const CallInfo& info, const std::string& model, int64_t
                              },
                          .may_compute_here = info.may_compute_here};
         const auto ticket = app_.scheduler().Submit(
-            std::move(request), [this, info, texts, served = *served, done](Result<Answer> answer) {
+            std::move(request),
+            [this, info, input = facts.input, served = *served, done](Result<Answer> answer) {
               if (!answer) return done(answer.error(), served);
-              info.record->Add(served->name(), texts, ReportOf(*answer).usage());
+              info.record->Add(served->name(), input, ReportOf(*answer).usage());
               app_.CountAnswer({.task = TaskOf<Answer>(app_.metrics()),
                                 .report = ReportOf(*answer),
-                                .texts = texts,
+                                .texts = input.texts,
                                 .tally = *info.tally});
               done(std::move(answer), served);
             });
@@ -127,7 +134,7 @@ void GrpcOperations::EmbedOne(const CallInfo& info, std::string text, EmbedOptio
     return done(Refuse(info, {Problem::kBadValue, "`dimensions` should be positive"}), {});
   const int64_t characters = CountCharacters(std::string_view(text));
   Run<AllEmbeddings, EmbedRequest>(
-      info, "", 1,
+      info, {.input = {.texts = 1, .characters = characters}},
       [text = std::move(text), options, output](const ServedModel& model, EmbedRequest& request) {
         request.texts = {text};
         request.outputs = {output};
@@ -193,7 +200,7 @@ void GrpcOperations::PredictOne(const CallInfo& info, ScoreRequest::Input input,
   const int64_t characters = CountCharacters(std::string_view(input.first)) +
                              CountCharacters(std::string_view(input.second ? *input.second : ""));
   Run<Scores, ScoreRequest>(
-      info, "", 1,
+      info, {.input = {.texts = 1, .characters = characters}},
       [input = std::move(input), options, raw_scores](const ServedModel& model,
                                                       ScoreRequest& request) {
         request.inputs = {input};
@@ -253,7 +260,7 @@ void GrpcOperations::Rerank(const CallInfo& info, const tei::v1::RerankRequest& 
   if (request.return_text()) returned = texts;
   const int64_t returned_bytes = 2 * TotalBytes(returned);  // In the message, and as it is written.
   Run<Scores, RerankRequest>(
-      info, "", count,
+      info, {.input = {.texts = count, .characters = characters}, .returned_bytes = returned_bytes},
       [query = request.query(), texts = std::move(texts), options = ScoreOptionsOf(request),
        raw_scores = request.raw_scores()](const ServedModel& model, RerankRequest& job) {
         job.query = query;
@@ -267,8 +274,7 @@ void GrpcOperations::Rerank(const CallInfo& info, const tei::v1::RerankRequest& 
                                                          const ServedModelPtr&) {
         if (!scores) return done(server::ToGrpcStatus(scores.error()), {});
         done(GrpcStatus{}, RanksOf(*scores, returned, characters));
-      },
-      returned_bytes);
+      });
 }
 
 // The first message's `raw_scores` and `return_text` count for all, as in TEI; so do its query and
@@ -310,7 +316,8 @@ void GrpcOperations::AkiDbEmbed(const CallInfo& info,
   std::vector<std::string> texts(request.texts().begin(), request.texts().end());
   const auto count = static_cast<int64_t>(texts.size());
   Run<AllEmbeddings, EmbedRequest>(
-      info, request.model(), count,
+      info,
+      {.model = request.model(), .input = {.texts = count, .characters = CountCharacters(texts)}},
       [texts = std::move(texts), normalize = !request.has_normalize() || request.normalize()](
           const ServedModel& model, EmbedRequest& job) {
         job.texts = texts;

@@ -61,11 +61,17 @@ class GrpcOperations {
   // or says why not; `done` gets the answer.
   template <typename Answer>
   using Answered = std::function<void(Result<Answer>, const ServedModelPtr&)>;
+  struct RunFacts {
+    std::string model;  // As the client calls it; empty: it does not.
+    CallRecord::Input input;
+    int64_t returned_bytes = 0;  // Of the request's, in the answer.
+  };
   template <typename Answer, typename Request>
-  void Run(const CallInfo& info, const std::string& model, int64_t texts,
+  void Run(const CallInfo& info, const RunFacts& facts,
            std::function<std::optional<Failure>(const ServedModel&, Request&)> make,
-           std::function<void(GrpcStatus)> refuse, Answered<Answer> done,
-           int64_t returned_bytes = 0);
+           std::function<void(GrpcStatus)> refuse, Answered<Answer> done);
+  // As the client says, or by how much it asks for.
+  Priority PriorityOf(const CallInfo& info, int64_t texts) const;
   template <typename Response>
   void EmbedOne(const CallInfo& info, std::string text, EmbedOptions options, Output output,
                 CallDone<Response> done, std::function<void(const AllEmbeddings&, Response&)> fill);

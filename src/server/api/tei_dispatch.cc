@@ -34,13 +34,30 @@ Handler HandlerOf(const ModelInfo& info) {
   return EmbedTei;
 }
 
+// What all parts took together, though they may have been computed at once.
+void AddCosts(const ExchangeCosts& part, ExchangeCosts& whole) {
+  if (!part.computed) return;
+  whole.computed = true;
+  // Each may name a model.
+  bool is_new = true;
+  ForEachPart(whole.model, ',', [&](std::string_view name) { is_new &= name != part.model; });
+  if (is_new) whole.model += StrCat(whole.model.empty() ? "" : ",", part.model);
+  whole.texts += part.texts;
+  whole.characters += part.characters;
+  whole.tokens += part.tokens;
+  whole.truncated_tokens += part.truncated_tokens;
+  whole.tokenize_ms += part.tokenize_ms;
+  whole.queue_ms += part.queue_ms;
+  whole.compute_ms += part.compute_ms;
+}
+
 // The parts of a /vertex request, each an exchange of its own, and their answers in order. For the
 // metrics each part is a request, and the whole is none. The part that is answered last answers the
 // whole: with the answer of the first part, in the order of the request, that failed, if one did.
 class Instances : public std::enable_shared_from_this<Instances> {
  public:
   Instances(App& app, ExchangePtr whole, size_t count)
-      : app_(app), whole_(std::move(whole)), answers_(count), faults_(count) {
+      : app_(app), whole_(std::move(whole)), parts_(count) {
     waiting_ = count;
     whole_->tally = nullptr;
   }
@@ -48,9 +65,12 @@ class Instances : public std::enable_shared_from_this<Instances> {
   ExchangePtr Part(size_t i, std::string body) {
     HttpRequest request = whole_->request;
     request.body = std::move(body);
+    // The whole is JSON.
+    std::erase_if(request.headers,
+                  [](const HttpHeader& header) { return header.name == "accept"; });
     auto part = std::make_shared<Exchange>(std::move(request), whole_->who.peer,
                                            [self = shared_from_this(), i](HttpResponse response) {
-                                             self->answers_[i] = std::move(response);
+                                             self->parts_[i].answer = std::move(response);
                                              if (--self->waiting_ == 0) self->Answer();
                                            });
     part->who = whole_->who;
@@ -59,7 +79,10 @@ class Instances : public std::enable_shared_from_this<Instances> {
     part->share = whole_->share;
     part->before_respond = [self = shared_from_this(), i,
                             raw = part.get()](const HttpResponse& response) {
-      self->faults_[i] = raw->fault;
+      Ended& ended = self->parts_[i];
+      ended.fault = raw->fault;
+      ended.full = raw->full;
+      ended.costs = raw->costs;
       EndTally(*raw, response);
     };
     // The whole holds its parts only while they wait.
@@ -70,16 +93,25 @@ class Instances : public std::enable_shared_from_this<Instances> {
   }
 
  private:
+  struct Ended {
+    HttpResponse answer;
+    std::string fault;
+    FullBound full;
+    ExchangeCosts costs;
+  };
+
   void Answer() {
-    for (size_t i = 0; i < answers_.size(); ++i) {
-      if (answers_[i].status != 200)
-        return whole_->Respond(std::move(answers_[i]), std::move(faults_[i]));
+    for (const Ended& part : parts_) AddCosts(part.costs, whole_->costs);
+    for (Ended& part : parts_) {
+      if (part.answer.status == 200) continue;
+      whole_->full = part.full;
+      return whole_->Respond(std::move(part.answer), std::move(part.fault));
     }
     HttpResponse response;
     JsonObject body(response.body);
-    AppendJsonArray(body.Key("predictions"), answers_.size(), [&](size_t i) {
-      response.body += answers_[i].body;
-      std::string().swap(answers_[i].body);
+    AppendJsonArray(body.Key("predictions"), parts_.size(), [&](size_t i) {
+      response.body += parts_[i].answer.body;
+      std::string().swap(parts_[i].answer.body);
     });
     body.Close();
     whole_->Respond(std::move(response));
@@ -87,8 +119,7 @@ class Instances : public std::enable_shared_from_this<Instances> {
 
   App& app_;
   const ExchangePtr whole_;
-  std::vector<HttpResponse> answers_;
-  std::vector<std::string> faults_;
+  std::vector<Ended> parts_;
   std::atomic<size_t> waiting_;
 };
 

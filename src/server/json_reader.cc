@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "server/json_numbers.h"
 #include "server/text.h"
 
 namespace akin::server {
@@ -26,6 +27,19 @@ Error WrongType(std::string_view key, const dom::element& value, std::string_vie
   return InvalidField(key, " is ", TypeName(value), ", expected ", expected);
 }
 
+// Also as BoundNumbers has written it.
+bool IsBeyondInt64(const dom::element& value) {
+  constexpr double kLimit = 0x1p63;
+  double number = 0;
+  if (value.type() == dom::element_type::UINT64) return true;  // Less is INT64.
+  return value.type() == dom::element_type::DOUBLE && !value.get(number) &&
+         (number >= kLimit || number < -kLimit);
+}
+
+Error BeyondInt64(std::string_view key) {
+  return InvalidField(key, " has a number beyond 64 bits, expected a whole one within them");
+}
+
 Result<std::string> ToText(std::string_view key, const dom::element& value) {
   std::string_view text;
   if (value.get(text)) return WrongType(key, value, "a string");
@@ -37,6 +51,7 @@ Result<std::vector<int32_t>> ToIds(std::string_view key, const dom::array& array
   ids.reserve(array.size());
   for (const dom::element value : array) {
     int64_t id = 0;
+    if (IsBeyondInt64(value)) return BeyondInt64(key);
     if (value.type() == dom::element_type::DOUBLE)
       return InvalidField(key,
                           " has a number that is not written as a whole one, expected token ids");
@@ -98,7 +113,15 @@ Result<JsonRequest> JsonRequest::Parse(std::string body) {
   document->body.resize(size + simdjson::SIMDJSON_PADDING, ' ');
   dom::element root;
   simdjson::error_code error = document->parser.allocate(std::max<size_t>(size, 64), kMaxJsonDepth);
-  if (!error) error = document->parser.parse(document->body.data(), size, false).get(root);
+  const auto parse = [&] {
+    return document->parser.parse(document->body.data(), size, false).get(root);
+  };
+  if (!error) error = parse();
+  // Which error a large number is, versions of simdjson do not agree.
+  if (error && error != simdjson::DEPTH_ERROR &&
+      BoundNumbers(std::span(document->body).first(size))) {
+    error = parse();
+  }
   if (error == simdjson::DEPTH_ERROR) {
     return InvalidInput("the body is nested deeper than ", kMaxJsonDepth, " levels");
   }
@@ -126,6 +149,7 @@ Result<std::optional<int64_t>> JsonRequest::Int(std::string_view key) const {
   const auto value = document_->Find(key);
   if (!value) return std::optional<int64_t>();
   int64_t number = 0;
+  if (IsBeyondInt64(*value)) return BeyondInt64(key);
   if (value->get(number)) return WrongType(key, *value, "a whole number");
   return std::optional(number);
 }

@@ -1,5 +1,6 @@
 // The JSON body of a request: bounded nesting, valid UTF-8, and errors that name the field. Of
-// members with the same name the last one counts, as in Python's json; null counts as absent.
+// members with the same name the last one counts, as in Python's json; null counts as absent. A
+// number may have any size where nobody reads it.
 #pragma once
 
 #include <cstdint>

@@ -62,6 +62,34 @@ TEST(JsonReader, DepthIsBounded) {
   EXPECT_FALSE(JsonRequest::Parse(nested(500'000)));
 }
 
+TEST(JsonReader, NumbersOfAnySizeAreJsonAndNoneOfOurs) {
+  const std::string digits(400, '9');
+  for (const std::string& number :
+       {std::string("18446744073709551616"), std::string("-9223372036854775809"),
+        std::string("1e400"), std::string("-1E+400"), std::string("0.5e999"), digits,
+        "-" + digits + ".0", std::string("1e99999999999999999999")}) {
+    const auto body = JsonRequest::Parse(R"({"s":"1e400 \"01","x":[)" + number + R"(],"n":)" +
+                                         number + R"(,"y":{"z":[-3]}})");
+    ASSERT_TRUE(body) << number;
+    EXPECT_EQ(body->String("s").value(), "1e400 \"01");
+    EXPECT_EQ(body->Object("y").value()->Has("z"), true);
+    EXPECT_EQ(body->Int("n").error().message(),
+              "`n` has a number beyond 64 bits, expected a whole one within them");
+    bool is_list = false;
+    EXPECT_FALSE(body->Ids("x", is_list)) << number;
+    EXPECT_FALSE(body->Bool("n")) << number;
+  }
+  // What is small is 0, and what is no number stays none, also beside one that is too large.
+  EXPECT_TRUE(JsonRequest::Parse(R"({"x":1e-400})"));
+  for (const char* wrong : {"01", "1.", ".5", "1e", "1e+", "-", "--1", "+1", "1e400x", "1e400 1"}) {
+    EXPECT_FALSE(JsonRequest::Parse(std::string(R"({"x":[1e400,)") + wrong + "]}")) << wrong;
+  }
+  // Of 64 bits, as they are.
+  EXPECT_EQ(Parsed(R"({"n":9223372036854775807})").Int("n").value(), INT64_MAX);
+  EXPECT_EQ(Parsed(R"({"n":-9223372036854775808})").Int("n").value(), INT64_MIN);
+  EXPECT_FALSE(Parsed(R"({"n":9223372036854775808})").Int("n"));
+}
+
 TEST(JsonReader, WhatIsNoObjectIsAnError) {
   for (const char* body : {"", " ", "1", "[]", "\"a\"", "null", "{", "{}x", "{\"a\":}", "{'a':1}",
                            "{\"a\":NaN}", "{\"a\":\"\xff\"}", "{\"a\":\"\\ud800\"}"}) {

@@ -275,6 +275,19 @@ std::optional<Failure> CheckReranks(const ModelInfo& info) {
   return Failure{Problem::kWrongTask, "model is not a re-ranker model", "model"};
 }
 
+std::optional<Failure> CheckPooling(const ModelInfo& info, std::string_view asked) {
+  // Tables of static vectors have the mean of their rows, and no module that says so.
+  const bool is_table = info.kind == ModelKind::kStatic && info.pooling.empty();
+  const std::string_view own = is_table ? "mean" : std::string_view(info.pooling);
+  if (asked.empty() || asked == own) return std::nullopt;
+  if (const auto known = ParsePoolingMode(asked.substr(0, 50)); !known)
+    return Failure{Problem::kBadValue, StrCat("`pooling`: ", known.error().message()), "pooling"};
+  const std::string found = own.empty() ? std::string("the model pools by itself")
+                                        : StrCat("the model's is \"", own, '"');
+  return FailureOf(InvalidField("pooling", " is \"", asked, "\", but ", found,
+                                "; leave it out, or ask for the model's own"));
+}
+
 void Embed(App& app, const ExchangePtr& exchange, EmbedCall call, Format<AllEmbeddings> format) {
   CallFacts facts{.texts = call.inputs.size(),
                   .is_list = call.is_list,
@@ -289,25 +302,30 @@ void Embed(App& app, const ExchangePtr& exchange, EmbedCall call, Format<AllEmbe
                         .value_bytes = call.value_bytes};
   const std::string name = call.model;
   auto shared = std::make_shared<EmbedCall>(std::move(call));
-  app.WithModel(exchange, name,
-                [&app, exchange, facts, size, shared, format](const ServedModelPtr& model) {
-                  for (const Output output : shared->outputs) {
-                    if (auto failure = CheckGives(model->info(), output))
-                      return app.Fail(exchange, *std::move(failure));
-                  }
-                  if (auto failure = CheckDimensions(shared->options))
-                    return app.Fail(exchange, *std::move(failure));
-                  ChoosePrompt(model->info(), *shared);
-                  Result<std::vector<std::string>> texts = TextsOf(*model, *shared);
-                  if (!texts) return app.Fail(exchange, FailureOf(texts.error()));
-                  if (shared->is_one_document) texts = AsOneDocument(*texts, shared->options);
-                  Submit<AllEmbeddings>(app, exchange, model, facts, size,
-                                        EmbedRequest{.embedder = model->embedder(),
-                                                     .texts = *std::move(texts),
-                                                     .outputs = shared->outputs,
-                                                     .options = shared->options},
-                                        format);
-                });
+  app.WithModel(
+      exchange, name, [&app, exchange, facts, size, shared, format](const ServedModelPtr& model) {
+        for (const Output output : shared->outputs) {
+          if (auto failure = CheckGives(model->info(), output))
+            return app.Fail(exchange, *std::move(failure));
+        }
+        if (auto failure = CheckDimensions(shared->options))
+          return app.Fail(exchange, *std::move(failure));
+        if (auto failure = CheckPooling(model->info(), shared->pooling))
+          return app.Fail(exchange, *std::move(failure));
+        if (shared->context_tokens) {
+          shared->options.max_tokens = std::min(*shared->context_tokens, model->info().max_tokens);
+        }
+        ChoosePrompt(model->info(), *shared);
+        Result<std::vector<std::string>> texts = TextsOf(*model, *shared);
+        if (!texts) return app.Fail(exchange, FailureOf(texts.error()));
+        if (shared->is_one_document) texts = AsOneDocument(*texts, shared->options);
+        Submit<AllEmbeddings>(app, exchange, model, facts, size,
+                              EmbedRequest{.embedder = model->embedder(),
+                                           .texts = *std::move(texts),
+                                           .outputs = shared->outputs,
+                                           .options = shared->options},
+                              format);
+      });
 }
 
 void Score(App& app, const ExchangePtr& exchange, ScoreCall call, Format<Scores> format) {

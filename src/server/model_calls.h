@@ -31,6 +31,8 @@ struct EmbedCall {
   bool is_one_document = false;
   bool is_list = true;
   int64_t value_bytes = kBytesOfJsonNumber;  // As the answer is written.
+  std::string pooling;                       // That the client expects; empty: any.
+  std::optional<int> context_tokens;         // At most so many, of a model that takes more.
 };
 
 // Scores of texts or pairs by the model's labels.
@@ -79,6 +81,9 @@ TaskMetrics& TaskOf(Metrics& metrics) {
 // Whether a model can do a task; else why not, in the words of TEI, whose clients know them.
 std::optional<Failure> CheckGives(const ModelInfo& info, Output output);
 std::optional<Failure> CheckReranks(const ModelInfo& info);
+// A model has the pooling that it is loaded with. Whether it is the one that a client asks for;
+// nothing is asked for with an empty name.
+std::optional<Failure> CheckPooling(const ModelInfo& info, std::string_view asked);
 
 // As TEI has it: logits as they are, or a sigmoid of one and a softmax of several.
 ScoreActivation ActivationOf(const ModelInfo& info, bool raw_scores);

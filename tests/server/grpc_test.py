@@ -123,6 +123,14 @@ class Grpc(unittest.TestCase):
         # Where no model is asked they mean nothing.
         self.info.Info(self.tei.InfoRequest(), timeout=TIMEOUT, metadata=asking(x_priority="zz"))
 
+    def test_akidb_s_pooling_is_the_model_s_or_an_error(self):
+        for pooling in ("", "mean"):
+            self.call(self.akidb_stub.Embed, self.akidb.EmbedRequest(texts=["a"], pooling=pooling))
+        for pooling, words in (("cls", 'the model\'s is "mean"'), ("zz", "zz")):
+            details = self.fails("INVALID_ARGUMENT", self.akidb_stub.Embed, self.akidb.EmbedRequest(texts=["a"], pooling=pooling))
+            self.assertIn("`pooling`", details)
+            self.assertIn(words, details)
+
     def test_embed_all_gives_the_bits_of_http(self):
         expected = self.server.post_json("/embed_all", {"inputs": TEXTS})[1]
         answers = list(self.call(self.embed.EmbedAllStream, (self.tei.EmbedAllRequest(inputs=t) for t in TEXTS)))

@@ -34,6 +34,7 @@ void EmbedAkiDb(App& app, const ExchangePtr& exchange) {
     AKIN_TRY_ASSIGN(const auto model, body.String("model"));
     call.model = model.value_or("");
     AKIN_TRY_ASSIGN(const auto pooling, body.String("pooling"));
+    call.pooling = pooling.value_or("");
     AKIN_TRY_ASSIGN(const auto normalize, body.Bool("normalize"));
     call.options.normalize = normalize.value_or(true);
     AKIN_TRY(ReadAdditions(body, call.options));

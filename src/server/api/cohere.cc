@@ -48,13 +48,21 @@ Status ReadTypes(const JsonRequest& body, CohereCall& call) {
   return {};
 }
 
-// Unknown ones too are some task that the model has no prompt for.
+// Not needed, as in Cohere's v2: its older clients of v1 and vLLM's of v2 leave it out, and get the
+// model's default prompt. What is misspelt would get that, too, and a worse vector.
 Status ReadInputType(const JsonRequest& body, EmbedCall& call) {
+  constexpr std::string_view kTypes[] = {"search_document", "search_query", "classification",
+                                         "clustering"};
   AKIN_TRY_ASSIGN(const auto input_type, body.String("input_type"));
-  if (input_type.value_or("") == "image" || body.Has("images")) {
+  if (input_type == "image" || body.Has("images")) {
     return InvalidInput("this model embeds texts, not images");
   }
-  call.prompts = PromptsOfTask(input_type.value_or(""));
+  if (!input_type) return {};
+  if (std::ranges::find(kTypes, *input_type) == std::end(kTypes)) {
+    return InvalidField("input_type", " is '", input_type->substr(0, 50),
+                        "', expected search_document, search_query, classification or clustering");
+  }
+  call.prompts = PromptsOfTask(*input_type);
   return {};
 }
 

@@ -40,6 +40,15 @@ std::string NameOf(const App& app, const std::optional<std::string>& asked) {
   return name;
 }
 
+// Of `options` the one that changes an answer; the others are of the machine that computes, or of
+// generating.
+Status ReadContext(const JsonRequest& body, EmbedCall& call) {
+  AKIN_TRY_ASSIGN(const auto options, body.Object("options"));
+  if (!options) return {};
+  AKIN_TRY_ASSIGN(call.context_tokens, ReadPositive(*options, "num_ctx"));
+  return {};
+}
+
 void EmbedOllama(App& app, const ExchangePtr& exchange) {
   WithBody(app, exchange, [&](const JsonRequest& body) -> Status {
     EmbedCall call;
@@ -49,6 +58,7 @@ void EmbedOllama(App& app, const ExchangePtr& exchange) {
     AKIN_TRY_ASSIGN(call.options.overflow, ReadTruncate(body, "truncate", true));
     call.options.normalize = true;
     AKIN_TRY_ASSIGN(call.options.dimensions, ReadDimensions(body, "dimensions"));
+    AKIN_TRY(ReadContext(body, call));
     AKIN_TRY(ReadAdditions(body, call.options));
     AKIN_TRY_ASSIGN(const AskedEncoding asked, ReadEncoding(body));
     call.value_bytes = BytesOfValue(asked.encoding);
@@ -77,6 +87,7 @@ void EmbedOldOllama(App& app, const ExchangePtr& exchange) {
     AKIN_TRY_ASSIGN(const auto model, body.String("model"));
     call.model = NameOf(app, model);
     AKIN_TRY_ASSIGN(auto prompt, body.String("prompt"));
+    AKIN_TRY(ReadContext(body, call));
     AKIN_TRY(ReadAdditions(body, call.options));
     AKIN_TRY_ASSIGN(const AskedEncoding asked, ReadEncoding(body));
     call.value_bytes = BytesOfValue(asked.encoding);

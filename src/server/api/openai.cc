@@ -1,11 +1,11 @@
 // OpenAI's dialect: /v1/embeddings and /v1/models, with the additions of Jina (`task`,
-// `embedding_type`, `normalized`, `truncate`, `late_chunking`) and vLLM (`truncate_prompt_tokens`,
-// `truncation_side`).
+// `embedding_type`, `normalized`, `truncate`, `late_chunking`) and others (vllm.h).
 #include <chrono>
 #include <utility>
 
 #include "server/api/options.h"
 #include "server/api/vectors.h"
+#include "server/api/vllm.h"
 #include "server/app.h"
 #include "server/json_writer.h"
 #include "server/text.h"
@@ -13,18 +13,31 @@
 namespace akin::server {
 namespace {
 
+// How vectors are written.
+struct Kinds {
+  std::vector<Encoding> encodings;
+  BinaryForm form;  // Of base64.
+};
+
+Status AppendKind(std::string& out, std::span<const float> vector, Encoding encoding,
+                  const BinaryForm& form) {
+  if (encoding != Encoding::kBase64) return AppendEncoded(out, vector, encoding);
+  AppendBinary(out, vector, form);
+  return {};
+}
+
 // One kind stands for the vector itself, several by their names.
-Status AppendKinds(std::string& out, std::span<const float> vector,
-                   const std::vector<Encoding>& encodings) {
-  if (encodings.size() == 1) return AppendEncoded(out, vector, encodings[0]);
-  JsonObject kinds(out);
+Status AppendKinds(std::string& out, std::span<const float> vector, const Kinds& kinds) {
+  const auto& encodings = kinds.encodings;
+  if (encodings.size() == 1) return AppendKind(out, vector, encodings[0], kinds.form);
+  JsonObject named(out);
   for (const Encoding encoding : encodings)
-    AKIN_TRY(AppendEncoded(kinds.Key(EncodingName(encoding)), vector, encoding));
+    AKIN_TRY(AppendKind(named.Key(EncodingName(encoding)), vector, encoding, kinds.form));
   return {};
 }
 
 Result<std::string> EmbeddingsBody(const Embeddings& vectors, std::string_view model,
-                                   const std::vector<Encoding>& encodings) {
+                                   const Kinds& kinds) {
   std::string out;
   out.reserve(JsonBytes(vectors));
   Status status;
@@ -33,7 +46,7 @@ Result<std::string> EmbeddingsBody(const Embeddings& vectors, std::string_view m
   AppendJsonArray(body.Key("data"), vectors.size(), [&](size_t i) {
     JsonObject item(out);
     item.Add("object", "embedding").Add("index", static_cast<int64_t>(i));
-    if (status) status = AppendKinds(item.Key("embedding"), vectors[i], encodings);
+    if (status) status = AppendKinds(item.Key("embedding"), vectors[i], kinds);
   });
   AKIN_TRY(std::move(status));
   body.Add("model", model);
@@ -64,14 +77,11 @@ Result<EmbedCall> ReadCall(const JsonRequest& body) {
   call.is_list = inputs->is_list;
   AKIN_TRY_ASSIGN(const auto model, body.String("model"));
   call.model = model.value_or("");
-  AKIN_TRY_ASSIGN(const auto normalized, body.Bool("normalized"));
-  call.options.normalize = normalized.value_or(true);
+  AKIN_TRY(CheckNothingElse(body));
+  AKIN_TRY_ASSIGN(call.options.normalize, ReadNormalize(body));
   AKIN_TRY_ASSIGN(call.options.overflow, ReadTruncate(body, "truncate", true));
   AKIN_TRY_ASSIGN(call.options.dimensions, ReadDimensions(body, "dimensions"));
-  AKIN_TRY_ASSIGN(const auto max_tokens, body.Int("truncate_prompt_tokens"));
-  if (max_tokens && *max_tokens != -1) {
-    AKIN_TRY_ASSIGN(call.options.max_tokens, ReadPositive(body, "truncate_prompt_tokens"));
-  }
+  AKIN_TRY_ASSIGN(call.options.max_tokens, ReadPromptTokens(body));
   AKIN_TRY(ReadTask(body, call));
   AKIN_TRY(ReadAdditions(body, call.options));
   AKIN_TRY_ASSIGN(const auto late_chunking, body.Bool("late_chunking"));
@@ -83,15 +93,16 @@ void EmbedOpenAi(App& app, const ExchangePtr& exchange) {
   WithBody(app, exchange, [&](const JsonRequest& body) -> Status {
     AKIN_TRY_ASSIGN(EmbedCall call, ReadCall(body));
     AKIN_TRY_ASSIGN(AskedEncodings asked, ReadEncodings(body));
+    AKIN_TRY_ASSIGN(const BinaryForm form, ReadBinaryForm(body));
     call.value_bytes = 0;
     for (const Encoding encoding : asked.encodings) call.value_bytes += BytesOfValue(encoding);
     if (!call.is_list && !call.inputs[0].is_ids && call.inputs[0].text.empty()) {
       return InvalidField("input", " cannot be an empty string");
     }
     EmbedVectors(app, exchange, std::move(call),
-                 [encodings = std::move(asked.encodings)](const Embeddings& vectors,
-                                                          const ServedModel& model) {
-                   return EmbeddingsBody(vectors, model.name(), encodings);
+                 [kinds = Kinds{std::move(asked.encodings), form}](const Embeddings& vectors,
+                                                                   const ServedModel& model) {
+                   return EmbeddingsBody(vectors, model.name(), kinds);
                  });
     return {};
   });

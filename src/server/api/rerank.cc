@@ -6,6 +6,7 @@
 #include "server/api/options.h"
 #include "server/api/tei.h"
 #include "server/api/vectors.h"
+#include "server/api/vllm.h"
 #include "server/app.h"
 #include "server/json_writer.h"
 #include "server/text.h"
@@ -85,6 +86,8 @@ Status RerankAs(App& app, const ExchangePtr& exchange, const JsonRequest& body, 
   call.documents = *std::move(documents);
   AKIN_TRY(ReadLimits(body, plan, call));
   AKIN_TRY(CheckRankFields(body));
+  AKIN_TRY(CheckNothingElse(body));
+  AKIN_TRY_ASSIGN(call.options.max_tokens, ReadPromptTokens(body));
   AKIN_TRY_ASSIGN(const auto raw_scores, body.Bool("raw_scores"));
   call.raw_scores = raw_scores.value_or(false);
   AKIN_TRY_ASSIGN(call.options.overflow, ReadTruncate(body, "truncate", true));

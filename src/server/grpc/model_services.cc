@@ -318,11 +318,13 @@ void GrpcOperations::AkiDbEmbed(const CallInfo& info,
   Run<AllEmbeddings, EmbedRequest>(
       info,
       {.model = request.model(), .input = {.texts = count, .characters = CountCharacters(texts)}},
-      [texts = std::move(texts), normalize = !request.has_normalize() || request.normalize()](
-          const ServedModel& model, EmbedRequest& job) {
+      [texts = std::move(texts), pooling = request.pooling(),
+       normalize = !request.has_normalize() || request.normalize()](const ServedModel& model,
+                                                                    EmbedRequest& job) {
         job.texts = texts;
         job.options.normalize = normalize;
-        return CheckGives(model.info(), Output::kDense);
+        auto failure = CheckGives(model.info(), Output::kDense);
+        return failure ? failure : CheckPooling(model.info(), pooling);
       },
       [done](const GrpcStatus& status) { done(status, {}); },
       [done](const Result<AllEmbeddings>& all, const ServedModelPtr& model) {

@@ -51,10 +51,16 @@ App::App(AppOptions options, ModelRegistry& registry, Scheduler& scheduler, Metr
       logger_(logger),
       request_log_(logger),
       answer_budget_(options_.answer_bytes) {
+  for (const Route& route : AllRoutes()) routes_[route.path].push_back(route);
+}
+
+std::vector<Route> AllRoutes() {
+  std::vector<Route> all;
   for (const auto& routes : {OpenAiRoutes(), TeiRoutes(), CohereRoutes(), RerankRoutes(),
                              OllamaRoutes(), AkiDbRoutes(), OperationRoutes()}) {
-    for (const Route& route : routes) routes_[route.path].push_back(route);
+    all.insert(all.end(), routes.begin(), routes.end());
   }
+  return all;
 }
 
 // --- Before the body -----------------------------------------------------------------------------

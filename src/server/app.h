@@ -146,6 +146,9 @@ class App : public HttpHandler {
 // Counts how an exchange ends that is about to be answered so, if it is one of a model.
 void EndTally(const Exchange& exchange, const HttpResponse& response);
 
+// All routes there are.
+std::vector<Route> AllRoutes();
+
 // The routes of each dialect: api/*.cc.
 std::vector<Route> OpenAiRoutes();
 std::vector<Route> TeiRoutes();

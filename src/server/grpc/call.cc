@@ -26,6 +26,12 @@ GrpcStatus Failed() noexcept {
 
 }  // namespace
 
+bool CallEnvironment::MayInflate(const Call& call) {
+  return inflated.MayBegin(call.info().client, Clock::now());
+}
+
+bool CallEnvironment::InflateOn(Call& call) { return call.InflateOn(); }
+
 Call::Call(CallEnvironment& environment, CallInfo info, Encoding encoding,
            Http2Responder& responder)
     : environment_(environment),

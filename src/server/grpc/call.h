@@ -15,7 +15,7 @@
 #include <string_view>
 #include <vector>
 
-#include "server/grpc/call_queues.h"
+#include "server/grpc/call_queue.h"
 #include "server/grpc/inflate_budget.h"
 #include "server/grpc/method.h"
 #include "server/http2/handler.h"
@@ -39,11 +39,15 @@ struct CallEnvironment {
   std::chrono::milliseconds idle_timeout{60'000};
   MessageBudget messages{size_t{48} << 20};
   InflateBudget inflated{size_t{64} << 20};  // A second.
-  InflateQueue inflating{post, inflated};
+  CallQueue inflating{post, [this](Call& call) { return MayInflate(call); }, InflateOn};
   // What keeps no model busy is then not waited for: without a key nobody holds up the end.
   std::optional<Clock::time_point> draining_since;
   LineLimit cancelled_lines;  // Of calls whose clients go before the first message.
   size_t num_writing = 0;     // Calls whose answers wait for their clients.
+
+ private:
+  bool MayInflate(const Call& call);
+  static bool InflateOn(Call& call);
 };
 
 class Call : public std::enable_shared_from_this<Call> {

@@ -23,24 +23,32 @@ MIB = 1 << 20
 EMBED = "/tei.v1.Embed/Embed"
 HEALTH = "/grpc.health.v1.Health/"
 REFLECTION = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"
+TRUNCATE = b"\x10\x01"
 SANITIZED = "AKIN_TEST_SLOW" in os.environ
 # A healthy client asks so often at least, before a case and in it, and in it takes no longer than so many times as long.
 CALLS = 20
 PATIENCE = 100
 # What a case sends stops after so long, whatever the server takes of it.
 SECONDS = 3
+# Who has room for a message and does not send it loses it after so long, when others wait; they are refused after twice as long.
+SECONDS_IN_ROOM = 5
 
 
 class Refused(Exception):
     pass
 
 
-def ask(port):
-    """A well-behaved unary call, of another client than those that behave badly -> seconds until its answer."""
+# Of another client than those that behave badly.
+OTHER = "127.0.0.2" if sys.platform == "linux" else None
+
+
+def ask(port, source=OTHER, text="a text"):
+    """A well-behaved unary call -> seconds until its answer."""
     begin = time.monotonic()
-    client = RawClient(port, timeout=TIMEOUT, source="127.0.0.2" if sys.platform == "linux" else None)
+    client = RawClient(port, timeout=TIMEOUT, source=source)
     try:
-        client.call(1, EMBED, string_field(1, "a text"))
+        if not client.call_with_window(1, EMBED, string_field(1, text) + TRUNCATE):
+            raise Refused
         data = b""
         while received := client.receive(TIMEOUT):
             kind, flags, stream, payload = received
@@ -288,8 +296,33 @@ class Abuse(unittest.TestCase):
 
     def messages_that_are_never_whole(self):
         # Of 4 MB each, on streams enough for 400 MB a connection; the windows that the server gives are kept.
-        ends = [self.fill(self.connect(), streams=100, seconds=self.seconds) for _ in range(3)]
+        ends = []
+        threads = [threading.Thread(target=lambda client: ends.append(self.fill(client, streams=100, seconds=self.seconds)), args=(self.connect(),))
+                   for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return ends
+
+    def test_who_never_finishes_messages_loses_the_room_to_who_does(self):
+        # Also to others of the same address, short messages at once and long ones in their turn; until then nobody is refused.
+        self.seconds = 2.5 * SECONDS_IN_ROOM
+        ends = []
+        filling = threading.Thread(target=lambda: ends.extend(self.messages_that_are_never_whole()))
+        filling.start()
+        time.sleep(SECONDS_IN_ROOM / 2)
+        self.assertEqual(ends, [])
+        for _ in range(CALLS):
+            self.assertLess(ask(self.port, source=None), SECONDS_IN_ROOM / 2)
+        begin = time.monotonic()
+        ask(self.port, text=100_000 * "a")
+        self.assertLess(time.monotonic() - begin, SECONDS_IN_ROOM / 2)
+        ask(self.port, source=None, text=100_000 * "a")
+        self.assertLess(time.monotonic() - begin, 2 * SECONDS_IN_ROOM)
+        filling.join()
         self.assertIn("refused", ends)
+        self.check(CASES["messages_that_are_never_whole"])
 
     def fill(self, client, streams, seconds):
         """-> how a stream ends: "refused" with RESOURCE_EXHAUSTED, the code of an error, or None after that time."""
@@ -307,7 +340,7 @@ class Abuse(unittest.TestCase):
                     sent, window = sent + size, window - size
                     of_stream[stream] -= size
                     continue
-                received = client.receive(1)
+                received = client.receive(max(end - time.monotonic(), 0.001))
                 if received is None:
                     return None
                 kind, flags, of, payload = received

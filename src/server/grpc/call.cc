@@ -14,6 +14,11 @@ constexpr auto kDeadlineGrace = std::chrono::milliseconds(500);
 // For who needs no key to take what he is sent, while the server drains.
 constexpr auto kDrainingWriteTime = std::chrono::seconds(1);
 
+GrpcStatus NoRoom() {
+  return {GrpcCode::kResourceExhausted,
+          "messages that have not come whole leave no room for this one; send less at once"};
+}
+
 // Where there may be no memory for words.
 GrpcStatus Failed() noexcept {
   GrpcStatus status{.code = GrpcCode::kInternal, .message = {}};
@@ -26,6 +31,13 @@ GrpcStatus Failed() noexcept {
 
 }  // namespace
 
+bool CallEnvironment::TakeRoom(Call& call) { return call.TakeRoom(); }
+
+bool CallEnvironment::GoOnInRoom(Call& call) {
+  call.GoOnInRoom();
+  return true;
+}
+
 bool CallEnvironment::MayInflate(const Call& call) {
   return inflated.MayBegin(call.info().client, Clock::now());
 }
@@ -33,11 +45,11 @@ bool CallEnvironment::MayInflate(const Call& call) {
 bool CallEnvironment::InflateOn(Call& call) { return call.InflateOn(); }
 
 Call::Call(CallEnvironment& environment, CallInfo info, Encoding encoding,
-           Http2Responder& responder)
+           Http2Responder& responder, MessageKeeping keeping)
     : environment_(environment),
       info_(std::move(info)),
       responder_(&responder),
-      reader_(environment.messages, info_.client, encoding, info_.most_message_bytes),
+      reader_(environment.messages, info_.client, encoding, info_.most_message_bytes, keeping),
       read_begin_(Clock::now()) {}
 
 // --- From the client -----------------------------------------------------------------------------
@@ -76,16 +88,25 @@ void Call::ReadOn() {
 
 void Call::DropWaiting() noexcept {
   if (inflating_since_) environment_.inflating.Remove(*this);
+  if (queued_since_) environment_.rooms.Remove(*this);
   inflating_since_.reset();
+  queued_since_.reset();
   std::string().swap(waiting_);
   waiting_at_ = 0;
 }
 
 size_t Call::Read(std::string_view bytes) {
   const size_t all = bytes.size();
-  while (!is_over() && !bytes.empty() && !inflating_since_ && MayRead()) {
+  while (!is_over() && !bytes.empty() && !is_queued() && MayRead()) {
     if (reader_.bytes() == 0) read_begin_ = Clock::now();
-    if (!Found(reader_.Read(bytes))) break;
+    // Behind those of its client that wait already.
+    const bool may_take_room = !environment_.rooms.has(info_.client);
+    if (!Found(reader_.Read(bytes, may_take_room))) break;
+  }
+  if (!reader_.has_room()) {
+    has_room_since_.reset();
+  } else if (!has_room_since_) {
+    has_room_since_ = Clock::now();
   }
   return all - bytes.size();
 }
@@ -100,12 +121,37 @@ bool Call::Found(MessageReader::State state) {
       environment_.inflating.Add(shared_from_this());
       inflating_since_ = Clock::now();
       return false;
+    case State::kNoRoom:
+      environment_.rooms.Add(shared_from_this());
+      queued_since_ = Clock::now();
+      return false;
     case State::kMessage: break;
   }
   has_begun_ = true;
   read_begin_ = Clock::now();
-  OnMessage(reader_.Take());
+  // What is worked on at once is not kept.
+  const bool is_last = end_has_come_ && waiting_.empty();
+  if (!is_last && !reader_.MayKeep()) {
+    Refuse(NoRoom());
+    return false;
+  }
+  std::string message = reader_.Take(is_last);
+  if (!reader_.has_room()) has_room_since_.reset();
+  OnMessage(std::move(message));
   return true;
+}
+
+void Call::GoOnInRoom() {
+  const auto now = Clock::now();
+  read_begin_ += now - *queued_since_;  // It was not its client that was slow.
+  has_room_since_ = now;
+  queued_since_.reset();
+  ReadOn();
+}
+
+void Call::ReleaseMessages() {
+  reader_.Release();
+  has_room_since_.reset();
 }
 
 bool Call::InflateOn() {
@@ -119,8 +165,7 @@ bool Call::InflateOn() {
 }
 
 void Call::ReadEnd() {
-  if (is_over() || !end_has_come_ || last_was_told_ || inflating_since_ || !waiting_.empty())
-    return;
+  if (is_over() || !end_has_come_ || last_was_told_ || is_queued() || !waiting_.empty()) return;
   last_was_told_ = true;
   if (reader_.bytes() > 0) return Refuse(reader_.CutShort());
   OnLast();
@@ -144,14 +189,21 @@ void Call::OnGone() {
   Leave();
 }
 
-std::optional<GrpcStatus> Call::IsLate(Clock::time_point now) const {
+std::optional<GrpcStatus> Call::IsLate(Clock::time_point now) {
   if (environment_.draining_since && info_.is_open && !IsComputing() && unsent_ == 0)
     return GrpcStatus{GrpcCode::kUnavailable, "the server is ending"};
   if (inflating_since_ && now >= *inflating_since_ + environment_.body_grace)
     return GrpcStatus{
         GrpcCode::kResourceExhausted,
         "the messages that are inflated leave no time for this one; send less at once"};
-  if (last_was_told_ || inflating_since_ || !MayRead()) return std::nullopt;
+  if (queued_since_ && now >= *queued_since_ + environment_.body_grace) return NoRoom();
+  if (last_was_told_ || is_queued() || !MayRead()) return std::nullopt;
+  if (environment_.made_room != now && HoldsUpOthers(now)) {
+    environment_.made_room = now;
+    return GrpcStatus{
+        GrpcCode::kResourceExhausted,
+        "a message takes too long to come while others wait for the room that is kept for it"};
+  }
   const auto waited = now - read_begin_;
   if (reader_.bytes() == 0) {
     if (IsComputing() || unsent_ > 0 || waited < environment_.idle_timeout) return std::nullopt;
@@ -162,6 +214,18 @@ std::optional<GrpcStatus> Call::IsLate(Clock::time_point now) const {
   const auto least = static_cast<size_t>(environment_.least_body_bytes_per_second * seconds);
   if (reader_.bytes() >= least) return std::nullopt;
   return GrpcStatus{GrpcCode::kDeadlineExceeded, "a message takes too long to come"};
+}
+
+// Of others that have no more than its client.
+bool Call::HoldsUpOthers(Clock::time_point now) const {
+  if (!has_room_since_ || now < *has_room_since_ + environment_.body_grace / 2) return false;
+  const auto held = std::chrono::duration<double>(now - *has_room_since_).count();
+  const auto least = held * static_cast<double>(environment_.least_bytes_per_second_in_room);
+  if (static_cast<double>(reader_.held_bytes()) >= least) return false;
+  const size_t own = environment_.messages.held_bytes(info_.client);
+  return environment_.rooms.HasOneThat([&](const std::string& client) {
+    return client == info_.client || environment_.messages.held_bytes(client) < own;
+  });
 }
 
 Call::Clock::time_point Call::WriteDeadline() const {
@@ -177,6 +241,7 @@ void Call::Sweep(Clock::time_point now) {
   if (has_ended_) return;
   if (reply_is_lost_) return End(Failed());
   if (inflating_since_) environment_.inflating.GoOn();
+  if (queued_since_) environment_.rooms.GoOn();
   const GrpcStatus passed = {GrpcCode::kDeadlineExceeded, "the call's deadline has passed"};
   // Who computes knows the deadline, too, and says more of it, but may be held up by its backend.
   if (IsComputing() && now >= info_.deadline + kDeadlineGrace) return End(passed);

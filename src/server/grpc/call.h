@@ -32,12 +32,19 @@ struct CallEnvironment {
   std::function<void(std::function<void(bool is_only_one)>)> settle;
   // For a client to take an answer.
   std::chrono::milliseconds write_timeout{30'000};
-  // A message may take this long; a longer one must keep up the rate.
+  // A message may take this long; a longer one must keep up the rate. As long may one wait for
+  // room, or to be inflated.
   std::chrono::milliseconds body_grace{10'000};
   int64_t least_body_bytes_per_second = 1024;
+  // While others wait for the room that it has: half as long, and
+  int64_t least_bytes_per_second_in_room = int64_t{64} << 10;
+  // When one that does not was last refused. One at a time: what it leaves may be enough.
+  Clock::time_point made_room;
   // Without a message, an answer under way or the end of a stream.
   std::chrono::milliseconds idle_timeout{60'000};
-  MessageBudget messages{size_t{48} << 20};
+  MessageBudget messages{size_t{48} << 20, MessageBudget::kFreeBytes, [this] { rooms.GoOn(); }};
+  // With their windows shut, until there is room for their messages.
+  CallQueue rooms{post, TakeRoom, GoOnInRoom};
   InflateBudget inflated{size_t{64} << 20};  // A second.
   CallQueue inflating{post, [this](Call& call) { return MayInflate(call); }, InflateOn};
   // What keeps no model busy is then not waited for: without a key nobody holds up the end.
@@ -46,6 +53,8 @@ struct CallEnvironment {
   size_t num_writing = 0;     // Calls whose answers wait for their clients.
 
  private:
+  static bool TakeRoom(Call& call);
+  static bool GoOnInRoom(Call& call);
   bool MayInflate(const Call& call);
   static bool InflateOn(Call& call);
 };
@@ -54,7 +63,9 @@ class Call : public std::enable_shared_from_this<Call> {
  public:
   using Clock = CallEnvironment::Clock;
 
-  Call(CallEnvironment& environment, CallInfo info, Encoding encoding, Http2Responder& responder);
+  // `keeping`: of messages that are held until ReleaseMessages.
+  Call(CallEnvironment& environment, CallInfo info, Encoding encoding, Http2Responder& responder,
+       MessageKeeping keeping = {});
   virtual ~Call() = default;
 
   void OnData(std::string_view bytes);
@@ -62,6 +73,9 @@ class Call : public std::enable_shared_from_this<Call> {
   void OnGone();
   // A step of the message that is inflated -> whether it is over with.
   bool InflateOn();
+  // Whether there is room for the message that waits for it, which then has it.
+  bool TakeRoom() { return reader_.TakeRoom(); }
+  void GoOnInRoom();
   void Sweep(Clock::time_point now);
   // At once. `run` may throw.
   void RunSafely(const std::function<void()>& run) noexcept;
@@ -84,6 +98,7 @@ class Call : public std::enable_shared_from_this<Call> {
 
   // When there was no room for what has come, and now may be.
   void ReadOn();
+  void ReleaseMessages();
   // `share` counts the answer until its client has it.
   void SendMessage(std::string message, AnswerBudget::SharePtr share);
   // Sends the status and ends the call; what is under way for it is cancelled. If there is no
@@ -111,6 +126,9 @@ class Call : public std::enable_shared_from_this<Call> {
   // What the reader has found is dealt with -> whether to read on.
   bool Found(MessageReader::State state);
   void DropWaiting() noexcept;
+  // Nothing is read, and it is not for its client to go on.
+  bool is_queued() const { return inflating_since_ || queued_since_; }
+  bool HoldsUpOthers(Clock::time_point now) const;
   void ReadEnd();
   void Refuse(const GrpcStatus& status);
   void SendHead();
@@ -124,7 +142,7 @@ class Call : public std::enable_shared_from_this<Call> {
   // Tells who works for it.
   void Leave() noexcept;
   // Of a client that owes us the next message, and is slow: why the call ends.
-  std::optional<GrpcStatus> IsLate(Clock::time_point now) const;
+  std::optional<GrpcStatus> IsLate(Clock::time_point now);
   // Until when the client must have taken what is written.
   Clock::time_point WriteDeadline() const;
 
@@ -136,8 +154,9 @@ class Call : public std::enable_shared_from_this<Call> {
   size_t waiting_at_ = 0;
   bool has_begun_ = false;                  // A message has come.
   std::atomic<bool> reply_is_lost_{false};  // Of any thread.
-  // It is in environment_.inflating, since when; nothing is read.
-  std::optional<Clock::time_point> inflating_since_;
+  // It is in environment_.inflating, or in environment_.rooms; since when.
+  std::optional<Clock::time_point> inflating_since_, queued_since_;
+  std::optional<Clock::time_point> has_room_since_;  // For what comes, or is kept.
   bool end_has_come_ = false, last_was_told_ = false;
   bool head_is_lost_ = false;  // It was to be sent, and there was no memory.
   bool has_head_ = false, has_ended_ = false, is_writing_ = false;

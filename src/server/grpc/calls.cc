@@ -8,13 +8,22 @@
 
 namespace akin::server {
 
+namespace {
+
+// Until the last one has come, which may be never.
+MessageKeeping KeepingOf(const Method& method) {
+  const bool is_gather = method.kind == MethodKind::kGather;
+  const size_t most = kMaxMessageBytes + method.most_messages * sizeof(std::string);
+  return {.keeps = true, .most_bytes = is_gather ? most : 0};
+}
+
+}  // namespace
+
 // --- One answer ----------------------------------------------------------------------------------
 
 AnsweredCall::AnsweredCall(CallEnvironment& environment, const Method& method, CallInfo info,
                            Encoding encoding, Http2Responder& responder)
-    : Call(environment, std::move(info), encoding, responder),
-      method_(method),
-      share_(environment.messages, this->info().client) {}
+    : Call(environment, std::move(info), encoding, responder, KeepingOf(method)), method_(method) {}
 
 RequestTallyPtr AnsweredCall::NewTally() const {
   if (!method_.asks_model) return nullptr;
@@ -24,7 +33,6 @@ RequestTallyPtr AnsweredCall::NewTally() const {
 }
 
 void AnsweredCall::OnRefused(const GrpcStatus& status) {
-  share_.Clear();
   if (!is_gather()) return;
   if (const RequestTallyPtr tally = NewTally()) CountEnd(*tally, *info().share, status);
 }
@@ -32,7 +40,6 @@ void AnsweredCall::OnRefused(const GrpcStatus& status) {
 void AnsweredCall::RefuseMany(const GrpcStatus& status) {
   // Not for lack of room, whatever the status: the client's own are too many.
   if (const RequestTallyPtr tally = NewTally()) tally->Fail(FailureKind(Problem::kTooManyTexts));
-  share_.Clear();
   End(status);
 }
 
@@ -47,10 +54,6 @@ void AnsweredCall::OnMessage(std::string message) {
     return RefuseMany(
         {GrpcCode::kResourceExhausted,
          StrCat("the messages of a stream have at most ", kMaxMessageBytes, " bytes together")});
-  // Its end may never come.
-  if (!share_.GrowTo(bytes_ + (messages_.size() + 1) * sizeof(std::string)))
-    return End({GrpcCode::kResourceExhausted,
-                "messages that have not come whole leave no room for this one"});
   messages_.push_back(std::move(message));
 }
 
@@ -66,11 +69,12 @@ void AnsweredCall::OnLast() {
 void AnsweredCall::Compute(bool is_only_one) {
   CallInfo call = info();
   call.tally = NewTally();
-  // Those whose messages are still to be inflated have arrived, too.
-  call.may_compute_here = is_only_one && environment().inflating.is_empty();
+  // Those whose messages still wait to be inflated, or for room, have arrived, too.
+  call.may_compute_here =
+      is_only_one && environment().inflating.is_empty() && environment().rooms.is_empty();
   const std::vector<std::string> messages = std::move(messages_);
   messages_.clear();
-  share_.Clear();
+  ReleaseMessages();
   method_.operation(
       call, messages,
       MakeReply(call, [this, share = call.share](const GrpcStatus& status, std::string answer) {

@@ -33,8 +33,7 @@ class AnsweredCall final : public Call {
 
   const Method& method_;
   std::vector<std::string> messages_;
-  size_t bytes_ = 0;            // Of messages_.
-  MessageBudget::Share share_;  // Of messages_, until they are worked on.
+  size_t bytes_ = 0;  // Of messages_.
   bool is_computing_ = false;
 };
 

@@ -23,7 +23,7 @@ void MessageReader::Clear() {
   std::string().swap(message_);
   inflater_.reset();
   share_.Clear();
-  prefix_bytes_ = 0;
+  prefix_bytes_ = kept_bytes_ = 0;
 }
 
 bool MessageReader::ReadPrefix(std::string_view& bytes) {
@@ -38,16 +38,29 @@ bool MessageReader::ReadPrefix(std::string_view& bytes) {
   return true;
 }
 
-// Twice as much whenever it is full: what has come counts, not what is announced.
-bool MessageReader::MakeRoom(size_t bytes) {
-  if (bytes <= message_.capacity()) return true;
-  const size_t room = std::min(length_, std::max({bytes, 2 * message_.capacity(), kFirstBytes}));
-  if (!share_.GrowTo(room)) return false;
-  message_.reserve(room);
+// Of several that are kept: for all there may be, or, where that is too much, for what there is.
+bool MessageReader::Reserve(size_t bytes) {
+  if (share_.Has(bytes)) return true;
+  if (bytes > kEarlyBytes && keeping_.most_bytes > bytes && share_.GrowTo(keeping_.most_bytes))
+    return true;
+  return share_.GrowTo(bytes);
+}
+
+// For what has come, twice as much whenever it is full; at last for all of it.
+bool MessageReader::MakeRoom(size_t bytes, bool may_take) {
+  const bool is_early = bytes <= kEarlyBytes;
+  size_t room = std::max(bytes, message_.capacity());
+  if (room > message_.capacity())
+    room = std::min(length_, std::max({bytes, 2 * message_.capacity(), kFirstBytes}));
+  const size_t counts = Besides() + (is_early ? room : length_);
+  if (!share_.Has(counts) && !(may_take && Reserve(counts))) return false;
+  message_.reserve(is_early ? room : length_);
   return true;
 }
 
-MessageReader::State MessageReader::Read(std::string_view& bytes) {
+bool MessageReader::TakeRoom() { return Reserve(Besides() + length_); }
+
+MessageReader::State MessageReader::Read(std::string_view& bytes, bool may_take_room) {
   if (!status_.ok()) return State::kFailed;
   if (prefix_bytes_ < kMessagePrefixBytes) {
     if (!ReadPrefix(bytes)) return State::kMore;
@@ -64,12 +77,12 @@ MessageReader::State MessageReader::Read(std::string_view& bytes) {
                   StrCat("a message has ", length_, " bytes, at most ", most_bytes_, " are taken"));
   }
   const std::string_view piece = bytes.substr(0, length_ - message_.size());
-  // What is compressed waits for its turn.
+  // What is compressed waits for its turn, what is kept for the others.
   const bool is_compressed = prefix_[0] == 1;
-  const bool is_taken_at_once = message_.empty() && piece.size() == length_ && !is_compressed;
-  if (!is_taken_at_once && !MakeRoom(message_.size() + piece.size()))
-    return Fail(GrpcCode::kResourceExhausted,
-                "messages that have not come whole leave no room for this one");
+  const bool is_taken_at_once =
+      message_.empty() && piece.size() == length_ && !is_compressed && !keeping_.keeps;
+  if (!is_taken_at_once && !MakeRoom(message_.size() + piece.size(), may_take_room))
+    return State::kNoRoom;
   bytes.remove_prefix(piece.size());
   message_.append(piece);
   if (message_.size() < length_) return State::kMore;
@@ -94,10 +107,22 @@ MessageReader::State MessageReader::InflateOn() {
   return State::kMessage;
 }
 
-std::string MessageReader::Take() {
+std::string MessageReader::Take(bool is_last) {
   std::string message = std::move(message_);
-  Clear();
+  std::string().swap(message_);
+  prefix_bytes_ = 0;
+  if (keeping_.keeps && !is_last) kept_bytes_ += kKeptBytes + message.size();
+  if (kept_bytes_ == 0) {
+    share_.Clear();
+  } else if (keeping_.most_bytes == 0) {
+    share_.ShrinkTo(kept_bytes_);
+  }
   return message;
+}
+
+void MessageReader::Release() {
+  kept_bytes_ = 0;
+  share_.Clear();
 }
 
 GrpcStatus MessageReader::CutShort() const {

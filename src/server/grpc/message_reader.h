@@ -22,51 +22,78 @@ constexpr size_t kMaxMessageBytes = size_t{4} << 20;  // That a client may send,
 constexpr size_t kMaxOpenMessageBytes = size_t{4} << 10;
 constexpr size_t kMessagePrefixBytes = 5;
 
+// Whether messages that are taken are kept, and count until Release; if they are to be several, how
+// many bytes they may have together: that much is asked for when they have kEarlyBytes.
+struct MessageKeeping {
+  bool keeps = false;
+  size_t most_bytes = 0;
+};
+
 // Of the event loop.
+//
+// What has come of a message counts in the budget, not what is announced; but of one that is long,
+// all, from when kEarlyBytes have come: what has room then gets whole, whatever others do, and
+// never do parts of messages wait for each other.
 class MessageReader {
  public:
-  enum class State { kMore, kMessage, kInflating, kFailed };
+  enum class State { kMore, kMessage, kInflating, kNoRoom, kFailed };
+  static constexpr size_t kEarlyBytes = size_t{16} << 10;
 
   MessageReader(MessageBudget& budget, const std::string& client, Encoding encoding,
-                size_t most_bytes = kMaxMessageBytes)
-      : encoding_(encoding), most_bytes_(most_bytes), share_(budget, client) {}
+                size_t most_bytes = kMaxMessageBytes, MessageKeeping keeping = {})
+      : encoding_(encoding), most_bytes_(most_bytes), keeping_(keeping), share_(budget, client) {}
 
   // Takes from the front of `bytes` what belongs to the message that is next. kMore: all of them,
   // and it is not whole. kMessage: it can be taken. kInflating: it is whole and compressed, see
-  // below.
+  // below. kNoRoom: it may go on after TakeRoom; `may_take_room`: or now, if there is some.
   // kFailed, from then on: see `status`.
-  State Read(std::string_view& bytes);
+  State Read(std::string_view& bytes, bool may_take_room = true);
+  // After kNoRoom: for all of the message. False: there is none, and nothing has changed.
+  bool TakeRoom();
   // A step with a message that is inflated, of which Read makes none; nothing is read meanwhile.
   State InflateOn();
   static constexpr size_t kStepBytes = size_t{64} << 10;
   // What inflating has cost since it was last asked (Inflater::cost).
   size_t TakeInflateCost() { return std::exchange(inflate_cost_, 0); }
-  // What Read has found.
-  std::string Take();
+  // What Read has found. `is_last`: it is not kept, whatever `keeping` says.
+  std::string Take(bool is_last = false);
+  // Whether there is room to keep it, as there always is if it was not compressed.
+  bool MayKeep() { return !keeping_.keeps || Reserve(Besides() + message_.size()); }
+  void Release();
   const GrpcStatus& status() const { return status_; }
 
   // Of the message that is being read: with its prefix; 0 between two of them.
   size_t bytes() const { return prefix_bytes_ + message_.size(); }
+  // Whether it, or what is kept, takes room of the budget, and how many bytes have come for that.
+  bool has_room() const { return share_.bytes() > 0; }
+  size_t held_bytes() const { return kept_bytes_ + message_.size(); }
   // In words, of a message that ended too early.
   GrpcStatus CutShort() const;
   // Lets go of what has come. Nothing is read after it.
   void Clear();
 
  private:
+  static constexpr size_t kKeptBytes = sizeof(std::string);  // Beside each message that is kept.
+
   // Those of the prefix, however few come at once. False: not all are here.
   bool ReadPrefix(std::string_view& bytes);
-  bool MakeRoom(size_t bytes);
+  bool MakeRoom(size_t bytes, bool may_take);
+  bool Reserve(size_t bytes);
+  // What counts beside the message.
+  size_t Besides() const { return kept_bytes_ + (keeping_.keeps ? kKeptBytes : 0); }
   State Fail(GrpcCode code, std::string message);
 
   const Encoding encoding_;
-  const size_t most_bytes_;     // Of a message, also inflated.
-  MessageBudget::Share share_;  // Of message_'s capacity.
+  const size_t most_bytes_;  // Of a message, also inflated.
+  const MessageKeeping keeping_;
+  MessageBudget::Share share_;  // Of message_'s capacity, and what is kept.
   char prefix_[kMessagePrefixBytes] = {};
   size_t prefix_bytes_ = 0;
   size_t length_ = 0;  // Of the message, once all of the prefix is here.
   std::string message_;
   std::unique_ptr<Inflater> inflater_;
   size_t inflate_cost_ = 0;
+  size_t kept_bytes_ = 0;
   GrpcStatus status_;
 };
 

@@ -9,7 +9,9 @@
 //   48 MiB: A alone gets 24, B beside it 12, C beside both 6.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
+#include <functional>
 #include <map>
 #include <string>
 #include <utility>
@@ -22,9 +24,11 @@ class MessageBudget {
   static constexpr size_t kFreeBytes = size_t{4} << 10;
 
   // `free_bytes` of each share do not count: for what is so little that one client that never
-  // finishes would else keep others behind its address from asking for a few words.
-  explicit MessageBudget(size_t most_bytes, size_t free_bytes = kFreeBytes)
-      : most_(most_bytes), free_(free_bytes) {}
+  // finishes would else keep others behind its address from asking for a few words. `on_room` runs
+  // when some comes free, also while memory has run out, and throws nothing.
+  explicit MessageBudget(size_t most_bytes, size_t free_bytes = kFreeBytes,
+                         std::function<void()> on_room = {})
+      : most_(most_bytes), free_(free_bytes), on_room_(std::move(on_room)) {}
 
   class Share {
    public:
@@ -38,6 +42,10 @@ class MessageBudget {
     bool GrowTo(size_t bytes);
     void ShrinkTo(size_t bytes);  // Which are not more, and more than those that are free.
     void Clear();
+    // What of it counts.
+    size_t bytes() const { return bytes_; }
+    // Whether so many bytes need no more than it has.
+    bool Has(size_t bytes) const { return bytes <= std::max(budget_.free_, bytes_); }
 
    private:
     MessageBudget& budget_;
@@ -46,9 +54,14 @@ class MessageBudget {
   };
 
   size_t held_bytes() const { return held_; }
+  size_t held_bytes(const std::string& client) const {
+    const auto it = by_client_.find(client);
+    return it == by_client_.end() ? 0 : it->second;
+  }
 
  private:
   const size_t most_, free_;
+  const std::function<void()> on_room_;
   size_t held_ = 0;
   std::map<std::string, size_t> by_client_;  // Without those that hold nothing.
 };

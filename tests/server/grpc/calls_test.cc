@@ -6,118 +6,14 @@
 #include <chrono>
 #include <thread>
 
+#include "calls_fixture.h"
 #include "deflated.h"
-#include "fake_stream.h"
-#include "grpc/health/v1/health.pb.h"
-#include "server/grpc/operation.h"
 
 namespace akin::server {
 namespace {
 
-using grpc::health::v1::HealthCheckRequest;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
-
-// Asks are kept until the test answers them.
-class Calls : public testing::Test {
- protected:
-  struct Ask {
-    CallInfo info;
-    std::vector<std::string> messages;
-    ReplyPtr reply;
-  };
-
-  Calls() {
-    environment_.post = loop_.Post();
-    environment_.settle = loop_.Settle();
-    method_.operation = [this](const CallInfo& info, std::span<const std::string> messages,
-                               ReplyPtr reply) {
-      asks_.push_back({info, {messages.begin(), messages.end()}, std::move(reply)});
-    };
-  }
-  ~Calls() override {
-    Leave();
-    call_.reset();
-    asks_.clear();
-    loop_.Run();
-    EXPECT_EQ(environment_.num_writing, 0U);
-    EXPECT_EQ(environment_.messages.held_bytes(), 0U);
-    EXPECT_EQ(budget_.held_bytes(), 0);
-    EXPECT_EQ(loop_.arrived, 0);
-  }
-
-  CallInfo Info() {
-    CallInfo info;
-    info.client = "a";
-    info.deadline = Call::Clock::now() + seconds(60);
-    info.departure = std::make_shared<Departure>();
-    info.departure->OnLeave([this] { ++departures_; });
-    info.record = std::make_shared<CallRecord>(log_, metrics_, RpcName{"a.Service", "Method"},
-                                               RequestIdentity{.id = "the-id", .peer = "a"});
-    info.budget = &budget_;
-    info.metrics = &metrics_;
-    info.share = std::make_shared<AnswerBudget::Share>(budget_, "a");
-    return info;
-  }
-  void Begin(MethodKind kind, Encoding encoding = Encoding::kIdentity) {
-    method_.kind = kind;
-    if (kind == MethodKind::kStream) {
-      call_ = std::make_shared<StreamCall>(environment_, method_, Info(), encoding, responder_,
-                                           seconds(60));
-    } else {
-      call_ = std::make_shared<AnsweredCall>(environment_, method_, Info(), encoding, responder_);
-    }
-  }
-  void Say(std::string_view message) { call_->OnData(Framed(message)); }
-  void Finish() {
-    call_->OnEnd();
-    loop_.Run();
-  }
-  void Leave() {
-    if (call_ == nullptr || has_left_) return;
-    has_left_ = true;
-    responder_.unsent.clear();
-    call_->OnGone();
-  }
-  // With a message whose only field is `text`.
-  static void Answer(const Ask& ask, const std::string& text) {
-    HealthCheckRequest message;
-    message.set_service(text);
-    ask.reply->Answer(message);
-  }
-  static std::string Answered(const std::string& text) {
-    HealthCheckRequest message;
-    message.set_service(text);
-    return FramedMessage(message);
-  }
-  // As the metrics name it.
-  int64_t Counted(const std::string& status) {
-    const std::string text = metrics_.Render({});
-    const std::string name =
-        "akin_grpc_calls_total{method=\"a.Service/Method\",status=\"" + status + "\"} ";
-    const size_t at = text.find(name);
-    return at == std::string::npos ? 0 : std::stoll(text.substr(at + name.size()));
-  }
-  void ExpectStatus(GrpcCode code) {
-    EXPECT_TRUE(responder_.ended);
-    EXPECT_EQ(responder_.Trailer("grpc-status"), std::to_string(static_cast<int>(code)));
-    EXPECT_EQ(Counted(std::string(NameOf(code))), 1);
-    EXPECT_EQ(departures_, 1);
-  }
-
-  Logger logger_{LogLevel::kError, false};
-  RequestLog log_{logger_};
-  Metrics metrics_;
-  AnswerBudget budget_{int64_t{64} << 20};
-  FakeLoop loop_;
-  CallEnvironment environment_;
-  Method method_{.name = {"a.Service", "Method"}, .most_messages = 3};
-  std::vector<Ask> asks_;
-  FakeResponder responder_;
-  std::shared_ptr<Call> call_;
-  int departures_ = 0;
-  bool has_left_ = false;
-};
 
 TEST_F(Calls, UnaryAnswersItsMessage) {
   Begin(MethodKind::kUnary);
@@ -300,20 +196,6 @@ TEST_F(Calls, AWholeMessageCountsUntilTheCallBegins) {
   EXPECT_EQ(environment_.messages.held_bytes(), 0U);
 }
 
-TEST_F(Calls, NoRoomForMessagesThatDoNotEndIsSaid) {
-  std::vector<std::unique_ptr<FakeResponder>> responders;
-  std::vector<std::shared_ptr<Call>> calls;
-  for (int i = 0; i < 10; ++i) {
-    responders.push_back(std::make_unique<FakeResponder>());
-    calls.push_back(std::make_shared<AnsweredCall>(environment_, method_, Info(),
-                                                   Encoding::kIdentity, *responders.back()));
-    calls.back()->OnData(Framed(std::string(4 << 20, 'x')));
-  }
-  EXPECT_FALSE(responders[0]->ended);
-  EXPECT_EQ(responders[9]->Trailer("grpc-status"), "8");
-  for (const auto& call : calls) call->OnGone();
-}
-
 // Text that zlib makes a third of.
 std::string Words(size_t size) {
   std::string text;
@@ -378,29 +260,17 @@ TEST_F(Calls, OfManyInOneReadOneIsInflatedATurn) {
   EXPECT_EQ(asks_.size(), 50U);
 }
 
-// What several clients do at once; each call has a message that is inflated.
-class Inflated : public Calls {
+// Each call has a message that is inflated.
+class Inflated : public ManyCalls {
  protected:
-  ~Inflated() override {
-    for (const auto& call : calls_) call->OnGone();
-  }
   void Send(const std::string& client, const std::string& message) {
-    CallInfo info = Info();
-    info.client = client;
-    responders_.push_back(std::make_unique<FakeResponder>());
-    calls_.push_back(std::make_shared<AnsweredCall>(environment_, method_, std::move(info),
-                                                    Encoding::kGzip, *responders_.back()));
-    calls_.back()->OnData(message);
-    calls_.back()->OnEnd();
-  }
-  size_t AsksOf(const std::string& client) const {
-    return std::ranges::count_if(asks_, [&](const Ask& ask) { return ask.info.client == client; });
+    const size_t i = BeginCall(client, Encoding::kGzip);
+    calls_[i]->OnData(message);
+    calls_[i]->OnEnd();
   }
 
   const std::string bomb_ = Framed(Deflated(Encoding::kGzip, std::string(1 << 20, 'a')), 1);
   const std::string text_ = Framed(Deflated(Encoding::kGzip, Words(1200)), 1);
-  std::vector<std::unique_ptr<FakeResponder>> responders_;
-  std::vector<std::shared_ptr<Call>> calls_;
 };
 
 TEST_F(Inflated, WhoSendsBombsWaitsAndNobodyElse) {

@@ -172,14 +172,68 @@ TEST(MessageBudget, WhatIsShortFindsRoomWhoeverHoldsAll) {
   EXPECT_FALSE(modest.GrowTo(MessageBudget::kFreeBytes + 1));
 }
 
-TEST(MessageBudget, NoRoomEndsTheMessage) {
+TEST(MessageReader, WhatHasNoRoomWaitsForIt) {
   MessageBudget budget(64 << 10);
   MessageReader first(budget, "a", Encoding::kIdentity), second(budget, "a", Encoding::kIdentity);
-  const std::string part = Framed(std::string(100'000, 'x')).substr(0, 30'000);
-  EXPECT_TRUE(ReadAll(first, part, part.size()).empty());
-  EXPECT_TRUE(first.status().ok());
-  EXPECT_TRUE(ReadAll(second, part, part.size()).empty());
-  EXPECT_EQ(second.status().code, GrpcCode::kResourceExhausted);
+  const std::string bytes = Framed(std::string(20'000, 'x'));
+  std::string_view a = std::string_view(bytes).substr(0, 17'000), b = a;
+  EXPECT_EQ(first.Read(a), MessageReader::State::kMore);
+  EXPECT_EQ(budget.held_bytes(), 20'000U);
+  EXPECT_EQ(second.Read(b), MessageReader::State::kNoRoom);
+  EXPECT_EQ(b.size(), 17'000 - kMessagePrefixBytes);
+  EXPECT_FALSE(second.TakeRoom());
+  first.Clear();
+  EXPECT_EQ(second.Read(b, false), MessageReader::State::kNoRoom) << "others are before it";
+  EXPECT_TRUE(second.TakeRoom());
+  EXPECT_EQ(second.Read(b, false), MessageReader::State::kMore);
+  EXPECT_TRUE(b.empty());
+}
+
+TEST(MessageReader, WhatHasRoomGetsWholeWhateverOthersTake) {
+  MessageBudget budget(64 << 10);
+  MessageReader reader(budget, "a", Encoding::kIdentity);
+  const std::string bytes = Framed(std::string(30'000, 'x'));
+  std::string_view begin = std::string_view(bytes).substr(0, 16'500);
+  std::string_view rest = std::string_view(bytes).substr(16'500);
+  EXPECT_EQ(reader.Read(begin), MessageReader::State::kMore);
+  EXPECT_EQ(budget.held_bytes(), 30'000U);
+  MessageBudget::Share other(budget, "b");
+  EXPECT_TRUE(other.GrowTo(17'000));
+  EXPECT_EQ(reader.Read(rest, false), MessageReader::State::kMessage);
+  EXPECT_EQ(reader.Take().size(), 30'000U);
+  EXPECT_EQ(budget.held_bytes(), 17'000U);
+}
+
+TEST(MessageReader, OfSeveralThatAreKeptAllThereMayBeHasRoom) {
+  MessageBudget budget(64 << 10);
+  MessageReader reader(budget, "a", Encoding::kIdentity, 10'000,
+                       {.keeps = true, .most_bytes = 30'000});
+  const std::string bytes = Framed(std::string(9'000, 'x'));
+  std::string_view one = bytes, two = bytes;
+  EXPECT_EQ(reader.Read(one), MessageReader::State::kMessage);
+  reader.Take();
+  EXPECT_LT(budget.held_bytes(), 10'000U);
+  EXPECT_EQ(reader.Read(two), MessageReader::State::kMessage);
+  reader.Take();
+  EXPECT_EQ(budget.held_bytes(), 30'000U);
+  EXPECT_EQ(reader.held_bytes(), 2 * (9'000 + sizeof(std::string)));
+  reader.Release();
+  EXPECT_EQ(budget.held_bytes(), 0U);
+}
+
+TEST(MessageBudget, SaysWhenRoomComesFree) {
+  int times = 0;
+  MessageBudget budget(64 << 10, 0, [&] { ++times; });
+  MessageBudget::Share share(budget, "a");
+  EXPECT_TRUE(share.GrowTo(100));
+  EXPECT_EQ(budget.held_bytes("a"), 100U);
+  EXPECT_EQ(times, 0);
+  share.ShrinkTo(50);
+  EXPECT_EQ(times, 1);
+  share.Clear();
+  share.Clear();
+  EXPECT_EQ(times, 2);
+  EXPECT_EQ(budget.held_bytes("a"), 0U);
 }
 
 }  // namespace

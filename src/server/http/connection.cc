@@ -1,7 +1,5 @@
 #include "server/http/connection.h"
 
-#include <sys/socket.h>
-
 #include <algorithm>
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/post.hpp>
@@ -63,6 +61,8 @@ void Connection::Enter(Phase phase) {
 }
 
 void Connection::Sweep(Clock::time_point now) {
+  // By TLS the end comes behind the bytes that announce it, which nobody reads.
+  if (phase_ == Phase::kAnswering) LookForLeaving();
   if (now < deadline_ || timed_out_) return;
   if (phase_ == Phase::kBody) {
     const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(now - phase_begin_);
@@ -307,18 +307,19 @@ asio::awaitable<HttpResponse> Connection::Answer(HttpRequest request, bool is_on
 // says it has no more requests from one that has gone, and computing for the latter costs others.
 void Connection::WatchForLeaving(const ExchangePtr& exchange) {
   if (!in_.empty()) return;  // Its next request has arrived already: it is there.
-  stream_->socket().async_wait(
-      Stream::Socket::wait_read,
-      [self = shared_from_this(), weak = std::weak_ptr(exchange)](const auto& error) {
-        const ExchangePtr waiting = weak.lock();
-        if (error || waiting == nullptr) return;
-        char byte;
-        const ssize_t got =
-            recv(self->stream_->socket().native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-        if (got != 0 && !(got < 0 && errno != EAGAIN && errno != EWOULDBLOCK)) return;
-        ++self->shared_.counts.left;
-        waiting->departure.Leave();
-      });
+  awaited_ = exchange;
+  stream_->socket().async_wait(Stream::Socket::wait_read,
+                               [self = shared_from_this()](const auto& error) {
+                                 if (!error) self->LookForLeaving();
+                               });
+}
+
+void Connection::LookForLeaving() {
+  const ExchangePtr waiting = awaited_.lock();
+  if (waiting == nullptr || waiting->answered() || !stream_->has_left()) return;
+  awaited_.reset();
+  ++shared_.counts.left;
+  waiting->departure.Leave();
 }
 
 asio::awaitable<bool> Connection::Write(HttpResponse response, bool keep_alive, bool with_body) {

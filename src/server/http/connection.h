@@ -53,6 +53,7 @@ class Connection final : public ServedConnection, public std::enable_shared_from
   boost::asio::awaitable<HttpResponse> Answer(HttpRequest request, bool is_only_one);
   boost::asio::awaitable<bool> Write(HttpResponse response, bool keep_alive, bool with_body);
   void WatchForLeaving(const ExchangePtr& exchange);
+  void LookForLeaving();
 
   std::unique_ptr<Stream> stream_;
   const std::string peer_;
@@ -65,6 +66,7 @@ class Connection final : public ServedConnection, public std::enable_shared_from
   bool timed_out_ = false;
   bool is_http2_ = false;
   std::optional<Refusal> refusal_;
+  std::weak_ptr<Exchange> awaited_;  // Whose client may leave before its answer.
 };
 
 }  // namespace akin::server

@@ -84,6 +84,22 @@ TEST(Listener, TheLongestPathIsTakenAndALeftoverReplaced) {
   EXPECT_TRUE(listener.BindLocal(path));
 }
 
+TEST(Listener, TheSocketIsRemovedAtTheEndUnlessTheNameIsAnothers) {
+  const Folder folder;
+  const std::string path = PathOf(folder, kMost);
+  boost::asio::io_context context;
+  {
+    Listener first(context, NoHooks());
+    ASSERT_TRUE(first.BindLocal(path));
+    std::filesystem::remove(path);
+    Listener second(context, NoHooks());
+    ASSERT_TRUE(second.BindLocal(path));
+    first.Close();
+    EXPECT_TRUE(std::filesystem::exists(path));
+  }
+  EXPECT_FALSE(std::filesystem::exists(path));
+}
+
 TEST(Listener, WhatTheContextHoldsTouchesNoListenerThatHasGone) {
   alignas(Listener) std::array<unsigned char, sizeof(Listener)> place;
   auto context = std::make_optional<boost::asio::io_context>(1);

@@ -97,7 +97,10 @@ Status Listener::BindLocal(const std::string& path) {
   is_local_ = true;
   acceptor_.open(Local(), error);
   if (!error) acceptor_.bind(Local::endpoint(path), error);
-  if (!error) path_ = path;
+  if (!error && lstat(path.c_str(), &info) == 0) {
+    path_ = path;
+    file_ = {info.st_dev, info.st_ino};
+  }
   if (!error) acceptor_.listen(asio::socket_base::max_listen_connections, error);
   if (!error) return {};
   return MakeError(akin::ErrorCode::kServiceUnavailable, "cannot listen on ", path, ": ",
@@ -110,9 +113,19 @@ uint16_t Listener::port() const {
   return AsTcp(acceptor_.local_endpoint(ignored)).port();
 }
 
-void Listener::Close() {
-  if (!path_.empty()) unlink(path_.c_str());
+// Not another server's, that has taken the name since. While the socket is open its inode's number
+// is given to no other file, hence before it is closed. (What takes the name between the look and
+// the removal is removed; there is no system call for both.)
+void Listener::RemovePath() {
+  struct stat info;
+  if (path_.empty()) return;
+  if (lstat(path_.c_str(), &info) == 0 && FileId{info.st_dev, info.st_ino} == file_)
+    unlink(path_.c_str());
   path_.clear();
+}
+
+void Listener::Close() {
+  RemovePath();
   error_code ignored;
   acceptor_.close(ignored);
   pause_.cancel();

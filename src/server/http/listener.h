@@ -1,6 +1,8 @@
 // A port or a Unix socket, and its clients as they come, whatever goes wrong meanwhile.
 #pragma once
 
+#include <sys/types.h>
+
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/basic_socket_acceptor.hpp>
 #include <boost/asio/io_context.hpp>
@@ -42,7 +44,7 @@ class Listener {
   Status BindTcp(const std::string& host, uint16_t port, std::string_view what,
                  std::string_view why);
   // A socket that nobody listens on any more is a leftover and is replaced; anything else under the
-  // name is left alone.
+  // name is left alone. At the end it is removed, if the name is still its own.
   Status BindLocal(const std::string& path);
 
   // The TCP port; 0 without one.
@@ -63,12 +65,21 @@ class Listener {
   boost::asio::awaitable<void> Accept();
   boost::asio::awaitable<void> Pause(std::chrono::milliseconds at_most);
   bool Welcome(Stream::Socket socket);
+  void RemovePath();
+
+  // Which file a name stands for, whatever its name.
+  struct FileId {
+    dev_t device = 0;
+    ino_t inode = 0;
+    bool operator==(const FileId&) const = default;
+  };
 
   boost::asio::io_context& context_;
   const Hooks hooks_;
   Acceptor acceptor_;
   boost::asio::steady_timer pause_;  // Its own: two that wait with one end each other's wait.
-  std::string path_;                 // Of the Unix socket that is to be removed.
+  std::string path_;                 // Of the Unix socket that is to be removed,
+  FileId file_;                      // and what it was when it was made.
   bool is_local_ = false;
   bool has_begun_ = false;
   const std::shared_ptr<bool> is_accepting_ = std::make_shared<bool>(false);  // The coroutine's.

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "server/cost_headers.h"
+#include "server/http/client_address.h"
 #include "server/json_writer.h"
 #include "server/keys.h"
 #include "server/text.h"
@@ -227,7 +228,7 @@ void App::Handle(ExchangePtr exchange) {
   const Route* route = FindRoute(request);
   Identify(request.header("x-request-id"), request.header("traceparent"), exchange->who);
   // Behind one key stands one client; without keys an address does.
-  exchange->client = options_.api_keys.empty() ? exchange->who.peer : GivenKey(request);
+  exchange->client = options_.api_keys.empty() ? ClientOf(exchange->who.peer) : GivenKey(request);
   Exchange* raw = exchange.get();  // Lives as long as what it calls.
   exchange->before_respond = [this, raw, route](HttpResponse& response) {
     Finish(*raw, route, response);

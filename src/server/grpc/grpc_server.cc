@@ -8,6 +8,7 @@
 #include "server/grpc/calls.h"
 #include "server/grpc/descriptor_set.h"
 #include "server/grpc/model_methods.h"
+#include "server/http/client_address.h"
 #include "server/text.h"
 #include "server/trace.h"
 
@@ -130,7 +131,7 @@ std::optional<GrpcStatus> GrpcServer::ReadCaller(const Method& method, const Htt
                                                  std::string peer, CallInfo& info) const {
   const std::string_view key = BearerKey(head);
   RequestIdentity who{.id = {}, .peer = std::move(peer), .trace = {}};
-  const std::string address = who.peer;
+  const std::string address = ClientOf(who.peer);
   if (!method.is_open) {
     Identify(head.header("x-request-id"), head.header("traceparent"), who);
     info.record = std::make_shared<CallRecord>(app_.request_log(), app_.metrics(), method.name,

@@ -5,6 +5,7 @@
 #include <variant>
 #include <vector>
 
+#include "server/http/client_address.h"
 #include "server/http/head.h"
 
 namespace akin::server {
@@ -85,7 +86,8 @@ void Http2Session::Begin(Http2Stream& stream) {
   stream.whose = &handler_.For(request);
   stream.with_body = request.method != "HEAD";
   if (!excess_.empty()) return stream.Reset(Http2Error::kEnhanceYourCalm);
-  if (options_.streams != nullptr && !stream.Admit(*options_.streams, floor_, options_.peer))
+  if (options_.streams != nullptr &&
+      !stream.Admit(*options_.streams, floor_, ClientOf(options_.peer)))
     return stream.RefuseForRoom();
   auto head = stream.head.Finish();
   if (const auto* refusal = std::get_if<Refusal>(&head)) {

@@ -3,10 +3,14 @@
 #include <algorithm>
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <utility>
 
+#include "server/http/client_address.h"
 #include "server/http/post_surely.h"
+#include "server/http/socket_state.h"
 #include "server/text.h"
 
 namespace akin::server {
@@ -14,9 +18,16 @@ namespace {
 
 namespace asio = boost::asio;
 
-constexpr size_t kReadBytes = size_t{2} << 10;       // While a head is awaited: 2,000 idle clients
-                                                     // hold 4 MB.
-constexpr size_t kBodyReadBytes = size_t{64} << 10;  // While a body is.
+// At once. While a head is awaited: 2,000 idle clients hold 4 MB. A body begins so, too, and goes
+// up to the most as long as it fills what it is given: who sends one byte of it does not hold 64
+// KiB.
+constexpr size_t kReadBytes = size_t{2} << 10;
+constexpr size_t kMostBodyReadBytes = size_t{64} << 10;
+// Behind a chunked body, whose end is not known, the next requests are read with it, and wait here.
+constexpr size_t kMostChunkedReadBytes = size_t{16} << 10;
+
+// What a body waits for room beside others, and how often it looks.
+constexpr std::chrono::milliseconds kRoomPatience{2'000}, kRoomInterval{250};
 
 constexpr std::string_view kSlowHead = "the request's head took too long";
 
@@ -53,25 +64,21 @@ void Connection::Enter(Phase phase) {
       deadline_ = phase_begin_ + (shared_.draining ? kLastRequest : options.idle_timeout);
       break;
     case Phase::kHead: deadline_ = phase_begin_ + options.header_timeout; break;
-    case Phase::kBody: deadline_ = phase_begin_ + options.body_grace; break;
-    case Phase::kAnswering: deadline_ = Clock::time_point::max(); break;  // The queue's deadline.
+    case Phase::kBody:       // Its rate's.
+    case Phase::kAnswering:  // The queue's.
+      deadline_ = Clock::time_point::max();
+      break;
     case Phase::kWriting: deadline_ = phase_begin_ + options.write_timeout; break;
     case Phase::kClosing: deadline_ = phase_begin_ + kLinger; break;
   }
 }
 
 void Connection::Sweep(Clock::time_point now) {
-  // By TLS the end comes behind the bytes that announce it, which nobody reads.
   if (phase_ == Phase::kAnswering) LookForLeaving();
-  if (now < deadline_ || timed_out_) return;
-  if (phase_ == Phase::kBody) {
-    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(now - phase_begin_);
-    const auto least =
-        static_cast<size_t>(shared_.options.least_body_bytes_per_second * seconds.count());
-    if (body_bytes_ >= least) return;
-  }
-  boost::system::error_code ignored;
-  if (phase_ == Phase::kIdle && stream_->socket().available(ignored) > 0) return;  // About to read.
+  const bool is_slow = rate_ && rate_->IsTooSlow(now);
+  if ((now < deadline_ && !is_slow) || timed_out_) return;
+  // About to be read.
+  if (phase_ == Phase::kIdle && HasInput(stream_->socket().native_handle())) return;
   timed_out_ = true;
   const bool is_told_to_end = phase_ == Phase::kIdle && shared_.draining;
   if (phase_ != Phase::kClosing && !is_told_to_end) ++shared_.counts.timed_out;
@@ -103,15 +110,19 @@ asio::awaitable<void> Connection::Serve() {
     }
   }
   stream_->ShutDown();
-  // What the client still sends is thrown away for a moment: closing at once would reset the
-  // connection and take the answer with it.
+  co_await Linger();
+}
+
+// What the client still sends is thrown away for a moment: closing at once would reset the
+// connection and take the answer with it. 4 MiB, which is more than a body that was refused when it
+// had begun may still have by default.
+asio::awaitable<void> Connection::Linger() {
   Enter(Phase::kClosing);
-  // GCC 12 evaluates a co_await behind && or || whatever stands before it, hence plain statements.
-  for (int i = 0; i < 64; ++i) {
-    in_.clear();
-    if (timed_out_) break;
-    const bool more = co_await ReadMore();
-    if (!more) break;
+  std::string().swap(in_);
+  for (int i = 0; i < 64 && !timed_out_; ++i) {
+    // GCC 12 evaluates a co_await behind && or || whatever stands before it.
+    const size_t bytes = co_await stream_->ReadSome(asio::buffer(shared_.thrown_away));
+    if (bytes == 0) break;
   }
 }
 
@@ -141,12 +152,16 @@ asio::awaitable<Connection::Version> Connection::Begin() {
   co_return is_http2 ? Version::kHttp2 : Version::kHttp1;
 }
 
-asio::awaitable<bool> Connection::ReadMore() {
+asio::awaitable<bool> Connection::ReadMore(size_t most) {
   const size_t old_size = in_.size();
-  const size_t chunk = phase_ == Phase::kBody ? kBodyReadBytes : kReadBytes;
+  const size_t chunk = most > 0 ? std::min(most, body_chunk_bytes_) : kReadBytes;
+  if (in_.empty() && in_.capacity() > 2 * chunk) std::string().swap(in_);
   in_.resize(old_size + chunk);
   const size_t bytes = co_await stream_->ReadSome(asio::buffer(in_.data() + old_size, chunk));
   in_.resize(old_size + bytes);
+  if (bytes == body_chunk_bytes_) body_chunk_bytes_ = std::min(2 * bytes, kMostBodyReadBytes);
+  if (bytes < body_chunk_bytes_ / 4)
+    body_chunk_bytes_ = std::max(body_chunk_bytes_ / 2, kReadBytes);
   co_return bytes > 0 && !timed_out_;
 }
 
@@ -217,8 +232,6 @@ asio::awaitable<std::optional<Head>> Connection::ReadHead() {
 
 asio::awaitable<bool> Connection::ReadBody(Head& head) {
   if (!head.has_body()) co_return true;
-  Enter(Phase::kBody);
-  body_bytes_ = 0;
   if (head.expects_continue && in_.empty()) {
     static constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
     const std::array buffers{asio::const_buffer(kContinue.data(), kContinue.size()),
@@ -226,29 +239,45 @@ asio::awaitable<bool> Connection::ReadBody(Head& head) {
     if (co_await stream_->Write(buffers)) co_return false;
   }
   std::string& body = head.request.body;
-  const bool whole = head.chunked
-                         ? co_await ReadChunkedBody(body)
-                         : co_await ReadSizedBody(static_cast<size_t>(*head.content_length), body);
+  const auto length = static_cast<size_t>(head.content_length.value_or(0));
+  if (!head.chunked && length <= in_.size()) {
+    body.assign(in_, 0, length);
+    in_.erase(0, length);
+    co_return true;
+  }
+  Enter(Phase::kBody);
+  rate_.emplace(shared_.options.body_grace, shared_.options.least_body_bytes_per_second,
+                phase_begin_);
+  body_chunk_bytes_ = kReadBytes;
+  MessageBudget::Share share(shared_.bodies, ClientOf(peer_));
+  const bool whole = head.chunked ? co_await ReadChunkedBody(share, body)
+                                  : co_await ReadSizedBody(length, share, body);
+  rate_.reset();
   if (!whole && timed_out_) refusal_ = Refusal{408, "the request's body took too long"};
   co_return whole;
 }
 
-asio::awaitable<bool> Connection::ReadSizedBody(size_t length, std::string& body) {
+asio::awaitable<bool> Connection::ReadSizedBody(size_t length, MessageBudget::Share& share,
+                                                std::string& body) {
   while (true) {
     const size_t take = std::min(length - body.size(), in_.size());
+    if (!co_await HaveRoom(body.size() + take, share)) co_return false;
     body.append(in_, 0, take);
     in_.erase(0, take);
-    body_bytes_ = body.size();
+    rate_->Arrived(take, Clock::now());
     if (body.size() == length) co_return true;
-    if (!co_await ReadMore()) co_return false;
+    // Not the next request: what of it stays in the system's buffer holds no memory of ours.
+    if (!co_await ReadMore(std::min(length - body.size(), kMostBodyReadBytes))) co_return false;
   }
 }
 
-asio::awaitable<bool> Connection::ReadChunkedBody(std::string& body) {
+asio::awaitable<bool> Connection::ReadChunkedBody(MessageBudget::Share& share, std::string& body) {
   ChunkedDecoder decoder(shared_.options.max_body_bytes);
   while (true) {
+    if (!co_await HaveRoom(body.size() + in_.size(), share)) co_return false;
+    const size_t old_size = body.size();
     in_.erase(0, decoder.Feed(in_, body));
-    body_bytes_ = body.size();
+    rate_->Arrived(body.size() - old_size, Clock::now());
     switch (decoder.state()) {
       case ChunkedDecoder::State::kDone: co_return true;
       case ChunkedDecoder::State::kMalformed:
@@ -258,9 +287,29 @@ asio::awaitable<bool> Connection::ReadChunkedBody(std::string& body) {
         refusal_ = Refusal{413, "the body is too large"};
         co_return false;
       case ChunkedDecoder::State::kMore:
-        if (!co_await ReadMore()) co_return false;
+        if (!co_await ReadMore(kMostChunkedReadBytes)) co_return false;
     }
   }
+}
+
+// Others' bodies come whole, or are given up, so that one that waits is not in vain; meanwhile it
+// is not read, and its client cannot be too slow.
+asio::awaitable<bool> Connection::HaveRoom(size_t bytes, MessageBudget::Share& share) {
+  if (share.GrowTo(bytes)) co_return true;
+  const auto rate = std::exchange(rate_, std::nullopt);
+  const auto begin = Clock::now();
+  asio::steady_timer timer(stream_->socket().get_executor());
+  bool has_room = false;
+  while (!has_room && Clock::now() - begin < kRoomPatience) {
+    boost::system::error_code ignored;
+    timer.expires_after(kRoomInterval);
+    co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+    has_room = share.GrowTo(bytes);
+  }
+  rate_ = rate;
+  rate_->Forgive(Clock::now() - begin);
+  if (!has_room) refusal_ = Refusal{429, "too many bodies of requests are under way"};
+  co_return has_room;
 }
 
 // Whether no other client's request has arrived with this one: a request that the event loop
@@ -283,6 +332,7 @@ asio::awaitable<HttpResponse> Connection::Answer(HttpRequest request, bool is_on
         auto respond = [this, self = shared_from_this(), executor, resume](HttpResponse response) {
           auto shared_response = std::make_shared<HttpResponse>(std::move(response));
           PostSurely(executor, [this, self, resume, shared_response] {
+            asked_.reset();
             CancelWait();  // WatchForLeaving's.
             std::move (*resume)(std::move(*shared_response));
           });
@@ -305,9 +355,15 @@ asio::awaitable<HttpResponse> Connection::Answer(HttpRequest request, bool is_on
 
 // A client that has closed its end is not waited for any longer: nobody can tell a client that only
 // says it has no more requests from one that has gone, and computing for the latter costs others.
+//
+// The system tells the end of the connection, whatever bytes are before it: the next request, which
+// is read when this one is answered; TLS's own words, which are not enough (its client may still
+// read, and closes the connection when it does not). Whoever has left when the request comes into
+// the queue is seen here, later ones as their end comes, and behind such bytes by the next sweep.
 void Connection::WatchForLeaving(const ExchangePtr& exchange) {
-  if (!in_.empty()) return;  // Its next request has arrived already: it is there.
-  awaited_ = exchange;
+  asked_ = exchange;
+  LookForLeaving();
+  if (asked_.expired()) return;
   stream_->socket().async_wait(Stream::Socket::wait_read,
                                [self = shared_from_this()](const auto& error) {
                                  if (!error) self->LookForLeaving();
@@ -315,9 +371,10 @@ void Connection::WatchForLeaving(const ExchangePtr& exchange) {
 }
 
 void Connection::LookForLeaving() {
-  const ExchangePtr waiting = awaited_.lock();
-  if (waiting == nullptr || waiting->answered() || !stream_->has_left()) return;
-  awaited_.reset();
+  const ExchangePtr waiting = asked_.lock();
+  if (waiting == nullptr || waiting->answered()) return;
+  if (!HasPeerEnded(stream_->socket().native_handle())) return;
+  asked_.reset();
   ++shared_.counts.left;
   waiting->departure.Leave();
 }

@@ -11,10 +11,12 @@
 #include <string>
 
 #include "server/exchange.h"
+#include "server/http/body_rate.h"
 #include "server/http/chunked.h"
 #include "server/http/head.h"
 #include "server/http/served_connection.h"
 #include "server/http/stream.h"
+#include "server/http2/message_budget.h"
 
 namespace akin::server {
 
@@ -38,7 +40,9 @@ class Connection final : public ServedConnection, public std::enable_shared_from
 
   void Enter(Phase phase);
   void CancelWait();
-  boost::asio::awaitable<bool> ReadMore();
+  // `most` bytes, of a body; else few.
+  boost::asio::awaitable<bool> ReadMore(size_t most = 0);
+  boost::asio::awaitable<void> Linger();
   enum class Version { kNone, kHttp1, kHttp2 };
   // As which it begins; kNone: it ends before it has said.
   boost::asio::awaitable<Version> Begin();
@@ -47,8 +51,11 @@ class Connection final : public ServedConnection, public std::enable_shared_from
   boost::asio::awaitable<std::optional<Head>> ReadHead();
   boost::asio::awaitable<void> RefuseHead(Refusal refusal);
   boost::asio::awaitable<bool> ReadBody(Head& head);
-  boost::asio::awaitable<bool> ReadSizedBody(size_t length, std::string& body);
-  boost::asio::awaitable<bool> ReadChunkedBody(std::string& body);
+  boost::asio::awaitable<bool> ReadSizedBody(size_t length, MessageBudget::Share& share,
+                                             std::string& body);
+  boost::asio::awaitable<bool> ReadChunkedBody(MessageBudget::Share& share, std::string& body);
+  // Room for so many bytes of a body, if there is some or soon will be; else `refusal_` is set.
+  boost::asio::awaitable<bool> HaveRoom(size_t bytes, MessageBudget::Share& share);
   boost::asio::awaitable<bool> IsOnlyOne();
   boost::asio::awaitable<HttpResponse> Answer(HttpRequest request, bool is_only_one);
   boost::asio::awaitable<bool> Write(HttpResponse response, bool keep_alive, bool with_body);
@@ -62,11 +69,12 @@ class Connection final : public ServedConnection, public std::enable_shared_from
   Phase phase_ = Phase::kIdle;
   Clock::time_point phase_begin_;
   Clock::time_point deadline_;
-  size_t body_bytes_ = 0;  // Of the body that is being read.
+  std::optional<BodyRate> rate_;   // Of the body that is being read.
+  size_t body_chunk_bytes_ = 0;    // Of it, what is read at once.
+  std::weak_ptr<Exchange> asked_;  // Whose client may leave before its answer.
   bool timed_out_ = false;
   bool is_http2_ = false;
   std::optional<Refusal> refusal_;
-  std::weak_ptr<Exchange> awaited_;  // Whose client may leave before its answer.
 };
 
 }  // namespace akin::server

@@ -1,11 +1,13 @@
 // A client, whatever version of HTTP it speaks, and what all of them share.
 #pragma once
 
+#include <array>
 #include <boost/asio/awaitable.hpp>
 #include <chrono>
 
 #include "server/http/http_server.h"
 #include "server/http/idle_spin.h"
+#include "server/http2/message_budget.h"
 #include "server/http2/stream_budget.h"
 
 namespace akin::server {
@@ -24,6 +26,11 @@ struct ServedShared {
   static constexpr size_t kStreamsBytes = size_t{128} << 20;
   static constexpr size_t kIdleStreamsBytes = size_t{32} << 20;
   StreamBudget streams{kStreamsBytes, kIdleStreamsBytes};
+  // Bodies of HTTP's requests that have not come whole, by whatever version, of all connections.
+  static constexpr size_t kBodiesBytes = size_t{128} << 20;
+  MessageBudget bodies{kBodiesBytes};
+  // Where what is not wanted is read to; nobody looks at it.
+  std::array<char, size_t{64} << 10> thrown_away;
 };
 
 class ServedConnection {

@@ -1,14 +1,9 @@
 #include "server/http/stream.h"
 
-#include <poll.h>
-#include <sys/socket.h>
-
-#include <array>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/ssl.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
-#include <cerrno>
 #include <utility>
 
 #include "server/text.h"
@@ -17,26 +12,6 @@ namespace akin::server {
 namespace {
 
 namespace asio = boost::asio;
-
-// Of the records that a client closes with in TLS, an alert: that of 1.2 with a block cipher and
-// SHA-256 is the longest. A request is longer.
-constexpr size_t kMostOfAlert = 69;
-
-// Whether the other end is closed, with no more than so many bytes left to be read.
-bool IsClosed(Stream::Socket& socket, size_t most_left) {
-  std::array<char, kMostOfAlert + 1> bytes;
-  const int descriptor = socket.native_handle();
-  const ssize_t got = recv(descriptor, bytes.data(), most_left + 1, MSG_PEEK | MSG_DONTWAIT);
-  if (got < 0) return errno != EAGAIN && errno != EWOULDBLOCK;
-  if (got == 0) return true;
-  if (static_cast<size_t>(got) > most_left) return false;
-#ifdef POLLRDHUP
-  pollfd end{.fd = descriptor, .events = POLLRDHUP, .revents = 0};
-  return poll(&end, 1, 0) > 0;
-#else
-  return false;  // Nobody tells of an end behind bytes.
-#endif
-}
 
 class PlainStream final : public Stream {
  public:
@@ -57,7 +32,6 @@ class PlainStream final : public Stream {
     ErrorCode ignored;
     socket_.shutdown(Socket::shutdown_send, ignored);
   }
-  bool has_left() override { return IsClosed(socket_, 0); }
   Socket& socket() override { return socket_; }
 
  private:
@@ -89,7 +63,6 @@ class TlsStream final : public Stream {
     ErrorCode ignored;
     stream_.next_layer().shutdown(Socket::shutdown_send, ignored);
   }
-  bool has_left() override { return IsClosed(stream_.next_layer(), kMostOfAlert); }
   std::string_view protocol() const override {
     const unsigned char* name = nullptr;
     unsigned size = 0;

@@ -33,10 +33,6 @@ class Stream {
   // Says that nothing follows.
   virtual void ShutDown() = 0;
 
-  // Whether the client has closed its end, or the connection is broken, with nothing more to say:
-  // bytes that are not read yet, but for those that TLS closes with, show that it is there.
-  virtual bool has_left() = 0;
-
   // What the handshake has agreed on (ALPN); empty: nothing.
   virtual std::string_view protocol() const { return {}; }
 

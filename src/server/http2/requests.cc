@@ -3,8 +3,12 @@
 #include <algorithm>
 #include <atomic>
 #include <charconv>
+#include <optional>
 #include <utility>
 
+#include "server/http/body_rate.h"
+#include "server/http/client_address.h"
+#include "server/http2/message_budget.h"
 #include "server/text.h"
 
 namespace akin::server {
@@ -35,7 +39,7 @@ class Http2Requests::Stream final : public Http2StreamHandler {
       : owner_(owner),
         request_(std::move(head)),
         peer_(std::move(peer)),
-        share_(owner.unfinished_, peer_),
+        share_(owner.shared_.bodies, ClientOf(peer_)),
         way_(std::make_shared<Way>(responder, request_.method != "HEAD")) {}
 
   void Begin(bool ends) {
@@ -45,7 +49,8 @@ class Http2Requests::Stream final : public Http2StreamHandler {
     }
     if (ends) return OnEnd();
     reads_body_ = true;
-    body_begin_ = Clock::now();
+    rate_.emplace(owner_.shared_.options.body_grace,
+                  owner_.shared_.options.least_body_bytes_per_second, Clock::now());
     way_->responder->SetResting(true);
     if (EqualIgnoringCase(request_.header("expect"), "100-continue"))
       way_->responder->SendHead(100, {}, false);
@@ -61,6 +66,7 @@ class Http2Requests::Stream final : public Http2StreamHandler {
       return RefuseBody(429, "too many bodies of requests are under way");
     }
     request_.body += bytes;
+    rate_->Arrived(bytes.size(), Clock::now());
   }
 
   void OnEnd() override {
@@ -93,11 +99,7 @@ class Http2Requests::Stream final : public Http2StreamHandler {
         way_->is_asked && !way_->is_answered && way_->exchange.expired() && !way_->is_here;
     if (std::exchange(was_lost_, is_lost) && is_lost)
       return way_->responder->Reset(Http2Error::kInternalError);
-    const HttpOptions& options = owner_.shared_.options;
-    if (!reads_body_ || now - body_begin_ < options.body_grace) return;
-    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(now - body_begin_);
-    const auto least = static_cast<size_t>(options.least_body_bytes_per_second * seconds.count());
-    if (request_.body.size() >= least) return;
+    if (!reads_body_ || !rate_->IsTooSlow(now)) return;
     ++owner_.shared_.counts.timed_out;
     RefuseBody(408, "the request's body took too long");
   }
@@ -167,8 +169,8 @@ class Http2Requests::Stream final : public Http2StreamHandler {
   MessageBudget::Share share_;  // Of bodies that have not come whole.
   const std::shared_ptr<Way> way_;
   bool reads_body_ = false, is_refused_ = false;
-  bool was_lost_ = false;  // At the last sweep.
-  Clock::time_point body_begin_;
+  bool was_lost_ = false;         // At the last sweep.
+  std::optional<BodyRate> rate_;  // Of a body that is read.
 };
 
 void Http2Requests::Stream::Way::Deliver() {

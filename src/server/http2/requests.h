@@ -2,8 +2,8 @@
 // (http/connection.cc). Screened before the body, which is read up to --payload-limit and must come
 // as fast as there; then handled, and dropped when its client resets it.
 //
-// A connection of HTTP/1.1 brings one body at a time, one of HTTP/2 a hundred. So bodies that have
-// not come whole share a budget.
+// A connection of HTTP/1.1 brings one body at a time, one of HTTP/2 a hundred. Those that have not
+// come whole share a budget with those of HTTP/1.1.
 #pragma once
 
 #include <memory>
@@ -11,7 +11,6 @@
 
 #include "server/http/served_connection.h"
 #include "server/http2/handler.h"
-#include "server/http2/message_budget.h"
 
 namespace akin::server {
 
@@ -26,11 +25,8 @@ class Http2Requests final : public Http2Handler {
  private:
   class Stream;
 
-  static constexpr size_t kUnfinishedBytes = size_t{128} << 20;
-
   ServedShared& shared_;
   HttpServer& server_;
-  MessageBudget unfinished_{kUnfinishedBytes};
 };
 
 }  // namespace akin::server

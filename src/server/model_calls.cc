@@ -32,18 +32,6 @@ std::string_view FieldOfTexts(Dialect dialect) {
   return "inputs";
 }
 
-// Begin has refused headers that cannot be read.
-RequestTerms TermsOf(const App& app, const Exchange& exchange, size_t texts) {
-  const auto read = ReadCallHeaders(exchange.request);
-  const CallHeaders headers = read ? *read : CallHeaders{};
-  const bool is_bulk = texts > app.options().bulk_texts;
-  const std::chrono::milliseconds most = app.options().request_timeout;
-  return {.priority = headers.priority.value_or(is_bulk ? Priority::kBulk : Priority::kQuery),
-          .client = exchange.client,
-          .deadline = exchange.who.begin + std::min(headers.timeout.value_or(most), most),
-          .may_compute_here = exchange.is_only_one};
-}
-
 Failure EmptyField(std::string_view field) {
   return {Problem::kEmpty, StrCat('`', field, "` cannot be empty"), std::string(field)};
 }
@@ -178,8 +166,7 @@ bool Begin(App& app, const ExchangePtr& exchange, const CallFacts& facts,
   exchange->tally->Begin(facts.is_list);
   TaskOf<Answer>(app.metrics()).texts += static_cast<int64_t>(facts.texts);
   if (auto too_many = CheckCount(app, facts)) failure = std::move(too_many);
-  if (const auto headers = ReadCallHeaders(exchange->request); !headers)
-    failure = Failure{Problem::kBadHeader, headers.error().message()};
+  if (auto unreadable = CheckHeaders(*exchange)) failure = std::move(unreadable);
   if (failure) app.Fail(exchange, *std::move(failure));
   return !failure;
 }
@@ -218,6 +205,23 @@ void CutDocuments(App& app, const ExchangePtr& exchange, const ServedModelPtr& m
 }
 
 }  // namespace
+
+RequestTerms TermsOf(const App& app, const Exchange& exchange, size_t texts) {
+  const auto read = ReadCallHeaders(exchange.request);
+  const CallHeaders headers = read ? *read : CallHeaders{};
+  const bool is_bulk = texts > app.options().bulk_texts;
+  const std::chrono::milliseconds most = app.options().request_timeout;
+  return {.priority = headers.priority.value_or(is_bulk ? Priority::kBulk : Priority::kQuery),
+          .client = exchange.client,
+          .deadline = exchange.who.begin + std::min(headers.timeout.value_or(most), most),
+          .may_compute_here = exchange.is_only_one};
+}
+
+std::optional<Failure> CheckHeaders(const Exchange& exchange) {
+  const auto headers = ReadCallHeaders(exchange.request);
+  if (headers) return std::nullopt;
+  return Failure{Problem::kBadHeader, headers.error().message()};
+}
 
 void AddUsage(const Usage& usage, ExchangeCosts& costs) {
   costs.computed = true;

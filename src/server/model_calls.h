@@ -69,6 +69,10 @@ void Rerank(App& app, const ExchangePtr& exchange, RerankCall call, Format<Score
 const TextReport& ReportOf(const AllEmbeddings& all);
 inline const TextReport& ReportOf(const Scores& scores) { return scores; }
 
+// What a request of so many texts asks of the queue. Its headers can be read: CheckHeaders.
+RequestTerms TermsOf(const App& app, const Exchange& exchange, size_t texts);
+std::optional<Failure> CheckHeaders(const Exchange& exchange);
+
 // Adds what an answer took, of which a stream has several.
 void AddUsage(const Usage& usage, ExchangeCosts& costs);
 

@@ -117,9 +117,13 @@ class Grpc(unittest.TestCase):
         with self.assertRaises(self.grpc.RpcError) as caught:
             list(call)
         self.assertEqual(caught.exception.code(), self.grpc.StatusCode.DEADLINE_EXCEEDED)
+        self.fails("DEADLINE_EXCEEDED", self.tokenize.Tokenize, self.tei.EncodeRequest(inputs="a"), metadata=asking(x_request_timeout_ms="0"))
+        refused = 'te_request_failure{err="validation"}'
+        before = self.server.metrics().get(refused, 0)
         for name, value, expected in (("x_priority", "zz", "`query` or `bulk`"), ("x_request_timeout_ms", "1e3", "a whole number of milliseconds")):
             words = self.fails("INVALID_ARGUMENT", self.embed.Embed, request, metadata=asking(**{name: value}))
             self.assertEqual(words, f'header `{name.replace("_", "-")}`: found "{value}", expected {expected}')
+        self.assertEqual(self.server.metrics()[refused], before + 2)
         # Where no model is asked they mean nothing.
         self.info.Info(self.tei.InfoRequest(), timeout=TIMEOUT, metadata=asking(x_priority="zz"))
 

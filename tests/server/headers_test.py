@@ -22,8 +22,8 @@ class Headers(Served):
         self.assertNotIn("a text", json.dumps(self.server.log))
 
     def test_a_deadline_that_has_passed_is_504(self):
-        status, _, _ = self.server.post("/v1/embeddings", {"input": "a"}, {"x-request-timeout-ms": "0"})
-        self.assertEqual(status, 504)
+        for path, body in (("/v1/embeddings", {"input": "a"}), ("/tokenize", {"inputs": "a"}), ("/decode", {"ids": [5]})):
+            self.assertEqual(self.server.post(path, body, {"x-request-timeout-ms": "0"})[0], 504, path)
 
         for past in ("0", "-1", "-99999999999999999999"):
             self.assertEqual(self.server.post("/embed", {"inputs": "a"}, {"x-request-timeout-ms": past})[0], 504, past)
@@ -38,7 +38,8 @@ class Headers(Served):
                   ("/embed", {"inputs": "a"}, lambda body: body["error"]),
                   ("/v2/embed", {"texts": ["a"], "input_type": "search_query", "model": "m", "embedding_types": ["float"]},
                    lambda body: body["message"]),
-                  ("/api/embed", {"input": "a", "model": "m"}, lambda body: body["error"])]
+                  ("/api/embed", {"input": "a", "model": "m"}, lambda body: body["error"]),
+                  ("/tokenize", {"inputs": "a"}, lambda body: body["error"]), ("/decode", {"ids": [5]}, lambda body: body["error"])]
         for name, value, expected in wrong:
             for path, body, message in routes:
                 with self.subTest(name=name, value=value, path=path):

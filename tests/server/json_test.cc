@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <random>
+#include <regex>
 #include <string>
 #include <vector>
 
@@ -88,6 +89,30 @@ TEST(JsonReader, NumbersOfAnySizeAreJsonAndNoneOfOurs) {
   EXPECT_EQ(Parsed(R"({"n":9223372036854775807})").Int("n").value(), INT64_MAX);
   EXPECT_EQ(Parsed(R"({"n":-9223372036854775808})").Int("n").value(), INT64_MIN);
   EXPECT_FALSE(Parsed(R"({"n":9223372036854775808})").Int("n"));
+}
+
+// As a second reading of RFC 8259, 6.
+bool IsNumber(const std::string& text) {
+  static const std::regex kNumber(R"(-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?)");
+  return std::regex_match(text, kNumber);
+}
+
+TEST(JsonReader, TakesEveryNumberAndNothingElseForOne) {
+  std::mt19937 random(11);
+  const std::string letters = "0123456789999+--..eE";
+  int numbers = 0;
+  for (int i = 0; i < 50'000; ++i) {
+    std::string text;
+    for (size_t length = 1 + random() % 24; length > 0; --length)
+      text += letters[random() % (random() % 2 == 0 ? 10 : letters.size())];
+    numbers += IsNumber(text) ? 1 : 0;
+    const auto body = JsonRequest::Parse(R"({"x":[1e999,)" + text + R"(],"s":"a"})");
+    ASSERT_EQ(static_cast<bool>(body), IsNumber(text)) << text;
+    if (body) {
+      ASSERT_EQ(body->String("s").value(), "a") << text;
+    }
+  }
+  EXPECT_GT(numbers, 2000);
 }
 
 TEST(JsonReader, WhatIsNoObjectIsAnError) {

@@ -51,14 +51,16 @@ class Room {
 // the event loop.
 struct TokenizerWork {
   std::string model;
+  size_t texts = 0;
   int64_t bytes = 0;         // Go in,
   int64_t answer_bytes = 0;  // and about so many come out.
 };
 void OnTokenizer(App& app, const ExchangePtr& exchange, const TokenizerWork& about,
                  std::function<Result<HttpResponse>(const ServedModel&, Room&)> use) {
+  if (auto failure = CheckHeaders(*exchange)) return app.Fail(exchange, *std::move(failure));
   app.WithModel(
       exchange, about.model,
-      [&app, exchange, bytes = about.bytes, answer_bytes = about.answer_bytes,
+      [&app, exchange, texts = about.texts, bytes = about.bytes, answer_bytes = about.answer_bytes,
        use = std::move(use)](const ServedModelPtr& model) {
         auto work = [&app, exchange, model, answer_bytes, use] {
           Room room(exchange->share);
@@ -68,15 +70,14 @@ void OnTokenizer(App& app, const ExchangePtr& exchange, const TokenizerWork& abo
           if (!response) return app.Fail(exchange, FailureOf(response.error()));
           exchange->Respond(*std::move(response));
         };
-        const auto ticket = app.scheduler().Submit(
-            WorkRequest{.work = std::move(work),
-                        .estimated_tokens = CostOfTokenizing(bytes),
-                        .terms = {.client = exchange->client,
-                                  .deadline = exchange->who.begin + app.options().request_timeout},
-                        .bytes = bytes},
-            [&app, exchange](const Status& status) {
-              if (!status) app.Fail(exchange, FailureOf(status.error()));
-            });
+        const auto ticket =
+            app.scheduler().Submit(WorkRequest{.work = std::move(work),
+                                               .estimated_tokens = CostOfTokenizing(bytes),
+                                               .terms = TermsOf(app, *exchange, texts),
+                                               .bytes = bytes},
+                                   [&app, exchange](const Status& status) {
+                                     if (!status) app.Fail(exchange, FailureOf(status.error()));
+                                   });
         if (!ticket) return app.Fail(exchange, FailureOf(ticket.error()));
         exchange->departure.OnLeave([&app, id = *ticket] { app.scheduler().Cancel(id); });
       });
@@ -106,10 +107,11 @@ void TokenizeTei(App& app, const ExchangePtr& exchange) {
                                 .truncation = Off{},
                                 .padding = Off{}};
     exchange->tally->Begin(body.IsArray("inputs"));
+    const size_t num_texts = texts->size();
     const int64_t bytes = TotalBytes(*texts);
-    const int64_t tokens = TokensOfBytes(bytes) + 2 * static_cast<int64_t>(texts->size());
+    const int64_t tokens = TokensOfBytes(bytes) + 2 * static_cast<int64_t>(num_texts);
     OnTokenizer(
-        app, exchange, {name, bytes, tokens * kBytesOfToken},
+        app, exchange, {name, num_texts, bytes, tokens * kBytesOfToken},
         [texts = std::move(*texts), options, prompt_name = prompt_name.value_or("")](
             const ServedModel& model, Room& room) -> Result<HttpResponse> {
           AKIN_TRY_ASSIGN(const std::string_view prompt, PromptOf(model.info(), prompt_name));
@@ -146,9 +148,10 @@ void DecodeTei(App& app, const ExchangePtr& exchange) {
       return {};
     }
     exchange->tally->Begin(is_list);
+    const size_t num_lists = ids->size();
     int64_t count = 0;
     for (const auto& list : *ids) count += static_cast<int64_t>(list.size());
-    OnTokenizer(app, exchange, {name, 4 * count, 8 * count},
+    OnTokenizer(app, exchange, {name, num_lists, 4 * count, 8 * count},
                 [ids = std::move(*ids), skip = skip.value_or(true)](
                     const ServedModel& model, Room& room) -> Result<HttpResponse> {
                   HttpResponse response;

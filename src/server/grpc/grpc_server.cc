@@ -54,11 +54,14 @@ std::unique_ptr<Http2StreamHandler> RefuseCall(const GrpcStatus& status, const C
 }
 
 // What HTTP's headers ask of a call to a model, as metadata.
-std::optional<GrpcStatus> ReadAsked(const HttpRequest& head, CallHead& call) {
+std::optional<GrpcStatus> ReadAsked(const HttpRequest& head, Metrics& metrics, CallHead& call) {
   const Result<CallHeaders> asked = ReadCallHeaders(head);
-  if (!asked) return ToGrpcStatus(asked.error());
-  call.asked = *asked;
-  return std::nullopt;
+  if (asked) {
+    call.asked = *asked;
+    return std::nullopt;
+  }
+  RequestTally(metrics).Fail(FailureKind(Problem::kBadHeader));
+  return ToGrpcStatus(asked.error());
 }
 
 }  // namespace
@@ -109,7 +112,7 @@ std::unique_ptr<Http2StreamHandler> GrpcServer::Begin(HttpRequest head, std::str
   }
   CallHead call_head;
   auto wrong = ReadCallHead(head, kLongest, call_head);
-  if (!wrong && method.asks_model) wrong = ReadAsked(head, call_head);
+  if (!wrong && method.asks_model) wrong = ReadAsked(head, app_.metrics(), call_head);
   if (wrong) {
     if (info.record != nullptr) info.record->End(*wrong);
     return RefuseCall(*wrong, info, responder);

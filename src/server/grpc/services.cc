@@ -60,14 +60,16 @@ void GrpcOperations::OnTokenizer(const CallInfo& info, int64_t bytes, int64_t an
       const Status room = share->Reserve(answer_bytes);
       room ? use(*served) : fail(room.error());
     };
-    const auto ticket = app_.scheduler().Submit(
-        WorkRequest{.work = std::move(work),
-                    .estimated_tokens = CostOfTokenizing(bytes),
-                    .terms = {.client = info.client, .deadline = info.deadline},
-                    .bytes = bytes},
-        [fail](const Status& status) {
-          if (!status) fail(status.error());
-        });
+    const auto ticket =
+        app_.scheduler().Submit(WorkRequest{.work = std::move(work),
+                                            .estimated_tokens = CostOfTokenizing(bytes),
+                                            .terms = {.priority = PriorityOf(info, 1),
+                                                      .client = info.client,
+                                                      .deadline = info.deadline},
+                                            .bytes = bytes},
+                                [fail](const Status& status) {
+                                  if (!status) fail(status.error());
+                                });
     if (!ticket) return fail(ticket.error());
     info.departure->OnLeave([this, id = *ticket] { app_.scheduler().Cancel(id); });
   });

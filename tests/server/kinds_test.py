@@ -135,11 +135,11 @@ class Kinds(Served):
             return schema["properties"]["embedding_type"]
 
         for path in ("/embed", "/embed_all", "/api/embed", "/api/embeddings", "/api/v1/embed"):
-            self.assertEqual(described(path)["enum"], kinds, path)
+            self.assertEqual(described(path)["enum"], [*kinds, None], path)
         for path in ("/v1/embeddings", "/embeddings"):
             one, several = described(path)["oneOf"]
             self.assertEqual((one["enum"], several["items"]["enum"]), (kinds, kinds), path)
-        self.assertEqual(described("/embed_sparse")["enum"], ["float"])
+        self.assertEqual(described("/embed_sparse")["enum"], ["float", None])
 
     def test_raw_floats_for_those_who_ask(self):
         for route, body in (("/v1/embeddings", {"input": TEXTS}), ("/embed", {"inputs": TEXTS}),

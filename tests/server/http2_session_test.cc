@@ -109,6 +109,23 @@ TEST(Http2Session, AFieldThatIsNamedAgainAndAgainIsNotReadToTheEnd) {
       << "the stream is reset";
 }
 
+TEST(Http2Session, WhatEveryAnswerHasIsSentOnceWhateverElseTheyHave) {
+  Pair pair;
+  const std::string same(200, 'v');
+  for (int i = 0; i < 300; ++i) {
+    pair.client.Ask(Http2Client::Post("/"));
+    pair.Talk();
+    const std::string id = std::to_string(1'000'000 + i);
+    pair.handler.seen.back()->responder->SendHead(
+        200, {{"x-same", same}, {"x-request-id", id + id + id + id}}, true);
+    pair.Talk();
+    EXPECT_LT(pair.last_said.size(), i == 0 ? 300u : 100u) << i;
+    const auto& head = pair.client.answers[2 * i + 1].head;
+    EXPECT_EQ(head.at(1).second, same);
+    EXPECT_EQ(head.at(2).second, id + id + id + id);
+  }
+}
+
 TEST(Http2Session, EmptyChunksAreSentToo) {
   Pair pair;
   int sent = 0;

@@ -324,6 +324,19 @@ class Abuse(unittest.TestCase):
         self.assertIn("refused", ends)
         self.check(CASES["messages_that_are_never_whole"])
 
+    def test_calls_without_a_message_leave_room_to_their_address(self):
+        # Of one address, more than half of what streams may hold; who waits for a second is idle, of which there may be fewer.
+        head = call_headers(EMBED)
+        for _ in range(95):
+            self.connect().send(b"".join(frame(HEADERS, END_HEADERS, stream, head) for stream in range(1, 201, 2)))
+        time.sleep(2)
+        client = self.connect()
+        for stream in range(1, 201, 2):
+            client.call(stream, EMBED, string_field(1, "a text"))
+        answered = {of for kind, _, of, payload in client.receive_all(self.seconds)[0] if kind == DATA and payload}
+        self.assertEqual(len(answered), 100)
+        self.check(64)
+
     def fill(self, client, streams, seconds):
         """-> how a stream ends: "refused" with RESOURCE_EXHAUSTED, the code of an error, or None after that time."""
         body = b"\x00" + struct.pack(">I", 4 << 20) + b"x" * 4_000_000

@@ -50,7 +50,10 @@ Call::Call(CallEnvironment& environment, CallInfo info, Encoding encoding,
       info_(std::move(info)),
       responder_(&responder),
       reader_(environment.messages, info_.client, encoding, info_.most_message_bytes, keeping),
-      read_begin_(Clock::now()) {}
+      read_begin_(Clock::now()) {
+  // Until its first message has come it is its client who is waited for.
+  responder.SetResting(true);
+}
 
 // --- From the client -----------------------------------------------------------------------------
 
@@ -120,10 +123,12 @@ bool Call::Found(MessageReader::State state) {
       if (inflating_since_) return false;
       environment_.inflating.Add(shared_from_this());
       inflating_since_ = Clock::now();
+      SetResting(false);
       return false;
     case State::kNoRoom:
       environment_.rooms.Add(shared_from_this());
       queued_since_ = Clock::now();
+      SetResting(false);
       return false;
     case State::kMessage: break;
   }
@@ -146,6 +151,7 @@ void Call::GoOnInRoom() {
   read_begin_ += now - *queued_since_;  // It was not its client that was slow.
   has_room_since_ = now;
   queued_since_.reset();
+  if (!IsComputing() && unsent_ == 0) SetResting(true);
   ReadOn();
 }
 

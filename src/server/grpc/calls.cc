@@ -55,12 +55,14 @@ void AnsweredCall::OnMessage(std::string message) {
         {GrpcCode::kResourceExhausted,
          StrCat("the messages of a stream have at most ", kMaxMessageBytes, " bytes together")});
   messages_.push_back(std::move(message));
+  SetResting(true);  // Its end is waited for.
 }
 
 void AnsweredCall::OnLast() {
   if (!is_gather() && messages_.empty())
     return End({GrpcCode::kUnimplemented, "the method takes one message, found none"});
   is_computing_ = true;
+  SetResting(false);
   Settled([this](bool is_only_one) { Compute(is_only_one); });
 }
 

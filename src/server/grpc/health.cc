@@ -42,6 +42,7 @@ class WatchCall final : public Call {
     is_known_ = health_.IsKnown(request.service());
     health_.watches_.insert(this);
     is_watching_ = true;
+    SetResting(false);
     Tell();
   }
   void OnLast() override {

@@ -114,6 +114,8 @@ TEST_F(CallRoom, WhoHasRoomMustSendWhileOthersWait) {
   BeginCalls("a", 1, kSize);
   SendMore(5, 60'000);
   EXPECT_LT(responders_[5]->consumed, MessageReader::kEarlyBytes);
+  EXPECT_TRUE(responders_[0]->rests);
+  EXPECT_FALSE(responders_[5]->rests) << "it is not waited for";
   SweepAll(now + milliseconds(5'500));
   EXPECT_EQ(NumEnded(), 0U);
   SweepAll(now + seconds(7));
@@ -121,6 +123,7 @@ TEST_F(CallRoom, WhoHasRoomMustSendWhileOthersWait) {
   EXPECT_EQ(WordsOf(0),
             "a message takes too long to come while others wait for the room that is kept for it");
   EXPECT_EQ(responders_[5]->consumed, 60'000U);
+  EXPECT_TRUE(responders_[5]->rests);
   SweepAll(now + seconds(8));
   EXPECT_EQ(NumEnded(), 1U);
 }

@@ -37,6 +37,23 @@ TEST_F(Calls, UnaryAnswersItsMessage) {
   EXPECT_EQ(environment_.num_writing, 1U);
 }
 
+// Many that never send it are no more than what may be idle, and leave room for others.
+TEST_F(Calls, WhoOwesAMessageOrItsEndRests) {
+  for (const MethodKind kind : {MethodKind::kUnary, MethodKind::kGather, MethodKind::kStream}) {
+    responder_.rests = false;
+    Begin(kind);
+    EXPECT_TRUE(responder_.rests);
+    call_->OnData(Framed("question").substr(0, 6));
+    EXPECT_TRUE(responder_.rests);
+    call_->OnData(Framed("question").substr(6));
+    EXPECT_EQ(responder_.rests, kind != MethodKind::kStream);
+    call_->OnEnd();
+    EXPECT_FALSE(responder_.rests);
+    call_->OnGone();
+    loop_.Run();
+  }
+}
+
 TEST_F(Calls, TheFirstAnswerCounts) {
   Begin(MethodKind::kUnary);
   Say("question");

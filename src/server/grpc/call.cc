@@ -39,7 +39,7 @@ bool CallEnvironment::GoOnInRoom(Call& call) {
 }
 
 bool CallEnvironment::MayInflate(const Call& call) {
-  return inflated.MayBegin(call.info().client, Clock::now());
+  return !call.gains_much() || inflated.MayBegin(call.info().client, Clock::now());
 }
 
 bool CallEnvironment::InflateOn(Call& call) { return call.InflateOn(); }
@@ -160,12 +160,23 @@ void Call::ReleaseMessages() {
   has_room_since_.reset();
 }
 
+// What gains no more than texts do has its turn at once. What does is found out by inflating: it
+// begins anew, behind its client's others, when its client may have more.
 bool Call::InflateOn() {
   if (is_over()) return true;
   const MessageReader::State state = reader_.InflateOn();
-  environment_.inflated.Count(info_.client, reader_.TakeInflateCost(), Clock::now());
-  if (state == MessageReader::State::kInflating) return false;
+  const auto now = Clock::now();
+  environment_.inflated.Count(info_.client, reader_.TakeInflateCost(), now);
+  if (state == MessageReader::State::kInflating) {
+    if (gains_much_ || !reader_.gains_much()) return false;
+    gains_much_ = true;
+    if (environment_.inflated.MayBegin(info_.client, now)) return false;
+    reader_.InflateAnew();
+    environment_.inflating.Add(shared_from_this(), true);
+    return true;
+  }
   inflating_since_.reset();
+  gains_much_ = false;
   if (Found(state)) ReadOn();
   return true;
 }

@@ -71,8 +71,10 @@ class Call : public std::enable_shared_from_this<Call> {
   void OnData(std::string_view bytes);
   void OnEnd();
   void OnGone();
-  // A step of the message that is inflated -> whether it is over with.
+  // A step of the message that is inflated -> whether it is over with, or waits again.
   bool InflateOn();
+  // It gains more than texts do.
+  bool gains_much() const { return gains_much_; }
   // Whether there is room for the message that waits for it, which then has it.
   bool TakeRoom() { return reader_.TakeRoom(); }
   void GoOnInRoom();
@@ -157,6 +159,7 @@ class Call : public std::enable_shared_from_this<Call> {
   // It is in environment_.inflating, or in environment_.rooms; since when.
   std::optional<Clock::time_point> inflating_since_, queued_since_;
   std::optional<Clock::time_point> has_room_since_;  // For what comes, or is kept.
+  bool gains_much_ = false;                          // The message that is inflated.
   bool end_has_come_ = false, last_was_told_ = false;
   bool head_is_lost_ = false;  // It was to be sent, and there was no memory.
   bool has_head_ = false, has_ended_ = false, is_writing_ = false;

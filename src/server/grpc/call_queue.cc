@@ -7,11 +7,11 @@
 
 namespace akin::server {
 
-void CallQueue::Add(std::shared_ptr<Call> call) {
+void CallQueue::Add(std::shared_ptr<Call> call, bool later) {
   const std::string& client = call->info().client;
   const auto it = waiting_.try_emplace(client).first;
   try {
-    it->second.push_back(std::move(call));
+    (later ? it->second.later : it->second.first).push_back(std::move(call));
   } catch (...) {
     if (it->second.empty()) waiting_.erase(it);
     throw;
@@ -23,9 +23,8 @@ void CallQueue::Remove(const Call& call) noexcept {
   const auto it = waiting_.find(call.info().client);
   if (it == waiting_.end()) return;
   Calls& calls = it->second;
-  const auto found =
-      std::ranges::find_if(calls, [&](const auto& other) { return other.get() == &call; });
-  if (found != calls.end()) calls.erase(found);
+  for (auto* some : {&calls.first, &calls.later})
+    std::erase_if(*some, [&](const auto& other) { return other.get() == &call; });
   if (calls.empty()) waiting_.erase(it);
 }
 

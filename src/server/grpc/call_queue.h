@@ -25,7 +25,8 @@ class CallQueue {
   CallQueue(Post& post, std::function<bool(Call&)> may_begin, std::function<bool(Call&)> step)
       : post_(post), may_begin_(std::move(may_begin)), step_(std::move(step)) {}
 
-  void Add(std::shared_ptr<Call> call);
+  // `later`: when none of its client is left that is not.
+  void Add(std::shared_ptr<Call> call, bool later = false);
   // If it is in it and has not begun.
   void Remove(const Call& call) noexcept;
   bool is_empty() const { return current_ == nullptr && waiting_.empty(); }
@@ -37,7 +38,11 @@ class CallQueue {
   void GoOn() noexcept;
 
  private:
-  using Calls = std::deque<std::shared_ptr<Call>>;
+  struct Calls {
+    std::deque<std::shared_ptr<Call>> first, later;
+    bool empty() const { return first.empty() && later.empty(); }
+    const std::shared_ptr<Call>& front() const { return (first.empty() ? later : first).front(); }
+  };
 
   void Step();
   // The next one's that may begin, in turn; it is not waiting any more. Null: none may.

@@ -40,6 +40,7 @@ struct Inflater::Stream {
 Inflater::Inflater(Encoding encoding, std::string bytes, size_t most_bytes)
     : encoding_(encoding),
       bytes_(std::move(bytes)),
+      size_(bytes_.size()),
       most_bytes_(most_bytes),
       room_(std::min(most_bytes, std::max(kFreeInflatedBytes, kMaxInflateRatio * bytes_.size()))),
       stream_(std::make_unique<Stream>(encoding)) {

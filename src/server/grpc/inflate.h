@@ -47,11 +47,12 @@ class Inflater {
   Result<bool> Step(size_t step);
   std::string Take() { return std::move(out_); }
   size_t made() const { return out_.size(); }
-  // What of it counts.
-  size_t cost() const {
-    const size_t free = std::max(kTextInflatedBytes, kTextInflateRatio * bytes_.size());
-    return made() - std::min(made(), free);
-  }
+  // What it was given, after which it is over.
+  std::string TakeBytes() { return std::move(bytes_); }
+  // What is made counts for nothing up to this,
+  size_t free_bytes() const { return std::max(kTextInflatedBytes, kTextInflateRatio * size_); }
+  // and so much beyond it.
+  size_t cost() const { return made() - std::min(made(), free_bytes()); }
 
  private:
   struct Stream;
@@ -59,7 +60,8 @@ class Inflater {
   Error TooLong() const;
 
   const Encoding encoding_;
-  const std::string bytes_;
+  std::string bytes_;
+  const size_t size_;  // Of bytes_.
   const size_t most_bytes_;
   const size_t room_;  // Whichever bound is lower.
   std::unique_ptr<Stream> stream_;

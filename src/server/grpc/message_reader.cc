@@ -95,7 +95,9 @@ MessageReader::State MessageReader::InflateOn() {
     message_.clear();
   }
   const size_t before = inflater_->cost();
-  const Result<bool> is_whole = inflater_->Step(kStepBytes);
+  const size_t free = inflater_->free_bytes(), made = inflater_->made();
+  const size_t step = made <= free ? std::min(kStepBytes, free - made + 1) : kStepBytes;
+  const Result<bool> is_whole = inflater_->Step(step);
   inflate_cost_ += inflater_->cost() - before;
   if (!is_whole) {
     const GrpcStatus status = ToGrpcStatus(is_whole.error());
@@ -105,6 +107,11 @@ MessageReader::State MessageReader::InflateOn() {
   message_ = inflater_->Take();
   inflater_.reset();
   return State::kMessage;
+}
+
+void MessageReader::InflateAnew() {
+  message_ = inflater_->TakeBytes();
+  inflater_.reset();
 }
 
 std::string MessageReader::Take(bool is_last) {

@@ -52,6 +52,10 @@ class MessageReader {
   bool TakeRoom();
   // A step with a message that is inflated, of which Read makes none; nothing is read meanwhile.
   State InflateOn();
+  // Whether it gains so much that it counts; a step ends where that is found out.
+  bool gains_much() const { return inflater_ != nullptr && inflater_->cost() > 0; }
+  // What has been made is thrown away.
+  void InflateAnew();
   static constexpr size_t kStepBytes = size_t{64} << 10;
   // What inflating has cost since it was last asked (Inflater::cost).
   size_t TakeInflateCost() { return std::exchange(inflate_cost_, 0); }

@@ -287,6 +287,8 @@ class Inflated : public ManyCalls {
   }
 
   const std::string bomb_ = Framed(Deflated(Encoding::kGzip, std::string(1 << 20, 'a')), 1);
+  static size_t SizeOfAsk(const Ask& ask) { return ask.messages[0].size(); }
+
   const std::string text_ = Framed(Deflated(Encoding::kGzip, Words(1200)), 1);
 };
 
@@ -308,6 +310,23 @@ TEST_F(Inflated, WhoSendsBombsWaitsAndNobodyElse) {
     loop_.Run();
   }
   EXPECT_GT(AsksOf("a"), before);
+}
+
+TEST_F(Inflated, OfOneClientWhatIsTextGoesBeforeBombs) {
+  environment_.inflated = InflateBudget(size_t{1} << 20);
+  for (int i = 0; i < 20; ++i) Send("a", bomb_);
+  const std::string text = Framed(Deflated(Encoding::kGzip, Words(200'000)), 1);
+  for (int i = 0; i < 20; ++i) Send("a", text);
+  loop_.Run();
+  EXPECT_EQ(std::ranges::count(asks_, size_t{200'000}, SizeOfAsk), 20);
+  EXPECT_EQ(std::ranges::count(asks_, size_t{1} << 20, SizeOfAsk), 1);
+  for (const Ask& ask : asks_)
+    EXPECT_TRUE(SizeOfAsk(ask) == 1 << 20 || ask.messages[0] == Words(200'000));
+  // Another second, another one: whole, though it was begun before.
+  std::this_thread::sleep_for(milliseconds(1100));
+  SweepAll(Call::Clock::now());
+  ASSERT_EQ(std::ranges::count(asks_, size_t{1} << 20, SizeOfAsk), 2);
+  EXPECT_EQ(asks_.back().messages[0], std::string(1 << 20, 'a'));
 }
 
 TEST_F(Inflated, WhatWaitsForTooLongIsSaid) {

@@ -207,6 +207,11 @@ class OwnFigures(unittest.TestCase):
         self.assertGreater(milliseconds, 0)
         self.assertGreater(mib, 0)
 
+    def test_what_this_process_holds_is_not_the_other_ones_memory(self):
+        held = b"x" * (100 << 20)
+        self.assertLess(own_figures.start(["true"], {})[1], 50)
+        del held
+
     def test_the_documents_have_the_places_for_what_is_written(self):
         for document, marks in ((compare.ROOT / "README.md", [compare.BEGIN, compare.END]),
                                 (compare.ROOT / "docs" / "performance.md",

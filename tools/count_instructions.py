@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Counts the instructions of the hot kernels on fixed inputs, under callgrind, and says what changed.
 
-    tools/count_instructions.py [--program build/release/bench/count_kernels] [--update] [--only WORD]
+    tools/count_instructions.py [--program build/release/bench/count_kernels] [--update | --check] [--only WORD]
 
 Prints every case with the recorded count (bench/instruction_counts.txt), the present one and the
-change; --update records the present ones. Unlike times, counts do not depend on what else the
+change; --update records the present ones, --check (of the tests) fails where they are not the recorded
+ones, so that a change of the kernels brings its record with it. Unlike times, counts do not depend on what else the
 machine does, but on the compiler, which is recorded with them. Valgrind knows no AVX-512, so
 the tiers are scalar and avx2; what is shared with AVX-512 (generic/*-inl.h) shows there too.
 """
@@ -21,6 +22,8 @@ TIERS = ("avx2", "scalar")
 # Large inputs repeat the small ones' loops, and a simulator is fifty times as slow.
 CASES = re.compile(r"linear/.*/m:(1|14)|attention/length:(14|64)|layer_norm/m:14")
 COUNTED = "AkinCountedCall"
+# What may differ from the record: addresses move, and with them a few instructions of alignment.
+TOLERANCE = 0.005
 
 
 class CountError(Exception):
@@ -89,12 +92,21 @@ def table(old, new):
     return lines
 
 
+def unrecorded(old, new):
+    """-> the cases whose count is not, within TOLERANCE, the recorded one."""
+    return [key for key in [*new, *(k for k in old if k not in new)]
+            if key not in old or key not in new or abs(new[key] - old[key]) > TOLERANCE * old[key]]
+
+
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--program", type=pathlib.Path, default=ROOT / "build/release/bench/count_kernels")
     parser.add_argument("--record", type=pathlib.Path, default=RECORD)
     parser.add_argument("--only", default="", help="only cases with this word in their name")
-    parser.add_argument("--update", action="store_true", help="record the present counts")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--update", action="store_true", help="record the present counts")
+    what.add_argument("--check", action="store_true",
+                      help=f"fail where a count is more than {TOLERANCE:.1%} away from the recorded one, and the compiler is the recorded one")
     args = parser.parse_args(argv)
     if not shutil.which("valgrind"):
         sys.exit("count_instructions: valgrind is not installed")
@@ -107,9 +119,14 @@ def main(argv=None):
         now = compiler_of(args.program)
         if compiler and compiler != now:
             print(f"recorded with {compiler}, built with {now}: other counts are no surprise")
-        print("\n".join(table({k: v for k, v in old.items() if args.only in k[1]}, new)))
+        recorded = {k: v for k, v in old.items() if args.only in k[1]}
+        print("\n".join(table(recorded, new)))
         if args.update:
             write_record(args.record, now, {**(old if args.only else {}), **new})
+        changed = unrecorded(recorded, new) if args.check and compiler == now else []
+        if changed:
+            raise CountError(f"{', '.join(f'{case} on {tier}' for tier, case in changed)}: other counts than in {args.record}; "
+                             "if that is meant, record them with --update and commit them with the change")
     except CountError as error:
         sys.exit(f"count_instructions: {error}")
 

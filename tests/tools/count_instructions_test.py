@@ -53,6 +53,13 @@ class Record(unittest.TestCase):
             self.assertTrue(tool.CASES.fullmatch(case), case)
 
 
+    def test_a_change_that_is_not_recorded_is_found(self):
+        old = {("avx2", "a"): 1000, ("avx2", "b"): 1000, ("avx2", "c"): 1, ("avx2", "d"): 1000}
+        new = {("avx2", "a"): 1004, ("avx2", "b"): 1006, ("avx2", "d"): 994, ("avx2", "e"): 1}
+        self.assertEqual({case for _, case in tool.unrecorded(old, new)}, {"b", "c", "d", "e"})
+        self.assertEqual(tool.unrecorded(old, old), [])
+
+
 class Count(unittest.TestCase):
     def setUp(self):
         if PROGRAM is None or not PROGRAM.exists():
@@ -65,6 +72,15 @@ class Count(unittest.TestCase):
         self.assertEqual(tool.count(PROGRAM, "linear/qkv/m:1", "scalar"), one)
         self.assertGreater(tool.count(PROGRAM, "linear/qkv/m:5", "scalar"), 4 * one)
         self.assertGreater(one, 1152 * 384 / 4)  # The products were computed, and more than once a lane.
+
+    def test_the_kernels_have_the_recorded_counts(self):
+        recorded, now = tool.read_record(tool.RECORD)[0], tool.compiler_of(PROGRAM)
+        if recorded != now:
+            self.skipTest(f"the counts are recorded with {recorded}, this program is of {now}")
+        out = io.StringIO()
+        with contextlib.redirect_stdout(out):
+            tool.main(["--program", str(PROGRAM), "--check"])
+        self.assertGreater(len(out.getvalue().splitlines()), 20)
 
     def test_a_case_or_tier_that_is_none_is_an_error(self):
         for case, tier in (("linear/nothing/m:1", "scalar"), ("linear/qkv/m:1", "mmx")):
@@ -81,6 +97,11 @@ class Count(unittest.TestCase):
                 tool.main(args)
             self.assertEqual(len(out.getvalue().splitlines()), len(tool.TIERS))
             self.assertNotIn("%", out.getvalue())
+            record = pathlib.Path(folder) / "r.txt"
+            compiler, counts = tool.read_record(record)
+            tool.write_record(record, compiler, {key: n * 2 for key, n in counts.items()})
+            with contextlib.redirect_stdout(out), self.assertRaisesRegex(SystemExit, "layer_norm/m:14 on avx2"):
+                tool.main([*args, "--check"])
 
 
 if __name__ == "__main__":

@@ -83,6 +83,18 @@ bool BeginsWithNumber(const dom::array& array) {
   return false;
 }
 
+size_t CountItemsOf(const dom::element& value) {
+  size_t items = 0;
+  dom::array array;
+  dom::object object;
+  if (!value.get(array)) {
+    if (!BeginsWithNumber(array)) items = array.size();
+  } else if (!value.get(object)) {
+    for (const auto [name, member] : object) items += CountItemsOf(member);
+  }
+  return items;
+}
+
 }  // namespace
 
 struct JsonRequest::Document {
@@ -90,6 +102,25 @@ struct JsonRequest::Document {
   dom::parser parser;
   std::shared_ptr<const Document> parent;  // Of an object within another one.
   dom::object object;
+  size_t most_items = SIZE_MAX;
+  std::shared_ptr<bool> has_too_many = std::make_shared<bool>(false);  // Of the whole body.
+
+  static std::shared_ptr<Document> Within(const std::shared_ptr<const Document>& parent) {
+    const auto document = std::make_shared<Document>();
+    document->parent = parent;
+    document->most_items = parent->most_items;
+    document->has_too_many = parent->has_too_many;
+    return document;
+  }
+
+  // To be asked before a list's items are read: each costs as much as a short text.
+  Status CheckLength(std::string_view key, const dom::array& array) const {
+    if (array.size() <= std::max(most_items, kFewItems)) return {};
+    *has_too_many = true;
+    return Error(ErrorCode::kInvalidInput, StrCat("batch size ", array.size(),
+                                                  " > maximum allowed batch size ", most_items))
+        .Of(std::string(key));
+  }
 
   std::optional<dom::element> Find(std::string_view key) const {
     std::optional<dom::element> found;
@@ -106,8 +137,9 @@ JsonRequest::JsonRequest(JsonRequest&&) noexcept = default;
 JsonRequest& JsonRequest::operator=(JsonRequest&&) noexcept = default;
 JsonRequest::~JsonRequest() = default;
 
-Result<JsonRequest> JsonRequest::Parse(std::string body) {
+Result<JsonRequest> JsonRequest::Parse(std::string body, size_t most_items) {
   const auto document = std::make_shared<Document>();
+  document->most_items = most_items;
   const size_t size = body.size();
   document->body = std::move(body);
   document->body.resize(size + simdjson::SIMDJSON_PADDING, ' ');
@@ -129,6 +161,8 @@ Result<JsonRequest> JsonRequest::Parse(std::string body) {
   if (root.get(document->object)) return InvalidInput("the body is no JSON object");
   return JsonRequest(document);
 }
+
+bool JsonRequest::has_too_many() const { return *document_->has_too_many; }
 
 bool JsonRequest::Has(std::string_view key) const { return document_->Find(key).has_value(); }
 
@@ -166,6 +200,7 @@ Result<std::optional<std::vector<std::string>>> JsonRequest::Strings(std::string
   if (!value) return std::optional<std::vector<std::string>>();
   dom::array array;
   if (value->get(array)) return WrongType(key, *value, "an array of strings");
+  AKIN_TRY(document_->CheckLength(key, array));
   std::vector<std::string> texts;
   for (const dom::element item : array) {
     AKIN_TRY_ASSIGN(std::string text, ToText(key, item));
@@ -189,6 +224,7 @@ Result<std::optional<std::vector<std::string>>> JsonRequest::StringsOrObjects(
   if (!value) return std::optional<std::vector<std::string>>();
   dom::array array;
   if (value->get(array)) return WrongType(key, *value, "an array");
+  AKIN_TRY(document_->CheckLength(key, array));
   std::vector<std::string> texts;
   for (const dom::element item : array) {
     dom::element text = item;
@@ -211,6 +247,7 @@ Result<std::optional<Inputs>> JsonRequest::TextsOrIds(std::string_view key) cons
     inputs.items.push_back(std::move(item));
     return std::optional(std::move(inputs));
   }
+  AKIN_TRY(document_->CheckLength(key, array));
   inputs.is_list = true;
   for (const dom::element element : array) {
     AKIN_TRY_ASSIGN(TextOrIds item, ToTextOrIds(key, element));
@@ -244,13 +281,13 @@ Result<std::optional<std::vector<std::vector<std::string>>>> JsonRequest::TextsO
       AKIN_TRY_ASSIGN(std::string text, ToText(key, item));
       return std::vector<std::string>{std::move(text)};
     }
+    if (array.size() == 0 || array.size() > 2) {
+      return InvalidField(key, " has a list of ", array.size(), " texts, expected 1 or 2");
+    }
     std::vector<std::string> texts;
     for (const dom::element part : array) {
       AKIN_TRY_ASSIGN(std::string text, ToText(key, part));
       texts.push_back(std::move(text));
-    }
-    if (texts.empty() || texts.size() > 2) {
-      return InvalidField(key, " has a list of ", texts.size(), " texts, expected 1 or 2");
     }
     return texts;
   };
@@ -263,6 +300,7 @@ Result<std::optional<std::vector<std::vector<std::string>>>> JsonRequest::TextsO
     lists.push_back(std::move(texts));
     return std::optional(std::move(lists));
   }
+  AKIN_TRY(document_->CheckLength(key, array));
   is_list = true;
   for (const dom::element item : array) {
     AKIN_TRY_ASSIGN(std::vector<std::string> texts, read(item));
@@ -274,9 +312,8 @@ Result<std::optional<std::vector<std::vector<std::string>>>> JsonRequest::TextsO
 Result<std::optional<JsonRequest>> JsonRequest::Object(std::string_view key) const {
   const auto value = document_->Find(key);
   if (!value) return std::optional<JsonRequest>();
-  const auto document = std::make_shared<Document>();
+  const auto document = Document::Within(document_);
   if (value->get(document->object)) return WrongType(key, *value, "an object");
-  document->parent = document_;
   return std::optional<JsonRequest>(JsonRequest(document));
 }
 
@@ -285,14 +322,20 @@ Result<std::optional<std::vector<JsonRequest>>> JsonRequest::Objects(std::string
   if (!value) return std::optional<std::vector<JsonRequest>>();
   dom::array array;
   if (value->get(array)) return WrongType(key, *value, "an array of objects");
+  AKIN_TRY(document_->CheckLength(key, array));
   std::vector<JsonRequest> objects;
   for (const dom::element item : array) {
-    const auto document = std::make_shared<Document>();
+    const auto document = Document::Within(document_);
     if (item.get(document->object)) return WrongType(key, item, "an object");
-    document->parent = document_;
     objects.push_back(JsonRequest(document));
   }
   return std::optional<std::vector<JsonRequest>>(std::move(objects));
+}
+
+size_t JsonRequest::CountItems() const {
+  size_t items = 0;
+  for (const auto [name, value] : document_->object) items += CountItemsOf(value);
+  return items;
 }
 
 std::string JsonRequest::Text() const { return simdjson::minify(document_->object); }

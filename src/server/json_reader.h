@@ -15,6 +15,8 @@
 namespace akin::server {
 
 inline constexpr size_t kMaxJsonDepth = 32;
+// Lists of so many are always read: whoever reads them says what is too many.
+inline constexpr size_t kFewItems = 64;
 
 // A text, or the ids of one.
 struct TextOrIds {
@@ -32,12 +34,15 @@ struct Inputs {
 // All errors are InvalidInput.
 class JsonRequest {
  public:
-  // An object is expected at the top.
-  static Result<JsonRequest> Parse(std::string body);
+  // An object is expected at the top. `most_items`: of lists that are read, or kFewItems; a longer one
+  // is counted and refused, before anything is made of its items (has_too_many).
+  static Result<JsonRequest> Parse(std::string body, size_t most_items = SIZE_MAX);
   JsonRequest(JsonRequest&&) noexcept;
   JsonRequest& operator=(JsonRequest&&) noexcept;
   ~JsonRequest();
 
+  // Whether an error was that of a list that is too long, here or in an object within.
+  bool has_too_many() const;
   bool Has(std::string_view key) const;
   bool IsArray(std::string_view key) const;
   Result<std::optional<bool>> Bool(std::string_view key) const;
@@ -62,6 +67,8 @@ class JsonRequest {
   Result<std::optional<JsonRequest>> Object(std::string_view key) const;
   // An array of objects.
   Result<std::optional<std::vector<JsonRequest>>> Objects(std::string_view key) const;
+  // Of all lists in it, but those of numbers.
+  size_t CountItems() const;
   // The object as JSON again.
   std::string Text() const;
 

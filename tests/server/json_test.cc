@@ -54,6 +54,45 @@ TEST(JsonReader, ErrorsNameTheFieldAndWhatWasFound) {
   EXPECT_EQ(ids.Ids("d", is_list).error().message(), "`d` is a string, expected a token id");
 }
 
+TEST(JsonReader, ListsThatAreTooLongAreCountedAndNotRead) {
+  const auto list = [](const char* item, int n) {
+    std::string text = R"({"x":[)";
+    for (int i = 0; i < n; ++i) text += std::string(i > 0 ? "," : "") + item;
+    return text + "]}";
+  };
+  const auto parsed = [](std::string body) {
+    return std::move(JsonRequest::Parse(std::move(body), 100)).value();
+  };
+  bool is_list = false;
+  const auto fails = [](const JsonRequest& body, const auto& read) {
+    return !read && body.has_too_many() && read.error().field() == "x" &&
+           read.error().message() == "batch size 101 > maximum allowed batch size 100";
+  };
+  {
+    const JsonRequest body = parsed(list(R"("a")", 101));
+    EXPECT_TRUE(fails(body, body.Strings("x")));
+    EXPECT_TRUE(fails(body, body.StringOrStrings("x")));
+    EXPECT_TRUE(fails(body, body.StringsOrObjects("x", "text")));
+    EXPECT_TRUE(fails(body, body.TextsOrIds("x")));
+  }
+  const JsonRequest pairs = parsed(list(R"(["a","b"])", 101));
+  EXPECT_TRUE(fails(pairs, pairs.TextsOrPairs("x", is_list)));
+  const JsonRequest ids = parsed(list("[1]", 101));
+  EXPECT_TRUE(fails(ids, ids.Ids("x", is_list)));
+  const JsonRequest objects = parsed(list("{}", 101));
+  EXPECT_TRUE(fails(objects, objects.Objects("x")));
+  const JsonRequest within = parsed(R"({"y":)" + list(R"("a")", 101) + "}");
+  EXPECT_TRUE(fails(within, within.Object("y").value()->Strings("x")));
+
+  const JsonRequest hundred = parsed(list(R"("a")", 100));
+  EXPECT_EQ(hundred.Strings("x").value()->size(), 100u);
+  EXPECT_FALSE(hundred.has_too_many());
+  const JsonRequest one_text = parsed(list("7", 101));  // Its tokens are not texts.
+  EXPECT_EQ(one_text.TextsOrIds("x").value()->items[0].ids.size(), 101u);
+  // Who reads a short list says what is too many of it.
+  EXPECT_EQ(JsonRequest::Parse(list(R"("a")", 3), 1).value().Strings("x").value()->size(), 3u);
+}
+
 TEST(JsonReader, DepthIsBounded) {
   const auto nested = [](size_t depth) {
     return R"({"a":)" + std::string(depth, '[') + std::string(depth, ']') + "}";

@@ -160,10 +160,14 @@ void VertexTei(App& app, const ExchangePtr& exchange) {
   WithBody(app, exchange, [&](const JsonRequest& body) -> Status {
     AKIN_TRY_ASSIGN(auto bodies, body.Objects("instances"));
     if (!bodies) return InvalidField("instances", " is missing");
-    if (bodies->empty() || bodies->size() > app.options().max_client_batch_size) {
-      app.Fail(exchange, bodies->empty() ? Problem::kEmpty : Problem::kTooManyTexts,
-               StrCat("`instances` has ", bodies->size(), " entries, expected 1 to ",
-                      app.options().max_client_batch_size));
+    // Each instance has a text or a list of them.
+    size_t texts = 0;
+    for (const JsonRequest& instance : *bodies)
+      texts += std::max<size_t>(instance.CountItems(), 1);
+    const size_t most = app.options().max_client_batch_size;
+    if (texts == 0 || texts > most) {
+      app.Fail(exchange, texts == 0 ? Problem::kEmpty : Problem::kTooManyTexts,
+               StrCat("`instances` has ", texts, " texts, expected 1 to ", most));
       return {};
     }
     AKIN_TRY_ASSIGN(const auto handlers, HandlersOf(*bodies));

@@ -117,8 +117,8 @@ struct JsonRequest::Document {
   Status CheckLength(std::string_view key, const dom::array& array) const {
     if (array.size() <= std::max(most_items, kFewItems)) return {};
     *has_too_many = true;
-    return Error(ErrorCode::kInvalidInput, StrCat("batch size ", array.size(),
-                                                  " > maximum allowed batch size ", most_items))
+    return Error(ErrorCode::kInvalidInput,
+                 StrCat("batch size ", array.size(), " > maximum allowed batch size ", most_items))
         .Of(std::string(key));
   }
 

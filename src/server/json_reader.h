@@ -34,8 +34,8 @@ struct Inputs {
 // All errors are InvalidInput.
 class JsonRequest {
  public:
-  // An object is expected at the top. `most_items`: of lists that are read, or kFewItems; a longer one
-  // is counted and refused, before anything is made of its items (has_too_many).
+  // An object is expected at the top. `most_items`: of lists that are read, or kFewItems; a longer
+  // one is counted and refused, before anything is made of its items (has_too_many).
   static Result<JsonRequest> Parse(std::string body, size_t most_items = SIZE_MAX);
   JsonRequest(JsonRequest&&) noexcept;
   JsonRequest& operator=(JsonRequest&&) noexcept;

@@ -61,6 +61,12 @@ class Vertex(unittest.TestCase):
         raw = self.server.post("/vertex", {"instances": PARTS[1:]}, {"accept": "application/octet-stream"})[2]
         self.assertEqual(json.loads(raw), json.loads(plain))
 
+    def test_all_its_texts_count_together(self):
+        answer = self.server.post("/vertex", {"instances": [{"inputs": ["a"] * 1025}] * 2})
+        self.assertEqual((answer[0], json.loads(answer[2])["error"]), (422, "`instances` has 2050 texts, expected 1 to 2048"))
+        status, _, _ = self.server.post("/vertex", {"instances": [{"type": "rerank", "query": "q", "texts": ["a"] * 2049}]})
+        self.assertEqual(status, 422)
+
 
 if __name__ == "__main__":
     main()

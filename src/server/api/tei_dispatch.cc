@@ -162,8 +162,7 @@ void VertexTei(App& app, const ExchangePtr& exchange) {
     if (!bodies) return InvalidField("instances", " is missing");
     // Each instance has a text or a list of them.
     size_t texts = 0;
-    for (const JsonRequest& instance : *bodies)
-      texts += std::max<size_t>(instance.CountItems(), 1);
+    for (const JsonRequest& instance : *bodies) texts += std::max<size_t>(instance.CountItems(), 1);
     const size_t most = app.options().max_client_batch_size;
     if (texts == 0 || texts > most) {
       app.Fail(exchange, texts == 0 ? Problem::kEmpty : Problem::kTooManyTexts,

@@ -175,8 +175,8 @@ HttpResponse RawTokenVectors(const TokenEmbeddings& tokens) {
 
 void WithBody(App& app, const ExchangePtr& exchange,
               const std::function<Status(const JsonRequest& body)>& read) {
-  const Result<JsonRequest> body = JsonRequest::Parse(std::move(exchange->request.body),
-                                                      app.options().max_client_batch_size);
+  const Result<JsonRequest> body =
+      JsonRequest::Parse(std::move(exchange->request.body), app.options().max_client_batch_size);
   if (!body) return app.Fail(exchange, Problem::kBadJson, body.error().message());
   if (const Status status = read(*body); !status) {
     app.Fail(exchange, body->has_too_many() ? Problem::kTooManyTexts : Problem::kBadShape,

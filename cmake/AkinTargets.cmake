@@ -41,14 +41,18 @@ function(akin_folder name)
   set_property(GLOBAL APPEND PROPERTY AKIN_FOLDERS akin_${name})
 endfunction()
 
-# akin_test(NAME SOURCES ... [LIBS ...] [FILTER GLOB]): a GoogleTest program whose tests ctest finds by name; with a
-# filter only some, whose names then begin with NAME. It may see src/.
+# akin_test(NAME SOURCES ... [LIBS ...] [FILTER GLOB] [FOLDERS ...]): a GoogleTest program whose tests ctest finds by name; with
+# a filter only some, whose names then begin with NAME. It may see src/. With FOLDERS it needs only these of src/, not libakin.
 function(akin_test name)
-  cmake_parse_arguments(ARG "" "FILTER" "SOURCES;LIBS" ${ARGN})
+  cmake_parse_arguments(ARG "" "FILTER" "SOURCES;LIBS;FOLDERS" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/tests)
   target_compile_definitions(${name} PRIVATE AKIN_TEST_DATA="${PROJECT_SOURCE_DIR}/tests/data")
-  target_link_libraries(${name} PRIVATE akin akin_build_flags GTest::gtest GTest::gtest_main ${ARG_LIBS})
+  set(ours akin)
+  if(ARG_FOLDERS)
+    list(TRANSFORM ARG_FOLDERS PREPEND akin_ OUTPUT_VARIABLE ours)
+  endif()
+  target_link_libraries(${name} PRIVATE ${ours} akin_build_flags GTest::gtest GTest::gtest_main ${ARG_LIBS})
   if(ARG_FILTER)
     gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60 TEST_FILTER ${ARG_FILTER} TEST_PREFIX ${name}.)
   else()

@@ -1,7 +1,7 @@
 #!/bin/sh
-# The NEON tiers on a machine of another kind: builds the preset aarch64 and runs its kernel tests, and `akin embed`
-# on the tiny models against the reference's vectors, under QEMU. Ends with 77 after "SKIPPED: why" where the tools are
-# missing; `./dev aarch64` installs them.
+# The NEON tiers on a machine of another kind: builds the preset aarch64 and runs its kernel tests and, without the argument
+# `kernels`, `akin embed` on the tiny models against the reference's vectors, under QEMU. Ends with 77 after "SKIPPED: why"
+# where the tools are missing; `./dev test` (on Debian) and `./dev aarch64` install them.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -14,7 +14,14 @@ command -v qemu-aarch64 >/dev/null 2>&1 || skip "no qemu-aarch64"
 [ -e build/aarch64-root/complete ] || skip "no libraries for aarch64 in build/aarch64-root"
 
 emulator="qemu-aarch64 -L /usr/aarch64-linux-gnu"
-tests="base kernels pooling"
+tests="kernels"
+program=
+jobs="--parallel 1" # Other tests run beside it.
+if [ "${1:-}" != kernels ]; then
+  tests="base kernels pooling"
+  program=akin_cli
+  jobs=
+fi
 quietly() { # Shows the output of a command that fails.
   "$@" >build/aarch64.log 2>&1 || {
     cat build/aarch64.log
@@ -23,8 +30,8 @@ quietly() { # Shows the output of a command that fails.
   }
 }
 quietly cmake --preset aarch64
-# shellcheck disable=SC2046 # Words are meant to be split.
-quietly cmake --build build/aarch64 --target akin_cli $(printf '%s_test ' $tests)
+# shellcheck disable=SC2046,SC2086 # Words are meant to be split.
+quietly cmake --build build/aarch64 $jobs --target $program $(printf '%s_test ' $tests)
 
 for test in $tests; do
   echo "== ${test}_test"
@@ -36,6 +43,8 @@ echo "== a CPU without dot products"
 # shellcheck disable=SC2086
 quietly $emulator -cpu cortex-a53 build/aarch64/tests/kernels/kernels_test --gtest_brief=1 --gtest_filter='Dispatch.*'
 grep -e 'tests ran' -e PASSED build/aarch64.log
+
+[ -n "$program" ] || exit 0
 
 printf '#!/bin/sh\nexec %s "%s/build/aarch64/akin" "$@"\n' "$emulator" "$PWD" >build/aarch64/akin-emulated
 chmod +x build/aarch64/akin-emulated

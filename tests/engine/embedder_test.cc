@@ -10,6 +10,8 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
+#include <optional>
 #include <random>
 #include <sstream>
 #include <string>
@@ -118,10 +120,21 @@ Isa BestIsa() {
   return best;
 }
 
+// Of the long form (./dev proof).
+std::optional<int> NumBatchesAsked() {
+  const char* asked = std::getenv("AKIN_TEST_BATCHES");
+  return asked == nullptr ? std::nullopt : std::optional(std::atoi(asked));
+}
+
 // The real model: the best tier in every precision, and every other vector tier in f32. Emulated
-// tiles have to do with bf16.
+// tiles have to do with bf16. In the long form all but what is slow.
 std::vector<LoadOptions> TiersForARealModel() {
   std::vector<LoadOptions> all;
+  if (NumBatchesAsked()) {
+    std::ranges::copy_if(EveryTierAndPrecision(), std::back_inserter(all),
+                         [](const LoadOptions& options) { return !IsSlow(options.isa); });
+    return all;
+  }
   for (const LoadOptions& options : EveryTierAndPrecision()) {
     if (IsSlow(options.isa)) {
       if (options.isa == Isa::kAmx && options.precision == Precision::kBf16) all.push_back(options);
@@ -138,10 +151,8 @@ std::string OptionsTestName(const testing::TestParamInfo<LoadOptions>& info) {
   return name + '_' + std::string(PrecisionName(info.param.precision));
 }
 
-// Of the short form; AKIN_TEST_BATCHES says how many the long one has (./dev proof).
 int NumBatches(const LoadOptions& options) {
-  if (const char* asked = std::getenv("AKIN_TEST_BATCHES")) return std::atoi(asked);
-  return IsSlow(options.isa) ? 36 : 300;
+  return NumBatchesAsked().value_or(IsSlow(options.isa) ? 36 : 300);
 }
 
 class BatchInvariance : public testing::TestWithParam<LoadOptions> {};
@@ -161,8 +172,10 @@ TEST_P(BatchInvarianceOfARealModel, ATextHasTheSameBitsAloneAndInAnyBatch) {
   if (model == nullptr)
     GTEST_SKIP() << "AKIN_TEST_MODEL does not name the folder of all-MiniLM-L6-v2";
   const bool slow = IsSlow(GetParam().isa);
+  // Each takes twenty times as long as one of the tiny model's.
+  const int batches = NumBatchesAsked() ? *NumBatchesAsked() / 20 : slow ? 4 : 24;
   ExpectBatchEqualsAlone(model, GetParam(), slow ? MixedTexts(5, 60, 3) : MixedTexts(16, 300, 3),
-                         slow ? 4 : 24);
+                         batches);
 }
 
 // None on a machine without vector tiers.

@@ -17,8 +17,21 @@ struct CallFacts {
   size_t texts = 0;
   int64_t characters = 0;
   bool is_list = true;
-  std::string_view field = "inputs";  // Where the client has its texts.
+  std::string_view field = "inputs";             // Where the client has its texts,
+  std::string_view tokens_field = "max_tokens";  // and how many tokens they may have.
 };
+
+// What the library says of its option, by the request's own name.
+Failure FailureOfCall(const Error& error, const CallFacts& facts) {
+  constexpr std::string_view kOption = "max_tokens";
+  Failure failure = FailureOf(error);
+  if (failure.param != kOption) return failure;
+  failure.param = facts.tokens_field;
+  // "text 0: max_tokens is 1, fewer than ..."
+  if (const size_t at = failure.message.find(StrCat(kOption, " is ")); at != std::string::npos)
+    failure.message.replace(at, kOption.size(), StrCat('`', facts.tokens_field, '`'));
+  return failure;
+}
 
 std::string_view FieldOfTexts(Dialect dialect) {
   switch (dialect) {
@@ -122,7 +135,6 @@ void ChoosePrompt(const ModelInfo& info, EmbedCall& call) {
 template <typename Answer>
 void Finish(App& app, const ExchangePtr& exchange, const ServedModel& model,
             const Result<Answer>& answer, const Format<Answer>& format) {
-  if (!answer) return app.Fail(exchange, FailureOf(answer.error()));
   Result<HttpResponse> response = format(*answer, model);
   if (!response) return app.Fail(exchange, FailureOf(response.error()));
   const Usage& usage = ReportOf(*answer).usage();
@@ -148,11 +160,12 @@ void Submit(App& app, const ExchangePtr& exchange, const ServedModelPtr& model,
   };
   const auto ticket = app.scheduler().Submit(
       std::move(request),
-      [&app, exchange, model, format = std::move(format)](const Result<Answer>& answer) {
+      [&app, exchange, model, facts, format = std::move(format)](const Result<Answer>& answer) {
+        if (!answer) return app.Fail(exchange, FailureOfCall(answer.error(), facts));
         Finish(app, exchange, *model, answer, format);
       });
   if (!ticket) {
-    Failure failure = FailureOf(ticket.error());
+    Failure failure = FailureOfCall(ticket.error(), facts);
     if (failure.problem == Problem::kOverloaded) failure.message = "Model is overloaded";
     return app.Fail(exchange, std::move(failure));
   }
@@ -295,7 +308,8 @@ std::optional<Failure> CheckPooling(const ModelInfo& info, std::string_view aske
 void Embed(App& app, const ExchangePtr& exchange, EmbedCall call, Format<AllEmbeddings> format) {
   CallFacts facts{.texts = call.inputs.size(),
                   .is_list = call.is_list,
-                  .field = FieldOfTexts(app.DialectOf(*exchange))};
+                  .field = FieldOfTexts(app.DialectOf(*exchange)),
+                  .tokens_field = call.tokens_field};
   for (const TextOrIds& input : call.inputs) facts.characters += CountCharacters(input.text);
   if (!Begin<AllEmbeddings>(app, exchange, facts,
                             CheckInputs(app, call, app.DialectOf(exchange->request))))
@@ -361,7 +375,8 @@ void Rerank(App& app, const ExchangePtr& exchange, RerankCall call, Format<Score
   const bool is_tei = app.DialectOf(*exchange) == Dialect::kTei;
   CallFacts facts{.texts = call.documents.size(),
                   .characters = CountCharacters(call.query),
-                  .field = is_tei ? "texts" : "documents"};
+                  .field = is_tei ? "texts" : "documents",
+                  .tokens_field = call.tokens_field};
   for (const std::string& document : call.documents) facts.characters += CountCharacters(document);
   std::optional<Failure> empty;
   if (call.query.empty()) empty = Failure{Problem::kEmpty, "`query` cannot be empty", "query"};

@@ -30,9 +30,10 @@ struct EmbedCall {
   // Late chunking: the inputs are chunks of one document, each with a vector that knows the whole.
   bool is_one_document = false;
   bool is_list = true;
-  int64_t value_bytes = kBytesOfJsonNumber;  // As the answer is written.
-  std::string pooling;                       // That the client expects; empty: any.
-  std::optional<int> context_tokens;         // At most so many, of a model that takes more.
+  int64_t value_bytes = kBytesOfJsonNumber;      // As the answer is written.
+  std::string pooling;                           // That the client expects; empty: any.
+  std::optional<int> context_tokens;             // At most so many, of a model that takes more.
+  std::string_view tokens_field = "max_tokens";  // Where the client says how many.
 };
 
 // Scores of texts or pairs by the model's labels.
@@ -50,6 +51,7 @@ struct RerankCall {
   std::string query;
   std::vector<std::string> documents;
   ScoreOptions options;
+  std::string_view tokens_field = "max_tokens";  // Where the client has that of `options`.
   // Of a document no more is read; unset: as much as the model takes.
   std::optional<int> max_document_tokens;
   bool raw_scores = false;

@@ -61,7 +61,7 @@ FIELDS = {
         (("/v1/rerank", DOCUMENTS), "max_chunks_per_doc", 3, WORKS, RERANKER)],  # A warning.
     "vLLM, llama.cpp and Infinity, rerank": [
         (("/rerank", DOCUMENTS), "truncate_prompt_tokens", 8, WORKS, RERANKER), (("/rerank", DOCUMENTS), "truncate_prompt_tokens", -1, SAME, RERANKER),
-        (("/v1/rerank", DOCUMENTS), "truncate_prompt_tokens", 0, REFUSED, RERANKER), (("/rerank", LONG_DOCUMENTS), "truncation_side", "left", WORKS, RERANKER),
+        (("/v1/rerank", DOCUMENTS), "truncate_prompt_tokens", 0, REFUSED, RERANKER), (("/v2/rerank", DOCUMENTS), "truncate_prompt_tokens", 99999, REFUSED, RERANKER), (("/rerank", LONG_DOCUMENTS), "truncation_side", "left", WORKS, RERANKER),
         (("/v2/rerank", DOCUMENTS), "add_special_tokens", False, REFUSED, RERANKER), (("/rerank", DOCUMENTS), "add_special_tokens", True, SAME, RERANKER),
         (("/rerank", DOCUMENTS), "top_n", 0, SAME, RERANKER), (("/rerank", DOCUMENTS), "raw_scores", True, WORKS, RERANKER),
         (("/rerank", DOCUMENTS), "return_documents", True, WORKS, RERANKER)],
@@ -79,6 +79,7 @@ FIELDS = {
         (("/v1/embeddings", {"input": ["a cat", "sleeps"]}), "late_chunking", True, WORKS)],
     "vLLM": [
         (OPENAI, "truncate_prompt_tokens", 4, WORKS), (OPENAI, "truncate_prompt_tokens", -1, SAME), (OPENAI, "truncate_prompt_tokens", 0, REFUSED),
+        (OPENAI, "truncate_prompt_tokens", 99999, REFUSED), (("/v2/embed", COHERE), "max_tokens", 99999, REFUSED),
         (OPENAI_LONG, "truncation_side", "left", WORKS), (OPENAI, "add_special_tokens", False, REFUSED), (OPENAI, "add_special_tokens", True, SAME),
         (OPENAI, "encoding_format", "bytes", REFUSED), (OPENAI, "encoding_format", "bytes_only", REFUSED), (OPENAI, "normalize", False, WORKS),
         (OPENAI_BASE64, "embed_dtype", "float16", WORKS), (OPENAI_BASE64, "embed_dtype", "bfloat16", WORKS), (OPENAI_BASE64, "embed_dtype", "float32", SAME),
@@ -134,6 +135,13 @@ class Fields(unittest.TestCase):
                         self.assertIn(status, (400, 422), answer[:300])
                         if outcome == REFUSED:
                             self.assertIn(field, answer.decode())
+
+    def test_a_limit_that_is_wrong_for_the_model_has_the_request_s_name(self):
+        for path, body, name in (("/v1/embeddings", {"input": "a", "truncate_prompt_tokens": 1}, "truncate_prompt_tokens"), ("/api/embed", {"input": "a", "options": {"num_ctx": 1}}, "num_ctx"),
+                                 ("/v2/embed", {"texts": ["a"], "max_tokens": 1}, "max_tokens"),
+                                 ("/v1/embeddings", {"input": ["a", "b"], "truncate_prompt_tokens": 1}, "truncate_prompt_tokens")):
+            status, _, answer = self.servers[self.own].post(path, body)
+            self.assertEqual((status, f"`{name}` is 1, fewer than the 2 special tokens" in answer.decode()), (400, True), answer)
 
     def test_what_asks_for_other_inputs_is_refused(self):
         for path, body in (("/v1/embeddings", {"messages": [{"role": "user", "content": "a"}]}), ("/embeddings", {"content": "a"})):

@@ -52,8 +52,7 @@ constexpr Row kRows[] = {
 };
 
 // What requests call otherwise than the library does.
-constexpr std::pair<std::string_view, std::string_view> kRenamed[] = {
-    {"max_tokens", "truncate_prompt_tokens"}, {"texts", "input"}};
+constexpr std::pair<std::string_view, std::string_view> kRenamed[] = {{"texts", "input"}};
 
 const Row& RowOf(Problem problem) { return kRows[static_cast<size_t>(problem)]; }
 

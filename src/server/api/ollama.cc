@@ -46,6 +46,7 @@ Status ReadContext(const JsonRequest& body, EmbedCall& call) {
   AKIN_TRY_ASSIGN(const auto options, body.Object("options"));
   if (!options) return {};
   AKIN_TRY_ASSIGN(call.context_tokens, ReadPositive(*options, "num_ctx"));
+  call.tokens_field = "num_ctx";
   return {};
 }
 

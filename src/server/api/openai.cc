@@ -82,6 +82,7 @@ Result<EmbedCall> ReadCall(const JsonRequest& body) {
   AKIN_TRY_ASSIGN(call.options.overflow, ReadTruncate(body, "truncate", true));
   AKIN_TRY_ASSIGN(call.options.dimensions, ReadDimensions(body, "dimensions"));
   AKIN_TRY_ASSIGN(call.options.max_tokens, ReadPromptTokens(body));
+  call.tokens_field = kPromptTokens;
   AKIN_TRY(ReadTask(body, call));
   AKIN_TRY(ReadAdditions(body, call.options));
   AKIN_TRY_ASSIGN(const auto late_chunking, body.Bool("late_chunking"));

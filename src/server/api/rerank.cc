@@ -88,6 +88,7 @@ Status RerankAs(App& app, const ExchangePtr& exchange, const JsonRequest& body, 
   AKIN_TRY(CheckRankFields(body));
   AKIN_TRY(CheckNothingElse(body));
   AKIN_TRY_ASSIGN(call.options.max_tokens, ReadPromptTokens(body));
+  call.tokens_field = kPromptTokens;
   AKIN_TRY_ASSIGN(const auto raw_scores, body.Bool("raw_scores"));
   call.raw_scores = raw_scores.value_or(false);
   AKIN_TRY_ASSIGN(call.options.overflow, ReadTruncate(body, "truncate", true));

@@ -82,10 +82,9 @@ Result<bool> ReadNormalize(const JsonRequest& body) {
 }
 
 Result<std::optional<int>> ReadPromptTokens(const JsonRequest& body) {
-  constexpr std::string_view kField = "truncate_prompt_tokens";
-  AKIN_TRY_ASSIGN(const auto most, body.Int(kField));
+  AKIN_TRY_ASSIGN(const auto most, body.Int(kPromptTokens));
   if (most == -1) return std::optional<int>();
-  return ReadPositive(body, kField);
+  return ReadPositive(body, kPromptTokens);
 }
 
 Status CheckNothingElse(const JsonRequest& body) {

@@ -6,6 +6,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "akin/options.h"
 #include "akin/result.h"
@@ -32,8 +33,8 @@ void AppendBinary(std::string& out, std::span<const float> vector, const BinaryF
 // (the other norms of the last one).
 Result<bool> ReadNormalize(const JsonRequest& body);
 
-// vLLM's `truncate_prompt_tokens`: at most so many tokens; -1 is the model's limit. Error:
-// InvalidInput.
+// At most so many tokens; -1 is the model's limit. Error: InvalidInput.
+inline constexpr std::string_view kPromptTokens = "truncate_prompt_tokens";
 Result<std::optional<int>> ReadPromptTokens(const JsonRequest& body);
 
 // What no answer of this server is: texts without their special tokens (`add_special_tokens`),

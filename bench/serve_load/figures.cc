@@ -23,14 +23,14 @@ void Figures::Fail(const std::string& why) {
   std::printf("FAILED: %s\n", why.c_str());
 }
 
-std::optional<std::string> FindGrowth(double early_mib, double late_mib) {
-  // Not read: that must not pass for memory that does not grow.
-  if (early_mib <= 0 || late_mib <= 0) return "the server's memory could not be read";
-  if (late_mib <= early_mib * (1 + kMostGrowth)) return std::nullopt;
+std::optional<std::string> FindGrowth(const std::string& what, double early, double late) {
+  // Not read: that must not pass for something that does not grow.
+  if (early <= 0 || late <= 0) return "the server's " + what + " could not be read";
+  if (late <= early * (1 + kMostGrowth)) return std::nullopt;
   char text[160];
   std::snprintf(text, sizeof text,
-                "memory has grown from %.1f to %.1f MiB, by %.1f %%; expected at most %.0f %%",
-                early_mib, late_mib, 100 * (late_mib / early_mib - 1), 100 * kMostGrowth);
+                "%s: grown from %.1f to %.1f, by %.1f %%; expected at most %.0f %%", what.c_str(),
+                early, late, 100 * (late / early - 1), 100 * kMostGrowth);
   return text;
 }
 

@@ -23,10 +23,10 @@ class Figures {
   std::string row_, json_;
 };
 
-// Memory may grow by so much between the 10,000th request and the last one.
-inline constexpr double kMostGrowth = 0.03;
+// What a server holds may grow by so much between the 10,000th request and the last one.
+inline constexpr double kMostGrowth = 0.02;
 
-// What is wrong with the memory, in MiB, after 10,000 requests and at the end.
-std::optional<std::string> FindGrowth(double early_mib, double late_mib);
+// What is wrong with how much of `what` there is after 10,000 requests and at the end.
+std::optional<std::string> FindGrowth(const std::string& what, double early, double late);
 
 }  // namespace akin::bench

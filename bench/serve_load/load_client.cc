@@ -92,6 +92,7 @@ class Loop {
       : load_(load), requests_(requests), epoll_(epoll_create1(EPOLL_CLOEXEC)) {
     if (epoll_ < 0) ThrowErrno("epoll_create1");
     clients_.reserve(static_cast<size_t>(load.clients));
+    idle_.reserve(clients_.capacity());
   }
   ~Loop() {
     for (const Client& client : clients_) {
@@ -115,6 +116,7 @@ class Loop {
     const auto finished = Clock::now();
     result_.seconds =
         std::chrono::duration<double>(std::min(finished, last_answer_) - begin_).count();
+    result_.right_in_time = result_.right;
     // What is on its way is waited for, so that nothing is counted as lost that is only late.
     while (waiting_ > 0 && Clock::now() < finished + kGiveUp) Poll();
     result_.lost += waiting_;
@@ -140,11 +142,14 @@ class Loop {
 
   Client* Add() {
     Client& client = clients_.emplace_back();
-    client.fd = Connect(load_.port);
     client.received.reserve(size_t{1} << 14);
-    epoll_event event{.events = EPOLLIN, .data = {.u64 = clients_.size() - 1}};
-    if (epoll_ctl(epoll_, EPOLL_CTL_ADD, client.fd, &event) != 0) ThrowErrno("epoll_ctl");
+    Open(client, clients_.size() - 1);
     return &client;
+  }
+  void Open(Client& client, size_t index) {
+    client.fd = Connect(load_.port);
+    epoll_event event{.events = EPOLLIN, .data = {.u64 = index}};
+    if (epoll_ctl(epoll_, EPOLL_CTL_ADD, client.fd, &event) != 0) ThrowErrno("epoll_ctl");
   }
 
   void Send(Client& client) {
@@ -171,13 +176,31 @@ class Loop {
       if (!idle_.empty()) {
         const size_t client = idle_.back();
         idle_.pop_back();
-        Send(clients_[client]);
+        if (clients_[client].fd < 0) Open(clients_[client], client);
+        SendOrLeave(client);
       } else if (static_cast<int>(clients_.size()) < load_.clients) {
-        Send(*Add());
+        Add();
+        SendOrLeave(clients_.size() - 1);
       } else {
         ++result_.not_sent;
       }
     }
+  }
+
+  void SendOrLeave(size_t index) {
+    Client& client = clients_[index];
+    Send(client);
+    if (load_.leave_every == 0 || !client.waits || result_.sent % load_.leave_every != 0) return;
+    if (result_.left % 2 == 0) {
+      const linger reset{.l_onoff = 1, .l_linger = 0};
+      setsockopt(client.fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+    }
+    close(client.fd);
+    client.fd = -1;
+    client.waits = false;
+    --waiting_;
+    ++result_.left;
+    idle_.push_back(index);
   }
 
   void Poll() {

@@ -25,7 +25,9 @@ struct Load {
                        // when it has its answer.
   double seconds = 1;  // Ends after so long,
   int64_t requests = 0;  // or after so many answers, if it is not 0.
-  bool compare = true;   // Answers are to be `expected`; otherwise any with status 200 is right.
+  int leave_every = 0;  // Open loop: the client of each so-manieth request leaves as soon as it has
+                        // sent it, every other one without a word (a reset). 0: none.
+  bool compare = true;  // Answers are to be `expected`; otherwise any with status 200 is right.
 };
 
 struct LastAnswer {
@@ -38,13 +40,19 @@ struct LoadResult {
   int64_t refused = 0;   // 429 and 503.
   int64_t other = 0;     // Other statuses.
   int64_t lost = 0;      // Sent, and the connection ended or nothing came within 30 s.
+  int64_t left = 0;      // Sent, and not waited for.
   int64_t not_sent = 0;  // Open loop: no connection was free.
   double seconds = 0;
+  int64_t right_in_time = 0;                // Of `right`, within the seconds.
   double client_cpu_seconds = 0;            // Of the thread that plays the clients.
   std::vector<float> right_us, refused_us;  // From the request's sending to its answer; sorted.
   std::vector<LastAnswer> last_answers;     // With status 200, one of each client at most.
 
-  double per_second() const { return seconds > 0 ? static_cast<double>(right) / seconds : 0; }
+  // Whether each request that was sent has come to exactly one thing.
+  bool balances() const { return sent == right + wrong + refused + other + lost + left; }
+  double per_second() const {
+    return seconds > 0 ? static_cast<double>(right_in_time) / seconds : 0;
+  }
 };
 
 // Takes the requests in turn. Throws std::system_error when the machine has no sockets.

@@ -9,11 +9,14 @@
 #include <functional>
 #include <random>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "akin/embedder.h"
 
 #include "serve_load/figures.h"
+#include "serve_load/health_watch.h"
+#include "serve_load/ledger.h"
 #include "serve_load/load_client.h"
 #include "serve_load/peer.h"
 #include "serve_load/sample_texts.h"
@@ -37,7 +40,7 @@ struct Sum {
   double right = 0, seconds = 0, client_seconds = 0, server_seconds = 0;
   std::vector<float> right_us;  // Sorted by Sort.
   void Add(const LoadResult& result) {
-    right += static_cast<double>(result.right);
+    right += static_cast<double>(result.right_in_time);
     seconds += result.seconds;
     client_seconds += result.client_cpu_seconds;
     right_us.insert(right_us.end(), result.right_us.begin(), result.right_us.end());
@@ -79,6 +82,15 @@ class Bench {
   }
   std::vector<PreparedRequest> Requests(const std::vector<std::string>& texts, size_t texts_each) {
     return WorkloadOf(texts, texts_each).requests;
+  }
+
+  // Single texts, short and long, and several at once.
+  std::vector<PreparedRequest> MixedRequests() {
+    auto requests = Requests(SampleTexts(300, 7, 7), 1);
+    for (auto& more : Requests(SampleTexts(60, 60, 8), 1)) requests.push_back(std::move(more));
+    for (auto& more : Requests(SampleTexts(64, 10, 9), 8)) requests.push_back(std::move(more));
+    std::shuffle(requests.begin(), requests.end(), std::mt19937(10));
+    return requests;
   }
 
   // --- The cases ---
@@ -144,48 +156,75 @@ class Bench {
     Figure("JSON / inference", Percentile(write, 50) / Percentile(infer, 50), 3);
   }
 
-  // Capacity is what as many clients as the queue holds comfortably get; then four times that rate,
-  // whatever the answers. Rounds in turn, so that what else the machine does meets both. The
-  // clients share the cores with the server, and four times as many requests cost them more, too:
-  // what they used is printed beside.
+  // Capacity is what 48 clients get, measured just before and just after each phase of four times
+  // that rate, so that what else the machine does meets both. The clients share the cores with the
+  // server, and four times as many requests cost them more, too: what they used is printed beside.
   void Overload(double seconds) {
-    constexpr int kRounds = 6;
-    ServerProcess server(akin_, model_, {"--max-concurrent-requests", "64"});
+    constexpr int kRounds = 3;  // Each long enough to fill the queue.
+    ServerProcess server(akin_, model_, {});
     const auto requests = Requests(SampleTexts(300, 100, 5), 1);
     Warm(server, requests);
-    const auto closed = [&](double for_seconds) {
-      return Checked({.port = server.port(), .clients = 48, .seconds = for_seconds}, requests);
+    const auto measure = [&] {
+      return Checked({.port = server.port(), .clients = 48, .seconds = seconds / kRounds / 2},
+                     requests);
     };
-    const double rate = 4 * closed(seconds_).per_second();
     Sum capacity, overload;
     LoadResult all;
+    std::vector<float> health_us;
+    double offered = 0, least = 0, most = 0;
+    LoadResult before = measure();
     for (int round = 0; round < kRounds; ++round) {
-      capacity.Add(closed(seconds / kRounds));
-      const LoadResult result = Checked(
-          {.port = server.port(), .clients = 1024, .rate = rate, .seconds = seconds / kRounds},
-          requests);
+      const Load load{.port = server.port(),
+                      .clients = 1024,
+                      .rate = 4 * before.per_second(),
+                      .seconds = seconds / kRounds};
+      HealthWatch watch(server.port());
+      const LoadResult result = Checked(load, requests);
+      watch.Stop();
+      if (watch.failures() > 0) Fail("health or metrics did not answer");
+      health_us.insert(health_us.end(), watch.microseconds().begin(), watch.microseconds().end());
+      const LoadResult after = measure();
+      const double ratio = 2 * result.per_second() / (before.per_second() + after.per_second());
+      least = round == 0 ? ratio : std::min(least, ratio);
+      most = std::max(most, ratio);
+      capacity.Add(before);
+      capacity.Add(after);
       overload.Add(result);
-      all.sent += result.sent;
+      before = after;
+      offered += load.rate * load.seconds;
       all.refused += result.refused;
-      all.lost += result.lost;
+      all.not_sent += result.not_sent;
       all.right_us.insert(all.right_us.end(), result.right_us.begin(), result.right_us.end());
       all.refused_us.insert(all.refused_us.end(), result.refused_us.begin(),
                             result.refused_us.end());
     }
     std::ranges::sort(all.right_us);
     std::ranges::sort(all.refused_us);
+    std::ranges::sort(health_us);
     Row("4x overload for " + std::to_string(static_cast<int>(seconds)) + " s, texts of 100 words");
     Figure("capacity/s", capacity.per_second(), 0);
-    Figure("offered/s", static_cast<double>(all.sent) / seconds, 0);
+    Figure("offered/s", offered / seconds, 0);
+    Figure("of which not sent", static_cast<double>(all.not_sent) / seconds, 0);
     Figure("answered/s", overload.per_second(), 0);
     Figure("goodput / capacity", overload.per_second() / capacity.per_second(), 3);
+    Figure("least of a round", least, 3);
+    Figure("most of a round", most, 3);
     Figure("refused", static_cast<double>(all.refused), 0);
-    Figure("lost", static_cast<double>(all.lost), 0);
     Figure("refusal P50 ms", Percentile(all.refused_us, 50) / 1000, 3);
     Figure("refusal P99 ms", Percentile(all.refused_us, 99) / 1000, 3);
     Figure("answer P99 ms", Percentile(all.right_us, 99) / 1000, 1);
+    Figure("health, metrics P50 ms", Percentile(health_us, 50) / 1000, 3);
+    Figure("health, metrics P99 ms", Percentile(health_us, 99) / 1000, 3);
+    Figure("health, metrics most ms", Percentile(health_us, 100) / 1000, 3);
     Figure("clients' cores, capacity", capacity.client_cores(), 3);
     Figure("clients' cores, overload", overload.client_cores(), 3);
+  }
+
+  void Ledger(double seconds) {
+    const ServerProcess server(akin_, model_, {});
+    const auto requests = MixedRequests();
+    Warm(server, requests);
+    KeepLedger(server, requests, seconds, figures_);
   }
 
   void Idle() {
@@ -211,21 +250,27 @@ class Bench {
 
   void Soak(int64_t requests_after) {
     ServerProcess server(akin_, model_, {});
-    auto requests = Requests(SampleTexts(300, 7, 7), 1);
-    for (auto& more : Requests(SampleTexts(60, 60, 8), 1)) requests.push_back(std::move(more));
-    for (auto& more : Requests(SampleTexts(64, 10, 9), 8)) requests.push_back(std::move(more));
-    std::shuffle(requests.begin(), requests.end(), std::mt19937(10));
-    const auto ask = [&](int64_t count) {
-      Checked({.port = server.port(), .clients = 16, .seconds = 3600, .requests = count}, requests);
-      return server.ResidentMib();
+    const auto requests = MixedRequests();
+    struct Use {
+      double mib, threads, descriptors;
     };
-    const double early = ask(10'000);
-    const double late = ask(requests_after - 10'000);
-    if (const auto growth = FindGrowth(early, late)) figures_.Fail(*growth);
+    const auto ask = [&](int64_t count) {
+      Checked({.port = server.port(), .clients = 16, .seconds = 24. * 3600, .requests = count},
+              requests);
+      std::this_thread::sleep_for(std::chrono::seconds(2));  // Until the connections have ended.
+      return Use{server.ResidentMib(), 1. * server.Threads(), 1. * server.Descriptors()};
+    };
+    const Use early = ask(10'000);
+    const Use late = ask(requests_after - 10'000);
     Row(std::to_string(requests_after) + " mixed requests");
-    Figure("MiB after 10,000", early, 1);
-    Figure("MiB at the end", late, 1);
-    Figure("growth %", 100 * (late / early - 1), 2);
+    const auto compare = [&](const std::string& what, double before, double after, int digits) {
+      if (const auto growth = FindGrowth(what, before, after)) Fail(*growth);
+      Figure(what + " after 10,000", before, digits);
+      Figure(what + " at the end", after, digits);
+    };
+    compare("MiB", early.mib, late.mib, 1);
+    compare("threads", early.threads, late.threads, 0);
+    compare("descriptors", early.descriptors, late.descriptors, 0);
   }
 
   // --- The table ---
@@ -310,14 +355,16 @@ int Main(int argc, char** argv) {
   CLI::App app("The server under load");
   std::string akin, model, json;
   std::vector<std::string> only, beside;
-  double seconds = 5, overload_seconds = 60;
+  double seconds = 5, overload_seconds = 60, ledger_seconds = 60;
   int64_t soak_requests = 200'000;
   app.add_option("--akin", akin, "The program")->required();
   app.add_option("--model", model, "Model folder")->required();
   app.add_option("--seconds", seconds, "Of each load")->check(CLI::Range(0.2, 600.0));
   app.add_option("--overload-seconds", overload_seconds)->check(CLI::Range(0.2, 3600.0));
+  app.add_option("--ledger-seconds", ledger_seconds)->check(CLI::Range(0.2, 86400.0));
   app.add_option("--soak-requests", soak_requests)->check(CLI::Range(11'000, 100'000'000));
-  app.add_option("--only", only, "Some cases: queries bulk overhead json overload idle soak");
+  app.add_option("--only", only,
+                 "Some cases: queries bulk overhead json overload idle ledger soak");
   app.add_option("--beside", beside,
                  "Another server, already running, to measure in turn with ours in the cases "
                  "queries and bulk: NAME=http://127.0.0.1:PORT, with TEI's POST /embed and the "
@@ -336,6 +383,7 @@ int Main(int argc, char** argv) {
       {"json", [&] { bench.Json(); }},
       {"overload", [&] { bench.Overload(overload_seconds); }},
       {"idle", [&] { bench.Idle(); }},
+      {"ledger", [&] { bench.Ledger(ledger_seconds); }},
       {"soak", [&] { bench.Soak(soak_requests); }},
   };
   for (const auto& [name, run] : cases) {

@@ -9,8 +9,11 @@
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <stdexcept>
+#include <system_error>
 #include <thread>
 
 #include "serve_load/load_client.h"
@@ -80,13 +83,24 @@ ServerProcess::~ServerProcess() {
   waitpid(pid_, nullptr, 0);
 }
 
-double ServerProcess::ResidentMib() const {
+// Of /proc/PID/status, 0 if it is not there.
+double ServerProcess::Status(const std::string& field) const {
   std::ifstream status("/proc/" + std::to_string(pid_) + "/status");
   for (std::string word; status >> word;) {
-    double kib = 0;
-    if (word == "VmRSS:" && status >> kib) return kib / 1024;
+    double value = 0;
+    if (word == field && status >> value) return value;
   }
   return 0;
+}
+
+double ServerProcess::ResidentMib() const { return Status("VmRSS:") / 1024; }
+
+int ServerProcess::Threads() const { return static_cast<int>(Status("Threads:")); }
+
+int ServerProcess::Descriptors() const {
+  std::error_code ignored;
+  const std::filesystem::directory_iterator begin("/proc/" + std::to_string(pid_) + "/fd", ignored);
+  return static_cast<int>(std::distance(begin, std::filesystem::directory_iterator()));
 }
 
 double ServerProcess::CpuSeconds() const {

@@ -22,11 +22,14 @@ class ServerProcess {
 
   uint16_t port() const { return port_; }
   double ResidentMib() const;
+  int Threads() const;
+  int Descriptors() const;
   // Of all its threads, since its start.
   double CpuSeconds() const;
 
  private:
   void WaitUntilReady();
+  double Status(const std::string& field) const;
 
   pid_t pid_ = -1;
   uint16_t port_ = 0;

@@ -26,7 +26,7 @@ int64_t Counter(const std::string& metrics, const std::string& name) {
 class Ledger {
  public:
   Ledger(const ServerProcess& server, std::span<const PreparedRequest> requests, Figures& figures)
-      : server_(server), requests_(requests), figures_(figures) {}
+      : server_(server), requests_(requests), figures_(figures), before_(Count()) {}
 
   double Capacity(double seconds) {
     const LoadResult result =
@@ -53,9 +53,9 @@ class Ledger {
   // What was sent and is not left, the server has answered or refused, no more and no less; who
   // left may have been answered, refused, cancelled or never heard.
   void Close() {
-    const std::string metrics = Get(server_.port(), "/metrics");
-    const int64_t answered = Counter(metrics, "te_request_success");
-    const int64_t refused = Counter(metrics, "akin_requests_refused_total");
+    const Counts now = Count();
+    const int64_t answered = now.answered - before_.answered;
+    const int64_t refused = now.refused - before_.refused;
     figures_.Row("ledger");
     figures_.Add("sent", static_cast<double>(sum_.sent), 0);
     figures_.Add("right", static_cast<double>(sum_.right), 0);
@@ -72,6 +72,16 @@ class Ledger {
   }
 
  private:
+  struct Counts {
+    int64_t answered, refused;
+  };
+  // The server's own.
+  Counts Count() const {
+    const std::string metrics = Get(server_.port(), "/metrics");
+    return {Counter(metrics, "te_request_success"),
+            Counter(metrics, "akin_requests_refused_total")};
+  }
+
   LoadResult Book(const std::string& name, const Load& load) {
     LoadResult result = Run(load, requests_);
     if (!result.balances() || result.wrong + result.lost + result.other > 0)
@@ -93,6 +103,7 @@ class Ledger {
   const ServerProcess& server_;
   const std::span<const PreparedRequest> requests_;
   Figures& figures_;
+  const Counts before_;
   LoadResult sum_;
 };
 

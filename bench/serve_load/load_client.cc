@@ -114,8 +114,9 @@ class Loop {
       Poll();
     }
     const auto finished = Clock::now();
-    result_.seconds =
-        std::chrono::duration<double>(std::min(finished, last_answer_) - begin_).count();
+    // A closed loop ends with its last answer, an open one with its time.
+    const auto end = load_.rate > 0 ? finished : std::min(finished, last_answer_);
+    result_.seconds = std::chrono::duration<double>(end - begin_).count();
     result_.right_in_time = result_.right;
     // What is on its way is waited for, so that nothing is counted as lost that is only late.
     while (waiting_ > 0 && Clock::now() < finished + kGiveUp) Poll();

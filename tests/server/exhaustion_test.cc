@@ -15,6 +15,7 @@
 #include <thread>
 
 #include "http2_client.h"
+#include "plain_handler.h"
 #include "server/http/http_server.h"
 #include "support/allocations.h"
 
@@ -26,23 +27,6 @@ using std::chrono::milliseconds;
 // What a server that has dealt with a client says, or the end of the connection, comes when it
 // comes: on a busy core in seconds.
 constexpr int kPatienceMs = 20'000;
-
-// Answers whatever it is asked.
-class Answering final : public HttpHandler {
- public:
-  std::optional<HttpResponse> Screen(const HttpRequest&, const std::string&) override {
-    return std::nullopt;
-  }
-  HttpResponse Refuse(const HttpRequest&, const std::string&, int status,
-                      std::string_view) override {
-    return {.status = status};
-  }
-  void Handle(ExchangePtr exchange) override { exchange->Respond({.body = "the answer"}); }
-  void OnAbuse(const std::string&, std::string_view) override {}
-  void OnMalformed(const std::string&, std::string_view) override {}
-  void OnStreamsRefused(const std::string&) override {}
-  void OnAcceptFailed(std::string_view) override {}
-};
 
 struct Running {
   Running() {
@@ -67,7 +51,7 @@ struct Running {
     return open;
   }
 
-  Answering handler;
+  PlainHandler handler;
   std::unique_ptr<HttpServer> server;
   uint16_t port = 0;
   std::thread loop;

@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "http2_client.h"
+#include "plain_handler.h"
 #include "server/http2/connection.h"
 
 namespace akin::server {
@@ -19,22 +20,12 @@ namespace {
 
 using std::chrono::milliseconds;
 
-class NoHttp final : public HttpHandler {
+// Of HTTP's own requests none is expected.
+class NoHttp final : public PlainHandler {
  public:
   std::optional<HttpResponse> Screen(const HttpRequest&, const std::string&) override {
     return HttpResponse{.status = 404};
   }
-  HttpResponse Refuse(const HttpRequest&, const std::string&, int status,
-                      std::string_view) override {
-    return {.status = status};
-  }
-  void Handle(ExchangePtr) override {}
-  void OnAbuse(const std::string&, std::string_view) override { ++abuses; }
-  void OnMalformed(const std::string&, std::string_view) override { ++malformed; }
-  void OnStreamsRefused(const std::string&) override {}
-  void OnAcceptFailed(std::string_view) override {}
-
-  std::atomic<int> abuses{0}, malformed{0};
 };
 
 Fields Grpc(std::string_view path) {
@@ -319,8 +310,8 @@ TEST(Http2Connection, RapidResetsEndIt) {
   EXPECT_EQ(running.http.abuses, 1);
 }
 
-// A body in frames of one byte. Of 10,000 half are taken at once and the last read's, some 1,640, are
-// not waited for any more.
+// A body in frames of one byte. Of 10,000 half are taken at once and the last read's, some 1,640,
+// are not waited for any more.
 TEST(Http2Connection, DataOfFewBytesIsReadSlowlyAndToTheEnd) {
   Running running;
   Wire wire(running.port);

@@ -18,29 +18,18 @@
 #include <string_view>
 #include <thread>
 
+#include "plain_handler.h"
+
 namespace akin::server {
 namespace {
 
-// Runs out of memory at /throw, else says what it was asked for.
-class ThrowingHandler final : public HttpHandler {
+// Runs out of memory at /throw.
+class ThrowingHandler final : public PlainHandler {
  public:
-  std::optional<HttpResponse> Screen(const HttpRequest&, const std::string&) override {
-    return std::nullopt;
-  }
-  HttpResponse Refuse(const HttpRequest&, const std::string&, int status,
-                      std::string_view) override {
-    return {.status = status};
-  }
   void Handle(ExchangePtr exchange) override {
     if (exchange->request.path == "/throw") throw std::bad_alloc();
-    exchange->Respond({.body = "the answer"});
+    PlainHandler::Handle(std::move(exchange));
   }
-  void OnAbuse(const std::string&, std::string_view) override {}
-  void OnMalformed(const std::string&, std::string_view) override {}
-  void OnStreamsRefused(const std::string&) override {}
-  void OnAcceptFailed(std::string_view) override { ++failures; }
-
-  std::atomic<int> failures{0};
 };
 
 // Its loop on a thread.
@@ -172,10 +161,10 @@ TEST(HttpServer, AcceptingGoesOnWhenThereAreFilesAgain) {
   const rlimit none{.rlim_cur = static_cast<rlim_t>(highest), .rlim_max = before.rlim_max};
   ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
   client.Connect(running.port);
-  for (int i = 0; i < 3000 && running.handler.failures == 0; ++i)
+  for (int i = 0; i < 3000 && running.handler.accepts_failed == 0; ++i)
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
-  EXPECT_GT(running.handler.failures, 0);
+  EXPECT_GT(running.handler.accepts_failed, 0);
   EXPECT_EQ(Ask(running.port, "/").substr(0, 15), "HTTP/1.1 200 OK");
 }
 

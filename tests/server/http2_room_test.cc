@@ -54,8 +54,8 @@ TEST(StreamBudget, KeylessStreamsLeaveRoomForOthersOfTheirClient) {
 
 TEST(StreamBudget, HoweverManyClientsFillItANewOneHasRoom) {
   StreamBudget budget(128 * kMiB, 32 * kMiB);
+  std::vector<StreamBudget::Floor> floors(40);  // Outlive the shares.
   Filler filler;
-  std::vector<StreamBudget::Floor> floors(40);
   for (size_t i = 0; i < floors.size(); ++i)
     filler.Fill(budget, floors[i], std::to_string(i), 8 * kKiB, true);
   EXPECT_LE(budget.idle_bytes(), 32 * kMiB);

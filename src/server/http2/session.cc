@@ -64,7 +64,7 @@ void Http2Session::OnFrame(int32_t id, bool ends) {
   if (ends) stream->client_ended = true;
   if (!stream->has_begun) {
     stream->has_begun = true;
-    return Begin(*stream);
+    return Guarded(*stream, [&] { Begin(*stream); });
   }
   const bool is_wanted = stream->handler != nullptr && !stream->was_reset() && excess_.empty();
   if (ends && is_wanted) Guarded(*stream, [&] { stream->handler->OnEnd(); });
@@ -77,8 +77,10 @@ void Http2Session::OnData(int32_t id, std::string_view bytes) {
   // Its own window stays as it is.
   if (!is_wanted) return framer_.OpenConnectionWindow(bytes.size());
   stream->Received(bytes.size());
-  Guarded(*stream, [&] { stream->handler->OnData(bytes); });
-  stream->OpenConnection();
+  Guarded(*stream, [&] {
+    stream->handler->OnData(bytes);
+    stream->OpenConnection();
+  });
 }
 
 void Http2Session::Begin(Http2Stream& stream) {

@@ -14,7 +14,7 @@ from serve_process import ARGUMENTS, Server, main
 TEXT = "A cat sleeps in the sun."
 # Longer than the models' limits, with two ends that differ.
 LONG = "cat " * 400 + "interest rates rose " * 100
-PROMPTS, RERANKER, SPARSE = "bert-cls-prompts", "cross-bert", "splade-bert"
+PROMPTS, RERANKER, SPARSE, STATIC = "bert-cls-prompts", "cross-bert", "splade-bert", "model2vec"
 
 OPENAI = ("/v1/embeddings", {"input": TEXT, "model": "m"})
 OPENAI_LONG = ("/v1/embeddings", {"input": LONG})
@@ -97,7 +97,8 @@ FIELDS = {
         (OPENAI, "modality", "text", SAME), (OPENAI, "modality", "image", REFUSED), (OPENAI, "modality", "audio", REFUSED)],
     "AkiDB": [
         (AKIDB, "pooling", "mean", SAME), (AKIDB, "pooling", "", SAME), (AKIDB, "pooling", "cls", REFUSED), (AKIDB, "pooling", "zz", REFUSED),
-        (AKIDB, "pooling", "mean", REFUSED, PROMPTS), (AKIDB, "pooling", "cls", SAME, PROMPTS), (AKIDB, "normalize", False, WORKS)],
+        (AKIDB, "pooling", "mean", REFUSED, PROMPTS), (AKIDB, "pooling", "cls", SAME, PROMPTS),
+        (AKIDB, "pooling", "mean", SAME, STATIC), (AKIDB, "pooling", "cls", REFUSED, STATIC), (AKIDB, "normalize", False, WORKS)],
 }
 
 
@@ -112,7 +113,7 @@ class Fields(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.own = pathlib.Path(ARGUMENTS.model).name
-        cls.servers = {name: Server(models=[str(pathlib.Path(ARGUMENTS.model).with_name(name))]) for name in (cls.own, PROMPTS, RERANKER, SPARSE)}
+        cls.servers = {name: Server(models=[str(pathlib.Path(ARGUMENTS.model).with_name(name))]) for name in (cls.own, PROMPTS, RERANKER, SPARSE, STATIC)}
 
     @classmethod
     def tearDownClass(cls):

@@ -108,6 +108,10 @@ void AddNetworkOptions(OptionList& options, ServeArguments& a) {
                 "KEY");
   options.Text("--api-key-file", a.api_key_file, "File of keys, one a line", "FILE");
   options.Texts("--cors-origin", a.cors_origins, "Origin whose pages may call; * is any", "ORIGIN");
+  options.Texts("--allowed-host", a.allowed_hosts,
+                "Name, beside localhost and addresses, under which pages may reach a server that "
+                "listens on this machine alone and has no keys; * is any",
+                "NAME");
 }
 
 void AddLimitOptions(OptionList& options, ServeArguments& a) {

@@ -32,7 +32,7 @@ struct ServeArguments {
 
   std::vector<std::string> api_keys;
   std::string api_key_file;
-  std::vector<std::string> cors_origins;
+  std::vector<std::string> cors_origins, allowed_hosts;
 
   int max_concurrent_requests = SchedulerOptions{}.max_requests;
   int max_queue_tokens = static_cast<int>(SchedulerOptions{}.max_tokens);

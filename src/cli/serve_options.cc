@@ -13,6 +13,7 @@
 #include "cli/strings.h"
 #include "cli/tune_store.h"
 #include "cli/typed_values.h"
+#include "server/local_host.h"
 
 namespace akin::cli {
 namespace {
@@ -172,6 +173,9 @@ Result<server::ServeOptions> ToServeOptions(const ServeArguments& a) {
   if (a.grpc_port >= 0) options.grpc_port = static_cast<uint16_t>(a.grpc_port);
   AKIN_TRY_ASSIGN(options.app.api_keys, ReadKeys(a));
   options.app.cors_origins = a.cors_origins;
+  // Others' pages may come by any name where anybody may reach the server, or needs a key.
+  if (server::IsLoopback(a.host) && options.app.api_keys.empty())
+    options.app.allowed_hosts = a.allowed_hosts;
   options.app.max_client_batch_size = static_cast<size_t>(a.max_client_batch_size);
   AKIN_TRY_ASSIGN(options.app.auto_truncate, ParseBool("--auto-truncate", a.auto_truncate));
   options.app.accept_token_ids = a.accept_token_ids;

@@ -7,6 +7,7 @@
 #include "server/http/client_address.h"
 #include "server/json_writer.h"
 #include "server/keys.h"
+#include "server/local_host.h"
 #include "server/text.h"
 
 namespace akin::server {
@@ -104,6 +105,13 @@ std::optional<HttpResponse> App::Screen(const HttpRequest& request, const std::s
   std::optional<HttpResponse> refused;
   if (auto preflight = Preflight(request)) {
     refused = std::move(preflight);
+  } else if (IsForeignPage(request)) {
+    refused =
+        FailureResponse(DialectOf(request),
+                        {Problem::kForeignPage,
+                         StrCat("a page asks for the host '", request.header("host").substr(0, 100),
+                                "', which is no name of this machine; --allowed-host and "
+                                "--cors-origin let pages in")});
   } else if (!(route != nullptr && route->open) && !IsKey(GivenKey(request))) {
     refused = FailureResponse(DialectOf(request), {Problem::kNoKey, "a valid API key is needed"});
     // A browser that opens a page asks its user, and sends the answer with what the page asks for.
@@ -205,6 +213,17 @@ std::optional<HttpResponse> App::Preflight(const HttpRequest& request) const {
        "x-request-timeout-ms"});
   response.headers.push_back({"access-control-max-age", "600"});
   return response;
+}
+
+// Of other sites, whose names may resolve to this machine; not of origins that may call.
+bool App::IsForeignPage(const HttpRequest& request) const {
+  if (!IsOfAPage(request) || IsLocalName(request.header("host"))) return false;
+  const auto has = [](const std::vector<std::string>& list, std::string_view one) {
+    return std::ranges::any_of(
+        list, [&](const std::string& each) { return each == "*" || EqualIgnoringCase(each, one); });
+  };
+  return !has(options_.allowed_hosts, NameOf(request.header("host"))) &&
+         !has(options_.cors_origins, request.header("origin"));
 }
 
 void App::AddCors(const HttpRequest& request, HttpResponse& response) const {

@@ -42,6 +42,8 @@ struct Route {
 struct AppOptions {
   std::vector<std::string> api_keys;      // Empty: none is asked for.
   std::vector<std::string> cors_origins;  // "*" is any.
+  // Pages reach us by names of this machine and these only (local_host.h); "*" is any.
+  std::vector<std::string> allowed_hosts = {"*"};
   size_t max_client_batch_size = 2048;
   bool auto_truncate = true;  // TEI's `truncate` when a request does not say.
   bool accept_token_ids = false;
@@ -119,6 +121,7 @@ class App : public HttpHandler {
   const Route* FindRoute(const HttpRequest& request) const;
   Failure WithRetry(Failure failure) const;
   std::optional<HttpResponse> Preflight(const HttpRequest& request) const;
+  bool IsForeignPage(const HttpRequest& request) const;
   // The line in the log of a request that is answered before it is read.
   void LogRefused(const HttpRequest& request, const std::string& peer, HttpResponse& response);
   // A warning, one a second; the next one says how many were left out (`like_it`).

@@ -80,6 +80,41 @@ class Cors(unittest.TestCase):
             server.stop()
 
 
+class Hosts(unittest.TestCase):
+    """A page whose name resolves to this machine once it is loaded (DNS rebinding) is of the same origin."""
+    def status(self, server, host, **headers):
+        return server.post("/embed", {"inputs": "a"}, {"Host": host, **headers})[0]
+
+    def started(self, *options, **more):
+        server = Server(*options, **more)
+        self.addCleanup(server.stop)
+        return server
+
+    def test_pages_reach_us_by_names_of_this_machine_only(self):
+        server = self.started()
+        for host in ("localhost:8080", "LOCALHOST", "app.localhost:1", "127.0.0.1:8080", "[::1]:8080", "[::1]", "10.0.0.7"):
+            self.assertEqual(self.status(server, host, Origin=f"http://{host}"), 200, host)
+        for host in ("evil.example:8080", "localhost.evil.example", "127.0.0.1.evil.example", "notlocalhost"):
+            for mark in ({"Origin": f"http://{host}"}, {"Sec-Fetch-Site": "same-origin"}):
+                self.assertEqual(self.status(server, host, **mark), 403, host)
+            self.assertEqual(self.status(server, host), 200, host)    # No page: it could send any name.
+        status, headers, body = server.post("/embed", {"inputs": "a"}, {"Host": "evil.example", "Origin": "http://evil.example"})
+        self.assertIn(b"evil.example", body)
+        self.assertIn(b"--allowed-host", body)
+        self.assertNotIn("access-control-allow-origin", headers)
+
+    def test_names_that_are_allowed_and_origins_that_may_call_are_let_in(self):
+        server = self.started("--allowed-host", "Vectors.example", "--cors-origin", "https://app.example")
+        self.assertEqual(self.status(server, "vectors.example:443", Origin="https://vectors.example"), 200)
+        self.assertEqual(self.status(server, "other.example", Origin="https://app.example"), 200)
+        self.assertEqual(self.status(server, "other.example", Origin="https://other.example"), 403)
+        self.assertEqual(self.status(self.started("--allowed-host", "*"), "other.example", Origin="https://other.example"), 200)
+
+    def test_a_key_is_enough(self):
+        server = self.started(environment={"AKIN_API_KEY": "secret"}, key="secret")
+        self.assertEqual(self.status(server, "evil.example", Origin="http://evil.example"), 200)
+
+
 class Lines(unittest.TestCase):
     def lines(self, server, status):
         return [e for e in server.log if e["message"] == "request" and e["status"] == status]

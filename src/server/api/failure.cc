@@ -35,6 +35,7 @@ constexpr Row kRows[] = {
      "Validation", "validation"},
     {Problem::kModelFailed, 500, 503, 500, 500, 500, kServer, "", "Unhealthy", "inference"},
     {Problem::kNoKey, 401, 401, 401, 401, 401, "authentication_error", "invalid_api_key", "", ""},
+    {Problem::kForeignPage, 403, 403, 403, 403, 403, kInvalid, "", "", ""},
     {Problem::kNoRoute, 404, 404, 404, 404, 404, kInvalid, "", "", ""},
     {Problem::kWrongMethod, 405, 405, 405, 405, 405, kInvalid, "", "", ""},
     {Problem::kMediaType, 415, 415, 415, 415, 415, kInvalid, "", "", ""},

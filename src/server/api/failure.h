@@ -26,6 +26,7 @@ enum class Problem {
   kUnknownModel,
   kModelFailed,  // It cannot be loaded.
   kNoKey,        // Without a valid API key.
+  kForeignPage,  // Of a page that reached us under a name that is not ours.
   kNoRoute,
   kWrongMethod,
   kMediaType,  // The body is no JSON.

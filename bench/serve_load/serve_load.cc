@@ -15,9 +15,9 @@
 #include "akin/embedder.h"
 
 #include "serve_load/figures.h"
-#include "serve_load/health_watch.h"
 #include "serve_load/ledger.h"
 #include "serve_load/load_client.h"
+#include "serve_load/overload.h"
 #include "serve_load/peer.h"
 #include "serve_load/sample_texts.h"
 #include "serve_load/server_process.h"
@@ -37,17 +37,15 @@ std::string JsonOf(const Embeddings& vectors) {
 
 // Of the rounds of one case.
 struct Sum {
-  double right = 0, seconds = 0, client_seconds = 0, server_seconds = 0;
+  double right = 0, seconds = 0, server_seconds = 0;
   std::vector<float> right_us;  // Sorted by Sort.
   void Add(const LoadResult& result) {
     right += static_cast<double>(result.right_in_time);
     seconds += result.seconds;
-    client_seconds += result.client_cpu_seconds;
     right_us.insert(right_us.end(), result.right_us.begin(), result.right_us.end());
   }
   void Sort() { std::ranges::sort(right_us); }
   double per_second() const { return right / seconds; }
-  double client_cores() const { return client_seconds / seconds; }
   double Milliseconds(double percent) const { return Percentile(right_us, percent) / 1000; }
 };
 
@@ -85,10 +83,12 @@ class Bench {
   }
 
   // Single texts, short and long, and several at once.
-  std::vector<PreparedRequest> MixedRequests() {
-    auto requests = Requests(SampleTexts(300, 7, 7), 1);
-    for (auto& more : Requests(SampleTexts(60, 60, 8), 1)) requests.push_back(std::move(more));
-    for (auto& more : Requests(SampleTexts(64, 10, 9), 8)) requests.push_back(std::move(more));
+  std::vector<PreparedRequest> MixedRequests(size_t times = 1) {
+    auto requests = Requests(SampleTexts(300 * times, 7, 7), 1);
+    for (auto& more : Requests(SampleTexts(60 * times, 60, 8), 1))
+      requests.push_back(std::move(more));
+    for (auto& more : Requests(SampleTexts(64 * times, 10, 9), 8))
+      requests.push_back(std::move(more));
     std::shuffle(requests.begin(), requests.end(), std::mt19937(10));
     return requests;
   }
@@ -156,73 +156,17 @@ class Bench {
     Figure("JSON / inference", Percentile(write, 50) / Percentile(infer, 50), 3);
   }
 
-  // Capacity is what 48 clients get, measured just before and just after each phase of four times
-  // that rate, so that what else the machine does meets both. The clients share the cores with the
-  // server, and four times as many requests cost them more, too: what they used is printed beside.
   void Overload(double seconds) {
-    constexpr int kRounds = 3;  // Each long enough to fill the queue.
-    ServerProcess server(akin_, model_, {});
-    const auto requests = Requests(SampleTexts(300, 100, 5), 1);
+    const ServerProcess server(akin_, model_, {});
+    const auto requests = Requests(SampleTexts(kOverloadTexts, 100, 5), 1);
     Warm(server, requests);
-    const auto measure = [&] {
-      return Checked({.port = server.port(), .clients = 48, .seconds = seconds / kRounds / 2},
-                     requests);
-    };
-    Sum capacity, overload;
-    LoadResult all;
-    std::vector<float> health_us;
-    double offered = 0, least = 0, most = 0;
-    LoadResult before = measure();
-    for (int round = 0; round < kRounds; ++round) {
-      const Load load{.port = server.port(),
-                      .clients = 1024,
-                      .rate = 4 * before.per_second(),
-                      .seconds = seconds / kRounds};
-      HealthWatch watch(server.port());
-      const LoadResult result = Checked(load, requests);
-      watch.Stop();
-      if (watch.failures() > 0) Fail("health or metrics did not answer");
-      health_us.insert(health_us.end(), watch.microseconds().begin(), watch.microseconds().end());
-      const LoadResult after = measure();
-      const double ratio = 2 * result.per_second() / (before.per_second() + after.per_second());
-      least = round == 0 ? ratio : std::min(least, ratio);
-      most = std::max(most, ratio);
-      capacity.Add(before);
-      capacity.Add(after);
-      overload.Add(result);
-      before = after;
-      offered += load.rate * load.seconds;
-      all.refused += result.refused;
-      all.not_sent += result.not_sent;
-      all.right_us.insert(all.right_us.end(), result.right_us.begin(), result.right_us.end());
-      all.refused_us.insert(all.refused_us.end(), result.refused_us.begin(),
-                            result.refused_us.end());
-    }
-    std::ranges::sort(all.right_us);
-    std::ranges::sort(all.refused_us);
-    std::ranges::sort(health_us);
-    Row("4x overload for " + std::to_string(static_cast<int>(seconds)) + " s, texts of 100 words");
-    Figure("capacity/s", capacity.per_second(), 0);
-    Figure("offered/s", offered / seconds, 0);
-    Figure("of which not sent", static_cast<double>(all.not_sent) / seconds, 0);
-    Figure("answered/s", overload.per_second(), 0);
-    Figure("goodput / capacity", overload.per_second() / capacity.per_second(), 3);
-    Figure("least of a round", least, 3);
-    Figure("most of a round", most, 3);
-    Figure("refused", static_cast<double>(all.refused), 0);
-    Figure("refusal P50 ms", Percentile(all.refused_us, 50) / 1000, 3);
-    Figure("refusal P99 ms", Percentile(all.refused_us, 99) / 1000, 3);
-    Figure("answer P99 ms", Percentile(all.right_us, 99) / 1000, 1);
-    Figure("health, metrics P50 ms", Percentile(health_us, 50) / 1000, 3);
-    Figure("health, metrics P99 ms", Percentile(health_us, 99) / 1000, 3);
-    Figure("health, metrics most ms", Percentile(health_us, 100) / 1000, 3);
-    Figure("clients' cores, capacity", capacity.client_cores(), 3);
-    Figure("clients' cores, overload", overload.client_cores(), 3);
+    MeasureOverload(server, requests, seconds, figures_);
   }
 
   void Ledger(double seconds) {
     const ServerProcess server(akin_, model_, {});
-    const auto requests = MixedRequests();
+    // At eight times the capacity more than wait together (kOverloadTexts has why).
+    const auto requests = MixedRequests(14);
     Warm(server, requests);
     KeepLedger(server, requests, seconds, figures_);
   }

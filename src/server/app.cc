@@ -193,6 +193,13 @@ void App::OnAcceptFailed(std::string_view why) {
   LogLimited(accept_lines_, "a connection was not accepted", {{"error", why}});
 }
 
+void App::OnCrowded(const std::string& client, bool was_new) {
+  LogLimited(crowd_lines_,
+             was_new ? "a new connection was closed: there are too many"
+                     : "an idle connection was closed for a new one: there are too many",
+             {{"client", client}, {"option", "--max-connections"}});
+}
+
 void App::LogLimited(LineLimit& limit, std::string_view message, std::vector<LogField> fields) {
   const auto like_it = limit.Next(std::chrono::steady_clock::now());
   if (!like_it) return;

@@ -68,6 +68,7 @@ class App : public HttpHandler {
   void OnMalformed(const std::string& peer, std::string_view why) override;
   void OnStreamsRefused(const std::string& peer) override;
   void OnAcceptFailed(std::string_view why) override;
+  void OnCrowded(const std::string& client, bool was_new) override;
 
   // For dialects (model_calls.h has what goes through the queue). The model; `use` may be called on
   // another thread.
@@ -142,8 +143,9 @@ class App : public HttpHandler {
   std::atomic<bool> healthy_{true};
   const HttpServer* http_ = nullptr;
   // Of the event loop: of requests without a key, of connections that were ended for what they
-  // sent, of streams for which there was no room, and of connections that were not accepted.
-  LineLimit keyless_lines_, abuse_lines_, room_lines_, accept_lines_;
+  // sent, of streams for which there was no room, of connections that were not accepted, and of
+  // those for which there was no room.
+  LineLimit keyless_lines_, abuse_lines_, room_lines_, accept_lines_, crowd_lines_;
 };
 
 // Counts how an exchange ends that is about to be answered so, if it is one of a model.

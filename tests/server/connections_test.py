@@ -1,14 +1,17 @@
 #!/usr/bin/env python3
-"""What connections of HTTP/1.1 may hold, and how it is seen that their clients have gone.
+"""What connections may hold, whose give way to others, and how it is seen that clients of HTTP/1.1 have gone.
 
     connections_test.py --akin PROGRAM --model FOLDER
 """
 import os
 import select
 import socket
+import struct
+import tempfile
 import time
 import unittest
 
+from raw_http2 import GOAWAY, NO_ERROR, PING, RawClient, frame
 from serve_process import TIMEOUT, Server, main, wait_until
 from slow_onnx import ENDLESS, start_slow_server
 
@@ -97,22 +100,103 @@ class Bodies(Connections):
                 self.assertLess(grown / len(clients), 24 << 10)
 
 
+class Crowd(Connections):
+    """40 connections at most, of which one client leaves 5 to others."""
+
+    def crowded(self, *options):
+        return self.serve("--max-connections", "40", "--api-key", "secret", *options)
+
+    def health(self, server, source):
+        """-> whether it is answered, on a connection of its own"""
+        with self.connect(server, source) as client:
+            client.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            return client.recv(4096)[9:12] == b"200"
+
+    def numbers(self, server):
+        """-> connections that are there, that gave way, that were turned away"""
+        headers = {"Authorization": "Bearer secret"}
+        lines = server.get("/metrics", headers)[2].decode().splitlines()
+        return [int(line.split()[1]) for name in ("", "_gave_way_total", "_turned_away_total") for line in lines
+                if line.startswith(f"akin_http_connections{name} ")]
+
+    def test_idle_ones_give_way_to_whoever_comes(self):
+        server = self.crowded()
+        idle = [self.connect(server, "127.0.0.2") for _ in range(100)]
+        for source in ("127.0.0.9", "127.0.0.2"):
+            self.assertTrue(self.health(server, source))
+        wait_until(lambda: self.numbers(server)[:2] >= [35, 65], "most have given way")
+        self.assertEqual(self.numbers(server)[2], 0)
+        self.assertEqual(idle[0].recv(1), b"")  # The oldest.
+        server.await_event("an idle connection was closed for a new one: there are too many", client="127.0.0.2",
+                           option="--max-connections")
+        lines = [e for e in server.log if e["message"].startswith("an idle connection was closed")]
+        self.assertLess(len(lines), 10)
+
+    def test_slow_heads_are_idle(self):
+        server = self.crowded()
+        for _ in range(60):
+            self.connect(server, "127.0.0.2").sendall(b"GET /health HTTP/1.1\r\nHo")
+        for source in ("127.0.0.9", "127.0.0.2"):
+            self.assertTrue(self.health(server, source))
+
+    def test_who_only_pings_is_idle_and_goes_in_the_end(self):
+        server = self.crowded("--idle-timeout", "1")
+        clients = [RawClient(server.port, source="127.0.0.2") for _ in range(40)]
+        for client in clients:
+            self.addCleanup(client.socket.close)
+        for source in ("127.0.0.9", "127.0.0.2"):
+            self.assertTrue(self.health(server, source))
+        last, begin = clients[-1], time.monotonic()
+        while last.send(frame(PING, 0, 0, b"12345678")):
+            told = last.receive(0.1)
+            while told is not None and told[0] != GOAWAY:
+                told = last.receive(0.1)
+            if told is not None:
+                break
+            self.assertLess(time.monotonic() - begin, TIMEOUT)
+        self.assertEqual(struct.unpack(">I", told[3][4:8])[0], NO_ERROR)
+        self.assertGreater(time.monotonic() - begin, 2)  # It has been kept beyond --idle-timeout.
+
+    def test_one_client_alone_has_nearly_all(self):
+        with tempfile.TemporaryDirectory() as folder:
+            server = self.crowded("--unix-socket", folder + "/socket")
+            clients = [socket.socket(socket.AF_UNIX) for _ in range(35)]
+            for client in clients:
+                self.addCleanup(client.close)
+                client.settimeout(TIMEOUT)
+                client.connect(folder + "/socket")
+            for _ in range(2):
+                for client in clients:
+                    client.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+                    self.assertEqual(status(client), b"200")
+            self.assertEqual(self.numbers(server), [36, 0, 0])
+
+    def test_requests_under_way_do_not_give_way_and_leave_room_to_others(self):
+        server = self.crowded()
+        head = HEAD + b"Authorization: Bearer secret\r\nContent-Length: 100\r\n\r\n{"
+        clients = []
+        for count in range(60):
+            clients.append(self.connect(server, "127.0.0.2"))
+            clients[-1].sendall(head)
+            if count < 35:  # So that it is under way before the next one comes.
+                clients[-1].settimeout(0.02)
+                with self.assertRaises(TimeoutError):
+                    clients[-1].recv(1)
+        self.assertTrue(self.health(server, "127.0.0.9"))
+        self.assertEqual(self.numbers(server)[0], 36)
+        self.assertGreaterEqual(self.numbers(server)[2], 25)
+        server.await_event("a new connection was closed: there are too many", client="127.0.0.2", option="--max-connections")
+        clients[0].sendall(b" " * 99)
+        clients[0].settimeout(TIMEOUT)
+        self.assertEqual(status(clients[0]), b"400")
+
+
 class Leaving(Connections):
     """Clients that have gone, while the only thread that computes is busy, so that nothing is computed for them (over TLS: tls_test.py)."""
 
-    def start(self, *options):
-        server = start_slow_server(self, *options)
-        server.ends_with = {0, -9, 143}
-        return server
-
-    def dropped(self, server, count, metrics):
-        wait_until(lambda: metrics("akin_requests_cancelled_total") == count, "they are dropped")
-        self.assertEqual(metrics("te_queue_size"), 1)  # That of the busy thread.
-        self.assertEqual(metrics("akin_http_left_total"), count)
-        server.process.kill()
-
     def leave(self, behind, wait):
-        server = self.start()
+        server = start_slow_server(self)
+        server.ends_with = {-9}
         busy = self.connect(server)
         busy.sendall(request(b'{"inputs":"%s"}' % ENDLESS.encode()))
         wait_until(lambda: server.metric("te_queue_size") == 1, "the only thread is busy")
@@ -125,7 +209,10 @@ class Leaving(Connections):
             wait_until(lambda: server.metric("te_queue_size") == 21, "they wait")
             for client in leaving:
                 client.close()
-        self.dropped(server, 20, server.metric)
+        wait_until(lambda: server.metric("akin_requests_cancelled_total") == 20, "they are dropped")
+        self.assertEqual(server.metric("te_queue_size"), 1)  # That of the busy thread.
+        self.assertEqual(server.metric("akin_http_left_total"), 20)
+        server.process.kill()
 
     def test_after_a_byte_of_the_next_request(self):
         self.leave(b"G", wait=True)

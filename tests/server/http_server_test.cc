@@ -17,19 +17,29 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include "plain_handler.h"
 
 namespace akin::server {
 namespace {
 
-// Runs out of memory at /throw.
+// Runs out of memory at /throw, does not answer at /keep.
 class ThrowingHandler final : public PlainHandler {
  public:
   void Handle(ExchangePtr exchange) override {
     if (exchange->request.path == "/throw") throw std::bad_alloc();
+    if (exchange->request.path == "/keep") {
+      kept.push_back(std::move(exchange));
+      ++num_kept;
+      return;
+    }
     PlainHandler::Handle(std::move(exchange));
   }
+
+  std::vector<ExchangePtr> kept;  // Of /keep; of the event loop.
+  std::atomic<int> num_kept{0};
 };
 
 // Its loop on a thread.
@@ -64,7 +74,7 @@ sockaddr_in Loopback(uint16_t port) {
   return address;
 }
 
-// A connection on which nothing is said.
+// A connection on which nothing is heard.
 class Silent {
  public:
   explicit Silent(uint16_t port) : fd_(socket(AF_INET, SOCK_STREAM, 0)) { Connect(port); }
@@ -75,6 +85,10 @@ class Silent {
   void Connect(uint16_t port) const {
     const sockaddr_in address = Loopback(port);
     EXPECT_EQ(connect(fd_, reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+  }
+  void Say(std::string_view words) const {
+    EXPECT_EQ(send(fd_, words.data(), words.size(), MSG_NOSIGNAL),
+              static_cast<ssize_t>(words.size()));
   }
 
  private:
@@ -137,17 +151,26 @@ std::chrono::nanoseconds CpuTime(std::thread& thread) {
 
 // Two ports whose clients all wait until there is room had one timer, on which each ended the
 // other's wait.
-TEST(HttpServer, PortsThatAreFullWait) {
+TEST(HttpServer, PortsThatAreFullOfRequestsWait) {
   Running running({.max_connections = 1});
   const auto second = running.server->ListenForGrpc(0);
   ASSERT_TRUE(second);
   running.Run();
-  auto first = std::make_unique<Silent>(running.port);
+  const Silent first(running.port);
+  first.Say("GET /keep HTTP/1.1\r\nHost: x\r\n\r\n");
+  for (int i = 0; i < 3000 && running.handler.num_kept == 0; ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
   const Silent more(running.port), other(*second);
   std::this_thread::sleep_for(std::chrono::milliseconds(300));
   const auto begin = CpuTime(running.loop);
   std::this_thread::sleep_for(std::chrono::milliseconds(500));
   EXPECT_LT(CpuTime(running.loop) - begin, std::chrono::milliseconds(100));
+  // Its connection is idle then, and gives way.
+  running.server->Post([&] {
+    for (const auto& exchange : running.handler.kept) exchange->Respond({});
+    running.handler.kept.clear();
+  });
+  EXPECT_EQ(Ask(running.port, "/").substr(0, 15), "HTTP/1.1 200 OK");
 }
 
 TEST(HttpServer, AcceptingGoesOnWhenThereAreFilesAgain) {

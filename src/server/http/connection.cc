@@ -50,14 +50,17 @@ HttpResponse PlainRefusal(int status, std::string_view reason) {
 
 }  // namespace
 
-Connection::Connection(std::unique_ptr<Stream> stream, std::string peer, ServedShared& shared)
-    : stream_(std::move(stream)), peer_(std::move(peer)), shared_(shared) {
+Connection::Connection(std::unique_ptr<Stream> stream, std::string peer, ServedShared& shared,
+                       std::shared_ptr<ConnectionSlots::Slot> slot)
+    : stream_(std::move(stream)), peer_(std::move(peer)), shared_(shared), slot_(std::move(slot)) {
   Enter(Phase::kHead);  // A handshake takes no longer than a head.
 }
 
 void Connection::Enter(Phase phase) {
   phase_ = phase;
   phase_begin_ = Clock::now();
+  const bool is_idle = phase == Phase::kIdle || phase == Phase::kHead || phase == Phase::kClosing;
+  is_idle ? slot_->SetIdle() : slot_->SetBusy();
   const HttpOptions& options = shared_.options;
   switch (phase) {
     case Phase::kIdle:
@@ -83,6 +86,16 @@ void Connection::Sweep(Clock::time_point now) {
   const bool is_told_to_end = phase_ == Phase::kIdle && shared_.draining;
   if (phase_ != Phase::kClosing && !is_told_to_end) ++shared_.counts.timed_out;
   CancelWait();
+}
+
+// Nobody is told: a word would need time in which it holds its place.
+bool Connection::GiveWay() {
+  if (phase_ != Phase::kClosing && HasInput(stream_->socket().native_handle())) return false;
+  timed_out_ = true;
+  slot_->Release();
+  boost::system::error_code ignored;
+  stream_->socket().close(ignored);
+  return true;
 }
 
 void Connection::CancelWait() {

@@ -13,6 +13,7 @@
 #include "server/exchange.h"
 #include "server/http/body_rate.h"
 #include "server/http/chunked.h"
+#include "server/http/connection_slots.h"
 #include "server/http/head.h"
 #include "server/http/served_connection.h"
 #include "server/http/stream.h"
@@ -22,7 +23,8 @@ namespace akin::server {
 
 class Connection final : public ServedConnection, public std::enable_shared_from_this<Connection> {
  public:
-  Connection(std::unique_ptr<Stream> stream, std::string peer, ServedShared& shared);
+  Connection(std::unique_ptr<Stream> stream, std::string peer, ServedShared& shared,
+             std::shared_ptr<ConnectionSlots::Slot> slot);
 
   // Until the connection ends, or turns out to be HTTP/2's.
   boost::asio::awaitable<void> Serve() override;
@@ -34,6 +36,7 @@ class Connection final : public ServedConnection, public std::enable_shared_from
   std::optional<Http2> TakeHttp2();
   void Sweep(Clock::time_point now) override;
   void Drain() override;
+  bool GiveWay() override;
 
  private:
   enum class Phase { kIdle, kHead, kBody, kAnswering, kWriting, kClosing };
@@ -65,6 +68,7 @@ class Connection final : public ServedConnection, public std::enable_shared_from
   std::unique_ptr<Stream> stream_;
   const std::string peer_;
   ServedShared& shared_;
+  const std::shared_ptr<ConnectionSlots::Slot> slot_;
   std::string in_;  // What has arrived and is not yet taken.
   Phase phase_ = Phase::kIdle;
   Clock::time_point phase_begin_;

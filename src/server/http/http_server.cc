@@ -13,7 +13,9 @@
 #include <utility>
 #include <vector>
 
+#include "server/http/client_address.h"
 #include "server/http/connection.h"
+#include "server/http/connection_slots.h"
 #include "server/http/listener.h"
 #include "server/http/post_surely.h"
 #include "server/http/stream.h"
@@ -146,32 +148,39 @@ class AsioHttpServer final : public HttpServer {
 
  private:
   using Clock = ServedConnection::Clock;
+  using SlotPtr = std::shared_ptr<ConnectionSlots::Slot>;
 
-  // Among the connections while the coroutine is there that serves it, whatever ends that.
+  // Among the connections from when it is accepted until the coroutine has ended that serves it,
+  // whatever ends that.
   class Served {
    public:
-    Served(AsioHttpServer& server, ServedConnection& connection)
-        : server_(server), connection_(&connection) {
+    Served(AsioHttpServer& server, ServedConnection& connection, SlotPtr slot)
+        : server_(server), slot_(std::move(slot)), connection_(&connection) {
       server_.connections_.insert(connection_);
+      slot_->holder = connection_;
     }
     ~Served() {
       server_.connections_.erase(connection_);
+      slot_->Release();
       if (server_.is_running_) server_.OneHasEnded();
     }
     void Become(ServedConnection& next) {
       server_.connections_.insert(&next);
       server_.connections_.erase(std::exchange(connection_, &next));
+      slot_->holder = connection_;
     }
+    const SlotPtr& slot() const { return slot_; }
     Served(const Served&) = delete;
     Served& operator=(const Served&) = delete;
 
    private:
     AsioHttpServer& server_;
+    const SlotPtr slot_;
     ServedConnection* connection_;
   };
 
   Listener::Hooks HooksFor(bool takes_tls) {
-    return {.has_room = [this] { return connections_.size() < options_.max_connections; },
+    return {.has_room = [this] { return slots_.has_room(); },
             .welcome =
                 [this, takes_tls](Stream::Socket socket, std::string peer) {
                   Welcome(std::move(socket), std::move(peer), takes_tls ? tls_.get() : nullptr);
@@ -195,7 +204,10 @@ class AsioHttpServer final : public HttpServer {
     for (ServedConnection* connection : connections_) {
       WithoutExceptions([&] { connection->Sweep(now); });
     }
-    for (Listener* listener : listeners_) WithoutExceptions([&] { listener->KeepAccepting(); });
+    for (Listener* listener : listeners_) {
+      WithoutExceptions([&] { listener->KeepAccepting(); });
+      listener->LookForRoom();  // Connections may be idle that were not.
+    }
     WithoutExceptions([&] { AwaitSignal(); });
     for (Repeated& repeated : repeated_) {
       if (now < repeated.next) continue;
@@ -216,22 +228,48 @@ class AsioHttpServer final : public HttpServer {
 
   void Welcome(Stream::Socket socket, std::string peer, asio::ssl::context* tls) {
     ++counts_.accepted;
+    const std::string client = ClientOf(peer);
+    if (!slots_.Admits(client) && !MakeRoom(client)) {
+      ++counts_.turned_away;
+      return shared_.handler.OnCrowded(client, true);
+    }
+    auto slot = std::make_shared<ConnectionSlots::Slot>(slots_, client);
     auto stream = tls != nullptr ? MakeTlsStream(std::move(socket), *tls)
                                  : MakePlainStream(std::move(socket));
-    auto connection = std::make_shared<Connection>(std::move(stream), peer, shared_);
+    auto connection = std::make_shared<Connection>(std::move(stream), peer, shared_, slot);
+    auto served = std::make_unique<Served>(*this, *connection, std::move(slot));
     // An exception is memory that ran out; it ends this connection and no other.
-    asio::co_spawn(context_, Serve(std::move(connection), std::move(peer)), asio::detached);
+    asio::co_spawn(context_, Serve(std::move(connection), std::move(peer), std::move(served)),
+                   asio::detached);
+  }
+
+  // Ends an idle connection for one of `client`, if there is one that may be.
+  bool MakeRoom(const std::string& client) {
+    constexpr int kMostTries = 16;  // Each is a look at a socket.
+    for (int i = 0; i < kMostTries; ++i) {
+      ConnectionSlots::Slot* const idle = slots_.IdleFor(client);
+      if (idle == nullptr) return false;
+      const std::string whose = idle->client();
+      if (idle->holder != nullptr && idle->holder->GiveWay()) {
+        ++counts_.gave_way;
+        shared_.handler.OnCrowded(whose, false);
+        return true;
+      }
+      idle->SetIdle();  // Anew: it is about to be read.
+    }
+    return false;
   }
 
   // In HTTP/1.1, or in what it turns out to speak.
-  asio::awaitable<void> Serve(std::shared_ptr<Connection> connection, std::string peer) {
-    Served served(*this, *connection);
+  asio::awaitable<void> Serve(std::shared_ptr<Connection> connection, std::string peer,
+                              std::unique_ptr<Served> served) {
     co_await connection->Serve();
     auto http2 = connection->TakeHttp2();
     if (!http2) co_return;
-    const auto next = std::make_shared<Http2Connection>(
-        std::move(http2->stream), std::move(http2->bytes), std::move(peer), shared_, router_);
-    served.Become(*next);
+    const auto next =
+        std::make_shared<Http2Connection>(std::move(http2->stream), std::move(http2->bytes),
+                                          std::move(peer), shared_, router_, served->slot());
+    served->Become(*next);
     connection.reset();
     co_await next->Serve();
   }
@@ -257,6 +295,7 @@ class AsioHttpServer final : public HttpServer {
   Router router_{requests_};
   std::shared_ptr<asio::ssl::context> tls_;
   std::set<ServedConnection*> connections_;
+  ConnectionSlots slots_{options_.max_connections};
   bool is_running_ = false;
   // Before what runs on it; behind what coroutines that it ends with look at (Served).
   asio::io_context context_{1};

@@ -26,7 +26,7 @@ struct HttpOptions {
   std::string unix_socket;        // A path; empty: none.
   std::string tls_cert, tls_key;  // PEM files, both or none; for TCP.
   size_t max_body_bytes = 2'000'000;
-  size_t max_connections = 4096;  // More wait in the system's backlog.
+  size_t max_connections = 4096;  // More: connection_slots.h.
   std::chrono::milliseconds header_timeout{10'000};
   std::chrono::milliseconds idle_timeout{75'000};
   std::chrono::milliseconds write_timeout{30'000};
@@ -56,12 +56,19 @@ class HttpHandler {
   virtual void OnStreamsRefused(const std::string& peer) = 0;
   // A client could not be accepted: too many open files, memory. Later ones may be.
   virtual void OnAcceptFailed(std::string_view why) = 0;
+  // There are too many connections: one of `client` (an address, or its network) that was idle was
+  // closed for another, or a new one of it was.
+  virtual void OnCrowded(const std::string& client, bool was_new) {
+    (void)client;
+    (void)was_new;
+  }
 };
 
 struct HttpCounts {
   int64_t under_way = 0;  // Requests whose answers are not yet written.
   int64_t open = 0, accepted = 0, timed_out = 0, refused = 0, left = 0;
-  int64_t streams_refused = 0;  // For want of room in ServedShared::streams.
+  int64_t gave_way = 0, turned_away = 0;  // Connections: idle ones, and new ones.
+  int64_t streams_refused = 0;            // For want of room in ServedShared::streams.
 };
 
 class HttpServer {

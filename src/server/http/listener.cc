@@ -138,6 +138,7 @@ void Listener::CloseBehindThoseWhoCame() {
     Stream::Socket socket(context_);
     acceptor_.accept(socket, error);
     if (!error) Welcome(std::move(socket));
+    if (error == asio::error::connection_aborted) error.clear();  // One that has gone.
   }
   Close();
 }

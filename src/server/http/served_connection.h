@@ -50,6 +50,9 @@ class ServedConnection {
   virtual void Sweep(Clock::time_point now) = 0;
   // Ends the connection, soon if it is idle, else with the answers under way.
   virtual void Drain() = 0;
+  // Ends at once, and counts no longer: it is idle, and its place is wanted. False: it is not, for
+  // something of its client waits to be read.
+  virtual bool GiveWay() = 0;
   // The event loop has ended: nobody is answered any more.
   virtual void Abandon() {}
 };

@@ -6,6 +6,8 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <utility>
 
+#include "server/http/socket_state.h"
+
 namespace akin::server {
 namespace {
 
@@ -15,6 +17,8 @@ constexpr size_t kIdleReadBytes = size_t{2} << 10;  // As HTTP/1.1's.
 constexpr size_t kReadBytes = size_t{16} << 10;
 constexpr size_t kMaxWriteBytes = size_t{128} << 10;
 constexpr size_t kIdleWriteBytes = size_t{4} << 10;
+// So many times --idle-timeout a connection is kept without a request, if its client pings.
+constexpr int kPingedIdleTimes = 4;
 
 // What is to be done when a coroutine ends: also when the event loop lets go of it without a word,
 // because there was no memory to go on.
@@ -55,10 +59,12 @@ asio::awaitable<void> Http2Connection::Signal::Wait() {
 }
 
 Http2Connection::Http2Connection(std::unique_ptr<Stream> stream, std::string first,
-                                 std::string peer, ServedShared& shared, Http2Handler& handler)
+                                 std::string peer, ServedShared& shared, Http2Handler& handler,
+                                 std::shared_ptr<ConnectionSlots::Slot> slot)
     : stream_(std::move(stream)),
       peer_(std::move(peer)),
       shared_(shared),
+      slot_(std::move(slot)),
       in_(std::move(first)),
       wake_(stream_->socket().get_executor()),
       written_(stream_->socket().get_executor()),
@@ -98,7 +104,7 @@ asio::awaitable<void> Http2Connection::Serve() {
   while (!is_written_) co_await written_.Wait();
   GiveUp();
   stream_->ShutDown();
-  co_await Linger();
+  if (!gives_way_) co_await Linger();
 }
 
 asio::awaitable<void> Http2Connection::Read() {
@@ -187,7 +193,12 @@ void Http2Connection::CancelWait() {
 
 void Http2Connection::Count() {
   const size_t streams = session_.num_streams();
-  if (std::exchange(num_streams_, streams) != 0 && streams == 0) idle_since_ = Clock::now();
+  const size_t old_streams = std::exchange(num_streams_, streams);
+  if (old_streams == 0 && streams != 0) slot_->SetBusy();
+  if (old_streams != 0 && streams == 0) {
+    idle_since_ = unused_since_ = Clock::now();
+    slot_->SetIdle();
+  }
   const int answering = static_cast<int>(session_.num_answering());
   shared_.answering += answering - std::exchange(counted_answering_, answering);
   const int64_t timeouts = session_.num_timed_out(), left = session_.num_left(),
@@ -210,6 +221,7 @@ void Http2Connection::TellRefused() {
 
 void Http2Connection::Sweep(Clock::time_point now) {
   if (timed_out_) return;
+  if (gives_way_) return Close();  // It has had its time for a last word.
   const HttpOptions& options = shared_.options;
   const FrameMeter& meter = session_.meter();
   if (linger_since_) {
@@ -229,9 +241,31 @@ void Http2Connection::Sweep(Clock::time_point now) {
     ++shared_.counts.timed_out;
     return CancelWait();
   }
-  // A client that pings wants to keep its connection.
-  if (std::exchange(counted_pings_, meter.num_pings()) != meter.num_pings()) idle_since_ = now;
+  // A client that pings wants to keep its connection, and may for some time: only to ping is to
+  // hold a place for ever.
+  const bool has_pinged = std::exchange(counted_pings_, meter.num_pings()) != meter.num_pings();
+  if (has_pinged && now - unused_since_ < kPingedIdleTimes * options.idle_timeout)
+    idle_since_ = now;
   if (num_streams_ == 0 && now - idle_since_ >= options.idle_timeout) session_.Drain();
+}
+
+// The last word is the writer's, if it can be said at once.
+bool Http2Connection::GiveWay() {
+  if (!linger_since_ && HasInput(stream_->socket().native_handle())) return false;
+  gives_way_ = true;
+  slot_->Release();
+  if (linger_since_ || write_since_) {
+    Close();
+  } else {
+    session_.Drain();
+  }
+  return true;
+}
+
+void Http2Connection::Close() {
+  timed_out_ = true;
+  boost::system::error_code ignored;
+  stream_->socket().close(ignored);
 }
 
 void Http2Connection::Drain() { session_.Drain(); }

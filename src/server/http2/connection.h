@@ -14,6 +14,7 @@
 #include <optional>
 #include <string>
 
+#include "server/http/connection_slots.h"
 #include "server/http/served_connection.h"
 #include "server/http/stream.h"
 #include "server/http2/handler.h"
@@ -26,12 +27,14 @@ class Http2Connection final : public ServedConnection,
  public:
   // `first` has been read of it already.
   Http2Connection(std::unique_ptr<Stream> stream, std::string first, std::string peer,
-                  ServedShared& shared, Http2Handler& handler);
+                  ServedShared& shared, Http2Handler& handler,
+                  std::shared_ptr<ConnectionSlots::Slot> slot);
   ~Http2Connection() override;
 
   boost::asio::awaitable<void> Serve() override;
   void Sweep(Clock::time_point now) override;
   void Drain() override;
+  bool GiveWay() override;
   void Abandon() override;
 
  private:
@@ -59,19 +62,23 @@ class Http2Connection final : public ServedConnection,
   void TellRefused();
   void GiveUp(bool left = false);
   void CancelWait();
+  void Close();
 
   std::unique_ptr<Stream> stream_;
   const std::string peer_;
   ServedShared& shared_;
+  const std::shared_ptr<ConnectionSlots::Slot> slot_;
   std::string in_, out_;
   const Clock::time_point begin_ = Clock::now();
-  Clock::time_point idle_since_ = begin_;
+  // Without a stream; and so, or since the last ping.
+  Clock::time_point unused_since_ = begin_, idle_since_ = begin_;
   std::optional<Clock::time_point> write_since_, linger_since_;
   Signal wake_;           // There is something to write.
   Signal written_;        // Something was written, or never will be.
   bool is_read_ = false;  // Nothing more is.
   bool is_written_ = false;
   bool timed_out_ = false;
+  bool gives_way_ = false;
   bool is_abandoned_ = false;
   size_t num_streams_ = 0;  // When last counted.
   // Counted for all, so far:

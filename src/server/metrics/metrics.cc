@@ -209,6 +209,10 @@ std::string Metrics::Render(const Gauges& g) const {
             g.scheduler.cancelled);
   AppendOne(out, "akin_http_connections", "gauge", "Open connections", g.http.open);
   AppendOne(out, "akin_http_connections_total", "counter", "Connections accepted", g.http.accepted);
+  AppendOne(out, "akin_http_connections_gave_way_total", "counter",
+            "Idle connections that were closed for new ones", g.http.gave_way);
+  AppendOne(out, "akin_http_connections_turned_away_total", "counter",
+            "New connections that were closed because there were too many", g.http.turned_away);
   AppendOne(out, "akin_http_timeouts_total", "counter", "Connections that waited too long",
             g.http.timed_out);
   AppendOne(out, "akin_http_malformed_total", "counter",

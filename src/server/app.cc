@@ -222,7 +222,8 @@ std::optional<HttpResponse> App::Preflight(const HttpRequest& request) const {
   return response;
 }
 
-// Of other sites, whose names may resolve to this machine; not of origins that may call.
+// Of other sites, whose names may resolve to this machine; not of origins that may call. What such
+// a page gets over plain HTTP (GET, of the same origin) has no mark of a browser, and is answered.
 bool App::IsForeignPage(const HttpRequest& request) const {
   if (!IsOfAPage(request) || IsLocalName(request.header("host"))) return false;
   const auto has = [](const std::vector<std::string>& list, std::string_view one) {

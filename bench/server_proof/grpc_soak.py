@@ -97,7 +97,7 @@ class Calls:
         self.embed(channel).future(random_text(random_, 200), timeout=60).cancel()
 
     def malformed(self, channel, _):
-        self.fails(lambda: self.embed(channel)(MALFORMED, timeout=60), {grpc.StatusCode.INTERNAL, grpc.StatusCode.INVALID_ARGUMENT})
+        self.fails(lambda: self.embed(channel)(MALFORMED, timeout=60), {grpc.StatusCode.INVALID_ARGUMENT})
 
     def late(self, channel, random_):
         try:

@@ -97,13 +97,13 @@ class Slow(unittest.TestCase):
         # The grace that a body has (docs/serving.md) is no option: this takes as long.
         head = HEAD + b"Content-Length: 100000\r\n\r\n"
         clients = [self.server.connect() for _ in range(SLOW_CLIENTS)]
+        begin = time.monotonic()
         for client in clients:
             client.sendall(head + b"{")
         steady = self.server.connect()  # At 1.6 KiB/s it is fast enough.
         steady.sendall(head + b"{")
-        begin = time.monotonic()
         self.others_are_served()
-        answers = self.drip(clients, b" ", seconds=8)
+        answers = self.drip(clients, b" ", seconds=begin + 8 - time.monotonic())
         self.assertEqual(set(answers), {b""}, "the 10 s had not passed")
         steady.sendall(b" " * int(1600 * (time.monotonic() - begin + 2)))
         answers = self.drip(clients, b" ", seconds=4 * TIMEOUT / 60)

@@ -52,7 +52,8 @@ App::App(AppOptions options, ModelRegistry& registry, Scheduler& scheduler, Metr
       metrics_(metrics),
       logger_(logger),
       request_log_(logger),
-      answer_budget_(options_.answer_bytes) {
+      answer_budget_(options_.answer_bytes),
+      open_api_(OpenApiDocument(options_)) {
   for (const Route& route : AllRoutes()) routes_[route.path].push_back(route);
 }
 

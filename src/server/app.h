@@ -115,6 +115,7 @@ class App : public HttpHandler {
   void set_healthy(bool healthy) { healthy_ = healthy; }
   void set_http(const HttpServer* http) { http_ = http; }
   RequestLog& request_log() { return request_log_; }
+  const std::string& open_api() const { return open_api_; }
 
  private:
   // The routes of a path, one for each method; null: there is no such path.
@@ -137,6 +138,7 @@ class App : public HttpHandler {
   Logger& logger_;
   RequestLog request_log_;
   AnswerBudget answer_budget_;
+  const std::string open_api_;
   ModelFilesCache model_files_;
   std::map<std::string_view, std::vector<Route>> routes_;  // By path.
   std::atomic<bool> ready_{false};
@@ -162,5 +164,8 @@ std::vector<Route> RerankRoutes();
 std::vector<Route> OllamaRoutes();
 std::vector<Route> AkiDbRoutes();
 std::vector<Route> OperationRoutes();
+
+// The description of the interface, with these limits in place of the defaults.
+std::string OpenApiDocument(const AppOptions& options);
 
 }  // namespace akin::server

@@ -42,5 +42,29 @@ TEST(Routes, TheDescriptionHasEachOfTheTableAndNoOther) {
   EXPECT_EQ(RoutesOfTheDescription(), RoutesOfTheTable());
 }
 
+size_t CountLimits(const std::string& document, int limit) {
+  const std::string member = "\"maxItems\": " + std::to_string(limit);
+  size_t count = 0;
+  for (size_t at = 0; (at = document.find(member, at)) != std::string::npos; at += member.size()) {
+    const char next = document[at + member.size()];
+    count += next < '0' || next > '9';
+  }
+  return count;
+}
+
+TEST(Routes, TheDescriptionHasTheLimitsOfThisServer) {
+  const std::string usual(kOpenApiJson);
+  EXPECT_EQ(OpenApiDocument({}), usual);
+  // One less than the default: a limit that has been put in is not taken for another one.
+  const std::string less = OpenApiDocument({.max_client_batch_size = 2047});
+  EXPECT_EQ(CountLimits(less, 2048), 0u);
+  EXPECT_EQ(CountLimits(less, 2047), CountLimits(usual, 2048));
+  EXPECT_EQ(CountLimits(less, 2046), CountLimits(usual, 2047));
+  EXPECT_GT(CountLimits(less, 2046), 0u);
+  const std::string few = OpenApiDocument({.max_client_batch_size = 3});
+  EXPECT_EQ(CountLimits(few, 3), CountLimits(usual, 2048) + CountLimits(usual, 512));
+  EXPECT_EQ(CountLimits(few, 2), CountLimits(usual, 2047) + CountLimits(usual, 2));
+}
+
 }  // namespace
 }  // namespace akin::server

@@ -35,22 +35,8 @@ void ShowMetrics(App& app, const ExchangePtr& exchange) {
       {.content_type = "text/plain; version=0.0.4; charset=utf-8", .body = app.RenderMetrics()});
 }
 
-void Replace(std::string_view what, std::string_view with, std::string& text) {
-  for (size_t at = 0; (at = text.find(what, at)) != std::string::npos; at += with.size())
-    text.replace(at, what.size(), with);
-}
-
-// With the limits that this server has in place of the defaults. /similarity counts its source,
-// too, and of /vertex each instance waits in the queue as a request.
 void ShowOpenApi(App& app, const ExchangePtr& exchange) {
-  HttpResponse response{.body = std::string(kOpenApiJson)};
-  const size_t most = app.options().max_client_batch_size;
-  Replace(R"("maxItems": 2048)", StrCat(R"("maxItems": )", most), response.body);
-  Replace(R"("maxItems": 2047)", StrCat(R"("maxItems": )", std::max<size_t>(most, 2) - 1),
-          response.body);
-  const size_t queued = static_cast<size_t>(app.options().scheduler.max_requests);
-  Replace(R"("maxItems": 512)", StrCat(R"("maxItems": )", std::min(most, queued)), response.body);
-  exchange->Respond(std::move(response));
+  exchange->Respond({.body = app.open_api()});
 }
 
 void Respond(const ExchangePtr& exchange, std::string_view html) {
@@ -67,6 +53,28 @@ void ShowDocs(App&, const ExchangePtr& exchange) { Respond(exchange, kDocsHtml);
 void ShowPage(App&, const ExchangePtr& exchange) { Respond(exchange, kPageHtml); }
 
 }  // namespace
+
+std::string OpenApiDocument(const AppOptions& options) {
+  constexpr std::string_view kLimit = R"("maxItems": )";
+  const size_t most = options.max_client_batch_size;
+  // /similarity counts its source, too, and of /vertex each instance waits in the queue as a
+  // request.
+  const std::pair<std::string_view, size_t> ours[] = {
+      {"2048", most},
+      {"2047", std::max<size_t>(most, 2) - 1},
+      {"512", std::min(most, static_cast<size_t>(options.scheduler.max_requests))}};
+  std::string document;
+  std::string_view rest = kOpenApiJson;
+  for (size_t at; (at = rest.find(kLimit)) != std::string_view::npos;) {
+    document += rest.substr(0, at + kLimit.size());
+    rest.remove_prefix(at + kLimit.size());
+    const std::string_view number = rest.substr(0, rest.find_first_not_of("0123456789"));
+    const auto our = std::ranges::find(ours, number, &std::pair<std::string_view, size_t>::first);
+    document += our != std::end(ours) ? StrCat(our->second) : std::string(number);
+    rest.remove_prefix(number.size());
+  }
+  return document += rest;
+}
 
 std::vector<Route> OperationRoutes() {
   return {{"GET", "/health", Dialect::kTei, Ready, true},

@@ -16,33 +16,37 @@ constexpr size_t kLeastShare = 64;
 
 }  // namespace
 
+RequestQueue::RequestQueue(const QueueOptions& options)
+    : options_(options),
+      shares_({.requests = options.max_requests,
+               .tokens = options.max_tokens,
+               .bytes = options.max_bytes},
+              options.batch_tokens) {}
+
 std::optional<QueueBound> RequestQueue::FullFor(const QueuedRequest& info) const {
-  if (requests_.empty()) return std::nullopt;
-  if (requests_.size() >= options_.max_requests) return QueueBound::kRequests;
-  if (waiting_tokens_ + info.estimated_tokens > options_.max_tokens) return QueueBound::kTokens;
-  if (held_bytes_ + info.bytes > options_.max_bytes) return QueueBound::kBytes;
-  return std::nullopt;
+  return shares_.FullFor(info.client, info.estimated_tokens, info.bytes);
 }
 
 bool RequestQueue::Admit(QueuedRequest info) {
   if (FullFor(info)) return false;
   // What takes memory comes first: a request without a client would end a worker later.
   std::list<Request*> place(1);
-  Lane& lane = lanes_[static_cast<size_t>(info.priority)];
+  Lane& lane = LaneOf(info);
   const auto [it, is_new] = lane.clients.try_emplace(info.client);
   Request* added = nullptr;
   try {
     added = &requests_[info.id];
+    added->part = shares_.Take(info.client, info.estimated_tokens, info.bytes);
   } catch (...) {
+    if (added != nullptr) requests_.erase(info.id);
     if (is_new) lane.clients.erase(it);
     throw;
   }
   Client& client = it->second;
   Request& request = *added;
   request.info = std::move(info);
-  SetWaitingTokens(request, request.info.estimated_tokens);
+  request.waiting_tokens = request.info.estimated_tokens;
   CountActionable(request, true);
-  held_bytes_ += request.info.bytes;
   if (is_new) client.served = lane.served;
   request.arrival = ++arrivals_;
   request.virtual_start = client.virtual_time;
@@ -69,7 +73,7 @@ void RequestQueue::SetSequences(RequestId id, std::vector<QueuedSequence> sequen
   request.state = State::kReady;
   request.sequences = std::move(sequences);
   SetWaitingTokens(request, tokens);
-  Client& client = LaneOf(request).clients.at(request.info.client);
+  Client& client = LaneOf(request.info).clients.at(request.info.client);
   std::list<Request*> place;
   place.splice(place.end(), client.waiting, std::ranges::find(client.waiting, &request));
   Enqueue(client, place, tokens);
@@ -217,8 +221,7 @@ std::vector<RequestId> RequestQueue::TakeExpired(TimePoint now) {
 }
 
 void RequestQueue::SetWaitingTokens(Request& request, size_t tokens) noexcept {
-  waiting_tokens_ += tokens;
-  waiting_tokens_ -= request.waiting_tokens;
+  shares_.SetTokens(request.part, tokens);
   request.waiting_tokens = tokens;
 }
 
@@ -229,7 +232,7 @@ void RequestQueue::CountActionable(Request& request, bool actionable) noexcept {
 }
 
 void RequestQueue::LeaveLane(Request& request) noexcept {
-  Lane& lane = LaneOf(request);
+  Lane& lane = LaneOf(request.info);
   const auto client = lane.clients.find(request.info.client);
   if (client == lane.clients.end()) return;
   std::erase(client->second.waiting, &request);
@@ -237,8 +240,7 @@ void RequestQueue::LeaveLane(Request& request) noexcept {
 }
 
 void RequestQueue::Erase(std::unordered_map<RequestId, Request>::iterator it) noexcept {
-  SetWaitingTokens(it->second, 0);
-  held_bytes_ -= it->second.info.bytes;
+  shares_.GiveBack(it->second.part);
   CountActionable(it->second, false);
   LeaveLane(it->second);
   requests_.erase(it);

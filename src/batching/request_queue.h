@@ -19,6 +19,8 @@
 //   does not wait for one of 2,000.
 // - A batch holds sequences of one group only: what the engine can compute in one call.
 //
+// Who is taken into the queue at all, so that nobody fills it for the others: client_shares.h.
+//
 // Memory may run out: what throws std::bad_alloc then has changed nothing.
 #pragma once
 
@@ -32,6 +34,8 @@
 #include <unordered_map>
 #include <vector>
 
+#include "batching/client_shares.h"
+
 namespace akin::batching {
 
 using TimePoint = std::chrono::steady_clock::time_point;
@@ -43,6 +47,7 @@ inline constexpr int kQueryBatchesInARow = 7;
 enum class QueuePriority : uint8_t { kQuery, kBulk };
 
 struct QueueOptions {
+  // What a client alone may hold, or several together as client_shares.h has it.
   size_t max_requests = 512;      // Waiting or under way.
   size_t max_tokens = 64 * 4096;  // Not yet taken by a batch.
   size_t max_bytes = SIZE_MAX;    // Of all requests, until they have left.
@@ -57,9 +62,6 @@ struct QueuedRequest {
   size_t estimated_tokens = 0;        // Until SetSequences knows better.
   size_t bytes = 0;                   // That it holds.
 };
-
-// Of which a queue may be full.
-enum class QueueBound : uint8_t { kRequests, kTokens, kBytes };
 
 // A sequence that waits to be computed.
 struct QueuedSequence {
@@ -84,12 +86,13 @@ struct Work {
 
 class RequestQueue {
  public:
-  explicit RequestQueue(const QueueOptions& options) : options_(options) {}
+  explicit RequestQueue(const QueueOptions& options);
 
-  // Takes a request, or refuses it: the queue is full of requests, of tokens, or (what is cut has
-  // few tokens and may have many bytes) of bytes. An empty queue takes any. May throw.
+  // Takes a request, or refuses it: the queue has no room for its client's requests, tokens, or
+  // (what is cut has few tokens and may have many bytes) bytes. An empty queue takes any. May
+  // throw.
   [[nodiscard]] bool Admit(QueuedRequest request);
-  // What the queue is too full of for it; none: Admit takes it.
+  // What the queue is too full of for it, by its client, tokens and bytes; none: Admit takes it.
   std::optional<QueueBound> FullFor(const QueuedRequest& request) const;
   // The request has these sequences, at least one. Requests that were removed meanwhile are passed
   // over.
@@ -109,8 +112,9 @@ class RequestQueue {
 
   size_t num_requests() const { return requests_.size(); }
   // Tokens that wait, as far as they are known; estimates otherwise.
-  size_t waiting_tokens() const { return waiting_tokens_; }
-  size_t held_bytes() const { return held_bytes_; }
+  size_t waiting_tokens() const { return shares_.all().tokens; }
+  size_t held_bytes() const { return shares_.all().bytes; }
+  const ClientShares& shares() const { return shares_; }
   // Whether another worker would find something to do (as far as the priorities let it).
   bool has_work() const { return num_actionable_ > 0; }
   bool Contains(RequestId id) const { return requests_.contains(id); }
@@ -124,6 +128,7 @@ class RequestQueue {
     size_t next = 0;            // The first sequence that has not begun.
     size_t finished = 0;        // Sequences computed.
     size_t waiting_tokens = 0;  // Of those that have not begun.
+    ClientShares::Part part;
     uint64_t arrival = 0;       // Counts up.
     double virtual_start = 0;   // The client's virtual time when the request came,
     double virtual_finish = 0;  // and when its last token would be served by even sharing.
@@ -146,8 +151,8 @@ class RequestQueue {
     uint64_t served = 0;  // Where the client stood that was served last: newcomers start here.
   };
 
-  Lane& LaneOf(const Request& request) {
-    return lanes_[static_cast<size_t>(request.info.priority)];
+  Lane& LaneOf(const QueuedRequest& request) {
+    return lanes_[static_cast<size_t>(request.priority)];
   }
   Request* NextToTokenize(Lane& lane);
   std::vector<Pick> TakeBatch(Lane& lane, size_t idle_workers);
@@ -161,12 +166,11 @@ class RequestQueue {
   void LeaveLane(Request& request) noexcept;
   void Erase(std::unordered_map<RequestId, Request>::iterator it) noexcept;
 
-  QueueOptions options_;
+  const QueueOptions options_;
+  ClientShares shares_;
   std::unordered_map<RequestId, Request> requests_;
   Lane lanes_[2];
   uint64_t arrivals_ = 0;
-  size_t waiting_tokens_ = 0;
-  size_t held_bytes_ = 0;
   size_t num_actionable_ = 0;
   int query_batches_ = 0;  // In a row, while bulk waited.
 };

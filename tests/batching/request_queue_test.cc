@@ -287,10 +287,10 @@ TEST(RequestQueue, SaysWhatItIsFullOf) {
   };
   RequestQueue queue({.max_requests = 2, .max_tokens = 100, .max_bytes = 1000});
   EXPECT_EQ(queue.FullFor(of(500, 5000)), std::nullopt) << "an empty queue takes any";
-  ASSERT_TRUE(queue.Admit({.id = 1, .client = "a", .estimated_tokens = 60, .bytes = 600}));
+  ASSERT_TRUE(queue.Admit({.id = 1, .client = "a", .estimated_tokens = 60, .bytes = 350}));
   EXPECT_EQ(queue.FullFor(of(40, 400)), std::nullopt);
   EXPECT_EQ(queue.FullFor(of(41, 0)), QueueBound::kTokens);
-  EXPECT_EQ(queue.FullFor(of(1, 401)), QueueBound::kBytes);
+  EXPECT_EQ(queue.FullFor(of(1, 401)), QueueBound::kBytes) << "three quarters of 1000";
   ASSERT_TRUE(queue.Admit({.id = 2, .client = "a", .estimated_tokens = 1, .bytes = 1}));
   EXPECT_EQ(queue.FullFor(of(1, 1)), QueueBound::kRequests);
 }
@@ -305,17 +305,82 @@ TEST(RequestQueue, BytesCountUntilTheirRequestHasLeft) {
   EXPECT_EQ(queue.held_bytes(), 5000u);
   EXPECT_TRUE(queue.Remove(1));
   EXPECT_EQ(queue.held_bytes(), 0u);
-  EXPECT_TRUE(admit(3, 600));
-  EXPECT_FALSE(admit(4, 401));
-  EXPECT_TRUE(admit(5, 400));
+  EXPECT_TRUE(admit(3, 450));
+  EXPECT_FALSE(admit(4, 301)) << "one client has three quarters";
+  EXPECT_TRUE(admit(5, 300));
   EXPECT_EQ(queue.Next(1).request, 3u);
   queue.SetSequences(3, Sequences(kGroup, {1}));
   EXPECT_EQ(queue.Next(1).request, 5u);
   EXPECT_EQ(RequestsOf(TakeBatch(queue)), (std::vector<RequestId>{3}));
   EXPECT_FALSE(admit(6, 1)) << "what is computed is still there";
   EXPECT_TRUE(queue.Finish(3));
-  EXPECT_EQ(queue.held_bytes(), 400u);
-  EXPECT_TRUE(admit(7, 600));
+  EXPECT_EQ(queue.held_bytes(), 300u);
+  EXPECT_TRUE(admit(7, 450));
+}
+
+// Two clients that post as much as they can, one answer after the other: whoever comes for a few
+// words meanwhile is taken, and is computed in its turn.
+TEST(RequestQueue, ClientsThatFillTheQueueKeepNobodyOut) {
+  RequestQueue queue({.max_requests = 16, .max_tokens = 4000, .batch_tokens = 100});
+  const std::vector<int32_t> job(20, 50);
+  std::map<RequestId, std::vector<int32_t>> lengths;
+  std::map<std::string, int> jobs;
+  RequestId next_id = 1;
+  for (int round = 0; round < 500; ++round) {
+    for (const char* client : {"a", "b"}) {
+      for (; Admit(queue, {.id = next_id, .lengths = job, .client = client}); ++jobs[client])
+        lengths[next_id++] = job;
+    }
+    const RequestId visitor = next_id++;
+    lengths[visitor] = {10};
+    ASSERT_TRUE(Admit(queue, {.id = visitor, .lengths = {10}, .client = "visitor"})) << round;
+    int batches = 0;
+    while (queue.Contains(visitor)) {
+      const Work work = queue.Next(1);
+      if (work.kind == Work::Kind::kTokenize)
+        queue.SetSequences(work.request, Sequences(kGroup, lengths[work.request]));
+      for (const Pick& pick : work.batch) queue.Finish(pick.request);
+      batches += work.kind == Work::Kind::kCompute ? 1 : 0;
+    }
+    ASSERT_LE(batches, 3) << "one of each";
+  }
+  EXPECT_GT(jobs["a"], 20);
+  EXPECT_NEAR(jobs["a"], jobs["b"], 5);
+}
+
+// Four times what can be computed, by eight clients, some of which ask fifteen times as often as
+// others: who asks for less than an eighth gets all of it, the others share what is left evenly.
+TEST(RequestQueue, EachClientOfAnOverloadGetsItsPart) {
+  constexpr int kBatches = 4000;
+  RequestQueue queue({.max_requests = 32, .max_tokens = 1'000'000, .batch_tokens = 100});
+  std::mt19937 random(1);
+  std::map<RequestId, size_t> client_of;
+  std::vector<int> offered(8), taken(8), computed(8);
+  for (RequestId id = 1; id <= 4 * kBatches; ++id) {
+    const size_t client = std::min(random() % 8, random() % 8);
+    ++offered[client];
+    client_of[id] = client;
+    if (Admit(queue, {.id = id, .lengths = {100}, .client = std::to_string(client)})) {
+      ++taken[client];
+      queue.SetSequences(id, Sequences(kGroup, {100}));
+    }
+    if (id % 4 != 0) continue;
+    for (const Pick& pick : TakeBatch(queue)) {
+      ++computed[client_of[pick.request]];
+      queue.Finish(pick.request);
+    }
+    ASSERT_LE(queue.num_requests(), 64u);
+  }
+  int sum = 0;
+  for (size_t client = 0; client < 8; ++client) {
+    sum += computed[client];
+    EXPECT_GE(computed[client], std::min(offered[client] - 8, kBatches / 8)) << client;
+  }
+  EXPECT_EQ(sum, kBatches) << "none was made up of nothing";
+  EXPECT_LT(offered[7], kBatches / 8);
+  EXPECT_EQ(taken[7], offered[7]) << "who asks for little is never refused";
+  EXPECT_NEAR(computed[0], computed[1], 40);
+  EXPECT_GT(offered[0] - taken[0], 2000) << "no overload";
 }
 
 TEST(RequestQueue, AnEmptyQueueTakesARequestThatIsLargerThanTheLimit) {

@@ -30,18 +30,24 @@ enum class Priority {
 };
 
 struct SchedulerOptions {
-  int num_threads = 0;             // Workers. 0: as many as this machine allows.
-  int batch_tokens = 512;          // The most tokens in a batch; a longer text is one of its own.
-  int max_requests = 512;          // Waiting or under way; more are refused.
-  int64_t max_tokens = 64 * 4096;  // That wait. A larger request is taken by an empty queue only.
-  // Of the texts of all requests, until they are answered. Likewise.
+  int num_threads = 0;     // Workers. 0: as many as this machine allows.
+  int batch_tokens = 512;  // The most tokens in a batch; a longer text is one of its own.
+  // What a client alone may have in the queue; more is refused. Several share it out: one may have
+  // so much of it that as much for each would fit, whatever the others have taken before, so that
+  // nobody fills the queue for the others. All together have at most twice as much, the first
+  // request of a client in any size while the others have no more than one alone may, and small
+  // first ones (a batch's tokens, 64 KiB) in a reserve of an eighth of max_requests.
+  int max_requests = 512;          // Waiting or under way.
+  int64_t max_tokens = 64 * 4096;  // That wait. A larger request is taken as a first one.
+  // Of the texts of requests, until they are answered. Likewise, but of all together, and three
+  // quarters of a client alone: memory.
   int64_t max_bytes = int64_t{128} << 20;
 };
 
 // On what terms a request waits.
 struct RequestTerms {
   Priority priority = Priority::kQuery;
-  std::string client;  // Tokens are shared out evenly among clients.
+  std::string client;  // Tokens and room in the queue are shared out evenly among clients.
   // What has not begun by then is dropped: DeadlineExceeded. A batch under way of which no request
   // has more time is ended by the backends native and onnxruntime; others compute on.
   std::optional<std::chrono::steady_clock::time_point> deadline;
@@ -99,7 +105,19 @@ struct SchedulerLoad {
   int64_t waiting_tokens = 0;
   int64_t bytes = 0;             // Of the requests' texts.
   double tokens_per_second = 0;  // As computed lately; 0 before the first batch.
-  // When there will be room again: what waits at the present speed, at least 1.
+  // When all that waits is computed, at the present speed; at least 1.
+  int retry_after_seconds = 1;
+};
+
+// A moment's view of what one client has.
+struct ClientLoad {
+  int64_t requests = 0;  // Waiting or under way.
+  int64_t waiting_tokens = 0;
+  int64_t bytes = 0;  // Of the requests' texts.
+  // The option that leaves no room for another request of it, however small; empty: there is room.
+  std::string full;
+  // When what waits of it is computed, at the present speed and beside what the others have; at
+  // least 1.
   int retry_after_seconds = 1;
 };
 
@@ -132,7 +150,8 @@ class Scheduler {
   Scheduler(const Scheduler&) = delete;
   Scheduler& operator=(const Scheduler&) = delete;
 
-  // Returns at once. Errors: Overloaded (its field is the option that left no room: "max_bytes");
+  // Returns at once. Errors: Overloaded (the client has no more room; the field is the option that
+  // leaves none: "max_bytes");
   // InvalidInput (no texts). Then `done` is never called.
   Result<Ticket> Submit(EmbedRequest request, Done<AllEmbeddings> done);
   Result<Ticket> Submit(ScoreRequest request, Done<Scores> done);
@@ -151,6 +170,7 @@ class Scheduler {
   void Abandon();
 
   SchedulerLoad Load() const;
+  ClientLoad LoadOf(const std::string& client) const;
   SchedulerCounts Counts() const;
   int num_threads() const;
 

@@ -24,6 +24,15 @@ size_t PowerOfTwoBucket(size_t value, size_t buckets) {
   return std::min<size_t>(std::bit_width(std::max<size_t>(value, 1) - 1), buckets - 1);
 }
 
+const char* OptionOf(batching::QueueBound bound) {
+  switch (bound) {
+    case batching::QueueBound::kRequests: return "max_requests";
+    case batching::QueueBound::kTokens: return "max_tokens";
+    case batching::QueueBound::kBytes: break;
+  }
+  return "max_bytes";
+}
+
 Error Stopped() { return Error(ErrorCode::kServiceUnavailable, "the server is stopping"); }
 
 }  // namespace
@@ -134,7 +143,7 @@ Result<Scheduler::Ticket> Scheduler::Impl::Queue(const JobPtr& job, const Reques
                                    .deadline = terms.deadline,
                                    .estimated_tokens = static_cast<size_t>(tokens),
                                    .bytes = job->HeldBytes()};
-    if (const auto bound = queue_.FullFor(queued)) return RefusedFor(*bound);
+    if (const auto bound = queue_.FullFor(queued)) return RefusedFor(*bound, terms.client);
     (void)queue_.Admit(std::move(queued));  // Has room.
     return {};
   });
@@ -154,21 +163,23 @@ Result<Scheduler::Ticket> Scheduler::Impl::Queue(const JobPtr& job, const Reques
   return ticket;
 }
 
-Error Scheduler::Impl::RefusedFor(batching::QueueBound bound) {
-  const auto [option, count] = [&]() -> std::pair<const char*, int64_t&> {
+Error Scheduler::Impl::RefusedFor(batching::QueueBound bound, const std::string& client) {
+  int64_t& count = [&]() -> int64_t& {
     switch (bound) {
-      case batching::QueueBound::kRequests: return {"max_requests", counts_.refused_for_requests};
-      case batching::QueueBound::kTokens: return {"max_tokens", counts_.refused_for_tokens};
+      case batching::QueueBound::kRequests: return counts_.refused_for_requests;
+      case batching::QueueBound::kTokens: return counts_.refused_for_tokens;
       case batching::QueueBound::kBytes: break;
     }
-    return {"max_bytes", counts_.refused_for_bytes};
+    return counts_.refused_for_bytes;
   }();
   ++counts_.refused;
   ++count;
+  const auto own = queue_.shares().HeldBy(client);
   return MakeError(ErrorCode::kOverloaded, "the queue is full: ", queue_.num_requests(),
                    " requests with ", queue_.held_bytes(), " bytes of texts, ",
-                   queue_.waiting_tokens(), " tokens wait")
-      .Of(option);
+                   queue_.waiting_tokens(), " tokens wait; of this client ", own.requests,
+                   " requests, ", own.bytes, " bytes, ", own.tokens, " tokens")
+      .Of(OptionOf(bound));
 }
 
 void Scheduler::Impl::Cancel(Ticket ticket) {
@@ -225,6 +236,19 @@ SchedulerLoad Scheduler::Impl::Load() const {
           .bytes = static_cast<int64_t>(queue_.held_bytes()),
           .tokens_per_second = speed_.tokens_per_second() * num_threads_,
           .retry_after_seconds = speed_.SecondsFor(waiting_tokens, num_threads_)};
+}
+
+ClientLoad Scheduler::Impl::LoadOf(const std::string& client) const {
+  const std::lock_guard lock(mutex_);
+  const batching::ClientShares& shares = queue_.shares();
+  const auto own = shares.HeldBy(client);
+  const auto full = shares.FullFor(client, 1, 1);
+  const auto tokens = static_cast<int64_t>(shares.TokensUntilServed(client));
+  return {.requests = static_cast<int64_t>(own.requests),
+          .waiting_tokens = static_cast<int64_t>(own.tokens),
+          .bytes = static_cast<int64_t>(own.bytes),
+          .full = full ? OptionOf(*full) : "",
+          .retry_after_seconds = speed_.SecondsFor(tokens, num_threads_)};
 }
 
 SchedulerCounts Scheduler::Impl::Counts() const {

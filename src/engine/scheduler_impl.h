@@ -55,6 +55,7 @@ class Scheduler::Impl {
   void Cancel(Ticket ticket);
 
   SchedulerLoad Load() const;
+  ClientLoad LoadOf(const std::string& client) const;
   SchedulerCounts Counts() const;
   int num_threads() const { return num_threads_; }
 
@@ -76,7 +77,7 @@ class Scheduler::Impl {
   void WakeOne();
   // Ends batches under way whose jobs have all left, where the backend can.
   void EndUnwantedBatches();
-  Error RefusedFor(batching::QueueBound bound);  // Counts it.
+  Error RefusedFor(batching::QueueBound bound, const std::string& client);  // Counts it.
 
   // --- The workers (scheduler_workers.cc); they come with the lock and leave with it ---
   void WorkUntilStopped();

@@ -99,6 +99,11 @@ bool App::IsKey(std::string_view given) const {
   return options_.api_keys.empty() || IsOneOf(given, options_.api_keys);
 }
 
+// Behind one key stands one client; without keys an address does.
+std::string App::ClientBehind(const HttpRequest& request, const std::string& peer) const {
+  return options_.api_keys.empty() ? ClientOf(peer) : GivenKey(request);
+}
+
 // The key first: without one nobody learns which paths there are.
 std::optional<HttpResponse> App::Screen(const HttpRequest& request, const std::string& peer) {
   const std::vector<Route>* routes = FindPath(request.path);
@@ -147,8 +152,8 @@ HttpResponse App::Refuse(const HttpRequest& request, const std::string& peer, in
                           : status == 408 ? Problem::kSlowBody
                           : status == 429 ? Problem::kOverloaded
                                           : Problem::kBadBody;
-  HttpResponse response =
-      FailureResponse(DialectOf(request), WithRetry({problem, std::string(reason)}));
+  HttpResponse response = FailureResponse(
+      DialectOf(request), WithRetry({problem, std::string(reason)}, ClientBehind(request, peer)));
   response.close = true;
   metrics_.CountResponse("refused", response.status);
   LogRefused(request, peer, response);
@@ -255,16 +260,14 @@ void App::Handle(ExchangePtr exchange) {
   const HttpRequest& request = exchange->request;
   const Route* route = FindRoute(request);
   Identify(request.header("x-request-id"), request.header("traceparent"), exchange->who);
-  // Behind one key stands one client; without keys an address does.
-  exchange->client = options_.api_keys.empty() ? ClientOf(exchange->who.peer) : GivenKey(request);
+  exchange->client = ClientBehind(request, exchange->who.peer);
   Exchange* raw = exchange.get();  // Lives as long as what it calls.
   exchange->before_respond = [this, raw, route](HttpResponse& response) {
     Finish(*raw, route, response);
   };
   if (route->computes) {
     exchange->tally = std::make_shared<RequestTally>(metrics_, exchange->who.begin);
-    const SchedulerLoad load = scheduler_.Load();
-    if (load.requests >= options_.scheduler.max_requests) {
+    if (scheduler_.LoadOf(exchange->client).full == "max_requests") {
       ++metrics_.refused_at_once;
       return Fail(exchange, {.problem = Problem::kOverloaded,
                              .message = "Model is overloaded",
@@ -324,13 +327,14 @@ void App::Fail(const ExchangePtr& exchange, Failure failure) const {
   exchange->full = BoundOf(failure);
   if (exchange->tally != nullptr) exchange->tally->Fail(FailureKind(failure.problem));
   std::string fault = IsFault(failure.problem) ? failure.message : std::string();
-  exchange->Respond(FailureResponse(DialectOf(*exchange), WithRetry(std::move(failure))),
-                    std::move(fault));
+  exchange->Respond(
+      FailureResponse(DialectOf(*exchange), WithRetry(std::move(failure), exchange->client)),
+      std::move(fault));
 }
 
-Failure App::WithRetry(Failure failure) const {
+Failure App::WithRetry(Failure failure, const std::string& client) const {
   if (IsOverload(failure.problem))
-    failure.retry_after_seconds = scheduler_.Load().retry_after_seconds;
+    failure.retry_after_seconds = scheduler_.LoadOf(client).retry_after_seconds;
   return failure;
 }
 

@@ -121,7 +121,8 @@ class App : public HttpHandler {
   // The routes of a path, one for each method; null: there is no such path.
   const std::vector<Route>* FindPath(std::string_view path) const;
   const Route* FindRoute(const HttpRequest& request) const;
-  Failure WithRetry(Failure failure) const;
+  std::string ClientBehind(const HttpRequest& request, const std::string& peer) const;
+  Failure WithRetry(Failure failure, const std::string& client) const;
   std::optional<HttpResponse> Preflight(const HttpRequest& request) const;
   bool IsForeignPage(const HttpRequest& request) const;
   // The line in the log of a request that is answered before it is read.

@@ -1,9 +1,13 @@
 #include "server/otlp.h"
 
+#include <atomic>
 #include <boost/asio/connect.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
+#include <condition_variable>
+#include <mutex>
+#include <new>
 #include <utility>
 
 #include "akin/system.h"
@@ -142,28 +146,64 @@ Result<OtlpTarget> ParseOtlpEndpoint(std::string_view endpoint) {
   return OtlpTarget{std::move(host), std::move(port), path + "/v1/traces"};
 }
 
+// What both the exporter and its thread know.
+class TraceExporter::Sender {
+ public:
+  Sender(OtlpTarget target, std::string service_name, Logger& logger)
+      : target_(std::move(target)), service_name_(std::move(service_name)), logger_(&logger) {}
+
+  void Add(Span span);
+  void SendUntilStopped();
+  bool StopWithin(std::chrono::milliseconds most);
+  // Nobody hears of what comes of it any more. Whether the thread has ended.
+  bool Abandon();
+  int64_t exported() const { return exported_; }
+  int64_t dropped() const { return dropped_; }
+
+ private:
+  // False: the collector did not take them.
+  bool Send(const std::vector<Span>& spans) const;
+  void Complain() const noexcept;  // With the lock.
+
+  const OtlpTarget target_;
+  const std::string service_name_;
+  std::atomic<int64_t> exported_{0}, dropped_{0};
+  std::mutex mutex_;
+  std::condition_variable wake_, ended_;
+  Logger* logger_;             // Guarded by mutex_; null: it has gone,
+  std::vector<Span> waiting_;  // likewise,
+  bool stopping_ = false;      // likewise,
+  bool has_ended_ = false;     // likewise: the thread sends no more.
+};
+
 TraceExporter::TraceExporter(OtlpTarget target, std::string service_name, Logger& logger)
-    : target_(std::move(target)), service_name_(std::move(service_name)), logger_(logger) {
-  sender_ = std::thread([this] { SendUntilStopped(); });
-}
+    : sender_(std::make_shared<Sender>(std::move(target), std::move(service_name), logger)),
+      thread_([sender = sender_] { sender->SendUntilStopped(); }) {}
 
-TraceExporter::~TraceExporter() {
-  {
-    const std::lock_guard lock(mutex_);
-    stopping_ = true;
-    wake_.notify_one();
-  }
-  sender_.join();
-}
+TraceExporter::~TraceExporter() { sender_->Abandon() ? thread_.join() : thread_.detach(); }
 
-bool TraceExporter::StopWithin(std::chrono::milliseconds most) {
+bool TraceExporter::StopWithin(std::chrono::milliseconds most) { return sender_->StopWithin(most); }
+void TraceExporter::Add(Span span) { sender_->Add(std::move(span)); }
+int64_t TraceExporter::exported() const { return sender_->exported(); }
+int64_t TraceExporter::dropped() const { return sender_->dropped(); }
+
+bool TraceExporter::Sender::StopWithin(std::chrono::milliseconds most) {
   std::unique_lock lock(mutex_);
   stopping_ = true;
   wake_.notify_one();
   return ended_.wait_for(lock, most, [&] { return has_ended_; });
 }
 
-void TraceExporter::Add(Span span) {
+bool TraceExporter::Sender::Abandon() {
+  const std::lock_guard lock(mutex_);
+  stopping_ = true;
+  logger_ = nullptr;
+  waiting_.clear();
+  wake_.notify_one();
+  return has_ended_;
+}
+
+void TraceExporter::Sender::Add(Span span) {
   const std::lock_guard lock(mutex_);
   if (waiting_.size() >= kMostWaiting) {
     ++dropped_;
@@ -173,7 +213,7 @@ void TraceExporter::Add(Span span) {
   if (waiting_.size() == kMostInOneRequest) wake_.notify_one();
 }
 
-void TraceExporter::SendUntilStopped() {
+void TraceExporter::Sender::SendUntilStopped() {
   bool complained = false;
   std::unique_lock lock(mutex_);
   while (true) {
@@ -184,12 +224,9 @@ void TraceExporter::SendUntilStopped() {
     lock.unlock();
     const bool sent = spans.empty() || Send(spans);
     if (!spans.empty()) (sent ? exported_ : dropped_) += static_cast<int64_t>(spans.size());
-    if (!sent && !std::exchange(complained, true)) {
-      logger_.Log(LogLevel::kWarn, "the trace collector does not take spans; they are dropped",
-                  {{"host", target_.host}, {"port", target_.port}});
-    }
-    if (sent && !spans.empty()) complained = false;
     lock.lock();
+    if (!sent && !std::exchange(complained, true)) Complain();
+    if (sent && !spans.empty()) complained = false;
     if (!last) continue;
     has_ended_ = true;
     ended_.notify_all();
@@ -197,7 +234,16 @@ void TraceExporter::SendUntilStopped() {
   }
 }
 
-bool TraceExporter::Send(const std::vector<Span>& spans) const {
+void TraceExporter::Sender::Complain() const noexcept {
+  try {
+    if (logger_ == nullptr) return;
+    logger_->Log(LogLevel::kWarn, "the trace collector does not take spans; they are dropped",
+                 {{"host", target_.host}, {"port", target_.port}});
+  } catch (const std::bad_alloc&) {
+  }
+}
+
+bool TraceExporter::Sender::Send(const std::vector<Span>& spans) const {
   try {
     asio::io_context context;
     beast::tcp_stream stream(context);

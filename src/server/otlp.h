@@ -3,12 +3,9 @@
 // gone costs spans, which are counted, and never a request.
 #pragma once
 
-#include <atomic>
 #include <chrono>
-#include <condition_variable>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -44,7 +41,8 @@ Result<OtlpTarget> ParseOtlpEndpoint(std::string_view endpoint);
 class TraceExporter {
  public:
   TraceExporter(OtlpTarget target, std::string service_name, Logger& logger);
-  // Sends what is left, for a moment.
+  // Waits for nobody: a collector, or whoever knows its address, may say nothing for long. Spans
+  // that are not sent by then are lost; StopWithin comes before.
   ~TraceExporter();
   TraceExporter(const TraceExporter&) = delete;
   TraceExporter& operator=(const TraceExporter&) = delete;
@@ -53,24 +51,14 @@ class TraceExporter {
   void Add(Span span);
   // Sends what is left, for as long at most; false: there was more. Spans of later are not sent.
   bool StopWithin(std::chrono::milliseconds most);
-  int64_t exported() const { return exported_; }
-  int64_t dropped() const { return dropped_; }
+  int64_t exported() const;
+  int64_t dropped() const;
 
  private:
-  void SendUntilStopped();
-  // False: the collector did not take them.
-  bool Send(const std::vector<Span>& spans) const;
-
-  const OtlpTarget target_;
-  const std::string service_name_;
-  Logger& logger_;
-  std::atomic<int64_t> exported_{0}, dropped_{0};
-  std::mutex mutex_;
-  std::condition_variable wake_, ended_;
-  std::vector<Span> waiting_;  // Guarded by mutex_,
-  bool stopping_ = false;      // likewise,
-  bool has_ended_ = false;     // likewise: the sender sends no more.
-  std::thread sender_;
+  class Sender;
+  // The thread's, too, which may outlive the exporter.
+  const std::shared_ptr<Sender> sender_;
+  std::thread thread_;
 };
 
 }  // namespace akin::server

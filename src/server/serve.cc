@@ -36,6 +36,8 @@ constexpr auto kLookAfterDeadlines = std::chrono::milliseconds(200);
 constexpr auto kLastWrites = std::chrono::milliseconds(500);
 // For threads that are about to end, and for spans that are to be sent, after that.
 constexpr auto kLastMoment = std::chrono::milliseconds(1000);
+// For spans before it.
+constexpr auto kLastSpans = std::chrono::milliseconds(3000);
 
 // gRPC: on the ports of HTTP, and on one more if there is to be one.
 #ifdef AKIN_HAS_GRPC
@@ -127,6 +129,7 @@ class Server {
     StopScheduler();
     StopLookingAtFolders();
     registry_.reset();
+    if (!SendLastSpans() && signals_ > 0) Leave("spans that the trace collector has not taken");
     logger_.Log(LogLevel::kInfo, "stopped");
     return start_status_;
   }
@@ -192,8 +195,22 @@ class Server {
   // A load may wait for a hub or a child for minutes, and what it would serve has gone; so may a
   // batch after the drain deadline or a file system, and whoever waited for it has been told.
   [[noreturn]] void LeaveAtOnce(std::string_view what) {
-    if (traces_ != nullptr && !traces_->StopWithin(kLastMoment))
-      logger_.Log(LogLevel::kWarn, "the trace collector is slow; its last spans are left");
+    SendLastSpans();
+    Leave(what);
+  }
+
+  // False: the collector, or whoever knows its address, says nothing.
+  bool SendLastSpans() {
+    if (traces_ == nullptr) return true;
+    const auto until_deadline =
+        std::chrono::duration_cast<std::chrono::milliseconds>(drain_deadline_ - Clock::now());
+    if (traces_->StopWithin(std::max(kLastMoment, std::min(kLastSpans, until_deadline))))
+      return true;
+    logger_.Log(LogLevel::kWarn, "the trace collector is slow; its last spans are left");
+    return false;
+  }
+
+  [[noreturn]] void Leave(std::string_view what) {
     logger_.Log(LogLevel::kInfo, "stopped", {{"left", what}});
     logger_.Flush(Logger::kLastMoment);
     _exit(EXIT_SUCCESS);

@@ -1,9 +1,10 @@
-/* For LD_PRELOAD: a file system that hangs, while the file that SLOW_FOLDER names is there; what
-   has come to it writes a byte into that file. */
+/* For LD_PRELOAD: a file system that hangs, while the file that SLOW_FOLDER names is there, and a
+   name service, while that of SLOW_NAMES is; what has come to it writes a byte into that file. */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <netdb.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -20,4 +21,12 @@ DIR *opendir(const char *path) {
   const char *slow = getenv("SLOW_FOLDER");
   if (slow != NULL) Hang(slow);
   return next(path);
+}
+
+int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **found) {
+  int (*next)(const char *, const char *, const struct addrinfo *, struct addrinfo **) =
+      (int (*)(const char *, const char *, const struct addrinfo *, struct addrinfo **))dlsym(RTLD_NEXT, "getaddrinfo");
+  const char *slow = getenv("SLOW_NAMES");
+  if (slow != NULL) Hang(slow);
+  return next(node, service, hints, found);
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""`akin serve` whose model lies on a file system that hangs.
+"""`akin serve` whose model lies on a file system that hangs, or whose name service does.
 
     slow_folder_test.py --akin PROGRAM --model FOLDER --slow-folder LIBRARY
 """
@@ -61,6 +61,28 @@ class SlowFolder(unittest.TestCase):
         asks.join()
         self.assertEqual(answers, [503])
         self.assertIn("a model's folder that was being read", [e.get("left") for e in server.log])
+
+
+class SlowNames(unittest.TestCase):
+    def start(self, *options):
+        """A server that looks for the address of its collector, which nobody knows."""
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        slow = os.path.join(folder.name, "slow")
+        server = Server("--otlp-endpoint", "http://localhost:1", *options, environment={"LD_PRELOAD": LIBRARY, "SLOW_NAMES": slow})
+        open(slow, "w").close()
+        self.assertEqual(server.post("/embed", {"inputs": "a text"})[0], 200)
+        wait_until(lambda: os.path.getsize(slow) > 0, "no name is looked for")
+        return server
+
+    def test_it_holds_up_no_request_and_not_the_end(self):
+        server = self.start("--drain-deadline", "1")
+        self.assertEqual(server.post("/embed", {"inputs": "a text"})[0], 200)
+        begin = time.monotonic()
+        self.assertEqual(server.stop(), 0)
+        self.assertLess(time.monotonic() - begin, 30)  # The name service hangs for two minutes.
+        server.await_event("the trace collector is slow; its last spans are left")
+        self.assertIn("spans that the trace collector has not taken", [e.get("left") for e in server.log])
 
 
 if __name__ == "__main__":

@@ -4,7 +4,10 @@
     spans_test.py --akin PROGRAM --model FOLDER
 """
 import json
+import os
+import socket
 import subprocess
+import time
 import unittest
 
 from serve_process import ARGUMENTS, TIMEOUT, Collector, Server, main
@@ -48,6 +51,22 @@ class Traces(unittest.TestCase):
                 self.assertEqual(server.post("/embed", {"inputs": "a"})[0], 200)
             finally:
                 self.assertEqual(server.stop(), 0)
+
+    def test_a_collector_that_says_nothing_does_not_hold_the_end(self):
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            server = Server("--otlp-endpoint", f"http://127.0.0.1:{silent.getsockname()[1]}", "--drain-deadline", "1")
+            silent.settimeout(TIMEOUT)
+            self.assertEqual(server.post("/embed", {"inputs": "a"})[0], 200)
+            connection = silent.accept()[0]
+            self.addCleanup(connection.close)
+            self.assertEqual(server.post("/embed", {"inputs": "b"})[0], 200)  # For the next one that is sent.
+            begin = time.monotonic()
+            self.assertEqual(server.stop(), 0)
+            took = time.monotonic() - begin
+        print(f"ended after {took:.1f} s")
+        server.await_event("the trace collector is slow; its last spans are left")
+        # The one under way has five seconds and the next one, too.
+        self.assertLess(took, 5 * int(os.environ.get("AKIN_TEST_SLOW", "1")))
 
     def test_an_endpoint_that_is_none_is_refused(self):
         for endpoint in ("https://host", "host:4318", "http://", "http://host:port"):

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "server/call_headers.h"
 #include "server/cost_headers.h"
 #include "server/http/client_address.h"
 #include "server/json_writer.h"
@@ -293,7 +294,11 @@ void App::Finish(Exchange& exchange, const Route* route, HttpResponse& response)
     response.headers.push_back(std::move(header));
   metrics_.CountResponse(route->path, response.status);
   const bool is_fault = !exchange.fault.empty();
-  const LogLevel level = LevelOfRequest(route->open, response.status, healthy_ && !ready_);
+  // The deadline of such a one was the client's.
+  const bool was_asked_for = response.status == 504 && !is_fault;
+  const LogLevel level = was_asked_for
+                             ? LogLevel::kInfo
+                             : LevelOfRequest(route->open, response.status, healthy_ && !ready_);
   std::vector<LogField> fields = {
       {"method", exchange.request.method}, {"route", route->path}, {"status", response.status}};
   if (is_fault) fields.emplace_back("error", exchange.fault);
@@ -306,7 +311,7 @@ void App::Finish(Exchange& exchange, const Route* route, HttpResponse& response)
                       .attributes = {{"http.request.method", route->method},
                                      {"http.route", route->path},
                                      {"http.response.status_code", response.status}},
-                      .is_fault = is_fault || response.status >= 500,
+                      .is_fault = is_fault || (response.status >= 500 && !was_asked_for),
                       .has_span = !route->open});
 }
 
@@ -326,10 +331,18 @@ void App::Fail(const ExchangePtr& exchange, Failure failure) const {
   if (is_full) failure.problem = Problem::kAnswersFull;
   exchange->full = BoundOf(failure);
   if (exchange->tally != nullptr) exchange->tally->Fail(FailureKind(failure.problem));
-  std::string fault = IsFault(failure.problem) ? failure.message : std::string();
+  const bool is_fault = IsFault(failure.problem) &&
+                        !(failure.problem == Problem::kDeadline && HasChosenDeadline(*exchange));
+  std::string fault = is_fault ? failure.message : std::string();
   exchange->Respond(
       FailureResponse(DialectOf(*exchange), WithRetry(std::move(failure), exchange->client)),
       std::move(fault));
+}
+
+// Sooner than the server's own.
+bool App::HasChosenDeadline(const Exchange& exchange) const {
+  const auto headers = ReadCallHeaders(exchange.request);
+  return headers && headers->timeout && *headers->timeout < options_.request_timeout;
 }
 
 Failure App::WithRetry(Failure failure, const std::string& client) const {

@@ -80,6 +80,19 @@ class Lines(unittest.TestCase):
             self.assertEqual((line["level"], line["grpc_status"], line["error"]), ("warn", "INTERNAL", caught.exception.details()))
             self.assertIn("text 0: model 'damaged' gave values that are not finite", line["error"])
 
+    def test_a_deadline_of_the_client_s_own_is_no_fault(self):
+        collector = Collector()
+        server, channel = self.serve("--otlp-endpoint", collector.endpoint)
+        embed = self.stubs.EmbedStub(channel).Embed
+        with self.assertRaises(self.grpc.RpcError) as caught:
+            embed(self.tei.EmbedRequest(inputs="a"), timeout=TIMEOUT, metadata=[("x-request-timeout-ms", "0")])
+        self.assertEqual(caught.exception.code(), self.grpc.StatusCode.DEADLINE_EXCEEDED)
+        server.post("/embed", {"inputs": "a"}, {"x-request-timeout-ms": "0"})
+        [line] = self.lines(server, 1)
+        self.assertEqual((line["grpc_status"], line["level"], line.get("error")), ("DEADLINE_EXCEEDED", "info", None))
+        self.assertEqual(server.stop(), 0)
+        self.assertEqual([(span["name"].split("/")[-1], span["status"]) for span in collector.spans()], [("Embed", {}), ("embed", {})])
+
     def test_an_id_is_made_and_what_is_odd_in_one_is_left_out(self):
         server, channel = self.serve()
         embed = self.stubs.EmbedStub(channel).Embed

@@ -30,6 +30,12 @@ class Headers(Served):
         for enough in ("60000", "060000", "99999999999999999999"):
             self.assertEqual(self.server.post("/embed", {"inputs": "a"}, {"x-request-timeout-ms": enough})[0], 200, enough)
 
+    def test_a_deadline_of_the_client_s_own_is_no_fault_of_the_server_s(self):
+        self.server.post("/embed", {"inputs": "a"}, {"x-request-timeout-ms": "0", "x-request-id": "mine"})
+        self.server.await_event("request", id="mine")
+        [line] = [e for e in self.server.log if e.get("id") == "mine"]
+        self.assertEqual((line["status"], line["level"], line.get("error")), (504, "info", None))
+
     def test_a_header_that_cannot_be_read_is_400_in_the_dialect_s_shape(self):
         wrong = [("x-request-timeout-ms", value, "a whole number of milliseconds")
                  for value in ("1e3", "50.5", "0x5", "+5", "abc", "5 0", "50, 60", "-", "")]

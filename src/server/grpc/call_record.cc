@@ -33,17 +33,19 @@ void CallRecord::End(const GrpcStatus& status) const {
   const std::string name = name_.Text();
   metrics_.CountCall(name, NameOf(code));
   std::vector<LogField> fields = {{"method", name}, {"grpc_status", NameOf(code)}};
-  if (IsFault(code)) fields.emplace_back("error", status.message);
+  const bool was_asked_for = code == GrpcCode::kDeadlineExceeded && may_end_by_client_;
+  const bool is_fault = IsFault(code) && !was_asked_for;
+  if (is_fault) fields.emplace_back("error", status.message);
   const std::lock_guard lock(mutex_);
   log_.Write(who_, costs_,
-             {.level = IsFault(code) ? LogLevel::kWarn : LogLevel::kInfo,
+             {.level = is_fault ? LogLevel::kWarn : LogLevel::kInfo,
               .fields = std::move(fields),
               .span_name = name,
               .attributes = {{"rpc.system", "grpc"},
                              {"rpc.service", name_.service},
                              {"rpc.method", name_.method},
                              {"rpc.grpc.status_code", static_cast<int>(code)}},
-              .is_fault = IsFault(code)});
+              .is_fault = is_fault});
 }
 
 void CallRecord::EndEarly(const GrpcStatus& status, LogLevel level, LineLimit* limit) const {

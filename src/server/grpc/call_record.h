@@ -34,6 +34,9 @@ class CallRecord {
       : log_(log), metrics_(metrics), name_(name), who_(std::move(who)) {}
 
   const std::string& id() const { return who_.id; }
+  // That its deadline is the client's, sooner than the server's own: no fault of ours. Before the
+  // call is handed on.
+  void set_may_end_by_client() { may_end_by_client_ = true; }
   // An answer within the call: of so many texts, that have so many characters together.
   struct Input {
     int64_t texts = 0, characters = 0;
@@ -52,6 +55,7 @@ class CallRecord {
   Metrics& metrics_;
   const RpcName name_;
   const RequestIdentity who_;
+  bool may_end_by_client_ = false;
   mutable std::mutex mutex_;
   ExchangeCosts costs_;  // Guarded by mutex_: of all answers.
 };

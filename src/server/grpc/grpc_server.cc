@@ -160,6 +160,8 @@ std::shared_ptr<Call> GrpcServer::MakeCall(const Method& method, CallInfo info,
   const std::chrono::milliseconds allowed = app_.options().request_timeout;
   const std::chrono::nanoseconds most = std::min(head.asked.timeout.value_or(allowed), allowed);
   info.priority = head.asked.priority;
+  if (info.record != nullptr && std::min(most, head.timeout.value_or(kLongest)) < allowed)
+    info.record->set_may_end_by_client();
   const std::chrono::nanoseconds timeout = head.timeout.value_or(kLongest);
   if (PathOf(method.name) == kWatchPath) {
     info.deadline = now + timeout;

@@ -1,9 +1,8 @@
 #include "cli/serve_options.h"
 
 #include <algorithm>
-#include <cctype>
 #include <chrono>
-#include <sstream>
+#include <iterator>
 
 #include "akin/system.h"
 
@@ -13,6 +12,7 @@
 #include "cli/strings.h"
 #include "cli/tune_store.h"
 #include "cli/typed_values.h"
+#include "server/keys.h"
 #include "server/local_host.h"
 
 namespace akin::cli {
@@ -34,21 +34,19 @@ server::ModelSpec ParseModel(const std::string& text) {
 }
 
 Result<std::vector<std::string>> ReadKeys(const ServeArguments& a) {
-  std::vector<std::string> keys = a.api_keys;
-  if (!a.api_key_file.empty()) {
-    AKIN_TRY_ASSIGN(std::string text, ReadSmallFile(a.api_key_file, kMostKeyFileBytes));
-    std::istringstream file(std::move(text));
-    for (std::string line; std::getline(file, line);) {
-      while (!line.empty() && std::isspace(static_cast<unsigned char>(line.back())))
-        line.pop_back();
-      if (!line.empty() && line[0] != '#') keys.push_back(line);
-    }
-    if (keys.empty()) return InvalidInput("--api-key-file ", a.api_key_file, " holds no key");
+  std::vector<std::string> keys;
+  for (const std::string& text : a.api_keys) {
+    auto key = server::ParseKey(text);  // An empty one would open the door to everybody.
+    if (!key) return InvalidInput("--api-key: ", key.error().message());
+    keys.push_back(std::move(*key));
   }
-  for (const std::string& key : keys) {
-    // An empty one would open the door to everybody.
-    if (key.empty()) return InvalidInput("--api-key is empty");
-  }
+  if (a.api_key_file.empty()) return keys;
+  AKIN_TRY_ASSIGN(const std::string text, ReadSmallFile(a.api_key_file, kMostKeyFileBytes));
+  auto of_file = server::ParseKeyFile(text);
+  if (!of_file)
+    return InvalidInput("--api-key-file ", a.api_key_file, ", ", of_file.error().message());
+  std::ranges::move(*of_file, std::back_inserter(keys));
+  if (keys.empty()) return InvalidInput("--api-key-file ", a.api_key_file, " holds no key");
   return keys;
 }
 

@@ -1,11 +1,23 @@
 #include "server/keys.h"
 
+#include <algorithm>
 #include <optional>
 
+#include "server/http/syntax.h"
 #include "server/text.h"
 
 namespace akin::server {
 namespace {
+
+// All headers of a request may have 16 KiB, and Base64 takes a third more.
+constexpr size_t kMostKeyBytes = size_t{8} << 10;
+
+std::string_view WithoutWhiteSpace(std::string_view text) {
+  constexpr std::string_view kWhiteSpace = " \t\r\n\v\f";
+  const size_t begin = text.find_first_not_of(kWhiteSpace);
+  if (begin == std::string_view::npos) return {};
+  return text.substr(begin, text.find_last_not_of(kWhiteSpace) + 1 - begin);
+}
 
 // RFC 4648, section 4. Nothing for what is no Base64.
 std::optional<std::string> DecodeBase64(std::string_view text) {
@@ -39,6 +51,32 @@ std::optional<std::string_view> Credentials(std::string_view authorization,
 }
 
 }  // namespace
+
+Result<std::string> ParseKey(std::string_view text) {
+  const std::string_view key = WithoutWhiteSpace(text);
+  if (key.empty()) return InvalidInput("the key is empty");
+  if (!IsFieldValue(key))
+    return InvalidInput("the key has a control character, which no header can hold");
+  if (key.size() > kMostKeyBytes)
+    return InvalidInput("the key has ", key.size(), " bytes, expected at most ", kMostKeyBytes);
+  return std::string(key);
+}
+
+Result<std::vector<std::string>> ParseKeyFile(std::string_view text) {
+  constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+  if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
+  std::vector<std::string> keys;
+  for (size_t number = 1; !text.empty(); ++number) {
+    const size_t end = std::min(text.find('\n'), text.size());
+    const std::string_view line = WithoutWhiteSpace(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+    if (line.empty() || line.starts_with('#')) continue;
+    auto key = ParseKey(line);
+    if (!key) return InvalidInput("line ", number, ": ", key.error().message());
+    keys.push_back(std::move(*key));
+  }
+  return keys;
+}
 
 std::string GivenKey(const HttpRequest& request) {
   const std::string_view authorization = request.header("authorization");

@@ -5,6 +5,8 @@
 #include <string_view>
 #include <vector>
 
+#include "akin/result.h"
+
 #include "server/http/message.h"
 
 namespace akin::server {
@@ -28,6 +30,14 @@ inline bool IsOneOf(std::string_view given, const std::vector<std::string>& keys
   for (const std::string& key : keys) found |= EqualInConstantTime(given, key);
   return found;
 }
+
+// A key as a person has written it: without white space around it. Errors: InvalidInput (nothing is
+// left, or no header can hold it); they do not show it.
+Result<std::string> ParseKey(std::string_view text);
+
+// Those of a file, one a line; lines that are empty or begin with # hold none, and a byte order
+// mark is no part of the first. Errors: InvalidInput with the line.
+Result<std::vector<std::string>> ParseKeyFile(std::string_view text);
 
 // The key that a request shows: `Authorization: Bearer KEY`, `api-key: KEY`, or as the password of
 // `Authorization: Basic`, which is what a browser can send for a page. Empty: none.

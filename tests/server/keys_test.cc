@@ -21,6 +21,38 @@ TEST(Keys, OnlyTheWholeKeyIsEqual) {
   EXPECT_FALSE(IsOneOf("anything", {}));
 }
 
+TEST(Keys, AFileHasOneALine) {
+  const std::vector<std::string> expected = {"first", "second", "a key of words", "last#"};
+  EXPECT_EQ(ParseKeyFile(
+                "\xEF\xBB\xBF  first\t\r\n\n# none\n second \n \t\n  # none\na key of words\nlast#")
+                .value(),
+            expected);
+  EXPECT_TRUE(ParseKeyFile("").value().empty());
+  EXPECT_TRUE(ParseKeyFile("\xEF\xBB\xBF\n\n").value().empty());
+  EXPECT_EQ(ParseKeyFile("schl\xC3\xBCssel").value()[0], "schl\xC3\xBCssel");
+}
+
+TEST(Keys, WhatNoHeaderCanHoldIsRefusedWithItsLineAndNotShown) {
+  const std::string secret = "secret";
+  for (const std::string& wrong : {"one\n\n " + secret + '\0' + "x\n", "one\n\n" + secret + "\x7F",
+                                   "\xEF\xBB\xBFone\r\n# two\r\n" + secret + "\rx\r\n",
+                                   "one\n\n" + secret + std::string(9000, 'k')}) {
+    const auto keys = ParseKeyFile(wrong);
+    ASSERT_FALSE(keys);
+    EXPECT_EQ(keys.error().code(), ErrorCode::kInvalidInput);
+    EXPECT_TRUE(keys.error().message().starts_with("line 3: the key has "))
+        << keys.error().message();
+    EXPECT_EQ(keys.error().message().find(secret), std::string::npos);
+  }
+  // What Windows' shell writes into a file.
+  EXPECT_FALSE(
+      ParseKeyFile(std::string("\xFF\xFE"
+                               "o\0n\0e\0",
+                               8)));
+  EXPECT_FALSE(ParseKey(" \n"));
+  EXPECT_EQ(ParseKey("\tkey\n").value(), "key");
+}
+
 // The times of 100,000 tries each with a key that is wrong in its first byte and one that is wrong
 // in its last, in turn. A comparison that stops at the first difference is some thirty times
 // quicker for the former; here the medians differ by noise only, and the bound lies far from both.

@@ -1,5 +1,5 @@
 // Who counts as one client where clients are told apart by their addresses: in what they share
-// (memory, the machine's time), not in the log, which has the whole address.
+// (memory, connections, the machine's time), not in the log, which has the whole address.
 //
 // A client of IPv6 has at least a /64 of addresses (RFC 6177), each of which would else be another
 // client with a share of its own. IPv4 inside IPv6 is IPv4: ::ffff:0:0/96, as a socket of both has

@@ -12,8 +12,7 @@
 //
 // Beside that rule:
 // - The first request of a client, one that holds nothing, may have any size while the others hold
-// no
-//   more than M: else who always asks for much would keep out whoever asks for much, too.
+//   no more than M: else who always asks for much would keep out whoever asks for much, too.
 // - All together hold at most twice M, of bytes M: so of these a client alone has three quarters.
 // - A small first request that finds no room so is taken into a reserve of an eighth of
 //   `max_requests`. So while others hold all that there is, whoever asks for a few words is served,

@@ -121,9 +121,9 @@ void AddLimitOptions(OptionList& options, ServeArguments& a) {
                         "the first model, else ",
                         SchedulerOptions{}.batch_tokens, ')'));
   options.Number("--max-concurrent-requests", a.max_concurrent_requests, 1, kMany,
-                 "Requests in the queue; more get 429");
+                 "Requests of a client in the queue; several clients share them, more get 429");
   options.Number("--max-queue-tokens", a.max_queue_tokens, 1, kMany,
-                 "Tokens in the queue; more get 429");
+                 "Tokens of a client in the queue; several clients share them, more get 429");
   options.Number("--queue-memory", a.queue_memory, 1, 1 << 20,
                  "What the texts of requests in the queue take; more get 429", "MIB");
   options.Number("--answer-memory", a.answer_memory, 1, 1 << 20,

@@ -99,7 +99,7 @@ std::unique_ptr<Http2StreamHandler> GrpcServer::Begin(HttpRequest head, std::str
   const Method& method = found == methods_.end() ? kUnknown : found->second;
   if (method.is_open) responder.SetKeyless();
   CallInfo info;
-  // The key first: without one nobody learns which methods there are.
+  // The key first: without one no status tells whether a method exists.
   if (const auto refused = ReadCaller(method, head, std::move(peer), info)) {
     info.record->EndEarly(*refused, LogLevel::kWarn, &keyless_lines_);
     return RefuseCall(*refused, info, responder);

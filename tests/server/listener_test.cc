@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
@@ -15,6 +16,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace akin::server {
 namespace {
@@ -98,6 +100,30 @@ TEST(Listener, TheSocketIsRemovedAtTheEndUnlessTheNameIsAnothers) {
     EXPECT_TRUE(std::filesystem::exists(path));
   }
   EXPECT_FALSE(std::filesystem::exists(path));
+}
+
+TEST(Listener, ClientsThatWaitAreAcceptedSeveralATurnOfTheLoop) {
+  boost::asio::io_context context;
+  size_t welcomed = 0, room = 40;
+  Listener::Hooks hooks = NoHooks();
+  hooks.welcome = [&](Stream::Socket, const std::string&) { ++welcomed; };
+  hooks.has_room = [&] { return welcomed < room; };
+  Listener listener(context, hooks);
+  ASSERT_TRUE(listener.BindTcp("127.0.0.1", 0, "cannot listen on ", ": "));
+  std::vector<boost::asio::ip::tcp::socket> clients;
+  for (size_t i = 0; i < 2 * Listener::kAcceptsATurn + 20; ++i) {
+    clients.emplace_back(context).connect(
+        {boost::asio::ip::make_address("127.0.0.1"), listener.port()});
+  }
+  listener.KeepAccepting();
+  size_t most = 0;
+  for (size_t turns = 0; turns < 20 && context.poll_one() > 0; ++turns) {
+    const size_t before = welcomed;
+    context.poll_one();
+    most = std::max(most, welcomed - before);
+  }
+  EXPECT_EQ(most, Listener::kAcceptsATurn);
+  EXPECT_EQ(welcomed, room);  // And no more than there is room for.
 }
 
 TEST(Listener, WhatTheContextHoldsTouchesNoListenerThatHasGone) {

@@ -132,15 +132,21 @@ void Listener::Close() {
 }
 
 void Listener::CloseBehindThoseWhoCame() {
+  WelcomeThoseWhoCame(SIZE_MAX);
+  Close();
+}
+
+bool Listener::WelcomeThoseWhoCame(size_t at_most) {
   error_code error;
+  bool all_are_welcome = true;
   if (acceptor_.is_open()) acceptor_.non_blocking(true, error);
-  while (acceptor_.is_open() && !error && hooks_.has_room()) {
+  for (size_t i = 0; i < at_most && acceptor_.is_open() && !error && hooks_.has_room(); ++i) {
     Stream::Socket socket(context_);
     acceptor_.accept(socket, error);
-    if (!error) Welcome(std::move(socket));
+    if (!error) all_are_welcome &= Welcome(std::move(socket));
     if (error == asio::error::connection_aborted) error.clear();  // One that has gone.
   }
-  Close();
+  return all_are_welcome;
 }
 
 void Listener::KeepAccepting() {
@@ -176,7 +182,10 @@ asio::awaitable<void> Listener::Accept() {
     // Whom the system has handed over before the listener was closed is welcome.
     if (error && !acceptor_.is_open()) break;
     if (error) hooks_.failed(error.message());
-    const bool is_welcome = !error && Welcome(std::move(socket));
+    bool is_welcome = !error && Welcome(std::move(socket));
+    // A turn of the loop serves every connection that has something to do: one accepted a turn
+    // would wait behind all of them as often as there are others before it.
+    if (is_welcome) is_welcome = WelcomeThoseWhoCame(kAcceptsATurn - 1);
     if (!is_welcome) co_await Pause(kAcceptPause);
   }
 }

@@ -33,6 +33,8 @@ class Listener {
   // kNumProbes of the second.
   static constexpr std::chrono::seconds kSilence{60}, kProbeInterval{10};
   static constexpr int kNumProbes = 3;
+  // Clients that wait are accepted so many at a time, between the work of those who are there.
+  static constexpr size_t kAcceptsATurn = 16;
 
   Listener(boost::asio::io_context& context, Hooks hooks);
   ~Listener() { Close(); }
@@ -65,6 +67,9 @@ class Listener {
   boost::asio::awaitable<void> Accept();
   boost::asio::awaitable<void> Pause(std::chrono::milliseconds at_most);
   bool Welcome(Stream::Socket socket);
+  // Those who wait, without waiting for one. Whether nothing was thrown for any of them; what the
+  // system says is for the next accept to find.
+  bool WelcomeThoseWhoCame(size_t at_most);
   void RemovePath();
 
   // Which file a name stands for, whatever its name.

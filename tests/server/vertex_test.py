@@ -62,8 +62,8 @@ class Vertex(unittest.TestCase):
         self.assertEqual(json.loads(raw), json.loads(plain))
 
     def test_all_its_texts_count_together(self):
-        answer = self.server.post("/vertex", {"instances": [{"inputs": ["a"] * 1025}] * 2})
-        self.assertEqual((answer[0], json.loads(answer[2])["error"]), (422, "`instances` has 2050 texts, expected 1 to 2048"))
+        answer = self.server.post("/vertex", {"instances": [{"inputs": ["a"] * 2000}] * 17})
+        self.assertEqual((answer[0], json.loads(answer[2])["error"]), (422, "`instances` has 34000 texts, expected at most 32768"))
         status, _, _ = self.server.post("/vertex", {"instances": [{"type": "rerank", "query": "q", "texts": ["a"] * 2049}]})
         self.assertEqual(status, 422)
 

@@ -123,6 +123,9 @@ class Instances : public std::enable_shared_from_this<Instances> {
   std::atomic<size_t> waiting_;
 };
 
+// Lists of --max-client-batch-size texts in all instances of a request together.
+constexpr size_t kMostListsOfInstances = 16;
+
 // Of each body's own `type`, or of what its model is for.
 Result<std::vector<Handler>> HandlersOf(const std::vector<JsonRequest>& bodies) {
   std::vector<Handler> handlers;
@@ -160,13 +163,19 @@ void VertexTei(App& app, const ExchangePtr& exchange) {
   WithBody(app, exchange, [&](const JsonRequest& body) -> Status {
     AKIN_TRY_ASSIGN(auto bodies, body.Objects("instances"));
     if (!bodies) return InvalidField("instances", " is missing");
-    // Each instance has a text or a list of them.
-    size_t texts = 0;
-    for (const JsonRequest& instance : *bodies) texts += std::max<size_t>(instance.CountItems(), 1);
     const size_t most = app.options().max_client_batch_size;
-    if (texts == 0 || texts > most) {
-      app.Fail(exchange, texts == 0 ? Problem::kEmpty : Problem::kTooManyTexts,
-               StrCat("`instances` has ", texts, " texts, expected 1 to ", most));
+    if (bodies->empty() || bodies->size() > most) {
+      app.Fail(exchange, bodies->empty() ? Problem::kEmpty : Problem::kTooManyTexts,
+               StrCat("`instances` has ", bodies->size(), " entries, expected 1 to ", most));
+      return {};
+    }
+    // Each has a text or a list of them, and all are read in one go.
+    size_t texts = 0;
+    for (const JsonRequest& instance : *bodies) texts += instance.CountItems();
+    if (texts > kMostListsOfInstances * most) {
+      app.Fail(exchange, Problem::kTooManyTexts,
+               StrCat("`instances` has ", texts, " texts, expected at most ",
+                      kMostListsOfInstances * most));
       return {};
     }
     AKIN_TRY_ASSIGN(const auto handlers, HandlersOf(*bodies));

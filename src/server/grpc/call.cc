@@ -118,6 +118,7 @@ bool Call::Found(MessageReader::State state) {
   using State = MessageReader::State;
   switch (state) {
     case State::kMore: return false;
+    case State::kTooMany: OnTooMany(); return false;
     case State::kFailed: Refuse(reader_.status()); return false;
     case State::kInflating:
       if (inflating_since_) return false;

@@ -42,7 +42,8 @@ struct CallEnvironment {
   Clock::time_point made_room;
   // Without a message, an answer under way or the end of a stream.
   std::chrono::milliseconds idle_timeout{60'000};
-  MessageBudget messages{size_t{48} << 20, MessageBudget::kFreeBytes, [this] { rooms.GoOn(); }};
+  MessageBudget messages{size_t{44} << 20, MessageBudget::kFreeBytes, [this] { rooms.GoOn(); }};
+  MessageBudget early_messages{size_t{4} << 20};  // For which nobody waits.
   // With their windows shut, until there is room for their messages.
   CallQueue rooms{post, TakeRoom, GoOnInRoom};
   InflateBudget inflated{size_t{64} << 20};  // A second.
@@ -88,6 +89,8 @@ class Call : public std::enable_shared_from_this<Call> {
   virtual void OnMessage(std::string message) = 0;
   virtual void OnLast() = 0;
   virtual bool MayRead() const { return true; }
+  // Instead of the next message, which with those that are kept has too many bytes.
+  virtual void OnTooMany() {}
   // What a call ends with whose messages cannot be read, or do not come in time, is about to be
   // sent.
   virtual void OnRefused(const GrpcStatus&) {}

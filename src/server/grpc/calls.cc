@@ -11,10 +11,11 @@ namespace akin::server {
 namespace {
 
 // Until the last one has come, which may be never.
-MessageKeeping KeepingOf(const Method& method) {
-  const bool is_gather = method.kind == MethodKind::kGather;
-  const size_t most = kMaxMessageBytes + method.most_messages * sizeof(std::string);
-  return {.keeps = true, .most_bytes = is_gather ? most : 0};
+MessageKeeping KeepingOf(const Method& method, CallEnvironment& environment) {
+  if (method.kind != MethodKind::kGather) return {.keeps = true};
+  return {.keeps = true,
+          .most_bytes = kMaxMessageBytes + method.most_messages * MessageKeeping::kKeptBytes,
+          .early = &environment.early_messages};
 }
 
 }  // namespace
@@ -23,7 +24,8 @@ MessageKeeping KeepingOf(const Method& method) {
 
 AnsweredCall::AnsweredCall(CallEnvironment& environment, const Method& method, CallInfo info,
                            Encoding encoding, Http2Responder& responder)
-    : Call(environment, std::move(info), encoding, responder, KeepingOf(method)), method_(method) {}
+    : Call(environment, std::move(info), encoding, responder, KeepingOf(method, environment)),
+      method_(method) {}
 
 RequestTallyPtr AnsweredCall::NewTally() const {
   if (!method_.asks_model) return nullptr;
@@ -43,6 +45,11 @@ void AnsweredCall::RefuseMany(const GrpcStatus& status) {
   End(status);
 }
 
+void AnsweredCall::OnTooMany() {
+  RefuseMany({GrpcCode::kResourceExhausted, StrCat("the messages of a stream have at most ",
+                                                   kMaxMessageBytes, " bytes together")});
+}
+
 void AnsweredCall::OnMessage(std::string message) {
   if (!is_gather() && !messages_.empty())
     return End({GrpcCode::kUnimplemented, "the method takes one message, found more"});
@@ -50,10 +57,7 @@ void AnsweredCall::OnMessage(std::string message) {
     return RefuseMany({GrpcCode::kInvalidArgument,
                        StrCat("a stream has at most ", method_.most_messages, " messages")});
   bytes_ += message.size();
-  if (bytes_ > kMaxMessageBytes)
-    return RefuseMany(
-        {GrpcCode::kResourceExhausted,
-         StrCat("the messages of a stream have at most ", kMaxMessageBytes, " bytes together")});
+  if (bytes_ > kMaxMessageBytes) return OnTooMany();
   messages_.push_back(std::move(message));
   SetResting(true);  // Its end is waited for.
 }

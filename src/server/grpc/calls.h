@@ -22,6 +22,7 @@ class AnsweredCall final : public Call {
  private:
   void OnMessage(std::string message) override;
   void OnLast() override;
+  void OnTooMany() override;
   void OnRefused(const GrpcStatus& status) override;
   bool IsComputing() const override { return is_computing_; }
 

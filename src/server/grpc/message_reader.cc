@@ -9,7 +9,7 @@ namespace akin::server {
 namespace {
 
 // Room for a message that comes in pieces, at first; more as it comes.
-constexpr size_t kFirstBytes = MessageBudget::kFreeBytes;
+constexpr size_t kFirstBytes = size_t{4} << 10;
 
 }  // namespace
 
@@ -22,8 +22,8 @@ MessageReader::State MessageReader::Fail(GrpcCode code, std::string message) {
 void MessageReader::Clear() {
   std::string().swap(message_);
   inflater_.reset();
-  share_.Clear();
-  prefix_bytes_ = kept_bytes_ = 0;
+  prefix_bytes_ = 0;
+  Release();
 }
 
 bool MessageReader::ReadPrefix(std::string_view& bytes) {
@@ -38,23 +38,33 @@ bool MessageReader::ReadPrefix(std::string_view& bytes) {
   return true;
 }
 
-// Of several that are kept: for all there may be, or, where that is too much, for what there is.
-bool MessageReader::Reserve(size_t bytes) {
+bool MessageReader::HasRoom(size_t bytes) {
   if (share_.Has(bytes)) return true;
-  if (bytes > kEarlyBytes && keeping_.most_bytes > bytes && share_.GrowTo(keeping_.most_bytes))
-    return true;
-  return share_.GrowTo(bytes);
+  return early_ && share_.bytes() == 0 && bytes <= kEarlyBytes && early_->GrowTo(bytes);
 }
 
-// For what has come, twice as much whenever it is full; at last for all of it.
+bool MessageReader::Reserve(size_t bytes) {
+  if (HasRoom(bytes)) return true;
+  if (!share_.GrowTo(std::max(bytes, keeping_.most_bytes))) return false;
+  if (early_) early_->Clear();
+  return true;
+}
+
+// For what has come, twice as much whenever it is full, while that is little; then for all of it.
 bool MessageReader::MakeRoom(size_t bytes, bool may_take) {
-  const bool is_early = bytes <= kEarlyBytes;
-  size_t room = std::max(bytes, message_.capacity());
-  if (room > message_.capacity())
-    room = std::min(length_, std::max({bytes, 2 * message_.capacity(), kFirstBytes}));
-  const size_t counts = Besides() + (is_early ? room : length_);
-  if (!share_.Has(counts) && !(may_take && Reserve(counts))) return false;
-  message_.reserve(is_early ? room : length_);
+  const size_t most_early = are_several() ? kEarlyBytes : MessageBudget::kFreeBytes;
+  if (Besides() + bytes <= most_early) {
+    size_t room = message_.capacity();
+    if (bytes > room) room = std::min(length_, std::max({bytes, 2 * room, kFirstBytes}));
+    room = std::min(room, most_early - Besides());
+    if (HasRoom(Besides() + room)) {
+      message_.reserve(room);
+      return true;
+    }
+  }
+  const size_t counts = Besides() + length_;
+  if (!HasRoom(counts) && !(may_take && Reserve(counts))) return false;
+  message_.reserve(length_);
   return true;
 }
 
@@ -75,6 +85,8 @@ MessageReader::State MessageReader::Read(std::string_view& bytes, bool may_take_
     if (length_ > most_bytes_)
       return Fail(GrpcCode::kResourceExhausted,
                   StrCat("a message has ", length_, " bytes, at most ", most_bytes_, " are taken"));
+    if (are_several() && kept_bytes_ + kKeptBytes + length_ > keeping_.most_bytes)
+      return State::kTooMany;
   }
   const std::string_view piece = bytes.substr(0, length_ - message_.size());
   // What is compressed waits for its turn, what is kept for the others.
@@ -120,8 +132,8 @@ std::string MessageReader::Take(bool is_last) {
   prefix_bytes_ = 0;
   if (keeping_.keeps && !is_last) kept_bytes_ += kKeptBytes + message.size();
   if (kept_bytes_ == 0) {
-    share_.Clear();
-  } else if (keeping_.most_bytes == 0) {
+    Release();
+  } else if (!are_several()) {
     share_.ShrinkTo(kept_bytes_);
   }
   return message;
@@ -130,6 +142,7 @@ std::string MessageReader::Take(bool is_last) {
 void MessageReader::Release() {
   kept_bytes_ = 0;
   share_.Clear();
+  if (early_) early_->Clear();
 }
 
 GrpcStatus MessageReader::CutShort() const {

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -23,30 +24,37 @@ constexpr size_t kMaxOpenMessageBytes = size_t{4} << 10;
 constexpr size_t kMessagePrefixBytes = 5;
 
 // Whether messages that are taken are kept, and count until Release; if they are to be several, how
-// many bytes they may have together: that much is asked for when they have kEarlyBytes.
+// many bytes they may have together, with kKeptBytes for each, and where they count before that
+// much is asked for.
 struct MessageKeeping {
   bool keeps = false;
   size_t most_bytes = 0;
+  MessageBudget* early = nullptr;
+  static constexpr size_t kKeptBytes = sizeof(std::string);
 };
 
 // Of the event loop.
 //
-// What has come of a message counts in the budget, not what is announced; but of one that is long,
-// all, from when kEarlyBytes have come: what has room then gets whole, whatever others do, and
-// never do parts of messages wait for each other.
+// A message that is longer than what is free asks the budget for room once, for all of it; several
+// that are kept for all there may be, which as long as they have no more than kEarlyBytes count in
+// a budget of their own, if it has room. So who has room in the budget waits for none: he gets
+// whole, whatever others do, and parts of messages never wait for each other.
 class MessageReader {
  public:
-  enum class State { kMore, kMessage, kInflating, kNoRoom, kFailed };
+  enum class State { kMore, kMessage, kInflating, kNoRoom, kTooMany, kFailed };
   static constexpr size_t kEarlyBytes = size_t{16} << 10;
 
   MessageReader(MessageBudget& budget, const std::string& client, Encoding encoding,
                 size_t most_bytes = kMaxMessageBytes, MessageKeeping keeping = {})
-      : encoding_(encoding), most_bytes_(most_bytes), keeping_(keeping), share_(budget, client) {}
+      : encoding_(encoding), most_bytes_(most_bytes), keeping_(keeping), share_(budget, client) {
+    if (keeping.early != nullptr) early_.emplace(*keeping.early, client);
+  }
 
   // Takes from the front of `bytes` what belongs to the message that is next. kMore: all of them,
   // and it is not whole. kMessage: it can be taken. kInflating: it is whole and compressed, see
   // below. kNoRoom: it may go on after TakeRoom; `may_take_room`: or now, if there is some.
-  // kFailed, from then on: see `status`.
+  // kTooMany: with those that are kept it has more bytes than there may be; nothing is to be read
+  // any more. kFailed, from then on: see `status`.
   State Read(std::string_view& bytes, bool may_take_room = true);
   // After kNoRoom: for all of the message. False: there is none, and nothing has changed.
   bool TakeRoom();
@@ -68,7 +76,8 @@ class MessageReader {
 
   // Of the message that is being read: with its prefix; 0 between two of them.
   size_t bytes() const { return prefix_bytes_ + message_.size(); }
-  // Whether it, or what is kept, takes room of the budget, and how many bytes have come for that.
+  // Whether it, or what is kept, takes room that others may wait for, and how many bytes have come
+  // for that.
   bool has_room() const { return share_.bytes() > 0; }
   size_t held_bytes() const { return kept_bytes_ + message_.size(); }
   // In words, of a message that ended too early.
@@ -77,12 +86,15 @@ class MessageReader {
   void Clear();
 
  private:
-  static constexpr size_t kKeptBytes = sizeof(std::string);  // Beside each message that is kept.
+  static constexpr size_t kKeptBytes = MessageKeeping::kKeptBytes;
 
   // Those of the prefix, however few come at once. False: not all are here.
   bool ReadPrefix(std::string_view& bytes);
   bool MakeRoom(size_t bytes, bool may_take);
+  // Without asking for room that others wait for.
+  bool HasRoom(size_t bytes);
   bool Reserve(size_t bytes);
+  bool are_several() const { return keeping_.most_bytes > 0; }
   // What counts beside the message.
   size_t Besides() const { return kept_bytes_ + (keeping_.keeps ? kKeptBytes : 0); }
   State Fail(GrpcCode code, std::string message);
@@ -90,7 +102,9 @@ class MessageReader {
   const Encoding encoding_;
   const size_t most_bytes_;  // Of a message, also inflated.
   const MessageKeeping keeping_;
-  MessageBudget::Share share_;  // Of message_'s capacity, and what is kept.
+  // Of message_'s capacity, and what is kept; `early_`: of that, too, while `share_` has nothing.
+  MessageBudget::Share share_;
+  std::optional<MessageBudget::Share> early_;
   char prefix_[kMessagePrefixBytes] = {};
   size_t prefix_bytes_ = 0;
   size_t length_ = 0;  // Of the message, once all of the prefix is here.

@@ -1,6 +1,9 @@
 // Room for messages that come in pieces: who finds none waits, and who has some must send.
 #include <gtest/gtest.h>
 
+#include <numeric>
+#include <random>
+
 #include "calls_fixture.h"
 
 namespace akin::server {
@@ -23,13 +26,15 @@ class CallRoom : public ManyCalls {
       at_.push_back(0);
     }
   }
-  // As far as that goes, but for the last `keeps` bytes of each.
-  void SendAll(size_t keeps = 0) {
+  // As far as that goes, but for the last `keeps` bytes of each; of each at most `frame` at once.
+  void SendAll(size_t keeps = 0, size_t frame = kWindow) {
     for (bool goes_on = true; goes_on;) {
       goes_on = false;
-      for (size_t i = 0; i < calls_.size(); ++i) goes_on |= SendMore(i, left_[i].size() - keeps);
+      for (size_t i = 0; i < calls_.size(); ++i)
+        goes_on |= SendMore(i, std::min(left_[i].size() - keeps, at_[i] + frame));
       loop_.Run();
-      EXPECT_LE(environment_.messages.held_bytes(), kAll);
+      EXPECT_LE(environment_.messages.held_bytes() + environment_.early_messages.held_bytes(),
+                kAll);
     }
   }
   bool SendMore(size_t i, size_t end) {
@@ -39,6 +44,12 @@ class CallRoom : public ManyCalls {
     at_[i] = end;
     if (end == left_[i].size()) calls_[i]->OnEnd();
     return true;
+  }
+  void Forget() {
+    EndAll();
+    asks_.clear();
+    left_.clear();
+    at_.clear();
   }
   size_t NumThatHave(const std::string& status) const {
     return std::ranges::count_if(
@@ -55,10 +66,53 @@ TEST_F(CallRoom, AllOfOneClientGetWhole) {
     SendAll();
     EXPECT_EQ(NumEnded(), 0U);
     EXPECT_EQ(asks_.size(), 64U);
-    EndAll();
-    asks_.clear();
-    left_.clear();
-    at_.clear();
+    Forget();
+  }
+}
+
+// As gRPC's clients send, on connections and streams in turn.
+TEST_F(CallRoom, AllGetWholeWhenTheirFramesComeInTurns) {
+  for (const auto kind : {MethodKind::kUnary, MethodKind::kGather}) {
+    method_.kind = kind;
+    for (const size_t frame : {4'096, 16'384}) {
+      for (const size_t bytes : {5'000, 20'000, 65'536}) {
+        BeginCalls("a", 2'000, bytes);
+        SendAll(0, frame);
+        EXPECT_EQ(NumEnded(), 0U) << frame << ' ' << bytes;
+        EXPECT_EQ(asks_.size(), 2'000U) << frame << ' ' << bytes;
+        Forget();
+      }
+    }
+  }
+}
+
+// Of any length, from several clients, at their own pace: while something can be sent, and nothing
+// is refused for want of room, all get whole.
+TEST_F(CallRoom, AllGetWholeWhateverTheirLengthsAndOrder) {
+  std::mt19937 random(11);
+  for (int round = 0; round < 8; ++round) {
+    method_.kind = round % 2 == 0 ? MethodKind::kUnary : MethodKind::kGather;
+    const size_t most_bits = 14 + round;
+    const size_t count = std::min<size_t>(4'000, (size_t{256} << 20) >> most_bits);
+    for (size_t i = 0; i < count; ++i)
+      BeginCalls(std::string(1, static_cast<char>('a' + random() % (1 + round / 4))), 1,
+                 random() % (size_t{1} << most_bits));
+    for (bool goes_on = true; goes_on;) {
+      std::vector<size_t> order(count);
+      std::iota(order.begin(), order.end(), 0);
+      std::ranges::shuffle(order, random);
+      goes_on = false;
+      for (const size_t i : order) {
+        goes_on |= SendMore(i, std::min(left_[i].size(), at_[i] + 1 + random() % 16'384));
+        if (random() % 4 == 0) loop_.Run();
+      }
+      loop_.Run();
+      EXPECT_LE(environment_.messages.held_bytes() + environment_.early_messages.held_bytes(),
+                kAll);
+    }
+    EXPECT_EQ(NumEnded(), 0U) << round;
+    EXPECT_EQ(asks_.size(), count) << round;
+    Forget();
   }
 }
 

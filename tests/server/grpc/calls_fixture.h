@@ -42,6 +42,7 @@ class Calls : public testing::Test {
     loop_.Run();
     EXPECT_EQ(environment_.num_writing, 0U);
     EXPECT_EQ(environment_.messages.held_bytes(), 0U);
+    EXPECT_EQ(environment_.early_messages.held_bytes(), 0U);
     EXPECT_EQ(budget_.held_bytes(), 0);
     EXPECT_EQ(loop_.arrived, 0);
   }

@@ -406,7 +406,7 @@ TEST_F(Calls, GatherAnswersAllAtOnce) {
   Say(two);
   loop_.Run();
   EXPECT_TRUE(asks_.empty());
-  EXPECT_GE(environment_.messages.held_bytes(), 6000U);
+  EXPECT_GE(environment_.early_messages.held_bytes(), 6000U);
   Finish();
   ASSERT_EQ(asks_.size(), 1U);
   EXPECT_EQ(asks_[0].messages, (std::vector<std::string>{one, two}));

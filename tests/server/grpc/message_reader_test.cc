@@ -205,20 +205,67 @@ TEST(MessageReader, WhatHasRoomGetsWholeWhateverOthersTake) {
 }
 
 TEST(MessageReader, OfSeveralThatAreKeptAllThereMayBeHasRoom) {
-  MessageBudget budget(64 << 10);
+  MessageBudget budget(64 << 10), early(64 << 10);
   MessageReader reader(budget, "a", Encoding::kIdentity, 10'000,
-                       {.keeps = true, .most_bytes = 30'000});
+                       {.keeps = true, .most_bytes = 30'000, .early = &early});
   const std::string bytes = Framed(std::string(9'000, 'x'));
-  std::string_view one = bytes, two = bytes;
-  EXPECT_EQ(reader.Read(one), MessageReader::State::kMessage);
+  std::string_view one = bytes, two = bytes, three = bytes, four = bytes;
+  EXPECT_EQ(reader.Read(one, false), MessageReader::State::kMessage);
   reader.Take();
-  EXPECT_LT(budget.held_bytes(), 10'000U);
+  EXPECT_EQ(budget.held_bytes(), 0U);
+  EXPECT_GE(early.held_bytes(), 9'000U);
+  EXPECT_LT(early.held_bytes(), 10'000U);
+  EXPECT_FALSE(reader.has_room());
+  EXPECT_EQ(reader.Read(two, false), MessageReader::State::kNoRoom) << "others are before it";
   EXPECT_EQ(reader.Read(two), MessageReader::State::kMessage);
   reader.Take();
   EXPECT_EQ(budget.held_bytes(), 30'000U);
+  EXPECT_EQ(early.held_bytes(), 0U);
+  EXPECT_TRUE(reader.has_room());
   EXPECT_EQ(reader.held_bytes(), 2 * (9'000 + sizeof(std::string)));
+  MessageBudget::Share other(budget, "b");
+  EXPECT_TRUE(other.GrowTo(17'000));
+  EXPECT_EQ(reader.Read(three, false), MessageReader::State::kMessage);
+  reader.Take();
+  EXPECT_EQ(reader.Read(four), MessageReader::State::kTooMany);
   reader.Release();
+  EXPECT_EQ(budget.held_bytes(), 17'000U);
+}
+
+// Never a part, whose rest would wait for others.
+TEST(MessageReader, SeveralHaveRoomForAllOrNone) {
+  MessageBudget budget(64 << 10), early(16 << 10);
+  MessageBudget::Share other(budget, "b"), first(early, "b");
+  EXPECT_TRUE(other.GrowTo(32 << 10));
+  EXPECT_TRUE(first.GrowTo(8 << 10));
+  MessageReader reader(budget, "a", Encoding::kIdentity, 10'000,
+                       {.keeps = true, .most_bytes = 30'000, .early = &early});
+  const std::string bytes = Framed(std::string(9'000, 'x'));
+  std::string_view one = bytes;
+  EXPECT_EQ(reader.Read(one), MessageReader::State::kNoRoom) << "16 KiB are too few, 4 early ones";
+  EXPECT_EQ(budget.held_bytes("a"), 0U);
+  EXPECT_EQ(early.held_bytes("a"), 0U);
+  other.Clear();
+  EXPECT_TRUE(reader.TakeRoom());
+  EXPECT_EQ(reader.Read(one, false), MessageReader::State::kMessage);
+  EXPECT_EQ(budget.held_bytes("a"), 30'000U);
+}
+
+TEST(MessageReader, WhatIsLongHasRoomForAllOrNone) {
+  MessageBudget budget(64 << 10);
+  MessageReader first(budget, "a", Encoding::kIdentity), second(budget, "a", Encoding::kIdentity);
+  const std::string bytes = Framed(std::string(20'000, 'x'));
+  std::string_view a = std::string_view(bytes).substr(0, 4'000), b = a;
+  EXPECT_EQ(first.Read(a), MessageReader::State::kMore);
   EXPECT_EQ(budget.held_bytes(), 0U);
+  a = std::string_view(bytes).substr(4'000, 1'000);
+  EXPECT_EQ(first.Read(a), MessageReader::State::kMore);
+  EXPECT_EQ(budget.held_bytes(), 20'000U);
+  EXPECT_EQ(second.Read(b), MessageReader::State::kMore);
+  b = std::string_view(bytes).substr(4'000, 1'000);
+  EXPECT_EQ(second.Read(b), MessageReader::State::kNoRoom);
+  EXPECT_EQ(b.size(), 1'000U);
+  EXPECT_EQ(budget.held_bytes(), 20'000U);
 }
 
 TEST(MessageBudget, SaysWhenRoomComesFree) {

@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <cstdint>
+#include <cstdlib>
+#include <string>
 #include <string_view>
 
 namespace akin::server {
@@ -50,11 +53,11 @@ Number NumberAt(std::string_view json, size_t begin) {
 bool IsHeld(std::string_view number, bool is_whole) {
   const char* const end = number.data() + number.size();
   if (!is_whole) {
-    // Below the smallest double it is 0 to the parser, and stays as it is.
     double value = 0;
     const auto parsed = std::from_chars(number.data(), end, value);
-    return parsed.ec != std::errc::result_out_of_range || number.find("e-") != number.npos ||
-           number.find("E-") != number.npos;
+    if (parsed.ec != std::errc::result_out_of_range) return true;
+    // Below the smallest double it is 0 to the parser, and stays as it is. from_chars does not say.
+    return std::abs(std::strtod(std::string(number).c_str(), nullptr)) < 1;
   }
   int64_t value = 0;
   uint64_t natural = 0;

@@ -64,6 +64,10 @@ class Vertex(unittest.TestCase):
     def test_all_its_texts_count_together(self):
         answer = self.server.post("/vertex", {"instances": [{"inputs": ["a"] * 2000}] * 17})
         self.assertEqual((answer[0], json.loads(answer[2])["error"]), (422, "`instances` has 34000 texts, expected at most 32768"))
+        answer = self.server.post("/vertex", {"instances": [{"inputs": "a"}] * 513})
+        self.assertEqual((answer[0], json.loads(answer[2])["error"]), (422, "`instances` has 513 entries, expected 1 to 512"))
+        status, _, body = self.server.post("/vertex", {"instances": [{"inputs": "a"}] * 512})
+        self.assertEqual((status, len(json.loads(body)["predictions"])), (200, 512))
         status, _, _ = self.server.post("/vertex", {"instances": [{"type": "rerank", "query": "q", "texts": ["a"] * 2049}]})
         self.assertEqual(status, 422)
 

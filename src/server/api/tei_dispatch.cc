@@ -164,9 +164,12 @@ void VertexTei(App& app, const ExchangePtr& exchange) {
     AKIN_TRY_ASSIGN(auto bodies, body.Objects("instances"));
     if (!bodies) return InvalidField("instances", " is missing");
     const size_t most = app.options().max_client_batch_size;
-    if (bodies->empty() || bodies->size() > most) {
+    // Each waits in the queue as a request.
+    const size_t most_parts =
+        std::min(most, static_cast<size_t>(app.options().scheduler.max_requests));
+    if (bodies->empty() || bodies->size() > most_parts) {
       app.Fail(exchange, bodies->empty() ? Problem::kEmpty : Problem::kTooManyTexts,
-               StrCat("`instances` has ", bodies->size(), " entries, expected 1 to ", most));
+               StrCat("`instances` has ", bodies->size(), " entries, expected 1 to ", most_parts));
       return {};
     }
     // Each has a text or a list of them, and all are read in one go.

@@ -294,7 +294,7 @@ void App::Finish(Exchange& exchange, const Route* route, HttpResponse& response)
     response.headers.push_back(std::move(header));
   metrics_.CountResponse(route->path, response.status);
   const bool is_fault = !exchange.fault.empty();
-  // The deadline of such a one was the client's.
+  // The deadline of such a one was the client's, and short.
   const bool was_asked_for = response.status == 504 && !is_fault;
   const LogLevel level = was_asked_for
                              ? LogLevel::kInfo
@@ -332,17 +332,17 @@ void App::Fail(const ExchangePtr& exchange, Failure failure) const {
   exchange->full = BoundOf(failure);
   if (exchange->tally != nullptr) exchange->tally->Fail(FailureKind(failure.problem));
   const bool is_fault = IsFault(failure.problem) &&
-                        !(failure.problem == Problem::kDeadline && HasChosenDeadline(*exchange));
+                        !(failure.problem == Problem::kDeadline && HasShortDeadline(*exchange));
   std::string fault = is_fault ? failure.message : std::string();
   exchange->Respond(
       FailureResponse(DialectOf(*exchange), WithRetry(std::move(failure), exchange->client)),
       std::move(fault));
 }
 
-// Sooner than the server's own.
-bool App::HasChosenDeadline(const Exchange& exchange) const {
+bool App::HasShortDeadline(const Exchange& exchange) const {
   const auto headers = ReadCallHeaders(exchange.request);
-  return headers && headers->timeout && *headers->timeout < options_.request_timeout;
+  return headers && headers->timeout &&
+         *headers->timeout < std::min(kShortDeadline, options_.request_timeout);
 }
 
 Failure App::WithRetry(Failure failure, const std::string& client) const {

@@ -122,7 +122,7 @@ class App : public HttpHandler {
   const std::vector<Route>* FindPath(std::string_view path) const;
   const Route* FindRoute(const HttpRequest& request) const;
   std::string ClientBehind(const HttpRequest& request, const std::string& peer) const;
-  bool HasChosenDeadline(const Exchange& exchange) const;
+  bool HasShortDeadline(const Exchange& exchange) const;
   Failure WithRetry(Failure failure, const std::string& client) const;
   std::optional<HttpResponse> Preflight(const HttpRequest& request) const;
   bool IsForeignPage(const HttpRequest& request) const;

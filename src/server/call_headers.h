@@ -11,6 +11,11 @@
 
 namespace akin::server {
 
+// A deadline of the client's that is shorter is no fault of the server's when it passes: who asks
+// for 0 seconds would write a warning with every request. One that is longer may be the sign of a
+// server that hangs; few clients set none.
+inline constexpr std::chrono::milliseconds kShortDeadline{1000};
+
 struct CallHeaders {
   std::optional<Priority> priority;                  // `x-priority`
   std::optional<std::chrono::milliseconds> timeout;  // `x-request-timeout-ms`, never below 0.

@@ -33,7 +33,7 @@ void CallRecord::End(const GrpcStatus& status) const {
   const std::string name = name_.Text();
   metrics_.CountCall(name, NameOf(code));
   std::vector<LogField> fields = {{"method", name}, {"grpc_status", NameOf(code)}};
-  const bool was_asked_for = code == GrpcCode::kDeadlineExceeded && may_end_by_client_;
+  const bool was_asked_for = code == GrpcCode::kDeadlineExceeded && has_short_deadline_;
   const bool is_fault = IsFault(code) && !was_asked_for;
   if (is_fault) fields.emplace_back("error", status.message);
   const std::lock_guard lock(mutex_);

@@ -34,9 +34,8 @@ class CallRecord {
       : log_(log), metrics_(metrics), name_(name), who_(std::move(who)) {}
 
   const std::string& id() const { return who_.id; }
-  // That its deadline is the client's, sooner than the server's own: no fault of ours. Before the
-  // call is handed on.
-  void set_may_end_by_client() { may_end_by_client_ = true; }
+  // Of the client (kShortDeadline): no fault of ours. Before the call is handed on.
+  void set_has_short_deadline() { has_short_deadline_ = true; }
   // An answer within the call: of so many texts, that have so many characters together.
   struct Input {
     int64_t texts = 0, characters = 0;
@@ -55,7 +54,7 @@ class CallRecord {
   Metrics& metrics_;
   const RpcName name_;
   const RequestIdentity who_;
-  bool may_end_by_client_ = false;
+  bool has_short_deadline_ = false;
   mutable std::mutex mutex_;
   ExchangeCosts costs_;  // Guarded by mutex_: of all answers.
 };

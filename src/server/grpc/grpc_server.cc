@@ -160,8 +160,9 @@ std::shared_ptr<Call> GrpcServer::MakeCall(const Method& method, CallInfo info,
   const std::chrono::milliseconds allowed = app_.options().request_timeout;
   const std::chrono::nanoseconds most = std::min(head.asked.timeout.value_or(allowed), allowed);
   info.priority = head.asked.priority;
-  if (info.record != nullptr && std::min(most, head.timeout.value_or(kLongest)) < allowed)
-    info.record->set_may_end_by_client();
+  const std::chrono::nanoseconds ours = std::min(kShortDeadline, allowed);
+  if (info.record != nullptr && std::min(most, head.timeout.value_or(kLongest)) < ours)
+    info.record->set_has_short_deadline();
   const std::chrono::nanoseconds timeout = head.timeout.value_or(kLongest);
   if (PathOf(method.name) == kWatchPath) {
     info.deadline = now + timeout;

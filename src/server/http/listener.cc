@@ -27,6 +27,8 @@ using Tcp = asio::ip::tcp;
 using Local = asio::local::stream_protocol;
 using boost::system::error_code;
 
+// The system keeps no more, unless it is told to; who comes meanwhile is not waited for.
+constexpr size_t kMostOfBacklog = 4096;
 // Out of descriptors or memory: somebody will give some back.
 constexpr auto kAcceptPause = std::chrono::milliseconds(100);
 
@@ -132,7 +134,7 @@ void Listener::Close() {
 }
 
 void Listener::CloseBehindThoseWhoCame() {
-  WelcomeThoseWhoCame(SIZE_MAX);
+  WelcomeThoseWhoCame(kMostOfBacklog);
   Close();
 }
 

@@ -41,21 +41,48 @@ class Connections(unittest.TestCase):
 
 
 class Bodies(Connections):
+    def send_what_is_read(self, clients, data):
+        """A piece of `data` to each in turn, until all have it or none is read any more."""
+        at = dict.fromkeys(clients, 0)
+        while at:
+            _, ready, _ = select.select([], list(at), [], 0.5)
+            if not ready:
+                return
+            for client in ready:
+                client.setblocking(False)
+                at[client] += client.send(data[at[client]:at[client] + 32768])
+                client.settimeout(TIMEOUT)
+                if at[client] == len(data):
+                    del at[client]
+
     def test_bodies_that_are_never_whole_have_a_budget_and_others_a_part_of_it(self):
         server = self.serve()
         before = server.memory("VmRSS")
         clients = [self.connect(server, "127.0.0.2") for _ in range(60)]  # 120 MB; their half is 64 MiB.
-        for client in clients:
-            client.sendall(HEAD + b"Content-Length: 2000000\r\n\r\n" + b"x" * 1_990_000)
-        body = b'{"inputs":"a"' + b" " * 1_900_000 + b"}"
-        other = self.connect(server)
-        other.sendall(request(body))
-        self.assertEqual(status(other), b"200")
+        begin = time.monotonic()
+        self.send_what_is_read(clients, HEAD + b"Content-Length: 2000000\r\n\r\n" + b"x" * 1_990_000)
+        for body in (b'{"inputs":"a"' + b" " * 1_900_000 + b"}", b'{"inputs":"a"}'):
+            other = self.connect(server, "127.0.0.1" if len(body) > 100 else "127.0.0.2")
+            other.sendall(request(body))
+            self.assertEqual(status(other), b"200")
         answered, _, _ = select.select(clients, [], [], TIMEOUT)
-        self.assertEqual({status(client) for client in answered}, {b"429"})
-        server.await_event("request", status=429)
+        self.assertGreater(time.monotonic() - begin, 5)
+        answer = answered[0].recv(4096)
+        self.assertEqual(answer[9:12], b"408")
+        self.assertIn(b"took too long, while others wait for room", answer)
+        server.await_event("request", status=429)  # Those behind have waited for 10 s.
         if "AKIN_TEST_SLOW" not in os.environ:
             self.assertLess(server.memory("VmHWM") - before, 100 * MIB)
+
+    def test_a_burst_of_bodies_at_the_same_pace_comes_whole(self):
+        server = self.serve()
+        for framing in (b"Content-Length: 1900000\r\n\r\n%s", b"Transfer-Encoding: chunked\r\n\r\n1cfde0\r\n%s\r\n0\r\n\r\n"):
+            clients = [self.connect(server, "127.0.0.2") for _ in range(120)]  # 228 MB.
+            body = b'{"inputs":"a"' + b" " * (1_900_000 - 14) + b"}"
+            self.send_what_is_read(clients, HEAD + framing % body)
+            self.assertEqual({status(client) for client in clients}, {b"200"})
+            for client in clients:
+                client.close()
 
     def test_a_body_without_room_waits_for_others_to_end(self):
         server = self.serve()

@@ -204,5 +204,22 @@ TEST(HttpServer, WhatIsRepeatedGoesOnWhateverItThrows) {
   EXPECT_GE(calls, 3);
 }
 
+// As it ends they give back their room, while others still wait for it.
+TEST(HttpServer, BodiesThatWaitForRoomEndWithTheServer) {
+  Running running;
+  running.Run();
+  std::vector<std::unique_ptr<Silent>> clients;
+  const std::string begun =
+      "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2000000\r\n\r\n" + std::string(8192, ' ');
+  for (int i = 0; i < 40; ++i) {  // 33 have room.
+    clients.push_back(std::make_unique<Silent>(running.port));
+    clients.back()->Say(begun);
+  }
+  EXPECT_EQ(Ask(running.port, "/").substr(0, 15), "HTTP/1.1 200 OK");
+  clients.erase(clients.begin() + 34, clients.begin() + 36);
+  clients.erase(clients.begin(), clients.begin() + 2);
+  EXPECT_EQ(Ask(running.port, "/").substr(0, 15), "HTTP/1.1 200 OK");
+}
+
 }  // namespace
 }  // namespace akin::server

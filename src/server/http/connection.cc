@@ -26,9 +26,6 @@ constexpr size_t kMostBodyReadBytes = size_t{64} << 10;
 // Behind a chunked body, whose end is not known, the next requests are read with it, and wait here.
 constexpr size_t kMostChunkedReadBytes = size_t{16} << 10;
 
-// What a body waits for room beside others, and how often it looks.
-constexpr std::chrono::milliseconds kRoomPatience{2'000}, kRoomInterval{250};
-
 constexpr std::string_view kSlowHead = "the request's head took too long";
 
 // One more in `count` while it lives.
@@ -78,8 +75,10 @@ void Connection::Enter(Phase phase) {
 
 void Connection::Sweep(Clock::time_point now) {
   if (phase_ == Phase::kAnswering) LookForLeaving();
-  const bool is_slow = rate_ && rate_->IsTooSlow(now);
-  if ((now < deadline_ && !is_slow) || timed_out_) return;
+  if (timed_out_) return;
+  holds_up_others_ = room_ && room_->HoldsUpOthers(now);
+  const bool is_slow = holds_up_others_ || (rate_ && rate_->IsTooSlow(now));
+  if (now < deadline_ && !is_slow) return;
   // About to be read.
   if (phase_ == Phase::kIdle && HasInput(stream_->socket().native_handle())) return;
   timed_out_ = true;
@@ -262,35 +261,46 @@ asio::awaitable<bool> Connection::ReadBody(Head& head) {
   rate_.emplace(shared_.options.body_grace, shared_.options.least_body_bytes_per_second,
                 phase_begin_);
   body_chunk_bytes_ = kReadBytes;
-  MessageBudget::Share share(shared_.bodies, ClientOf(peer_));
-  const bool whole = head.chunked ? co_await ReadChunkedBody(share, body)
-                                  : co_await ReadSizedBody(length, share, body);
+  room_.emplace(shared_.bodies, ClientOf(peer_));
+  const bool whole =
+      head.chunked ? co_await ReadChunkedBody(body) : co_await ReadSizedBody(length, body);
+  room_.reset();
   rate_.reset();
-  if (!whole && timed_out_) refusal_ = Refusal{408, "the request's body took too long"};
+  if (!whole && timed_out_)
+    refusal_ = Refusal{408, holds_up_others_
+                                ? "the request's body took too long, while others wait for room"
+                                : "the request's body took too long"};
   co_return whole;
 }
 
-asio::awaitable<bool> Connection::ReadSizedBody(size_t length, MessageBudget::Share& share,
-                                                std::string& body) {
+void Connection::BodyArrived(size_t bytes) {
+  const auto now = Clock::now();
+  rate_->Arrived(bytes, now);
+  room_->Arrived(bytes, now);
+}
+
+asio::awaitable<bool> Connection::ReadSizedBody(size_t length, std::string& body) {
   while (true) {
     const size_t take = std::min(length - body.size(), in_.size());
-    if (!co_await HaveRoom(body.size() + take, share)) co_return false;
+    if (!co_await HaveRoom(body.size() + take, length)) co_return false;
     body.append(in_, 0, take);
     in_.erase(0, take);
-    rate_->Arrived(take, Clock::now());
+    BodyArrived(take);
     if (body.size() == length) co_return true;
     // Not the next request: what of it stays in the system's buffer holds no memory of ours.
     if (!co_await ReadMore(std::min(length - body.size(), kMostBodyReadBytes))) co_return false;
   }
 }
 
-asio::awaitable<bool> Connection::ReadChunkedBody(MessageBudget::Share& share, std::string& body) {
+asio::awaitable<bool> Connection::ReadChunkedBody(std::string& body) {
   ChunkedDecoder decoder(shared_.options.max_body_bytes);
   while (true) {
-    if (!co_await HaveRoom(body.size() + in_.size(), share)) co_return false;
+    // Of what has come some may be behind it.
+    const size_t most = std::min(body.size() + in_.size(), shared_.options.max_body_bytes);
+    if (!co_await HaveRoom(most, std::nullopt)) co_return false;
     const size_t old_size = body.size();
     in_.erase(0, decoder.Feed(in_, body));
-    rate_->Arrived(body.size() - old_size, Clock::now());
+    BodyArrived(body.size() - old_size);
     switch (decoder.state()) {
       case ChunkedDecoder::State::kDone: co_return true;
       case ChunkedDecoder::State::kMalformed:
@@ -305,24 +315,26 @@ asio::awaitable<bool> Connection::ReadChunkedBody(MessageBudget::Share& share, s
   }
 }
 
-// Others' bodies come whole, or are given up, so that one that waits is not in vain; meanwhile it
-// is not read, and its client cannot be too slow.
-asio::awaitable<bool> Connection::HaveRoom(size_t bytes, MessageBudget::Share& share) {
-  if (share.GrowTo(bytes)) co_return true;
-  const auto rate = std::exchange(rate_, std::nullopt);
+// While it waits it is not read, and its client cannot be too slow.
+asio::awaitable<bool> Connection::HaveRoom(size_t bytes, std::optional<size_t> length) {
+  if (room_->Has(bytes)) co_return true;
   const auto begin = Clock::now();
-  asio::steady_timer timer(stream_->socket().get_executor());
-  bool has_room = false;
-  while (!has_room && Clock::now() - begin < kRoomPatience) {
+  asio::steady_timer timer(stream_->socket().get_executor(), shared_.options.body_grace);
+  const auto answer = room_->Ask(bytes, length, shared_.options.max_body_bytes, begin,
+                                 [&timer] { timer.cancel(); });
+  if (answer == BodyRooms::Answer::kWaits) {
+    // Whatever ends this, its timer is not called for any more.
+    const std::unique_ptr<BodyRooms::Body, void (*)(BodyRooms::Body*)> stop(
+        &*room_, [](BodyRooms::Body* body) { body->StopWaiting(); });
+    const auto rate = std::exchange(rate_, std::nullopt);
     boost::system::error_code ignored;
-    timer.expires_after(kRoomInterval);
     co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
-    has_room = share.GrowTo(bytes);
+    rate_ = rate;
+    rate_->Forgive(Clock::now() - begin);
   }
-  rate_ = rate;
-  rate_->Forgive(Clock::now() - begin);
-  if (!has_room) refusal_ = Refusal{429, "too many bodies of requests are under way"};
-  co_return has_room;
+  if (room_->Has(bytes)) co_return true;
+  refusal_ = Refusal{429, "too many bodies of requests are under way"};
+  co_return false;
 }
 
 // Whether no other client's request has arrived with this one: a request that the event loop

@@ -12,12 +12,12 @@
 
 #include "server/exchange.h"
 #include "server/http/body_rate.h"
+#include "server/http/body_rooms.h"
 #include "server/http/chunked.h"
 #include "server/http/connection_slots.h"
 #include "server/http/head.h"
 #include "server/http/served_connection.h"
 #include "server/http/stream.h"
-#include "server/http2/message_budget.h"
 
 namespace akin::server {
 
@@ -54,11 +54,12 @@ class Connection final : public ServedConnection, public std::enable_shared_from
   boost::asio::awaitable<std::optional<Head>> ReadHead();
   boost::asio::awaitable<void> RefuseHead(Refusal refusal);
   boost::asio::awaitable<bool> ReadBody(Head& head);
-  boost::asio::awaitable<bool> ReadSizedBody(size_t length, MessageBudget::Share& share,
-                                             std::string& body);
-  boost::asio::awaitable<bool> ReadChunkedBody(MessageBudget::Share& share, std::string& body);
-  // Room for so many bytes of a body, if there is some or soon will be; else `refusal_` is set.
-  boost::asio::awaitable<bool> HaveRoom(size_t bytes, MessageBudget::Share& share);
+  boost::asio::awaitable<bool> ReadSizedBody(size_t length, std::string& body);
+  boost::asio::awaitable<bool> ReadChunkedBody(std::string& body);
+  // Room for so many bytes of a body that has `length`, if it is known: there is some, or it comes
+  // in time; else `refusal_` is set.
+  boost::asio::awaitable<bool> HaveRoom(size_t bytes, std::optional<size_t> length);
+  void BodyArrived(size_t bytes);
   boost::asio::awaitable<bool> IsOnlyOne();
   boost::asio::awaitable<HttpResponse> Answer(HttpRequest request, bool is_only_one);
   boost::asio::awaitable<bool> Write(HttpResponse response, bool keep_alive, bool with_body);
@@ -73,9 +74,11 @@ class Connection final : public ServedConnection, public std::enable_shared_from
   Phase phase_ = Phase::kIdle;
   Clock::time_point phase_begin_;
   Clock::time_point deadline_;
-  std::optional<BodyRate> rate_;   // Of the body that is being read.
-  size_t body_chunk_bytes_ = 0;    // Of it, what is read at once.
-  std::weak_ptr<Exchange> asked_;  // Whose client may leave before its answer.
+  std::optional<BodyRate> rate_;         // Of the body that is being read.
+  std::optional<BodyRooms::Body> room_;  // Its.
+  bool holds_up_others_ = false;         // With it.
+  size_t body_chunk_bytes_ = 0;          // Of it, what is read at once.
+  std::weak_ptr<Exchange> asked_;        // Whose client may leave before its answer.
   bool timed_out_ = false;
   bool is_http2_ = false;
   std::optional<Refusal> refusal_;

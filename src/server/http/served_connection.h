@@ -5,9 +5,9 @@
 #include <boost/asio/awaitable.hpp>
 #include <chrono>
 
+#include "server/http/body_rooms.h"
 #include "server/http/http_server.h"
 #include "server/http/idle_spin.h"
-#include "server/http2/message_budget.h"
 #include "server/http2/stream_budget.h"
 
 namespace akin::server {
@@ -28,7 +28,7 @@ struct ServedShared {
   StreamBudget streams{kStreamsBytes, kIdleStreamsBytes};
   // Bodies of HTTP's requests that have not come whole, by whatever version, of all connections.
   static constexpr size_t kBodiesBytes = size_t{128} << 20;
-  MessageBudget bodies{kBodiesBytes};
+  BodyRooms bodies{kBodiesBytes};
   // Where what is not wanted is read to; nobody looks at it.
   std::array<char, size_t{64} << 10> thrown_away;
 };

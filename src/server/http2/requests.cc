@@ -7,8 +7,8 @@
 #include <utility>
 
 #include "server/http/body_rate.h"
+#include "server/http/body_rooms.h"
 #include "server/http/client_address.h"
-#include "server/http2/message_budget.h"
 #include "server/text.h"
 
 namespace akin::server {
@@ -22,8 +22,9 @@ bool IsOfHttp1(std::string_view name) {
 }
 
 // nghttp2 has seen that it is a length, and that the body has it.
-uint64_t ContentLength(const HttpRequest& head) {
+std::optional<uint64_t> ContentLength(const HttpRequest& head) {
   const std::string_view value = head.header("content-length");
+  if (value.empty()) return std::nullopt;
   uint64_t length = 0;
   const auto parsed = std::from_chars(value.data(), value.data() + value.size(), length);
   return parsed.ec == std::errc::result_out_of_range ? UINT64_MAX : length;
@@ -39,12 +40,13 @@ class Http2Requests::Stream final : public Http2StreamHandler {
       : owner_(owner),
         request_(std::move(head)),
         peer_(std::move(peer)),
-        share_(owner.shared_.bodies, ClientOf(peer_)),
+        room_(owner.shared_.bodies, ClientOf(peer_)),
         way_(std::make_shared<Way>(responder, request_.method != "HEAD")) {}
 
   void Begin(bool ends) {
     if (auto screened = owner_.shared_.handler.Screen(request_, peer_)) return Refuse(*screened);
-    if (ContentLength(request_) > owner_.shared_.options.max_body_bytes) {
+    length_ = ContentLength(request_);
+    if (length_.value_or(0) > owner_.shared_.options.max_body_bytes) {
       return Refuse(owner_.shared_.handler.Refuse(request_, peer_, 413, "the body is too large"));
     }
     if (ends) return OnEnd();
@@ -62,16 +64,18 @@ class Http2Requests::Stream final : public Http2StreamHandler {
     if (request_.body.size() + bytes.size() > owner_.shared_.options.max_body_bytes) {
       return RefuseBody(413, "the body is too large");
     }
-    if (!share_.GrowTo(request_.body.size() + bytes.size())) {
+    const auto now = Clock::now();
+    if (!room_.AskAtOnce(request_.body.size() + bytes.size(), length_, now)) {
       return RefuseBody(429, "too many bodies of requests are under way");
     }
     request_.body += bytes;
-    rate_->Arrived(bytes.size(), Clock::now());
+    rate_->Arrived(bytes.size(), now);
+    room_.Arrived(bytes.size(), now);
   }
 
   void OnEnd() override {
     reads_body_ = false;
-    share_.Clear();
+    room_.Clear();
     if (is_refused_) return;
     way_->responder->SetResting(false);
     // With what is needed to go on without this, which may be gone then.
@@ -99,9 +103,12 @@ class Http2Requests::Stream final : public Http2StreamHandler {
         way_->is_asked && !way_->is_answered && way_->exchange.expired() && !way_->is_here;
     if (std::exchange(was_lost_, is_lost) && is_lost)
       return way_->responder->Reset(Http2Error::kInternalError);
-    if (!reads_body_ || !rate_->IsTooSlow(now)) return;
+    if (!reads_body_) return;
+    const bool holds_up_others = room_.HoldsUpOthers(now);
+    if (!holds_up_others && !rate_->IsTooSlow(now)) return;
     ++owner_.shared_.counts.timed_out;
-    RefuseBody(408, "the request's body took too long");
+    RefuseBody(408, holds_up_others ? "the request's body took too long, while others wait for room"
+                                    : "the request's body took too long");
   }
 
  private:
@@ -154,7 +161,7 @@ class Http2Requests::Stream final : public Http2StreamHandler {
   void Refuse(HttpResponse response) {
     is_refused_ = true;
     reads_body_ = false;
-    share_.Clear();
+    room_.Clear();
     request_ = HttpRequest();
     way_->Answer(std::move(response));
   }
@@ -166,7 +173,8 @@ class Http2Requests::Stream final : public Http2StreamHandler {
   Http2Requests& owner_;
   HttpRequest request_;  // Until it has arrived.
   std::string peer_;
-  MessageBudget::Share share_;  // Of bodies that have not come whole.
+  std::optional<uint64_t> length_;  // As its head has it.
+  BodyRooms::Body room_;            // Until it has come whole.
   const std::shared_ptr<Way> way_;
   bool reads_body_ = false, is_refused_ = false;
   bool was_lost_ = false;         // At the last sweep.

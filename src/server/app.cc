@@ -35,14 +35,6 @@ bool IsMediaTypeFine(const Route& route, const HttpRequest& request) {
          (TakesAnyMediaType(route.dialect) && !IsOfAPage(request));
 }
 
-FullBound BoundOf(const Failure& failure) {
-  if (failure.problem == Problem::kAnswersFull) return {"answers", "--answer-memory"};
-  if (failure.full == "max_requests") return {"requests", "--max-concurrent-requests"};
-  if (failure.full == "max_tokens") return {"tokens", "--max-queue-tokens"};
-  if (failure.full == "max_bytes") return {"bytes", "--queue-memory"};
-  return {};
-}
-
 }  // namespace
 
 App::App(AppOptions options, ModelRegistry& registry, Scheduler& scheduler, Metrics& metrics,

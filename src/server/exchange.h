@@ -32,11 +32,6 @@ struct ExchangeCosts {
   bool computed = false;  // The model has run.
 };
 
-// Which bound an overload has met: as metrics have it ("bytes"), and the server's option.
-struct FullBound {
-  std::string_view of, option;
-};
-
 // Where a request stands in a distributed trace (W3C Trace Context).
 struct TraceContext {
   std::string trace_id;   // 32 hexadecimal digits.

@@ -22,8 +22,9 @@ constexpr BodyRooms::TimePoint kBegin{seconds(1000)};
 
 // An upload that sends pieces of 2 KiB, and not while it waits.
 struct Upload {
-  Upload(BodyRooms& rooms, const std::string& client, std::optional<size_t> known, size_t size)
-      : body(rooms, client), length(known), bytes(size) {}
+  Upload(BodyRooms& rooms, const std::string& client, std::optional<size_t> known, size_t size,
+         bool has_floor = false)
+      : body(rooms, client, has_floor ? &floor : nullptr), length(known), bytes(size) {}
 
   // -> whether it is over, whole or refused.
   bool Send() {
@@ -37,6 +38,7 @@ struct Upload {
     return sent == bytes || is_refused;
   }
 
+  MessageBudget::Floor floor;
   BodyRooms::Body body;
   const std::optional<size_t> length;
   const size_t bytes;
@@ -85,7 +87,7 @@ TEST(BodyRooms, NoMixOfLengthsLocksUp) {
     for (int i = 0; i < 100; ++i) {
       const size_t bytes = 1 + random() % (1 << random() % 21);
       const auto length = random() % 3 == 0 ? std::nullopt : std::optional(bytes);
-      uploads.emplace_back(rooms, std::string(1, 'a' + random() % 5), length, bytes);
+      uploads.emplace_back(rooms, std::string(1, 'a' + random() % 5), length, bytes, trial % 2);
     }
     EXPECT_GT(SendInTurns(uploads), 0) << trial;
     for (const Upload& upload : uploads) EXPECT_TRUE(!upload.is_refused || !upload.length);
@@ -184,6 +186,36 @@ TEST(BodyRooms, WhoIsSlowDoesNotGoForWhoHasMore) {
   EXPECT_EQ(waiting.Ask(60 * kKiB, 60 * kKiB, kMost, kBegin, [] {}), Answer::kWaits);
   EXPECT_FALSE(slow.HoldsUpOthers(kBegin + seconds(20)));
   EXPECT_TRUE(most.HoldsUpOthers(kBegin + seconds(21)));
+}
+
+TEST(BodyRooms, WhatFitsOnTheFloorWaitsForNobodyAndMoreWaitsThere) {
+  Full full;
+  MessageBudget::Floor floors[2];
+  BodyRooms::Body before(full.rooms, "a"), known(full.rooms, "a", &floors[0]),
+      unknown(full.rooms, "a", &floors[1]);
+  EXPECT_EQ(before.Ask(8 * kKiB, 32 * kKiB, kMost, kBegin, [] {}), Answer::kWaits);
+  EXPECT_EQ(known.Ask(8 * kKiB, 64 * kKiB, kMost, kBegin, [] {}), Answer::kRoom);
+  EXPECT_EQ(unknown.Ask(40 * kKiB, std::nullopt, 80 * kKiB, kBegin, [] {}), Answer::kRoom);
+  EXPECT_EQ(full.rooms.held_bytes(), 32 * kKiB);
+  EXPECT_FALSE(known.HoldsUpOthers(kBegin + seconds(20)));
+  bool is_called = false;
+  EXPECT_EQ(unknown.Ask(80 * kKiB, std::nullopt, 80 * kKiB, kBegin, [&] { is_called = true; }),
+            Answer::kWaits);
+  EXPECT_EQ(floors[1].bytes, 40 * kKiB);
+  before.StopWaiting();
+  full.first.Clear();
+  EXPECT_FALSE(is_called);  // There never is so much.
+  BodyRooms wide(size_t{1} << 20);
+  BodyRooms::Body first(wide, "a"), second(wide, "a", &floors[1]);
+  unknown.Clear();
+  EXPECT_EQ(first.Ask(8 * kKiB, 500 * kKiB, kMost, kBegin, [] {}), Answer::kRoom);
+  EXPECT_EQ(second.Ask(40 * kKiB, std::nullopt, 80 * kKiB, kBegin, [] {}), Answer::kRoom);
+  EXPECT_EQ(second.Ask(65 * kKiB, std::nullopt, 80 * kKiB, kBegin, [&] { is_called = true; }),
+            Answer::kWaits);
+  first.Clear();
+  EXPECT_TRUE(is_called);
+  EXPECT_EQ(wide.held_bytes(), 80 * kKiB);
+  EXPECT_EQ(floors[1].bytes, 0u);
 }
 
 TEST(BodyRooms, WhoDoesNotWaitAsksForAllOfAKnownLength) {

@@ -11,7 +11,7 @@ import tempfile
 import time
 import unittest
 
-from raw_http2 import GOAWAY, NO_ERROR, PING, RawClient, frame
+from raw_http2 import DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, NO_ERROR, PING, RawClient, frame, header_block
 from serve_process import TIMEOUT, Server, main, wait_until
 from slow_onnx import ENDLESS, start_slow_server
 
@@ -99,6 +99,36 @@ class Bodies(Connections):
             client.sendall(whole[-1:])
         last.settimeout(TIMEOUT)
         self.assertEqual({status(client) for client in clients}, {b"200"})
+
+    def test_a_connection_has_room_for_an_ordinary_body_whoever_holds_the_rest(self):
+        server = self.serve()
+        clients = [self.connect(server, "127.0.0.2") for _ in range(34)]
+        for length, client in zip([2_000_000] * 33 + [1_100_000], clients):  # Their half but for 8.8 KB.
+            client.sendall(HEAD + b"Content-Length: %d\r\n\r\n" % length + b"x" * (length - 10_000))
+        body = b'{"inputs":"a"' + b" " * 59_000 + b"}"
+        ordinary = [self.connect(server, "127.0.0.2") for _ in range(100)]  # 5.9 MB.
+        for client in ordinary:
+            client.sendall(request(body)[:-1])
+        self.assertEqual(select.select(ordinary, [], [], 2.5)[0], [])
+        # By HTTP/2, which does not wait: one of three is on the floor, the others are refused.
+        client = RawClient(server.port, source="127.0.0.2")
+        self.addCleanup(client.close)
+        head = header_block([(":method", "POST"), (":scheme", "http"), (":path", "/embed"), (":authority", "x"),
+                             ("content-type", "application/json")])
+        for stream in (1, 3, 5):
+            data = b"".join(frame(DATA, 0, stream, body[at:at + 10_000]) for at in range(0, len(body), 10_000))
+            client.send(frame(HEADERS, END_HEADERS, stream, head) + data)
+        while (received := client.receive(TIMEOUT)) and received[0] != DATA:
+            pass
+        self.assertIn(received[2], (3, 5))
+        self.assertIn(b"too many bodies of requests are under way", received[3])
+        client.send(frame(DATA, END_STREAM, 1, b""))
+        while (received := client.receive(TIMEOUT)) and (received[0] != HEADERS or received[2] != 1):
+            pass
+        self.assertEqual(received[3][:1], b"\x88")  # 200, by HPACK.
+        for client in ordinary:
+            client.sendall(body[-1:])
+        self.assertEqual({status(client) for client in ordinary}, {b"200"})
 
     def test_what_came_fast_does_not_pay_for_silence(self):
         server = self.serve()

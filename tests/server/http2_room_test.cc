@@ -201,6 +201,21 @@ TEST(Http2Session, AnswersThatNobodyTakesMakeRoom) {
   EXPECT_EQ(pair.client.answers[19].error, kCalm);
 }
 
+TEST(Http2Session, StreamsOfAConnectionHaveOneFloorForWhatTheyBring) {
+  Pair pair, another;
+  pair.client.Ask(Http2Client::Post("/"), "");
+  pair.client.Ask(Http2Client::Post("/"), "");
+  another.client.Ask(Http2Client::Post("/"), "");
+  pair.Talk();
+  another.Talk();
+  const auto floor_of = [](Pair& of, size_t i) {
+    return of.handler.seen.at(i)->responder->floor();
+  };
+  ASSERT_NE(floor_of(pair, 0), nullptr);
+  EXPECT_EQ(floor_of(pair, 0), floor_of(pair, 1));
+  EXPECT_NE(floor_of(pair, 0), floor_of(another, 0));
+}
+
 TEST(Http2Session, RefusedStreamsDoNotEndTheConnection) {
   StreamBudget budget(0, 0);
   Pair pair(true, &budget);

@@ -149,8 +149,7 @@ HttpResponse FailureResponse(Dialect dialect, const Failure& failure) {
   if (failure.problem == Problem::kNoKey) {
     response.headers.push_back({"www-authenticate", "Bearer"});
   }
-  const bool try_again = IsOverload(failure.problem) || failure.problem == Problem::kUnavailable;
-  if (try_again) {
+  if (MayAskAgain(failure.problem)) {
     response.headers.push_back(
         {"retry-after", std::to_string(std::max(1, failure.retry_after_seconds))});
   }
@@ -159,6 +158,18 @@ HttpResponse FailureResponse(Dialect dialect, const Failure& failure) {
 
 bool IsOverload(Problem problem) {
   return problem == Problem::kOverloaded || problem == Problem::kAnswersFull;
+}
+
+bool MayAskAgain(Problem problem) {
+  return IsOverload(problem) || problem == Problem::kUnavailable;
+}
+
+FullBound BoundOf(const Failure& failure) {
+  if (failure.problem == Problem::kAnswersFull) return {"answers", "--answer-memory"};
+  if (failure.full == "max_requests") return {"requests", "--max-concurrent-requests"};
+  if (failure.full == "max_tokens") return {"tokens", "--max-queue-tokens"};
+  if (failure.full == "max_bytes") return {"bytes", "--queue-memory"};
+  return {};
 }
 
 bool IsFault(Problem problem) { return RowOf(problem).openai >= 500; }

@@ -41,6 +41,12 @@ enum class Problem {
   kInternal,
 };
 
+// Which bound an overload has met: as metrics have it ("bytes"), and the server's option, if it has
+// one.
+struct FullBound {
+  std::string_view of, option;
+};
+
 struct Failure {
   Problem problem = Problem::kInternal;
   std::string message;
@@ -58,6 +64,11 @@ bool IsFault(Problem problem);
 
 // Whether it is so only for a while.
 bool IsOverload(Problem problem);
+
+FullBound BoundOf(const Failure& failure);
+
+// Whether the client is told to ask again, and when.
+bool MayAskAgain(Problem problem);
 
 // The label of te_request_failure; empty for what never reaches a model.
 std::string_view FailureKind(Problem problem);

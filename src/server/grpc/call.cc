@@ -16,7 +16,9 @@ constexpr auto kDrainingWriteTime = std::chrono::seconds(1);
 
 GrpcStatus NoRoom() {
   return {GrpcCode::kResourceExhausted,
-          "messages that have not come whole leave no room for this one; send less at once"};
+          "messages that have not come whole leave no room for this one; send less at once",
+          {"messages", {}},
+          true};
 }
 
 // Where there may be no memory for words.
@@ -49,7 +51,8 @@ Call::Call(CallEnvironment& environment, CallInfo info, Encoding encoding,
     : environment_(environment),
       info_(std::move(info)),
       responder_(&responder),
-      reader_(environment.messages, info_.client, encoding, info_.most_message_bytes, keeping),
+      reader_(environment.messages, info_.client, encoding, info_.most_message_bytes, keeping,
+              responder.floor()),
       read_begin_(Clock::now()) {
   // Until its first message has come it is its client who is waited for.
   responder.SetResting(true);
@@ -162,7 +165,7 @@ void Call::ReleaseMessages() {
 }
 
 // What gains no more than texts do has its turn at once. What does is found out by inflating: it
-// begins anew, behind its client's others, when its client may have more.
+// begins anew, behind all others, when its client may have more.
 bool Call::InflateOn() {
   if (is_over()) return true;
   const MessageReader::State state = reader_.InflateOn();
@@ -171,7 +174,9 @@ bool Call::InflateOn() {
   if (state == MessageReader::State::kInflating) {
     if (gains_much_ || !reader_.gains_much()) return false;
     gains_much_ = true;
-    if (environment_.inflated.MayBegin(info_.client, now)) return false;
+    if (environment_.inflated.MayBegin(info_.client, now) &&
+        environment_.inflating.GoOnLater(shared_from_this()))
+      return true;
     reader_.InflateAnew();
     environment_.inflating.Add(shared_from_this(), true);
     return true;
@@ -213,14 +218,18 @@ std::optional<GrpcStatus> Call::IsLate(Clock::time_point now) {
   if (inflating_since_ && now >= *inflating_since_ + environment_.body_grace)
     return GrpcStatus{
         GrpcCode::kResourceExhausted,
-        "the messages that are inflated leave no time for this one; send less at once"};
+        "the messages that are inflated leave no time for this one; send less at once",
+        {"inflating", {}},
+        true};
   if (queued_since_ && now >= *queued_since_ + environment_.body_grace) return NoRoom();
   if (last_was_told_ || is_queued() || !MayRead()) return std::nullopt;
   if (environment_.made_room != now && HoldsUpOthers(now)) {
     environment_.made_room = now;
     return GrpcStatus{
         GrpcCode::kResourceExhausted,
-        "a message takes too long to come while others wait for the room that is kept for it"};
+        "a message takes too long to come while others wait for the room that is kept for it",
+        {"messages", {}},
+        true};
   }
   const auto waited = now - read_begin_;
   if (reader_.bytes() == 0) {
@@ -259,6 +268,11 @@ void Call::Sweep(Clock::time_point now) {
   if (has_ended_) return;
   if (reply_is_lost_) return End(Failed());
   if (inflating_since_) environment_.inflating.GoOn();
+  if (queued_since_ && reader_.TakeFloor()) {
+    environment_.rooms.Remove(*this);
+    RunSafely([this] { GoOnInRoom(); });
+    if (has_ended_) return;
+  }
   if (queued_since_) environment_.rooms.GoOn();
   const GrpcStatus passed = {GrpcCode::kDeadlineExceeded, "the call's deadline has passed"};
   // Who computes knows the deadline, too, and says more of it, but may be held up by its backend.
@@ -313,6 +327,11 @@ void Call::Sent(int64_t bytes) {
   OnSent(bytes);
 }
 
+int Call::RetryAfterSeconds(const GrpcStatus& status) const {
+  if (!status.is_passing || !environment_.retry_after_seconds) return 1;
+  return environment_.retry_after_seconds(info_.client);
+}
+
 void Call::End(const GrpcStatus& status) noexcept {
   if (is_over()) return;
   has_ended_ = true;
@@ -324,7 +343,7 @@ void Call::End(const GrpcStatus& status) noexcept {
     SendHead();
     // It was begun, and can neither go on nor begin anew.
     if (head_is_lost_) throw std::bad_alloc();
-    std::vector<HttpHeader> trailers = StatusHeaders(status);
+    std::vector<HttpHeader> trailers = StatusHeaders(status, RetryAfterSeconds(status));
     if (info_.record != nullptr)
       std::ranges::move(info_.record->Costs(), std::back_inserter(trailers));
     responder_->SendTrailers(std::move(trailers));

@@ -51,7 +51,9 @@ struct CallEnvironment {
   // What keeps no model busy is then not waited for: without a key nobody holds up the end.
   std::optional<Clock::time_point> draining_since;
   LineLimit cancelled_lines;  // Of calls whose clients go before the first message.
-  size_t num_writing = 0;     // Calls whose answers wait for their clients.
+  // When to ask again, of what is overloaded. Null: in a second.
+  std::function<int(const std::string& client)> retry_after_seconds;
+  size_t num_writing = 0;  // Calls whose answers wait for their clients.
 
  private:
   static bool TakeRoom(Call& call);
@@ -144,6 +146,7 @@ class Call : public std::enable_shared_from_this<Call> {
   // The call's line, span and count, without which it ends all the same.
   void Record(const GrpcStatus& status, LineLimit* limit = nullptr) noexcept;
   void TryReset() noexcept;
+  int RetryAfterSeconds(const GrpcStatus& status) const;
   // Tells who works for it.
   void Leave() noexcept;
   // Of a client that owes us the next message, and is slow: why the call ends.

@@ -8,28 +8,40 @@
 namespace akin::server {
 
 void CallQueue::Add(std::shared_ptr<Call> call, bool later) {
-  const std::string& client = call->info().client;
-  const auto it = waiting_.try_emplace(client).first;
+  auto& waiting = (later ? later_ : first_).waiting;
+  const auto it = waiting.try_emplace(call->info().client).first;
   try {
-    (later ? it->second.later : it->second.first).push_back(std::move(call));
+    it->second.push_back(std::move(call));
   } catch (...) {
-    if (it->second.empty()) waiting_.erase(it);
+    if (it->second.empty()) waiting.erase(it);
     throw;
   }
   GoOn();
 }
 
+bool CallQueue::GoOnLater(std::shared_ptr<Call> call) noexcept {
+  if (!later_.is_empty()) return false;
+  later_.current = std::move(call);
+  return true;
+}
+
+void CallQueue::Lane::Remove(const Call& call) noexcept {
+  const auto it = waiting.find(call.info().client);
+  if (it == waiting.end()) return;
+  std::erase_if(it->second, [&](const auto& other) { return other.get() == &call; });
+  if (it->second.empty()) waiting.erase(it);
+}
+
 void CallQueue::Remove(const Call& call) noexcept {
-  const auto it = waiting_.find(call.info().client);
-  if (it == waiting_.end()) return;
-  Calls& calls = it->second;
-  for (auto* some : {&calls.first, &calls.later})
-    std::erase_if(*some, [&](const auto& other) { return other.get() == &call; });
-  if (calls.empty()) waiting_.erase(it);
+  first_.Remove(call);
+  later_.Remove(call);
 }
 
 bool CallQueue::HasOneThat(const std::function<bool(const std::string&)>& is_so) const {
-  return std::ranges::any_of(waiting_, [&](const auto& each) { return is_so(each.first); });
+  const auto has_one = [&](const Lane& lane) {
+    return std::ranges::any_of(lane.waiting, [&](const auto& each) { return is_so(each.first); });
+  };
+  return has_one(first_) || has_one(later_);
 }
 
 void CallQueue::GoOn() noexcept {
@@ -41,31 +53,33 @@ void CallQueue::GoOn() noexcept {
   }
 }
 
-std::shared_ptr<Call> CallQueue::Next() {
-  auto it = waiting_.upper_bound(last_client_);
-  for (size_t i = 0; i < waiting_.size(); ++i, ++it) {
-    if (it == waiting_.end()) it = waiting_.begin();
+void CallQueue::BeginNext(Lane& lane) {
+  auto it = lane.waiting.upper_bound(lane.last_client);
+  for (size_t i = 0; i < lane.waiting.size(); ++i, ++it) {
+    if (it == lane.waiting.end()) it = lane.waiting.begin();
     std::shared_ptr<Call> call = it->second.front();
     if (!may_begin_(*call)) continue;
-    Remove(*call);
+    lane.Remove(*call);
     try {
-      last_client_ = call->info().client;
+      lane.last_client = call->info().client;
     } catch (...) {  // No memory: the turn is not remembered.
     }
-    return call;
+    lane.current = std::move(call);
+    return;
   }
-  return nullptr;
 }
 
 void CallQueue::Step() {
   is_posted_ = false;
-  if (current_ == nullptr) current_ = Next();
-  if (current_ == nullptr) return;
-  const std::shared_ptr<Call> call = current_;
-  bool is_over = true;
-  call->RunSafely([&] { is_over = step_(*call); });
-  if (is_over) current_ = nullptr;
-  GoOn();
+  for (Lane* lane : {&first_, &later_}) {
+    if (lane->current == nullptr) BeginNext(*lane);
+    if (lane->current == nullptr) continue;
+    const std::shared_ptr<Call> call = lane->current;
+    bool is_over = true;
+    call->RunSafely([&] { is_over = step_(*call); });
+    if (is_over) lane->current = nullptr;
+    return GoOn();
+  }
 }
 
 }  // namespace akin::server

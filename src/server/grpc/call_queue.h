@@ -1,6 +1,8 @@
 // Calls that wait for what the event loop gives to one after the other: its time, for messages that
 // are inflated, or room, for messages that come in pieces. The clients take turns, the calls of
 // each go in their order: who has much under way waits for his own.
+//
+// It has two lanes: of the second one a step is made while nothing waits in the first.
 #pragma once
 
 #include <cstddef>
@@ -25,12 +27,17 @@ class CallQueue {
   CallQueue(Post& post, std::function<bool(Call&)> may_begin, std::function<bool(Call&)> step)
       : post_(post), may_begin_(std::move(may_begin)), step_(std::move(step)) {}
 
-  // `later`: when none of its client is left that is not.
+  // `later`: in the second lane.
   void Add(std::shared_ptr<Call> call, bool later = false);
+  // Who has begun in the first lane, and says with his step that it is over, goes on in the second
+  // as he is. False: somebody is or waits there, and nothing has changed.
+  bool GoOnLater(std::shared_ptr<Call> call) noexcept;
   // If it is in it and has not begun.
   void Remove(const Call& call) noexcept;
-  bool is_empty() const { return current_ == nullptr && waiting_.empty(); }
-  bool has(const std::string& client) const { return waiting_.contains(client); }
+  bool is_empty() const { return first_.is_empty() && later_.is_empty(); }
+  bool has(const std::string& client) const {
+    return first_.waiting.contains(client) || later_.waiting.contains(client);
+  }
   // Whether there is a client that waits and of whom that is so.
   bool HasOneThat(const std::function<bool(const std::string& client)>& is_so) const;
   // If nobody will go on with what is in it: its clients might not begin, or there was no memory.
@@ -38,21 +45,23 @@ class CallQueue {
   void GoOn() noexcept;
 
  private:
-  struct Calls {
-    std::deque<std::shared_ptr<Call>> first, later;
-    bool empty() const { return first.empty() && later.empty(); }
-    const std::shared_ptr<Call>& front() const { return (first.empty() ? later : first).front(); }
+  using Calls = std::deque<std::shared_ptr<Call>>;
+  struct Lane {
+    std::map<std::string, Calls> waiting;  // By client; none of them is empty.
+    std::shared_ptr<Call> current;         // It has begun, or is to.
+    std::string last_client;               // Whose turn was last.
+
+    bool is_empty() const { return current == nullptr && waiting.empty(); }
+    void Remove(const Call& call) noexcept;
   };
 
   void Step();
-  // The next one's that may begin, in turn; it is not waiting any more. Null: none may.
-  std::shared_ptr<Call> Next();
+  // The next one's that may begin, in turn, becomes the current one.
+  void BeginNext(Lane& lane);
 
   Post& post_;
   const std::function<bool(Call&)> may_begin_, step_;
-  std::map<std::string, Calls> waiting_;  // By client; none of them is empty.
-  std::shared_ptr<Call> current_;         // It has begun, or is to.
-  std::string last_client_;               // Whose turn was last.
+  Lane first_, later_;
   bool is_posted_ = false;
 };
 

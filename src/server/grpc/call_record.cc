@@ -36,6 +36,8 @@ void CallRecord::End(const GrpcStatus& status) const {
   const bool was_asked_for = code == GrpcCode::kDeadlineExceeded && has_short_deadline_;
   const bool is_fault = IsFault(code) && !was_asked_for;
   if (is_fault) fields.emplace_back("error", status.message);
+  if (!status.full.of.empty()) fields.emplace_back("full", status.full.of);
+  if (!status.full.option.empty()) fields.emplace_back("option", status.full.option);
   const std::lock_guard lock(mutex_);
   log_.Write(who_, costs_,
              {.level = is_fault ? LogLevel::kWarn : LogLevel::kInfo,

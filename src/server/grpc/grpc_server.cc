@@ -71,7 +71,11 @@ GrpcServer::GrpcServer(const GrpcOptions& options, App& app)
       environment_{.write_timeout = options.write_timeout,
                    .body_grace = options.body_grace,
                    .least_body_bytes_per_second = options.least_body_bytes_per_second,
-                   .idle_timeout = app.options().request_timeout},
+                   .idle_timeout = app.options().request_timeout,
+                   .retry_after_seconds =
+                       [&app](const std::string& client) {
+                         return app.scheduler().LoadOf(client).retry_after_seconds;
+                       }},
       operations_(app),
       reflection_(kDescriptorSet),
       health_(std::set<std::string>(reflection_.services().begin(), reflection_.services().end())) {

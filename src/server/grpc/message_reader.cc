@@ -45,9 +45,20 @@ bool MessageReader::HasRoom(size_t bytes) {
 
 bool MessageReader::Reserve(size_t bytes) {
   if (HasRoom(bytes)) return true;
-  if (!share_.GrowTo(std::max(bytes, keeping_.most_bytes))) return false;
+  if (!share_.GrowBesideOthers(std::max(bytes, keeping_.most_bytes))) return false;
   if (early_) early_->Clear();
   return true;
+}
+
+// All there may be, as beside others.
+bool MessageReader::TakeFloor(size_t bytes) {
+  return share_.GrowOnFloor(std::max(bytes, keeping_.most_bytes));
+}
+
+bool MessageReader::MayKeep() {
+  if (!keeping_.keeps) return true;
+  const size_t bytes = Besides() + message_.size();
+  return Reserve(bytes) || TakeFloor(bytes);
 }
 
 // For what has come, twice as much whenever it is full, while that is little; then for all of it.
@@ -63,12 +74,10 @@ bool MessageReader::MakeRoom(size_t bytes, bool may_take) {
     }
   }
   const size_t counts = Besides() + length_;
-  if (!HasRoom(counts) && !(may_take && Reserve(counts))) return false;
+  if (!HasRoom(counts) && !(may_take && Reserve(counts)) && !TakeFloor(counts)) return false;
   message_.reserve(length_);
   return true;
 }
-
-bool MessageReader::TakeRoom() { return Reserve(Besides() + length_); }
 
 MessageReader::State MessageReader::Read(std::string_view& bytes, bool may_take_room) {
   if (!status_.ok()) return State::kFailed;

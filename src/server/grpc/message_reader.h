@@ -45,19 +45,26 @@ class MessageReader {
   static constexpr size_t kEarlyBytes = size_t{16} << 10;
 
   MessageReader(MessageBudget& budget, const std::string& client, Encoding encoding,
-                size_t most_bytes = kMaxMessageBytes, MessageKeeping keeping = {})
-      : encoding_(encoding), most_bytes_(most_bytes), keeping_(keeping), share_(budget, client) {
+                size_t most_bytes = kMaxMessageBytes, MessageKeeping keeping = {},
+                MessageBudget::Floor* floor = nullptr)
+      : encoding_(encoding),
+        most_bytes_(most_bytes),
+        keeping_(keeping),
+        share_(budget, client, floor) {
     if (keeping.early != nullptr) early_.emplace(*keeping.early, client);
   }
 
   // Takes from the front of `bytes` what belongs to the message that is next. kMore: all of them,
   // and it is not whole. kMessage: it can be taken. kInflating: it is whole and compressed, see
-  // below. kNoRoom: it may go on after TakeRoom; `may_take_room`: or now, if there is some.
+  // below. kNoRoom: it may go on after TakeRoom; `may_take_room`: or now, if there is some. (What
+  // fits on the connection's floor does always.)
   // kTooMany: with those that are kept it has more bytes than there may be; nothing is to be read
   // any more. kFailed, from then on: see `status`.
   State Read(std::string_view& bytes, bool may_take_room = true);
   // After kNoRoom: for all of the message. False: there is none, and nothing has changed.
-  bool TakeRoom();
+  bool TakeRoom() { return Reserve(Besides() + length_) || TakeFloor(); }
+  // Likewise, but on the connection's floor: whoever else waits.
+  bool TakeFloor() { return TakeFloor(Besides() + length_); }
   // A step with a message that is inflated, of which Read makes none; nothing is read meanwhile.
   State InflateOn();
   // Whether it gains so much that it counts; a step ends where that is found out.
@@ -70,7 +77,7 @@ class MessageReader {
   // What Read has found. `is_last`: it is not kept, whatever `keeping` says.
   std::string Take(bool is_last = false);
   // Whether there is room to keep it, as there always is if it was not compressed.
-  bool MayKeep() { return !keeping_.keeps || Reserve(Besides() + message_.size()); }
+  bool MayKeep();
   void Release();
   const GrpcStatus& status() const { return status_; }
 
@@ -78,7 +85,7 @@ class MessageReader {
   size_t bytes() const { return prefix_bytes_ + message_.size(); }
   // Whether it, or what is kept, takes room that others may wait for, and how many bytes have come
   // for that.
-  bool has_room() const { return share_.bytes() > 0; }
+  bool has_room() const { return share_.bytes() > 0 && !share_.is_on_floor(); }
   size_t held_bytes() const { return kept_bytes_ + message_.size(); }
   // In words, of a message that ended too early.
   GrpcStatus CutShort() const;
@@ -94,6 +101,7 @@ class MessageReader {
   // Without asking for room that others wait for.
   bool HasRoom(size_t bytes);
   bool Reserve(size_t bytes);
+  bool TakeFloor(size_t bytes);
   bool are_several() const { return keeping_.most_bytes > 0; }
   // What counts beside the message.
   size_t Besides() const { return kept_bytes_ + (keeping_.keeps ? kKeptBytes : 0); }

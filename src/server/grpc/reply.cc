@@ -33,14 +33,13 @@ void Reply::Answer(const google::protobuf::MessageLite& message) noexcept {
   try {
     bytes = FramedMessage(message);
   } catch (...) {
-    return FailWith(GrpcCode::kInternal, "the answer could not be made");
+    return FailWith({GrpcCode::kInternal, {}}, "the answer could not be made");
   }
   End({}, std::move(bytes));
 }
 
-void Reply::FailWith(GrpcCode code, std::string_view words) noexcept {
+void Reply::FailWith(GrpcStatus status, std::string_view words) noexcept {
   if (answered_) return;
-  GrpcStatus status{.code = code, .message = {}};
   try {
     status.message = words;
   } catch (...) {  // Without them.
@@ -50,6 +49,9 @@ void Reply::FailWith(GrpcCode code, std::string_view words) noexcept {
 
 void Reply::End(GrpcStatus status, std::string message) noexcept {
   if (answered_.exchange(true)) return;
+  if (status.code == GrpcCode::kResourceExhausted && status.full.of.empty() &&
+      share_->was_refused())
+    status.full = BoundOf({.problem = Problem::kAnswersFull, .message = {}, .param = {}});
   // What is not counted is answered all the same.
   try {
     share_->Settle(static_cast<int64_t>(message.size()));

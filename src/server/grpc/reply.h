@@ -34,17 +34,19 @@ class Reply {
 
   Reply(AnswerBudget::SharePtr share, RequestTallyPtr tally, Send send)
       : share_(std::move(share)), tally_(std::move(tally)), send_(std::move(send)) {}
-  ~Reply() { FailWith(GrpcCode::kInternal, "the request was dropped"); }
+  ~Reply() { FailWith({GrpcCode::kInternal, {}}, "the request was dropped"); }
   Reply(const Reply&) = delete;
   Reply& operator=(const Reply&) = delete;
 
   // Serializes it here, on the thread that has made it. What the answer takes is known then; so is
   // how its request has ended.
   void Answer(const google::protobuf::MessageLite& message) noexcept;
-  void Fail(const GrpcStatus& status) noexcept { FailWith(status.code, status.message); }
+  void Fail(const GrpcStatus& status) noexcept {
+    FailWith({status.code, {}, status.full, status.is_passing}, status.message);
+  }
 
  private:
-  void FailWith(GrpcCode code, std::string_view words) noexcept;
+  void FailWith(GrpcStatus status, std::string_view words) noexcept;
   void End(GrpcStatus status, std::string message) noexcept;
 
   const AnswerBudget::SharePtr share_;

@@ -33,7 +33,9 @@ bool IsFault(GrpcCode code) {
 }
 
 GrpcStatus ToGrpcStatus(const Error& error) {
-  return {static_cast<GrpcCode>(error.code()), error.message()};
+  const Failure failure = FailureOf(error);
+  return {static_cast<GrpcCode>(error.code()), error.message(), BoundOf(failure),
+          MayAskAgain(failure.problem)};
 }
 
 std::string GrpcMessageHeader(std::string_view message) {
@@ -55,10 +57,12 @@ std::string GrpcMessageHeader(std::string_view message) {
   return out;
 }
 
-std::vector<HttpHeader> StatusHeaders(const GrpcStatus& status) {
+std::vector<HttpHeader> StatusHeaders(const GrpcStatus& status, int retry_after_seconds) {
   std::vector<HttpHeader> headers = {{"grpc-status", StrCat(static_cast<int>(status.code))}};
   if (!status.message.empty())
     headers.push_back({"grpc-message", GrpcMessageHeader(status.message)});
+  if (status.is_passing)
+    headers.push_back({"grpc-retry-pushback-ms", StrCat(1000 * std::max(1, retry_after_seconds))});
   return headers;
 }
 

@@ -7,6 +7,7 @@
 
 #include "akin/result.h"
 
+#include "server/api/failure.h"
 #include "server/http/message.h"
 
 namespace akin::server {
@@ -40,6 +41,8 @@ bool IsFault(GrpcCode code);
 struct GrpcStatus {
   GrpcCode code = GrpcCode::kOk;
   std::string message;
+  FullBound full = {};      // Of an overload.
+  bool is_passing = false;  // What is overloaded, or not yet there: it may be asked again.
 
   bool ok() const { return code == GrpcCode::kOk; }
 };
@@ -52,7 +55,8 @@ GrpcStatus ToGrpcStatus(const Error& error);
 // a character: clients take heads of 8 KiB.
 std::string GrpcMessageHeader(std::string_view message);
 
-// `grpc-status`, and `grpc-message` where there is one.
-std::vector<HttpHeader> StatusHeaders(const GrpcStatus& status);
+// `grpc-status`, `grpc-message` where there is one, and of what is passing when to ask again, as
+// HTTP's Retry-After: `grpc-retry-pushback-ms` (gRFC A6).
+std::vector<HttpHeader> StatusHeaders(const GrpcStatus& status, int retry_after_seconds = 1);
 
 }  // namespace akin::server

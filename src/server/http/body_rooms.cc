@@ -5,14 +5,16 @@
 
 namespace akin::server {
 
-BodyRooms::Body::Body(BodyRooms& rooms, std::string client)
-    : rooms_(rooms), client_(std::move(client)), share_(rooms.budget_, client_) {}
+BodyRooms::Body::Body(BodyRooms& rooms, std::string client, MessageBudget::Floor* floor)
+    : rooms_(rooms), client_(std::move(client)), share_(rooms.budget_, client_, floor) {}
 
 BodyRooms::Answer BodyRooms::Body::Ask(size_t bytes, std::optional<size_t> length, size_t most,
                                        TimePoint now, std::function<void()> on_room) {
   if (Has(bytes)) return Answer::kRoom;
   // It holds a part beside others: if it waited, they might wait for each other.
-  if (share_.bytes() > 0) return Grow(bytes, now) ? Answer::kRoom : Answer::kNone;
+  if (share_.bytes() > 0 && !share_.is_on_floor())
+    return Grow(bytes, now) ? Answer::kRoom : Answer::kNone;
+  if (share_.GrowOnFloor(length.value_or(bytes))) return Answer::kRoom;
   bytes_ = bytes;
   all_ = std::max(bytes, length.value_or(most));
   is_exact_ = length && all_ <= rooms_.most_ / 2;  // More never is for one client.
@@ -30,11 +32,13 @@ BodyRooms::Answer BodyRooms::Body::Ask(size_t bytes, std::optional<size_t> lengt
 }
 
 bool BodyRooms::Body::AskAtOnce(size_t bytes, std::optional<size_t> length, TimePoint now) {
-  return Has(bytes) || Grow(std::max(bytes, length.value_or(0)), now);
+  if (Has(bytes)) return true;
+  const size_t all = std::max(bytes, length.value_or(0));
+  return Grow(all, now) || share_.GrowOnFloor(all);
 }
 
 bool BodyRooms::Body::Grow(size_t bytes, TimePoint now) {
-  if (!share_.GrowTo(bytes)) return false;
+  if (!share_.GrowBesideOthers(bytes)) return false;
   if (!rate_) rate_.emplace(kGrace, kLeastBytesPerSecond, now);
   return true;
 }
@@ -61,7 +65,8 @@ void BodyRooms::Body::Clear() {
 
 bool BodyRooms::Body::HoldsUpOthers(TimePoint now) noexcept {
   rooms_.Sweep(now);
-  if (!rate_ || !rate_->IsTooSlow(now) || rooms_.ended_ == now) return false;
+  if (!rate_ || share_.is_on_floor()) return false;
+  if (!rate_->IsTooSlow(now) || rooms_.ended_ == now) return false;
   if (!rooms_.waiting_.contains(client_) &&
       rooms_.least_held_ >= rooms_.budget_.held_bytes(client_))
     return false;

@@ -7,7 +7,8 @@
 //
 //   128 MiB, of which a client alone has half: 33 bodies of 2 MB come, the 34th when one is whole.
 //
-// A body whose length nobody knows asks for the most that
+// What fits on the floor of its connection (MessageBudget) waits for nobody. It may wait there for
+// more: nobody else waits for that floor. A body whose length nobody knows asks for the most that
 // it may have. Where its client has nothing under way and there still is not so much, it takes what
 // it needs as it comes, and does not wait.
 #pragma once
@@ -45,15 +46,17 @@ class BodyRooms {
 
   class Body {
    public:
-    Body(BodyRooms& rooms, std::string client);
+    // `floor`: its connection's; without it there is none.
+    Body(BodyRooms& rooms, std::string client, MessageBudget::Floor* floor = nullptr);
     ~Body() { StopWaiting(); }
     Body(const Body&) = delete;
     Body& operator=(const Body&) = delete;
 
     // Whether so many bytes need no more than it has.
     bool Has(size_t bytes) const { return share_.Has(bytes); }
-    // Room for `bytes` now, of `length` in the end, or of at most `most`. kWaits: `on_room`, which
-    // throws nothing and asks for nothing, is called when it has it.
+    // Room for `bytes` now, of `length` in the end, or of at most `most`; on the floor, which no
+    // other body may share, if it fits. kWaits: `on_room`, which throws nothing and asks for
+    // nothing, is called when it has it.
     Answer Ask(size_t bytes, std::optional<size_t> length, size_t most, TimePoint now,
                std::function<void()> on_room);
     // As Ask, but it does not wait, and a body without `length` takes what it needs as it comes.

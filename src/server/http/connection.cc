@@ -261,7 +261,7 @@ asio::awaitable<bool> Connection::ReadBody(Head& head) {
   rate_.emplace(shared_.options.body_grace, shared_.options.least_body_bytes_per_second,
                 phase_begin_);
   body_chunk_bytes_ = kReadBytes;
-  room_.emplace(shared_.bodies, ClientOf(peer_));
+  room_.emplace(shared_.bodies, ClientOf(peer_), &floor_);
   const bool whole =
       head.chunked ? co_await ReadChunkedBody(body) : co_await ReadSizedBody(length, body);
   room_.reset();

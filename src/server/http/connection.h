@@ -74,7 +74,8 @@ class Connection final : public ServedConnection, public std::enable_shared_from
   Phase phase_ = Phase::kIdle;
   Clock::time_point phase_begin_;
   Clock::time_point deadline_;
-  std::optional<BodyRate> rate_;         // Of the body that is being read.
+  std::optional<BodyRate> rate_;  // Of the body that is being read.
+  MessageBudget::Floor floor_;
   std::optional<BodyRooms::Body> room_;  // Its.
   bool holds_up_others_ = false;         // With it.
   size_t body_chunk_bytes_ = 0;          // Of it, what is read at once.

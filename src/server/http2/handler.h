@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "server/http/message.h"
+#include "server/http2/message_budget.h"
 
 namespace akin::server {
 
@@ -50,6 +51,8 @@ class Http2Responder {
   virtual void LetGoOfHead() {}
   // Who asks needs no key: such requests, which anybody can hold for long, have less room.
   virtual void SetKeyless() {}
+  // Of the connection, for what comes of the request. It outlives the handler's OnGone.
+  virtual MessageBudget::Floor* floor() { return nullptr; }
 };
 
 // The receiving side of one stream; it lives until OnGone has returned.

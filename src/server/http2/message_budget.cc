@@ -4,34 +4,53 @@
 
 namespace akin::server {
 
-bool MessageBudget::Share::GrowTo(size_t bytes) {
+bool MessageBudget::Share::GrowBesideOthers(size_t bytes) {
   if (Has(bytes)) return true;
-  const size_t more = bytes - bytes_;
+  const size_t more = bytes - (is_on_floor_ ? 0 : bytes_);
   const size_t own = budget_.held_bytes(client_);
   const size_t others = budget_.held_ - own;
   if (own + more > (budget_.most_ - others) / 2) return false;
   budget_.by_client_[client_] += more;  // First, for it may throw.
   budget_.held_ += more;
+  if (is_on_floor_) floor_->bytes -= bytes_;
+  is_on_floor_ = false;
   bytes_ = bytes;
   return true;
 }
 
-void MessageBudget::Share::ShrinkTo(size_t bytes) {
-  if (bytes >= bytes_) return;
-  budget_.held_ -= bytes_ - bytes;
-  budget_.by_client_.find(client_)->second -= bytes_ - bytes;
+bool MessageBudget::Share::GrowOnFloor(size_t bytes) {
+  if (Has(bytes)) return true;
+  if (floor_ == nullptr) return false;
+  const size_t own = is_on_floor_ ? bytes_ : 0;
+  if (floor_->bytes - own + bytes > kFloorBytes) return false;
+  if (!is_on_floor_) GiveBack(bytes_);
+  floor_->bytes += bytes - own;
+  is_on_floor_ = true;
   bytes_ = bytes;
+  return true;
+}
+
+void MessageBudget::Share::GiveBack(size_t bytes) {
+  if (bytes == 0) return;
+  if (is_on_floor_) {
+    floor_->bytes -= bytes;
+  } else {
+    budget_.held_ -= bytes;
+    const auto it = budget_.by_client_.find(client_);
+    it->second -= bytes;
+    if (it->second == 0) budget_.by_client_.erase(it);
+  }
+  bytes_ -= bytes;
   if (budget_.on_room_) budget_.on_room_();
 }
 
+void MessageBudget::Share::ShrinkTo(size_t bytes) {
+  if (bytes < bytes_) GiveBack(bytes_ - bytes);
+}
+
 void MessageBudget::Share::Clear() {
-  if (bytes_ == 0) return;
-  budget_.held_ -= bytes_;
-  const auto it = budget_.by_client_.find(client_);
-  it->second -= bytes_;
-  if (it->second == 0) budget_.by_client_.erase(it);
-  bytes_ = 0;
-  if (budget_.on_room_) budget_.on_room_();
+  GiveBack(bytes_);
+  is_on_floor_ = false;
 }
 
 }  // namespace akin::server

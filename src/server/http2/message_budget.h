@@ -7,6 +7,10 @@
 // however many never finish:
 //
 //   48 MiB: A alone gets 24, B beside it 12, C beside both 6.
+//
+// Halving alone leaves the sixteenth client less than an ordinary message has, and clients behind
+// one address (a proxy, a Unix socket) nothing once one of them has all: so each connection has a
+// floor beside it, for as long as it is open, whatever others hold.
 #pragma once
 
 #include <algorithm>
@@ -30,29 +34,48 @@ class MessageBudget {
                          std::function<void()> on_room = {})
       : most_(most_bytes), free_(free_bytes), on_room_(std::move(on_room)) {}
 
+  // An ordinary message or body, of a few dozen texts; of --max-connections 4,096: 256 MiB.
+  static constexpr size_t kFloorBytes = size_t{64} << 10;
+
+  // What a connection holds of its own, of any budget. Outlives what its shares hold.
+  struct Floor {
+    size_t bytes = 0;
+  };
+
   class Share {
    public:
-    Share(MessageBudget& budget, std::string client)
-        : budget_(budget), client_(std::move(client)) {}
+    // Without `floor` there is none.
+    Share(MessageBudget& budget, std::string client, Floor* floor = nullptr)
+        : budget_(budget), client_(std::move(client)), floor_(floor) {}
     ~Share() { Clear(); }
     Share(const Share&) = delete;
     Share& operator=(const Share&) = delete;
 
-    // To so many bytes, which are not fewer; false: there is no room, and nothing has changed.
-    bool GrowTo(size_t bytes);
+    // To so many bytes, which are not fewer, beside others or else on the floor. False, here and
+    // below: there is no room, and nothing has changed.
+    bool GrowTo(size_t bytes) { return GrowBesideOthers(bytes) || GrowOnFloor(bytes); }
+    bool GrowBesideOthers(size_t bytes);
+    bool GrowOnFloor(size_t bytes);
     void ShrinkTo(size_t bytes);  // Which are not more, and more than those that are free.
     void Clear();
-    // What of it counts.
+    // What of it counts, wherever.
     size_t bytes() const { return bytes_; }
+    bool is_on_floor() const { return is_on_floor_; }
     // Whether so many bytes need no more than it has.
     bool Has(size_t bytes) const { return bytes <= std::max(budget_.free_, bytes_); }
 
    private:
+    // It holds fewer, wherever.
+    void GiveBack(size_t bytes);
+
     MessageBudget& budget_;
     const std::string client_;
+    Floor* const floor_;
     size_t bytes_ = 0;
+    bool is_on_floor_ = false;  // All of it.
   };
 
+  // Without floors.
   size_t held_bytes() const { return held_; }
   size_t held_bytes(const std::string& client) const {
     const auto it = by_client_.find(client);

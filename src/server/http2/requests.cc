@@ -40,7 +40,7 @@ class Http2Requests::Stream final : public Http2StreamHandler {
       : owner_(owner),
         request_(std::move(head)),
         peer_(std::move(peer)),
-        room_(owner.shared_.bodies, ClientOf(peer_)),
+        room_(owner.shared_.bodies, ClientOf(peer_), responder.floor()),
         way_(std::make_shared<Way>(responder, request_.method != "HEAD")) {}
 
   void Begin(bool ends) {

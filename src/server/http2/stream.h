@@ -26,8 +26,9 @@ class Http2Framer;
 // What the streams of one session share; outlives them.
 struct Http2StreamContext {
   Http2Framer& framer;
-  size_t num_resting = 0;   // Streams (Http2Responder::SetResting).
-  int64_t num_refused = 0;  // For want of room.
+  size_t num_resting = 0;           // Streams (Http2Responder::SetResting).
+  int64_t num_refused = 0;          // For want of room.
+  MessageBudget::Floor floor = {};  // Of what handlers have taken of requests.
 };
 
 class Http2Stream final : public Http2Responder {
@@ -55,6 +56,7 @@ class Http2Stream final : public Http2Responder {
   void SetResting(bool rests) override;
   void LetGoOfHead() override;
   void SetKeyless() override;
+  MessageBudget::Floor* floor() override { return &context_.floor; }
 
   // Its head is whole: whether there is room for it. Without a budget there always is.
   bool Admit(StreamBudget& budget, StreamBudget::Floor& floor, const std::string& client);

@@ -19,9 +19,10 @@ class CallRoom : public ManyCalls {
  protected:
   static constexpr size_t kWindow = 65'535;
 
-  void BeginCalls(const std::string& client, size_t count, size_t bytes) {
+  void BeginCalls(const std::string& client, size_t count, size_t bytes,
+                  MessageBudget::Floor* floor = nullptr) {
     for (size_t i = 0; i < count; ++i) {
-      BeginCall(client);
+      BeginCall(client, Encoding::kIdentity, floor);
       left_.push_back(Framed(std::string(bytes, 'x')));
       at_.push_back(0);
     }
@@ -155,6 +156,7 @@ TEST_F(CallRoom, WhoWaitsForTooLongIsToldSo) {
   ASSERT_EQ(NumThatHave("8"), 3U);  // There is room for five, and a little.
   EXPECT_EQ(WordsOf(7),
             "messages that have not come whole leave no room for this one; send less at once");
+  EXPECT_EQ(responders_[7]->Trailer("grpc-retry-pushback-ms"), "1000");
 }
 
 // 64 KiB a second: 400,000 bytes are enough for 6 s.
@@ -192,6 +194,74 @@ TEST_F(CallRoom, WhoHasLittleHoldsUpNobodyWhoHasMuch) {
   EXPECT_EQ(NumThatHave("8"), 1U);
   EXPECT_FALSE(responders_[8]->ended);
   EXPECT_EQ(responders_[8]->consumed, 50'000U);
+}
+
+// Of its own connection, whoever else it is with.
+TEST_F(CallRoom, WhoeverHoldsAllAConnectionHasRoomForAnOrdinaryMessage) {
+  for (int client = 0; client < 16; ++client)
+    BeginCalls(std::string(1, 'a' + client), 4, client < 3 ? 4 << 20 : 1 << 20);
+  BeginCalls("a", 3, 4 << 20);
+  SendAll(1);
+  for (int client = 0; client < 8; ++client) {
+    BeginCalls("more " + std::to_string(client), 30, 60'000);
+    SendAll(1);
+  }
+  const size_t held = environment_.messages.held_bytes();
+  EXPECT_GT(held, size_t{43} << 20);
+  std::vector<MessageBudget::Floor> floors(6);  // Of as many connections.
+  size_t asked = 0;
+  for (const std::string client : {"a", "new"}) {
+    for (const size_t bytes : {5'000, 20'000, 60'000}) {
+      const size_t i = calls_.size();
+      BeginCalls(client, 1, bytes, &floors[asked]);
+      // In frames of 4,096 bytes: none brings all of it.
+      for (size_t end = 4096; at_[i] < left_[i].size(); end += 4096)
+        SendMore(i, std::min(end, left_[i].size()));
+      loop_.Run();
+      ASSERT_EQ(asks_.size(), ++asked) << client << ' ' << bytes;
+      EXPECT_EQ(asks_.back().messages[0].size(), bytes);
+      EXPECT_EQ(floors[asked - 1].bytes, 0U);
+    }
+  }
+  // One that is longer than the floor takes nothing of it.
+  BeginCalls("a", 1, 100'000, &floors[0]);
+  SendMore(calls_.size() - 1, 50'000);
+  EXPECT_EQ(floors[0].bytes, 0U);
+  EXPECT_LT(responders_.back()->consumed, MessageReader::kEarlyBytes);
+  EXPECT_EQ(environment_.messages.held_bytes(), held);
+  EXPECT_EQ(NumEnded(), 0U);
+  EndAll();
+}
+
+TEST_F(CallRoom, OfOneConnectionTheNextHasTheFloorWhenItIsFree) {
+  BeginCalls("a", 8, 4 << 20);
+  SendAll(1);
+  MessageBudget::Floor floor;
+  constexpr size_t kCounts = 40'000 + sizeof(std::string);
+  BeginCalls("a", 2, 40'000, &floor);
+  const size_t one = calls_.size() - 2, two = calls_.size() - 1;
+  for (const size_t i : {one, two}) SendMore(i, 39'000);
+  EXPECT_EQ(floor.bytes, kCounts);
+  EXPECT_EQ(responders_[one]->consumed, 39'000U);
+  EXPECT_LT(responders_[two]->consumed, MessageReader::kEarlyBytes);
+  // Who waits for room is not helped by what is on the floor: it is not hurried.
+  environment_.least_bytes_per_second_in_room = 0;
+  calls_[one]->Sweep(Call::Clock::now() + milliseconds(9'000));
+  environment_.least_bytes_per_second_in_room = int64_t{1} << 30;
+  calls_[one]->Sweep(Call::Clock::now() + milliseconds(9'000));
+  EXPECT_FALSE(responders_[one]->ended);
+  SendMore(one, left_[one].size());
+  loop_.Run();
+  EXPECT_EQ(asks_.size(), 1U);
+  EXPECT_EQ(floor.bytes, 0U);
+  calls_[two]->Sweep(Call::Clock::now());
+  EXPECT_EQ(floor.bytes, kCounts);
+  EXPECT_EQ(responders_[two]->consumed, 39'000U);
+  SendMore(two, left_[two].size());
+  loop_.Run();
+  EXPECT_EQ(asks_.size(), 2U);
+  EXPECT_EQ(floor.bytes, 0U);
+  EndAll();
 }
 
 }  // namespace

@@ -126,10 +126,12 @@ class ManyCalls : public Calls {
   ~ManyCalls() override { EndAll(); }
 
   // The number of a new call, of which nothing has come.
-  size_t BeginCall(const std::string& client, Encoding encoding = Encoding::kIdentity) {
+  size_t BeginCall(const std::string& client, Encoding encoding = Encoding::kIdentity,
+                   MessageBudget::Floor* floor = nullptr) {
     CallInfo info = Info();
     info.client = client;
     responders_.push_back(std::make_unique<FakeResponder>());
+    responders_.back()->connection_floor = floor;
     calls_.push_back(std::make_shared<AnsweredCall>(environment_, method_, std::move(info),
                                                     encoding, *responders_.back()));
     return calls_.size() - 1;

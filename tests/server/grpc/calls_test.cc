@@ -66,6 +66,44 @@ TEST_F(Calls, TheFirstAnswerCounts) {
   ExpectStatus(GrpcCode::kNotFound);
 }
 
+TEST_F(Calls, ARefusalSaysWhichBoundItHasMetAndWhenToAskAgain) {
+  Logger logger(LogLevel::kInfo, true);
+  const RequestLog log(logger);
+  environment_.retry_after_seconds = [](const std::string&) { return 7; };
+  CallInfo info = Info();
+  info.record = std::make_shared<CallRecord>(log, metrics_, RpcName{"a.Service", "Method"},
+                                             RequestIdentity{.id = "the-id", .peer = "a"});
+  call_ = std::make_shared<AnsweredCall>(environment_, method_, std::move(info),
+                                         Encoding::kIdentity, responder_);
+  Say("question");
+  Finish();
+  testing::internal::CaptureStderr();
+  asks_[0].reply->Fail(ToGrpcStatus(Error(ErrorCode::kOverloaded, "full").Of("max_tokens")));
+  loop_.Run();
+  const std::string line = testing::internal::GetCapturedStderr();
+  EXPECT_NE(line.find("\"full\":\"tokens\",\"option\":\"--max-queue-tokens\""), std::string::npos)
+      << line;
+  EXPECT_EQ(responder_.Trailer("grpc-retry-pushback-ms"), "7000");
+  ExpectStatus(GrpcCode::kResourceExhausted);
+}
+
+TEST_F(Calls, AnAnswerForWhichThereIsNoRoomSaysSo) {
+  AnswerBudget::Share other(budget_, "b");
+  other.Settle(int64_t{40} << 20);
+  environment_.retry_after_seconds = [](const std::string&) { return 2; };
+  Begin(MethodKind::kUnary);
+  Say("question");
+  Finish();
+  AnswerBudget::Share beside(budget_, "c");
+  beside.Settle(int64_t{40} << 20);
+  const Status room = asks_[0].info.share->Reserve(int64_t{40} << 20);
+  ASSERT_FALSE(room);
+  asks_[0].reply->Fail(ToGrpcStatus(room.error()));
+  loop_.Run();
+  EXPECT_EQ(responder_.Trailer("grpc-retry-pushback-ms"), "2000");
+  ExpectStatus(GrpcCode::kResourceExhausted);
+}
+
 TEST_F(Calls, ARequestThatIsDroppedIsAnswered) {
   Begin(MethodKind::kUnary);
   Say("question");
@@ -327,6 +365,29 @@ TEST_F(Inflated, OfOneClientWhatIsTextGoesBeforeBombs) {
   SweepAll(Call::Clock::now());
   ASSERT_EQ(std::ranges::count(asks_, size_t{1} << 20, SizeOfAsk), 2);
   EXPECT_EQ(asks_.back().messages[0], std::string(1 << 20, 'a'));
+}
+
+TEST_F(Inflated, TextsDoNotWaitBehindBombsOfOthers) {
+  for (int client = 0; client < 30; ++client) Send("a" + std::to_string(client), bomb_);
+  Send("z", text_);
+  int turns = 0;  // Of the event loop, one of which is a bomb's sixteenth, mostly.
+  const std::function<void()> other = [&] {
+    if (++turns == 100) Send("z", text_);
+    if (turns == 110) {
+      EXPECT_EQ(AsksOf("z"), 2U) << "while a bomb is under way";
+      EXPECT_GT(asks_.size(), 3U);
+      EXPECT_LT(asks_.size(), 10U);
+    }
+    if (turns < 110) loop_.Post()(other);
+  };
+  loop_.Post()(other);
+  loop_.Run();
+  ASSERT_EQ(asks_.size(), 32U);
+  EXPECT_EQ(asks_[0].info.client, "z");
+  for (const Ask& ask : asks_) {
+    const std::string& text = ask.messages[0];
+    EXPECT_TRUE(ask.info.client == "z" ? text == Words(1200) : text == std::string(1 << 20, 'a'));
+  }
 }
 
 TEST_F(Inflated, WhatWaitsForTooLongIsSaid) {

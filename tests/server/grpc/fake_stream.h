@@ -40,6 +40,7 @@ class FakeResponder final : public Http2Responder {
   void Reset(Http2Error code) override { reset = code; }
   void Consume(size_t bytes) override { consumed += bytes; }
   void SetResting(bool does) override { rests = does; }
+  MessageBudget::Floor* floor() override { return connection_floor; }
 
   // The client has taken the first answer that it has not.
   void Take() {
@@ -57,6 +58,7 @@ class FakeResponder final : public Http2Responder {
   std::optional<Http2Error> reset;
   size_t consumed = 0;
   bool ended = false, rests = false;
+  MessageBudget::Floor* connection_floor = nullptr;
 
  private:
   static std::string Of(const std::vector<HttpHeader>& headers, std::string_view name) {

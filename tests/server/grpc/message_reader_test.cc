@@ -172,6 +172,41 @@ TEST(MessageBudget, WhatIsShortFindsRoomWhoeverHoldsAll) {
   EXPECT_FALSE(modest.GrowTo(MessageBudget::kFreeBytes + 1));
 }
 
+TEST(MessageBudget, WhoeverHoldsAllAConnectionHasItsFloor) {
+  constexpr size_t kKiB = 1024;
+  MessageBudget budget(256 * kKiB, 0), another(0, 0);
+  MessageBudget::Floor floor;
+  MessageBudget::Share greedy(budget, "a");
+  EXPECT_TRUE(greedy.GrowTo(128 * kKiB));
+  {
+    MessageBudget::Share one(budget, "a", &floor), two(another, "b", &floor);
+    EXPECT_TRUE(one.GrowTo(40 * kKiB));
+    EXPECT_TRUE(two.GrowTo(20 * kKiB));
+    EXPECT_EQ(floor.bytes, 60 * kKiB);
+    EXPECT_FALSE(two.GrowTo(25 * kKiB));
+    EXPECT_FALSE(one.GrowTo(45 * kKiB));
+    one.ShrinkTo(30 * kKiB);
+    EXPECT_TRUE(two.GrowTo(34 * kKiB));
+    EXPECT_EQ(floor.bytes, 64 * kKiB);
+    EXPECT_EQ(budget.held_bytes(), 128 * kKiB);
+    // What grows leaves it when there is room.
+    greedy.Clear();
+    EXPECT_TRUE(one.GrowTo(100 * kKiB));
+    EXPECT_FALSE(one.is_on_floor());
+    EXPECT_EQ(floor.bytes, 34 * kKiB);
+    EXPECT_EQ(budget.held_bytes("a"), 100 * kKiB);
+    // And comes back, with all it has, when there is none.
+    two.Clear();
+    one.ShrinkTo(20 * kKiB);
+    EXPECT_TRUE(greedy.GrowTo(108 * kKiB));
+    EXPECT_TRUE(one.GrowTo(60 * kKiB));
+    EXPECT_EQ(floor.bytes, 60 * kKiB);
+    EXPECT_EQ(budget.held_bytes("a"), 108 * kKiB);
+  }
+  EXPECT_EQ(floor.bytes, 0U);
+  EXPECT_EQ(budget.held_bytes(), 108 * kKiB);
+}
+
 TEST(MessageReader, WhatHasNoRoomWaitsForIt) {
   MessageBudget budget(64 << 10);
   MessageReader first(budget, "a", Encoding::kIdentity), second(budget, "a", Encoding::kIdentity);

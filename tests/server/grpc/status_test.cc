@@ -88,5 +88,19 @@ TEST(GrpcStatus, HeadersSayWhatIsNotOk) {
   EXPECT_EQ(headers[1].name, "grpc-message");
 }
 
+TEST(GrpcStatus, WhatIsPassingSaysWhenToAskAgain) {
+  const auto full = ToGrpcStatus(Error(ErrorCode::kOverloaded, "full").Of("max_bytes"));
+  EXPECT_EQ(full.full.of, "bytes");
+  EXPECT_EQ(full.full.option, "--queue-memory");
+  const auto headers = StatusHeaders(full, 3);
+  ASSERT_EQ(headers.size(), 3U);
+  EXPECT_EQ(headers[2].name, "grpc-retry-pushback-ms");
+  EXPECT_EQ(headers[2].value, "3000");
+  EXPECT_EQ(
+      StatusHeaders(ToGrpcStatus(Error(ErrorCode::kServiceUnavailable, "loading")), 0)[2].value,
+      "1000");
+  EXPECT_EQ(StatusHeaders(ToGrpcStatus(Error(ErrorCode::kInvalidInput, "no")), 3).size(), 2U);
+}
+
 }  // namespace
 }  // namespace akin::server

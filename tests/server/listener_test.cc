@@ -126,6 +126,28 @@ TEST(Listener, ClientsThatWaitAreAcceptedSeveralATurnOfTheLoop) {
   EXPECT_EQ(welcomed, room);  // And no more than there is room for.
 }
 
+TEST(Listener, WhoComesWhenThereIsNoRoomAnyMoreWaits) {
+  boost::asio::io_context context;
+  size_t welcomed = 0;
+  bool has_room = true;
+  Listener::Hooks hooks = NoHooks();
+  hooks.welcome = [&](Stream::Socket, const std::string&) { ++welcomed; };
+  hooks.has_room = [&] { return has_room; };
+  Listener listener(context, hooks);
+  ASSERT_TRUE(listener.BindTcp("127.0.0.1", 0, "cannot listen on ", ": "));
+  listener.KeepAccepting();
+  context.poll();
+  has_room = false;  // As when those who are there begin to be busy.
+  boost::asio::ip::tcp::socket client(context);
+  client.connect({boost::asio::ip::make_address("127.0.0.1"), listener.port()});
+  context.poll();
+  EXPECT_EQ(welcomed, 0u);
+  has_room = true;
+  listener.LookForRoom();
+  context.poll();
+  EXPECT_EQ(welcomed, 1u);
+}
+
 TEST(Listener, WhatTheContextHoldsTouchesNoListenerThatHasGone) {
   alignas(Listener) std::array<unsigned char, sizeof(Listener)> place;
   auto context = std::make_optional<boost::asio::io_context>(1);

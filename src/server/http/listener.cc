@@ -179,6 +179,10 @@ asio::awaitable<void> Listener::Accept() {
       continue;
     }
     error_code error;
+    // There may be none any more when somebody comes, and who comes waits then.
+    co_await acceptor_.async_wait(Acceptor::wait_read,
+                                  asio::redirect_error(asio::use_awaitable, error));
+    if (!error && !hooks_.has_room()) continue;
     Stream::Socket socket =
         co_await acceptor_.async_accept(asio::redirect_error(asio::use_awaitable, error));
     // Whom the system has handed over before the listener was closed is welcome.

@@ -3,6 +3,7 @@
 
     connections_test.py --akin PROGRAM --model FOLDER
 """
+import contextlib
 import os
 import select
 import socket
@@ -11,7 +12,8 @@ import tempfile
 import time
 import unittest
 
-from raw_http2 import DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, NO_ERROR, PING, RawClient, frame, header_block
+from raw_http2 import (DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, NO_ERROR, PING, RawClient, call_headers, frame,
+                       grpc_message, header_block)
 from serve_process import TIMEOUT, Server, main, wait_until
 from slow_onnx import ENDLESS, start_slow_server
 
@@ -197,6 +199,62 @@ class Crowd(Connections):
             self.connect(server, "127.0.0.2").sendall(b"GET /health HTTP/1.1\r\nHo")
         for source in ("127.0.0.9", "127.0.0.2"):
             self.assertTrue(self.health(server, source))
+
+    def test_what_is_used_does_not_give_way_to_what_is_not(self):
+        server = self.crowded()
+        proxy = [self.connect(server, "127.0.0.2") for _ in range(30)]
+        asked = b"GET /info HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer secret\r\n\r\n"
+        for turn in range(5):
+            for number, client in enumerate(proxy):
+                client.sendall(asked)
+                self.assertEqual(status(client), b"200", (turn, number))
+                if turn > 0:
+                    self.connect(server, f"127.0.1.{number % 8 + 1}")  # Says nothing.
+        self.assertTrue(self.health(server, "127.0.0.9"))
+        self.assertGreater(self.numbers(server)[1], 100)
+
+    def test_who_only_watches_gives_way_and_is_told(self):
+        server = self.crowded()
+        watching = []
+        for number in range(10):
+            for _ in range(35 if number == 0 else 3):
+                client = RawClient(server.port, source=f"127.0.1.{number + 1}")
+                self.addCleanup(client.socket.close)
+                client.send(frame(HEADERS, END_HEADERS, 1, call_headers("/grpc.health.v1.Health/Watch"))
+                            + frame(DATA, END_STREAM, 1, grpc_message(b"")))
+                told = client.receive()
+                while told is not None and told[0] != DATA:
+                    told = client.receive()
+                if told is not None:
+                    watching.append(client)
+        self.assertGreaterEqual(len(watching), 40)
+        for number in range(10):
+            self.assertTrue(self.health(server, f"127.0.0.{number + 9}"), number)
+        told = watching[0].receive()
+        while told is not None and told[0] != GOAWAY:
+            told = watching[0].receive()
+        self.assertEqual(struct.unpack(">I", told[3][4:8])[0], NO_ERROR)
+
+    def test_bodies_that_do_not_go_on_give_way_in_the_end(self):
+        server = self.crowded()
+        head = HEAD + b"Authorization: Bearer secret\r\nContent-Length: 100000\r\n\r\n{"
+        held = []
+        for number, count in ((1, 35), (2, 3), (3, 1), (4, 1)):
+            for _ in range(count):
+                held.append(self.connect(server, f"127.0.1.{number}"))
+                held[-1].sendall(head)
+                held[-1].settimeout(0.02)
+                with self.assertRaises(TimeoutError):
+                    held[-1].recv(1)
+        begin = time.monotonic()
+        self.assertTrue(self.health(server, "127.0.0.9"))  # It has waited.
+        self.assertLess(time.monotonic() - begin, 9)  # Who is too slow goes after 10 s.
+        held[0].settimeout(TIMEOUT)
+        with contextlib.suppress(ConnectionResetError):
+            self.assertEqual(held[0].recv(1), b"")
+        held[-1].settimeout(0.02)
+        with self.assertRaises(TimeoutError):
+            held[-1].recv(1)
 
     def test_who_only_pings_is_idle_and_goes_in_the_end(self):
         server = self.crowded("--idle-timeout", "1")

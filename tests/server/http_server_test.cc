@@ -165,12 +165,14 @@ TEST(HttpServer, PortsThatAreFullOfRequestsWait) {
   const auto begin = CpuTime(running.loop);
   std::this_thread::sleep_for(std::chrono::milliseconds(500));
   EXPECT_LT(CpuTime(running.loop) - begin, std::chrono::milliseconds(100));
-  // Its connection is idle then, and gives way.
   running.server->Post([&] {
-    for (const auto& exchange : running.handler.kept) exchange->Respond({});
+    for (const auto& exchange : running.handler.kept) exchange->Respond({.close = true});
     running.handler.kept.clear();
   });
-  EXPECT_EQ(Ask(running.port, "/").substr(0, 15), "HTTP/1.1 200 OK");
+  // Those who wait say nothing, and give way; one of them may come behind this and take its place.
+  std::string answer;
+  for (int i = 0; i < 3 && answer.empty(); ++i) answer = Ask(running.port, "/");
+  EXPECT_EQ(answer.substr(0, 15), "HTTP/1.1 200 OK");
 }
 
 TEST(HttpServer, AcceptingGoesOnWhenThereAreFilesAgain) {

@@ -24,6 +24,7 @@ class BodyRate {
 
   // So many bytes more.
   void Arrived(size_t bytes, TimePoint now) {
+    bytes_ += bytes;
     const std::chrono::duration<double> paid(static_cast<double>(bytes) /
                                              static_cast<double>(bytes_per_second_));
     // Many bytes would be more time than there is.
@@ -37,11 +38,13 @@ class BodyRate {
   // It was not read for so long.
   void Forgive(TimePoint::duration time) { paid_until_ += time; }
   bool IsTooSlow(TimePoint now) const { return now >= paid_until_; }
+  size_t bytes() const { return bytes_; }  // That have come.
 
  private:
   std::chrono::milliseconds grace_;
   int64_t bytes_per_second_;
   TimePoint paid_until_;
+  size_t bytes_ = 0;
 };
 
 }  // namespace akin::server

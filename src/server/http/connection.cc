@@ -56,8 +56,9 @@ Connection::Connection(std::unique_ptr<Stream> stream, std::string peer, ServedS
 void Connection::Enter(Phase phase) {
   phase_ = phase;
   phase_begin_ = Clock::now();
-  const bool is_idle = phase == Phase::kIdle || phase == Phase::kHead || phase == Phase::kClosing;
-  is_idle ? slot_->SetIdle() : slot_->SetBusy();
+  const bool waits_for_us = phase == Phase::kAnswering || phase == Phase::kWriting;
+  waits_for_us ? slot_->SetBusy() : slot_->SetIdle(phase_begin_);
+  body_bytes_seen_ = 0;
   const HttpOptions& options = shared_.options;
   switch (phase) {
     case Phase::kIdle:
@@ -76,6 +77,7 @@ void Connection::Enter(Phase phase) {
 void Connection::Sweep(Clock::time_point now) {
   if (phase_ == Phase::kAnswering) LookForLeaving();
   if (timed_out_) return;
+  if (phase_ == Phase::kBody) LookAtBody(now);
   holds_up_others_ = room_ && room_->HoldsUpOthers(now);
   const bool is_slow = holds_up_others_ || (rate_ && rate_->IsTooSlow(now));
   if (now < deadline_ && !is_slow) return;
@@ -85,6 +87,13 @@ void Connection::Sweep(Clock::time_point now) {
   const bool is_told_to_end = phase_ == Phase::kIdle && shared_.draining;
   if (phase_ != Phase::kClosing && !is_told_to_end) ++shared_.counts.timed_out;
   CancelWait();
+}
+
+// One that goes on is not idle, nor is one that is kept waiting.
+void Connection::LookAtBody(Clock::time_point now) {
+  if (rate_ && rate_->bytes() < body_bytes_seen_ + kBusyBodyBytes) return;
+  if (rate_) body_bytes_seen_ = rate_->bytes();
+  slot_->SetIdle(now);
 }
 
 // Nobody is told: a word would need time in which it holds its place.
@@ -193,6 +202,7 @@ asio::awaitable<bool> Connection::ServeOne() {
     const bool keep_alive = head->keep_alive && !head->has_body() && !shared_.draining;
     co_return co_await Write(std::move(*screened), keep_alive, with_body) && keep_alive;
   }
+  slot_->SetAsked(Clock::now());
   if (!co_await ReadBody(*head)) {
     if (!refusal_) co_return false;
     ++shared_.counts.refused;

@@ -65,6 +65,7 @@ class Connection final : public ServedConnection, public std::enable_shared_from
   boost::asio::awaitable<bool> Write(HttpResponse response, bool keep_alive, bool with_body);
   void WatchForLeaving(const ExchangePtr& exchange);
   void LookForLeaving();
+  void LookAtBody(Clock::time_point now);
 
   std::unique_ptr<Stream> stream_;
   const std::string peer_;
@@ -78,6 +79,7 @@ class Connection final : public ServedConnection, public std::enable_shared_from
   MessageBudget::Floor floor_;
   std::optional<BodyRooms::Body> room_;  // Its.
   bool holds_up_others_ = false;         // With it.
+  size_t body_bytes_seen_ = 0;           // Of it, when it last was not idle.
   size_t body_chunk_bytes_ = 0;          // Of it, what is read at once.
   std::weak_ptr<Exchange> asked_;        // Whose client may leave before its answer.
   bool timed_out_ = false;

@@ -1,70 +1,73 @@
 #include "server/http/connection_slots.h"
 
-#include <functional>
-#include <tuple>
-
 namespace akin::server {
 
-bool ConnectionSlots::HasLess::operator()(const Client* a, const Client* b) const {
-  if (a->size != b->size) return a->size < b->size;
-  return std::less<>()(a, b);
+size_t ConnectionSlots::CountOf(const std::string& client) const {
+  const auto it = clients_.find(client);
+  return it == clients_.end() ? 0 : it->second;
 }
 
 bool ConnectionSlots::Admits(const std::string& client) const {
   if (size_ >= most_) return false;
   if (size_ < most_ - most_ / 8) return true;
-  const auto it = clients_.find(client);
-  const size_t own = it == clients_.end() ? 0 : it->second.size;
+  const size_t own = CountOf(client);
   const size_t others = size_ - own;
-  return own < (most_ - others) / 2;
+  return own < (most_ - others + 1) / 2;
 }
 
-ConnectionSlots::Slot* ConnectionSlots::IdleFor(const std::string& client) const {
-  if (with_idle_.empty()) return nullptr;
-  const auto it = clients_.find(client);
-  const size_t own = it == clients_.end() ? 0 : it->second.size;
-  const Client& most = **with_idle_.rbegin();
-  if (most.size > own) return most.idle.front();
-  if (own == 0 || it->second.idle.empty()) return nullptr;
-  return it->second.idle.front();
-}
-
-template <typename Change>
-void ConnectionSlots::Reorder(Client& client, Change change) {
-  if (client.place.empty()) client.place = with_idle_.extract(&client);
-  change();
-  if (!client.idle.empty()) with_idle_.insert(std::move(client.place));
-}
-
-ConnectionSlots::Slot::Slot(ConnectionSlots& slots, const std::string& client) : slots_(slots) {
-  client_ = slots.clients_.try_emplace(client).first;
-  Client& owner = client_->second;
-  if (owner.size == 0) {
-    // The only memory that it needs among the others, from now on.
-    try {
-      owner.place = slots.with_idle_.extract(slots.with_idle_.insert(&owner).first);
-    } catch (...) {
-      slots.clients_.erase(client_);
-      throw;
-    }
+ConnectionSlots::Slot* ConnectionSlots::IdleFor(const std::string& client, TimePoint now) const {
+  const size_t own = CountOf(client);
+  size_t looks = 0;
+  for (Slot* const slot : never_asked_) {
+    if (slot->client_->second >= own) return slot;
+    if (++looks == kMostLooks) break;
   }
-  slots.Reorder(owner, [&] { ++owner.size; });
-  ++slots.size_;
-  SetIdle();
+  Slot* found = nullptr;
+  looks = 0;
+  for (Slot* const slot : asked_) {
+    if (now - slot->since_ < kPatience || ++looks > kMostLooks) break;
+    const size_t size = slot->client_->second;
+    const bool may = size > own || (size == own && slot->client() == client);
+    if (may && (found == nullptr || size > found->client_->second)) found = slot;
+  }
+  return found;
 }
 
-void ConnectionSlots::Slot::SetIdle() {
+bool ConnectionSlots::has_room(TimePoint now) const {
+  return size_ < most_ || !never_asked_.empty() ||
+         (!asked_.empty() && now - asked_.front()->since_ >= kPatience);
+}
+
+ConnectionSlots::Slot::Slot(ConnectionSlots& slots, const std::string& client, TimePoint now)
+    : slots_(slots), client_(slots.clients_.try_emplace(client).first), since_(now) {
+  ++client_->second;
+  ++slots.size_;
+  MoveTo(slots.never_asked_);
+}
+
+void ConnectionSlots::Slot::MoveTo(List& list) {
+  list.splice(list.end(), *list_, place_);
+  list_ = &list;
+}
+
+void ConnectionSlots::Slot::SetIdle(TimePoint now) {
+  if (!is_idle() || has_asked_) Postpone(now);
+}
+
+void ConnectionSlots::Slot::Postpone(TimePoint now) {
   if (is_released_) return;
-  Client& owner = client_->second;
-  const bool was_idle = std::exchange(is_idle_, true);
-  slots_.Reorder(
-      owner, [&] { owner.idle.splice(owner.idle.end(), was_idle ? owner.idle : self_, place_); });
+  since_ = now;
+  MoveTo(has_asked_ ? slots_.asked_ : slots_.never_asked_);
 }
 
 void ConnectionSlots::Slot::SetBusy() {
-  if (is_released_ || !std::exchange(is_idle_, false)) return;
-  Client& owner = client_->second;
-  slots_.Reorder(owner, [&] { self_.splice(self_.end(), owner.idle, place_); });
+  if (is_idle()) MoveTo(self_);
+}
+
+void ConnectionSlots::Slot::SetAsked(TimePoint now) {
+  if (has_asked_) return;
+  has_asked_ = true;
+  if (is_idle()) Postpone(now);
 }
 
 void ConnectionSlots::Slot::Release() {
@@ -72,10 +75,8 @@ void ConnectionSlots::Slot::Release() {
   SetBusy();
   is_released_ = true;
   holder = nullptr;
-  Client& owner = client_->second;
-  slots_.Reorder(owner, [&] { --owner.size; });
   --slots_.size_;
-  if (owner.size == 0) slots_.clients_.erase(client_);
+  if (--client_->second == 0) slots_.clients_.erase(client_);
 }
 
 }  // namespace akin::server

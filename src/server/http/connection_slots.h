@@ -4,26 +4,27 @@
 //
 // - seven eighths are for whoever comes: a proxy, or all of a Unix socket, are one client, and may
 //   have them;
-// - the last eighth is for clients that have less than half of what the others leave. So there is
-//   room for the next one, however many connections each of the others wants: k greedy ones have
-//   1 / (k + 1) each, and leave as much;
-// - beyond that, and when all are taken, a new connection takes the place of an idle one: of the
-//   client that has most, if that has more than the newcomer, or of the newcomer's own; of these
-//   the one that has been idle longest.
+// - the last eighth is for clients that have less than half of what the others leave: each that
+//   comes and wants all has half as much as the one before it, and the last place is somebody's;
+// - beyond that, and when all are taken, a new connection takes the place of one that is idle:
+//   first of one that has never asked anything for which a key may be needed, the longest idle one
+//   of a client that has no fewer than the newcomer; then of one that has been idle for kPatience,
+//   of the client that has most, if that has more than the newcomer, or of the newcomer's own;
+// - those that are used give way to nobody: where there are only such, who comes waits.
 //
-// Idle is a connection without a request whose head has come: who sends one byte by byte is idle.
+// Idle is a connection that waits for its client: it has no request whose head has come (who sends
+// one byte by byte is idle), or only such as wait for more of it, or for news.
 //
-//   800, of which A has 700 idle ones: B comes, and has one of the last hundred; A comes again, and
-//   loses its oldest.
+//   800, of which A has 700 and uses 600: B comes, and has one of the last hundred; A comes again,
+//   and loses one that it has never used, else its oldest idle one.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <list>
 #include <map>
 #include <memory>
-#include <set>
 #include <string>
-#include <utility>
 
 namespace akin::server {
 
@@ -32,52 +33,52 @@ class ServedConnection;
 // Of the event loop. Outlives its slots.
 class ConnectionSlots {
  public:
+  using TimePoint = std::chrono::steady_clock::time_point;
   class Slot;
+
+  // A kept connection of a proxy is used again within this, if it is needed, and a body goes on.
+  static constexpr std::chrono::seconds kPatience{5};
+  // That are looked at for one that gives way, of those that never asked and of those that did.
+  static constexpr size_t kMostLooks = 1024;
 
   explicit ConnectionSlots(size_t most) : most_(most) {}
 
   // Whether one more of `client` has a place beside all that are there.
   bool Admits(const std::string& client) const;
   // That of an idle connection which is to give way to one of `client`; null: there is none.
-  Slot* IdleFor(const std::string& client) const;
-  // Else whoever comes has to wait until a connection ends or is idle.
-  bool has_room() const { return size_ < most_ || !with_idle_.empty(); }
+  Slot* IdleFor(const std::string& client, TimePoint now) const;
+  // Else whoever comes has to wait until a connection ends or has been idle for long.
+  bool has_room(TimePoint now) const;
 
  private:
-  struct Client;
-  struct HasLess {
-    bool operator()(const Client* a, const Client* b) const;
-  };
-  using Order = std::set<Client*, HasLess>;
-  struct Client {
-    size_t size = 0;
-    std::list<Slot*> idle;   // The longest first.
-    Order::node_type place;  // Among those that have idle ones, while it is not there.
-  };
-  using Clients = std::map<std::string, Client>;
+  using Clients = std::map<std::string, size_t>;
+  using List = std::list<Slot*>;
 
-  // Runs `change` of what `client` is ordered by. Takes no memory.
-  template <typename Change>
-  void Reorder(Client& client, Change change);
+  size_t CountOf(const std::string& client) const;
 
   const size_t most_;
   size_t size_ = 0;
-  Clients clients_;  // Who has some.
-  Order with_idle_;
+  Clients clients_;           // How many each has who has some.
+  List never_asked_, asked_;  // That are idle, the longest first.
 };
 
 // A connection's, from when it is accepted.
 class ConnectionSlots::Slot {
  public:
   // Idle.
-  Slot(ConnectionSlots& slots, const std::string& client);
+  Slot(ConnectionSlots& slots, const std::string& client, TimePoint now);
   ~Slot() { Release(); }
   Slot(const Slot&) = delete;
   Slot& operator=(const Slot&) = delete;
 
-  // From now on; behind others that are idle, also if it was.
-  void SetIdle();
+  // From now on. Of one that is idle: its client has done something; it is behind others then, but
+  // not if it has never asked, for bytes cost nothing.
+  void SetIdle(TimePoint now);
   void SetBusy();
+  // It has asked something for which a key may be needed.
+  void SetAsked(TimePoint now);
+  // Behind others that are idle: it does not give way now.
+  void Postpone(TimePoint now);
   // It counts no longer; what is called after that has no effect.
   void Release();
 
@@ -85,11 +86,19 @@ class ConnectionSlots::Slot {
   ServedConnection* holder = nullptr;
 
  private:
+  friend class ConnectionSlots;
+
+  bool is_idle() const { return list_ != &self_; }
+  // To its end; takes no memory.
+  void MoveTo(List& list);
+
   ConnectionSlots& slots_;
+  List self_{this};  // While it is busy.
+  List* list_ = &self_;
+  const List::iterator place_ = self_.begin();
   Clients::iterator client_;
-  std::list<Slot*> self_{this};  // While it is busy.
-  const std::list<Slot*>::iterator place_ = self_.begin();
-  bool is_idle_ = false, is_released_ = false;
+  TimePoint since_;  // When it was put where it is.
+  bool has_asked_ = false, is_released_ = false;
 };
 
 }  // namespace akin::server

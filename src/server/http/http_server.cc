@@ -180,7 +180,7 @@ class AsioHttpServer final : public HttpServer {
   };
 
   Listener::Hooks HooksFor(bool takes_tls) {
-    return {.has_room = [this] { return slots_.has_room(); },
+    return {.has_room = [this] { return slots_.has_room(Clock::now()); },
             .welcome =
                 [this, takes_tls](Stream::Socket socket, std::string peer) {
                   Welcome(std::move(socket), std::move(peer), takes_tls ? tls_.get() : nullptr);
@@ -233,7 +233,7 @@ class AsioHttpServer final : public HttpServer {
       ++counts_.turned_away;
       return shared_.handler.OnCrowded(client, true);
     }
-    auto slot = std::make_shared<ConnectionSlots::Slot>(slots_, client);
+    auto slot = std::make_shared<ConnectionSlots::Slot>(slots_, client, Clock::now());
     auto stream = tls != nullptr ? MakeTlsStream(std::move(socket), *tls)
                                  : MakePlainStream(std::move(socket));
     auto connection = std::make_shared<Connection>(std::move(stream), peer, shared_, slot);
@@ -246,8 +246,9 @@ class AsioHttpServer final : public HttpServer {
   // Ends an idle connection for one of `client`, if there is one that may be.
   bool MakeRoom(const std::string& client) {
     constexpr int kMostTries = 16;  // Each is a look at a socket.
+    const auto now = Clock::now();
     for (int i = 0; i < kMostTries; ++i) {
-      ConnectionSlots::Slot* const idle = slots_.IdleFor(client);
+      ConnectionSlots::Slot* const idle = slots_.IdleFor(client, now);
       if (idle == nullptr) return false;
       const std::string whose = idle->client();
       if (idle->holder != nullptr && idle->holder->GiveWay()) {
@@ -255,7 +256,7 @@ class AsioHttpServer final : public HttpServer {
         shared_.handler.OnCrowded(whose, false);
         return true;
       }
-      idle->SetIdle();  // Anew: it is about to be read.
+      idle->Postpone(now);  // It is about to be read.
     }
     return false;
   }

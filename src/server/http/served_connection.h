@@ -42,6 +42,8 @@ class ServedConnection {
   // While draining a connection of HTTP/1.1 that has no request waits so long for one that is on
   // its way.
   static constexpr std::chrono::milliseconds kLastRequest{500};
+  // Of a body, within ConnectionSlots::kPatience: less, and its connection is idle.
+  static constexpr size_t kBusyBodyBytes = size_t{64} << 10;
 
   virtual ~ServedConnection() = default;
   // Until the connection ends.
@@ -50,8 +52,8 @@ class ServedConnection {
   virtual void Sweep(Clock::time_point now) = 0;
   // Ends the connection, soon if it is idle, else with the answers under way.
   virtual void Drain() = 0;
-  // Ends at once, and counts no longer: it is idle, and its place is wanted. False: it is not, for
-  // something of its client waits to be read.
+  // Ends at once, and counts no longer: it waits for its client, and its place is wanted. False:
+  // not so, for something of its client waits to be read.
   virtual bool GiveWay() = 0;
   // The event loop has ended: nobody is answered any more.
   virtual void Abandon() {}

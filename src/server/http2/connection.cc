@@ -130,6 +130,8 @@ bool Http2Connection::Receive(std::string_view bytes) {
   if (counted_answering_ == 0) shared_.spin.Arrived(now);
   const bool goes_on = session_.Receive(bytes, now);
   Count();
+  // Bodies go on.
+  if ((bytes_since_idle_ += bytes.size()) >= kBusyBodyBytes && is_waiting_) SetIdle(now);
   TellRefused();
   if (!goes_on && !session_.excess().empty()) shared_.handler.OnAbuse(peer_, session_.excess());
   return goes_on;
@@ -194,12 +196,12 @@ void Http2Connection::CancelWait() {
 void Http2Connection::Count() {
   const size_t streams = session_.num_streams();
   const size_t old_streams = std::exchange(num_streams_, streams);
-  if (old_streams == 0 && streams != 0) slot_->SetBusy();
-  if (old_streams != 0 && streams == 0) {
-    idle_since_ = unused_since_ = Clock::now();
-    slot_->SetIdle();
-  }
   const int answering = static_cast<int>(session_.num_answering());
+  const bool was_waiting = std::exchange(is_waiting_, answering == 0);
+  if (session_.has_asked()) slot_->SetAsked(Clock::now());
+  if (was_waiting && !is_waiting_) slot_->SetBusy();
+  if (!was_waiting && is_waiting_) SetIdle(Clock::now());
+  if (old_streams != 0 && streams == 0) idle_since_ = unused_since_ = Clock::now();
   shared_.answering += answering - std::exchange(counted_answering_, answering);
   const int64_t timeouts = session_.num_timed_out(), left = session_.num_left(),
                 refused = session_.num_refused();
@@ -211,6 +213,11 @@ void Http2Connection::Count() {
   if (!session_.malformed().empty() && !std::exchange(malformed_was_told_, true))
     shared_.handler.OnMalformed(peer_, session_.malformed());
   shared_.counts.refused += refused - std::exchange(counted_refused_, refused);
+}
+
+void Http2Connection::SetIdle(Clock::time_point now) {
+  bytes_since_idle_ = 0;
+  slot_->SetIdle(now);
 }
 
 void Http2Connection::TellRefused() {
@@ -249,7 +256,8 @@ void Http2Connection::Sweep(Clock::time_point now) {
   if (num_streams_ == 0 && now - idle_since_ >= options.idle_timeout) session_.Drain();
 }
 
-// The last word is the writer's, if it can be said at once.
+// The last word is the writer's, if it can be said at once. Streams that rest end with it: their
+// clients are told that the connection ends, and may ask again on another.
 bool Http2Connection::GiveWay() {
   if (!linger_since_ && HasInput(stream_->socket().native_handle())) return false;
   gives_way_ = true;
@@ -257,7 +265,8 @@ bool Http2Connection::GiveWay() {
   if (linger_since_ || write_since_) {
     Close();
   } else {
-    session_.Drain();
+    session_.End(Http2Error::kNoError);
+    Count();
   }
   return true;
 }

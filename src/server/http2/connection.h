@@ -58,6 +58,7 @@ class Http2Connection final : public ServedConnection,
   boost::asio::awaitable<void> Linger();
   // Brings what is counted for all connections up to date.
   void Count();
+  void SetIdle(Clock::time_point now);
   // That streams were refused, if some were since the last time.
   void TellRefused();
   void GiveUp(bool left = false);
@@ -81,6 +82,8 @@ class Http2Connection final : public ServedConnection,
   bool gives_way_ = false;
   bool is_abandoned_ = false;
   size_t num_streams_ = 0;  // When last counted.
+  bool is_waiting_ = true;  // For its client, then: it is owed nothing.
+  size_t bytes_since_idle_ = 0;
   // Counted for all, so far:
   int counted_answering_ = 0;
   int64_t counted_pings_ = 0, counted_timeouts_ = 0, counted_left_ = 0, counted_refused_ = 0,

@@ -104,6 +104,7 @@ void Http2Session::Begin(Http2Stream& stream) {
                                          stream.client_ended, stream);
     if (stream.handler == nullptr) stream.Reset(Http2Error::kInternalError);
   });
+  if (!stream.is_keyless()) context_.has_asked = true;
 }
 
 template <typename Call>

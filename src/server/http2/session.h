@@ -83,6 +83,8 @@ class Http2Session final : private Http2Framer::Events {
   size_t num_answering() const {
     return streams_.size() + streams_.num_lost() - context_.num_resting;
   }
+  // Anything for which a key may be needed.
+  bool has_asked() const { return context_.has_asked; }
   const FrameMeter& meter() const { return meter_; }
   // What there was too much of, when the connection was ended for it.
   std::string_view excess() const { return excess_; }

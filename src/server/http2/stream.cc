@@ -91,6 +91,7 @@ void Http2Stream::LetGoOfHead() {
 }
 
 void Http2Stream::SetKeyless() {
+  is_keyless_ = true;
   if (is_closed_ || !share_ || share_->SetKeyless()) return;
   RefuseForRoom();
 }

@@ -29,6 +29,7 @@ struct Http2StreamContext {
   size_t num_resting = 0;           // Streams (Http2Responder::SetResting).
   int64_t num_refused = 0;          // For want of room.
   MessageBudget::Floor floor = {};  // Of what handlers have taken of requests.
+  bool has_asked = false;           // One of them what may need a key.
 };
 
 class Http2Stream final : public Http2Responder {
@@ -86,6 +87,7 @@ class Http2Stream final : public Http2Responder {
   bool takes_answer() const { return !answer_.has_ended() && !was_reset_; }
   bool was_reset() const { return was_reset_; }  // By us.
   bool was_refused() const { return was_refused_; }
+  bool is_keyless() const { return is_keyless_; }
 
   RequestHead head;                             // Until it has begun.
   Http2Handler* whose = nullptr;                // Who answers it, also what goes wrong.
@@ -108,7 +110,7 @@ class Http2Stream final : public Http2Responder {
   bool head_sent_ = false;
   bool was_reset_ = false, was_refused_ = false;
   bool is_closed_ = false;
-  bool rests_ = false;
+  bool rests_ = false, is_keyless_ = false;
   // Of the request:
   std::optional<StreamBudget::Share> share_;  // What it holds, of all connections' streams.
   size_t head_bytes_ = 0;                     // That are kept.

@@ -2,11 +2,13 @@
 // connections together.
 //
 // A client says that 4 MiB are coming on each of a hundred streams, sends them but for the last
-// byte, and opens another connection: what it has sent counts here, not what it has announced. A
-// client takes at most half of what the others leave, so that there is room for the next one,
-// however many never finish:
+// byte, and opens another connection. A client takes at most half of what the others leave, so that
+// there is room for the next one, however many never finish:
 //
 //   48 MiB: A alone gets 24, B beside it 12, C beside both 6.
+//
+// Who asks says for how much: for all that is announced, so that nobody waits with a part of it
+// (http/body_rooms.h, grpc/message_reader.h).
 //
 // Halving alone leaves the sixteenth client less than an ordinary message has, and clients behind
 // one address (a proxy, a Unix socket) nothing once one of them has all: so each connection has a

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "fake_stream.h"
+#include "calls_fixture.h"
 #include "grpc/health/v1/health.pb.h"
 #include "server/grpc/calls.h"
 #include "support/allocations.h"
@@ -26,41 +26,13 @@ HealthCheckRequest Message() {
   return message;
 }
 
-class CallMemory : public testing::Test {
+class CallMemory : public CallTest {
  protected:
-  CallMemory() {
-    environment_.post = loop_.Post();
-    environment_.settle = loop_.Settle();
-  }
-  ~CallMemory() override {
-    EXPECT_EQ(environment_.num_writing, 0U);
-    EXPECT_EQ(environment_.messages.held_bytes(), 0U);
-    EXPECT_EQ(budget_.held_bytes(), 0);
-  }
-
-  CallInfo Info() {
-    CallInfo info;
-    info.client = kLong;
-    info.deadline = Call::Clock::now() + std::chrono::seconds(60);
-    info.departure = std::make_shared<Departure>();
-    info.record = std::make_shared<CallRecord>(log_, metrics_, RpcName{"a.Service", "Method"},
-                                               RequestIdentity{.id = kLong, .peer = kLong});
-    info.budget = &budget_;
-    info.metrics = &metrics_;
-    info.share = std::make_shared<AnswerBudget::Share>(budget_, kLong);
-    return info;
-  }
   // A call of `method` whose memory runs out at that allocation -> whether it did.
   bool Fails(const Method& method, size_t failing) {
     FakeResponder responder;
-    std::shared_ptr<Call> call;
-    if (method.kind == MethodKind::kStream) {
-      call = std::make_shared<StreamCall>(environment_, method, Info(), Encoding::kIdentity,
-                                          responder, std::chrono::seconds(60));
-    } else {
-      call = std::make_shared<AnsweredCall>(environment_, method, Info(), Encoding::kIdentity,
-                                            responder);
-    }
+    std::shared_ptr<Call> call =
+        MakeCall(method, InfoOf(kLong, kLong), Encoding::kIdentity, responder);
     const std::string bytes = Framed(kLong);
     bool has_failed = false;
     {
@@ -89,13 +61,6 @@ class CallMemory : public testing::Test {
     loop_.arrived = 0;
     return has_failed;
   }
-
-  Logger logger_{LogLevel::kError, false};
-  RequestLog log_{logger_};
-  Metrics metrics_;
-  AnswerBudget budget_{int64_t{64} << 20};
-  FakeLoop loop_;
-  CallEnvironment environment_;
 };
 
 TEST_F(CallMemory, ACallEndsWhereverMemoryRunsOut) {
@@ -123,8 +88,7 @@ TEST_F(CallMemory, ADroppedOneEndsToo) {
   for (bool failed = true; failed && n < kMost; ++n) {
     // A reply that everybody lets go of: its destructor throws nothing.
     FakeResponder responder;
-    auto call = std::make_shared<AnsweredCall>(environment_, dropping, Info(), Encoding::kIdentity,
-                                               responder);
+    auto call = MakeCall(dropping, InfoOf(kLong, kLong), Encoding::kIdentity, responder);
     const std::string bytes = Framed(kLong);
     {
       const WatchedAllocations watched({.at = n});

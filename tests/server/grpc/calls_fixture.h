@@ -18,8 +18,53 @@
 
 namespace akin::server {
 
+// What calls need around them; at the end nothing of it is held.
+class CallTest : public testing::Test {
+ protected:
+  CallTest() {
+    environment_.post = loop_.Post();
+    environment_.settle = loop_.Settle();
+  }
+  ~CallTest() override {
+    EXPECT_EQ(environment_.num_writing, 0U);
+    EXPECT_EQ(environment_.messages.held_bytes(), 0U);
+    EXPECT_EQ(environment_.early_messages.held_bytes(), 0U);
+    EXPECT_EQ(budget_.held_bytes(), 0);
+  }
+
+  CallInfo InfoOf(const std::string& client, const std::string& id) {
+    CallInfo info;
+    info.client = client;
+    info.deadline = Call::Clock::now() + std::chrono::seconds(60);
+    info.departure = std::make_shared<Departure>();
+    info.record = std::make_shared<CallRecord>(log_, metrics_, RpcName{"a.Service", "Method"},
+                                               RequestIdentity{.id = id, .peer = client});
+    info.budget = &budget_;
+    info.metrics = &metrics_;
+    info.share = std::make_shared<AnswerBudget::Share>(budget_, client);
+    return info;
+  }
+  // As its method's kind has it. `method` and `responder` outlive it.
+  std::shared_ptr<Call> MakeCall(const Method& method, CallInfo info, Encoding encoding,
+                                 FakeResponder& responder) {
+    if (method.kind == MethodKind::kStream) {
+      return std::make_shared<StreamCall>(environment_, method, std::move(info), encoding,
+                                          responder, std::chrono::seconds(60));
+    }
+    return std::make_shared<AnsweredCall>(environment_, method, std::move(info), encoding,
+                                          responder);
+  }
+
+  Logger logger_{LogLevel::kError, false};
+  RequestLog log_{logger_};
+  Metrics metrics_;
+  AnswerBudget budget_{int64_t{64} << 20};
+  FakeLoop loop_;
+  CallEnvironment environment_;
+};
+
 // Asks are kept until the test answers them.
-class Calls : public testing::Test {
+class Calls : public CallTest {
  protected:
   struct Ask {
     CallInfo info;
@@ -28,8 +73,6 @@ class Calls : public testing::Test {
   };
 
   Calls() {
-    environment_.post = loop_.Post();
-    environment_.settle = loop_.Settle();
     method_.operation = [this](const CallInfo& info, std::span<const std::string> messages,
                                ReplyPtr reply) {
       asks_.push_back({info, {messages.begin(), messages.end()}, std::move(reply)});
@@ -40,34 +83,17 @@ class Calls : public testing::Test {
     call_.reset();
     asks_.clear();
     loop_.Run();
-    EXPECT_EQ(environment_.num_writing, 0U);
-    EXPECT_EQ(environment_.messages.held_bytes(), 0U);
-    EXPECT_EQ(environment_.early_messages.held_bytes(), 0U);
-    EXPECT_EQ(budget_.held_bytes(), 0);
     EXPECT_EQ(loop_.arrived, 0);
   }
 
   CallInfo Info() {
-    CallInfo info;
-    info.client = "a";
-    info.deadline = Call::Clock::now() + std::chrono::seconds(60);
-    info.departure = std::make_shared<Departure>();
+    CallInfo info = InfoOf("a", "the-id");
     info.departure->OnLeave([this] { ++departures_; });
-    info.record = std::make_shared<CallRecord>(log_, metrics_, RpcName{"a.Service", "Method"},
-                                               RequestIdentity{.id = "the-id", .peer = "a"});
-    info.budget = &budget_;
-    info.metrics = &metrics_;
-    info.share = std::make_shared<AnswerBudget::Share>(budget_, "a");
     return info;
   }
   void Begin(MethodKind kind, Encoding encoding = Encoding::kIdentity) {
     method_.kind = kind;
-    if (kind == MethodKind::kStream) {
-      call_ = std::make_shared<StreamCall>(environment_, method_, Info(), encoding, responder_,
-                                           std::chrono::seconds(60));
-    } else {
-      call_ = std::make_shared<AnsweredCall>(environment_, method_, Info(), encoding, responder_);
-    }
+    call_ = MakeCall(method_, Info(), encoding, responder_);
   }
   void Say(std::string_view message) { call_->OnData(Framed(message)); }
   void Finish() {
@@ -106,12 +132,6 @@ class Calls : public testing::Test {
     EXPECT_EQ(departures_, 1);
   }
 
-  Logger logger_{LogLevel::kError, false};
-  RequestLog log_{logger_};
-  Metrics metrics_;
-  AnswerBudget budget_{int64_t{64} << 20};
-  FakeLoop loop_;
-  CallEnvironment environment_;
   Method method_{.name = {"a.Service", "Method"}, .most_messages = 3};
   std::vector<Ask> asks_;
   FakeResponder responder_;

@@ -132,6 +132,22 @@ TEST(ConnectionSlots, WhoHasMoreTakesNothingOfWhoHasLess) {
   EXPECT_EQ(slots.IdleFor("b", kLater), b[0].get());
 }
 
+TEST(ConnectionSlots, AnEighthMayStayUntilItHasBeenTold) {
+  ConnectionSlots slots(16);
+  Slots a = Take(slots, "a", 16), b;
+  a[0]->Leave();
+  a[0]->Leave();  // It is one.
+  EXPECT_TRUE(slots.may_tell());
+  EXPECT_TRUE(slots.Admits("a")) << "it has no place any more";
+  a[1]->Leave();
+  EXPECT_FALSE(slots.may_tell());
+  a[2]->Release();  // Closed at once.
+  a.erase(a.begin() + 2);
+  EXPECT_FALSE(slots.may_tell());
+  a.erase(a.begin());
+  EXPECT_TRUE(slots.may_tell());
+}
+
 TEST(ConnectionSlots, ThereIsRoomWhereSomebodyNeverAskedOrIsIdleForLong) {
   ConnectionSlots slots(2);
   auto a = Take(slots, "a", 2);

@@ -6,6 +6,7 @@
 import contextlib
 import os
 import select
+import signal
 import socket
 import struct
 import tempfile
@@ -255,6 +256,41 @@ class Crowd(Connections):
         held[-1].settimeout(0.02)
         with self.assertRaises(TimeoutError):
             held[-1].recv(1)
+
+    def test_of_a_flood_few_stay_until_they_are_told(self):
+        server = self.crowded()
+        idle = [RawClient(server.port, source="127.0.0.2") for _ in range(35)]
+        for client in idle:
+            self.addCleanup(client.close)
+            client.send(frame(PING, 0, 0, b"12345678"))
+            while (told := client.receive()) and told[0] != PING:
+                pass
+        os.kill(server.process.pid, signal.SIGSTOP)  # So that all are there at once: 16 are accepted in a turn of the loop.
+        for number in range(40):
+            self.connect(server, f"127.0.2.{number % 8 + 1}")
+        os.kill(server.process.pid, signal.SIGCONT)
+        wait_until(lambda: self.numbers(server)[1] >= 30, "most have given way")
+        told = [any(received[0] == GOAWAY for received in client.receive_all(0.1)[0]) for client in idle]
+        self.assertGreaterEqual(sum(told), 5)
+        self.assertLessEqual(sum(told), 3 * 5)  # In each of three turns.
+
+    def test_keyless_requests_keep_nobody_out(self):
+        server = self.crowded()
+        held = [self.connect(server, f"127.0.1.{number % 10 + 1}") for number in range(40)]
+        for turn in range(3):
+            for number, client in enumerate(held):  # Each is behind the others again.
+                with contextlib.suppress(ConnectionError):
+                    client.sendall((b"GET /health HTTP/1.1\r\n", b"GET /info HTTP/1.1\r\n")[number % 2] + b"Host: x\r\n\r\n")
+                    client.recv(4096)
+            newcomer = self.connect(server, f"127.0.0.{turn + 9}")
+            for client in held:  # Before it has asked.
+                with contextlib.suppress(ConnectionError):
+                    client.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+                    client.recv(4096)
+            for number in range(8):
+                self.connect(server, f"127.0.1.{number + 1}")
+            newcomer.sendall(b"GET /info HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer secret\r\n\r\n")
+            self.assertEqual(status(newcomer), b"200", turn)
 
     def test_who_only_pings_is_idle_and_goes_in_the_end(self):
         server = self.crowded("--idle-timeout", "1")

@@ -97,7 +97,7 @@ void Connection::LookAtBody(Clock::time_point now) {
 }
 
 // Nobody is told: a word would need time in which it holds its place.
-bool Connection::GiveWay() {
+bool Connection::GiveWay(bool) {
   if (phase_ != Phase::kClosing && HasInput(stream_->socket().native_handle())) return false;
   timed_out_ = true;
   slot_->Release();

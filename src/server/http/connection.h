@@ -36,7 +36,7 @@ class Connection final : public ServedConnection, public std::enable_shared_from
   std::optional<Http2> TakeHttp2();
   void Sweep(Clock::time_point now) override;
   void Drain() override;
-  bool GiveWay() override;
+  bool GiveWay(bool may_tell) override;
 
  private:
   enum class Phase { kIdle, kHead, kBody, kAnswering, kWriting, kClosing };

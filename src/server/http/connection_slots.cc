@@ -1,5 +1,7 @@
 #include "server/http/connection_slots.h"
 
+#include <utility>
+
 namespace akin::server {
 
 size_t ConnectionSlots::CountOf(const std::string& client) const {
@@ -45,6 +47,11 @@ ConnectionSlots::Slot::Slot(ConnectionSlots& slots, const std::string& client, T
   MoveTo(slots.never_asked_);
 }
 
+ConnectionSlots::Slot::~Slot() {
+  Release();
+  if (is_leaving_) --slots_.leaving_;
+}
+
 void ConnectionSlots::Slot::MoveTo(List& list) {
   list.splice(list.end(), *list_, place_);
   list_ = &list;
@@ -77,6 +84,11 @@ void ConnectionSlots::Slot::Release() {
   holder = nullptr;
   --slots_.size_;
   if (--client_->second == 0) slots_.clients_.erase(client_);
+}
+
+void ConnectionSlots::Slot::Leave() {
+  Release();
+  if (!std::exchange(is_leaving_, true)) ++slots_.leaving_;
 }
 
 }  // namespace akin::server

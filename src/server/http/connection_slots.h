@@ -12,6 +12,10 @@
 //   of the client that has most, if that has more than the newcomer, or of the newcomer's own;
 // - those that are used give way to nobody: where there are only such, who comes waits.
 //
+// Who gives way may be told (by HTTP/2), which takes a moment: an eighth of as many as there may be
+// are being told at most, and beyond those none is, so that newcomers, however many, find no more
+// descriptors open than that.
+//
 // Idle is a connection that waits for its client: it has no request whose head has come (who sends
 // one byte by byte is idle), or only such as wait for more of it, or for news.
 //
@@ -49,6 +53,8 @@ class ConnectionSlots {
   Slot* IdleFor(const std::string& client, TimePoint now) const;
   // Else whoever comes has to wait until a connection ends or has been idle for long.
   bool has_room(TimePoint now) const;
+  // Whether who gives way now may stay until it has been told.
+  bool may_tell() const { return leaving_ < most_ / 8; }
 
  private:
   using Clients = std::map<std::string, size_t>;
@@ -57,7 +63,7 @@ class ConnectionSlots {
   size_t CountOf(const std::string& client) const;
 
   const size_t most_;
-  size_t size_ = 0;
+  size_t size_ = 0, leaving_ = 0;
   Clients clients_;           // How many each has who has some.
   List never_asked_, asked_;  // That are idle, the longest first.
 };
@@ -67,7 +73,7 @@ class ConnectionSlots::Slot {
  public:
   // Idle.
   Slot(ConnectionSlots& slots, const std::string& client, TimePoint now);
-  ~Slot() { Release(); }
+  ~Slot();
   Slot(const Slot&) = delete;
   Slot& operator=(const Slot&) = delete;
 
@@ -81,6 +87,8 @@ class ConnectionSlots::Slot {
   void Postpone(TimePoint now);
   // It counts no longer; what is called after that has no effect.
   void Release();
+  // It is released, and counts as one that is being told as long as it lives.
+  void Leave();
 
   const std::string& client() const { return client_->first; }  // Until it is released.
   ServedConnection* holder = nullptr;
@@ -98,7 +106,7 @@ class ConnectionSlots::Slot {
   const List::iterator place_ = self_.begin();
   Clients::iterator client_;
   TimePoint since_;  // When it was put where it is.
-  bool has_asked_ = false, is_released_ = false;
+  bool has_asked_ = false, is_released_ = false, is_leaving_ = false;
 };
 
 }  // namespace akin::server

@@ -251,7 +251,7 @@ class AsioHttpServer final : public HttpServer {
       ConnectionSlots::Slot* const idle = slots_.IdleFor(client, now);
       if (idle == nullptr) return false;
       const std::string whose = idle->client();
-      if (idle->holder != nullptr && idle->holder->GiveWay()) {
+      if (idle->holder != nullptr && idle->holder->GiveWay(slots_.may_tell())) {
         ++counts_.gave_way;
         shared_.handler.OnCrowded(whose, false);
         return true;

@@ -52,9 +52,10 @@ class ServedConnection {
   virtual void Sweep(Clock::time_point now) = 0;
   // Ends the connection, soon if it is idle, else with the answers under way.
   virtual void Drain() = 0;
-  // Ends at once, and counts no longer: it waits for its client, and its place is wanted. False:
-  // not so, for something of its client waits to be read.
-  virtual bool GiveWay() = 0;
+  // Ends at once, and counts no longer: it waits for its client, and its place is wanted.
+  // `may_tell`: its client may hear of it before, which takes a moment. False: not so, for
+  // something of its client waits to be read.
+  virtual bool GiveWay(bool may_tell) = 0;
   // The event loop has ended: nobody is answered any more.
   virtual void Abandon() {}
 };

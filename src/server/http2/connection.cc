@@ -258,13 +258,14 @@ void Http2Connection::Sweep(Clock::time_point now) {
 
 // The last word is the writer's, if it can be said at once. Streams that rest end with it: their
 // clients are told that the connection ends, and may ask again on another.
-bool Http2Connection::GiveWay() {
+bool Http2Connection::GiveWay(bool may_tell) {
   if (!linger_since_ && HasInput(stream_->socket().native_handle())) return false;
   gives_way_ = true;
-  slot_->Release();
-  if (linger_since_ || write_since_) {
+  if (linger_since_ || write_since_ || !may_tell) {
+    slot_->Release();
     Close();
   } else {
+    slot_->Leave();
     session_.End(Http2Error::kNoError);
     Count();
   }

@@ -34,7 +34,7 @@ class Http2Connection final : public ServedConnection,
   boost::asio::awaitable<void> Serve() override;
   void Sweep(Clock::time_point now) override;
   void Drain() override;
-  bool GiveWay() override;
+  bool GiveWay(bool may_tell) override;
   void Abandon() override;
 
  private:

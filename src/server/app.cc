@@ -8,34 +8,9 @@
 #include "server/http/client_address.h"
 #include "server/json_writer.h"
 #include "server/keys.h"
-#include "server/local_host.h"
 #include "server/text.h"
 
 namespace akin::server {
-namespace {
-
-bool IsJson(std::string_view content_type) {
-  const std::string_view media = Trimmed(content_type.substr(0, content_type.find(';')));
-  return EqualIgnoringCase(media, "application/json") || AsciiLower(media).ends_with("+json");
-}
-
-// Whose own documentation posts JSON by curl's `-d`, which calls it a form.
-bool TakesAnyMediaType(Dialect dialect) {
-  return dialect == Dialect::kOllama || dialect == Dialect::kAkiDb;
-}
-
-// A page may post forms and plain text to any server without asking it; JSON only where CORS lets
-// it. Browsers name the page's origin with every POST.
-bool IsOfAPage(const HttpRequest& request) {
-  return !request.header("origin").empty() || !request.header("sec-fetch-site").empty();
-}
-
-bool IsMediaTypeFine(const Route& route, const HttpRequest& request) {
-  return IsJson(request.header("content-type")) ||
-         (TakesAnyMediaType(route.dialect) && !IsOfAPage(request));
-}
-
-}  // namespace
 
 App::App(AppOptions options, ModelRegistry& registry, Scheduler& scheduler, Metrics& metrics,
          Logger& logger)
@@ -46,50 +21,12 @@ App::App(AppOptions options, ModelRegistry& registry, Scheduler& scheduler, Metr
       logger_(logger),
       request_log_(logger),
       answer_budget_(options_.answer_bytes),
-      open_api_(OpenApiDocument(options_)) {
-  for (const Route& route : AllRoutes()) routes_[route.path].push_back(route);
-}
-
-std::vector<Route> AllRoutes() {
-  std::vector<Route> all;
-  for (const auto& routes : {OpenAiRoutes(), TeiRoutes(), CohereRoutes(), RerankRoutes(),
-                             OllamaRoutes(), AkiDbRoutes(), OperationRoutes()}) {
-    all.insert(all.end(), routes.begin(), routes.end());
-  }
-  return all;
-}
+      open_api_(OpenApiDocument(options_)) {}
 
 // --- Before the body -----------------------------------------------------------------------------
 
-const std::vector<Route>* App::FindPath(std::string_view path) const {
-  if (const auto it = routes_.find(path); it != routes_.end()) return &it->second;
-  const size_t slash = path.rfind('/');
-  const bool below = slash != std::string_view::npos && slash > 0 && slash + 1 < path.size();
-  const auto it = below ? routes_.find(path.substr(0, slash + 1)) : routes_.end();
-  return it == routes_.end() ? nullptr : &it->second;
-}
-
-const Route* App::FindRoute(const HttpRequest& request) const {
-  const std::vector<Route>* routes = FindPath(request.path);
-  if (routes == nullptr) return nullptr;
-  std::string_view method = request.method;
-  if (method == "HEAD") method = "GET";
-  const auto route = std::ranges::find(*routes, method, &Route::method);
-  return route == routes->end() ? nullptr : &*route;
-}
-
-Dialect App::DialectOf(const HttpRequest& request) const {
-  if (const Route* route = FindRoute(request)) return route->dialect;
-  if (const auto* routes = FindPath(request.path)) return routes->front().dialect;
-  return request.path.starts_with("/v1/") ? Dialect::kOpenAi : Dialect::kPlain;
-}
-
 Dialect App::DialectOf(const Exchange& exchange) const {
-  return exchange.dialect.value_or(DialectOf(exchange.request));
-}
-
-bool App::IsKey(std::string_view given) const {
-  return options_.api_keys.empty() || IsOneOf(given, options_.api_keys);
+  return exchange.dialect.value_or(routes_.DialectOf(exchange.request));
 }
 
 // Behind one key stands one client; without keys an address does.
@@ -97,43 +34,10 @@ std::string App::ClientBehind(const HttpRequest& request, const std::string& pee
   return options_.api_keys.empty() ? ClientOf(peer) : GivenKey(request);
 }
 
-// The key first: without one nobody learns which paths there are.
 std::optional<HttpResponse> App::Screen(const HttpRequest& request, const std::string& peer) {
-  const std::vector<Route>* routes = FindPath(request.path);
-  const Route* route = FindRoute(request);
-  std::optional<HttpResponse> refused;
-  if (auto preflight = Preflight(request)) {
-    refused = std::move(preflight);
-  } else if (IsForeignPage(request)) {
-    refused =
-        FailureResponse(DialectOf(request),
-                        {Problem::kForeignPage,
-                         StrCat("a page asks for the host '", request.header("host").substr(0, 100),
-                                "', which is no name of this machine; --allowed-host and "
-                                "--cors-origin let pages in")});
-  } else if (!(route != nullptr && route->open) && !IsKey(GivenKey(request))) {
-    refused = FailureResponse(DialectOf(request), {Problem::kNoKey, "a valid API key is needed"});
-    // A browser that opens a page asks its user, and sends the answer with what the page asks for.
-    const bool is_page = request.header("accept").find("text/html") != std::string_view::npos;
-    if (is_page)
-      refused->headers = {{"www-authenticate", "Basic realm=\"akin\", charset=\"UTF-8\""}};
-  } else if (route == nullptr && routes != nullptr) {
-    refused = FailureResponse(DialectOf(request),
-                              {Problem::kWrongMethod, "this path has no such method"});
-    std::string allowed;
-    for (const Route& other : *routes) {
-      allowed += StrCat(allowed.empty() ? "" : ", ", other.method);
-    }
-    refused->headers.push_back({"allow", allowed});
-  } else if (route == nullptr) {
-    refused = FailureResponse(DialectOf(request), {Problem::kNoRoute, "there is no such path"});
-  } else if (request.method == "POST" && !IsMediaTypeFine(*route, request)) {
-    refused = FailureResponse(
-        route->dialect,
-        {Problem::kMediaType, "expected a body with `Content-Type: application/json`"});
-  }
+  std::optional<HttpResponse> refused = screening_.Check(request);
   if (!refused) return std::nullopt;
-  AddCors(request, *refused);
+  const Route* route = routes_.Find(request);
   metrics_.CountResponse(route != nullptr ? route->path : "other", refused->status);
   LogRefused(request, peer, *refused);
   return refused;
@@ -145,8 +49,9 @@ HttpResponse App::Refuse(const HttpRequest& request, const std::string& peer, in
                           : status == 408 ? Problem::kSlowBody
                           : status == 429 ? Problem::kOverloaded
                                           : Problem::kBadBody;
-  HttpResponse response = FailureResponse(
-      DialectOf(request), WithRetry({problem, std::string(reason)}, ClientBehind(request, peer)));
+  HttpResponse response =
+      FailureResponse(routes_.DialectOf(request),
+                      WithRetry({problem, std::string(reason)}, ClientBehind(request, peer)));
   response.close = true;
   metrics_.CountResponse("refused", response.status);
   LogRefused(request, peer, response);
@@ -158,7 +63,7 @@ void App::LogRefused(const HttpRequest& request, const std::string& peer, HttpRe
   RequestIdentity who{.id = {}, .peer = peer, .trace = {}};
   Identify(request.header("x-request-id"), request.header("traceparent"), who);
   response.headers.push_back({"x-request-id", who.id});
-  const Route* route = FindRoute(request);
+  const Route* route = routes_.Find(request);
   std::vector<LogField> fields = {{"method", request.method},
                                   {"route", route != nullptr ? route->path : "other"},
                                   {"status", response.status}};
@@ -206,52 +111,11 @@ void App::LogLimited(LineLimit& limit, std::string_view message, std::vector<Log
   logger_.Log(LogLevel::kWarn, message, std::move(fields));
 }
 
-std::optional<HttpResponse> App::Preflight(const HttpRequest& request) const {
-  if (options_.cors_origins.empty() || request.method != "OPTIONS" ||
-      request.header("access-control-request-method").empty()) {
-    return std::nullopt;
-  }
-  HttpResponse response{.status = 204};
-  response.headers.push_back({"access-control-allow-methods", "GET, POST"});
-  response.headers.push_back(
-      {"access-control-allow-headers",
-       "accept, api-key, authorization, content-type, traceparent, x-priority, x-request-id, "
-       "x-request-timeout-ms"});
-  response.headers.push_back({"access-control-max-age", "600"});
-  return response;
-}
-
-// Of other sites, whose names may resolve to this machine; not of origins that may call. What such
-// a page gets over plain HTTP (GET, of the same origin) has no mark of a browser, and is answered.
-bool App::IsForeignPage(const HttpRequest& request) const {
-  if (!IsOfAPage(request) || IsLocalName(request.header("host"))) return false;
-  const auto has = [](const std::vector<std::string>& list, std::string_view one) {
-    return std::ranges::any_of(
-        list, [&](const std::string& each) { return each == "*" || EqualIgnoringCase(each, one); });
-  };
-  return !has(options_.allowed_hosts, NameOf(request.header("host"))) &&
-         !has(options_.cors_origins, request.header("origin"));
-}
-
-void App::AddCors(const HttpRequest& request, HttpResponse& response) const {
-  const std::string_view origin = request.header("origin");
-  if (options_.cors_origins.empty() || origin.empty()) return;
-  const bool any = std::ranges::find(options_.cors_origins, "*") != options_.cors_origins.end();
-  if (!any && std::ranges::find(options_.cors_origins, origin) == options_.cors_origins.end()) {
-    return;
-  }
-  response.headers.push_back(
-      {"access-control-allow-origin", any ? std::string("*") : std::string(origin)});
-  if (!any) response.headers.push_back({"vary", "origin"});
-  // What an answer cost, what was cut and when to come again stands in headers.
-  response.headers.push_back({"access-control-expose-headers", "*"});
-}
-
 // --- A request -----------------------------------------------------------------------------------
 
 void App::Handle(ExchangePtr exchange) {
   const HttpRequest& request = exchange->request;
-  const Route* route = FindRoute(request);
+  const Route* route = routes_.Find(request);
   Identify(request.header("x-request-id"), request.header("traceparent"), exchange->who);
   exchange->client = ClientBehind(request, exchange->who.peer);
   Exchange* raw = exchange.get();  // Lives as long as what it calls.
@@ -280,7 +144,7 @@ void App::Finish(Exchange& exchange, const Route* route, HttpResponse& response)
     response.until_written = exchange.share;
   }
   EndTally(exchange, response);
-  AddCors(exchange.request, response);
+  screening_.AddCors(exchange.request, response);
   response.headers.push_back({"x-request-id", exchange.who.id});
   for (HttpHeader& header : CostHeaders(exchange.costs, MillisecondsSince(exchange.who.begin)))
     response.headers.push_back(std::move(header));

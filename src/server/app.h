@@ -4,7 +4,6 @@
 #include <atomic>
 #include <chrono>
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -15,6 +14,7 @@
 
 #include "server/answer_budget.h"
 #include "server/api/failure.h"
+#include "server/app_options.h"
 #include "server/exchange.h"
 #include "server/http/http_server.h"
 #include "server/line_limit.h"
@@ -24,35 +24,11 @@
 #include "server/model_files_cache.h"
 #include "server/model_registry.h"
 #include "server/request_log.h"
+#include "server/routes.h"
+#include "server/screening.h"
 #include "server/trace.h"
 
 namespace akin::server {
-
-class App;
-
-struct Route {
-  std::string_view method;
-  std::string_view path;  // Ends with a slash: everything below it.
-  Dialect dialect = Dialect::kPlain;
-  void (*handle)(App& app, const ExchangePtr& exchange) = nullptr;
-  bool open = false;      // Needs no key.
-  bool computes = false;  // Refused while the queue is full, before its body is looked at.
-};
-
-struct AppOptions {
-  std::vector<std::string> api_keys;      // Empty: none is asked for.
-  std::vector<std::string> cors_origins;  // "*" is any.
-  // Pages reach us by names of this machine and these only (local_host.h); "*" is any.
-  std::vector<std::string> allowed_hosts = {"*"};
-  size_t max_client_batch_size = 2048;
-  bool auto_truncate = true;  // TEI's `truncate` when a request does not say.
-  bool accept_token_ids = false;
-  std::chrono::milliseconds request_timeout{60'000};
-  size_t bulk_texts = 16;      // A request of more texts is bulk, unless it says otherwise.
-  SchedulerOptions scheduler;  // As the scheduler runs, for /info.
-  int64_t payload_limit = 0;
-  int64_t answer_bytes = int64_t{256} << 20;  // Of answers that are made or not yet written.
-};
 
 class App : public HttpHandler {
  public:
@@ -85,12 +61,12 @@ class App : public HttpHandler {
     Fail(exchange, {problem, std::move(message), std::move(param)});
   }
 
-  Dialect DialectOf(const HttpRequest& request) const;
+  Dialect DialectOf(const HttpRequest& request) const { return routes_.DialectOf(request); }
   Dialect DialectOf(const Exchange& exchange) const;
 
   // For other transports: whether a key opens (any does, when none is asked for), and what an
   // answer to a request of `texts` texts adds to the metrics.
-  bool IsKey(std::string_view given) const;
+  bool IsKey(std::string_view given) const { return screening_.IsKey(given); }
   struct Answered {
     TaskMetrics& task;
     const TextReport& report;
@@ -118,22 +94,18 @@ class App : public HttpHandler {
   const std::string& open_api() const { return open_api_; }
 
  private:
-  // The routes of a path, one for each method; null: there is no such path.
-  const std::vector<Route>* FindPath(std::string_view path) const;
-  const Route* FindRoute(const HttpRequest& request) const;
   std::string ClientBehind(const HttpRequest& request, const std::string& peer) const;
   bool HasShortDeadline(const Exchange& exchange) const;
   Failure WithRetry(Failure failure, const std::string& client) const;
-  std::optional<HttpResponse> Preflight(const HttpRequest& request) const;
-  bool IsForeignPage(const HttpRequest& request) const;
   // The line in the log of a request that is answered before it is read.
   void LogRefused(const HttpRequest& request, const std::string& peer, HttpResponse& response);
   // A warning, one a second; the next one says how many were left out (`like_it`).
   void LogLimited(LineLimit& limit, std::string_view message, std::vector<LogField> fields);
-  void AddCors(const HttpRequest& request, HttpResponse& response) const;
   void Finish(Exchange& exchange, const Route* route, HttpResponse& response);
 
   const AppOptions options_;
+  const RouteTable routes_;
+  const Screening screening_{options_, routes_};
   ModelRegistry& registry_;
   Scheduler& scheduler_;
   Metrics& metrics_;
@@ -142,7 +114,6 @@ class App : public HttpHandler {
   AnswerBudget answer_budget_;
   const std::string open_api_;
   ModelFilesCache model_files_;
-  std::map<std::string_view, std::vector<Route>> routes_;  // By path.
   std::atomic<bool> ready_{false};
   std::atomic<bool> healthy_{true};
   const HttpServer* http_ = nullptr;
@@ -154,18 +125,6 @@ class App : public HttpHandler {
 
 // Counts how an exchange ends that is about to be answered so, if it is one of a model.
 void EndTally(const Exchange& exchange, const HttpResponse& response);
-
-// All routes there are.
-std::vector<Route> AllRoutes();
-
-// The routes of each dialect: api/*.cc.
-std::vector<Route> OpenAiRoutes();
-std::vector<Route> TeiRoutes();
-std::vector<Route> CohereRoutes();
-std::vector<Route> RerankRoutes();
-std::vector<Route> OllamaRoutes();
-std::vector<Route> AkiDbRoutes();
-std::vector<Route> OperationRoutes();
 
 // The description of the interface, with these limits in place of the defaults.
 std::string OpenApiDocument(const AppOptions& options);

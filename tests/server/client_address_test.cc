@@ -15,7 +15,12 @@ TEST(ClientAddress, A64OfIpv6IsOneClient) {
   EXPECT_EQ(ClientOf("2001:db8:1:2::1"), ClientOf("2001:db8:1:2:ffff:ffff:ffff:ffff"));
   EXPECT_NE(ClientOf("2001:db8:1:2::1"), ClientOf("2001:db8:1:3::1"));
   EXPECT_EQ(ClientOf("::1"), "::/64");
-  EXPECT_EQ(ClientOf("fe80::1%1"), ClientOf("fe80::2%1"));
+}
+
+TEST(ClientAddress, ALinkHasManyClients) {
+  EXPECT_EQ(ClientOf("fe80::1%1"), ClientOf("FE80:0::1%1"));
+  EXPECT_NE(ClientOf("fe80::1%1"), ClientOf("fe80::2%1"));
+  EXPECT_NE(ClientOf("fe80::1%1"), ClientOf("fe80::1%2"));
 }
 
 TEST(ClientAddress, Ipv4InsideIpv6IsIpv4) {

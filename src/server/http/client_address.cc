@@ -27,6 +27,7 @@ std::string ClientOf(const std::string& peer) {
   if (error) return peer;
   ip::address_v6::bytes_type bytes = address.to_bytes();
   if (address.is_v4_mapped() || IsTranslated(bytes)) return Last32Bits(bytes).to_string();
+  if (address.is_link_local()) return address.to_string();
   std::fill(bytes.begin() + 8, bytes.end(), 0);
   return ip::address_v6(bytes).to_string() + "/64";
 }

@@ -209,6 +209,13 @@ Result<std::optional<std::vector<std::string>>> JsonRequest::Strings(std::string
   return std::optional(std::move(texts));
 }
 
+Status JsonRequest::CheckFew(std::string_view key) const {
+  const auto value = document_->Find(key);
+  dom::array array;
+  if (!value || value->get(array) || array.size() <= kFewItems) return {};
+  return InvalidField(key, " has ", array.size(), " items, expected at most ", kFewItems);
+}
+
 Result<std::optional<std::vector<std::string>>> JsonRequest::StringOrStrings(
     std::string_view key) const {
   const auto value = document_->Find(key);

@@ -50,6 +50,9 @@ class JsonRequest {
   Result<std::optional<std::string>> String(std::string_view key) const;
   // [] of strings; an error when the member is something else.
   Result<std::optional<std::vector<std::string>>> Strings(std::string_view key) const;
+  // Of a list that is none of texts (kinds, names): that it has no more than kFewItems. A list too
+  // long is no batch that is too large.
+  Status CheckFew(std::string_view key) const;
   // A string or an array of strings; IsArray tells which.
   Result<std::optional<std::vector<std::string>>> StringOrStrings(std::string_view key) const;
   // Strings, or objects with a string `field`.

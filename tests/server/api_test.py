@@ -210,6 +210,13 @@ class Api(Served):
             status, answer = self.server.post_json("/v2/embed", body)
             self.assertEqual((status, list(answer)), (400, ["message"]), body)
 
+    def test_kinds_and_names_that_are_too_many_are_no_batch(self):
+        for path, body, field in (("/v2/embed", {"texts": ["a"]}, "embedding_types"), ("/v1/embeddings", {"input": "a"}, "embedding_type"),
+                                  ("/v1/embeddings", {"input": "a"}, "encoding_format"), ("/v1/rerank", {"query": "a", "documents": ["b"]}, "rank_fields")):
+            status, answer = self.server.post_json(path, {**body, field: ["float"] * 3000})
+            self.assertEqual(status, 400)
+            self.assertIn(f"`{field}` has 3000 items, expected at most 64", json.dumps(answer))
+
     # --- Ollama ---
 
     def test_ollama(self):

@@ -93,6 +93,19 @@ TEST(JsonReader, ListsThatAreTooLongAreCountedAndNotRead) {
   EXPECT_EQ(JsonRequest::Parse(list(R"("a")", 3), 1).value().Strings("x").value()->size(), 3u);
 }
 
+TEST(JsonReader, ListsOfNoTextsAreFew) {
+  std::string few = R"({"x":["a")";
+  for (size_t i = 1; i < kFewItems; ++i) few += R"(,"a")";
+  for (const std::string& body : {few + "]}", std::string(R"({"x":"a"})"), std::string("{}")})
+    EXPECT_TRUE(JsonRequest::Parse(body).value().CheckFew("x"));
+  const JsonRequest more = std::move(JsonRequest::Parse(few + R"(,"a"]})")).value();
+  const Status status = more.CheckFew("x");
+  ASSERT_FALSE(status);
+  EXPECT_EQ(status.error().message(), "`x` has 65 items, expected at most 64");
+  EXPECT_EQ(status.error().field(), "x");
+  EXPECT_FALSE(more.has_too_many());
+}
+
 TEST(JsonReader, DepthIsBounded) {
   const auto nested = [](size_t depth) {
     return R"({"a":)" + std::string(depth, '[') + std::string(depth, ']') + "}";

@@ -35,6 +35,7 @@ Status ReadTruncate(const JsonRequest& body, EmbedOptions& options) {
 }
 
 Status ReadTypes(const JsonRequest& body, CohereCall& call) {
+  AKIN_TRY(body.CheckFew("embedding_types"));
   AKIN_TRY_ASSIGN(auto types, body.Strings("embedding_types"));
   for (const std::string& type : types.value_or(std::vector<std::string>())) {
     const auto encoding = ParseEncoding(type);

@@ -43,6 +43,7 @@ Status ReadLimits(const JsonRequest& body, AnswerPlan& plan, RerankCall& call) {
 }
 
 Status CheckRankFields(const JsonRequest& body) {
+  AKIN_TRY(body.CheckFew("rank_fields"));
   AKIN_TRY_ASSIGN(const auto fields, body.Strings("rank_fields"));
   if (!fields || (fields->size() == 1 && fields->front() == "text")) return {};
   return InvalidField("rank_fields", " is expected to be [\"text\"]");

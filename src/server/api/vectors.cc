@@ -61,6 +61,7 @@ std::string_view EncodingName(Encoding encoding) {
 
 Result<AskedEncodings> ReadEncodings(const JsonRequest& body) {
   for (const std::string_view field : kEncodingFields) {
+    AKIN_TRY(body.CheckFew(field));
     AKIN_TRY_ASSIGN(const auto names, body.StringOrStrings(field));
     if (!names || names->empty()) continue;
     AskedEncodings asked{.field = field};

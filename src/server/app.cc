@@ -35,7 +35,7 @@ std::string App::ClientBehind(const HttpRequest& request, const std::string& pee
 }
 
 std::optional<HttpResponse> App::Screen(const HttpRequest& request, const std::string& peer) {
-  std::optional<HttpResponse> refused = screening_.Check(request);
+  std::optional<HttpResponse> refused = screening_.Check(request, peer);
   if (!refused) return std::nullopt;
   const Route* route = routes_.Find(request);
   metrics_.CountResponse(route != nullptr ? route->path : "other", refused->status);

@@ -29,6 +29,16 @@ bool IsLocalName(std::string_view host) {
   return name.empty() || name == "localhost" || name.ends_with(".localhost") || IsAddress(name);
 }
 
+bool IsPrivateName(std::string_view host) {
+  if (IsLocalName(host)) return true;
+  std::string name = AsciiLower(NameOf(host));
+  if (name.ends_with('.')) name.pop_back();
+  const std::string last = name.substr(name.rfind('.') + 1);  // All of it without a dot.
+  if (last.size() == name.size() || last.find_first_not_of("0123456789") == last.npos) return true;
+  constexpr std::string_view kPrivate[] = {".local", ".internal", ".home.arpa", ".localhost"};
+  return std::ranges::any_of(kPrivate, [&](std::string_view end) { return name.ends_with(end); });
+}
+
 bool IsLoopback(std::string_view address) {
   boost::system::error_code error;
   const auto parsed = boost::asio::ip::make_address(std::string(address), error);

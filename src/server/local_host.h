@@ -14,6 +14,12 @@ namespace akin::server {
 // addresses; nothing at all, too.
 bool IsLocalName(std::string_view host);
 
+// Those, and names that resolvers of the internet give nobody, so that no stranger's page has one:
+// of a single label (of a container, a line of /etc/hosts), under .local (RFC 6762), .internal and
+// .home.arpa (RFC 8375), and what ends in a number, which is an address ("127.1"). Who is in the
+// same network may have some of them.
+bool IsPrivateName(std::string_view host);
+
 // The name in a `Host` header or an origin's, without the port; an address of IPv6 in its brackets.
 std::string_view NameOf(std::string_view host);
 

@@ -20,6 +20,7 @@ struct Route {
   void (*handle)(App& app, const ExchangePtr& exchange) = nullptr;
   bool open = false;      // Needs no key.
   bool computes = false;  // Refused while the queue is full, before its body is looked at.
+  bool any_name = false;  // Answered under any name in Host (screening.cc).
 };
 
 // All routes there are.

@@ -33,6 +33,12 @@ bool IsMediaTypeFine(const Route& route, const HttpRequest& request) {
          (TakesAnyMediaType(route.dialect) && !IsOfAPage(request));
 }
 
+// Whether a list of names or origins has it, or any.
+bool Has(const std::vector<std::string>& list, std::string_view one) {
+  return std::ranges::any_of(
+      list, [&](const std::string& each) { return each == "*" || EqualIgnoringCase(each, one); });
+}
+
 }  // namespace
 
 bool Screening::IsKey(std::string_view given) const {
@@ -40,18 +46,13 @@ bool Screening::IsKey(std::string_view given) const {
 }
 
 // The key first: without one nobody learns which paths there are.
-std::optional<HttpResponse> Screening::Refuse(const HttpRequest& request) const {
+std::optional<HttpResponse> Screening::Refuse(const HttpRequest& request,
+                                              std::string_view peer) const {
   const std::vector<Route>* routes = routes_.FindPath(request.path);
   const Route* route = routes_.Find(request);
   const Dialect dialect = routes_.DialectOf(request);
   if (auto preflight = Preflight(request)) return preflight;
-  if (IsForeignPage(request)) {
-    return FailureResponse(
-        dialect, {Problem::kForeignPage,
-                  StrCat("a page asks for the host '", request.header("host").substr(0, 100),
-                         "', which is no name of this machine; --allowed-host and --cors-origin "
-                         "let pages in")});
-  }
+  if (auto foreign = RefuseHost(request, peer)) return foreign;
   if (!(route != nullptr && route->open) && !IsKey(GivenKey(request))) {
     HttpResponse refused = FailureResponse(dialect, {Problem::kNoKey, "a valid API key is needed"});
     // A browser that opens a page asks its user, and sends the answer with what the page asks for.
@@ -79,8 +80,9 @@ std::optional<HttpResponse> Screening::Refuse(const HttpRequest& request) const 
   return std::nullopt;
 }
 
-std::optional<HttpResponse> Screening::Check(const HttpRequest& request) const {
-  std::optional<HttpResponse> refused = Refuse(request);
+std::optional<HttpResponse> Screening::Check(const HttpRequest& request,
+                                             std::string_view peer) const {
+  std::optional<HttpResponse> refused = Refuse(request, peer);
   if (refused) AddCors(request, *refused);
   return refused;
 }
@@ -100,16 +102,43 @@ std::optional<HttpResponse> Screening::Preflight(const HttpRequest& request) con
   return response;
 }
 
-// Of other sites, whose names may resolve to this machine; not of origins that may call. What such
-// a page gets over plain HTTP (GET, of the same origin) has no mark of a browser, and is answered.
+bool Screening::IsAllowedHost(const HttpRequest& request) const {
+  return Has(options_.allowed_hosts, NameOf(request.header("host")));
+}
+
+// Of a page: that of another site, whose name may resolve to this machine; not of origins that may
+// call.
 bool Screening::IsForeignPage(const HttpRequest& request) const {
-  if (!IsOfAPage(request) || IsLocalName(request.header("host"))) return false;
-  const auto has = [](const std::vector<std::string>& list, std::string_view one) {
-    return std::ranges::any_of(
-        list, [&](const std::string& each) { return each == "*" || EqualIgnoringCase(each, one); });
-  };
-  return !has(options_.allowed_hosts, NameOf(request.header("host"))) &&
-         !has(options_.cors_origins, request.header("origin"));
+  return !IsLocalName(request.header("host")) && !IsAllowedHost(request) &&
+         !Has(options_.cors_origins, request.header("origin"));
+}
+
+// What a page gets over plain HTTP (GET, of the same origin) has no mark of a browser: there
+// the name alone tells, and programs are asked for it, too. Names that a stranger's page cannot
+// have are let in, for those are what programs on this machine and its containers use.
+bool Screening::MayBeForeignPage(const HttpRequest& request) const {
+  const Route* route = routes_.Find(request);
+  return route != nullptr && route->method == "GET" && !route->open && !route->any_name &&
+         !IsPrivateName(request.header("host")) && !IsAllowedHost(request);
+}
+
+// No page comes by a Unix socket but by a proxy, which has a name of its own.
+std::optional<HttpResponse> Screening::RefuseHost(const HttpRequest& request,
+                                                  std::string_view peer) const {
+  const bool is_page = IsOfAPage(request);
+  const bool is_foreign =
+      is_page ? IsForeignPage(request) : peer != "unix" && MayBeForeignPage(request);
+  if (!is_foreign) return std::nullopt;
+  const std::string_view host = request.header("host").substr(0, 100);
+  return FailureResponse(
+      routes_.DialectOf(request),
+      {Problem::kForeignPage,
+       is_page ? StrCat("a page asks for the host '", host,
+                        "', which is no name of this machine; --allowed-host and --cors-origin "
+                        "let pages in")
+               : StrCat("the host '", host,
+                        "' is no name of this machine or its network, so this may be a page of "
+                        "another site; --allowed-host lets a name in")});
 }
 
 void Screening::AddCors(const HttpRequest& request, HttpResponse& response) const {

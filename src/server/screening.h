@@ -18,16 +18,20 @@ class Screening {
       : options_(options), routes_(routes) {}
 
   // The answer to a request that is not wanted, with its CORS headers; nothing: read it.
-  std::optional<HttpResponse> Check(const HttpRequest& request) const;
+  // `peer`: the client's address.
+  std::optional<HttpResponse> Check(const HttpRequest& request, std::string_view peer) const;
   // Whether a key opens; any does, when none is asked for.
   bool IsKey(std::string_view given) const;
   // What lets a page of an origin that may call read the answer.
   void AddCors(const HttpRequest& request, HttpResponse& response) const;
 
  private:
-  std::optional<HttpResponse> Refuse(const HttpRequest& request) const;
+  std::optional<HttpResponse> Refuse(const HttpRequest& request, std::string_view peer) const;
+  std::optional<HttpResponse> RefuseHost(const HttpRequest& request, std::string_view peer) const;
   std::optional<HttpResponse> Preflight(const HttpRequest& request) const;
   bool IsForeignPage(const HttpRequest& request) const;
+  bool MayBeForeignPage(const HttpRequest& request) const;
+  bool IsAllowedHost(const HttpRequest& request) const;
 
   const AppOptions& options_;
   const RouteTable& routes_;

@@ -5,6 +5,8 @@
 """
 import base64
 import json
+import socket
+import tempfile
 import time
 import unittest
 
@@ -103,6 +105,30 @@ class Hosts(unittest.TestCase):
         self.assertIn(b"--allowed-host", body)
         self.assertNotIn("access-control-allow-origin", headers)
 
+    def test_a_get_without_a_mark_is_answered_under_private_names_only(self):
+        """Browsers mark no GET of the same origin over plain HTTP."""
+        lists = ("/info", "/v1/models", "/v1/models/bert-mean", "/api/tags", "/api/ps", "/api/version", "/docs", "/", "/openapi.json")
+        watched = ("/health", "/health/live", "/health/ready", "/ping", "/metrics")
+        with tempfile.TemporaryDirectory() as folder:
+            server = self.started("--unix-socket", folder + "/socket")
+            for path in lists + watched:
+                for host in ("localhost:8080", "127.0.0.1", "akin:8080", "host.docker.internal", "desk.local"):
+                    self.assertEqual(server.get(path, {"Host": host})[0], 200, (path, host))
+                for method in ("GET", "HEAD"):
+                    status, _, body = server.request(method, path, headers={"Host": "evil.example:8080"})
+                    self.assertEqual(status, 403 if path in lists else 200, (method, path))
+                    self.assertEqual(b"--allowed-host" in body, method == "GET" and path in lists)
+            self.assertEqual(server.get("/nowhere", {"Host": "evil.example"})[0], 404)
+            local = socket.socket(socket.AF_UNIX)
+            self.addCleanup(local.close)
+            local.connect(folder + "/socket")
+            local.sendall(b"GET /info HTTP/1.1\r\nHost: %2Frun%2Fakin.sock\r\n\r\n")
+            self.assertEqual(local.recv(4096)[9:12], b"200")
+        cross = {"Host": "evil.example", "Origin": "https://app.example"}
+        server = self.started("--allowed-host", "vectors.example", "--cors-origin", "https://app.example")
+        for headers, status in (({"Host": "vectors.example"}, 200), (cross, 200), ({"Host": "evil.example"}, 403)):
+            self.assertEqual(server.get("/info", headers)[0], status, headers)
+
     def test_names_that_are_allowed_and_origins_that_may_call_are_let_in(self):
         server = self.started("--allowed-host", "Vectors.example", "--cors-origin", "https://app.example")
         self.assertEqual(self.status(server, "vectors.example:443", Origin="https://vectors.example"), 200)
@@ -113,6 +139,11 @@ class Hosts(unittest.TestCase):
     def test_a_key_is_enough(self):
         server = self.started(environment={"AKIN_API_KEY": "secret"}, key="secret")
         self.assertEqual(self.status(server, "evil.example", Origin="http://evil.example"), 200)
+        self.assertEqual(server.get("/info", {"Host": "evil.example"})[0], 200)
+
+    def test_whoever_may_come_has_any_name(self):
+        server = self.started("--host", "0.0.0.0")
+        self.assertEqual(server.get("/v1/models", {"Host": "vectors.example"})[0], 200)
 
 
 class Lines(unittest.TestCase):

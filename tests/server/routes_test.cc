@@ -42,6 +42,23 @@ TEST(Routes, TheDescriptionHasEachOfTheTableAndNoOther) {
   EXPECT_EQ(RoutesOfTheDescription(), RoutesOfTheTable());
 }
 
+TEST(Routes, EachMayBeRefusedToAForeignPage) {
+  simdjson::dom::parser parser;
+  const simdjson::dom::object paths = parser.parse(std::string(kOpenApiJson))["paths"];
+  for (const auto [path, methods] : paths) {
+    for (const auto [method, operation] : methods.get_object()) {
+      const simdjson::dom::object answers = operation["responses"];
+      EXPECT_FALSE(answers["403"]["description"].error()) << path;
+      // In the dialect's words, as without a key.
+      simdjson::dom::element keyless, foreign;
+      const bool has_words = !answers["401"]["content"].get(keyless);
+      ASSERT_EQ(!answers["403"]["content"].get(foreign), has_words) << path;
+      if (!has_words) continue;
+      EXPECT_EQ(std::string(simdjson::minify(foreign)), simdjson::minify(keyless)) << path;
+    }
+  }
+}
+
 size_t CountLimits(const std::string& document, int limit) {
   const std::string member = "\"maxItems\": " + std::to_string(limit);
   size_t count = 0;

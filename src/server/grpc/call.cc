@@ -199,6 +199,8 @@ void Call::Refuse(const GrpcStatus& status) {
   End(status);
 }
 
+void Call::RefuseForRoom() { Refuse(NoRoom()); }
+
 void Call::OnGone() {
   responder_ = nullptr;
   // Here, because the last one to hold the call may be another thread.

@@ -81,6 +81,8 @@ class Call : public std::enable_shared_from_this<Call> {
   // Whether there is room for the message that waits for it, which then has it.
   bool TakeRoom() { return reader_.TakeRoom(); }
   void GoOnInRoom();
+  bool is_waiting_for_room() const { return queued_since_.has_value(); }
+  void RefuseForRoom();
   void Sweep(Clock::time_point now);
   // At once. `run` may throw.
   void RunSafely(const std::function<void()>& run) noexcept;
@@ -183,6 +185,8 @@ class CallStream final : public Http2StreamHandler {
   void OnEnd() override { std::shared_ptr(call_)->OnEnd(); }
   void OnGone(bool) override { std::shared_ptr(call_)->OnGone(); }
   void Sweep(Call::Clock::time_point now) override { std::shared_ptr(call_)->Sweep(now); }
+  bool is_waiting_for_room() const override { return call_->is_waiting_for_room(); }
+  void RefuseForRoom() override { std::shared_ptr(call_)->RefuseForRoom(); }
 
  private:
   const std::shared_ptr<Call> call_;

@@ -69,6 +69,11 @@ class Http2StreamHandler {
   virtual void OnGone(bool answered) = 0;
   // A few times a second.
   virtual void Sweep(std::chrono::steady_clock::time_point now) = 0;
+  // Whether what it has not consumed waits for room that others hold.
+  virtual bool is_waiting_for_room() const { return false; }
+  // Refuses what waits so, and keeps nothing of it: what has come of it takes too much of its
+  // connection's window.
+  virtual void RefuseForRoom() {}
 };
 
 // Whom a listener asks for each request.

@@ -81,6 +81,24 @@ void Http2Session::OnData(int32_t id, std::string_view bytes) {
     stream->handler->OnData(bytes);
     stream->OpenConnection();
   });
+  KeepWindowOpen();
+}
+
+void Http2Session::KeepWindowOpen() {
+  while (context_.owed > kMostWaitingBytes) {
+    size_t owed = 0;
+    Http2Stream* most = nullptr;
+    streams_.ForEachOpen([&](Http2Stream& stream) {
+      stream.OpenConnection();  // There may be room again.
+      if (!stream.is_waiting_for_room()) return;
+      owed += stream.owed();
+      // Of those that keep as much the last: the others may be before it.
+      if (most == nullptr || stream.unconsumed() >= most->unconsumed()) most = &stream;
+    });
+    if (owed <= kMostWaitingBytes) return;
+    Guarded(*most, [&] { most->handler->RefuseForRoom(); });
+    most->LetGoOfRequest();
+  }
 }
 
 void Http2Session::Begin(Http2Stream& stream) {
@@ -179,6 +197,7 @@ void Http2Session::Sweep(TimePoint now) {
     Guarded(stream, [&] { SweepStream(stream, now); });
   });
   SweepUnread(now);
+  KeepWindowOpen();  // Some may wait since the last frame.
   if (phase_ == Phase::kDraining && !has_ended()) {
     phase_ = Phase::kLastStreamTold;
     framer_.SubmitLastStream();

@@ -43,6 +43,9 @@ class Http2Session final : private Http2Framer::Events {
   static constexpr double kResetsAtOnce = 500, kResetsPerSecond = 100;
   // Of all streams' requests that nobody has consumed and the budget has no room for.
   static constexpr size_t kConnectionWindowBytes = size_t{1} << 20;
+  // Of that, what may be held by streams that wait for room. Far less than half: nghttp2 tells the
+  // client of what is consumed when it is half of the window, which the others could not consume.
+  static constexpr size_t kMostWaitingBytes = kConnectionWindowBytes / 4;
   // From an answer before its request's end to the reset that stops the request.
   static constexpr std::chrono::milliseconds kUnreadTime{500};
 
@@ -122,6 +125,9 @@ class Http2Session final : private Http2Framer::Events {
   // There is too much of something: AfterCall ends the connection.
   void Exceed(std::string_view what);
 
+  // Refuses who waits for room, most bytes first, while these keep the connection's window from
+  // those who have it.
+  void KeepWindowOpen();
   // The ends of those that have waited too long, or that stand in the way of others.
   void SweepStream(Http2Stream& stream, TimePoint now);
   void SweepUnread(TimePoint now);

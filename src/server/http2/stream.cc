@@ -115,6 +115,7 @@ void Http2Stream::MakeRoom() {
 void Http2Stream::Received(size_t bytes) {
   unconsumed_ += bytes;
   owed_ += bytes;
+  context_.owed += bytes;
   received_ += bytes;
 }
 
@@ -123,7 +124,16 @@ void Http2Stream::OpenConnection() {
   Repay();
 }
 
-void Http2Stream::Repay() { context_.framer.OpenConnectionWindow(std::exchange(owed_, 0)); }
+void Http2Stream::Repay() {
+  context_.owed -= owed_;
+  context_.framer.OpenConnectionWindow(std::exchange(owed_, 0));
+}
+
+void Http2Stream::LetGoOfRequest() {
+  unconsumed_ = 0;
+  if (share_) share_->ShrinkTo(held_bytes());
+  Repay();
+}
 
 void Http2Stream::Consume(size_t bytes) {
   if (is_closed_) return;
@@ -131,6 +141,7 @@ void Http2Stream::Consume(size_t bytes) {
   unconsumed_ -= bytes;
   const size_t repaid = std::min(bytes, owed_);
   owed_ -= repaid;
+  context_.owed -= repaid;
   if (share_) share_->ShrinkTo(held_bytes());
   context_.framer.OpenWindow(id_, bytes);
   if (repaid > 0) context_.framer.OpenConnectionWindow(repaid);

@@ -29,6 +29,7 @@ struct Http2StreamContext {
   size_t num_resting = 0;           // Streams (Http2Responder::SetResting).
   int64_t num_refused = 0;          // For want of room.
   MessageBudget::Floor floor = {};  // Of what handlers have taken of requests.
+  size_t owed = 0;                  // What the connection's window lacks, of all streams.
   bool has_asked = false;           // One of them what may need a key.
 };
 
@@ -77,6 +78,13 @@ class Http2Stream final : public Http2Responder {
   void OpenConnection();
   // What the connection's window lacks of it is given back: nobody will consume it any more.
   void Repay();
+  // Nor is it kept: the handler has thrown it away.
+  void LetGoOfRequest();
+  bool is_waiting_for_room() const {
+    return handler != nullptr && !was_reset_ && handler->is_waiting_for_room();
+  }
+  size_t unconsumed() const { return unconsumed_; }
+  size_t owed() const { return owed_; }  // Of that.
 
   // It is over: from now on its handler's calls have no effect.
   void Close();

@@ -218,14 +218,19 @@ TEST(BodyRooms, WhatFitsOnTheFloorWaitsForNobodyAndMoreWaitsThere) {
   EXPECT_EQ(floors[1].bytes, 0u);
 }
 
-TEST(BodyRooms, WhoDoesNotWaitAsksForAllOfAKnownLength) {
+TEST(BodyRooms, OfOneConnectionTheNextHasTheFloorWhenItIsFree) {
   Full full;
-  BodyRooms::Body known(full.rooms, "b"), unknown(full.rooms, "b");
-  EXPECT_FALSE(known.AskAtOnce(5 * kKiB, 17 * kKiB, kBegin));
-  EXPECT_TRUE(known.AskAtOnce(5 * kKiB, 10 * kKiB, kBegin));
-  EXPECT_EQ(full.rooms.held_bytes(), 42 * kKiB);
-  EXPECT_TRUE(unknown.AskAtOnce(6 * kKiB, std::nullopt, kBegin));
-  EXPECT_FALSE(unknown.AskAtOnce(7 * kKiB, std::nullopt, kBegin));
+  MessageBudget::Floor floor;
+  BodyRooms::Body one(full.rooms, "a", &floor), two(full.rooms, "a", &floor);
+  EXPECT_EQ(one.Ask(8 * kKiB, 40 * kKiB, kMost, kBegin, [] {}), Answer::kRoom);
+  EXPECT_EQ(two.Ask(8 * kKiB, 30 * kKiB, kMost, kBegin, [] { FAIL(); }), Answer::kWaits);
+  EXPECT_FALSE(two.TakeFloor());
+  one.Clear();
+  EXPECT_TRUE(two.TakeFloor());
+  EXPECT_FALSE(two.is_waiting());
+  EXPECT_TRUE(two.Has(30 * kKiB));
+  EXPECT_EQ(floor.bytes, 30 * kKiB);
+  full.first.Clear();
 }
 
 }  // namespace

@@ -255,13 +255,13 @@ class Streams(unittest.TestCase):
         clients = [self.connect(server) for _ in range(2)]
         begin = server.memory("VmRSS")
         piece = frame(DATA, 0, 0, b" " * 16384)
-        refused = 0
+        ended = 0
         for client in clients:  # Of 130 MB each 100 streams, as the windows allow.
             window = 65535 + (1 << 20)
             client.send(b"".join(frame(HEADERS, END_HEADERS, s, request("/embed")) for s in range(1, 200, 2)))
             of_stream, done = {s: 65535 for s in range(1, 200, 2)}, set()
             sent = {s: 0 for s in of_stream}
-            end = time.monotonic() + 8
+            end = time.monotonic() + TIMEOUT
             while time.monotonic() < end and len(done) < 5:
                 for s in of_stream:
                     if s not in done and of_stream[s] >= 16384 and sent[s] < 1_300_000 and window >= 16384:
@@ -269,7 +269,7 @@ class Streams(unittest.TestCase):
                         of_stream[s], sent[s], window = of_stream[s] - 16384, sent[s] + 16384, window - 16384
                 received = client.receive(0.2)
                 if received is None:
-                    break
+                    continue
                 kind, flags, of, payload = received
                 if kind == WINDOW_UPDATE:
                     more = struct.unpack(">I", payload)[0]
@@ -280,9 +280,9 @@ class Streams(unittest.TestCase):
                 if kind == HEADERS:
                     done.add(of)
                 if kind == DATA:
-                    self.assertIn(b"too many bodies of requests are under way", payload)
-            refused += len(done)
-        self.assertGreaterEqual(refused, 5)
+                    self.assertTrue(b"too many bodies of requests are under way" in payload or b"took too long" in payload, payload)
+            ended += len(done)
+        self.assertGreaterEqual(ended, 10)
         if "AKIN_TEST_SLOW" not in os.environ:  # A client's half of 128 MiB, in strings that grow by doubling.
             self.assertLess(server.memory("VmHWM") - begin, 128 << 20)
         self.assertEqual(server.post("/embed", {"inputs": "a"})[0], 200)

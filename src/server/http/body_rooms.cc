@@ -14,7 +14,8 @@ BodyRooms::Answer BodyRooms::Body::Ask(size_t bytes, std::optional<size_t> lengt
   // It holds a part beside others: if it waited, they might wait for each other.
   if (share_.bytes() > 0 && !share_.is_on_floor())
     return Grow(bytes, now) ? Answer::kRoom : Answer::kNone;
-  if (share_.GrowOnFloor(length.value_or(bytes))) return Answer::kRoom;
+  on_floor_ = length.value_or(bytes);
+  if (share_.GrowOnFloor(on_floor_)) return Answer::kRoom;
   bytes_ = bytes;
   all_ = std::max(bytes, length.value_or(most));
   is_exact_ = length && all_ <= rooms_.most_ / 2;  // More never is for one client.
@@ -29,12 +30,6 @@ BodyRooms::Answer BodyRooms::Body::Ask(size_t bytes, std::optional<size_t> lengt
     throw;
   }
   return Answer::kWaits;
-}
-
-bool BodyRooms::Body::AskAtOnce(size_t bytes, std::optional<size_t> length, TimePoint now) {
-  if (Has(bytes)) return true;
-  const size_t all = std::max(bytes, length.value_or(0));
-  return Grow(all, now) || share_.GrowOnFloor(all);
 }
 
 bool BodyRooms::Body::Grow(size_t bytes, TimePoint now) {
@@ -55,6 +50,12 @@ void BodyRooms::Body::StopWaiting() noexcept {
   if (!it->second.empty()) return;
   if (rooms_.next_ == it) ++rooms_.next_;
   rooms_.waiting_.erase(it);
+}
+
+bool BodyRooms::Body::TakeFloor() noexcept {
+  if (!place_ || !share_.GrowOnFloor(on_floor_)) return false;
+  StopWaiting();
+  return true;
 }
 
 void BodyRooms::Body::Clear() {

@@ -54,14 +54,14 @@ class BodyRooms {
 
     // Whether so many bytes need no more than it has.
     bool Has(size_t bytes) const { return share_.Has(bytes); }
-    // Room for `bytes` now, of `length` in the end, or of at most `most`; on the floor, which no
-    // other body may share, if it fits. kWaits: `on_room`, which throws nothing and asks for
+    // Room for `bytes` now, of `length` in the end, or of at most `most`; on the floor, if it fits.
+    // kWaits: `on_room`, which throws nothing and asks for
     // nothing, is called when it has it.
     Answer Ask(size_t bytes, std::optional<size_t> length, size_t most, TimePoint now,
                std::function<void()> on_room);
-    // As Ask, but it does not wait, and a body without `length` takes what it needs as it comes.
-    bool AskAtOnce(size_t bytes, std::optional<size_t> length, TimePoint now);
     void StopWaiting() noexcept;
+    // Whether what waits has room on the floor now; if so, it waits no longer.
+    bool TakeFloor() noexcept;
     bool is_waiting() const { return place_.has_value(); }
     void Arrived(size_t bytes, TimePoint now) {
       if (rate_) rate_->Arrived(bytes, now);
@@ -81,7 +81,7 @@ class BodyRooms {
     MessageBudget::Share share_;
     std::optional<BodyRate> rate_;  // As long as it has room.
     // What it has asked for.
-    size_t bytes_ = 0, all_ = 0;
+    size_t bytes_ = 0, all_ = 0, on_floor_ = 0;
     bool is_exact_ = false;
     std::function<void()> on_room_;
     std::optional<std::list<Body*>::iterator> place_;

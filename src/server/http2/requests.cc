@@ -15,6 +15,7 @@ namespace akin::server {
 namespace {
 
 constexpr std::string_view kFailed = "the server failed to handle the request";
+constexpr std::string_view kNoRoom = "too many bodies of requests are under way";
 
 // What RFC 9113, 8.2.2 forbids.
 bool IsOfHttp1(std::string_view name) {
@@ -49,7 +50,7 @@ class Http2Requests::Stream final : public Http2StreamHandler {
     if (length_.value_or(0) > owner_.shared_.options.max_body_bytes) {
       return Refuse(owner_.shared_.handler.Refuse(request_, peer_, 413, "the body is too large"));
     }
-    if (ends) return OnEnd();
+    if (ends) return Arrive();
     reads_body_ = true;
     rate_.emplace(owner_.shared_.options.body_grace,
                   owner_.shared_.options.least_body_bytes_per_second, Clock::now());
@@ -59,35 +60,18 @@ class Http2Requests::Stream final : public Http2StreamHandler {
   }
 
   void OnData(std::string_view bytes) override {
-    way_->responder->Consume(bytes.size());
-    if (!reads_body_) return;
-    if (request_.body.size() + bytes.size() > owner_.shared_.options.max_body_bytes) {
-      return RefuseBody(413, "the body is too large");
-    }
-    const auto now = Clock::now();
-    if (!room_.AskAtOnce(request_.body.size() + bytes.size(), length_, now)) {
-      return RefuseBody(429, "too many bodies of requests are under way");
-    }
-    request_.body += bytes;
-    rate_->Arrived(bytes.size(), now);
-    room_.Arrived(bytes.size(), now);
+    if (!reads_body_) return way_->responder->Consume(bytes.size());
+    if (!waiting_since_) return Read(bytes);
+    waiting_ += bytes;
+    RefuseIfTooLarge(request_.body.size() + waiting_.size());
   }
 
   void OnEnd() override {
-    reads_body_ = false;
-    room_.Clear();
-    if (is_refused_) return;
-    way_->responder->SetResting(false);
-    // With what is needed to go on without this, which may be gone then.
-    const auto arrived = std::make_shared<Arrived>(Arrived{std::move(request_), std::move(peer_)});
-    owner_.server_.Settle([way = way_, arrived, &owner = owner_](bool is_only_one) {
-      if (way->responder == nullptr) return;
-      try {
-        Handle(owner, way, std::move(*arrived), is_only_one);
-      } catch (...) {  // Memory that ran out.
-        way->responder->Reset(Http2Error::kInternalError);
-      }
-    });
+    if (waiting_since_) {
+      end_has_come_ = true;
+    } else {
+      Arrive();
+    }
   }
 
   void OnGone(bool answered) override {
@@ -105,11 +89,15 @@ class Http2Requests::Stream final : public Http2StreamHandler {
       return way_->responder->Reset(Http2Error::kInternalError);
     if (!reads_body_) return;
     const bool holds_up_others = room_.HoldsUpOthers(now);
+    if (waiting_since_) return SweepWaiting(now);
     if (!holds_up_others && !rate_->IsTooSlow(now)) return;
     ++owner_.shared_.counts.timed_out;
     RefuseBody(408, holds_up_others ? "the request's body took too long, while others wait for room"
                                     : "the request's body took too long");
   }
+
+  bool is_waiting_for_room() const override { return waiting_since_ && room_.is_waiting(); }
+  void RefuseForRoom() override { RefuseBody(429, kNoRoom); }
 
  private:
   // To the client, as long as it is there.
@@ -132,6 +120,81 @@ class Http2Requests::Stream final : public Http2StreamHandler {
     HttpRequest request;
     std::string peer;
   };
+
+  // What has come of the body; or it waits, if there is no room for it.
+  void Read(std::string_view bytes) {
+    const size_t all = request_.body.size() + bytes.size();
+    if (RefuseIfTooLarge(all)) return way_->responder->Consume(bytes.size());
+    const auto now = Clock::now();
+    switch (Ask(all, now)) {
+      case BodyRooms::Answer::kNone: RefuseForRoom(); break;
+      case BodyRooms::Answer::kWaits:
+        waiting_since_ = now;
+        waiting_ = bytes;
+        return way_->responder->SetResting(false);
+      case BodyRooms::Answer::kRoom:
+        request_.body += bytes;
+        rate_->Arrived(bytes.size(), now);
+        room_.Arrived(bytes.size(), now);
+    }
+    way_->responder->Consume(bytes.size());
+  }
+
+  BodyRooms::Answer Ask(size_t bytes, Clock::time_point now) {
+    if (room_.Has(bytes)) return BodyRooms::Answer::kRoom;
+    const size_t most = owner_.shared_.options.max_body_bytes;
+    return room_.Ask(bytes, length_, most, now, WhenThereIsRoom());
+  }
+
+  // Soon: it comes while another body ends. If there is no memory for that, when it is swept.
+  std::function<void()> WhenThereIsRoom() {
+    return [this, way = way_] {
+      try {
+        owner_.server_.Post([this, way] {
+          if (way->responder == nullptr) return;
+          try {
+            GoOn();
+          } catch (...) {  // Memory that ran out.
+            way->responder->Reset(Http2Error::kInternalError);
+          }
+        });
+      } catch (...) {
+      }
+    };
+  }
+
+  void SweepWaiting(Clock::time_point now) {
+    // There was no memory to say so, or another one of its connection has left the floor.
+    if (!room_.is_waiting() || room_.TakeFloor()) return GoOn();
+    if (now - *waiting_since_ >= owner_.shared_.options.body_grace) RefuseForRoom();
+  }
+
+  void GoOn() {
+    if (!waiting_since_ || room_.is_waiting()) return;
+    rate_->Forgive(Clock::now() - *waiting_since_);
+    waiting_since_.reset();
+    way_->responder->SetResting(true);
+    Read(std::exchange(waiting_, {}));
+    if (end_has_come_ && !waiting_since_) Arrive();
+  }
+
+  // The request is whole.
+  void Arrive() {
+    reads_body_ = false;
+    room_.Clear();
+    if (is_refused_) return;
+    way_->responder->SetResting(false);
+    // With what is needed to go on without this, which may be gone then.
+    const auto arrived = std::make_shared<Arrived>(Arrived{std::move(request_), std::move(peer_)});
+    owner_.server_.Settle([way = way_, arrived, &owner = owner_](bool is_only_one) {
+      if (way->responder == nullptr) return;
+      try {
+        Handle(owner, way, std::move(*arrived), is_only_one);
+      } catch (...) {  // Memory that ran out.
+        way->responder->Reset(Http2Error::kInternalError);
+      }
+    });
+  }
 
   static void Handle(Http2Requests& owner, const std::shared_ptr<Way>& way, Arrived arrived,
                      bool is_only_one) {
@@ -163,11 +226,20 @@ class Http2Requests::Stream final : public Http2StreamHandler {
     reads_body_ = false;
     room_.Clear();
     request_ = HttpRequest();
+    waiting_since_.reset();
+    if (!waiting_.empty()) way_->responder->Consume(std::exchange(waiting_, {}).size());
     way_->Answer(std::move(response));
   }
   void RefuseBody(int status, std::string_view reason) {
     ++owner_.shared_.counts.refused;
     Refuse(owner_.shared_.handler.Refuse(request_, peer_, status, reason));
+  }
+
+  // -> whether a body of so many bytes is.
+  bool RefuseIfTooLarge(size_t bytes) {
+    if (bytes <= owner_.shared_.options.max_body_bytes) return false;
+    RefuseBody(413, "the body is too large");
+    return true;
   }
 
   Http2Requests& owner_;
@@ -176,6 +248,10 @@ class Http2Requests::Stream final : public Http2StreamHandler {
   std::optional<uint64_t> length_;  // As its head has it.
   BodyRooms::Body room_;            // Until it has come whole.
   const std::shared_ptr<Way> way_;
+  // Since when it waits for room, and what has come then.
+  std::optional<Clock::time_point> waiting_since_;
+  std::string waiting_;
+  bool end_has_come_ = false;
   bool reads_body_ = false, is_refused_ = false;
   bool was_lost_ = false;         // At the last sweep.
   std::optional<BodyRate> rate_;  // Of a body that is read.

@@ -1,0 +1,136 @@
+#!/usr/bin/env python3
+"""Bodies that come by HTTP/2, many at once: those for which there is no room wait for it, as HTTP/1.1's do.
+
+    http2_bodies_test.py --akin PROGRAM --model FOLDER
+"""
+import collections
+import os
+import select
+import struct
+import time
+import unittest
+
+from raw_http2 import DATA, END_HEADERS, END_STREAM, HEADERS, RST_STREAM, WINDOW_UPDATE, RawClient, frame, header_block
+from serve_process import TIMEOUT, Server, main
+
+MIB = 1 << 20
+FRAME = 16384
+MOST_STREAMS = 100
+REFUSED = b"too many bodies of requests are under way"
+SLOW = b"the request's body took too long, while others wait for room"
+
+
+def head(**more):
+    fields = [(":method", "POST"), (":scheme", "http"), (":path", "/embed"), (":authority", "x"), ("content-type", "application/json")]
+    return header_block(fields + [(name.replace("_", "-"), value) for name, value in more.items()])
+
+
+class Uploader:
+    """A connection that sends the bodies of `count` requests, a frame of each in turn, as far as its windows go; of each but for the
+    last `keeps` bytes. `answers`: {stream: "200" or what the answer says}"""
+
+    def __init__(self, server, body, count, knows_length=True, keeps=0, source="127.0.0.2"):
+        self.client = RawClient(server.port, source=source)
+        self.body, self.keeps = body, keeps
+        self.head = head(content_length=str(len(body))) if knows_length else head()
+        self.left = [2 * i + 1 for i in range(count)]  # To begin.
+        self.at, self.window = {}, {0: 65535}  # What has been sent of those that are under way.
+        self.answers, self.heads, self.received = {}, {}, b""
+
+    def go_on(self):
+        """Whether anything happened."""
+        while self.left and len(self.at) < MOST_STREAMS:
+            stream = self.left.pop(0)
+            self.at[stream], self.window[stream] = 0, 65535
+            self.client.send(frame(HEADERS, END_HEADERS, stream, self.head))
+        out = []
+        for stream, at in self.at.items():
+            size = min(FRAME, self.window[stream], self.window[0], len(self.body) - self.keeps - at)
+            if size > 0:
+                end = END_STREAM if at + size == len(self.body) else 0
+                out.append(frame(DATA, end, stream, self.body[at:at + size]))
+                self.at[stream] += size
+                self.window[stream] -= size
+                self.window[0] -= size
+        self.client.send(b"".join(out))
+        ready, _, _ = select.select([self.client.socket], [], [], 0)
+        if ready:
+            self.received += self.client.socket.recv(MIB)
+        while len(self.received) >= 9 and len(self.received) >= 9 + (size := int.from_bytes(self.received[:3], "big")):
+            kind, flags, stream = struct.unpack(">BBI", self.received[3:9])
+            self.take(kind, flags, stream, self.received[9:9 + size])
+            self.received = self.received[9 + size:]
+        return bool(out or ready)
+
+    def take(self, kind, flags, stream, payload):
+        if kind == WINDOW_UPDATE and stream in self.window:
+            self.window[stream] += struct.unpack(">I", payload)[0]
+        if kind == HEADERS:
+            self.heads[stream] = payload[:1]
+        if kind == DATA:
+            self.client.send(frame(WINDOW_UPDATE, 0, 0, struct.pack(">I", len(payload) or 1)))
+            self.answers[stream] = "200" if self.heads[stream] == b"\x88" else payload  # By HPACK.
+        if kind == RST_STREAM:
+            self.answers.setdefault(stream, f"reset: {struct.unpack('>I', payload)[0]}")
+        if kind == RST_STREAM or (kind in (HEADERS, DATA) and flags & END_STREAM):
+            self.at.pop(stream, None)
+
+    @property
+    def is_over(self):
+        return not self.left and not self.at
+
+
+class Bodies(unittest.TestCase):
+    def serve(self, *options):
+        server = Server(*options)
+        self.addCleanup(server.stop)
+        return server
+
+    def uploader(self, *arguments, **options):
+        uploader = Uploader(*arguments, **options)
+        self.addCleanup(uploader.client.close)
+        return uploader
+
+    def run_all(self, uploaders, seconds=TIMEOUT):
+        """-> how often there was which answer"""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and not all(each.is_over for each in uploaders):
+            under_way = [each for each in uploaders if not each.is_over]
+            if not any([each.go_on() for each in under_way]):
+                select.select([each.client.socket for each in under_way], [], [], 0.1)
+        return collections.Counter(answer for each in uploaders for answer in each.answers.values())
+
+    def test_a_burst_of_bodies_at_the_same_pace_comes_whole(self):
+        server = self.serve()
+        before = server.memory("VmRSS")
+        body = b'{"inputs":"a"' + b" " * (1_900_000 - 14) + b"}"
+        for connections, each, knows_length in ((1, 60, True), (1, 120, True), (60, 1, True), (120, 1, True), (1, 120, False)):
+            uploaders = [self.uploader(server, body, each, knows_length) for _ in range(connections)]
+            with self.subTest(connections=connections, each=each, knows_length=knows_length):
+                self.assertEqual(self.run_all(uploaders), {"200": connections * each})
+            for uploader in uploaders:
+                uploader.client.close()
+        if "AKIN_TEST_SLOW" not in os.environ:  # Half of the room, and what those that wait have sent.
+            self.assertLess(server.memory("VmHWM") - before, 128 * MIB)
+
+    def test_who_waits_for_too_long_is_told_so_and_another_client_has_its_part(self):
+        server = self.serve()
+        body = b'{"inputs":"a"' + b" " * 1_899_985 + b"}"
+        never_whole = self.uploader(server, body, 80, keeps=1)
+        begin = time.monotonic()
+        self.run_all([never_whole], 3)
+        self.assertEqual(never_whole.answers, {})
+        other = self.uploader(server, body, 3, source="127.0.0.1")
+        self.assertEqual(self.run_all([other]), {"200": 3})
+        short = self.uploader(server, b'{"inputs":"a"' + b" " * 50_000 + b"}", 3)  # On the floor, one after the other.
+        self.assertEqual(self.run_all([short]), {"200": 3})
+        while not any(REFUSED in answer for answer in never_whole.answers.values()) and time.monotonic() < begin + TIMEOUT:
+            self.run_all([never_whole], 0.1)
+        self.assertGreater(time.monotonic() - begin, 9)
+        answers = list(never_whole.answers.values())
+        self.assertIn(SLOW, answers[0])
+        self.assertTrue(all(SLOW in answer or REFUSED in answer for answer in answers), answers)
+
+
+if __name__ == "__main__":
+    main()

@@ -53,7 +53,8 @@ Call::Call(CallEnvironment& environment, CallInfo info, Encoding encoding,
       responder_(&responder),
       reader_(environment.messages, info_.client, encoding, info_.most_message_bytes, keeping,
               responder.floor()),
-      read_begin_(Clock::now()) {
+      read_begin_(Clock::now()),
+      rate_(environment.body_grace, environment.least_body_bytes_per_second, read_begin_) {
   // Until its first message has come it is its client who is waited for.
   responder.SetResting(true);
 }
@@ -104,10 +105,14 @@ void Call::DropWaiting() noexcept {
 size_t Call::Read(std::string_view bytes) {
   const size_t all = bytes.size();
   while (!is_over() && !bytes.empty() && !is_queued() && MayRead()) {
-    if (reader_.bytes() == 0) read_begin_ = Clock::now();
+    const auto now = Clock::now();
+    if (reader_.bytes() == 0) RestartRate(now);
     // Behind those of its client that wait already.
     const bool may_take_room = !environment_.rooms.has(info_.client);
-    if (!Found(reader_.Read(bytes, may_take_room))) break;
+    const size_t before = bytes.size();
+    const MessageReader::State state = reader_.Read(bytes, may_take_room);
+    rate_.Arrived(before - bytes.size(), now);
+    if (!Found(state)) break;
   }
   if (!reader_.has_room()) {
     has_room_since_.reset();
@@ -152,7 +157,7 @@ bool Call::Found(MessageReader::State state) {
 
 void Call::GoOnInRoom() {
   const auto now = Clock::now();
-  read_begin_ += now - *queued_since_;  // It was not its client that was slow.
+  rate_.Forgive(now - *queued_since_);  // It was not its client that was slow.
   has_room_since_ = now;
   queued_since_.reset();
   if (!IsComputing() && unsent_ == 0) SetResting(true);
@@ -224,7 +229,12 @@ std::optional<GrpcStatus> Call::IsLate(Clock::time_point now) {
         {"inflating", {}},
         true};
   if (queued_since_ && now >= *queued_since_ + environment_.body_grace) return NoRoom();
-  if (last_was_told_ || is_queued() || !MayRead()) return std::nullopt;
+  if (last_was_told_ || is_queued()) return std::nullopt;
+  if (!MayRead()) {  // We hold it up.
+    RestartRate(now);
+    if (has_room_since_) has_room_since_ = now;
+    return std::nullopt;
+  }
   if (environment_.made_room != now && HoldsUpOthers(now)) {
     environment_.made_room = now;
     return GrpcStatus{
@@ -233,15 +243,12 @@ std::optional<GrpcStatus> Call::IsLate(Clock::time_point now) {
         {"messages", {}},
         true};
   }
-  const auto waited = now - read_begin_;
   if (reader_.bytes() == 0) {
-    if (IsComputing() || unsent_ > 0 || waited < environment_.idle_timeout) return std::nullopt;
+    if (IsComputing() || unsent_ > 0 || now - read_begin_ < environment_.idle_timeout)
+      return std::nullopt;
     return GrpcStatus{GrpcCode::kDeadlineExceeded, "no message has come for too long"};
   }
-  if (waited < environment_.body_grace) return std::nullopt;
-  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(waited).count();
-  const auto least = static_cast<size_t>(environment_.least_body_bytes_per_second * seconds);
-  if (reader_.bytes() >= least) return std::nullopt;
+  if (!rate_.IsTooSlow(now)) return std::nullopt;
   return GrpcStatus{GrpcCode::kDeadlineExceeded, "a message takes too long to come"};
 }
 
@@ -321,6 +328,7 @@ void Call::SendMessage(std::string message, AnswerBudget::SharePtr share) {
 void Call::Sent(int64_t bytes) {
   if (responder_ == nullptr) return;
   read_begin_ = Clock::now();
+  RestartRate(read_begin_);
   if (--unsent_ > 0 || has_ended_) {
     BeginWriting();
   } else {

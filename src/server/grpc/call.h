@@ -18,6 +18,7 @@
 #include "server/grpc/call_queue.h"
 #include "server/grpc/inflate_budget.h"
 #include "server/grpc/method.h"
+#include "server/http/body_rate.h"
 #include "server/http2/handler.h"
 
 namespace akin::server {
@@ -32,8 +33,8 @@ struct CallEnvironment {
   std::function<void(std::function<void(bool is_only_one)>)> settle;
   // For a client to take an answer.
   std::chrono::milliseconds write_timeout{30'000};
-  // A message may take this long; a longer one must keep up the rate. As long may one wait for
-  // room, or to be inflated.
+  // A message may be so much behind the rate at which it must come (BodyRate). As long may one wait
+  // for room, or to be inflated.
   std::chrono::milliseconds body_grace{10'000};
   int64_t least_body_bytes_per_second = 1024;
   // While others wait for the room that it has: half as long, and
@@ -153,6 +154,10 @@ class Call : public std::enable_shared_from_this<Call> {
   void Leave() noexcept;
   // Of a client that owes us the next message, and is slow: why the call ends.
   std::optional<GrpcStatus> IsLate(Clock::time_point now);
+  // It is its client's turn: of what was before nothing counts.
+  void RestartRate(Clock::time_point now) {
+    rate_ = BodyRate(environment_.body_grace, environment_.least_body_bytes_per_second, now);
+  }
   // Until when the client must have taken what is written.
   Clock::time_point WriteDeadline() const;
 
@@ -171,9 +176,9 @@ class Call : public std::enable_shared_from_this<Call> {
   bool end_has_come_ = false, last_was_told_ = false;
   bool head_is_lost_ = false;  // It was to be sent, and there was no memory.
   bool has_head_ = false, has_ended_ = false, is_writing_ = false;
-  int unsent_ = 0;  // Messages.
-  // Since when nothing has happened, or the message that is being read comes.
-  Clock::time_point read_begin_;
+  int unsent_ = 0;                    // Messages.
+  Clock::time_point read_begin_;      // Since when nothing has happened.
+  BodyRate rate_;                     // Of the message that is being read.
   Clock::time_point write_deadline_;  // While is_writing_.
 };
 

@@ -223,15 +223,35 @@ TEST_F(Calls, TwoThatArriveTogetherAreNotComputedHere) {
   other->OnGone();
 }
 
-TEST_F(Calls, AMessageMayTakeItsTime) {
+// Whatever has come of it.
+TEST_F(Calls, AMessageMayRestForAWhile) {
   Begin(MethodKind::kUnary);
   const auto begin = Call::Clock::now();
-  call_->OnData(Framed(std::string(100'000, 'x')).substr(0, 20'000));
-  call_->Sweep(begin + seconds(9));
+  call_->OnData(Framed(std::string(100'000, 'x')).substr(0, 60'000));
+  call_->Sweep(begin + milliseconds(9'900));
   EXPECT_FALSE(responder_.ended);
-  call_->Sweep(begin + seconds(15));  // More than 15 KiB have come.
+  call_->Sweep(Call::Clock::now() + seconds(10));
+  EXPECT_EQ(responder_.Trailer("grpc-message"), "a message takes too long to come");
+  ExpectStatus(GrpcCode::kDeadlineExceeded);
+}
+
+// It is slow while we hold it up, and then has all of its time again.
+TEST_F(Calls, AMessageIsNotSlowWhileItsStreamIsNotRead) {
+  Begin(MethodKind::kStream);
+  environment_.write_timeout = seconds(1000);
+  const std::string large(6 << 20, 'x'), message = Framed(std::string(3000, 'x'));
+  for (int i = 0; i < 3; ++i) Say("x");
+  loop_.Run();
+  call_->OnData(message.substr(0, 1000));
+  for (const Ask& ask : asks_) Answer(ask, large);
+  loop_.Run();
+  const auto begin = Call::Clock::now();
+  for (int i = 1; i < 150; ++i) call_->Sweep(begin + milliseconds(200 * i));
+  EXPECT_FALSE(responder_.ended) << "18 MiB of answers are untaken";
+  responder_.Take();
+  call_->Sweep(Call::Clock::now() + milliseconds(9'900));
   EXPECT_FALSE(responder_.ended);
-  call_->Sweep(begin + seconds(25));
+  call_->Sweep(Call::Clock::now() + seconds(10));
   ExpectStatus(GrpcCode::kDeadlineExceeded);
 }
 

@@ -11,6 +11,7 @@ import tempfile
 import unittest
 
 from grpc_messages import main, make_messages
+from raw_http2 import END_HEADERS, END_STREAM, HEADERS, RawClient, call_headers, frame
 from serve_process import ARGUMENTS, TIMEOUT, Collector, Server, wait_until
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
@@ -179,6 +180,20 @@ class Lines(unittest.TestCase):
             self.assertEqual((line["level"], line["grpc_status"]), ("warn", "UNIMPLEMENTED"))
             self.assertEqual(server.stop(), 0)
             self.assertEqual([span["status"] for span in collector.spans()], [{"code": 2}])
+
+    def test_what_a_client_does_wrong_is_no_warning(self):
+        collector = Collector()
+        server, _ = self.serve("--otlp-endpoint", collector.endpoint)
+        client = RawClient(next(e["grpc_port"] for e in server.log if e["message"] == "listening"))
+        self.addCleanup(client.close)
+        for i, encoding in enumerate(("br", "snappy")):
+            headers = call_headers("/tei.v1.Embed/Embed", **{"grpc-encoding": encoding})
+            client.send(frame(HEADERS, END_HEADERS | END_STREAM, 2 * i + 1, headers))
+        client.send(frame(HEADERS, END_HEADERS | END_STREAM, 5, call_headers("/tei.v1.Embed/Embed")))  # No message.
+        lines = self.lines(server, 3)
+        self.assertEqual({(e["level"], e["grpc_status"], e.get("error")) for e in lines}, {("info", "UNIMPLEMENTED", None)})
+        self.assertEqual(server.stop(), 0)
+        self.assertNotIn({"code": 2}, [span["status"] for span in collector.spans()])
 
     def test_of_those_without_a_key_one_a_second_has_a_line(self):
         server, channel = self.serve(key="secret", environment={"AKIN_API_KEY": "secret"})

@@ -246,10 +246,10 @@ std::optional<GrpcStatus> Call::IsLate(Clock::time_point now) {
   if (reader_.bytes() == 0) {
     if (IsComputing() || unsent_ > 0 || now - read_begin_ < environment_.idle_timeout)
       return std::nullopt;
-    return GrpcStatus{GrpcCode::kDeadlineExceeded, "no message has come for too long"};
+    return ClientsFault(GrpcCode::kDeadlineExceeded, "no message has come for too long");
   }
   if (!rate_.IsTooSlow(now)) return std::nullopt;
-  return GrpcStatus{GrpcCode::kDeadlineExceeded, "a message takes too long to come"};
+  return ClientsFault(GrpcCode::kDeadlineExceeded, "a message takes too long to come");
 }
 
 // Of others that have no more than its client.
@@ -283,7 +283,8 @@ void Call::Sweep(Clock::time_point now) {
     if (has_ended_) return;
   }
   if (queued_since_) environment_.rooms.GoOn();
-  const GrpcStatus passed = {GrpcCode::kDeadlineExceeded, "the call's deadline has passed"};
+  GrpcStatus passed = {GrpcCode::kDeadlineExceeded, "the call's deadline has passed"};
+  passed.is_clients = !IsComputing() && !is_queued();  // It is waited for.
   // Who computes knows the deadline, too, and says more of it, but may be held up by its backend.
   if (IsComputing() && now >= info_.deadline + kDeadlineGrace) return End(passed);
   if (!IsComputing() && now >= info_.deadline) return Refuse(passed);

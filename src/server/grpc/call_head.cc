@@ -74,7 +74,7 @@ std::optional<GrpcStatus> ReadCallHead(const HttpRequest& head, std::chrono::nan
   const std::string_view encoding = head.header("grpc-encoding");
   const auto known = EncodingNamed(encoding);
   if (!known)
-    return GrpcStatus{GrpcCode::kUnimplemented, Found("grpc-encoding", encoding, kEncodings)};
+    return ClientsFault(GrpcCode::kUnimplemented, Found("grpc-encoding", encoding, kEncodings));
   call.encoding = *known;
   return std::nullopt;
 }

@@ -34,7 +34,7 @@ void CallRecord::End(const GrpcStatus& status) const {
   metrics_.CountCall(name, NameOf(code));
   std::vector<LogField> fields = {{"method", name}, {"grpc_status", NameOf(code)}};
   const bool was_asked_for = code == GrpcCode::kDeadlineExceeded && has_short_deadline_;
-  const bool is_fault = IsFault(code) && !was_asked_for;
+  const bool is_fault = IsFault(code) && !status.is_clients && !was_asked_for;
   if (is_fault) fields.emplace_back("error", status.message);
   if (!status.full.of.empty()) fields.emplace_back("full", status.full.of);
   if (!status.full.option.empty()) fields.emplace_back("option", status.full.option);

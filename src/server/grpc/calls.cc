@@ -52,7 +52,7 @@ void AnsweredCall::OnTooMany() {
 
 void AnsweredCall::OnMessage(std::string message) {
   if (!is_gather() && !messages_.empty())
-    return End({GrpcCode::kUnimplemented, "the method takes one message, found more"});
+    return End(ClientsFault(GrpcCode::kUnimplemented, "the method takes one message, found more"));
   if (messages_.size() == method_.most_messages)
     return RefuseMany({GrpcCode::kInvalidArgument,
                        StrCat("a stream has at most ", method_.most_messages, " messages")});
@@ -64,7 +64,7 @@ void AnsweredCall::OnMessage(std::string message) {
 
 void AnsweredCall::OnLast() {
   if (!is_gather() && messages_.empty())
-    return End({GrpcCode::kUnimplemented, "the method takes one message, found none"});
+    return End(ClientsFault(GrpcCode::kUnimplemented, "the method takes one message, found none"));
   is_computing_ = true;
   SetResting(false);
   Settled([this](bool is_only_one) { Compute(is_only_one); });

@@ -3,6 +3,7 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "akin/result.h"
@@ -43,9 +44,15 @@ struct GrpcStatus {
   std::string message;
   FullBound full = {};      // Of an overload.
   bool is_passing = false;  // What is overloaded, or not yet there: it may be asked again.
+  bool is_clients = false;  // It is no fault of the server's, whatever the code.
 
   bool ok() const { return code == GrpcCode::kOk; }
 };
+
+// What its client did wrong, or left out.
+inline GrpcStatus ClientsFault(GrpcCode code, std::string message) {
+  return {code, std::move(message), {}, false, true};
+}
 
 // An error of the library as gRPC says it.
 GrpcStatus ToGrpcStatus(const Error& error);

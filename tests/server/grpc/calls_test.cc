@@ -255,6 +255,38 @@ TEST_F(Calls, AMessageIsNotSlowWhileItsStreamIsNotRead) {
   ExpectStatus(GrpcCode::kDeadlineExceeded);
 }
 
+// Clients cannot write warnings.
+TEST_F(Calls, WhatAClientLeavesOutIsNoFault) {
+  Logger logger(LogLevel::kInfo, true);
+  const RequestLog log(logger);
+  const auto begin = [&] {
+    responder_ = FakeResponder();
+    CallInfo info = Info();
+    info.record = std::make_shared<CallRecord>(log, metrics_, RpcName{"a.Service", "Method"},
+                                               RequestIdentity{.id = "the-id", .peer = "a"});
+    return std::make_shared<AnsweredCall>(environment_, method_, std::move(info),
+                                          Encoding::kIdentity, responder_);
+  };
+  using Act = std::function<void(Call&)>;
+  for (const Act& act :
+       {Act([](Call& call) { call.OnEnd(); }),
+        Act([](Call& call) { call.OnData(Framed("one") + Framed("two")); }), Act([](Call& call) {
+          call.OnData(Framed("one").substr(0, 6));
+          call.Sweep(Call::Clock::now() + seconds(11));
+        }),
+        Act([](Call& call) { call.Sweep(Call::Clock::now() + seconds(61)); })}) {
+    testing::internal::CaptureStderr();
+    const auto call = begin();
+    act(*call);
+    loop_.Run();
+    const std::string line = testing::internal::GetCapturedStderr();
+    EXPECT_TRUE(responder_.ended);
+    EXPECT_NE(line.find("\"level\":\"info\""), std::string::npos) << line;
+    EXPECT_EQ(line.find("\"error\""), std::string::npos) << line;
+    call->OnGone();
+  }
+}
+
 TEST_F(Calls, ADeadlineEndsACallThatIsStillRead) {
   Begin(MethodKind::kUnary);
   call_->Sweep(Call::Clock::now() + seconds(59));

@@ -15,6 +15,7 @@
 #include "akin/embedder.h"
 
 #include "serve_load/figures.h"
+#include "serve_load/least_server.h"
 #include "serve_load/ledger.h"
 #include "serve_load/load_client.h"
 #include "serve_load/overload.h"
@@ -121,20 +122,25 @@ class Bench {
     const std::vector<std::string> texts = SampleTexts(200, 7, 3);
     const auto requests = Requests(texts, 1);
     Warm(server, requests);
-    std::vector<float> http, own;
-    for (int round = 0; round < 10; ++round) {
+    std::vector<float> http, least, own;
+    const auto embed = [&](size_t i) { embedder_.Embed({texts[i]}, {.normalize = true}).value(); };
+    const auto ask = [&](uint16_t port, std::vector<float>& times) {
       const LoadResult result =
-          Checked({.port = server.port(), .clients = 1, .seconds = 60, .requests = 200}, requests);
-      http.insert(http.end(), result.right_us.begin(), result.right_us.end());
-      for (const std::string& text : texts)
-        own.push_back(TimeUs([&] { embedder_.Embed({text}, {.normalize = true}).value(); }));
+          Checked({.port = port, .clients = 1, .seconds = 60, .requests = 200}, requests);
+      times.insert(times.end(), result.right_us.begin(), result.right_us.end());
+    };
+    for (int round = 0; round < 10; ++round) {
+      ask(server.port(), http);
+      ask(LeastServer(requests, embed).port(), least);
+      for (size_t i = 0; i < texts.size(); ++i) own.push_back(TimeUs([&] { embed(i); }));
     }
-    std::ranges::sort(http);
-    std::ranges::sort(own);
+    for (auto* times : {&http, &least, &own}) std::ranges::sort(*times);
     Row("one query, loopback beside in-process");
     Figure("HTTP P50 us", Percentile(http, 50), 0);
     Figure("in-process P50 us", Percentile(own, 50), 0);
     Figure("difference us", Percentile(http, 50) - Percentile(own, 50), 0);
+    // What no server can do without: a thread that reads bytes, embeds, and sends bytes.
+    Figure("of it the loopback us", Percentile(least, 50) - Percentile(own, 50), 0);
   }
 
   void Json() {

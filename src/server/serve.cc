@@ -21,6 +21,7 @@
 #ifdef AKIN_HAS_GRPC
 #include "server/grpc/grpc_server.h"
 #endif
+#include "server/http/descriptor_limit.h"
 #include "server/idle_memory.h"
 #include "server/metrics/metrics.h"
 #include "server/text.h"
@@ -91,6 +92,25 @@ void LogWarnings(const ServeOptions& options, Logger& logger) {
   for (const std::string& warning : options.warnings) logger.Log(LogLevel::kWarn, warning);
 }
 
+// --max-connections as far as this process may have so many files open.
+HttpOptions FitToDescriptors(const ServeOptions& options, Logger& logger) {
+  HttpOptions http = options.http;
+  const LoadOptions& load = options.registry.load;
+  size_t others = kOtherDescriptors;
+  if (load.backend == BackendKind::kRemote)
+    others += static_cast<size_t>(load.remote.max_connections);
+  const size_t limit = RaiseDescriptorLimit(http.max_connections, others);
+  http.max_connections = ConnectionsWithin(limit, http.max_connections, others);
+  if (http.max_connections < options.http.max_connections)
+    logger.Log(LogLevel::kWarn,
+               "fewer connections than --max-connections: this process may not open more files "
+               "(ulimit -n, LimitNOFILE)",
+               {{"connections", static_cast<int64_t>(http.max_connections)},
+                {"max_connections", static_cast<int64_t>(options.http.max_connections)},
+                {"files", static_cast<int64_t>(limit)}});
+  return http;
+}
+
 // All parts, in the order in which they need each other.
 class Server {
  public:
@@ -99,6 +119,7 @@ class Server {
 
   Status Run() {
     LogWarnings(options_, logger_);
+    http_options_ = FitToDescriptors(options_, logger_);
     AKIN_TRY(CheckModelsAreThere(options_.registry, logger_));
     AKIN_TRY_ASSIGN(scheduler_, Scheduler::Start(options_.scheduler));
     registry_ = std::make_unique<ModelRegistry>(options_.registry, logger_);
@@ -268,7 +289,7 @@ class Server {
   }
 
   const ServeOptions& options_;
-  HttpOptions http_options_ = options_.http;
+  HttpOptions http_options_;
   Logger logger_;
   Metrics metrics_;
   Status start_status_;
@@ -296,7 +317,7 @@ Status CheckServe(const ServeOptions& options) {
   Metrics metrics;
   App app(options.app, registry, *scheduler, metrics, logger);
   GrpcPart grpc(options, app);
-  AKIN_TRY_ASSIGN(const auto http, HttpServer::Listen(options.http, app));
+  AKIN_TRY_ASSIGN(const auto http, HttpServer::Listen(FitToDescriptors(options, logger), app));
   AKIN_TRY(grpc.ListenOn(*http));  // While HTTP has its port: they may be the same.
   for (const ModelSpec& spec : options.registry.models) {
     AKIN_TRY_ASSIGN(const Embedder embedder,

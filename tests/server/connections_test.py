@@ -5,6 +5,7 @@
 """
 import contextlib
 import os
+import resource
 import select
 import signal
 import socket
@@ -32,8 +33,8 @@ def status(client):
 
 
 class Connections(unittest.TestCase):
-    def serve(self, *options):
-        server = Server(*options)
+    def serve(self, *options, **others):
+        server = Server(*options, **others)
         self.addCleanup(server.stop)
         return server
 
@@ -257,6 +258,29 @@ class Crowd(Connections):
         held[-1].settimeout(0.02)
         with self.assertRaises(TimeoutError):
             held[-1].recv(1)
+
+    def test_a_limit_of_open_files_counts_as_well(self):
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        server = self.serve("--max-connections", "200", open_files=(64, hard))
+        pid = server.process.pid
+        self.assertEqual(resource.prlimit(pid, resource.RLIMIT_NOFILE)[0], 200 + 25 + 64)
+        for _ in range(150):
+            self.connect(server, "127.0.0.2")
+        self.assertTrue(self.health(server, "127.0.0.9"))
+        # Descriptors may run out all the same.
+        used = len(os.listdir(f"/proc/{pid}/fd"))
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (used - 20, hard))
+        self.assertTrue(self.health(server, "127.0.0.9"))
+        server.await_event("a connection was not accepted")
+
+    def test_too_few_open_files_are_said_and_shared(self):
+        server = self.serve("--max-connections", "200", open_files=(100, 100))
+        server.await_event("fewer connections than --max-connections: this process may not open more files (ulimit -n, "
+                           "LimitNOFILE)", connections=45, max_connections=200, files=100)
+        for _ in range(120):
+            self.connect(server, "127.0.0.2")
+        for _ in range(3):
+            self.assertTrue(self.health(server, "127.0.0.9"))
 
     def test_of_a_flood_few_stay_until_they_are_told(self):
         server = self.crowded()

@@ -8,6 +8,7 @@ import json
 import os
 import pathlib
 import re
+import resource
 import signal
 import socket
 import struct
@@ -66,15 +67,22 @@ def wait_until(holds, what):
 class Server:
     """Starts on a free port of the loopback and is ready when the constructor returns. Ends with the thread that starts it."""
 
-    def __init__(self, *options, models=None, wait=True, environment=None, key=None, threads=2, akin=None):
+    def __init__(self, *options, models=None, wait=True, environment=None, key=None, threads=2, akin=None, open_files=None):
         models = models or [ARGUMENTS.model]
         command = [akin or ARGUMENTS.akin, "serve", "--port", "0", "--log-format", "json", "--threads", str(threads)]
         for model in models:
             command += ["--model", model]
         self.key = key
+
+        def become():
+            if _LIBC:
+                _end_with_parent()
+            if open_files:  # The soft and the hard limit.
+                resource.setrlimit(resource.RLIMIT_NOFILE, open_files)
+
         self.process = subprocess.Popen(
             [*command, *options], stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True,
-            env={**os.environ, **(environment or {})}, preexec_fn=_end_with_parent if _LIBC else None)
+            env={**os.environ, **(environment or {})}, preexec_fn=become)
         self.log = []
         self.port = None
         self.ends_with = {0}  # The exit statuses that `stop` takes: that of a crash or of a sanitizer's report is none.

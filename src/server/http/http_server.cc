@@ -188,7 +188,9 @@ class AsioHttpServer final : public HttpServer {
             .failed =
                 [this](std::string_view why) {
                   WithoutExceptions([&] { shared_.handler.OnAcceptFailed(why); });
-                }};
+                },
+            // For whoever it is, as for a client that has no connection.
+            .make_room = [this] { WithoutExceptions([&] { MakeRoom({}); }); }};
   }
 
   void RunOne(Clock::time_point until) {

@@ -32,6 +32,11 @@ constexpr size_t kMostOfBacklog = 4096;
 // Out of descriptors or memory: somebody will give some back.
 constexpr auto kAcceptPause = std::chrono::milliseconds(100);
 
+bool IsOutOfDescriptors(const error_code& error) {
+  return error == boost::system::errc::too_many_files_open ||
+         error == boost::system::errc::too_many_files_open_in_system;
+}
+
 // A longer path makes Local::endpoint throw; the address ends in a zero.
 constexpr size_t kMostOfPath = sizeof(sockaddr_un::sun_path) - 1;
 
@@ -188,6 +193,7 @@ asio::awaitable<void> Listener::Accept() {
     // Whom the system has handed over before the listener was closed is welcome.
     if (error && !acceptor_.is_open()) break;
     if (error) hooks_.failed(error.message());
+    if (IsOutOfDescriptors(error)) hooks_.make_room();
     bool is_welcome = !error && Welcome(std::move(socket));
     // A turn of the loop serves every connection that has something to do: one accepted a turn
     // would wait behind all of them as often as there are others before it.

@@ -28,6 +28,8 @@ class Listener {
     // A client; what this throws costs that client. `peer`: its address, or "unix".
     std::function<void(Stream::Socket socket, std::string peer)> welcome;
     std::function<void(std::string_view why)> failed;  // To accept one; it goes on.
+    // It has failed because too many files are open: somebody is to end.
+    std::function<void()> make_room = [] {};
   };
   // A connection whose other end has gone without a word is noticed after the first of these and
   // kNumProbes of the second.

@@ -1,11 +1,7 @@
 #include "server/grpc/call.h"
 
 #include <algorithm>
-#include <iterator>
-#include <new>
 #include <utility>
-
-#include "server/text.h"
 
 namespace akin::server {
 namespace {
@@ -19,16 +15,6 @@ GrpcStatus NoRoom() {
           "messages that have not come whole leave no room for this one; send less at once",
           {"messages", {}},
           true};
-}
-
-// Where there may be no memory for words.
-GrpcStatus Failed() noexcept {
-  GrpcStatus status{.code = GrpcCode::kInternal, .message = {}};
-  try {
-    status.message = "the server failed to handle the request";
-  } catch (...) {
-  }
-  return status;
 }
 
 }  // namespace
@@ -58,8 +44,6 @@ Call::Call(CallEnvironment& environment, CallInfo info, Encoding encoding,
   // Until its first message has come it is its client who is waited for.
   responder.SetResting(true);
 }
-
-// --- From the client -----------------------------------------------------------------------------
 
 void Call::OnData(std::string_view bytes) {
   if (responder_ == nullptr) return;
@@ -275,7 +259,7 @@ void Call::Sweep(Clock::time_point now) {
   if (responder_ == nullptr) return;
   if (is_writing_ && now >= WriteDeadline()) return responder_->Reset(Http2Error::kCancel);
   if (has_ended_) return;
-  if (reply_is_lost_) return End(Failed());
+  if (reply_is_lost_) return Fail();
   if (inflating_since_) environment_.inflating.GoOn();
   if (queued_since_ && reader_.TakeFloor()) {
     environment_.rooms.Remove(*this);
@@ -289,139 +273,6 @@ void Call::Sweep(Clock::time_point now) {
   if (IsComputing() && now >= info_.deadline + kDeadlineGrace) return End(passed);
   if (!IsComputing() && now >= info_.deadline) return Refuse(passed);
   if (const auto late = IsLate(now)) Refuse(*late);
-}
-
-// --- To the client -------------------------------------------------------------------------------
-
-void Call::BeginWriting() {
-  write_deadline_ = Clock::now() + environment_.write_timeout;
-  if (is_writing_) return;
-  is_writing_ = true;
-  ++environment_.num_writing;
-}
-
-void Call::EndWriting() noexcept {
-  if (!is_writing_) return;
-  is_writing_ = false;
-  --environment_.num_writing;
-}
-
-void Call::SendHead() {
-  if (has_head_) return;
-  std::vector<HttpHeader> headers = {{"content-type", "application/grpc"},
-                                     {"grpc-accept-encoding", std::string(kEncodings)}};
-  if (info_.record != nullptr) headers.push_back({"x-request-id", info_.record->id()});
-  has_head_ = head_is_lost_ = true;
-  responder_->SendHead(200, std::move(headers), false);
-  head_is_lost_ = false;
-}
-
-void Call::SendMessage(std::string message, AnswerBudget::SharePtr share) {
-  if (is_over()) return;
-  SendHead();
-  if (unsent_++ == 0) BeginWriting();
-  const auto bytes = static_cast<int64_t>(message.size());
-  responder_->SendData(
-      std::move(message), false,
-      [self = shared_from_this(), share = std::move(share), bytes] { self->Sent(bytes); });
-}
-
-void Call::Sent(int64_t bytes) {
-  if (responder_ == nullptr) return;
-  read_begin_ = Clock::now();
-  RestartRate(read_begin_);
-  if (--unsent_ > 0 || has_ended_) {
-    BeginWriting();
-  } else {
-    EndWriting();
-  }
-  OnSent(bytes);
-}
-
-int Call::RetryAfterSeconds(const GrpcStatus& status) const {
-  if (!status.is_passing || !environment_.retry_after_seconds) return 1;
-  return environment_.retry_after_seconds(info_.client);
-}
-
-void Call::End(const GrpcStatus& status) noexcept {
-  if (is_over()) return;
-  has_ended_ = true;
-  Record(status);
-  reader_.Clear();
-  DropWaiting();
-  BeginWriting();
-  try {
-    SendHead();
-    // It was begun, and can neither go on nor begin anew.
-    if (head_is_lost_) throw std::bad_alloc();
-    std::vector<HttpHeader> trailers = StatusHeaders(status, RetryAfterSeconds(status));
-    if (info_.record != nullptr)
-      std::ranges::move(info_.record->Costs(), std::back_inserter(trailers));
-    responder_->SendTrailers(std::move(trailers));
-  } catch (...) {
-    TryReset();
-  }
-  Leave();
-}
-
-// Without memory for that, either, it is reset when it is swept.
-void Call::TryReset() noexcept {
-  write_deadline_ = {};
-  try {
-    responder_->Reset(Http2Error::kInternalError);
-  } catch (...) {
-  }
-}
-
-void Call::Record(const GrpcStatus& status, LineLimit* limit) noexcept {
-  if (info_.record == nullptr) return;
-  try {
-    limit == nullptr ? info_.record->End(status)
-                     : info_.record->EndEarly(status, LogLevel::kInfo, limit);
-  } catch (...) {
-  }
-}
-
-void Call::Leave() noexcept {
-  OnOver();
-  try {
-    info_.departure->Leave();
-  } catch (...) {
-  }
-}
-
-void Call::RunSafely(const std::function<void()>& run) noexcept {
-  if (is_over()) return;
-  try {
-    run();
-  } catch (...) {
-    // Memory that ran out, mostly. Here it would leave the event loop and end the server.
-    End(Failed());
-  }
-}
-
-void Call::Soon(std::function<void()> run) {
-  environment_.post([self = shared_from_this(), run = std::move(run)] { self->RunSafely(run); });
-}
-
-void Call::Settled(std::function<void(bool)> run) {
-  environment_.settle([self = shared_from_this(), run = std::move(run)](bool is_only_one) {
-    self->RunSafely([&] { run(is_only_one); });
-  });
-}
-
-ReplyPtr Call::MakeReply(const CallInfo& info, std::function<void(GrpcStatus, std::string)> then) {
-  return std::make_shared<Reply>(
-      info.share, info.tally,
-      [self = shared_from_this(), then = std::move(then)](GrpcStatus status, std::string message) {
-        try {
-          auto answer = std::make_shared<std::pair<GrpcStatus, std::string>>(std::move(status),
-                                                                             std::move(message));
-          self->Soon([then, answer] { then(std::move(answer->first), std::move(answer->second)); });
-        } catch (...) {
-          self->reply_is_lost_ = true;
-        }
-      });
 }
 
 }  // namespace akin::server

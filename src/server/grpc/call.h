@@ -141,6 +141,8 @@ class Call : public std::enable_shared_from_this<Call> {
   bool HoldsUpOthers(Clock::time_point now) const;
   void ReadEnd();
   void Refuse(const GrpcStatus& status);
+  // Ends it: the server could not handle it.
+  void Fail() noexcept;
   void SendHead();
   void Sent(int64_t bytes);
   // Of what is sent and not yet taken.

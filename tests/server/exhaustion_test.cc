@@ -18,6 +18,7 @@
 #include "plain_handler.h"
 #include "server/http/http_server.h"
 #include "support/allocations.h"
+#include "support/fail_each.h"
 
 namespace akin::server {
 namespace {
@@ -118,18 +119,6 @@ void ExpectNoneOpen(Running& running) {
   while (running.Open() > 0 && std::chrono::steady_clock::now() < end)
     std::this_thread::sleep_for(milliseconds(10));
   EXPECT_EQ(running.Open(), 0) << "a connection stays";
-}
-
-// Of `act`, done again and again, another allocation fails each time, until none is left to fail;
-// `least` of them are made before the client hears something.
-template <typename Act>
-void FailEach(size_t least, const Act& act) {
-  size_t n = 1;
-  for (bool failed = true; failed; ++n) {
-    ASSERT_LT(n, 500u);
-    failed = act(n);
-  }
-  EXPECT_GE(n - 2, least) << "too few allocations have failed";
 }
 
 TEST(Exhaustion, WhoComesWhileThereIsNoMemoryKeepsNobodyOut) {

@@ -11,6 +11,7 @@
 #include "grpc/health/v1/health.pb.h"
 #include "server/grpc/calls.h"
 #include "support/allocations.h"
+#include "support/fail_each.h"
 
 namespace akin::server {
 namespace {
@@ -73,10 +74,7 @@ TEST_F(CallMemory, ACallEndsWhereverMemoryRunsOut) {
           if (info.tally != nullptr) info.tally->Begin(false);
           reply->Answer(Message());
         }};
-    size_t n = 1;
-    while (n < kMost && Fails(method, n)) ++n;
-    EXPECT_GT(n, 20U);
-    EXPECT_LT(n, kMost);
+    FailEach(20, [&](size_t n) { return Fails(method, n); }, kMost);
   }
 }
 
@@ -84,12 +82,12 @@ TEST_F(CallMemory, ADroppedOneEndsToo) {
   const Method dropping{
       .name = {"a.Service", "Method"},
       .operation = [](const CallInfo&, std::span<const std::string>, const ReplyPtr&) {}};
-  size_t n = 1;
-  for (bool failed = true; failed && n < kMost; ++n) {
+  const auto fails = [&](size_t n) {
     // A reply that everybody lets go of: its destructor throws nothing.
     FakeResponder responder;
     auto call = MakeCall(dropping, InfoOf(kLong, kLong), Encoding::kIdentity, responder);
     const std::string bytes = Framed(kLong);
+    bool failed = false;
     {
       const WatchedAllocations watched({.at = n});
       try {
@@ -104,9 +102,9 @@ TEST_F(CallMemory, ADroppedOneEndsToo) {
     call->Sweep(Call::Clock::now());
     EXPECT_TRUE(responder.ended || responder.reset) << n;
     call->OnGone();
-  }
-  EXPECT_GT(n, 10U);
-  EXPECT_LT(n, kMost);
+    return failed;
+  };
+  FailEach(9, fails, kMost);
 }
 
 // Whatever memory there is, one answer and no exception.
@@ -115,9 +113,8 @@ TEST(ReplyMemory, AnswersOnceAndThrowsNothing) {
   Metrics metrics;
   const HealthCheckRequest message = Message();
   for (int way = 0; way < 3; ++way) {
-    bool failed = true;
-    size_t n = 1;
-    for (; failed && n < kMost; ++n) {
+    const auto fails = [&](size_t n) {
+      bool failed = false;
       int sent = 0;
       GrpcStatus status;
       auto share = std::make_shared<AnswerBudget::Share>(budget, kLong);
@@ -138,9 +135,9 @@ TEST(ReplyMemory, AnswersOnceAndThrowsNothing) {
       const GrpcCode expected[] = {failed ? status.code : GrpcCode::kOk, GrpcCode::kNotFound,
                                    GrpcCode::kInternal};
       EXPECT_EQ(status.code, expected[way]);
-    }
-    EXPECT_GT(n, 1U);
-    EXPECT_LT(n, kMost);
+      return failed;
+    };
+    FailEach(0, fails, kMost);
   }
   EXPECT_EQ(budget.held_bytes(), 0);
 }

@@ -117,7 +117,7 @@ struct ClientLoad {
   // The option that leaves no room for another request of it, however small; empty: there is room.
   std::string full;
   // When what waits of it is computed, at the present speed and beside what the others have; at
-  // least 1.
+  // least 1, which it is until a first batch has shown the speed.
   int retry_after_seconds = 1;
 };
 
@@ -170,7 +170,10 @@ class Scheduler {
   void Abandon();
 
   SchedulerLoad Load() const;
-  ClientLoad LoadOf(const std::string& client) const;
+  // `retry_after_seconds` for a request of this priority, before which not all that waits is
+  // served; without one, when all of the client's is.
+  ClientLoad LoadOf(const std::string& client,
+                    std::optional<Priority> priority = std::nullopt) const;
   SchedulerCounts Counts() const;
   int num_threads() const;
 

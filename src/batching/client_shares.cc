@@ -64,12 +64,14 @@ std::optional<QueueBound> ClientShares::FullFor(const std::string& client, size_
   return full;
 }
 
-ClientShares::Part ClientShares::Take(const std::string& client, size_t tokens, size_t bytes) {
+ClientShares::Part ClientShares::Take(const std::string& client, size_t tokens, size_t bytes,
+                                      QueuePriority priority) {
   const bool is_reserved = FullWithoutReserve(HeldBy(client), tokens, bytes).has_value();
   Part part;
   part.client = clients_.try_emplace(client).first;
   part.bytes = bytes;
   part.is_reserved = is_reserved;
+  part.is_query = priority == QueuePriority::kQuery;
   for (Amounts* amounts : {&part.client->second, &all_}) {
     ++amounts->requests;
     amounts->bytes += bytes;
@@ -81,8 +83,11 @@ ClientShares::Part ClientShares::Take(const std::string& client, size_t tokens, 
 
 void ClientShares::SetTokens(Part& part, size_t tokens) noexcept {
   for (Amounts* amounts : {&part.client->second, &all_}) {
-    amounts->tokens += tokens;
-    amounts->tokens -= part.tokens;
+    for (size_t Amounts::* amount : {&Amounts::tokens, &Amounts::query_tokens}) {
+      if (amount == &Amounts::query_tokens && !part.is_query) continue;
+      amounts->*amount += tokens;
+      amounts->*amount -= part.tokens;
+    }
   }
   part.tokens = tokens;
 }
@@ -99,6 +104,21 @@ void ClientShares::GiveBack(Part& part) noexcept {
 
 size_t ClientShares::TokensUntilServed(const std::string& client) const {
   return SumUpTo(&Amounts::tokens, std::max(HeldBy(client).tokens, small_tokens_));
+}
+
+size_t ClientShares::TokensUntilServed(const std::string& client, QueuePriority priority) const {
+  const Amounts own = HeldBy(client);
+  bool queries = priority == QueuePriority::kQuery;
+  const auto of = [&queries](const Amounts& amounts) {
+    return queries ? amounts.query_tokens : amounts.tokens - amounts.query_tokens;
+  };
+  if (of(own) == 0 && own.tokens > 0) queries = !queries;
+  const size_t each = std::max(of(own), small_tokens_);
+  size_t alike = 0;
+  for (const auto& [name, held] : clients_) alike += std::min(of(held), each);
+  const size_t other = all_.tokens - of(all_);
+  if (queries) return alike + std::min(other, alike / kQueryBatchesInARow);
+  return alike + (other / kQueryBatchesInARow < alike ? other : alike * kQueryBatchesInARow);
 }
 
 }  // namespace akin::batching

@@ -25,6 +25,8 @@
 #include <optional>
 #include <string>
 
+#include "batching/queue_priority.h"
+
 namespace akin::batching {
 
 // Of which a queue may be full.
@@ -35,6 +37,7 @@ class ClientShares {
  public:
   struct Amounts {
     size_t requests = 0, tokens = 0, bytes = 0;
+    size_t query_tokens = 0;  // Of the tokens.
   };
   static constexpr size_t kSmallBytes = size_t{64} << 10;
 
@@ -47,13 +50,14 @@ class ClientShares {
     friend class ClientShares;
     std::map<std::string, Amounts>::iterator client;
     size_t tokens = 0, bytes = 0;
-    bool is_reserved = false;
+    bool is_reserved = false, is_query = false;
   };
 
   // What a request of `client` finds no room in; none: Take may follow.
   std::optional<QueueBound> FullFor(const std::string& client, size_t tokens, size_t bytes) const;
   // GiveBack follows. May throw.
-  Part Take(const std::string& client, size_t tokens, size_t bytes);
+  Part Take(const std::string& client, size_t tokens, size_t bytes,
+            QueuePriority priority = QueuePriority::kQuery);
   void SetTokens(Part& part, size_t tokens) noexcept;
   void GiveBack(Part& part) noexcept;
 
@@ -62,6 +66,10 @@ class ClientShares {
   // Tokens that are computed, by even sharing, until those of `client` are; of one that has none,
   // or fewer, until those of a small request would be.
   size_t TokensUntilServed(const std::string& client) const;
+  // The same of its requests of one priority, as far as the other one lets them: queries that wait
+  // go before bulk, kQueryBatchesInARow of eight batches. Of a client that has none of that
+  // priority but of the other, which hold its share, it is those of the other.
+  size_t TokensUntilServed(const std::string& client, QueuePriority priority) const;
 
  private:
   struct Bound {

@@ -36,7 +36,7 @@ bool RequestQueue::Admit(QueuedRequest info) {
   Request* added = nullptr;
   try {
     added = &requests_[info.id];
-    added->part = shares_.Take(info.client, info.estimated_tokens, info.bytes);
+    added->part = shares_.Take(info.client, info.estimated_tokens, info.bytes, info.priority);
   } catch (...) {
     if (added != nullptr) requests_.erase(info.id);
     if (is_new) lane.clients.erase(it);

@@ -35,16 +35,12 @@
 #include <vector>
 
 #include "batching/client_shares.h"
+#include "batching/queue_priority.h"
 
 namespace akin::batching {
 
 using TimePoint = std::chrono::steady_clock::time_point;
 using RequestId = uint64_t;
-
-// Batches of queries that are taken one after the other while bulk requests wait.
-inline constexpr int kQueryBatchesInARow = 7;
-
-enum class QueuePriority : uint8_t { kQuery, kBulk };
 
 struct QueueOptions {
   // What a client alone may hold, or several together as client_shares.h has it.

@@ -62,7 +62,9 @@ void Scheduler::Stop() { impl_->Stop(); }
 void Scheduler::Abandon() { impl_->Abandon(); }
 void Scheduler::Cancel(Ticket ticket) { impl_->Cancel(ticket); }
 SchedulerLoad Scheduler::Load() const { return impl_->Load(); }
-ClientLoad Scheduler::LoadOf(const std::string& client) const { return impl_->LoadOf(client); }
+ClientLoad Scheduler::LoadOf(const std::string& client, std::optional<Priority> priority) const {
+  return impl_->LoadOf(client, priority);
+}
 SchedulerCounts Scheduler::Counts() const { return impl_->Counts(); }
 int Scheduler::num_threads() const { return impl_->num_threads(); }
 

@@ -238,12 +238,15 @@ SchedulerLoad Scheduler::Impl::Load() const {
           .retry_after_seconds = speed_.SecondsFor(waiting_tokens, num_threads_)};
 }
 
-ClientLoad Scheduler::Impl::LoadOf(const std::string& client) const {
+ClientLoad Scheduler::Impl::LoadOf(const std::string& client,
+                                   std::optional<Priority> priority) const {
   const std::lock_guard lock(mutex_);
   const batching::ClientShares& shares = queue_.shares();
   const auto own = shares.HeldBy(client);
   const auto full = shares.FullFor(client, 1, 1);
-  const auto tokens = static_cast<int64_t>(shares.TokensUntilServed(client));
+  const auto tokens =
+      static_cast<int64_t>(priority ? shares.TokensUntilServed(client, QueuePriorityOf(*priority))
+                                    : shares.TokensUntilServed(client));
   return {.requests = static_cast<int64_t>(own.requests),
           .waiting_tokens = static_cast<int64_t>(own.tokens),
           .bytes = static_cast<int64_t>(own.bytes),

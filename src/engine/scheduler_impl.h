@@ -55,7 +55,7 @@ class Scheduler::Impl {
   void Cancel(Ticket ticket);
 
   SchedulerLoad Load() const;
-  ClientLoad LoadOf(const std::string& client) const;
+  ClientLoad LoadOf(const std::string& client, std::optional<Priority> priority) const;
   SchedulerCounts Counts() const;
   int num_threads() const { return num_threads_; }
 

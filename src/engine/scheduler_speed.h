@@ -16,6 +16,8 @@ class SchedulerSpeed {
   // Of one thread; 0 before the first batch.
   double tokens_per_second() const { return tokens_per_second_; }
   // Until `tokens` are computed by `num_threads`, in whole seconds, at least 1 and at most an hour.
+  // 1 before the first batch: the text of a few tokens that warms a model up has not the pace of a
+  // batch, which is known one batch later.
   int SecondsFor(int64_t tokens, int num_threads) const;
 
   // Whether the thread that brings a request, which has other things to do, is done with it soon.

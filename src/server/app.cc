@@ -8,6 +8,7 @@
 #include "server/http/client_address.h"
 #include "server/json_writer.h"
 #include "server/keys.h"
+#include "server/model_calls.h"
 #include "server/text.h"
 
 namespace akin::server {
@@ -49,9 +50,9 @@ HttpResponse App::Refuse(const HttpRequest& request, const std::string& peer, in
                           : status == 408 ? Problem::kSlowBody
                           : status == 429 ? Problem::kOverloaded
                                           : Problem::kBadBody;
-  HttpResponse response =
-      FailureResponse(routes_.DialectOf(request),
-                      WithRetry({problem, std::string(reason)}, ClientBehind(request, peer)));
+  HttpResponse response = FailureResponse(
+      routes_.DialectOf(request),
+      WithRetry({problem, std::string(reason)}, ClientBehind(request, peer), std::nullopt));
   response.close = true;
   metrics_.CountResponse("refused", response.status);
   LogRefused(request, peer, response);
@@ -191,7 +192,8 @@ void App::Fail(const ExchangePtr& exchange, Failure failure) const {
                         !(failure.problem == Problem::kDeadline && HasShortDeadline(*exchange));
   std::string fault = is_fault ? failure.message : std::string();
   exchange->Respond(
-      FailureResponse(DialectOf(*exchange), WithRetry(std::move(failure), exchange->client)),
+      FailureResponse(DialectOf(*exchange),
+                      WithRetry(std::move(failure), exchange->client, PriorityOf(*exchange))),
       std::move(fault));
 }
 
@@ -201,10 +203,20 @@ bool App::HasShortDeadline(const Exchange& exchange) const {
          *headers->timeout < std::min(kShortDeadline, options_.request_timeout);
 }
 
-Failure App::WithRetry(Failure failure, const std::string& client) const {
+Failure App::WithRetry(Failure failure, const std::string& client,
+                       std::optional<Priority> priority) const {
   if (IsOverload(failure.problem))
-    failure.retry_after_seconds = scheduler_.LoadOf(client).retry_after_seconds;
+    failure.retry_after_seconds = scheduler_.LoadOf(client, priority).retry_after_seconds;
   return failure;
+}
+
+// Before its texts are counted only a header says it.
+std::optional<Priority> App::PriorityOf(const Exchange& exchange) const {
+  const auto headers = ReadCallHeaders(exchange.request);
+  const bool is_said = headers && headers->priority;
+  const auto texts = static_cast<size_t>(exchange.costs.texts);
+  if (texts == 0 && !is_said) return std::nullopt;
+  return TermsOf(*this, exchange, texts).priority;
 }
 
 void App::WithModel(const ExchangePtr& exchange, const std::string& name,

@@ -96,7 +96,9 @@ class App : public HttpHandler {
  private:
   std::string ClientBehind(const HttpRequest& request, const std::string& peer) const;
   bool HasShortDeadline(const Exchange& exchange) const;
-  Failure WithRetry(Failure failure, const std::string& client) const;
+  Failure WithRetry(Failure failure, const std::string& client,
+                    std::optional<Priority> priority) const;
+  std::optional<Priority> PriorityOf(const Exchange& exchange) const;
   // The line in the log of a request that is answered before it is read.
   void LogRefused(const HttpRequest& request, const std::string& peer, HttpResponse& response);
   // A warning, one a second; the next one says how many were left out (`like_it`).

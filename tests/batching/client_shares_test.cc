@@ -122,6 +122,27 @@ TEST(ClientShares, TellsHowManyTokensAreComputedBeforeAClientIsServed) {
   EXPECT_EQ(shares.TokensUntilServed("b"), 200u);
 }
 
+TEST(ClientShares, CountsWhatIsServedBeforeARequestOfItsPriority) {
+  constexpr auto kQuery = QueuePriority::kQuery, kBulk = QueuePriority::kBulk;
+  ClientShares shares = Shares({.requests = 100, .tokens = 1'000'000, .bytes = kMany});
+  EXPECT_EQ(shares.TokensUntilServed("a", kQuery), 0u);
+  (void)shares.Take("bulk", 700'000, 0, kBulk);
+  EXPECT_EQ(shares.TokensUntilServed("new", kQuery), 0u) << "bulk begun is not counted";
+  EXPECT_EQ(shares.TokensUntilServed("new", kBulk), kSmallTokens) << "in turn with one of bulk's";
+  ClientShares::Part a = shares.Take("a", 7000, 0, kQuery);
+  EXPECT_EQ(shares.TokensUntilServed("a", kQuery), 8000u) << "each eighth batch is bulk";
+  EXPECT_EQ(shares.TokensUntilServed("bulk", kBulk), 707'000u);
+  EXPECT_EQ(shares.TokensUntilServed("bulk", kQuery), 707'000u) << "its share is held by bulk";
+  EXPECT_EQ(shares.TokensUntilServed("new", kBulk), 8 * kSmallTokens);
+  (void)shares.Take("b", 700, 0, kQuery);
+  EXPECT_EQ(shares.TokensUntilServed("b", kQuery), 1600u);
+  shares.SetTokens(a, 350);
+  EXPECT_EQ(shares.TokensUntilServed("b", kQuery), 1200u);
+  EXPECT_EQ(shares.TokensUntilServed("bulk", kBulk), 701'050u);
+  shares.GiveBack(a);
+  EXPECT_EQ(shares.TokensUntilServed("b", kQuery), 800u);
+}
+
 // Whatever comes: what all hold is within the stated bounds, what is taken is the sum of what is
 // held, and who holds nothing is refused nothing small while there are reserved places.
 TEST(ClientShares, AllTogetherStayWithinTheStatedBounds) {

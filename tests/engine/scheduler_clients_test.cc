@@ -55,11 +55,12 @@ TEST(SchedulerClients, EachLearnsWhenItsOwnIsDone) {
       Started({.num_threads = 1, .max_requests = 4, .max_tokens = int64_t{1} << 40});
   EXPECT_TRUE(AskAs(*scheduler, "a", "to learn the speed").answer.get());
   Blockade blockade(*scheduler);
-  const auto work_of = [&](const std::string& client, double seconds) {
+  const auto work_of = [&](const std::string& client, double seconds,
+                           Priority priority = Priority::kQuery) {
     const double tokens = seconds * scheduler->Load().tokens_per_second;
     return scheduler->Submit(WorkRequest{.work = [] {},
                                          .estimated_tokens = static_cast<int64_t>(tokens),
-                                         .terms = {.client = client}},
+                                         .terms = {.priority = priority, .client = client}},
                              [](const Status&) {});
   };
   ASSERT_TRUE(work_of("much", 100));
@@ -70,6 +71,14 @@ TEST(SchedulerClients, EachLearnsWhenItsOwnIsDone) {
   EXPECT_NEAR(scheduler->Load().retry_after_seconds, 120, 1);
   EXPECT_LE(scheduler->LoadOf("new").retry_after_seconds, 2);
   EXPECT_EQ(scheduler->LoadOf("new").requests, 0);
+  const auto retry_after = [&](const char* client, Priority priority) {
+    return scheduler->LoadOf(client, priority).retry_after_seconds;
+  };
+  ASSERT_TRUE(work_of("bulk", 700, Priority::kBulk));
+  EXPECT_NEAR(retry_after("little", Priority::kQuery), 40 * 8 / 7, 1) << "bulk waits for queries";
+  EXPECT_NEAR(retry_after("bulk", Priority::kBulk), 820, 8);
+  EXPECT_NEAR(scheduler->LoadOf("bulk").retry_after_seconds, 820, 8);
+  EXPECT_LE(retry_after("new", Priority::kQuery), 2);
   EXPECT_EQ(scheduler->LoadOf("new").full, "");
   while (work_of("little", 0.001)) {
   }

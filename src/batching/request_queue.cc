@@ -80,17 +80,17 @@ void RequestQueue::SetSequences(RequestId id, std::vector<QueuedSequence> sequen
   CountActionable(request, request.actionable());
 }
 
-Work RequestQueue::Next(size_t idle_workers) {
+Work RequestQueue::Next(size_t idle_workers, TimePoint now) {
   Lane& queries = lanes_[static_cast<size_t>(QueuePriority::kQuery)];
   Lane& bulk = lanes_[static_cast<size_t>(QueuePriority::kBulk)];
   const bool bulk_first = query_batches_ >= kQueryBatchesInARow;
   for (Lane* lane : {bulk_first ? &bulk : &queries, bulk_first ? &queries : &bulk}) {
-    if (Request* request = NextToTokenize(*lane)) {
+    if (Request* request = NextToTokenize(*lane, now)) {
       request->state = State::kTokenizing;
       CountActionable(*request, false);
       return {.kind = Work::Kind::kTokenize, .request = request->info.id};
     }
-    std::vector<Pick> batch = TakeBatch(*lane, idle_workers);
+    std::vector<Pick> batch = TakeBatch(*lane, idle_workers, now);
     if (batch.empty()) continue;
     query_batches_ = lane == &queries && !bulk.clients.empty() ? query_batches_ + 1 : 0;
     return {.kind = Work::Kind::kCompute, .batch = std::move(batch)};
@@ -101,7 +101,7 @@ Work RequestQueue::Next(size_t idle_workers) {
 // Only as far ahead as a batch needs: texts of a client that has a batch's worth of tokens ready
 // before them are tokenized later, so that a flood of one client does not keep the workers from the
 // others.
-RequestQueue::Request* RequestQueue::NextToTokenize(Lane& lane) {
+RequestQueue::Request* RequestQueue::NextToTokenize(Lane& lane, TimePoint now) {
   Request* next = nullptr;
   const Client* next_client = nullptr;
   for (const auto& [name, client] : lane.clients) {
@@ -109,7 +109,7 @@ RequestQueue::Request* RequestQueue::NextToTokenize(Lane& lane) {
     Request* first = nullptr;
     for (Request* request : client.waiting) {
       if (request->state == State::kReady) ready_tokens += request->waiting_tokens;
-      if (request->state == State::kUntokenized) first = request;
+      if (request->state == State::kUntokenized && !request->has_expired(now)) first = request;
       if (first != nullptr) break;
     }
     if (first == nullptr || ready_tokens >= options_.batch_tokens) continue;
@@ -133,13 +133,13 @@ size_t RequestQueue::Share(const Lane& lane, size_t idle_workers) const {
   return std::min(options_.batch_tokens, std::max(kLeastShare, even));
 }
 
-std::vector<Pick> RequestQueue::TakeBatch(Lane& lane, size_t idle_workers) {
+std::vector<Pick> RequestQueue::TakeBatch(Lane& lane, size_t idle_workers, TimePoint now) {
   const size_t budget = Share(lane, idle_workers);
   std::vector<Pick> batch;
   size_t used = 0;
   uint64_t group = 0;
   const auto fits = [&](const Request& request) {
-    if (request.state != State::kReady) return false;
+    if (request.state != State::kReady || request.has_expired(now)) return false;
     if (batch.empty()) return true;
     const QueuedSequence& next = request.sequences[request.next];
     return next.group == group && used + static_cast<size_t>(next.length) <= budget;

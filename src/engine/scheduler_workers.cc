@@ -33,15 +33,16 @@ void Scheduler::Impl::WorkUntilStopped() {
       // While no thread is free nothing is taken: who gives one back goes on here, or wakes
       // somebody.
       const int idle = shares_.free();
-      if (idle > 0) work = queue_.Next(static_cast<size_t>(idle));
+      if (idle > 0) work = queue_.Next(static_cast<size_t>(idle), Clock::now());
     } catch (const std::bad_alloc&) {
       wake_.wait_for(lock, kMemoryReturns);
       continue;
     }
     switch (work.kind) {
       case Work::Kind::kNothing:
-        // DropExpired lets go of the lock: what Stop says meanwhile wakes nobody.
-        if (stopping_) break;
+        // DropExpired lets go of the lock: what Stop says meanwhile wakes nobody, nor does what
+        // comes with its deadline past.
+        if (stopping_ || queue_.HasExpired(Clock::now())) break;
         ++sleeping_;
         wake_.wait(lock);
         --sleeping_;

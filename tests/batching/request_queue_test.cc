@@ -389,6 +389,17 @@ TEST(RequestQueue, AnEmptyQueueTakesARequestThatIsLargerThanTheLimit) {
   EXPECT_FALSE(Admit(queue, {.id = 2, .lengths = {1}}));
 }
 
+TEST(RequestQueue, WhatHasExpiredIsNotBegun) {
+  RequestQueue queue({});
+  const auto end = kStart + seconds(1);
+  ASSERT_TRUE(Admit(queue, {.id = 1, .lengths = {5}, .deadline = end}));
+  AdmitReady(queue, {.id = 2, .lengths = {5}, .client = "b", .deadline = end});
+  EXPECT_EQ(queue.Next(1, end).kind, Work::Kind::kNothing);
+  EXPECT_EQ(queue.Next(1, end - seconds(1)).request, 1u);
+  EXPECT_EQ(queue.Next(1, end).kind, Work::Kind::kNothing);
+  EXPECT_EQ(queue.Next(1, end - seconds(1)).batch, (std::vector<Pick>{{2, 0}}));
+}
+
 TEST(RequestQueue, ExpiredRequestsLeaveBeforeTheyBegin) {
   RequestQueue queue({.batch_tokens = 100});
   AdmitReady(queue, {.id = 1, .lengths = {50}, .deadline = kStart + seconds(1)});

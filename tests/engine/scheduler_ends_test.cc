@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <future>
 #include <thread>
 #include <vector>
@@ -85,6 +86,26 @@ TEST(Scheduler, StoppingWhileARequestExpiresEnds) {
     told.get_future().wait();
     scheduler.reset();
   }
+}
+
+// A client that has been told so and asks again at once, while the worker has no lock.
+TEST(Scheduler, WhatHasExpiredBeforeItCameIsNeverBegun) {
+  const auto scheduler = Started({.num_threads = 1});
+  std::atomic<int> ran{0};
+  std::promise<void> all;
+  std::function<void(int)> ask = [&](int left) {
+    if (left == 0) return all.set_value();
+    const RequestTerms terms{.deadline = std::chrono::steady_clock::now()};
+    EXPECT_TRUE(scheduler->Submit(WorkRequest{.work = [&] { ++ran; }, .terms = terms},
+                                  [&, left](const Status& status) {
+                                    EXPECT_FALSE(status);
+                                    ask(left - 1);
+                                  }));
+  };
+  ask(50);
+  ASSERT_EQ(all.get_future().wait_for(60s), std::future_status::ready);
+  EXPECT_EQ(ran, 0);
+  EXPECT_EQ(scheduler->Counts().expired, 50);
 }
 
 TEST(Scheduler, StoppingAnswersWhatStillWaits) {

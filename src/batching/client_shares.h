@@ -13,6 +13,10 @@
 // Beside that rule:
 // - The first request of a client, one that holds nothing, may have any size while the others hold
 //   no more than M: else who always asks for much would keep out whoever asks for much, too.
+//   Of several clients that send nothing else those come first that ask again at once: who has been
+//   sent away is not remembered, for it may never come again. But such a request is taken at M and
+//   one of up to M / n already at 2 M less what it wants, which is some seconds earlier: whoever
+//   asks for less at a time is not kept out by them.
 // - All together hold at most twice M, of bytes M: so of these a client alone has three quarters.
 // - A small first request that finds no room so is taken into a reserve of an eighth of
 //   `max_requests`. So while others hold all that there is, whoever asks for a few words is served,

@@ -7,6 +7,7 @@
 #include <optional>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace akin::batching {
@@ -120,6 +121,33 @@ TEST(ClientShares, TellsHowManyTokensAreComputedBeforeAClientIsServed) {
   EXPECT_EQ(shares.TokensUntilServed("a"), 5300u);
   shares.SetTokens(b, 100);
   EXPECT_EQ(shares.TokensUntilServed("b"), 200u);
+}
+
+TEST(ClientShares, GiantsThatAskAgainAtOnceKeepOutNobodyWhoAsksForLess) {
+  constexpr size_t kMost = 100'000, kGiant = 400'000, kStep = 1000;
+  ClientShares shares = Shares({.requests = 100, .tokens = kMost, .bytes = kMany});
+  std::map<std::string, std::pair<ClientShares::Part, size_t>> giants;  // And what waits of each.
+  size_t taken = 0, medium = 0;
+  for (size_t turn = 0; turn < 2000; ++turn) {
+    for (const char* giant : {"a", "b"}) {
+      if (giants.contains(giant) || shares.FullFor(giant, kGiant, 0)) continue;
+      giants[giant] = {shares.Take(giant, kGiant, 0), kGiant};
+      ++taken;
+    }
+    // Comes after some seconds only, when as much has been computed.
+    if (turn % 40 == 39 && !shares.FullFor("c", kMost / 3, 0)) {
+      ClientShares::Part part = shares.Take("c", kMost / 3, 0);
+      shares.GiveBack(part);
+      ++medium;
+    }
+    auto& [part, left] = giants.begin()->second;
+    shares.SetTokens(part, left -= kStep);
+    if (left > 0) continue;
+    shares.GiveBack(part);
+    giants.erase(giants.begin());
+  }
+  EXPECT_GE(taken, 5u);
+  EXPECT_GE(medium, taken - 1) << "once before each of them at least";
 }
 
 TEST(ClientShares, CountsWhatIsServedBeforeARequestOfItsPriority) {

@@ -10,17 +10,13 @@ import tempfile
 import time
 import unittest
 
-from serve_process import Server, main, wait_until
+from serve_process import ServedTest, Server, main, wait_until
 
 
-class Keys(unittest.TestCase):
+class Keys(ServedTest):
     @classmethod
-    def setUpClass(cls):
-        cls.server = Server(environment={"AKIN_API_KEY": "first-key,second-key"})
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.server.stop()
+    def start_server(cls):
+        return Server(environment={"AKIN_API_KEY": "first-key,second-key"})
 
     def test_without_a_valid_key_nothing_but_health_is_reachable(self):
         paths = ["/v1/embeddings", "/embed", "/", "/info", "/metrics", "/docs", "/v1/models", "/nowhere",

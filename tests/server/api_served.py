@@ -3,9 +3,8 @@ import json
 import math
 import struct
 import subprocess
-import unittest
 
-from serve_process import ARGUMENTS, Server, f32
+from serve_process import ARGUMENTS, ServedTest, f32
 
 TEXTS = ["A cat sleeps in the sun.", "Interest rates rose again.", "zero", "A cat sleeps in the sun."]
 
@@ -31,16 +30,12 @@ def length(vector):
     return math.sqrt(sum(x * x for x in vector))
 
 
-class Served(unittest.TestCase):
+class Served(ServedTest):
     """One server, and what the library says of TEXTS."""
 
     @classmethod
     def setUpClass(cls):
-        cls.server = Server()
+        super().setUpClass()
         cls.expected = reference(TEXTS, "--normalize")
         cls.raw = reference(TEXTS, "--no-normalize")
         cls.dimension = len(cls.expected[0]) // 4
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.server.stop()

@@ -23,7 +23,7 @@ import unittest
 
 from raw_http2 import (ACK, CANCEL, DATA, END_HEADERS, END_STREAM, ENHANCE_YOUR_CALM, GOAWAY, HEADERS, NO_ERROR, PING, PREFACE, RST_STREAM, WINDOW_UPDATE,
                        RawClient, frame, header_block, string_field)
-from serve_process import TIMEOUT, Server, has_package, in_venv, main, wait_until
+from serve_process import TIMEOUT, ServedTest, Server, has_package, in_venv, main, wait_until
 from slow_onnx import ENDLESS, start_slow_server
 
 # What differs from answer to answer.
@@ -87,16 +87,12 @@ def answers(client, streams, seconds=TIMEOUT):
     return {s: (heads.get(s), bodies.get(s, b"")) for s in ended}
 
 
-class Same(unittest.TestCase):
+class Same(ServedTest):
     """What HTTP/1.1 answers."""
 
     @classmethod
-    def setUpClass(cls):
-        cls.server = Server("--cors-origin", "http://here.example", "--payload-limit", "5000")
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.server.stop()
+    def start_server(cls):
+        return Server("--cors-origin", "http://here.example", "--payload-limit", "5000")
 
     def both(self, path, *options, body=None):
         """-> (status, headers, body), the same by both versions"""
@@ -162,14 +158,10 @@ class Same(unittest.TestCase):
         self.assertIn(b"too large", body)
 
 
-class Key(unittest.TestCase):
+class Key(ServedTest):
     @classmethod
-    def setUpClass(cls):
-        cls.server = Server(key="secret", environment={"AKIN_API_KEY": "secret"})
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.server.stop()
+    def start_server(cls):
+        return Server(key="secret", environment={"AKIN_API_KEY": "secret"})
 
     def test_no_key_is_answered_before_the_body(self):
         client = RawClient(self.server.port)

@@ -5,9 +5,8 @@
 """
 import socket
 import time
-import unittest
 
-from serve_process import Server, main
+from serve_process import ServedTest, Server, main
 
 BODY = b'{"inputs":"a text"}'
 HOST = b"Host: x\r\n"
@@ -168,15 +167,7 @@ TABLE = [
 ]
 
 
-class Table(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.server = Server()
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.server.stop()
-
+class Table(ServedTest):
     def test_each_request_gets_its_status_and_the_connection_its_end(self):
         for what, data, status, stays_open in TABLE:
             with self.subTest(what):
@@ -223,14 +214,10 @@ class Table(unittest.TestCase):
         self.assertEqual(self.server.post("/embed", {"inputs": "a text"})[0], 200)
 
 
-class SlowClients(unittest.TestCase):
+class SlowClients(ServedTest):
     @classmethod
-    def setUpClass(cls):
-        cls.server = Server("--header-timeout", "1", "--idle-timeout", "2", "--write-timeout", "2")
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.server.stop()
+    def start_server(cls):
+        return Server("--header-timeout", "1", "--idle-timeout", "2", "--write-timeout", "2")
 
     def test_a_head_that_does_not_come_to_an_end_gets_408(self):
         with self.server.connect() as client:

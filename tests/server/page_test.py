@@ -15,7 +15,7 @@ import tempfile
 import unittest
 
 from browser import BROWSER, CONTROL, OPTIONS, SHIFT, Browser
-from serve_process import ARGUMENTS, TIMEOUT, Server, main
+from serve_process import ARGUMENTS, TIMEOUT, ServedTest, Server, main
 
 
 def browse(url, *options):
@@ -24,15 +24,7 @@ def browse(url, *options):
                               capture_output=True, text=True, timeout=3 * TIMEOUT)
 
 
-class Page(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.server = Server()
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.server.stop()
-
+class Page(ServedTest):
     def test_it_loads_nothing_from_elsewhere(self):
         for path in ("/", "/docs"):
             status, headers, body = self.server.get(path)

@@ -194,6 +194,19 @@ class Server:
         return status
 
 
+class ServedTest(unittest.TestCase):
+    """Tests of one server, `self.server`, that begins with the first of them and ends with the last."""
+
+    @classmethod
+    def start_server(cls):
+        return Server()
+
+    @classmethod
+    def setUpClass(cls):
+        cls.server = cls.start_server()
+        cls.addClassCleanup(cls.server.stop)
+
+
 def run(*arguments, environment=None):
     """-> (exit status, standard error) of `akin serve` that is to end by itself"""
     done = subprocess.run([ARGUMENTS.akin, "serve", *arguments], capture_output=True, text=True, timeout=TIMEOUT,

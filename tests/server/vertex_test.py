@@ -4,24 +4,15 @@
     vertex_test.py --akin PROGRAM --model FOLDER
 """
 import json
-import unittest
 
-from serve_process import Collector, Server, main
+from serve_process import Collector, ServedTest, Server, main
 
 LONG = "word " * 700
 PARTS = [{"inputs": LONG}, {"inputs": ["a cat", LONG]}, {"inputs": "sleeps"}]
 SUMS = ("x-compute-characters", "x-compute-tokens", "x-truncated-tokens")
 
 
-class Vertex(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.server = Server()
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.server.stop()
-
+class Vertex(ServedTest):
     def test_what_its_parts_cost_is_what_it_costs(self):
         expected = dict.fromkeys(SUMS, 0)
         for part in PARTS:

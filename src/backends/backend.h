@@ -2,7 +2,9 @@
 // rows is the model's own modules (pooling/pipeline.h), the same ones behind every backend.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -21,6 +23,8 @@ namespace akin::backends {
 class Session {
  public:
   virtual ~Session() = default;
+  // Of the memory that Compute works in, as far as the backend knows.
+  virtual size_t workspace_bytes() const { return 0; }
 };
 
 // How far a backend takes a batch; what is left is the modules' work.
@@ -59,6 +63,7 @@ struct BackendInfo {
   // Longest sequence of which RaggedBatch::attended may name a part; 0: none.
   int max_partly_attended = 0;
   int64_t num_parameters = 0;
+  size_t weight_bytes = 0;  // In memory, as the products read them; 0: not known.
   bool batch_invariant = false;
   bool reads_texts = false;       // RaggedBatch::texts is needed.
   bool waits_for_nobody = false;  // Compute takes the time that its arithmetic takes.
@@ -71,6 +76,32 @@ struct BackendInfo {
   std::string detail;
   std::vector<std::string> notes;
   std::vector<ProviderUse> execution_providers;  // Empty: not counted.
+};
+
+// Whether other processes that run the same model have the same pages of its weights.
+enum class WeightPages {
+  kPrivate,
+  kShared,      // With all that map the same entry of the cache (base/packed_cache.h).
+  kSharedNext,  // Packed in memory of its own now, and kept for the next process.
+};
+
+// What a backend will hold of memory, known before it is loaded, in bytes.
+struct BackendMemory {
+  struct Workspace {
+    size_t allocated = 0;  // Session::workspace_bytes().
+    size_t resident = 0;   // What of it batches reach, at most.
+  };
+
+  std::string key;  // Two of the same key hold their weights and tables once. Empty: like no other.
+  size_t weight_bytes = 0;  // BackendInfo::weight_bytes.
+  WeightPages pages = WeightPages::kPrivate;
+  size_t table_bytes = 0;    // Embeddings, positions, norms, at most.
+  size_t loading_bytes = 0;  // Besides, while it is loaded.
+  RowKind rows = RowKind::kTokenStates;
+  int width = 0;  // Values in a row.
+  // Of a session as NewSession makes it, for `most_tokens`, once the largest batch so far had
+  // `reached_tokens`.
+  std::function<Workspace(size_t most_tokens, size_t reached_tokens, size_t team_size)> workspace;
 };
 
 class Backend {

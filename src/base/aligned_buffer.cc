@@ -12,12 +12,18 @@ namespace {
 constexpr size_t kCacheLine = 64;
 constexpr size_t kHugePage = size_t{2} << 20;
 
+size_t AlignmentOf(size_t bytes) { return bytes >= kHugePage ? kHugePage : kCacheLine; }
+
 }  // namespace
+
+size_t AlignedBuffer::AllocatedBytes(size_t bytes) {
+  const size_t alignment = AlignmentOf(bytes);
+  return (bytes + alignment - 1) / alignment * alignment;
+}
 
 AlignedBuffer::AlignedBuffer(size_t bytes) : bytes_(bytes) {
   if (bytes == 0) return;
-  const size_t alignment = bytes >= kHugePage ? kHugePage : kCacheLine;
-  const size_t rounded = (bytes + alignment - 1) / alignment * alignment;
+  const size_t alignment = AlignmentOf(bytes), rounded = AllocatedBytes(bytes);
   if (rounded < bytes) throw std::bad_alloc();
   data_ = std::aligned_alloc(alignment, rounded);
   if (data_ == nullptr) throw std::bad_alloc();

@@ -22,6 +22,10 @@ class AlignedBuffer {
   }
   ~AlignedBuffer();
 
+  // What a buffer of `bytes` takes of the process' memory once all of it was written: on huge pages
+  // the last one, too, is there as a whole.
+  static size_t AllocatedBytes(size_t bytes);
+
   size_t size_bytes() const { return bytes_; }
   template <typename T>
   std::span<T> As() const {

@@ -167,9 +167,23 @@ CachedBytes FindPacked(std::string_view key, size_t size) {
   return {std::move(*mapped), bytes};
 }
 
+bool IsPackedKept(std::string_view key, size_t size) {
+  const std::string folder = PackedCacheFolder();
+  if (folder.empty() || size == 0) return false;
+  const std::string path = PathOf(folder, key);
+  const auto file = OpenRegularFile(path, path);
+  struct stat status;
+  return file && IsOurs(*file) && fstat(file->get(), &status) == 0 &&
+         static_cast<size_t>(status.st_size) == kHeaderBytes + size;
+}
+
+bool KeepsPacked(size_t size) {
+  return !PackedCacheFolder().empty() && kHeaderBytes + size <= MostBytes();
+}
+
 void StorePacked(std::string_view key, std::span<const std::byte> bytes) {
   const std::string folder = PackedCacheFolder();
-  if (folder.empty() || kHeaderBytes + bytes.size() > MostBytes()) return;
+  if (!KeepsPacked(bytes.size())) return;
   const std::string header = Header(key, bytes.size(), Checksum(bytes));
   if (header.empty()) return;
   std::error_code error;

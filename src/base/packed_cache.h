@@ -44,6 +44,12 @@ class CachedBytes {
 // everything that the bytes depend on.
 CachedBytes FindPacked(std::string_view key, size_t size);
 
+// Whether an entry of `key` and `size` seems to be there: its bytes are not looked at.
+bool IsPackedKept(std::string_view key, size_t size);
+
+// Whether there is a cache with room for `size` bytes.
+bool KeepsPacked(size_t size);
+
 // Keeps `bytes` for FindPacked. What cannot be written (no cache folder, a full disk) is left out:
 // a cache is worth some milliseconds of the next start and nothing else.
 void StorePacked(std::string_view key, std::span<const std::byte> bytes);

@@ -57,16 +57,21 @@ Encoder::Encoder(model::ModelConfig config, model::ModelWeights weights,
   MakeSteps();
 }
 
-void Encoder::PackWeights(const model::ModelWeights& weights, Packing packing) {
+size_t Encoder::PackedBytes(const model::ModelConfig& config, const model::ModelWeights& weights,
+                            const kernels::Kernels& kernels) {
   size_t bytes = 0;
-  const bool projects = config_.embedding_projection;
-  if (projects)
-    bytes += LinearSource::SideBySide({&weights.embedding_projection}).PackedBytes(kernels_);
-  if (config_.convolution) bytes += Convolution::PackedBytes(weights, kernels_);
+  if (config.embedding_projection)
+    bytes += LinearSource::SideBySide({&weights.embedding_projection}).PackedBytes(kernels);
+  if (config.convolution) bytes += Convolution::PackedBytes(weights, kernels);
   for (const model::LayerWeights& layer : weights.layers)
-    bytes += Attention::PackedBytes(layer, kernels_) + FeedForward::PackedBytes(layer, kernels_);
-  arena_ = std::make_unique<WeightArena>(kernels_, bytes, std::move(packing.cache_key));
-  if (projects)
+    bytes += Attention::PackedBytes(layer, kernels) + FeedForward::PackedBytes(layer, kernels);
+  return bytes;
+}
+
+void Encoder::PackWeights(const model::ModelWeights& weights, Packing packing) {
+  arena_ = std::make_unique<WeightArena>(kernels_, PackedBytes(config_, weights, kernels_),
+                                         std::move(packing.cache_key));
+  if (config_.embedding_projection)
     projection_ = arena_->Add(LinearSource::SideBySide({&weights.embedding_projection}));
   if (config_.convolution) convolution_.emplace(weights, config_, kernels_, *arena_);
   layers_.reserve(weights.layers.size());

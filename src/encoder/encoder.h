@@ -31,6 +31,13 @@ struct Packing {
   std::string cache_key;  // As WeightArena's.
 };
 
+// What an encoder will hold, known before its weights are read: in bytes.
+struct EncoderMemory {
+  size_t weights = 0;  // Encoder::weight_bytes().
+  size_t tables = 0;   // Embeddings, positions, norms: at most, once their rows were all asked for.
+  size_t packing = 0;  // Of each thread that packs weights, meanwhile.
+};
+
 // Immutable once made; any number of threads may run it, each team with a workspace of its own.
 class Encoder {
  public:
@@ -47,6 +54,13 @@ class Encoder {
   // waits for the member any more.
   Status Forward(const RaggedBatch& batch, TeamMember member, Workspace& workspace) const;
 
+  // Of an encoder that would be made so; tables as far as sequences of `longest` tokens reach.
+  static EncoderMemory MemoryOf(const model::ModelConfig& config,
+                                const model::ModelWeights& weights, const kernels::Kernels& kernels,
+                                size_t longest);
+  // Its packed weights.
+  size_t weight_bytes() const { return arena_->bytes(); }
+
   Workspace NewWorkspace(size_t max_tokens, size_t max_length, size_t team_size) const;
   const model::ModelConfig& config() const { return config_; }
   // Of the matrix products with weights: two operations a weight.
@@ -59,6 +73,9 @@ class Encoder {
     RowPhase after_attention, after_feed_forward;
   };
 
+  // Of all products' weights, in the layout of the kernels.
+  static size_t PackedBytes(const model::ModelConfig& config, const model::ModelWeights& weights,
+                            const kernels::Kernels& kernels);
   void PackWeights(const model::ModelWeights& weights, Packing packing);
   void SetRelativeEmbeddings(const model::ModelWeights& weights);
   void MakeSteps();

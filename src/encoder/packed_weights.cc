@@ -10,13 +10,6 @@
 #include <utility>
 
 namespace akin::encoder {
-namespace {
-
-// Less is packed in a millisecond, and a folder full of small files helps nobody.
-constexpr size_t kLeastKeptBytes = size_t{1} << 20;
-
-}  // namespace
-
 LinearSource LinearSource::SideBySide(std::vector<const model::Linear*> parts) {
   LinearSource source;
   for (const model::Linear* part : parts) {

@@ -29,9 +29,12 @@ class LinearSource {
   // Packs into `memory`, which has room for PackedBytes and is 64-byte aligned.
   kernels::PackedLinear Pack(const kernels::Kernels& kernels, std::byte* memory) const;
 
-  // What one thread needs to pack panels.
+  // What one thread needs to pack panels: a panel's rows of `k` inputs in f32, and their bias.
   struct Scratch {
     std::vector<float> rows, bias;
+    static size_t Bytes(const kernels::Kernels& kernels, size_t k) {
+      return (k + 1) * kernels.linear.panel_width * sizeof(float);
+    }
   };
   // Packs one of the NumPanels panels.
   void PackPanel(const kernels::Kernels& kernels, size_t panel, Scratch& scratch,
@@ -56,10 +59,15 @@ class LinearSource {
 // left them, or packed by several threads.
 class WeightArena {
  public:
+  // Less is packed in a millisecond, and a folder full of small files helps nobody.
+  static constexpr size_t kLeastKeptBytes = size_t{1} << 20;
+
   // Of `bytes` in sum. `cache_key`: everything that the bytes depend on; empty: they are not kept.
   WeightArena(const kernels::Kernels& kernels, size_t bytes, std::string cache_key);
   WeightArena(const WeightArena&) = delete;
   WeightArena& operator=(const WeightArena&) = delete;
+
+  size_t bytes() const { return cached_.empty() ? packed_.size_bytes() : cached_.bytes().size(); }
 
   // The next product. Its panels are there when Fill has returned.
   kernels::PackedLinear Add(LinearSource source);

@@ -10,6 +10,15 @@ namespace {
 // log(x) as f32 has it: buckets change where this crosses a whole number.
 float LogF32(float x) { return static_cast<float>(std::log(double{x})); }
 
+size_t Width(const model::ModelConfig& config) {
+  return 2 * static_cast<size_t>(config.max_positions) - 1;
+}
+
+size_t NumBiases(const model::ModelConfig& config) {
+  if (!config.alibi && !config.relative_bias) return 0;
+  return static_cast<size_t>(config.num_attention_heads) * Width(config);
+}
+
 }  // namespace
 
 int RelativeBucket(int64_t distance, const model::RelativeBias& bias) {
@@ -60,11 +69,15 @@ std::vector<int32_t> DisentangledRows(const model::Disentangled& d, int max_posi
   return rows;
 }
 
+size_t DistanceBias::Bytes(const model::ModelConfig& config) {
+  return NumBiases(config) * sizeof(float);
+}
+
 DistanceBias::DistanceBias(const model::ModelWeights& weights, const model::ModelConfig& config)
-    : max_positions_(static_cast<size_t>(config.max_positions)), width_(2 * max_positions_ - 1) {
-  if (!config.alibi && !config.relative_bias) return;
+    : max_positions_(static_cast<size_t>(config.max_positions)), width_(Width(config)) {
+  values_.resize(NumBiases(config));
+  if (values_.empty()) return;
   const size_t heads = static_cast<size_t>(config.num_attention_heads);
-  values_.resize(heads * width_);
   const std::vector<float> slopes = AlibiSlopes(config.num_attention_heads);
   const std::vector<float> table =
       config.relative_bias ? model::ReadAll(weights.relative_attention_bias) : std::vector<float>();

@@ -15,6 +15,9 @@ class DistanceBias {
  public:
   DistanceBias(const model::ModelWeights& weights, const model::ModelConfig& config);
 
+  // What `values_` takes of such a model.
+  static size_t Bytes(const model::ModelConfig& config);
+
   // Of one head: element j - i is that of query i and key j, |j - i| < max_positions. Null where
   // the model has no such bias.
   const float* head(size_t head) const {

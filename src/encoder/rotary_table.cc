@@ -7,10 +7,22 @@
 
 namespace akin::encoder {
 
+namespace {
+
+size_t TableBytes(const model::Rotary& rotary, size_t max_positions) {
+  return max_positions * static_cast<size_t>(rotary.rotary_dim) * sizeof(float);
+}
+
+}  // namespace
+
+size_t RotaryTable::Bytes(const model::Rotary& rotary, size_t max_positions) {
+  return TableBytes(rotary, max_positions) * (rotary.long_inverse_frequencies.empty() ? 1 : 2);
+}
+
 RotaryTable::RotaryTable(const model::Rotary& rotary, size_t max_positions)
     : rotary_(rotary),
       max_positions_(max_positions),
-      short_(max_positions * rotary_dim() * sizeof(float)),
+      short_(TableBytes(rotary, max_positions)),
       long_(rotary.long_inverse_frequencies.empty() ? 0 : short_.size_bytes()),
       filled_(new std::once_flag[(max_positions + kBlock - 1) / kBlock]) {}
 

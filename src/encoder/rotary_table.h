@@ -18,6 +18,9 @@ class RotaryTable {
  public:
   RotaryTable(const model::Rotary& rotary, size_t max_positions);
 
+  // What the tables of `max_positions` take, or those of the rows that sequences of so many reach.
+  static size_t Bytes(const model::Rotary& rotary, size_t max_positions);
+
   // Computes what is missing below `length`. Any number of threads.
   void Reach(size_t length) const;
 

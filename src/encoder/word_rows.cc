@@ -3,12 +3,26 @@
 #include <algorithm>
 
 namespace akin::encoder {
+namespace {
+
+size_t RowSize(const model::Tensor& table) { return static_cast<size_t>(table.shape[1]); }
+
+size_t MostRows(const model::Tensor& table, size_t most_bytes) {
+  return std::min(static_cast<size_t>(table.shape[0]),
+                  most_bytes / (RowSize(table) * sizeof(float)));
+}
+
+}  // namespace
+
+size_t WordRows::Bytes(const model::Tensor& table, size_t most_bytes) {
+  return MostRows(table, most_bytes) * RowSize(table) * sizeof(float) +
+         static_cast<size_t>(table.shape[0]) * sizeof(decltype(places_)::value_type);
+}
 
 WordRows::WordRows(const model::Tensor& table, size_t most_bytes)
     : table_(table),
-      size_(static_cast<size_t>(table.shape[1])),
-      most_rows_(
-          std::min(static_cast<size_t>(table.shape[0]), most_bytes / (size_ * sizeof(float)))),
+      size_(RowSize(table)),
+      most_rows_(MostRows(table, most_bytes)),
       rows_(std::make_unique_for_overwrite<float[]>(most_rows_ * size_)),
       places_(static_cast<size_t>(table.shape[0])) {
   for (auto& place : places_) place.store(kNowhere, std::memory_order_relaxed);

@@ -27,6 +27,9 @@ class WordRows {
   // [vocab_size, size]. `most_bytes`: in place of kMostBytes, for tests.
   explicit WordRows(const model::Tensor& table, size_t most_bytes = kMostBytes);
 
+  // What the constructor allocates for such a table.
+  static size_t Bytes(const model::Tensor& table, size_t most_bytes = kMostBytes);
+
   // Row `id`, either one that stays as it is, or `room` [size], filled.
   const float* Row(int32_t id, std::span<float> room) const;
 

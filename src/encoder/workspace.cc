@@ -27,7 +27,7 @@ size_t ScratchFloats(const model::ModelConfig& config, const kernels::Kernels& k
 }  // namespace
 
 Workspace::Workspace(const model::ModelConfig& config, const kernels::Kernels& kernels,
-                     size_t max_tokens, size_t max_length, size_t team_size)
+                     size_t max_tokens, size_t max_length, Unplaced)
     : scratch_floats_(ScratchFloats(config, kernels, max_length)) {
   using model::NormPlacement;
   const auto size = [](int x) { return static_cast<size_t>(x); };
@@ -55,15 +55,34 @@ Workspace::Workspace(const model::ModelConfig& config, const kernels::Kernels& k
   if (attend_in_bf16 && turns) turned_ = {max_tokens, qkv_size, Written::kBf16, kernels};
   context_ = {max_tokens, query_size, in_bf16(attend_in_bf16 && read_bf16), kernels};
   intermediate_ = {max_tokens, size(config.intermediate_size), in_bf16(read_bf16), kernels};
+}
 
-  Activations* const parts[] = {
+std::array<Activations*, 10> Workspace::Parts() {
+  return {
       &hidden_, &attention_input_, &feed_forward_input_, &branch_, &unfolded_, &embedded_, &qkv_,
       &turned_, &context_,         &intermediate_};
+}
+
+size_t Workspace::PlacedBytes(size_t team_size) {
   size_t bytes = scratch_floats_ * team_size * sizeof(float);
-  for (const Activations* part : parts) bytes += part->bytes();
-  memory_ = AlignedBuffer(bytes);
+  for (const Activations* part : Parts()) bytes += part->bytes();
+  return bytes;
+}
+
+Workspace::Size Workspace::SizeOf(const model::ModelConfig& config, const kernels::Kernels& kernels,
+                                  size_t max_tokens, size_t max_length, size_t team_size) {
+  Workspace workspace(config, kernels, max_tokens, max_length, Unplaced{});
+  size_t num_parts = team_size;
+  for (const Activations* part : workspace.Parts()) num_parts += part->bytes() > 0 ? 1 : 0;
+  return {workspace.PlacedBytes(team_size), num_parts};
+}
+
+Workspace::Workspace(const model::ModelConfig& config, const kernels::Kernels& kernels,
+                     size_t max_tokens, size_t max_length, size_t team_size)
+    : Workspace(config, kernels, max_tokens, max_length, Unplaced{}) {
+  memory_ = AlignedBuffer(PlacedBytes(team_size));
   std::byte* next = memory_.As<std::byte>().data();
-  for (Activations* part : parts) {
+  for (Activations* part : Parts()) {
     part->Place(next);
     next += part->bytes();
   }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -20,6 +21,15 @@ class Workspace {
   // `max_length` bounds a single sequence, `team_size` the threads that may share this workspace.
   Workspace(const model::ModelConfig& config, const kernels::Kernels& kernels, size_t max_tokens,
             size_t max_length, size_t team_size);
+
+  // Of one that would be made so: bytes(), and how many matrices and scratches lie in them.
+  struct Size {
+    size_t bytes = 0;
+    size_t num_parts = 0;
+  };
+  static Size SizeOf(const model::ModelConfig& config, const kernels::Kernels& kernels,
+                     size_t max_tokens, size_t max_length, size_t team_size);
+  size_t bytes() const { return memory_.size_bytes(); }
 
   const Activations& hidden() const { return hidden_; }  // [max_tokens, hidden_size], in f32
   // What a sublayer reads where a norm stands before it: the norm's output; that of the
@@ -54,6 +64,12 @@ class Workspace {
   }
 
  private:
+  struct Unplaced {};  // Without memory.
+  Workspace(const model::ModelConfig& config, const kernels::Kernels& kernels, size_t max_tokens,
+            size_t max_length, Unplaced);
+  std::array<Activations*, 10> Parts();
+  size_t PlacedBytes(size_t team_size);
+
   Activations hidden_, attention_input_, feed_forward_input_, branch_, unfolded_, embedded_, qkv_,
       turned_, context_, intermediate_;
   std::unique_ptr<std::atomic<size_t>> last_step_ = std::make_unique<std::atomic<size_t>>(kNoStep);

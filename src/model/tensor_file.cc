@@ -50,6 +50,12 @@ Status TensorFiles::CheckIntact() const {
   return {};
 }
 
+size_t TensorFiles::bytes() const {
+  size_t bytes = 0;
+  for (const auto& file : files_) bytes += file->bytes().size();
+  return bytes;
+}
+
 void TensorFiles::DropPages() const {
   for (const auto& file : files_) DropMappedPages(file->bytes());
 }

@@ -61,6 +61,7 @@ class TensorFiles {
   Status CheckIntact() const;
   // The identities of all files; empty if one of them is not known.
   std::string identity() const;
+  size_t bytes() const;  // Of all of them together.
   // Lets the system drop what has been read through the mappings.
   void DropPages() const;
 

@@ -29,8 +29,20 @@ struct Scratch {
   AlignedBuffer step;          // What a step needs while it runs.
 };
 
+// What a chain will hold, known before its weights are read.
+struct ChainMemory {
+  RowShape output;
+  size_t weight_bytes = 0;
+  size_t scratch_bytes = 0;  // Of a Scratch after batches of the size in question.
+};
+
 class Chain {
  public:
+  // Of a chain that Make would make, and batches of up to so many tokens and segments.
+  static ChainMemory MemoryOf(std::span<const model::Module> modules, RowShape input,
+                              const StepKernels& kernels, size_t num_tokens, size_t num_segments,
+                              size_t team_size);
+
   // `input` are the backend's rows. Errors: those of MakeStep.
   static Result<Chain> Make(std::span<const model::Module> modules, RowShape input,
                             const StepKernels& kernels);

@@ -18,14 +18,30 @@ size_t OperandRowBytes(const kernels::Kernels& kernels, size_t k) {
   return 0;
 }
 
+size_t Rows(const model::Tensor& weight) { return static_cast<size_t>(weight.shape[0]); }
+size_t Columns(const model::Tensor& weight) { return static_cast<size_t>(weight.shape[1]); }
+
+size_t PackedBytes(const model::Tensor& weight, const kernels::Kernels& kernels) {
+  return kernels::PackedBytes(kernels, Rows(weight), Columns(weight));
+}
+
 }  // namespace
+
+size_t Linear::MemoryBytes(const model::Tensor& weight, const kernels::Kernels& kernels) {
+  return AlignedBuffer::AllocatedBytes(PackedBytes(weight, kernels));
+}
+
+size_t Linear::OperandBytes(const model::Tensor& weight, const kernels::Kernels& kernels,
+                            size_t rows) {
+  return rows * OperandRowBytes(kernels, Columns(weight));
+}
 
 Linear::Linear(const model::Tensor& weight, const model::Tensor& bias,
                const kernels::Kernels& kernels)
     : kernels_(kernels) {
-  const size_t n = static_cast<size_t>(weight.shape[0]), k = static_cast<size_t>(weight.shape[1]);
+  const size_t n = Rows(weight), k = Columns(weight);
   const size_t width = kernels.linear.panel_width, panel_bytes = kernels.linear.panel_bytes(k);
-  memory_ = AlignedBuffer(kernels::PackedBytes(kernels, n, k));
+  memory_ = AlignedBuffer(PackedBytes(weight, kernels));
   std::byte* panel = memory_.As<std::byte>().data();
   packed_ = {.panels = panel, .n = n, .k = k};
   std::vector<float> rows(width * k), biases(width);

@@ -20,6 +20,11 @@ class Linear {
 
   size_t n() const { return packed_.n; }
   size_t k() const { return packed_.k; }
+  // What one holds for `weight`, and OperandBytes of it.
+  static size_t MemoryBytes(const model::Tensor& weight, const kernels::Kernels& kernels);
+  static size_t OperandBytes(const model::Tensor& weight, const kernels::Kernels& kernels,
+                             size_t rows);
+
   // Of `rows` rows of input as the products read them; 0 where they read them as they are.
   size_t OperandBytes(size_t rows) const;
   // Makes this member's share of them. The team meets before anybody reads the result.

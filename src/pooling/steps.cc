@@ -103,8 +103,12 @@ class DenseStep : public Step {
   }
 
   size_t ScratchBytes(size_t rows, size_t /*team_size*/) const override {
-    const size_t residual = residual_ ? rows * PaddedWidth() * sizeof(float) : 0;
-    return linear_.OperandBytes(rows) + residual + kAlignment;
+    return ScratchBytes(linear_.OperandBytes(rows), residual_.has_value(), rows, out_width());
+  }
+  static size_t ScratchBytes(size_t operand_bytes, bool has_residual, size_t rows,
+                             size_t out_width) {
+    const size_t residual = has_residual ? rows * PaddedWidth(out_width) * sizeof(float) : 0;
+    return operand_bytes + residual + kAlignment;
   }
   double Flops() const override {
     return 2.0 * static_cast<double>(in_width() * out_width()) * (residual_ ? 2 : 1);
@@ -129,7 +133,7 @@ class DenseStep : public Step {
     const size_t offset = (linear_.OperandBytes(rows) + kAlignment - 1) / kAlignment * kAlignment;
     const MatrixView<float> projected =
         MatrixView<float>(reinterpret_cast<float*>(args.scratch.data() + offset), rows, out_width(),
-                          PaddedWidth())
+                          PaddedWidth(out_width()))
             .Columns(first, count);
     residual_->Multiply(operand, panels.begin, panels.end, projected);
     Add(projected, out);
@@ -137,7 +141,7 @@ class DenseStep : public Step {
 
  private:
   static constexpr size_t kAlignment = 64;
-  size_t PaddedWidth() const { return (out_width() + 15) / 16 * 16; }
+  static size_t PaddedWidth(size_t width) { return (width + 15) / 16 * 16; }
   static void Add(MatrixView<const float> rows, MatrixView<float> out) {
     for (size_t i = 0; i < out.rows(); ++i) {
       for (size_t j = 0; j < out.cols(); ++j) out(i, j) += rows(i, j);
@@ -220,7 +224,11 @@ class VocabularyStep : public Step {
         weights_(pooling) {}
 
   size_t ScratchBytes(size_t rows, size_t team_size) const override {
-    return RoundUp(decoder_.OperandBytes(rows)) + team_size * TileBytes(rows);
+    return ScratchBytes(decoder_.OperandBytes(rows), decoder_.panel_width(), rows, team_size);
+  }
+  static size_t ScratchBytes(size_t operand_bytes, size_t panel_width, size_t rows,
+                             size_t team_size) {
+    return RoundUp(operand_bytes) + team_size * TileBytes(panel_width, rows);
   }
   double Flops() const override { return 2.0 * static_cast<double>(in_width() * out_width()); }
 
@@ -228,14 +236,16 @@ class VocabularyStep : public Step {
     const size_t rows = args.in.rows();
     const kernels::Operand operand = decoder_.Prepare(args.in, args.member, args.scratch);
     args.member.Meet();
-    std::byte* const memory = args.scratch.data() + RoundUp(decoder_.OperandBytes(rows)) +
-                              static_cast<size_t>(args.member.rank) * TileBytes(rows);
+    std::byte* const memory =
+        args.scratch.data() + RoundUp(decoder_.OperandBytes(rows)) +
+        static_cast<size_t>(args.member.rank) * TileBytes(decoder_.panel_width(), rows);
     const auto panels = args.member.Share(decoder_.num_panels());
     for (size_t first = panels.begin; first < panels.end; first += kTilePanels) {
       const size_t last = std::min(first + kTilePanels, panels.end);
       const size_t column = first * decoder_.panel_width();
       const size_t count = std::min(last * decoder_.panel_width(), out_width()) - column;
-      const MatrixView<float> tile(reinterpret_cast<float*>(memory), rows, count, TileWidth());
+      const MatrixView<float> tile(reinterpret_cast<float*>(memory), rows, count,
+                                   TileWidth(decoder_.panel_width()));
       decoder_.Multiply(operand, first, last, tile);
       for (size_t s = 0; s < args.batch.segments.size(); ++s) {
         const Segment& segment = args.batch.segments[s];
@@ -248,8 +258,10 @@ class VocabularyStep : public Step {
  private:
   static constexpr size_t kTilePanels = 4;
   static size_t RoundUp(size_t bytes) { return (bytes + 63) / 64 * 64; }
-  size_t TileWidth() const { return (kTilePanels * decoder_.panel_width() + 15) / 16 * 16; }
-  size_t TileBytes(size_t rows) const { return RoundUp(rows * TileWidth() * sizeof(float)); }
+  static size_t TileWidth(size_t panel_width) { return (kTilePanels * panel_width + 15) / 16 * 16; }
+  static size_t TileBytes(size_t panel_width, size_t rows) {
+    return RoundUp(rows * TileWidth(panel_width) * sizeof(float));
+  }
 
   Linear decoder_;
   LogitWeights weights_;
@@ -310,7 +322,58 @@ struct StepMaker {
   }
 };
 
+// One overload a module, as above.
+struct MemoryMaker {
+  const RowShape& rows;
+  const StepKernels& kernels;
+
+  StepMemory operator()(const model::Pooling& pooling) const {
+    return {.out_width = pooling.modes.size() * rows.width, .pools = true, .scratch_bytes = {}};
+  }
+  StepMemory operator()(const model::Dense& dense) const {
+    const kernels::Kernels& own = rows.per_token ? kernels.token_rows : kernels.pooled_rows;
+    const bool has_residual = !dense.residual.empty();
+    const size_t width = static_cast<size_t>(dense.weight.shape[0]);
+    return {.out_width = width,
+            .weight_bytes = Linear::MemoryBytes(dense.weight, own) +
+                            (has_residual ? Linear::MemoryBytes(dense.residual, own) : 0),
+            .scratch_bytes = [weight = dense.weight, own, has_residual, width](size_t num_rows,
+                                                                               size_t) {
+              return DenseStep::ScratchBytes(Linear::OperandBytes(weight, own, num_rows),
+                                             has_residual, num_rows, width);
+            }};
+  }
+  StepMemory operator()(const model::RowLayerNorm& norm) const {
+    const auto bytes = [](const model::Tensor& tensor) {
+      return tensor.empty() ? 0 : static_cast<size_t>(tensor.num_elements()) * sizeof(float);
+    };
+    return {.out_width = rows.width,
+            .weight_bytes = bytes(norm.weight) + bytes(norm.bias),
+            .scratch_bytes = {}};
+  }
+  StepMemory operator()(const model::Normalize&) const {
+    return {.out_width = rows.width, .scratch_bytes = {}};
+  }
+  StepMemory operator()(const model::VocabularyPooling& pooling) const {
+    if (rows.logits || pooling.weight.empty())
+      return {.out_width = rows.width, .pools = true, .scratch_bytes = {}};
+    return {.out_width = static_cast<size_t>(pooling.weight.shape[0]),
+            .pools = true,
+            .weight_bytes = Linear::MemoryBytes(pooling.weight, kernels.token_rows),
+            .scratch_bytes = [weight = pooling.weight, own = kernels.token_rows](size_t num_rows,
+                                                                                 size_t team_size) {
+              return VocabularyStep::ScratchBytes(Linear::OperandBytes(weight, own, num_rows),
+                                                  own.linear.panel_width, num_rows, team_size);
+            }};
+  }
+};
+
 }  // namespace
+
+StepMemory MemoryOfStep(const model::Module& module, const RowShape& rows,
+                        const StepKernels& kernels) {
+  return std::visit(MemoryMaker{rows, kernels}, module);
+}
 
 Result<std::unique_ptr<const Step>> MakeStep(const model::Module& module, const RowShape& rows,
                                              const StepKernels& kernels) {

@@ -1,6 +1,8 @@
 // The modules of a model as steps.
 #pragma once
 
+#include <cstddef>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -29,5 +31,16 @@ struct StepKernels {
 };
 Result<std::unique_ptr<const Step>> MakeStep(const model::Module& module, const RowShape& rows,
                                              const StepKernels& kernels);
+
+// What a step will hold, known before its weights are read.
+struct StepMemory {
+  size_t out_width = 0;
+  bool pools = false;
+  size_t weight_bytes = 0;
+  // Step::ScratchBytes of so many rows and threads.
+  std::function<size_t(size_t rows, size_t team_size)> scratch_bytes;
+};
+StepMemory MemoryOfStep(const model::Module& module, const RowShape& rows,
+                        const StepKernels& kernels);
 
 }  // namespace akin::pooling

@@ -36,6 +36,16 @@ constexpr int kMostPackingThreads = 8;
 // so long.
 constexpr size_t kFirstTokens = 8192;
 
+// Of a session of `room` tokens that has to take a batch of `num_tokens`: it at least doubles.
+size_t GrownRoom(size_t num_tokens, size_t room, size_t most_tokens) {
+  return std::max(num_tokens, std::min(most_tokens, 2 * room));
+}
+
+// The longest sequence among so many tokens.
+size_t LongestAmong(size_t num_tokens, const model::ModelConfig& config) {
+  return std::min(num_tokens, static_cast<size_t>(config.max_positions));
+}
+
 class NativeSession : public Session {
  public:
   NativeSession(const encoder::Encoder& encoder, size_t most_tokens, size_t team_size)
@@ -44,19 +54,18 @@ class NativeSession : public Session {
   }
 
   encoder::Workspace& workspace() { return *workspace_; }
+  size_t workspace_bytes() const override { return workspace_ ? workspace_->bytes() : 0; }
 
-  // At least doubles when it grows at all.
   void Reserve(size_t num_tokens) {
     if (workspace_ && num_tokens <= num_tokens_) return;
-    Resize(std::max(num_tokens, std::min(most_tokens_, 2 * num_tokens_)));
+    Resize(GrownRoom(num_tokens, num_tokens_, most_tokens_));
   }
 
  private:
   void Resize(size_t num_tokens) {
     workspace_.reset();  // First: the old one and the new one need not be there together.
-    const size_t longest = static_cast<size_t>(encoder_.config().max_positions);
     workspace_.emplace(
-        encoder_.NewWorkspace(num_tokens, std::min(num_tokens, longest), team_size_));
+        encoder_.NewWorkspace(num_tokens, LongestAmong(num_tokens, encoder_.config()), team_size_));
     num_tokens_ = num_tokens;
   }
 
@@ -99,6 +108,7 @@ class NativeBackend : public Backend {
             .max_positions = config.max_positions,
             .max_partly_attended = encoder::MaxPartlyAttended(config),
             .num_parameters = num_parameters_,
+            .weight_bytes = encoder().weight_bytes(),
             .batch_invariant = true,
             .waits_for_nobody = true,
             .divides_batches = true,
@@ -212,7 +222,66 @@ class EncoderRegistry {
   std::map<std::string, std::shared_ptr<Entry>> entries_;  // Guarded by mutex_.
 };
 
+// What of a workspace of `room` tokens is in memory once batches of `reached` tokens were computed:
+// of each matrix in it the first rows, which begin and end within pages, perhaps huge ones.
+size_t ResidentBytes(const model::ModelConfig& config, const kernels::Kernels& kernels, size_t room,
+                     size_t reached, size_t team_size) {
+  constexpr size_t kHugePage = size_t{2} << 20;
+  const auto size_of = [&](size_t num_tokens) {
+    return encoder::Workspace::SizeOf(config, kernels, num_tokens, LongestAmong(num_tokens, config),
+                                      team_size);
+  };
+  const size_t all = AlignedBuffer::AllocatedBytes(size_of(room).bytes);
+  // Of rows of an odd number of values the last one's neighbour is written in all of them.
+  const bool odd = config.hidden_size % 2 != 0 || config.intermediate_size % 2 != 0 ||
+                   config.head_dim % 2 != 0 || config.embedding_size % 2 != 0;
+  if (reached >= room || odd) return all;
+  const auto part = size_of(reached);
+  return std::min(all, part.bytes + 2 * kHugePage * part.num_parts);
+}
+
+WeightPages PagesOf(const std::string& cache_key, size_t bytes) {
+  const bool kept =
+      !cache_key.empty() && bytes >= encoder::WeightArena::kLeastKeptBytes && KeepsPacked(bytes);
+  if (!kept) return WeightPages::kPrivate;
+  return IsPackedKept(cache_key, bytes) ? WeightPages::kShared : WeightPages::kSharedNext;
+}
+
+// Whether numbers are made out of the mapped file while they are packed.
+bool ReadsMapping(const model::ModelWeights& weights) {
+  return !weights.layers.empty() && weights.layers.front().output.weight.maker != nullptr;
+}
+
 }  // namespace
+
+Result<BackendMemory> PlanNativeBackend(const model::ModelDirectory& directory,
+                                        const model::ModelConfig& config,
+                                        const kernels::Kernels& kernels, size_t longest) {
+  AKIN_TRY_ASSIGN(const model::ModelWeights weights, model::LoadWeights(directory, config));
+  const encoder::EncoderMemory memory =
+      encoder::Encoder::MemoryOf(config, weights, kernels, longest);
+  std::string key = KeyOf(directory, weights, kernels);
+  const WeightPages pages = PagesOf(CacheKey(key, kernels), memory.weights);
+  const bool maps = ReadsMapping(weights) && weights.files != nullptr;
+  return BackendMemory{
+      .key = std::move(key),
+      .weight_bytes = memory.weights,
+      .pages = pages,
+      .table_bytes = memory.tables,
+      .loading_bytes = memory.packing * static_cast<size_t>(PackingThreads()) +
+                       (maps ? weights.files->bytes() : 0),
+      .width = config.hidden_size,
+      .workspace = [config, kernels](size_t most_tokens, size_t reached, size_t team_size) {
+        size_t room = std::min(most_tokens, kFirstTokens);
+        if (reached > room) room = GrownRoom(reached, reached - 1, most_tokens);
+        const size_t bytes =
+            encoder::Workspace::SizeOf(config, kernels, room, LongestAmong(room, config), team_size)
+                .bytes;
+        return BackendMemory::Workspace{
+            .allocated = bytes,
+            .resident = ResidentBytes(config, kernels, room, reached, team_size)};
+      }};
+}
 
 Result<std::unique_ptr<Backend>> LoadNativeBackend(const model::ModelDirectory& directory,
                                                    const model::ModelConfig& config,

@@ -15,4 +15,10 @@ Result<std::unique_ptr<Backend>> LoadNativeBackend(const model::ModelDirectory& 
                                                    const model::ModelConfig& config,
                                                    const kernels::Kernels& kernels);
 
+// What it would hold, by the headers of the weights' files. `longest`: tokens of the longest text.
+// Errors: those of model::LoadWeights.
+Result<BackendMemory> PlanNativeBackend(const model::ModelDirectory& directory,
+                                        const model::ModelConfig& config,
+                                        const kernels::Kernels& kernels, size_t longest);
+
 }  // namespace akin::backends

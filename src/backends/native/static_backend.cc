@@ -20,7 +20,7 @@ class StaticSession : public Session {
 };
 
 // What backends of tables have in common.
-BackendInfo TableInfo(RowKind rows, int64_t width, int64_t num_parameters) {
+BackendInfo TableInfo(RowKind rows, int64_t width, int64_t num_parameters, size_t held_bytes) {
   return {.name = "native",
           .precision = "f32",
           .isa = "scalar",
@@ -28,6 +28,7 @@ BackendInfo TableInfo(RowKind rows, int64_t width, int64_t num_parameters) {
           .width = static_cast<int>(width),
           .max_positions = kMaxPositions,
           .num_parameters = num_parameters,
+          .weight_bytes = held_bytes,
           .batch_invariant = true,
           .waits_for_nobody = true,
           .flops_per_token = 2.0 * static_cast<double>(width)};
@@ -38,7 +39,8 @@ class WeightBackend : public Backend {
   explicit WeightBackend(std::vector<float> weights) : weights_(std::move(weights)) {}
 
   BackendInfo Info() const override {
-    return TableInfo(RowKind::kTokenStates, 1, static_cast<int64_t>(weights_.size()));
+    return TableInfo(RowKind::kTokenStates, 1, static_cast<int64_t>(weights_.size()),
+                     weights_.size() * sizeof(float));
   }
 
   std::unique_ptr<Session> NewSession(size_t, size_t) const override {
@@ -75,7 +77,9 @@ class TableBackend : public Backend {
   explicit TableBackend(TokenTable table) : table_(std::move(table)) {}
 
   BackendInfo Info() const override {
-    return TableInfo(RowKind::kPooled, table_.rows.shape[1], table_.rows.num_elements());
+    return TableInfo(
+        RowKind::kPooled, table_.rows.shape[1], table_.rows.num_elements(),
+        table_.mapping.size() * sizeof(int64_t) + table_.weights.size() * sizeof(float));
   }
 
   std::unique_ptr<Session> NewSession(size_t, size_t) const override {

@@ -37,6 +37,9 @@ class AnswerBudget {
  public:
   static constexpr int64_t kLargeBytes = int64_t{1} << 20;  // More is large.
 
+  // What all answers together may come to.
+  static constexpr int64_t MostBytes(int64_t most_bytes) { return most_bytes / 2 * 5; }
+
   explicit AnswerBudget(int64_t most_bytes)
       : most_(most_bytes),
         small_{.room = most_bytes / 2, .most_beside_first = most_bytes / 2},

@@ -43,8 +43,10 @@ struct CallEnvironment {
   Clock::time_point made_room;
   // Without a message, an answer under way or the end of a stream.
   std::chrono::milliseconds idle_timeout{60'000};
-  MessageBudget messages{size_t{44} << 20, MessageBudget::kFreeBytes, [this] { rooms.GoOn(); }};
-  MessageBudget early_messages{size_t{4} << 20};  // For which nobody waits.
+  static constexpr size_t kMessagesBytes = size_t{44} << 20;
+  static constexpr size_t kEarlyMessagesBytes = size_t{4} << 20;
+  MessageBudget messages{kMessagesBytes, MessageBudget::kFreeBytes, [this] { rooms.GoOn(); }};
+  MessageBudget early_messages{kEarlyMessagesBytes};  // For which nobody waits.
   // With their windows shut, until there is room for their messages.
   CallQueue rooms{post, TakeRoom, GoOnInRoom};
   InflateBudget inflated{size_t{64} << 20};  // A second.

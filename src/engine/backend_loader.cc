@@ -43,6 +43,18 @@ Result<BackendLoader> MakeStaticLoader(const LoaderInput& input) {
   loader.shape.vocab_size = table.vocab_size;
   loader.shape.hidden_size = info.width;
   loader.max_positions = info.max_positions;
+  loader.plan = [info](Precision, size_t) -> Result<backends::BackendMemory> {
+    const size_t row_bytes = static_cast<size_t>(info.width) * sizeof(float);
+    return backends::BackendMemory{.key = {},
+                                   .table_bytes = info.weight_bytes,
+                                   .rows = info.rows,
+                                   .width = info.width,
+                                   .workspace = [row_bytes](size_t, size_t reached_tokens, size_t) {
+                                     const size_t bytes = (reached_tokens + 1) * row_bytes;
+                                     return backends::BackendMemory::Workspace{
+                                         .allocated = bytes, .resident = 2 * bytes};
+                                   }};
+  };
   loader.Keep(std::move(table.backend));
   const BackendKind asked = AsksForOnnxRuntime(input.options.onnxruntime)
                                 ? BackendKind::kOnnxRuntime
@@ -61,6 +73,11 @@ Result<BackendLoader> MakeNativeLoader(const LoaderInput& input,
   BackendLoader loader;
   loader.shape = ShapeOf(config);
   loader.max_positions = config.max_positions;
+  loader.plan = [&directory = input.directory, config, isa = input.isa](
+                    Precision precision, size_t longest) -> Result<backends::BackendMemory> {
+    AKIN_TRY_ASSIGN(const kernels::Kernels kernels, kernels::SelectKernels(isa, precision));
+    return backends::PlanNativeBackend(directory, config, kernels, longest);
+  };
   loader.load = [&directory = input.directory, config = std::move(config), isa = input.isa](
                     Precision precision) -> Result<std::unique_ptr<backends::Backend>> {
     AKIN_TRY_ASSIGN(const kernels::Kernels kernels, kernels::SelectKernels(isa, precision));

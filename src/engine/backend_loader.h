@@ -48,6 +48,9 @@ struct BackendLoader {
   std::string note;                                         // What was not taken and why, or empty.
   std::function<Result<std::unique_ptr<backends::Backend>>(Precision precision)> load;
 
+  // What it would hold in a precision; `longest`: tokens of the longest text. Unset: not known.
+  std::function<Result<backends::BackendMemory>(Precision precision, size_t longest)> plan;
+
   // A backend that is there already.
   void Keep(std::unique_ptr<backends::Backend> backend);
 };

@@ -24,8 +24,6 @@ using Clock = std::chrono::steady_clock;
 // thread is done sooner.
 constexpr double kLeastTeamFlops = 5e6;
 
-// Rows of a batch, which grow with its sequences where they are wider than the states (vocabulary
-// entries), take no more than this; one sequence always fits.
 constexpr size_t kMostRowBytes = size_t{8} << 20;
 
 size_t LeastTeamTokens(const Network& network) {
@@ -42,12 +40,19 @@ Status TakeRows(const Batch& batch, const BatchSlot& slot, RowSink& sink) {
 
 }  // namespace
 
+size_t Computer::MostSequences(size_t row_bytes) {
+  return std::max<size_t>(1, kMostRowBytes / row_bytes);
+}
+
+size_t Computer::MostTokens(const Options& options) {
+  return static_cast<size_t>(std::max(options.batch_tokens, options.max_positions));
+}
+
 Computer::Computer(Network network, const Options& options)
     : network_(std::move(network)),
       options_(options),
       least_team_tokens_(LeastTeamTokens(network_)),
-      sessions_(network_, static_cast<size_t>(options.num_threads),
-                static_cast<size_t>(std::max(options.batch_tokens, options.max_positions)),
+      sessions_(network_, static_cast<size_t>(options.num_threads), MostTokens(options),
                 static_cast<size_t>(options.num_threads)),
       pool_(options.num_threads, options.worker_cpus) {}
 
@@ -69,10 +74,9 @@ std::vector<Batch> Computer::MakePlan(const TokenizedTexts& texts, const Wanted&
     const pooling::RowShape& shape = network_.chain(static_cast<Output>(i))->output();
     if (!shape.per_token) row_bytes += shape.width * sizeof(float);
   }
-  return batching::PlanBatches(texts.lengths(),
-                               {.token_budget = token_budget,
-                                .num_workers = num_workers,
-                                .max_sequences = std::max<size_t>(1, kMostRowBytes / row_bytes)});
+  return batching::PlanBatches(texts.lengths(), {.token_budget = token_budget,
+                                                 .num_workers = num_workers,
+                                                 .max_sequences = MostSequences(row_bytes)});
 }
 
 Status Computer::Compute(const TokenizedTexts& texts, const Wanted& wanted,

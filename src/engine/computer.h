@@ -41,6 +41,12 @@ class Computer {
   };
   Computer(Network network, const Options& options);
 
+  // Sequences of a batch, at most: rows that grow with them where they are wider than the states
+  // (vocabulary entries) take so much memory and no more; one sequence always fits.
+  static size_t MostSequences(size_t row_bytes);
+  // What the session of one batch under way is made for.
+  static size_t MostTokens(const Options& options);
+
   const Network& network() const { return network_; }
   const WorkerPool& pool() const { return pool_; }
   int num_threads() const { return options_.num_threads; }

@@ -133,6 +133,16 @@ std::optional<Precision> Decide(std::span<const Precision> candidates,
 
 }  // namespace
 
+GateOutlook LookAtGate(const model::ModelDirectory& directory, std::string_view route,
+                       std::optional<PoolingMode> pooling, Isa isa) {
+  GateOutlook outlook{.candidates = kernels::FasterThanF32(isa), .known = std::nullopt};
+  outlook.known =
+      outlook.candidates.empty()
+          ? Precision::kF32
+          : Decide(outlook.candidates, GateRecord(directory, route, pooling, isa).Read());
+  return outlook;
+}
+
 Result<GateResult> LoadWithinGate(const GateInput& input) {
   const std::vector<Precision> candidates = kernels::FasterThanF32(input.isa);
   if (candidates.empty()) {

@@ -44,4 +44,13 @@ struct GateResult {
 // Errors: those of input.load.
 Result<GateResult> LoadWithinGate(const GateInput& input);
 
+// What is known of that choice before anything is loaded.
+struct GateOutlook {
+  std::vector<Precision> candidates;  // Of the tier, as they are tried.
+  // What an earlier load has left written down, or f32 where there are no candidates.
+  std::optional<Precision> known;
+};
+GateOutlook LookAtGate(const model::ModelDirectory& directory, std::string_view route,
+                       std::optional<PoolingMode> pooling, Isa isa);
+
 }  // namespace akin::engine

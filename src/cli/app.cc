@@ -205,6 +205,7 @@ constexpr Verb kVerbs[] = {
     {"doctor", AddDoctorCommand},
     {"bench", AddBenchCommand},
     {"tune", AddTuneCommand},
+    {"plan", AddPlanCommand},
     {"completion", AddCompletionCommand, true},
     {"help", AddHelpCommand, true},
 };

@@ -23,6 +23,10 @@
 
 namespace akin::cli {
 
+// What is on its way at once, at most: in a stage, or in a queue between two.
+inline constexpr size_t kMostChunkBytes = size_t{1} << 20;  // Of texts.
+inline constexpr size_t kChunksUnderWay = 5, kAnswersUnderWay = 3;
+
 struct Totals {
   int64_t texts = 0;
   int64_t truncated = 0;
@@ -71,7 +75,6 @@ class ChunkPipeline {
   static constexpr double kChunkSeconds = 2;
   static constexpr size_t kFirstChunkBytes = size_t{256} << 10;
   static constexpr size_t kLeastChunkBytes = size_t{64} << 10;
-  static constexpr size_t kMostChunkBytes = size_t{1} << 20;
 
   // A thread's entry is where exceptions (memory that is used up) become values. Whatever ends a
   // stage closes both queues, so that its neighbours end too.

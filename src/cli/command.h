@@ -38,6 +38,7 @@ void AddBridgeCommand(CLI::App& app, Verbs& verbs);
 void AddDoctorCommand(CLI::App& app, Verbs& verbs);
 void AddBenchCommand(CLI::App& app, Verbs& verbs);
 void AddTuneCommand(CLI::App& app, Verbs& verbs);
+void AddPlanCommand(CLI::App& app, Verbs& verbs);
 void AddCompletionCommand(CLI::App& app, Verbs& verbs);
 void AddHelpCommand(CLI::App& app, Verbs& verbs);
 

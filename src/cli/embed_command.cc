@@ -1,4 +1,6 @@
 // `akin embed`: texts -> dense vectors.
+#include "cli/embed_command.h"
+
 #include <unistd.h>
 
 #include <algorithm>
@@ -26,8 +28,6 @@ namespace {
 
 constexpr size_t kMaxSingleTextBytes = LineReader::kMaxLineBytes;
 
-// Three chunks are on their way at once; their vectors stay far below 64 MiB.
-constexpr size_t kMostVectorBytes = size_t{4} << 20;
 constexpr size_t kMostTexts = 4096;
 
 struct EmbedArguments {

@@ -50,6 +50,7 @@ std::string ExitStatusHelp() {
   std::string out = "Exit statuses, the same for every command:\n";
   AppendRow(out, kSuccess, "", "everything asked for was done");
   AppendRow(out, kSlower, "", "akin bench: a figure is slower than --fail-below allows");
+  AppendRow(out, kNothingFits, "", "akin plan: nothing fits into the memory");
   for (const ExitRow& row : kTable) {
     if (row.status < kSignalBase) AppendRow(out, row.status, row.category, row.meaning);
   }

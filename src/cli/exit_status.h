@@ -18,8 +18,10 @@ inline constexpr ErrorCode kWriteFailed{1003};  // The disk is full, for example
 inline constexpr ErrorCode kClosedPipe{1004};   // Whoever read our output has gone.
 
 inline constexpr int kSuccess = 0;
-// Everything was done, and what was asked about is not so: akin bench is slower than it may be.
+// Everything was done, and what was asked about is not so: akin bench is slower than it may be,
 inline constexpr int kSlower = 1;
+// or akin plan has found nothing that fits.
+inline constexpr int kNothingFits = 1;
 inline constexpr int kSignalBase = 128;  // A signal ends the process: 128 + its number.
 
 struct ExitRow {

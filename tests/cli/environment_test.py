@@ -18,7 +18,8 @@ def beside(name):
 VERBS = ((("embed", "x"), MODEL), (("similarity", "x", "y"), MODEL), (("tokenize", "x"), MODEL), (("info",), MODEL),
          (("rerank", "x", "y"), beside("cross-bert")), (("classify", "x"), beside("cross-bert-nli")), (("sparse", "x"), beside("splade-bert")),
          (("multivector", "x"), beside("colbert-plain")), (("doctor",), MODEL), (("bench", "--quality-only", "--quiet"), MODEL),
-         (("tune", "--dry-run", "--runs", "1", "--quiet"), MODEL), (("bridge",), MODEL))
+         (("tune", "--dry-run", "--runs", "1", "--quiet"), MODEL), (("plan",), MODEL),
+         (("bridge",), MODEL))
 
 
 class Options(Case):

@@ -176,7 +176,7 @@ class Verbs(Case):
         # serve is not in every build.
         self.assertEqual(set(verbs) - {"serve"},
                          {"embed", "rerank", "classify", "sparse", "multivector", "similarity", "tokenize", "info", "pull",
-                          "models", "bridge", "doctor", "bench", "tune", "completion", "help"})
+                          "models", "bridge", "doctor", "bench", "tune", "plan", "completion", "help"})
         for verb in verbs:
             code, out, err = run(verb, "--help")
             self.assertEqual((code, err), (0, b""))

@@ -6,11 +6,13 @@
 #include "cli/command.h"
 #include "cli/environment.h"
 #include "cli/strings.h"
+#include "server/http/body_rooms.h"
 
 namespace akin::cli {
 namespace {
 
 constexpr int kMany = 1 << 30;
+constexpr int kMostPayload = server::BodyRooms::kMostBodyBytes;
 
 // Declares options that the environment may set too.
 class OptionList {
@@ -132,7 +134,8 @@ void AddLimitOptions(OptionList& options, ServeArguments& a) {
                  "MIB");
   options.Number("--max-client-batch-size", a.max_client_batch_size, 1, kMany,
                  "Texts in one request");
-  options.Number("--payload-limit", a.payload_limit, 1, kMany, "Size of a request's body", "BYTES");
+  options.Number("--payload-limit", a.payload_limit, 1, kMostPayload,
+                 "Size of a request's body, up to 64 MiB", "BYTES");
   options.Number("--request-timeout", a.request_timeout, 1, 86400,
                  "A request that has not begun by then gets 504, and so does one that the backends "
                  "native and onnxruntime still compute",

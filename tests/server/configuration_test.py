@@ -159,6 +159,7 @@ class Configuration(unittest.TestCase):
                                 ("port = \n", "line 1: port: no value, expected a whole number"),
                                 ('\n\nport = "x"\n', "line 3: port: x is not a whole number, expected 0 to 65535"),
                                 ("\nport = abc # c\n", "line 2: port: abc # c is no value of TOML, expected a whole number"),
+                                ("payload-limit = 67108865", "line 1: payload-limit: 67108865 not in range 1 to 67108864"),
                                 ("port = 70000", "line 1: port: 70000 not in range 0 to 65535"),
                                 ("port = 1.5", "line 1: port: expected a whole number"),
                                 ("lazy = maybe", "line 1: lazy: maybe is no value of TOML, expected true or false"),

@@ -34,6 +34,9 @@ class BodyRooms {
   // kNone: it will never have it.
   enum class Answer { kRoom, kWaits, kNone };
 
+  // A body of the server may be so long: as what a client holds that is alone, since for more there
+  // never would be room.
+  static constexpr size_t kMostBodyBytes = size_t{64} << 20;
   // Who has room, while others wait, must come so fast, and may be so much behind.
   static constexpr int64_t kLeastBytesPerSecond = int64_t{64} << 10;
   static constexpr std::chrono::milliseconds kGrace{5'000};

@@ -27,7 +27,7 @@ struct ServedShared {
   static constexpr size_t kIdleStreamsBytes = size_t{32} << 20;
   StreamBudget streams{kStreamsBytes, kIdleStreamsBytes};
   // Bodies of HTTP's requests that have not come whole, by whatever version, of all connections.
-  static constexpr size_t kBodiesBytes = size_t{128} << 20;
+  static constexpr size_t kBodiesBytes = 2 * BodyRooms::kMostBodyBytes;
   BodyRooms bodies{kBodiesBytes};
   // Where what is not wanted is read to; nobody looks at it.
   std::array<char, size_t{64} << 10> thrown_away;

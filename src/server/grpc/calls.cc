@@ -45,14 +45,18 @@ void AnsweredCall::RefuseMany(const GrpcStatus& status) {
   End(status);
 }
 
+void AnsweredCall::EndForMore() {
+  End(ClientsFault(GrpcCode::kUnimplemented, "the method takes one message, found more"));
+}
+
 void AnsweredCall::OnTooMany() {
+  if (!is_gather()) return EndForMore();
   RefuseMany({GrpcCode::kResourceExhausted, StrCat("the messages of a stream have at most ",
                                                    kMaxMessageBytes, " bytes together")});
 }
 
 void AnsweredCall::OnMessage(std::string message) {
-  if (!is_gather() && !messages_.empty())
-    return End(ClientsFault(GrpcCode::kUnimplemented, "the method takes one message, found more"));
+  if (!is_gather() && !messages_.empty()) return EndForMore();
   if (messages_.size() == method_.most_messages)
     return RefuseMany({GrpcCode::kInvalidArgument,
                        StrCat("a stream has at most ", method_.most_messages, " messages")});

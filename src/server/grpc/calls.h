@@ -29,6 +29,7 @@ class AnsweredCall final : public Call {
   bool is_gather() const { return method_.kind == MethodKind::kGather; }
   // A request that is refused here counts, too, if it is one of a list.
   void RefuseMany(const GrpcStatus& status);
+  void EndForMore();
   RequestTallyPtr NewTally() const;
   void Compute(bool is_only_one);
 

@@ -50,9 +50,11 @@ bool MessageReader::Reserve(size_t bytes) {
   return true;
 }
 
-// All there may be, as beside others.
+// What there is now, also of several: who needs more later may hold it and wait.
 bool MessageReader::TakeFloor(size_t bytes) {
-  return share_.GrowOnFloor(std::max(bytes, keeping_.most_bytes));
+  if (!share_.GrowOnFloor(bytes)) return false;
+  if (early_) early_->Clear();
+  return true;
 }
 
 bool MessageReader::MayKeep() {
@@ -91,6 +93,8 @@ MessageReader::State MessageReader::Read(std::string_view& bytes, bool may_take_
       return Fail(
           GrpcCode::kInvalidArgument,
           "a message says that it is compressed, the header `grpc-encoding` does not say how");
+    // The second of those that take one would wait for room with the first.
+    if (keeping_.keeps && !are_several() && kept_bytes_ > 0) return State::kTooMany;
     if (length_ > most_bytes_)
       return Fail(GrpcCode::kResourceExhausted,
                   StrCat("a message has ", length_, " bytes, at most ", most_bytes_, " are taken"));

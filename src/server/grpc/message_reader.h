@@ -37,8 +37,9 @@ struct MessageKeeping {
 //
 // A message that is longer than what is free asks the budget for room once, for all of it; several
 // that are kept for all there may be, which as long as they have no more than kEarlyBytes count in
-// a budget of their own, if it has room. So who has room in the budget waits for none: he gets
-// whole, whatever others do, and parts of messages never wait for each other.
+// a budget of their own, if it has room, else as they come on their connection's floor, as far as
+// it goes. So who has room in the budget waits for none: he gets whole, whatever others do, and
+// parts of messages never wait for each other.
 class MessageReader {
  public:
   enum class State { kMore, kMessage, kInflating, kNoRoom, kTooMany, kFailed };
@@ -58,11 +59,13 @@ class MessageReader {
   // and it is not whole. kMessage: it can be taken. kInflating: it is whole and compressed, see
   // below. kNoRoom: it may go on after TakeRoom; `may_take_room`: or now, if there is some. (What
   // fits on the connection's floor does always.)
-  // kTooMany: with those that are kept it has more bytes than there may be; nothing is to be read
-  // any more. kFailed, from then on: see `status`.
+  // kTooMany: with those that are kept it has more bytes than there may be, or one is kept and
+  // there are not to be several; nothing is to be read any more. kFailed, from then on: see
+  // `status`.
   State Read(std::string_view& bytes, bool may_take_room = true);
   // After kNoRoom: for all of the message. False: there is none, and nothing has changed.
   bool TakeRoom() { return Reserve(Besides() + length_) || TakeFloor(); }
+  size_t needed_bytes() const { return std::max(Besides() + length_, keeping_.most_bytes); }
   // Likewise, but on the connection's floor: whoever else waits.
   bool TakeFloor() { return TakeFloor(Besides() + length_); }
   // A step with a message that is inflated, of which Read makes none; nothing is read meanwhile.

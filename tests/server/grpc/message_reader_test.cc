@@ -286,6 +286,37 @@ TEST(MessageReader, SeveralHaveRoomForAllOrNone) {
   EXPECT_EQ(budget.held_bytes("a"), 30'000U);
 }
 
+// What has come counts there, and not all there may be, which never fits.
+TEST(MessageReader, SeveralComeOnTheFloorAsFarAsItGoes) {
+  MessageBudget budget(size_t{1} << 20), early(16 << 10);
+  MessageBudget::Share other(budget, "a"), first(early, "a");
+  EXPECT_TRUE(other.GrowTo(size_t{1} << 19));
+  EXPECT_TRUE(first.GrowTo(7 << 10));
+  MessageBudget::Floor floor;
+  MessageReader reader(budget, "a", Encoding::kIdentity, 10'000,
+                       {.keeps = true, .most_bytes = 300'000, .early = &early}, &floor);
+  const std::string bytes = Framed(std::string(9'000, 'x'));
+  constexpr size_t kCounts = 9'000 + sizeof(std::string);
+  size_t count = 0;
+  for (; (count + 1) * kCounts <= MessageBudget::kFloorBytes; ++count) {
+    std::string_view one = bytes;
+    ASSERT_EQ(reader.Read(one, false), MessageReader::State::kMessage) << count;
+    EXPECT_EQ(reader.Take().size(), 9'000U);
+    EXPECT_EQ(floor.bytes, (count + 1) * kCounts);
+  }
+  EXPECT_EQ(count, 7U);
+  EXPECT_EQ(early.held_bytes("a"), 7U << 10) << "what is on the floor counts once";
+  EXPECT_FALSE(reader.has_room()) << "it holds up nobody";
+  std::string_view next = bytes;
+  EXPECT_EQ(reader.Read(next), MessageReader::State::kNoRoom);
+  EXPECT_EQ(budget.held_bytes("a"), size_t{1} << 19);
+  other.Clear();
+  EXPECT_TRUE(reader.TakeRoom());
+  EXPECT_EQ(floor.bytes, 0U);
+  EXPECT_EQ(budget.held_bytes("a"), 300'000U);
+  EXPECT_EQ(reader.Read(next, false), MessageReader::State::kMessage);
+}
+
 TEST(MessageReader, WhatIsLongHasRoomForAllOrNone) {
   MessageBudget budget(64 << 10);
   MessageReader first(budget, "a", Encoding::kIdentity), second(budget, "a", Encoding::kIdentity);

@@ -1,6 +1,7 @@
 #include "server/grpc/call_queue.h"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "server/grpc/call.h"
@@ -28,13 +29,23 @@ bool CallQueue::GoOnLater(std::shared_ptr<Call> call) noexcept {
 void CallQueue::Lane::Remove(const Call& call) noexcept {
   const auto it = waiting.find(call.info().client);
   if (it == waiting.end()) return;
-  std::erase_if(it->second, [&](const auto& other) { return other.get() == &call; });
-  if (it->second.empty()) waiting.erase(it);
+  Calls& calls = it->second;
+  // Mostly the first: those of a client end in their order.
+  const auto place =
+      std::ranges::find_if(calls, [&](const auto& other) { return other.get() == &call; });
+  if (place != calls.end()) calls.erase(place);
+  if (calls.empty()) waiting.erase(it);
 }
 
 void CallQueue::Remove(const Call& call) noexcept {
   first_.Remove(call);
   later_.Remove(call);
+}
+
+void CallQueue::ForEachFirst(const std::function<void(const Call&)>& look) const {
+  for (const Lane* lane : {&first_, &later_}) {
+    for (const auto& [client, calls] : lane->waiting) look(*calls.front());
+  }
 }
 
 bool CallQueue::HasOneThat(const std::function<bool(const std::string&)>& is_so) const {
@@ -69,15 +80,27 @@ void CallQueue::BeginNext(Lane& lane) {
   }
 }
 
+bool CallQueue::StepOf(Lane& lane) {
+  if (lane.current == nullptr) BeginNext(lane);
+  if (lane.current == nullptr) return false;
+  const std::shared_ptr<Call> call = lane.current;
+  bool is_over = true;
+  call->RunSafely([&] { is_over = step_(*call); });
+  if (is_over) lane.current = nullptr;
+  return true;
+}
+
 void CallQueue::Step() {
   is_posted_ = false;
-  for (Lane* lane : {&first_, &later_}) {
-    if (lane->current == nullptr) BeginNext(*lane);
-    if (lane->current == nullptr) continue;
-    const std::shared_ptr<Call> call = lane->current;
-    bool is_over = true;
-    call->RunSafely([&] { is_over = step_(*call); });
-    if (is_over) lane->current = nullptr;
+  std::array<Lane*, 2> lanes = {&first_, &later_};
+  // Tried once each time, whether it may begin or not.
+  if (std::exchange(steps_before_later_, steps_before_later_ - 1) == 0) {
+    steps_before_later_ = kStepsBeforeLater;
+    std::ranges::reverse(lanes);
+  }
+  for (Lane* lane : lanes) {
+    if (!StepOf(*lane)) continue;
+    if (lane == &later_ || later_.is_empty()) steps_before_later_ = kStepsBeforeLater;
     return GoOn();
   }
 }

@@ -2,7 +2,8 @@
 // are inflated, or room, for messages that come in pieces. The clients take turns, the calls of
 // each go in their order: who has much under way waits for his own.
 //
-// It has two lanes: of the second one a step is made while nothing waits in the first.
+// It has two lanes: of the second one a step is made while nothing waits in the first, and behind
+// every eighth of the first, which may be full for ever.
 #pragma once
 
 #include <cstddef>
@@ -38,6 +39,8 @@ class CallQueue {
   bool has(const std::string& client) const {
     return first_.waiting.contains(client) || later_.waiting.contains(client);
   }
+  // Of each client's calls the one that is next.
+  void ForEachFirst(const std::function<void(const Call&)>& look) const;
   // Whether there is a client that waits and of whom that is so.
   bool HasOneThat(const std::function<bool(const std::string& client)>& is_so) const;
   // If nobody will go on with what is in it: its clients might not begin, or there was no memory.
@@ -55,13 +58,19 @@ class CallQueue {
     void Remove(const Call& call) noexcept;
   };
 
+  // Of 64 KiB that are inflated: a second lane that always waits costs the first one a ninth.
+  static constexpr int kStepsBeforeLater = 8;
+
   void Step();
+  // False: nobody has begun in it, nor may.
+  bool StepOf(Lane& lane);
   // The next one's that may begin, in turn, becomes the current one.
   void BeginNext(Lane& lane);
 
   Post& post_;
   const std::function<bool(Call&)> may_begin_, step_;
   Lane first_, later_;
+  int steps_before_later_ = kStepsBeforeLater;  // Of the first lane.
   bool is_posted_ = false;
 };
 

@@ -154,6 +154,22 @@ TEST_F(Inflated, TextsDoNotWaitBehindBombsOfOthers) {
   }
 }
 
+// Without end: whenever the event loop comes round there is another one, of five clients.
+TEST_F(Inflated, BombsDoNotWaitForTheEndOfTexts) {
+  constexpr int kSteps = (1 << 20) / MessageReader::kStepBytes + 1;
+  Send("z", bomb_);
+  int turns = 0;
+  const std::function<void()> other = [&] {
+    Send("a" + std::to_string(++turns % 5), text_);
+    if (AsksOf("z") == 0 && turns < 100 * kSteps) loop_.Post()(other);
+  };
+  loop_.Post()(other);
+  loop_.Run();
+  ASSERT_EQ(AsksOf("z"), 1U);
+  EXPECT_GT(turns, 7 * kSteps) << "it is behind them";
+  EXPECT_LT(turns, 10 * kSteps);
+}
+
 TEST_F(Inflated, WhatWaitsForTooLongIsSaid) {
   environment_.inflated = InflateBudget(1000);
   for (int i = 0; i < 3; ++i) Send("a", bomb_);

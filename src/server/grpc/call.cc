@@ -19,7 +19,32 @@ GrpcStatus NoRoom() {
 
 }  // namespace
 
-bool CallEnvironment::TakeRoom(Call& call) { return call.TakeRoom(); }
+bool CallEnvironment::TakeRoom(Call& call) {
+  return kept_room.MayTake(call.info().client) && call.TakeRoom();
+}
+
+void CallEnvironment::SweepRooms(Clock::time_point now) {
+  if (std::exchange(swept, now) != now) ChooseWhoIsDue();
+}
+
+void CallEnvironment::LeftRooms(const std::string& client) noexcept {
+  if (kept_room.IsFor(client)) ChooseWhoIsDue();
+}
+
+void CallEnvironment::LeaveRooms(const Call& call) noexcept {
+  rooms.Remove(call);
+  LeftRooms(call.info().client);
+}
+
+void CallEnvironment::ChooseWhoIsDue() noexcept {
+  kept_room.KeepForNobody();
+  try {
+    rooms.ForEachFirst([this](const Call& call) {
+      kept_room.Offer(call.info().client, call.needed_bytes(), call.queued_since(), swept);
+    });
+  } catch (...) {  // No memory: the next time.
+  }
+}
 
 bool CallEnvironment::GoOnInRoom(Call& call) {
   call.GoOnInRoom();
@@ -79,7 +104,7 @@ void Call::ReadOn() {
 
 void Call::DropWaiting() noexcept {
   if (inflating_since_) environment_.inflating.Remove(*this);
-  if (queued_since_) environment_.rooms.Remove(*this);
+  if (queued_since_) environment_.LeaveRooms(*this);
   inflating_since_.reset();
   queued_since_.reset();
   std::string().swap(waiting_);
@@ -91,8 +116,9 @@ size_t Call::Read(std::string_view bytes) {
   while (!is_over() && !bytes.empty() && !is_queued() && MayRead()) {
     const auto now = Clock::now();
     if (reader_.bytes() == 0) RestartRate(now);
-    // Behind those of its client that wait already.
-    const bool may_take_room = !environment_.rooms.has(info_.client);
+    // Behind those of its client that wait already, and who is due.
+    const bool may_take_room =
+        !environment_.rooms.has(info_.client) && environment_.kept_room.MayTake(info_.client);
     const size_t before = bytes.size();
     const MessageReader::State state = reader_.Read(bytes, may_take_room);
     rate_.Arrived(before - bytes.size(), now);
@@ -144,6 +170,7 @@ void Call::GoOnInRoom() {
   rate_.Forgive(now - *queued_since_);  // It was not its client that was slow.
   has_room_since_ = now;
   queued_since_.reset();
+  environment_.LeftRooms(info_.client);
   if (!IsComputing() && unsent_ == 0) SetResting(true);
   ReadOn();
 }
@@ -206,21 +233,20 @@ void Call::OnGone() {
 std::optional<GrpcStatus> Call::IsLate(Clock::time_point now) {
   if (environment_.draining_since && info_.is_open && !IsComputing() && unsent_ == 0)
     return GrpcStatus{GrpcCode::kUnavailable, "the server is ending"};
-  if (inflating_since_ && now >= *inflating_since_ + environment_.body_grace)
+  if (inflating_since_ && MayGiveUp(*inflating_since_, now))
     return GrpcStatus{
         GrpcCode::kResourceExhausted,
         "the messages that are inflated leave no time for this one; send less at once",
         {"inflating", {}},
         true};
-  if (queued_since_ && now >= *queued_since_ + environment_.body_grace) return NoRoom();
+  if (queued_since_ && MayGiveUp(*queued_since_, now)) return NoRoom();
   if (last_was_told_ || is_queued()) return std::nullopt;
   if (!MayRead()) {  // We hold it up.
     RestartRate(now);
     if (has_room_since_) has_room_since_ = now;
     return std::nullopt;
   }
-  if (environment_.made_room != now && HoldsUpOthers(now)) {
-    environment_.made_room = now;
+  if (HoldsUpOthers(now)) {
     return GrpcStatus{
         GrpcCode::kResourceExhausted,
         "a message takes too long to come while others wait for the room that is kept for it",
@@ -236,16 +262,23 @@ std::optional<GrpcStatus> Call::IsLate(Clock::time_point now) {
   return ClientsFault(GrpcCode::kDeadlineExceeded, "a message takes too long to come");
 }
 
-// Of others that have no more than its client.
-bool Call::HoldsUpOthers(Clock::time_point now) const {
+bool Call::MayGiveUp(Clock::time_point since, Clock::time_point now) {
+  return environment_.given_up.MayEnd(since, environment_.body_grace, now);
+}
+
+bool Call::HoldsUpOthers(Clock::time_point now) {
   if (!has_room_since_ || now < *has_room_since_ + environment_.body_grace / 2) return false;
   const auto held = std::chrono::duration<double>(now - *has_room_since_).count();
   const auto least = held * static_cast<double>(environment_.least_bytes_per_second_in_room);
   if (static_cast<double>(reader_.held_bytes()) >= least) return false;
+  if (environment_.kept_room.NeedsMoreOf(info_.client)) return true;
+  if (environment_.made_room == now) return false;
   const size_t own = environment_.messages.held_bytes(info_.client);
-  return environment_.rooms.HasOneThat([&](const std::string& client) {
+  const bool holds_up_one = environment_.rooms.HasOneThat([&](const std::string& client) {
     return client == info_.client || environment_.messages.held_bytes(client) < own;
   });
+  if (holds_up_one) environment_.made_room = now;
+  return holds_up_one;
 }
 
 Call::Clock::time_point Call::WriteDeadline() const {
@@ -260,10 +293,11 @@ void Call::Sweep(Clock::time_point now) {
   if (is_writing_ && now >= WriteDeadline()) return responder_->Reset(Http2Error::kCancel);
   if (has_ended_) return;
   if (reply_is_lost_) return Fail();
+  environment_.SweepRooms(now);
   if (inflating_since_) environment_.inflating.GoOn();
   if (queued_since_ && reader_.TakeFloor()) {
     environment_.rooms.Remove(*this);
-    RunSafely([this] { GoOnInRoom(); });
+    RunSafely([this] { GoOnInRoom(); });  // Which leaves it.
     if (has_ended_) return;
   }
   if (queued_since_) environment_.rooms.GoOn();

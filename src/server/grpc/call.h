@@ -20,6 +20,8 @@
 #include "server/grpc/method.h"
 #include "server/http/body_rate.h"
 #include "server/http2/handler.h"
+#include "server/http2/kept_room.h"
+#include "server/http2/sweep_limit.h"
 
 namespace akin::server {
 
@@ -39,7 +41,8 @@ struct CallEnvironment {
   int64_t least_body_bytes_per_second = 1024;
   // While others wait for the room that it has: half as long, and
   int64_t least_bytes_per_second_in_room = int64_t{64} << 10;
-  // When one that does not was last refused. One at a time: what it leaves may be enough.
+  // When one that does not was last refused, but for who is due. One at a time: what it leaves may
+  // be enough.
   Clock::time_point made_room;
   // Without a message, an answer under way or the end of a stream.
   std::chrono::milliseconds idle_timeout{60'000};
@@ -48,7 +51,11 @@ struct CallEnvironment {
   MessageBudget messages{kMessagesBytes, MessageBudget::kFreeBytes, [this] { rooms.GoOn(); }};
   MessageBudget early_messages{kEarlyMessagesBytes};  // For which nobody waits.
   // With their windows shut, until there is room for their messages.
-  CallQueue rooms{post, TakeRoom, GoOnInRoom};
+  CallQueue rooms{post, [this](Call& call) { return TakeRoom(call); }, GoOnInRoom};
+  KeptRoom kept_room{messages};  // For a client in it, chosen
+  Clock::time_point swept;       // then.
+  // Of those that have waited for too long, for room or to be inflated.
+  SweepLimit given_up{256};
   InflateBudget inflated{size_t{64} << 20};  // A second.
   CallQueue inflating{post, [this](Call& call) { return MayInflate(call); }, InflateOn};
   // What keeps no model busy is then not waited for: without a key nobody holds up the end.
@@ -58,8 +65,15 @@ struct CallEnvironment {
   std::function<int(const std::string& client)> retry_after_seconds;
   size_t num_writing = 0;  // Calls whose answers wait for their clients.
 
+  // Once a sweep, whose time is handed in: for whom room is kept.
+  void SweepRooms(Clock::time_point now);
+  void LeaveRooms(const Call& call) noexcept;
+  // It waits no longer, and is not in it any more.
+  void LeftRooms(const std::string& client) noexcept;
+
  private:
-  static bool TakeRoom(Call& call);
+  bool TakeRoom(Call& call);
+  void ChooseWhoIsDue() noexcept;
   static bool GoOnInRoom(Call& call);
   bool MayInflate(const Call& call);
   static bool InflateOn(Call& call);
@@ -83,6 +97,9 @@ class Call : public std::enable_shared_from_this<Call> {
   bool gains_much() const { return gains_much_; }
   // Whether there is room for the message that waits for it, which then has it.
   bool TakeRoom() { return reader_.TakeRoom(); }
+  // What it asks for, and since when, while it waits.
+  size_t needed_bytes() const { return reader_.needed_bytes(); }
+  Clock::time_point queued_since() const { return *queued_since_; }
   void GoOnInRoom();
   bool is_waiting_for_room() const { return queued_since_.has_value(); }
   void RefuseForRoom();
@@ -96,7 +113,8 @@ class Call : public std::enable_shared_from_this<Call> {
   virtual void OnMessage(std::string message) = 0;
   virtual void OnLast() = 0;
   virtual bool MayRead() const { return true; }
-  // Instead of the next message, which with those that are kept has too many bytes.
+  // Instead of the next message: it is one too many, or has too many bytes with those that are
+  // kept.
   virtual void OnTooMany() {}
   // What a call ends with whose messages cannot be read, or do not come in time, is about to be
   // sent.
@@ -140,7 +158,8 @@ class Call : public std::enable_shared_from_this<Call> {
   void DropWaiting() noexcept;
   // Nothing is read, and it is not for its client to go on.
   bool is_queued() const { return inflating_since_ || queued_since_; }
-  bool HoldsUpOthers(Clock::time_point now) const;
+  // Of others that have no more than its client.
+  bool HoldsUpOthers(Clock::time_point now);
   void ReadEnd();
   void Refuse(const GrpcStatus& status);
   // Ends it: the server could not handle it.
@@ -158,6 +177,8 @@ class Call : public std::enable_shared_from_this<Call> {
   void Leave() noexcept;
   // Of a client that owes us the next message, and is slow: why the call ends.
   std::optional<GrpcStatus> IsLate(Clock::time_point now);
+  // Of what has waited since then for us.
+  bool MayGiveUp(Clock::time_point since, Clock::time_point now);
   // It is its client's turn: of what was before nothing counts.
   void RestartRate(Clock::time_point now) {
     rate_ = BodyRate(environment_.body_grace, environment_.least_body_bytes_per_second, now);

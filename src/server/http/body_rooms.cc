@@ -16,6 +16,7 @@ BodyRooms::Answer BodyRooms::Body::Ask(size_t bytes, std::optional<size_t> lengt
     return Grow(bytes, now) ? Answer::kRoom : Answer::kNone;
   on_floor_ = length.value_or(bytes);
   if (share_.GrowOnFloor(on_floor_)) return Answer::kRoom;
+  since_ = now;
   bytes_ = bytes;
   all_ = std::max(bytes, length.value_or(most));
   is_exact_ = length && all_ <= rooms_.most_ / 2;  // More never is for one client.
@@ -39,17 +40,19 @@ bool BodyRooms::Body::Grow(size_t bytes, TimePoint now) {
 }
 
 bool BodyRooms::Body::Take(TimePoint now) {
-  if (Grow(all_, now)) return true;
-  return !is_exact_ && rooms_.budget_.held_bytes(client_) == 0 && Grow(bytes_, now);
+  if (!rooms_.kept_.MayTake(client_)) return false;
+  return Grow(all_, now) || (TakesAPart() && Grow(bytes_, now));
 }
 
 void BodyRooms::Body::StopWaiting() noexcept {
   if (!place_) return;
   const auto it = rooms_.waiting_.find(client_);
   it->second.erase(*std::exchange(place_, std::nullopt));
-  if (!it->second.empty()) return;
-  if (rooms_.next_ == it) ++rooms_.next_;
-  rooms_.waiting_.erase(it);
+  if (it->second.empty()) {
+    if (rooms_.next_ == it) ++rooms_.next_;
+    rooms_.waiting_.erase(it);
+  }
+  if (rooms_.kept_.IsFor(client_)) rooms_.Choose(rooms_.swept_);
 }
 
 bool BodyRooms::Body::TakeFloor() noexcept {
@@ -58,8 +61,9 @@ bool BodyRooms::Body::TakeFloor() noexcept {
   return true;
 }
 
-void BodyRooms::Body::Clear() {
+void BodyRooms::Body::Clear() noexcept {
   StopWaiting();
+  rooms_.kept_.Ended(std::exchange(ending_bytes_, 0));
   rate_.reset();
   share_.Clear();
 }
@@ -67,17 +71,31 @@ void BodyRooms::Body::Clear() {
 bool BodyRooms::Body::HoldsUpOthers(TimePoint now) noexcept {
   rooms_.Sweep(now);
   if (!rate_ || share_.is_on_floor()) return false;
-  if (!rate_->IsTooSlow(now) || rooms_.ended_ == now) return false;
+  if (ending_bytes_ > 0) return true;
+  if (!rate_->IsTooSlow(now)) return false;
+  if (rooms_.kept_.NeedsMoreOf(client_)) {
+    End();
+    return true;
+  }
+  if (rooms_.ended_ == now) return false;
   if (!rooms_.waiting_.contains(client_) &&
       rooms_.least_held_ >= rooms_.budget_.held_bytes(client_))
     return false;
   rooms_.ended_ = now;
+  End();
   return true;
+}
+
+void BodyRooms::Body::End() noexcept {
+  ending_bytes_ = share_.bytes();
+  rooms_.kept_.Ending(ending_bytes_);
 }
 
 void BodyRooms::GiveOut(size_t most_in_vain) noexcept {
   const TimePoint now = TimePoint::clock::now();
   for (size_t in_vain = 0; in_vain < std::min(most_in_vain, waiting_.size());) {
+    const std::string* const due = kept_.client();
+    if (due != nullptr) next_ = waiting_.find(*due);
     if (next_ == waiting_.end()) next_ = waiting_.begin();
     Body& first = *next_->second.front();
     ++next_;
@@ -87,6 +105,7 @@ void BodyRooms::GiveOut(size_t most_in_vain) noexcept {
     } catch (...) {  // No memory: the next time.
     }
     if (!has_room) {
+      if (due != nullptr) return;
       ++in_vain;
       continue;
     }
@@ -96,9 +115,22 @@ void BodyRooms::GiveOut(size_t most_in_vain) noexcept {
   }
 }
 
+void BodyRooms::Choose(TimePoint now) noexcept {
+  kept_.KeepForNobody();
+  try {
+    for (const auto& [client, bodies] : waiting_) {
+      const Body& first = *bodies.front();
+      kept_.Offer(client, first.all_, first.since_, now);
+      if (first.TakesAPart()) kept_.Offer(client, first.bytes_, first.since_, now);
+    }
+  } catch (...) {  // No memory: the next time.
+  }
+}
+
 // All that wait, once each time: whom nobody looked at as room came free, or for want of memory.
 void BodyRooms::Sweep(TimePoint now) noexcept {
   if (std::exchange(swept_, now) == now) return;
+  Choose(now);
   GiveOut(SIZE_MAX);
   least_held_ = SIZE_MAX;
   for (const auto& [client, bodies] : waiting_)

@@ -1,9 +1,10 @@
 // Room for the bodies of HTTP's requests that do not come at once, of all connections together.
 //
 // A body asks once, when more of it has come than is free, for all that it may become, and waits
-// for that: the bodies of a client in their order, the clients in turns. So whoever holds room
-// never waits for any, and whoever waits holds none: no mix of lengths can lock up. (When each held
-// what had come of it, 120 uploads of 1.9 MB had a part each, and none ever got whole.)
+// for that: the bodies of a client in their order, the clients in turns, and who has waited for
+// long before others (KeptRoom). So whoever holds room never waits for any, and whoever waits holds
+// none: no mix of lengths can lock up. (When each held what had come of it, 120 uploads of 1.9 MB
+// had a part each, and none ever got whole.)
 //
 //   128 MiB, of which a client alone has half: 33 bodies of 2 MB come, the 34th when one is whole.
 //
@@ -23,6 +24,7 @@
 #include <string>
 
 #include "server/http/body_rate.h"
+#include "server/http2/kept_room.h"
 #include "server/http2/message_budget.h"
 
 namespace akin::server {
@@ -51,7 +53,7 @@ class BodyRooms {
    public:
     // `floor`: its connection's; without it there is none.
     Body(BodyRooms& rooms, std::string client, MessageBudget::Floor* floor = nullptr);
-    ~Body() { StopWaiting(); }
+    ~Body() { Clear(); }
     Body(const Body&) = delete;
     Body& operator=(const Body&) = delete;
 
@@ -70,14 +72,18 @@ class BodyRooms {
       if (rate_) rate_->Arrived(bytes, now);
     }
     // Whether it must end, because it is too slow and others, who have no more than its client,
-    // wait. One at a time: `now` is the sweep's.
+    // wait. One at a time, or as many as who is due needs: `now` is the sweep's.
     bool HoldsUpOthers(TimePoint now) noexcept;
-    void Clear();
+    void Clear() noexcept;
 
    private:
     friend class BodyRooms;
     bool Take(TimePoint now);
+    // Where the most that it may have never is there, what has come is enough.
+    bool TakesAPart() const { return !is_exact_ && rooms_.budget_.held_bytes(client_) == 0; }
     bool Grow(size_t bytes, TimePoint now);
+    // What it holds comes free soon.
+    void End() noexcept;
 
     BodyRooms& rooms_;
     const std::string client_;
@@ -86,6 +92,8 @@ class BodyRooms {
     // What it has asked for.
     size_t bytes_ = 0, all_ = 0, on_floor_ = 0;
     bool is_exact_ = false;
+    TimePoint since_;          // It has waited.
+    size_t ending_bytes_ = 0;  // Of what it holds, once it must end.
     std::function<void()> on_room_;
     std::optional<std::list<Body*>::iterator> place_;
   };
@@ -98,7 +106,9 @@ class BodyRooms {
   // As one comes free: so many clients are looked at in vain, the others by the next sweep.
   static constexpr size_t kMostInVain = 64;
 
+  // The first that wait, to whom is due before others.
   void GiveOut(size_t most_in_vain) noexcept;
+  void Choose(TimePoint now) noexcept;
   void Sweep(TimePoint now) noexcept;
 
   const size_t most_;
@@ -107,6 +117,7 @@ class BodyRooms {
   TimePoint swept_, ended_;
   size_t least_held_ = SIZE_MAX;  // By a client that waits, when it was swept.
   MessageBudget budget_;
+  KeptRoom kept_{budget_};
 };
 
 }  // namespace akin::server

@@ -7,9 +7,7 @@ namespace akin::server {
 bool MessageBudget::Share::GrowBesideOthers(size_t bytes) {
   if (Has(bytes)) return true;
   const size_t more = bytes - (is_on_floor_ ? 0 : bytes_);
-  const size_t own = budget_.held_bytes(client_);
-  const size_t others = budget_.held_ - own;
-  if (own + more > (budget_.most_ - others) / 2) return false;
+  if (!budget_.HasRoomFor(client_, more)) return false;
   budget_.by_client_[client_] += more;  // First, for it may throw.
   budget_.held_ += more;
   if (is_on_floor_) floor_->bytes -= bytes_;

@@ -77,6 +77,14 @@ class MessageBudget {
     bool is_on_floor_ = false;  // All of it.
   };
 
+  // Whether a client may hold so many bytes more, when `coming` of those that are held have come
+  // free.
+  bool HasRoomFor(const std::string& client, size_t more, size_t coming = 0) const {
+    const size_t own = held_bytes(client);
+    const size_t others = held_ - own;
+    return own + more <= (most_ - others + std::min(coming, others)) / 2;
+  }
+  size_t most_bytes() const { return most_; }
   // Without floors.
   size_t held_bytes() const { return held_; }
   size_t held_bytes(const std::string& client) const {

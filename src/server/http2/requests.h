@@ -12,6 +12,7 @@
 
 #include "server/http/served_connection.h"
 #include "server/http2/handler.h"
+#include "server/http2/sweep_limit.h"
 
 namespace akin::server {
 
@@ -28,6 +29,7 @@ class Http2Requests final : public Http2Handler {
 
   ServedShared& shared_;
   HttpServer& server_;
+  SweepLimit given_up_{256};  // Of those that have waited for room for too long.
 };
 
 }  // namespace akin::server

@@ -106,6 +106,8 @@ TEST_F(CallRoom, AllGetWholeWhateverTheirLengthsAndOrder) {
       for (const size_t i : order) {
         goes_on |= SendMore(i, std::min(left_[i].size(), at_[i] + 1 + random() % 16'384));
         if (random() % 4 == 0) loop_.Run();
+        // One of those that wait is due, and nobody is slow.
+        if (round % 4 < 2 && random() % 64 == 0) SweepAll(Call::Clock::now() + seconds(3));
       }
       loop_.Run();
       EXPECT_LE(environment_.messages.held_bytes() + environment_.early_messages.held_bytes(),
@@ -182,6 +184,79 @@ TEST_F(CallRoom, WhoHasRoomMustSendWhileOthersWait) {
   EXPECT_TRUE(responders_[5]->rests);
   SweepAll(now + seconds(8));
   EXPECT_EQ(NumEnded(), 1U);
+}
+
+// Each address has six calls that begin anew whenever one ends; what one leaves is less than the
+// other needs, and those that wait would take it.
+TEST_F(CallRoom, WhoNeedsMuchIsNotPassedOverForEver) {
+  constexpr size_t kClients = 16, kSize = 1'000'000, kMuch = 3'900'000;
+  const auto begin_again = [&](size_t client) {
+    BeginCalls("a" + std::to_string(client), 1, kSize);
+    SendMore(calls_.size() - 1, 5'000);
+  };
+  for (size_t i = 0; i < 6 * kClients; ++i) begin_again(i % kClients);
+  const auto now = Call::Clock::now();
+  SweepAll(now);
+  EXPECT_FALSE(environment_.messages.HasRoomFor("much", kMuch));
+  const size_t much = calls_.size();
+  BeginCalls("much", 1, kMuch);
+  SendMore(much, 60'000);
+  // One that needs less than what is free now waits behind it, but for two seconds not.
+  const auto is_taken = [&](size_t bytes) {
+    const size_t i = calls_.size();
+    BeginCalls("little" + std::to_string(i), 1, bytes);
+    SendMore(i, 60'000);
+    return responders_[i]->consumed == 60'000;
+  };
+  ASSERT_TRUE(environment_.messages.HasRoomFor("little", 70'000));
+  SweepAll(now + milliseconds(1'900));
+  EXPECT_TRUE(is_taken(70'000));
+  SweepAll(now + milliseconds(2'100));
+  ASSERT_TRUE(environment_.messages.HasRoomFor("little", 70'000));
+  EXPECT_FALSE(is_taken(70'000));
+  EXPECT_EQ(NumEnded(), 0U);
+  int sweeps = 0;
+  for (; responders_[much]->consumed < 60'000 && sweeps < 20; ++sweeps) {
+    const size_t before = NumEnded(), count = calls_.size();
+    SweepAll(now + milliseconds(5'100 + 200 * sweeps));
+    // As many at once as it needs.
+    EXPECT_LE(NumEnded() - before, 1 + 2 * kMuch / kSize);
+    for (size_t i = 0; i < count; ++i) {
+      if (responders_[i]->ended && left_[i].size() > kSize) {
+        left_[i].clear();
+        begin_again(i % kClients);
+      }
+    }
+  }
+  EXPECT_EQ(sweeps, 1);
+  EXPECT_EQ(responders_[much]->consumed, 60'000U);
+  EXPECT_EQ(responders_[much + 2]->consumed, 60'000U) << "who was kept waiting for it";
+  EXPECT_FALSE(responders_[much]->ended);
+}
+
+// With the room of the first one it might wait for those that hold all other.
+TEST_F(CallRoom, WhoTakesOneMessageDoesNotWaitForASecond) {
+  const size_t i = BeginCall("a");
+  const std::string second = Framed(std::string(1 << 20, 'y'));
+  calls_[i]->OnData(Framed(std::string(30'000, 'x')) + second.substr(0, kMessagePrefixBytes));
+  EXPECT_EQ(StatusOf(i), "12");
+  EXPECT_EQ(WordsOf(i), "the method takes one message, found more");
+  EXPECT_EQ(environment_.messages.held_bytes(), 0U);
+}
+
+TEST_F(CallRoom, ManyThatWaitForTooLongEndInSeveralSweeps) {
+  constexpr size_t kCount = 900, kSize = size_t{4} << 20;
+  const std::string begin = Framed(std::string(kSize, 'x')).substr(0, 5'000);
+  for (size_t i = 0; i < kCount; ++i) calls_[BeginCall("a")]->OnData(begin);
+  environment_.least_bytes_per_second_in_room = 0;
+  const auto now = Call::Clock::now();
+  for (int i = 0; i < 3; ++i) {
+    SweepAll(now + milliseconds(10'500 + 200 * i));
+    EXPECT_EQ(NumThatHave("8"), 256U * (i + 1));
+  }
+  // With those that had room and were too slow, and those that had it next.
+  for (int i = 3; i < 6; ++i) SweepAll(now + milliseconds(10'500 + 200 * i));
+  EXPECT_EQ(NumEnded(), kCount);
 }
 
 TEST_F(CallRoom, WhoHasLittleHoldsUpNobodyWhoHasMuch) {

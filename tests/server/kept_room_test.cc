@@ -27,18 +27,32 @@ TEST_F(KeptRooms, OfThoseThatHaveWaitedForLongWhoHoldsLeastIsDue) {
   ASSERT_TRUE(more.GrowTo(20 * kKiB) && less.GrowTo(10 * kKiB));
   Offer("new", 10, 1);
   EXPECT_EQ(Client(), "");
-  EXPECT_TRUE(kept_.MayTake("new"));
+  EXPECT_EQ(kept_.MostFor("new"), SIZE_MAX);
   Offer("more", 10, 9);
   EXPECT_EQ(Client(), "more");
   Offer("less", 50, 2);
   EXPECT_EQ(Client(), "less");
   Offer("first", 50, 3);
-  Offer("second", 10, 2);
+  Offer("second", 50, 2);
   EXPECT_EQ(Client(), "first");
-  EXPECT_TRUE(kept_.MayTake("first"));
-  EXPECT_FALSE(kept_.MayTake("new"));
+  Offer("small", 49, 2);
+  EXPECT_EQ(Client(), "small");
   kept_.KeepForNobody();
-  EXPECT_TRUE(kept_.MayTake("new"));
+  EXPECT_EQ(Client(), "");
+}
+
+TEST_F(KeptRooms, OnlyLittleIsTakenWhileOneIsDueAndNothingOnceThereIsEnough) {
+  MessageBudget::Share most(budget_, "most"), much(budget_, "much"), little(budget_, "little");
+  ASSERT_TRUE(most.GrowTo(400 * kKiB) && much.GrowTo(200 * kKiB) && little.GrowTo(6 * kKiB));
+  Offer("due", 100, 2);
+  ASSERT_EQ(Client(), "due");
+  EXPECT_EQ(kept_.MostFor("due"), SIZE_MAX);
+  EXPECT_EQ(kept_.MostFor("new"), 100 * kKiB / 8);
+  EXPECT_EQ(kept_.MostFor("little"), 100 * kKiB / 8 - 6 * kKiB);
+  EXPECT_EQ(kept_.MostFor("most"), 0U);
+  much.ShrinkTo(194 * kKiB);
+  EXPECT_EQ(kept_.MostFor("new"), 0U);
+  EXPECT_EQ(kept_.MostFor("due"), SIZE_MAX);
 }
 
 TEST_F(KeptRooms, WhoWantsMoreThanAnEighthHoldsUpNobody) {

@@ -20,7 +20,7 @@ GrpcStatus NoRoom() {
 }  // namespace
 
 bool CallEnvironment::TakeRoom(Call& call) {
-  return kept_room.MayTake(call.info().client) && call.TakeRoom();
+  return call.TakeRoom(kept_room.MostFor(call.info().client));
 }
 
 void CallEnvironment::SweepRooms(Clock::time_point now) {
@@ -117,10 +117,10 @@ size_t Call::Read(std::string_view bytes) {
     const auto now = Clock::now();
     if (reader_.bytes() == 0) RestartRate(now);
     // Behind those of its client that wait already, and who is due.
-    const bool may_take_room =
-        !environment_.rooms.has(info_.client) && environment_.kept_room.MayTake(info_.client);
+    const size_t most_room =
+        environment_.rooms.has(info_.client) ? 0 : environment_.kept_room.MostFor(info_.client);
     const size_t before = bytes.size();
-    const MessageReader::State state = reader_.Read(bytes, may_take_room);
+    const MessageReader::State state = reader_.Read(bytes, most_room);
     rate_.Arrived(before - bytes.size(), now);
     if (!Found(state)) break;
   }

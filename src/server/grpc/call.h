@@ -95,8 +95,8 @@ class Call : public std::enable_shared_from_this<Call> {
   bool InflateOn();
   // It gains more than texts do.
   bool gains_much() const { return gains_much_; }
-  // Whether there is room for the message that waits for it, which then has it.
-  bool TakeRoom() { return reader_.TakeRoom(); }
+  // Whether there is room for the message that waits for it, at most `most`, which then has it.
+  bool TakeRoom(size_t most) { return reader_.TakeRoom(most); }
   // What it asks for, and since when, while it waits.
   size_t needed_bytes() const { return reader_.needed_bytes(); }
   Clock::time_point queued_since() const { return *queued_since_; }

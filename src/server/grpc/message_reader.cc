@@ -64,7 +64,7 @@ bool MessageReader::MayKeep() {
 }
 
 // For what has come, twice as much whenever it is full, while that is little; then for all of it.
-bool MessageReader::MakeRoom(size_t bytes, bool may_take) {
+bool MessageReader::MakeRoom(size_t bytes, size_t most) {
   const size_t most_early = are_several() ? kEarlyBytes : MessageBudget::kFreeBytes;
   if (Besides() + bytes <= most_early) {
     size_t room = message_.capacity();
@@ -76,12 +76,13 @@ bool MessageReader::MakeRoom(size_t bytes, bool may_take) {
     }
   }
   const size_t counts = Besides() + length_;
-  if (!HasRoom(counts) && !(may_take && Reserve(counts)) && !TakeFloor(counts)) return false;
+  if (!HasRoom(counts) && !(needed_bytes() <= most && Reserve(counts)) && !TakeFloor(counts))
+    return false;
   message_.reserve(length_);
   return true;
 }
 
-MessageReader::State MessageReader::Read(std::string_view& bytes, bool may_take_room) {
+MessageReader::State MessageReader::Read(std::string_view& bytes, size_t most_room) {
   if (!status_.ok()) return State::kFailed;
   if (prefix_bytes_ < kMessagePrefixBytes) {
     if (!ReadPrefix(bytes)) return State::kMore;
@@ -106,7 +107,7 @@ MessageReader::State MessageReader::Read(std::string_view& bytes, bool may_take_
   const bool is_compressed = prefix_[0] == 1;
   const bool is_taken_at_once =
       message_.empty() && piece.size() == length_ && !is_compressed && !keeping_.keeps;
-  if (!is_taken_at_once && !MakeRoom(message_.size() + piece.size(), may_take_room))
+  if (!is_taken_at_once && !MakeRoom(message_.size() + piece.size(), most_room))
     return State::kNoRoom;
   bytes.remove_prefix(piece.size());
   message_.append(piece);

@@ -57,14 +57,16 @@ class MessageReader {
 
   // Takes from the front of `bytes` what belongs to the message that is next. kMore: all of them,
   // and it is not whole. kMessage: it can be taken. kInflating: it is whole and compressed, see
-  // below. kNoRoom: it may go on after TakeRoom; `may_take_room`: or now, if there is some. (What
-  // fits on the connection's floor does always.)
+  // below. kNoRoom: it may go on after TakeRoom; or now, if there is some and it
+  // needs no more than `most_room`. (What fits on the connection's floor does always.)
   // kTooMany: with those that are kept it has more bytes than there may be, or one is kept and
   // there are not to be several; nothing is to be read any more. kFailed, from then on: see
   // `status`.
-  State Read(std::string_view& bytes, bool may_take_room = true);
+  State Read(std::string_view& bytes, size_t most_room = SIZE_MAX);
   // After kNoRoom: for all of the message. False: there is none, and nothing has changed.
-  bool TakeRoom() { return Reserve(Besides() + length_) || TakeFloor(); }
+  bool TakeRoom(size_t most = SIZE_MAX) {
+    return (needed_bytes() <= most && Reserve(Besides() + length_)) || TakeFloor();
+  }
   size_t needed_bytes() const { return std::max(Besides() + length_, keeping_.most_bytes); }
   // Likewise, but on the connection's floor: whoever else waits.
   bool TakeFloor() { return TakeFloor(Besides() + length_); }
@@ -100,7 +102,7 @@ class MessageReader {
 
   // Those of the prefix, however few come at once. False: not all are here.
   bool ReadPrefix(std::string_view& bytes);
-  bool MakeRoom(size_t bytes, bool may_take);
+  bool MakeRoom(size_t bytes, size_t most);
   // Without asking for room that others wait for.
   bool HasRoom(size_t bytes);
   bool Reserve(size_t bytes);

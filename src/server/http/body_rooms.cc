@@ -40,8 +40,8 @@ bool BodyRooms::Body::Grow(size_t bytes, TimePoint now) {
 }
 
 bool BodyRooms::Body::Take(TimePoint now) {
-  if (!rooms_.kept_.MayTake(client_)) return false;
-  return Grow(all_, now) || (TakesAPart() && Grow(bytes_, now));
+  const size_t most = rooms_.kept_.MostFor(client_);
+  return (all_ <= most && Grow(all_, now)) || (bytes_ <= most && TakesAPart() && Grow(bytes_, now));
 }
 
 void BodyRooms::Body::StopWaiting() noexcept {
@@ -94,7 +94,7 @@ void BodyRooms::Body::End() noexcept {
 void BodyRooms::GiveOut(size_t most_in_vain) noexcept {
   const TimePoint now = TimePoint::clock::now();
   for (size_t in_vain = 0; in_vain < std::min(most_in_vain, waiting_.size());) {
-    const std::string* const due = kept_.client();
+    const std::string* const due = in_vain == 0 ? kept_.client() : nullptr;
     if (due != nullptr) next_ = waiting_.find(*due);
     if (next_ == waiting_.end()) next_ = waiting_.begin();
     Body& first = *next_->second.front();
@@ -105,7 +105,6 @@ void BodyRooms::GiveOut(size_t most_in_vain) noexcept {
     } catch (...) {  // No memory: the next time.
     }
     if (!has_room) {
-      if (due != nullptr) return;
       ++in_vain;
       continue;
     }

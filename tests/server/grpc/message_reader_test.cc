@@ -218,9 +218,9 @@ TEST(MessageReader, WhatHasNoRoomWaitsForIt) {
   EXPECT_EQ(b.size(), 17'000 - kMessagePrefixBytes);
   EXPECT_FALSE(second.TakeRoom());
   first.Clear();
-  EXPECT_EQ(second.Read(b, false), MessageReader::State::kNoRoom) << "others are before it";
+  EXPECT_EQ(second.Read(b, 0), MessageReader::State::kNoRoom) << "others are before it";
   EXPECT_TRUE(second.TakeRoom());
-  EXPECT_EQ(second.Read(b, false), MessageReader::State::kMore);
+  EXPECT_EQ(second.Read(b, 0), MessageReader::State::kMore);
   EXPECT_TRUE(b.empty());
 }
 
@@ -234,7 +234,7 @@ TEST(MessageReader, WhatHasRoomGetsWholeWhateverOthersTake) {
   EXPECT_EQ(budget.held_bytes(), 30'000U);
   MessageBudget::Share other(budget, "b");
   EXPECT_TRUE(other.GrowTo(17'000));
-  EXPECT_EQ(reader.Read(rest, false), MessageReader::State::kMessage);
+  EXPECT_EQ(reader.Read(rest, 0), MessageReader::State::kMessage);
   EXPECT_EQ(reader.Take().size(), 30'000U);
   EXPECT_EQ(budget.held_bytes(), 17'000U);
 }
@@ -245,13 +245,13 @@ TEST(MessageReader, OfSeveralThatAreKeptAllThereMayBeHasRoom) {
                        {.keeps = true, .most_bytes = 30'000, .early = &early});
   const std::string bytes = Framed(std::string(9'000, 'x'));
   std::string_view one = bytes, two = bytes, three = bytes, four = bytes;
-  EXPECT_EQ(reader.Read(one, false), MessageReader::State::kMessage);
+  EXPECT_EQ(reader.Read(one, 0), MessageReader::State::kMessage);
   reader.Take();
   EXPECT_EQ(budget.held_bytes(), 0U);
   EXPECT_GE(early.held_bytes(), 9'000U);
   EXPECT_LT(early.held_bytes(), 10'000U);
   EXPECT_FALSE(reader.has_room());
-  EXPECT_EQ(reader.Read(two, false), MessageReader::State::kNoRoom) << "others are before it";
+  EXPECT_EQ(reader.Read(two, 0), MessageReader::State::kNoRoom) << "others are before it";
   EXPECT_EQ(reader.Read(two), MessageReader::State::kMessage);
   reader.Take();
   EXPECT_EQ(budget.held_bytes(), 30'000U);
@@ -260,7 +260,7 @@ TEST(MessageReader, OfSeveralThatAreKeptAllThereMayBeHasRoom) {
   EXPECT_EQ(reader.held_bytes(), 2 * (9'000 + sizeof(std::string)));
   MessageBudget::Share other(budget, "b");
   EXPECT_TRUE(other.GrowTo(17'000));
-  EXPECT_EQ(reader.Read(three, false), MessageReader::State::kMessage);
+  EXPECT_EQ(reader.Read(three, 0), MessageReader::State::kMessage);
   reader.Take();
   EXPECT_EQ(reader.Read(four), MessageReader::State::kTooMany);
   reader.Release();
@@ -282,7 +282,7 @@ TEST(MessageReader, SeveralHaveRoomForAllOrNone) {
   EXPECT_EQ(early.held_bytes("a"), 0U);
   other.Clear();
   EXPECT_TRUE(reader.TakeRoom());
-  EXPECT_EQ(reader.Read(one, false), MessageReader::State::kMessage);
+  EXPECT_EQ(reader.Read(one, 0), MessageReader::State::kMessage);
   EXPECT_EQ(budget.held_bytes("a"), 30'000U);
 }
 
@@ -300,7 +300,7 @@ TEST(MessageReader, SeveralComeOnTheFloorAsFarAsItGoes) {
   size_t count = 0;
   for (; (count + 1) * kCounts <= MessageBudget::kFloorBytes; ++count) {
     std::string_view one = bytes;
-    ASSERT_EQ(reader.Read(one, false), MessageReader::State::kMessage) << count;
+    ASSERT_EQ(reader.Read(one, 0), MessageReader::State::kMessage) << count;
     EXPECT_EQ(reader.Take().size(), 9'000U);
     EXPECT_EQ(floor.bytes, (count + 1) * kCounts);
   }
@@ -314,7 +314,7 @@ TEST(MessageReader, SeveralComeOnTheFloorAsFarAsItGoes) {
   EXPECT_TRUE(reader.TakeRoom());
   EXPECT_EQ(floor.bytes, 0U);
   EXPECT_EQ(budget.held_bytes("a"), 300'000U);
-  EXPECT_EQ(reader.Read(next, false), MessageReader::State::kMessage);
+  EXPECT_EQ(reader.Read(next, 0), MessageReader::State::kMessage);
 }
 
 TEST(MessageReader, WhatIsLongHasRoomForAllOrNone) {

@@ -34,6 +34,7 @@ bool IsPrivateName(std::string_view host) {
   std::string name = AsciiLower(NameOf(host));
   if (name.ends_with('.')) name.pop_back();
   const std::string last = name.substr(name.rfind('.') + 1);  // All of it without a dot.
+  if (last.empty() && !name.empty()) return false;            // "a.example..", which is no name.
   if (last.size() == name.size() || last.find_first_not_of("0123456789") == last.npos) return true;
   constexpr std::string_view kPrivate[] = {".local", ".internal", ".home.arpa", ".localhost"};
   return std::ranges::any_of(kPrivate, [&](std::string_view end) { return name.ends_with(end); });

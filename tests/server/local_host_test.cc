@@ -18,8 +18,9 @@ TEST(LocalHost, NamesThatNoStrangerHasArePrivate) {
   for (const char* host : {"", "localhost:80", "10.0.0.7", "akin", "akin:8080", "akin.", "127.1",
                            "host.docker.internal:8080", "Desk.LOCAL", "desk.home.arpa.", "[::1]"})
     EXPECT_TRUE(IsPrivateName(host)) << host;
-  for (const char* host : {"a.example", "a.example.", "local.example", "xlocal.com",
-                           "127.0.0.1.nip.io", "a.internal.example", "x1.y2", "a.1b"})
+  for (const char* host :
+       {"a.example", "a.example.", "local.example", "xlocal.com", "127.0.0.1.nip.io",
+        "a.internal.example", "x1.y2", "a.1b", "a.example..", "a.example..:80"})
     EXPECT_FALSE(IsPrivateName(host)) << host;
 }
 

@@ -1,14 +1,19 @@
 #include "server/http2/message_budget.h"
 
 #include <algorithm>
+#include <new>
 
 namespace akin::server {
 
-bool MessageBudget::Share::GrowBesideOthers(size_t bytes) {
+bool MessageBudget::Share::GrowBesideOthers(size_t bytes) noexcept {
   if (Has(bytes)) return true;
   const size_t more = bytes - (is_on_floor_ ? 0 : bytes_);
   if (!budget_.HasRoomFor(client_, more)) return false;
-  budget_.by_client_[client_] += more;  // First, for it may throw.
+  try {
+    budget_.by_client_[client_] += more;
+  } catch (const std::bad_alloc&) {
+    return false;
+  }
   budget_.held_ += more;
   if (is_on_floor_) floor_->bytes -= bytes_;
   is_on_floor_ = false;
@@ -16,7 +21,7 @@ bool MessageBudget::Share::GrowBesideOthers(size_t bytes) {
   return true;
 }
 
-bool MessageBudget::Share::GrowOnFloor(size_t bytes) {
+bool MessageBudget::Share::GrowOnFloor(size_t bytes) noexcept {
   if (Has(bytes)) return true;
   if (floor_ == nullptr) return false;
   const size_t own = is_on_floor_ ? bytes_ : 0;

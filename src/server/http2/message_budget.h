@@ -54,10 +54,10 @@ class MessageBudget {
     Share& operator=(const Share&) = delete;
 
     // To so many bytes, which are not fewer, beside others or else on the floor. False, here and
-    // below: there is no room, and nothing has changed.
-    bool GrowTo(size_t bytes) { return GrowBesideOthers(bytes) || GrowOnFloor(bytes); }
-    bool GrowBesideOthers(size_t bytes);
-    bool GrowOnFloor(size_t bytes);
+    // below: there is no room (or no memory to note who has it), and nothing has changed.
+    bool GrowTo(size_t bytes) noexcept { return GrowBesideOthers(bytes) || GrowOnFloor(bytes); }
+    bool GrowBesideOthers(size_t bytes) noexcept;
+    bool GrowOnFloor(size_t bytes) noexcept;
     void ShrinkTo(size_t bytes);  // Which are not more, and more than those that are free.
     void Clear();
     // What of it counts, wherever.

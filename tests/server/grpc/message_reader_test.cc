@@ -6,6 +6,7 @@
 
 #include "deflated.h"
 #include "fake_stream.h"
+#include "support/allocations.h"
 
 namespace akin::server {
 namespace {
@@ -162,6 +163,18 @@ TEST(MessageBudget, AClientLeavesHalfToTheNext) {
   EXPECT_TRUE(more_of_a.GrowTo(18 * kMiB));
   EXPECT_FALSE(more_of_a.GrowTo(19 * kMiB));
   EXPECT_EQ(budget.held_bytes(), 30 * kMiB);
+}
+
+TEST(MessageBudget, WithoutMemoryThereIsNoRoomAndNothingIsHeld) {
+  MessageBudget budget(1000, 0);
+  MessageBudget::Share share(budget, "a");
+  {
+    const WatchedAllocations allocations({.at = 1});
+    EXPECT_FALSE(share.GrowTo(100));
+    EXPECT_TRUE(allocations.failed());
+  }
+  EXPECT_EQ(budget.held_bytes("a"), 0u);
+  EXPECT_TRUE(share.GrowTo(500));
 }
 
 TEST(MessageBudget, WhatIsShortFindsRoomWhoeverHoldsAll) {

@@ -266,12 +266,27 @@ TEST(BodyRooms, OfOneConnectionTheNextHasTheFloorWhenItIsFree) {
   BodyRooms::Body one(full.rooms, "a", &floor), two(full.rooms, "a", &floor);
   EXPECT_EQ(one.Ask(8 * kKiB, 40 * kKiB, kMost, kBegin, [] {}), Answer::kRoom);
   EXPECT_EQ(two.Ask(8 * kKiB, 30 * kKiB, kMost, kBegin, [] { FAIL(); }), Answer::kWaits);
-  EXPECT_FALSE(two.TakeFloor());
+  EXPECT_FALSE(two.TakeFloor(8 * kKiB));
   one.Clear();
-  EXPECT_TRUE(two.TakeFloor());
+  EXPECT_TRUE(two.TakeFloor(8 * kKiB));
   EXPECT_FALSE(two.is_waiting());
   EXPECT_TRUE(two.Has(30 * kKiB));
   EXPECT_EQ(floor.bytes, 30 * kKiB);
+  full.first.Clear();
+}
+
+// Its window lets more come while it waits; with less than that it would have to wait again.
+TEST(BodyRooms, OnTheFloorABodyWithoutLengthHasWhatHasComeMeanwhile) {
+  Full full;
+  MessageBudget::Floor floor;
+  BodyRooms::Body one(full.rooms, "a", &floor), two(full.rooms, "a", &floor);
+  EXPECT_EQ(one.Ask(8 * kKiB, 40 * kKiB, kMost, kBegin, [] {}), Answer::kRoom);
+  EXPECT_EQ(two.Ask(30 * kKiB, std::nullopt, kMost, kBegin, [] { FAIL(); }), Answer::kWaits);
+  one.Clear();
+  EXPECT_FALSE(two.TakeFloor(65 * kKiB));
+  EXPECT_TRUE(two.is_waiting());
+  EXPECT_TRUE(two.TakeFloor(60 * kKiB));
+  EXPECT_TRUE(two.Has(60 * kKiB));
   full.first.Clear();
 }
 

@@ -241,10 +241,11 @@ std::optional<GrpcStatus> Call::IsLate(Clock::time_point now) {
         true};
   if (queued_since_ && MayGiveUp(*queued_since_, now)) return NoRoom();
   if (last_was_told_ || is_queued()) return std::nullopt;
-  if (!MayRead()) {  // We hold it up.
+  const bool may_read = MayRead();
+  if (!may_read) {
     RestartRate(now);
-    if (has_room_since_) has_room_since_ = now;
-    return std::nullopt;
+    // Work of ours holds it up; answers that are not taken are its client's.
+    if (has_room_since_ && IsComputing()) has_room_since_ = now;
   }
   if (HoldsUpOthers(now)) {
     return GrpcStatus{
@@ -253,6 +254,7 @@ std::optional<GrpcStatus> Call::IsLate(Clock::time_point now) {
         {"messages", {}},
         true};
   }
+  if (!may_read) return std::nullopt;
   if (reader_.bytes() == 0) {
     if (IsComputing() || unsent_ > 0 || now - read_begin_ < environment_.idle_timeout)
       return std::nullopt;

@@ -62,7 +62,7 @@ struct CallEnvironment {
   std::optional<Clock::time_point> draining_since;
   LineLimit cancelled_lines;  // Of calls whose clients go before the first message.
   // When to ask again, of what is overloaded. Null: in a second.
-  std::function<int(const std::string& client)> retry_after_seconds;
+  std::function<int(const std::string& client, std::optional<Priority>)> retry_after_seconds;
   size_t num_writing = 0;  // Calls whose answers wait for their clients.
 
   // Once a sweep, whose time is handed in: for whom room is kept.

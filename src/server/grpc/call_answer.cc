@@ -57,7 +57,7 @@ void Call::SendMessage(std::string message, AnswerBudget::SharePtr share) {
 void Call::Sent(int64_t bytes) {
   if (responder_ == nullptr) return;
   read_begin_ = Clock::now();
-  RestartRate(read_begin_);
+  if (reader_.bytes() == 0) RestartRate(read_begin_);  // One that has begun goes on meanwhile.
   if (--unsent_ > 0 || has_ended_) {
     BeginWriting();
   } else {
@@ -68,7 +68,10 @@ void Call::Sent(int64_t bytes) {
 
 int Call::RetryAfterSeconds(const GrpcStatus& status) const {
   if (!status.is_passing || !environment_.retry_after_seconds) return 1;
-  return environment_.retry_after_seconds(info_.client);
+  // Of what comes, which is none of the queue's, nor of any option.
+  if (!status.full.of.empty() && status.full.option.empty()) return 1;
+  return environment_.retry_after_seconds(
+      info_.client, info_.record != nullptr ? info_.record->priority() : std::nullopt);
 }
 
 void Call::End(const GrpcStatus& status) noexcept {

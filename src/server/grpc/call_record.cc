@@ -23,6 +23,16 @@ void CallRecord::Add(const std::string& model, const Input& input, const Usage& 
   AddUsage(usage, costs_);
 }
 
+void CallRecord::set_priority(std::optional<Priority> priority) {
+  const std::lock_guard lock(mutex_);
+  priority_ = priority;
+}
+
+std::optional<Priority> CallRecord::priority() const {
+  const std::lock_guard lock(mutex_);
+  return priority_;
+}
+
 std::vector<HttpHeader> CallRecord::Costs() const {
   const std::lock_guard lock(mutex_);
   return CostHeaders(costs_, MillisecondsSince(who_.begin));

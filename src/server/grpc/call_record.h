@@ -4,12 +4,14 @@
 
 #include <cstdint>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "akin/embeddings.h"
+#include "akin/scheduler.h"
 
 #include "server/exchange.h"
 #include "server/grpc/status.h"
@@ -41,6 +43,9 @@ class CallRecord {
     int64_t texts = 0, characters = 0;
   };
   void Add(const std::string& model, const Input& input, const Usage& usage);
+  // Of its last request to the queue; before that, what the caller said, if anything.
+  void set_priority(std::optional<Priority> priority);
+  std::optional<Priority> priority() const;
   // What the call's trailing metadata says of all its answers so far.
   std::vector<HttpHeader> Costs() const;
   // Once, before the client learns the status.
@@ -56,7 +61,9 @@ class CallRecord {
   const RequestIdentity who_;
   bool has_short_deadline_ = false;
   mutable std::mutex mutex_;
-  ExchangeCosts costs_;  // Guarded by mutex_: of all answers.
+  // Guarded by mutex_:
+  ExchangeCosts costs_;  // Of all answers.
+  std::optional<Priority> priority_;
 };
 
 }  // namespace akin::server

@@ -73,8 +73,8 @@ GrpcServer::GrpcServer(const GrpcOptions& options, App& app)
                    .least_body_bytes_per_second = options.least_body_bytes_per_second,
                    .idle_timeout = app.options().request_timeout,
                    .retry_after_seconds =
-                       [&app](const std::string& client) {
-                         return app.scheduler().LoadOf(client).retry_after_seconds;
+                       [&app](const std::string& client, std::optional<Priority> priority) {
+                         return app.scheduler().LoadOf(client, priority).retry_after_seconds;
                        }},
       operations_(app),
       reflection_(kDescriptorSet),
@@ -164,6 +164,7 @@ std::shared_ptr<Call> GrpcServer::MakeCall(const Method& method, CallInfo info,
   const std::chrono::milliseconds allowed = app_.options().request_timeout;
   const std::chrono::nanoseconds most = std::min(head.asked.timeout.value_or(allowed), allowed);
   info.priority = head.asked.priority;
+  if (info.record != nullptr) info.record->set_priority(info.priority);
   const std::chrono::nanoseconds ours = std::min(kShortDeadline, allowed);
   if (info.record != nullptr && std::min(most, head.timeout.value_or(kLongest)) < ours)
     info.record->set_has_short_deadline();

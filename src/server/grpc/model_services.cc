@@ -83,7 +83,9 @@ void GrpcOperations::Begin(const CallInfo& info, size_t texts, bool is_list) {
 
 Priority GrpcOperations::PriorityOf(const CallInfo& info, int64_t texts) const {
   const bool is_bulk = static_cast<size_t>(texts) > app_.options().bulk_texts;
-  return info.priority.value_or(is_bulk ? Priority::kBulk : Priority::kQuery);
+  const Priority priority = info.priority.value_or(is_bulk ? Priority::kBulk : Priority::kQuery);
+  info.record->set_priority(priority);
+  return priority;
 }
 
 template <typename Answer, typename Request>

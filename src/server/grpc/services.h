@@ -70,7 +70,7 @@ class GrpcOperations {
   void Run(const CallInfo& info, const RunFacts& facts,
            std::function<std::optional<Failure>(const ServedModel&, Request&)> make,
            std::function<void(GrpcStatus)> refuse, Answered<Answer> done);
-  // As the client says, or by how much it asks for.
+  // As the client says, or by how much it asks for; the record knows it from now on.
   Priority PriorityOf(const CallInfo& info, int64_t texts) const;
   template <typename Response>
   void EmbedOne(const CallInfo& info, std::string text, EmbedOptions options, Output output,

@@ -14,9 +14,9 @@ BodyRooms::Answer BodyRooms::Body::Ask(size_t bytes, std::optional<size_t> lengt
   // It holds a part beside others: if it waited, they might wait for each other.
   if (share_.bytes() > 0 && !share_.is_on_floor())
     return Grow(bytes, now) ? Answer::kRoom : Answer::kNone;
-  on_floor_ = length.value_or(bytes);
-  if (share_.GrowOnFloor(on_floor_)) return Answer::kRoom;
+  if (share_.GrowOnFloor(length.value_or(bytes))) return Answer::kRoom;
   since_ = now;
+  length_ = length;
   bytes_ = bytes;
   all_ = std::max(bytes, length.value_or(most));
   is_exact_ = length && all_ <= rooms_.most_ / 2;  // More never is for one client.
@@ -55,8 +55,8 @@ void BodyRooms::Body::StopWaiting() noexcept {
   if (rooms_.kept_.IsFor(client_)) rooms_.Choose(rooms_.swept_);
 }
 
-bool BodyRooms::Body::TakeFloor() noexcept {
-  if (!place_ || !share_.GrowOnFloor(on_floor_)) return false;
+bool BodyRooms::Body::TakeFloor(size_t bytes) noexcept {
+  if (!place_ || !share_.GrowOnFloor(length_.value_or(bytes))) return false;
   StopWaiting();
   return true;
 }

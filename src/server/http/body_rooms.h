@@ -9,7 +9,8 @@
 //   128 MiB, of which a client alone has half: 33 bodies of 2 MB come, the 34th when one is whole.
 //
 // What fits on the floor of its connection (MessageBudget) waits for nobody. It may wait there for
-// more: nobody else waits for that floor. A body whose length nobody knows asks for the most that
+// more, which comes from those that have room; others of its connection wait for it meanwhile, but
+// never it for them. A body whose length nobody knows asks for the most that
 // it may have. Where its client has nothing under way and there still is not so much, it takes what
 // it needs as it comes, and does not wait.
 #pragma once
@@ -65,8 +66,9 @@ class BodyRooms {
     Answer Ask(size_t bytes, std::optional<size_t> length, size_t most, TimePoint now,
                std::function<void()> on_room);
     void StopWaiting() noexcept;
-    // Whether what waits has room on the floor now; if so, it waits no longer.
-    bool TakeFloor() noexcept;
+    // Whether what waits has room on the floor now, of which `bytes` have come; if so, it waits no
+    // longer.
+    bool TakeFloor(size_t bytes) noexcept;
     bool is_waiting() const { return place_.has_value(); }
     void Arrived(size_t bytes, TimePoint now) {
       if (rate_) rate_->Arrived(bytes, now);
@@ -90,7 +92,8 @@ class BodyRooms {
     MessageBudget::Share share_;
     std::optional<BodyRate> rate_;  // As long as it has room.
     // What it has asked for.
-    size_t bytes_ = 0, all_ = 0, on_floor_ = 0;
+    size_t bytes_ = 0, all_ = 0;
+    std::optional<size_t> length_;
     bool is_exact_ = false;
     TimePoint since_;          // It has waited.
     size_t ending_bytes_ = 0;  // Of what it holds, once it must end.

@@ -165,7 +165,8 @@ class Http2Requests::Stream final : public Http2StreamHandler {
 
   void SweepWaiting(Clock::time_point now) {
     // There was no memory to say so, or another one of its connection has left the floor.
-    if (!room_.is_waiting() || room_.TakeFloor()) return GoOn();
+    if (!room_.is_waiting() || room_.TakeFloor(request_.body.size() + waiting_.size()))
+      return GoOn();
     if (owner_.given_up_.MayEnd(*waiting_since_, owner_.shared_.options.body_grace, now))
       RefuseForRoom();
   }

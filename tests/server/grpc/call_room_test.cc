@@ -186,6 +186,35 @@ TEST_F(CallRoom, WhoHasRoomMustSendWhileOthersWait) {
   EXPECT_EQ(NumEnded(), 1U);
 }
 
+// Untaken answers are its client's, though nothing of the stream is read meanwhile.
+TEST_F(CallRoom, AStreamWhoseAnswersAreNotTakenKeepsNoRoomFromOthers) {
+  environment_.write_timeout = seconds(1000);
+  Method stream = method_;
+  stream.kind = MethodKind::kStream;
+  call_ = MakeCall(stream, Info(), Encoding::kIdentity, responder_);
+  for (int i = 0; i < 3; ++i) Say("x");
+  loop_.Run();
+  call_->OnData(Framed(std::string(4 << 20, 'x')).substr(0, 6'000));
+  const auto begin = Call::Clock::now();
+  const std::vector<Ask> asked = std::exchange(asks_, {});
+  ASSERT_EQ(asked.size(), 3U);
+  for (const Ask& ask : asked) Answer(ask, std::string(6 << 20, 'x'));
+  loop_.Run();
+  BeginCalls("a", 5, 4 << 20);  // Beside the stream four of them have room.
+  SendAll(1);
+  EXPECT_LT(responders_[4]->consumed, 60'000U);
+  const auto sweep = [&](Call::Clock::time_point now) {
+    call_->Sweep(now);
+    SweepAll(now);
+  };
+  sweep(begin + milliseconds(4'900));
+  EXPECT_FALSE(responder_.ended);
+  sweep(begin + milliseconds(5'500));
+  EXPECT_EQ(responder_.Trailer("grpc-status"), "8");
+  EXPECT_GT(responders_[4]->consumed, 60'000U);
+  EXPECT_EQ(NumEnded(), 0U);
+}
+
 // Each address has six calls that begin anew whenever one ends; what one leaves is less than the
 // other needs, and those that wait would take it.
 TEST_F(CallRoom, WhoNeedsMuchIsNotPassedOverForEver) {

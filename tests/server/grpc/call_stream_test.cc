@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <thread>
 
 #include "calls_fixture.h"
 
@@ -171,12 +172,31 @@ TEST_F(Calls, AMessageIsNotSlowWhileItsStreamIsNotRead) {
   for (const Ask& ask : asks_) Answer(ask, large);
   loop_.Run();
   const auto begin = Call::Clock::now();
-  for (int i = 1; i < 150; ++i) call_->Sweep(begin + milliseconds(200 * i));
+  for (int i = 1; i <= 150; ++i) call_->Sweep(begin + milliseconds(200 * i));
   EXPECT_FALSE(responder_.ended) << "18 MiB of answers are untaken";
   responder_.Take();
-  call_->Sweep(Call::Clock::now() + milliseconds(9'900));
+  call_->Sweep(begin + milliseconds(39'900));
   EXPECT_FALSE(responder_.ended);
-  call_->Sweep(Call::Clock::now() + seconds(10));
+  call_->Sweep(begin + seconds(40));
+  ExpectStatus(GrpcCode::kDeadlineExceeded);
+}
+
+// Each gives the next message its time, not one that has begun.
+TEST_F(Calls, AnswersThatAreTakenGiveAMessageNoTime) {
+  Begin(MethodKind::kStream);
+  for (int i = 0; i < 3; ++i) Say("x");
+  loop_.Run();
+  const std::string message = Framed(std::string(3000, 'x'));
+  call_->OnData(message.substr(0, 100));
+  const auto begin = Call::Clock::now();
+  call_->Sweep(begin);
+  for (const Ask& ask : asks_) Answer(ask, "y");
+  loop_.Run();
+  call_->Sweep(begin + milliseconds(9'900));
+  EXPECT_FALSE(responder_.ended);
+  std::this_thread::sleep_for(milliseconds(150));
+  responder_.Take();
+  call_->Sweep(begin + milliseconds(10'050));
   ExpectStatus(GrpcCode::kDeadlineExceeded);
 }
 

@@ -68,7 +68,9 @@ TEST_F(Calls, TheFirstAnswerCounts) {
 TEST_F(Calls, ARefusalSaysWhichBoundItHasMetAndWhenToAskAgain) {
   Logger logger(LogLevel::kInfo, true);
   const RequestLog log(logger);
-  environment_.retry_after_seconds = [](const std::string&) { return 7; };
+  environment_.retry_after_seconds = [](const std::string&, std::optional<Priority> priority) {
+    return priority == Priority::kBulk ? 7 : 1000;
+  };
   CallInfo info = Info();
   info.record = std::make_shared<CallRecord>(log, metrics_, RpcName{"a.Service", "Method"},
                                              RequestIdentity{.id = "the-id", .peer = "a"});
@@ -77,6 +79,7 @@ TEST_F(Calls, ARefusalSaysWhichBoundItHasMetAndWhenToAskAgain) {
   Say("question");
   Finish();
   testing::internal::CaptureStderr();
+  asks_[0].info.record->set_priority(Priority::kBulk);  // As whoever queues it.
   asks_[0].reply->Fail(ToGrpcStatus(Error(ErrorCode::kOverloaded, "full").Of("max_tokens")));
   loop_.Run();
   const std::string line = testing::internal::GetCapturedStderr();
@@ -89,7 +92,7 @@ TEST_F(Calls, ARefusalSaysWhichBoundItHasMetAndWhenToAskAgain) {
 TEST_F(Calls, AnAnswerForWhichThereIsNoRoomSaysSo) {
   AnswerBudget::Share other(budget_, "b");
   other.Settle(int64_t{40} << 20);
-  environment_.retry_after_seconds = [](const std::string&) { return 2; };
+  environment_.retry_after_seconds = [](const std::string&, std::optional<Priority>) { return 2; };
   Begin(MethodKind::kUnary);
   Say("question");
   Finish();

@@ -83,11 +83,11 @@ ClientShares::Part ClientShares::Take(const std::string& client, size_t tokens, 
 
 void ClientShares::SetTokens(Part& part, size_t tokens) noexcept {
   for (Amounts* amounts : {&part.client->second, &all_}) {
-    for (size_t Amounts::* amount : {&Amounts::tokens, &Amounts::query_tokens}) {
-      if (amount == &Amounts::query_tokens && !part.is_query) continue;
-      amounts->*amount += tokens;
-      amounts->*amount -= part.tokens;
-    }
+    amounts->tokens += tokens;
+    amounts->tokens -= part.tokens;
+    if (!part.is_query) continue;
+    amounts->query_tokens += tokens;
+    amounts->query_tokens -= part.tokens;
   }
   part.tokens = tokens;
 }

@@ -6,7 +6,7 @@
 #include "cli/command.h"
 #include "cli/environment.h"
 #include "cli/strings.h"
-#include "server/http/body_rooms.h"
+#include "server/budgets/body_rooms.h"
 
 namespace akin::cli {
 namespace {

@@ -12,9 +12,9 @@
 
 #include "akin/scheduler.h"
 
-#include "server/answer_budget.h"
 #include "server/api/failure.h"
 #include "server/app_options.h"
+#include "server/budgets/answer_budget.h"
 #include "server/exchange.h"
 #include "server/http/http_server.h"
 #include "server/line_limit.h"

@@ -13,8 +13,8 @@
 #include <utility>
 #include <vector>
 
-#include "server/answer_budget.h"
 #include "server/api/failure.h"
+#include "server/budgets/answer_budget.h"
 #include "server/http/message.h"
 
 namespace akin::server {

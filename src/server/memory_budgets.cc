@@ -3,10 +3,10 @@
 #ifdef AKIN_HAS_GRPC
 #include "server/grpc/call.h"
 #endif
-#include "server/answer_budget.h"
+#include "server/budgets/answer_budget.h"
+#include "server/budgets/message_budget.h"
+#include "server/budgets/stream_budget.h"
 #include "server/http/served_connection.h"
-#include "server/http2/message_budget.h"
-#include "server/http2/stream_budget.h"
 #include "server/log.h"
 
 namespace akin::server {

@@ -15,13 +15,13 @@
 #include <string_view>
 #include <vector>
 
+#include "server/budgets/body_rate.h"
+#include "server/budgets/kept_room.h"
+#include "server/budgets/sweep_limit.h"
 #include "server/grpc/call_queue.h"
 #include "server/grpc/inflate_budget.h"
 #include "server/grpc/method.h"
-#include "server/http/body_rate.h"
 #include "server/http2/handler.h"
-#include "server/http2/kept_room.h"
-#include "server/http2/sweep_limit.h"
 
 namespace akin::server {
 

@@ -2,9 +2,9 @@
 // bytes cost the event loop a thousand times as many.
 //
 // A client takes at most half of what the others leave, as of messages that have not come whole
-// (message_budget.h): of 64 MiB a second A gets 32, B beside it 16. What a message gains as texts
-// do costs nothing (inflate.h), and has its turn before what gains more (call_queue.h), so that who
-// sends texts waits for no more than those that others send, one of each.
+// (budgets/message_budget.h): of 64 MiB a second A gets 32, B beside it 16. What a message gains as
+// texts do costs nothing (inflate.h), and has its turn before what gains more (call_queue.h), so
+// that who sends texts waits for no more than those that others send, one of each.
 #pragma once
 
 #include <algorithm>

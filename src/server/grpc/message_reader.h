@@ -12,9 +12,9 @@
 #include <string_view>
 #include <utility>
 
+#include "server/budgets/message_budget.h"
 #include "server/grpc/inflate.h"
 #include "server/grpc/status.h"
-#include "server/http2/message_budget.h"
 
 namespace akin::server {
 

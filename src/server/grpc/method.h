@@ -11,7 +11,7 @@
 
 #include "akin/scheduler.h"
 
-#include "server/answer_budget.h"
+#include "server/budgets/answer_budget.h"
 #include "server/exchange.h"
 #include "server/grpc/call_record.h"
 #include "server/grpc/message_reader.h"

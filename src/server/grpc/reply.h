@@ -9,7 +9,7 @@
 #include <string>
 #include <string_view>
 
-#include "server/answer_budget.h"
+#include "server/budgets/answer_budget.h"
 #include "server/grpc/status.h"
 #include "server/metrics/request_tally.h"
 

@@ -10,9 +10,9 @@
 #include <memory>
 #include <string>
 
+#include "server/budgets/body_rate.h"
+#include "server/budgets/body_rooms.h"
 #include "server/exchange.h"
-#include "server/http/body_rate.h"
-#include "server/http/body_rooms.h"
 #include "server/http/chunked.h"
 #include "server/http/connection_slots.h"
 #include "server/http/head.h"

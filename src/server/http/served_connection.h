@@ -5,10 +5,10 @@
 #include <boost/asio/awaitable.hpp>
 #include <chrono>
 
-#include "server/http/body_rooms.h"
+#include "server/budgets/body_rooms.h"
+#include "server/budgets/stream_budget.h"
 #include "server/http/http_server.h"
 #include "server/http/idle_spin.h"
-#include "server/http2/stream_budget.h"
 
 namespace akin::server {
 

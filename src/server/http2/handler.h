@@ -11,8 +11,8 @@
 #include <string_view>
 #include <vector>
 
+#include "server/budgets/message_budget.h"
 #include "server/http/message.h"
-#include "server/http2/message_budget.h"
 
 namespace akin::server {
 

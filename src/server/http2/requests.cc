@@ -6,8 +6,8 @@
 #include <optional>
 #include <utility>
 
-#include "server/http/body_rate.h"
-#include "server/http/body_rooms.h"
+#include "server/budgets/body_rate.h"
+#include "server/budgets/body_rooms.h"
 #include "server/http/client_address.h"
 #include "server/text.h"
 

@@ -3,16 +3,16 @@
 // as fast as there; then handled, and dropped when its client resets it.
 //
 // A connection of HTTP/1.1 brings one body at a time, one of HTTP/2 a hundred. Those that have not
-// come whole share their room with those of HTTP/1.1 (http/body_rooms.h), and wait for it as they
-// do: what has come since then stays unconsumed, and the stream's window shut.
+// come whole share their room with those of HTTP/1.1 (budgets/body_rooms.h), and wait for it as
+// they do: what has come since then stays unconsumed, and the stream's window shut.
 #pragma once
 
 #include <memory>
 #include <string>
 
+#include "server/budgets/sweep_limit.h"
 #include "server/http/served_connection.h"
 #include "server/http2/handler.h"
-#include "server/http2/sweep_limit.h"
 
 namespace akin::server {
 

@@ -14,10 +14,10 @@
 #include <string>
 #include <vector>
 
+#include "server/budgets/stream_budget.h"
 #include "server/http2/answer.h"
 #include "server/http2/handler.h"
 #include "server/http2/request_head.h"
-#include "server/http2/stream_budget.h"
 
 namespace akin::server {
 

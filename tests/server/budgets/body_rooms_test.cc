@@ -1,4 +1,4 @@
-#include "server/http/body_rooms.h"
+#include "server/budgets/body_rooms.h"
 
 #include <gtest/gtest.h>
 

@@ -8,7 +8,7 @@
 //   48 MiB: A alone gets 24, B beside it 12, C beside both 6.
 //
 // Who asks says for how much: for all that is announced, so that nobody waits with a part of it
-// (http/body_rooms.h, grpc/message_reader.h).
+// (budgets/body_rooms.h, grpc/message_reader.h).
 //
 // Halving alone leaves the sixteenth client less than an ordinary message has, and clients behind
 // one address (a proxy, a Unix socket) nothing once one of them has all: so each connection has a

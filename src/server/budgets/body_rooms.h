@@ -24,9 +24,9 @@
 #include <optional>
 #include <string>
 
-#include "server/http/body_rate.h"
-#include "server/http2/kept_room.h"
-#include "server/http2/message_budget.h"
+#include "server/budgets/body_rate.h"
+#include "server/budgets/kept_room.h"
+#include "server/budgets/message_budget.h"
 
 namespace akin::server {
 

@@ -1,4 +1,4 @@
-#include "server/answer_budget.h"
+#include "server/budgets/answer_budget.h"
 
 #include <algorithm>
 

@@ -1,4 +1,4 @@
-#include "server/http2/stream_budget.h"
+#include "server/budgets/stream_budget.h"
 
 #include <algorithm>
 

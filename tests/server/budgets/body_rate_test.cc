@@ -1,4 +1,4 @@
-#include "server/http/body_rate.h"
+#include "server/budgets/body_rate.h"
 
 #include <gtest/gtest.h>
 

@@ -17,7 +17,7 @@
 #include <cstddef>
 #include <string>
 
-#include "server/http2/message_budget.h"
+#include "server/budgets/message_budget.h"
 
 namespace akin::server {
 

@@ -1,4 +1,4 @@
-#include "server/http2/message_budget.h"
+#include "server/budgets/message_budget.h"
 
 #include <algorithm>
 #include <new>

@@ -1,4 +1,4 @@
-#include "server/http2/sweep_limit.h"
+#include "server/budgets/sweep_limit.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "server/http2/kept_room.h"
+#include "server/budgets/kept_room.h"
 
 #include <algorithm>
 #include <cstdint>

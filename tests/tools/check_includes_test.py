@@ -50,6 +50,13 @@ class CheckIncludes(unittest.TestCase):
         self.write("src/cli/main.cc", '#include "base/a.h"\n')
         self.assertEqual(len(check_includes.check(self.root)), 1)
 
+    def test_what_protocols_share_sees_none_of_them(self):
+        self.write("src/server/http/a.cc", '#include "server/budgets/b.h"\n#include "server/app.h"\n')
+        self.write("src/server/budgets/b.cc", '#include "server/budgets/b.h"\n#include "server/text.h"\n')
+        self.assertEqual(check_includes.check(self.root), [])
+        self.write("src/server/budgets/b.cc", '#include "server/http/a.h"\n#include "server/app.h"\n')
+        self.assertEqual(len(check_includes.check(self.root)), 2)
+
     def test_a_header_above_folders_is_their_interface(self):
         self.write("src/backends/backend.h", '#include "model/m.h"\n')
         self.write("src/backends/native/n.cc", '#include "backends/backend.h"\n')

@@ -46,9 +46,7 @@ class GrpcPart {
  public:
   GrpcPart(const ServeOptions& options, App& app)
       : port_(options.grpc_port),
-        server_({.write_timeout = options.http.write_timeout,
-                 .body_grace = options.http.body_grace,
-                 .least_body_bytes_per_second = options.http.least_body_bytes_per_second},
+        server_({.write_timeout = options.http.write_timeout, .body_rate = options.http.body_rate},
                 app) {}
   // Errors: those of the port.
   Status ListenOn(HttpServer& http) {

@@ -35,7 +35,7 @@ BodyRooms::Answer BodyRooms::Body::Ask(size_t bytes, std::optional<size_t> lengt
 
 bool BodyRooms::Body::Grow(size_t bytes, TimePoint now) {
   if (!share_.GrowBesideOthers(bytes)) return false;
-  if (!rate_) rate_.emplace(kGrace, kLeastBytesPerSecond, now);
+  if (!rate_) rate_.emplace(LeastRate::kInRoom, now);
   return true;
 }
 

@@ -24,8 +24,8 @@
 #include <optional>
 #include <string>
 
-#include "server/budgets/body_rate.h"
 #include "server/budgets/kept_room.h"
+#include "server/budgets/least_rate.h"
 #include "server/budgets/message_budget.h"
 
 namespace akin::server {
@@ -33,16 +33,13 @@ namespace akin::server {
 // Of the event loop. Outlives its bodies.
 class BodyRooms {
  public:
-  using TimePoint = BodyRate::TimePoint;
+  using TimePoint = LeastRate::TimePoint;
   // kNone: it will never have it.
   enum class Answer { kRoom, kWaits, kNone };
 
   // A body of the server may be so long: as what a client holds that is alone, since for more there
   // never would be room.
   static constexpr size_t kMostBodyBytes = size_t{64} << 20;
-  // Who has room, while others wait, must come so fast, and may be so much behind.
-  static constexpr int64_t kLeastBytesPerSecond = int64_t{64} << 10;
-  static constexpr std::chrono::milliseconds kGrace{5'000};
 
   explicit BodyRooms(size_t most_bytes)
       : most_(most_bytes),
@@ -90,7 +87,7 @@ class BodyRooms {
     BodyRooms& rooms_;
     const std::string client_;
     MessageBudget::Share share_;
-    std::optional<BodyRate> rate_;  // As long as it has room.
+    std::optional<LeastRate> rate_;  // As long as it has room (kInRoom).
     // What it has asked for.
     size_t bytes_ = 0, all_ = 0;
     std::optional<size_t> length_;

@@ -65,7 +65,7 @@ Call::Call(CallEnvironment& environment, CallInfo info, Encoding encoding,
       reader_(environment.messages, info_.client, encoding, info_.most_message_bytes, keeping,
               responder.floor()),
       read_begin_(Clock::now()),
-      rate_(environment.body_grace, environment.least_body_bytes_per_second, read_begin_) {
+      rate_(environment.body_rate, read_begin_) {
   // Until its first message has come it is its client who is waited for.
   responder.SetResting(true);
 }
@@ -122,12 +122,13 @@ size_t Call::Read(std::string_view bytes) {
     const size_t before = bytes.size();
     const MessageReader::State state = reader_.Read(bytes, most_room);
     rate_.Arrived(before - bytes.size(), now);
+    if (room_rate_) room_rate_->Arrived(before - bytes.size(), now);
     if (!Found(state)) break;
   }
   if (!reader_.has_room()) {
-    has_room_since_.reset();
-  } else if (!has_room_since_) {
-    has_room_since_ = Clock::now();
+    room_rate_.reset();
+  } else if (!room_rate_) {
+    room_rate_.emplace(environment_.room_rate, Clock::now());
   }
   return all - bytes.size();
 }
@@ -160,7 +161,7 @@ bool Call::Found(MessageReader::State state) {
     return false;
   }
   std::string message = reader_.Take(is_last);
-  if (!reader_.has_room()) has_room_since_.reset();
+  if (!reader_.has_room()) room_rate_.reset();
   OnMessage(std::move(message));
   return true;
 }
@@ -168,7 +169,7 @@ bool Call::Found(MessageReader::State state) {
 void Call::GoOnInRoom() {
   const auto now = Clock::now();
   rate_.Forgive(now - *queued_since_);  // It was not its client that was slow.
-  has_room_since_ = now;
+  room_rate_.emplace(environment_.room_rate, now);
   queued_since_.reset();
   environment_.LeftRooms(info_.client);
   if (!IsComputing() && unsent_ == 0) SetResting(true);
@@ -177,7 +178,7 @@ void Call::GoOnInRoom() {
 
 void Call::ReleaseMessages() {
   reader_.Release();
-  has_room_since_.reset();
+  room_rate_.reset();
 }
 
 // What gains no more than texts do has its turn at once. What does is found out by inflating: it
@@ -197,6 +198,7 @@ bool Call::InflateOn() {
     environment_.inflating.Add(shared_from_this(), true);
     return true;
   }
+  if (room_rate_) room_rate_->Forgive(now - *inflating_since_);
   inflating_since_.reset();
   gains_much_ = false;
   if (Found(state)) ReadOn();
@@ -245,7 +247,7 @@ std::optional<GrpcStatus> Call::IsLate(Clock::time_point now) {
   if (!may_read) {
     RestartRate(now);
     // Work of ours holds it up; answers that are not taken are its client's.
-    if (has_room_since_ && IsComputing()) has_room_since_ = now;
+    if (room_rate_ && IsComputing()) room_rate_.emplace(environment_.room_rate, now);
   }
   if (HoldsUpOthers(now)) {
     return GrpcStatus{
@@ -265,14 +267,11 @@ std::optional<GrpcStatus> Call::IsLate(Clock::time_point now) {
 }
 
 bool Call::MayGiveUp(Clock::time_point since, Clock::time_point now) {
-  return environment_.given_up.MayEnd(since, environment_.body_grace, now);
+  return environment_.given_up.MayEnd(since, environment_.body_rate.grace, now);
 }
 
 bool Call::HoldsUpOthers(Clock::time_point now) {
-  if (!has_room_since_ || now < *has_room_since_ + environment_.body_grace / 2) return false;
-  const auto held = std::chrono::duration<double>(now - *has_room_since_).count();
-  const auto least = held * static_cast<double>(environment_.least_bytes_per_second_in_room);
-  if (static_cast<double>(reader_.held_bytes()) >= least) return false;
+  if (!room_rate_ || !room_rate_->IsTooSlow(now)) return false;
   if (environment_.kept_room.NeedsMoreOf(info_.client)) return true;
   if (environment_.made_room == now) return false;
   const size_t own = environment_.messages.held_bytes(info_.client);

@@ -15,8 +15,8 @@
 #include <string_view>
 #include <vector>
 
-#include "server/budgets/body_rate.h"
 #include "server/budgets/kept_room.h"
+#include "server/budgets/least_rate.h"
 #include "server/budgets/sweep_limit.h"
 #include "server/grpc/call_queue.h"
 #include "server/grpc/inflate_budget.h"
@@ -35,12 +35,9 @@ struct CallEnvironment {
   std::function<void(std::function<void(bool is_only_one)>)> settle;
   // For a client to take an answer.
   std::chrono::milliseconds write_timeout{30'000};
-  // A message may be so much behind the rate at which it must come (BodyRate). As long may one wait
-  // for room, or to be inflated.
-  std::chrono::milliseconds body_grace{10'000};
-  int64_t least_body_bytes_per_second = 1024;
-  // While others wait for the room that it has: half as long, and
-  int64_t least_bytes_per_second_in_room = int64_t{64} << 10;
+  // Of a message. As long as its grace may one wait for room, or to be inflated.
+  LeastRate::Terms body_rate = LeastRate::kAlways;
+  LeastRate::Terms room_rate = LeastRate::kInRoom;
   // When one that does not was last refused, but for who is due. One at a time: what it leaves may
   // be enough.
   Clock::time_point made_room;
@@ -180,9 +177,7 @@ class Call : public std::enable_shared_from_this<Call> {
   // Of what has waited since then for us.
   bool MayGiveUp(Clock::time_point since, Clock::time_point now);
   // It is its client's turn: of what was before nothing counts.
-  void RestartRate(Clock::time_point now) {
-    rate_ = BodyRate(environment_.body_grace, environment_.least_body_bytes_per_second, now);
-  }
+  void RestartRate(Clock::time_point now) { rate_ = LeastRate(environment_.body_rate, now); }
   // Until when the client must have taken what is written.
   Clock::time_point WriteDeadline() const;
 
@@ -196,14 +191,14 @@ class Call : public std::enable_shared_from_this<Call> {
   std::atomic<bool> reply_is_lost_{false};  // Of any thread.
   // It is in environment_.inflating, or in environment_.rooms; since when.
   std::optional<Clock::time_point> inflating_since_, queued_since_;
-  std::optional<Clock::time_point> has_room_since_;  // For what comes, or is kept.
-  bool gains_much_ = false;                          // The message that is inflated.
+  std::optional<LeastRate> room_rate_;  // As long as what comes, or is kept, has room.
+  bool gains_much_ = false;             // The message that is inflated.
   bool end_has_come_ = false, last_was_told_ = false;
   bool head_is_lost_ = false;  // It was to be sent, and there was no memory.
   bool has_head_ = false, has_ended_ = false, is_writing_ = false;
   int unsent_ = 0;                    // Messages.
   Clock::time_point read_begin_;      // Since when nothing has happened.
-  BodyRate rate_;                     // Of the message that is being read.
+  LeastRate rate_;                    // Of the message that is being read.
   Clock::time_point write_deadline_;  // While is_writing_.
 };
 

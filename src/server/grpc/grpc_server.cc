@@ -69,8 +69,7 @@ std::optional<GrpcStatus> ReadAsked(const HttpRequest& head, Metrics& metrics, C
 GrpcServer::GrpcServer(const GrpcOptions& options, App& app)
     : app_(app),
       environment_{.write_timeout = options.write_timeout,
-                   .body_grace = options.body_grace,
-                   .least_body_bytes_per_second = options.least_body_bytes_per_second,
+                   .body_rate = options.body_rate,
                    .idle_timeout = app.options().request_timeout,
                    .retry_after_seconds =
                        [&app](const std::string& client, std::optional<Priority> priority) {

@@ -12,6 +12,7 @@
 #include <string>
 
 #include "server/app.h"
+#include "server/budgets/least_rate.h"
 #include "server/grpc/call.h"
 #include "server/grpc/call_head.h"
 #include "server/grpc/health.h"
@@ -24,8 +25,7 @@ namespace akin::server {
 // As HTTP's (HttpOptions).
 struct GrpcOptions {
   std::chrono::milliseconds write_timeout{30'000};
-  std::chrono::milliseconds body_grace{10'000};
-  int64_t least_body_bytes_per_second = 1024;
+  LeastRate::Terms body_rate = LeastRate::kAlways;
 };
 
 // Of the event loop; outlives its streams, and they the last answer that is made for them.

@@ -88,10 +88,8 @@ class MessageReader {
 
   // Of the message that is being read: with its prefix; 0 between two of them.
   size_t bytes() const { return prefix_bytes_ + message_.size(); }
-  // Whether it, or what is kept, takes room that others may wait for, and how many bytes have come
-  // for that.
+  // Whether it, or what is kept, takes room that others may wait for.
   bool has_room() const { return share_.bytes() > 0 && !share_.is_on_floor(); }
-  size_t held_bytes() const { return kept_bytes_ + message_.size(); }
   // In words, of a message that ended too early.
   GrpcStatus CutShort() const;
   // Lets go of what has come. Nothing is read after it.

@@ -268,8 +268,7 @@ asio::awaitable<bool> Connection::ReadBody(Head& head) {
     co_return true;
   }
   Enter(Phase::kBody);
-  rate_.emplace(shared_.options.body_grace, shared_.options.least_body_bytes_per_second,
-                phase_begin_);
+  rate_.emplace(shared_.options.body_rate, phase_begin_);
   body_chunk_bytes_ = kReadBytes;
   room_.emplace(shared_.bodies, ClientOf(peer_), &floor_);
   const bool whole =
@@ -329,7 +328,7 @@ asio::awaitable<bool> Connection::ReadChunkedBody(std::string& body) {
 asio::awaitable<bool> Connection::HaveRoom(size_t bytes, std::optional<size_t> length) {
   if (room_->Has(bytes)) co_return true;
   const auto begin = Clock::now();
-  asio::steady_timer timer(stream_->socket().get_executor(), shared_.options.body_grace);
+  asio::steady_timer timer(stream_->socket().get_executor(), shared_.options.body_rate.grace);
   const auto answer = room_->Ask(bytes, length, shared_.options.max_body_bytes, begin,
                                  [&timer] { timer.cancel(); });
   if (answer == BodyRooms::Answer::kWaits) {

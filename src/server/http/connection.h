@@ -10,8 +10,8 @@
 #include <memory>
 #include <string>
 
-#include "server/budgets/body_rate.h"
 #include "server/budgets/body_rooms.h"
+#include "server/budgets/least_rate.h"
 #include "server/exchange.h"
 #include "server/http/chunked.h"
 #include "server/http/connection_slots.h"
@@ -75,7 +75,7 @@ class Connection final : public ServedConnection, public std::enable_shared_from
   Phase phase_ = Phase::kIdle;
   Clock::time_point phase_begin_;
   Clock::time_point deadline_;
-  std::optional<BodyRate> rate_;  // Of the body that is being read.
+  std::optional<LeastRate> rate_;  // Of the body that is being read.
   MessageBudget::Floor floor_;
   std::optional<BodyRooms::Body> room_;  // Its.
   bool holds_up_others_ = false;         // With it.

@@ -13,6 +13,7 @@
 
 #include "akin/result.h"
 
+#include "server/budgets/least_rate.h"
 #include "server/exchange.h"
 #include "server/http/message.h"
 
@@ -30,9 +31,8 @@ struct HttpOptions {
   std::chrono::milliseconds header_timeout{10'000};
   std::chrono::milliseconds idle_timeout{75'000};
   std::chrono::milliseconds write_timeout{30'000};
-  // A body may take this long; a longer one must keep up the rate.
-  std::chrono::milliseconds body_grace{10'000};
-  int64_t least_body_bytes_per_second = 1024;
+  // Of a body. As long as its grace may one wait for room.
+  LeastRate::Terms body_rate = LeastRate::kAlways;
   bool may_spin =
       false;  // For a moment before the loop sleeps (idle_spin.h): there are cores for it.
 };

@@ -6,8 +6,8 @@
 #include <optional>
 #include <utility>
 
-#include "server/budgets/body_rate.h"
 #include "server/budgets/body_rooms.h"
+#include "server/budgets/least_rate.h"
 #include "server/http/client_address.h"
 #include "server/text.h"
 
@@ -52,8 +52,7 @@ class Http2Requests::Stream final : public Http2StreamHandler {
     }
     if (ends) return Arrive();
     reads_body_ = true;
-    rate_.emplace(owner_.shared_.options.body_grace,
-                  owner_.shared_.options.least_body_bytes_per_second, Clock::now());
+    rate_.emplace(owner_.shared_.options.body_rate, Clock::now());
     way_->responder->SetResting(true);
     if (EqualIgnoringCase(request_.header("expect"), "100-continue"))
       way_->responder->SendHead(100, {}, false);
@@ -167,7 +166,7 @@ class Http2Requests::Stream final : public Http2StreamHandler {
     // There was no memory to say so, or another one of its connection has left the floor.
     if (!room_.is_waiting() || room_.TakeFloor(request_.body.size() + waiting_.size()))
       return GoOn();
-    if (owner_.given_up_.MayEnd(*waiting_since_, owner_.shared_.options.body_grace, now))
+    if (owner_.given_up_.MayEnd(*waiting_since_, owner_.shared_.options.body_rate.grace, now))
       RefuseForRoom();
   }
 
@@ -255,8 +254,8 @@ class Http2Requests::Stream final : public Http2StreamHandler {
   std::string waiting_;
   bool end_has_come_ = false;
   bool reads_body_ = false, is_refused_ = false;
-  bool was_lost_ = false;         // At the last sweep.
-  std::optional<BodyRate> rate_;  // Of a body that is read.
+  bool was_lost_ = false;          // At the last sweep.
+  std::optional<LeastRate> rate_;  // Of a body that is read.
 };
 
 void Http2Requests::Stream::Way::Deliver() {

@@ -149,9 +149,9 @@ TEST_F(CallRoom, WhatIsNeverWholeHoldsNoMoreThanItsPartAndWindows) {
 }
 
 TEST_F(CallRoom, WhoWaitsForTooLongIsToldSo) {
+  environment_.room_rate.grace = std::chrono::hours(1);
   BeginCalls("a", 8, 4 << 20);
   SendAll(1);
-  environment_.least_bytes_per_second_in_room = 0;
   SweepAll(Call::Clock::now() + milliseconds(9'500));
   EXPECT_EQ(NumEnded(), 0U);
   SweepAll(Call::Clock::now() + milliseconds(10'500));
@@ -161,7 +161,7 @@ TEST_F(CallRoom, WhoWaitsForTooLongIsToldSo) {
   EXPECT_EQ(responders_[7]->Trailer("grpc-retry-pushback-ms"), "1000");
 }
 
-// 64 KiB a second: 400,000 bytes are enough for 6 s.
+// 64 KiB a second, whenever: 400,000 bytes at once are enough for the 5 s that one may be behind.
 TEST_F(CallRoom, WhoHasRoomMustSendWhileOthersWait) {
   constexpr size_t kSize = size_t{4} << 20, kSent = 400'000;
   BeginCalls("a", 5, kSize);
@@ -174,9 +174,9 @@ TEST_F(CallRoom, WhoHasRoomMustSendWhileOthersWait) {
   EXPECT_LT(responders_[5]->consumed, MessageReader::kEarlyBytes);
   EXPECT_TRUE(responders_[0]->rests);
   EXPECT_FALSE(responders_[5]->rests) << "it is not waited for";
-  SweepAll(now + milliseconds(5'500));
+  SweepAll(now + milliseconds(4'500));
   EXPECT_EQ(NumEnded(), 0U);
-  SweepAll(now + seconds(7));
+  SweepAll(now + milliseconds(5'500));
   EXPECT_EQ(NumThatHave("8"), 1U) << "what it leaves is enough";
   EXPECT_EQ(WordsOf(0),
             "a message takes too long to come while others wait for the room that is kept for it");
@@ -184,6 +184,23 @@ TEST_F(CallRoom, WhoHasRoomMustSendWhileOthersWait) {
   EXPECT_TRUE(responders_[5]->rests);
   SweepAll(now + seconds(8));
   EXPECT_EQ(NumEnded(), 1U);
+}
+
+// 4 MiB that have come pay for no more than 5 s of a call that does not end.
+TEST_F(CallRoom, WhoseMessageIsWholeMustEndHisCallWhileOthersWait) {
+  constexpr size_t kSize = size_t{4} << 20;
+  const std::string whole = Framed(std::string(kSize, 'x'));
+  for (int i = 0; i < 5; ++i) calls_[BeginCall("a")]->OnData(whole);
+  const size_t waiting = BeginCall("a");
+  calls_[waiting]->OnData(whole.substr(0, 60'000));
+  const auto now = Call::Clock::now();
+  EXPECT_LT(responders_[waiting]->consumed, MessageReader::kEarlyBytes);
+  SweepAll(now + milliseconds(4'500));
+  EXPECT_EQ(NumEnded(), 0U);
+  SweepAll(now + milliseconds(5'500));
+  EXPECT_EQ(NumThatHave("8"), 1U);
+  EXPECT_EQ(responders_[waiting]->consumed, 60'000U);
+  EndAll();
 }
 
 // Untaken answers are its client's, though nothing of the stream is read meanwhile.
@@ -276,9 +293,9 @@ TEST_F(CallRoom, WhoTakesOneMessageDoesNotWaitForASecond) {
 
 TEST_F(CallRoom, ManyThatWaitForTooLongEndInSeveralSweeps) {
   constexpr size_t kCount = 900, kSize = size_t{4} << 20;
+  environment_.room_rate.grace = std::chrono::hours(1);
   const std::string begin = Framed(std::string(kSize, 'x')).substr(0, 5'000);
   for (size_t i = 0; i < kCount; ++i) calls_[BeginCall("a")]->OnData(begin);
-  environment_.least_bytes_per_second_in_room = 0;
   const auto now = Call::Clock::now();
   for (int i = 0; i < 3; ++i) {
     SweepAll(now + milliseconds(10'500 + 200 * i));
@@ -294,7 +311,6 @@ TEST_F(CallRoom, WhoHasLittleHoldsUpNobodyWhoHasMuch) {
   SendAll(1);
   BeginCalls("b", 1, 1 << 20);
   SendMore(8, 50'000);
-  environment_.least_bytes_per_second_in_room = int64_t{1} << 30;
   SweepAll(Call::Clock::now() + milliseconds(9'500));
   EXPECT_EQ(NumThatHave("8"), 1U);
   EXPECT_FALSE(responders_[8]->ended);
@@ -350,9 +366,6 @@ TEST_F(CallRoom, OfOneConnectionTheNextHasTheFloorWhenItIsFree) {
   EXPECT_EQ(responders_[one]->consumed, 39'000U);
   EXPECT_LT(responders_[two]->consumed, MessageReader::kEarlyBytes);
   // Who waits for room is not helped by what is on the floor: it is not hurried.
-  environment_.least_bytes_per_second_in_room = 0;
-  calls_[one]->Sweep(Call::Clock::now() + milliseconds(9'000));
-  environment_.least_bytes_per_second_in_room = int64_t{1} << 30;
   calls_[one]->Sweep(Call::Clock::now() + milliseconds(9'000));
   EXPECT_FALSE(responders_[one]->ended);
   SendMore(one, left_[one].size());

@@ -1,10 +1,9 @@
 #include "server/http/connection.h"
 
 #include <algorithm>
+#include <array>
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/post.hpp>
-#include <boost/asio/redirect_error.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <utility>
 
@@ -18,13 +17,8 @@ namespace {
 
 namespace asio = boost::asio;
 
-// At once. While a head is awaited: 2,000 idle clients hold 4 MB. A body begins so, too, and goes
-// up to the most as long as it fills what it is given: who sends one byte of it does not hold 64
-// KiB.
+// At once, while a head is awaited: 2,000 idle clients hold 4 MB.
 constexpr size_t kReadBytes = size_t{2} << 10;
-constexpr size_t kMostBodyReadBytes = size_t{64} << 10;
-// Behind a chunked body, whose end is not known, the next requests are read with it, and wait here.
-constexpr size_t kMostChunkedReadBytes = size_t{16} << 10;
 
 constexpr std::string_view kSlowHead = "the request's head took too long";
 
@@ -49,7 +43,11 @@ HttpResponse PlainRefusal(int status, std::string_view reason) {
 
 Connection::Connection(std::unique_ptr<Stream> stream, std::string peer, ServedShared& shared,
                        std::shared_ptr<ConnectionSlots::Slot> slot)
-    : stream_(std::move(stream)), peer_(std::move(peer)), shared_(shared), slot_(std::move(slot)) {
+    : stream_(std::move(stream)),
+      input_(*stream_),
+      peer_(std::move(peer)),
+      shared_(shared),
+      slot_(std::move(slot)) {
   Enter(Phase::kHead);  // A handshake takes no longer than a head.
 }
 
@@ -58,7 +56,6 @@ void Connection::Enter(Phase phase) {
   phase_begin_ = Clock::now();
   const bool waits_for_us = phase == Phase::kAnswering || phase == Phase::kWriting;
   waits_for_us ? slot_->SetBusy() : slot_->SetIdle(phase_begin_);
-  body_bytes_seen_ = 0;
   const HttpOptions& options = shared_.options;
   switch (phase) {
     case Phase::kIdle:
@@ -77,29 +74,26 @@ void Connection::Enter(Phase phase) {
 void Connection::Sweep(Clock::time_point now) {
   if (phase_ == Phase::kAnswering) LookForLeaving();
   if (timed_out_) return;
-  if (phase_ == Phase::kBody) LookAtBody(now);
-  holds_up_others_ = room_ && room_->HoldsUpOthers(now);
-  const bool is_slow = holds_up_others_ || (rate_ && rate_->IsTooSlow(now));
+  if (body_ && body_->IsBusy()) slot_->SetIdle(now);  // Behind others.
+  const bool is_slow = body_ && body_->IsTooSlow(now);
   if (now < deadline_ && !is_slow) return;
   // About to be read.
   if (phase_ == Phase::kIdle && HasInput(stream_->socket().native_handle())) return;
-  timed_out_ = true;
+  SetTimedOut();
   const bool is_told_to_end = phase_ == Phase::kIdle && shared_.draining;
   if (phase_ != Phase::kClosing && !is_told_to_end) ++shared_.counts.timed_out;
   CancelWait();
 }
 
-// One that goes on is not idle, nor is one that is kept waiting.
-void Connection::LookAtBody(Clock::time_point now) {
-  if (rate_ && rate_->bytes() < body_bytes_seen_ + kBusyBodyBytes) return;
-  if (rate_) body_bytes_seen_ = rate_->bytes();
-  slot_->SetIdle(now);
+void Connection::SetTimedOut() {
+  timed_out_ = true;
+  if (body_) body_->Stop();
 }
 
 // Nobody is told: a word would need time in which it holds its place.
 bool Connection::GiveWay(bool) {
   if (phase_ != Phase::kClosing && HasInput(stream_->socket().native_handle())) return false;
-  timed_out_ = true;
+  SetTimedOut();
   slot_->Release();
   boost::system::error_code ignored;
   stream_->socket().close(ignored);
@@ -139,7 +133,7 @@ asio::awaitable<void> Connection::Serve() {
 // had begun may still have by default.
 asio::awaitable<void> Connection::Linger() {
   Enter(Phase::kClosing);
-  std::string().swap(in_);
+  input_.TakeAll();
   for (int i = 0; i < 64 && !timed_out_; ++i) {
     // GCC 12 evaluates a co_await behind && or || whatever stands before it.
     const size_t bytes = co_await stream_->ReadSome(asio::buffer(shared_.thrown_away));
@@ -149,7 +143,7 @@ asio::awaitable<void> Connection::Linger() {
 
 std::optional<Connection::Http2> Connection::TakeHttp2() {
   if (!is_http2_) return std::nullopt;
-  return Http2{std::move(stream_), std::move(in_)};
+  return Http2{std::move(stream_), input_.TakeAll()};
 }
 
 // The first bytes tell (RFC 9113, 3.4): no request of HTTP/1.1 that is served begins with the
@@ -160,29 +154,22 @@ asio::awaitable<Connection::Version> Connection::Begin() {
   Enter(Phase::kIdle);
   // Who has chosen HTTP/1.1 in TLS's handshake is held to it.
   const bool may_be_http2 = stream_->protocol() != "http/1.1";
-  while (may_be_http2 && in_.size() < kPreface.size() && kPreface.starts_with(in_)) {
+  while (may_be_http2 && input_.bytes().size() < kPreface.size() &&
+         kPreface.starts_with(input_.bytes())) {
     const bool more = co_await ReadMore();
-    if (!more && timed_out_ && !in_.empty()) co_await RefuseHead({408, kSlowHead});
+    if (!more && timed_out_ && !input_.bytes().empty()) co_await RefuseHead({408, kSlowHead});
     if (!more) co_return Version::kNone;
     if (phase_ == Phase::kIdle) {
       shared_.spin.Arrived(Clock::now());
       Enter(Phase::kHead);
     }
   }
-  const bool is_http2 = may_be_http2 && in_.starts_with(kPreface);
+  const bool is_http2 = may_be_http2 && input_.bytes().starts_with(kPreface);
   co_return is_http2 ? Version::kHttp2 : Version::kHttp1;
 }
 
-asio::awaitable<bool> Connection::ReadMore(size_t most) {
-  const size_t old_size = in_.size();
-  const size_t chunk = most > 0 ? std::min(most, body_chunk_bytes_) : kReadBytes;
-  if (in_.empty() && in_.capacity() > 2 * chunk) std::string().swap(in_);
-  in_.resize(old_size + chunk);
-  const size_t bytes = co_await stream_->ReadSome(asio::buffer(in_.data() + old_size, chunk));
-  in_.resize(old_size + bytes);
-  if (bytes == body_chunk_bytes_) body_chunk_bytes_ = std::min(2 * bytes, kMostBodyReadBytes);
-  if (bytes < body_chunk_bytes_ / 4)
-    body_chunk_bytes_ = std::max(body_chunk_bytes_ / 2, kReadBytes);
+asio::awaitable<bool> Connection::ReadMore() {
+  const size_t bytes = co_await input_.ReadMore(kReadBytes);
   co_return bytes > 0 && !timed_out_;
 }
 
@@ -222,8 +209,8 @@ asio::awaitable<void> Connection::RefuseHead(Refusal refusal) {
 }
 
 asio::awaitable<std::optional<Head>> Connection::ReadHead() {
-  if (in_.empty()) {
-    if (in_.capacity() > kReadBytes) std::string().swap(in_);  // Idle clients hold little.
+  if (input_.bytes().empty()) {
+    input_.Shrink(kReadBytes);  // Idle clients hold little.
     Enter(Phase::kIdle);
     const bool more = co_await ReadMore();
     if (!more) co_return std::nullopt;
@@ -231,14 +218,14 @@ asio::awaitable<std::optional<Head>> Connection::ReadHead() {
   }
   Enter(Phase::kHead);
   while (true) {
-    const auto found = FindHeadEnd(in_);
+    const auto found = FindHeadEnd(input_.bytes());
     if (const auto* refusal = std::get_if<Refusal>(&found)) {
       refusal_ = *refusal;
       co_return std::nullopt;
     }
     if (const auto end = std::get<std::optional<size_t>>(found)) {
-      auto parsed = ParseHead(std::string_view(in_).substr(0, *end));
-      in_.erase(0, *end);
+      auto parsed = ParseHead(input_.bytes().substr(0, *end));
+      input_.Drop(*end);
       if (const auto* refusal = std::get_if<Refusal>(&parsed)) {
         refusal_ = *refusal;
         co_return std::nullopt;
@@ -254,96 +241,24 @@ asio::awaitable<std::optional<Head>> Connection::ReadHead() {
 
 asio::awaitable<bool> Connection::ReadBody(Head& head) {
   if (!head.has_body()) co_return true;
-  if (head.expects_continue && in_.empty()) {
+  if (head.expects_continue && input_.bytes().empty()) {
     static constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
     const std::array buffers{asio::const_buffer(kContinue.data(), kContinue.size()),
                              asio::const_buffer()};
     if (co_await stream_->Write(buffers)) co_return false;
   }
-  std::string& body = head.request.body;
   const auto length = static_cast<size_t>(head.content_length.value_or(0));
-  if (!head.chunked && length <= in_.size()) {
-    body.assign(in_, 0, length);
-    in_.erase(0, length);
+  if (!head.chunked && length <= input_.bytes().size()) {
+    input_.MoveTo(head.request.body, length);
     co_return true;
   }
   Enter(Phase::kBody);
-  rate_.emplace(shared_.options.body_rate, phase_begin_);
-  body_chunk_bytes_ = kReadBytes;
-  room_.emplace(shared_.bodies, ClientOf(peer_), &floor_);
-  const bool whole =
-      head.chunked ? co_await ReadChunkedBody(body) : co_await ReadSizedBody(length, body);
-  room_.reset();
-  rate_.reset();
-  if (!whole && timed_out_)
-    refusal_ = Refusal{408, holds_up_others_
-                                ? "the request's body took too long, while others wait for room"
-                                : "the request's body took too long"};
+  body_.emplace(input_, shared_, ClientOf(peer_), floor_, phase_begin_);
+  if (timed_out_) body_->Stop();  // While it was told to continue.
+  const bool whole = co_await body_->Read(head);
+  refusal_ = body_->refusal();
+  body_.reset();
   co_return whole;
-}
-
-void Connection::BodyArrived(size_t bytes) {
-  const auto now = Clock::now();
-  rate_->Arrived(bytes, now);
-  room_->Arrived(bytes, now);
-}
-
-asio::awaitable<bool> Connection::ReadSizedBody(size_t length, std::string& body) {
-  while (true) {
-    const size_t take = std::min(length - body.size(), in_.size());
-    if (!co_await HaveRoom(body.size() + take, length)) co_return false;
-    body.append(in_, 0, take);
-    in_.erase(0, take);
-    BodyArrived(take);
-    if (body.size() == length) co_return true;
-    // Not the next request: what of it stays in the system's buffer holds no memory of ours.
-    if (!co_await ReadMore(std::min(length - body.size(), kMostBodyReadBytes))) co_return false;
-  }
-}
-
-asio::awaitable<bool> Connection::ReadChunkedBody(std::string& body) {
-  ChunkedDecoder decoder(shared_.options.max_body_bytes);
-  while (true) {
-    // Of what has come some may be behind it.
-    const size_t most = std::min(body.size() + in_.size(), shared_.options.max_body_bytes);
-    if (!co_await HaveRoom(most, std::nullopt)) co_return false;
-    const size_t old_size = body.size();
-    in_.erase(0, decoder.Feed(in_, body));
-    BodyArrived(body.size() - old_size);
-    switch (decoder.state()) {
-      case ChunkedDecoder::State::kDone: co_return true;
-      case ChunkedDecoder::State::kMalformed:
-        refusal_ = Refusal{400, "the chunked body is malformed"};
-        co_return false;
-      case ChunkedDecoder::State::kTooLarge:
-        refusal_ = Refusal{413, "the body is too large"};
-        co_return false;
-      case ChunkedDecoder::State::kMore:
-        if (!co_await ReadMore(kMostChunkedReadBytes)) co_return false;
-    }
-  }
-}
-
-// While it waits it is not read, and its client cannot be too slow.
-asio::awaitable<bool> Connection::HaveRoom(size_t bytes, std::optional<size_t> length) {
-  if (room_->Has(bytes)) co_return true;
-  const auto begin = Clock::now();
-  asio::steady_timer timer(stream_->socket().get_executor(), shared_.options.body_rate.grace);
-  const auto answer = room_->Ask(bytes, length, shared_.options.max_body_bytes, begin,
-                                 [&timer] { timer.cancel(); });
-  if (answer == BodyRooms::Answer::kWaits) {
-    // Whatever ends this, its timer is not called for any more.
-    const std::unique_ptr<BodyRooms::Body, void (*)(BodyRooms::Body*)> stop(
-        &*room_, [](BodyRooms::Body* body) { body->StopWaiting(); });
-    const auto rate = std::exchange(rate_, std::nullopt);
-    boost::system::error_code ignored;
-    co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
-    rate_ = rate;
-    rate_->Forgive(Clock::now() - begin);
-  }
-  if (room_->Has(bytes)) co_return true;
-  refusal_ = Refusal{429, "too many bodies of requests are under way"};
-  co_return false;
 }
 
 // Whether no other client's request has arrived with this one: a request that the event loop

@@ -10,12 +10,12 @@
 #include <memory>
 #include <string>
 
-#include "server/budgets/body_rooms.h"
-#include "server/budgets/least_rate.h"
+#include "server/budgets/message_budget.h"
 #include "server/exchange.h"
-#include "server/http/chunked.h"
+#include "server/http/body_reader.h"
 #include "server/http/connection_slots.h"
 #include "server/http/head.h"
+#include "server/http/input.h"
 #include "server/http/served_connection.h"
 #include "server/http/stream.h"
 
@@ -43,8 +43,8 @@ class Connection final : public ServedConnection, public std::enable_shared_from
 
   void Enter(Phase phase);
   void CancelWait();
-  // `most` bytes, of a body; else few.
-  boost::asio::awaitable<bool> ReadMore(size_t most = 0);
+  void SetTimedOut();
+  boost::asio::awaitable<bool> ReadMore();
   boost::asio::awaitable<void> Linger();
   enum class Version { kNone, kHttp1, kHttp2 };
   // As which it begins; kNone: it ends before it has said.
@@ -54,34 +54,23 @@ class Connection final : public ServedConnection, public std::enable_shared_from
   boost::asio::awaitable<std::optional<Head>> ReadHead();
   boost::asio::awaitable<void> RefuseHead(Refusal refusal);
   boost::asio::awaitable<bool> ReadBody(Head& head);
-  boost::asio::awaitable<bool> ReadSizedBody(size_t length, std::string& body);
-  boost::asio::awaitable<bool> ReadChunkedBody(std::string& body);
-  // Room for so many bytes of a body that has `length`, if it is known: there is some, or it comes
-  // in time; else `refusal_` is set.
-  boost::asio::awaitable<bool> HaveRoom(size_t bytes, std::optional<size_t> length);
-  void BodyArrived(size_t bytes);
   boost::asio::awaitable<bool> IsOnlyOne();
   boost::asio::awaitable<HttpResponse> Answer(HttpRequest request, bool is_only_one);
   boost::asio::awaitable<bool> Write(HttpResponse response, bool keep_alive, bool with_body);
   void WatchForLeaving(const ExchangePtr& exchange);
   void LookForLeaving();
-  void LookAtBody(Clock::time_point now);
 
   std::unique_ptr<Stream> stream_;
+  Input input_;  // Its.
   const std::string peer_;
   ServedShared& shared_;
   const std::shared_ptr<ConnectionSlots::Slot> slot_;
-  std::string in_;  // What has arrived and is not yet taken.
   Phase phase_ = Phase::kIdle;
   Clock::time_point phase_begin_;
   Clock::time_point deadline_;
-  std::optional<LeastRate> rate_;  // Of the body that is being read.
   MessageBudget::Floor floor_;
-  std::optional<BodyRooms::Body> room_;  // Its.
-  bool holds_up_others_ = false;         // With it.
-  size_t body_bytes_seen_ = 0;           // Of it, when it last was not idle.
-  size_t body_chunk_bytes_ = 0;          // Of it, what is read at once.
-  std::weak_ptr<Exchange> asked_;        // Whose client may leave before its answer.
+  std::optional<BodyReader> body_;  // While it is read.
+  std::weak_ptr<Exchange> asked_;   // Whose client may leave before its answer.
   bool timed_out_ = false;
   bool is_http2_ = false;
   std::optional<Refusal> refusal_;

@@ -7,6 +7,8 @@
 
 #include "server/api/document_limit.h"
 #include "server/call_headers.h"
+#include "server/embed_texts.h"
+#include "server/model_checks.h"
 #include "server/text.h"
 
 namespace akin::server {
@@ -74,62 +76,6 @@ std::optional<Failure> CheckInputs(const App& app, const EmbedCall& call, Dialec
     }
   }
   return std::nullopt;
-}
-
-// How many there are, without what the model's folder cuts, the library knows.
-std::optional<Failure> CheckDimensions(const EmbedOptions& options) {
-  if (!options.dimensions || *options.dimensions >= 1) return std::nullopt;
-  return Failure{Problem::kBadValue, "`dimensions` should be positive", "dimensions"};
-}
-
-// Ids are decoded and encoded again, as TEI does: so they get the model's special tokens and
-// limits.
-Result<std::string> TextOf(const ServedModel& model, TextOrIds& input) {
-  if (!input.is_ids) return std::move(input.text);
-  const Tokenizer& tokenizer = model.tokenizer();
-  const auto size = static_cast<int64_t>(tokenizer.vocab_size());
-  for (const int32_t id : input.ids) {
-    if (id >= size) {
-      return InvalidInput("token id ", id, " is not in the vocabulary of ", size, " tokens")
-          .Of("texts");
-    }
-  }
-  return tokenizer.Decode(input.ids);
-}
-
-Result<std::vector<std::string>> TextsOf(const ServedModel& model, EmbedCall& call) {
-  std::vector<std::string> texts;
-  texts.reserve(call.inputs.size());
-  for (TextOrIds& input : call.inputs) {
-    AKIN_TRY_ASSIGN(std::string text, TextOf(model, input));
-    texts.push_back(std::move(text));
-  }
-  return texts;
-}
-
-// Chunks -> their document, with a space where two would run together.
-std::vector<std::string> AsOneDocument(const std::vector<std::string>& chunks,
-                                       EmbedOptions& options) {
-  std::string document;
-  for (const std::string& chunk : chunks) {
-    const auto is_space = [](char c) { return c == ' ' || c == '\n' || c == '\t'; };
-    const bool runs_together = !document.empty() && !chunk.empty() && !is_space(document.back()) &&
-                               !is_space(chunk.front());
-    // The space belongs to the chunk before it.
-    if (runs_together) ++options.chunk_ends.back(), document += ' ';
-    document += chunk;
-    options.chunk_ends.push_back(document.size());
-  }
-  options.overflow = Overflow::kLate;
-  return {std::move(document)};
-}
-
-void ChoosePrompt(const ModelInfo& info, EmbedCall& call) {
-  for (const std::string& name : call.prompts) {
-    if (std::ranges::find(info.prompts, name, &NamedPrompt::name) == info.prompts.end()) continue;
-    call.options.prompt_name = name;
-    return;
-  }
 }
 
 template <typename Answer>
@@ -245,11 +191,6 @@ void AddUsage(const Usage& usage, ExchangeCosts& costs) {
   costs.compute_ms += usage.compute_ms;
 }
 
-ScoreActivation ActivationOf(const ModelInfo& info, bool raw_scores) {
-  if (raw_scores) return ScoreActivation::kRaw;
-  return info.labels.size() == 1 ? ScoreActivation::kSigmoid : ScoreActivation::kSoftmax;
-}
-
 std::vector<size_t> OrderOf(std::span<const float> scores) {
   std::vector<size_t> order(scores.size());
   std::iota(order.begin(), order.end(), size_t{0});
@@ -268,41 +209,6 @@ const TextReport& ReportOf(const AllEmbeddings& all) {
     if (report->num_texts() > 0) return *report;
   }
   return all.tokens;
-}
-
-std::optional<Failure> CheckGives(const ModelInfo& info, Output output) {
-  if (info.Gives(output)) return std::nullopt;
-  const auto message = [&]() -> std::string_view {
-    switch (output) {
-      case Output::kSparse: return "model is not an embedding model with SPLADE pooling";
-      case Output::kScores: return "model is not a classifier model";
-      case Output::kMultiVector: return "model is not a late-interaction model";
-      case Output::kDense:
-      case Output::kTokens: return "model is not an embedding model";
-    }
-    return "";
-  };
-  return Failure{Problem::kWrongTask, std::string(message()), "model"};
-}
-
-std::optional<Failure> CheckReranks(const ModelInfo& info) {
-  const bool by_score = info.Gives(Output::kScores) && info.labels.size() == 1;
-  const bool by_max_sim = !info.Gives(Output::kScores) && info.Gives(Output::kMultiVector);
-  if (by_score || by_max_sim) return std::nullopt;
-  return Failure{Problem::kWrongTask, "model is not a re-ranker model", "model"};
-}
-
-std::optional<Failure> CheckPooling(const ModelInfo& info, std::string_view asked) {
-  // Tables of static vectors have the mean of their rows, and no module that says so.
-  const bool is_table = info.kind == ModelKind::kStatic && info.pooling.empty();
-  const std::string_view own = is_table ? "mean" : std::string_view(info.pooling);
-  if (asked.empty() || asked == own) return std::nullopt;
-  if (const auto known = ParsePoolingMode(asked.substr(0, 50)); !known)
-    return Failure{Problem::kBadValue, StrCat("`pooling`: ", known.error().message()), "pooling"};
-  const std::string found = own.empty() ? std::string("the model pools by itself")
-                                        : StrCat("the model's is \"", own, '"');
-  return FailureOf(InvalidField("pooling", " is \"", asked, "\", but ", found,
-                                "; leave it out, or ask for the model's own"));
 }
 
 void Embed(App& app, const ExchangePtr& exchange, EmbedCall call, Format<AllEmbeddings> format) {
@@ -333,10 +239,8 @@ void Embed(App& app, const ExchangePtr& exchange, EmbedCall call, Format<AllEmbe
         if (shared->context_tokens) {
           shared->options.max_tokens = std::min(*shared->context_tokens, model->info().max_tokens);
         }
-        ChoosePrompt(model->info(), *shared);
         Result<std::vector<std::string>> texts = TextsOf(*model, *shared);
         if (!texts) return app.Fail(exchange, FailureOf(texts.error()));
-        if (shared->is_one_document) texts = AsOneDocument(*texts, shared->options);
         Submit<AllEmbeddings>(app, exchange, model, facts, size,
                               EmbedRequest{.embedder = model->embedder(),
                                            .texts = *std::move(texts),

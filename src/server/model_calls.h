@@ -84,15 +84,6 @@ TaskMetrics& TaskOf(Metrics& metrics) {
   return std::is_same_v<Answer, Scores> ? metrics.predict : metrics.embed;
 }
 
-// Whether a model can do a task; else why not, in the words of TEI, whose clients know them.
-std::optional<Failure> CheckGives(const ModelInfo& info, Output output);
-std::optional<Failure> CheckReranks(const ModelInfo& info);
-// A model has the pooling that it is loaded with. Whether it is the one that a client asks for;
-// nothing is asked for with an empty name.
-std::optional<Failure> CheckPooling(const ModelInfo& info, std::string_view asked);
-
-// As TEI has it: logits as they are, or a sigmoid of one and a softmax of several.
-ScoreActivation ActivationOf(const ModelInfo& info, bool raw_scores);
 // Indices by descending score, equal ones in their order.
 std::vector<size_t> OrderOf(std::span<const float> scores);
 

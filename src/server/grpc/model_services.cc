@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "server/grpc/services.h"
+#include "server/model_checks.h"
 #include "server/text.h"
 
 namespace akin::server {

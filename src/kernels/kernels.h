@@ -42,9 +42,9 @@ enum class OperandKind {
   kQuantized,  // Rows that quantize_rows makes, of operand_bytes(k).
 };
 
-// How int8 rows (int8.h) keep their values, which are -127 to 127: as the tier multiplies them.
-enum class Int8Row {
-  kUnsigned,  // A byte each, Int8Shape::kZero above the value.
+// How int8 rows (integers.h) keep their values, which are -127 to 127: as the tier multiplies them.
+enum class IntegerRow {
+  kUnsigned,  // A byte each, IntegerShape::kZero above the value.
   kSigned,    // A byte each.
   kWide,      // Two bytes each.
 };
@@ -111,7 +111,7 @@ struct LinearKernels {
   void (*pack_panel)(MatrixView<const float> rows, std::span<const float> bias,
                      std::byte* panel) = nullptr;
 
-  Int8Row int8_row = Int8Row::kUnsigned;  // Of int8 rows.
+  IntegerRow integer_row = IntegerRow::kUnsigned;  // Of int8 rows.
 
   // kQuantized only: rows [m, k] -> m rows of operand_bytes(k).
   size_t (*operand_bytes)(size_t k) = nullptr;

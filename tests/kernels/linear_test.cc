@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "kernels/int8.h"
+#include "kernels/integers.h"
 #include "kernels/tiers.h"
 
 namespace akin::kernels {

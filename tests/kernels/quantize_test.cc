@@ -8,7 +8,7 @@
 #include <random>
 #include <vector>
 
-#include "kernels/int8.h"
+#include "kernels/integers.h"
 #include "kernels/tiers.h"
 
 namespace akin::kernels {
@@ -73,11 +73,11 @@ TEST(Rotate, SpreadsOneLargeValueOverItsBlock) {
   for (size_t i = 0; i < 256; ++i) EXPECT_EQ(std::abs(x[i]), i < 128 ? 0.0f : 32.0f);
 }
 
-TEST(Int8Shape, CutsEveryDepthIntoGroupsThatFit) {
+TEST(IntegerShape, CutsEveryDepthIntoGroupsThatFit) {
   for (size_t k = 1; k <= 5000; ++k) {
-    const Int8Shape shape(k);
+    const IntegerShape shape(k);
     ASSERT_EQ(k % shape.rotation, 0u) << k;
-    ASSERT_LE(shape.group, Int8Shape::kMaxGroup) << k;
+    ASSERT_LE(shape.group, IntegerShape::kMaxGroup) << k;
     ASSERT_EQ(shape.group % 64, 0u) << k;
     size_t sum = 0;
     for (size_t g = 0; g < shape.groups; ++g) {
@@ -97,11 +97,11 @@ class QuantizeInt8 : public testing::TestWithParam<Isa> {
 };
 
 // Value i of a row.
-int ValueAt(Int8Row kind, const std::byte* row, size_t i) {
+int ValueAt(IntegerRow kind, const std::byte* row, size_t i) {
   switch (kind) {
-    case Int8Row::kUnsigned: return std::to_integer<int>(row[i]) - int{Int8Shape::kZero};
-    case Int8Row::kSigned: return reinterpret_cast<const int8_t*>(row)[i];
-    case Int8Row::kWide: return reinterpret_cast<const int16_t*>(row)[i];
+    case IntegerRow::kUnsigned: return std::to_integer<int>(row[i]) - int{IntegerShape::kZero};
+    case IntegerRow::kSigned: return reinterpret_cast<const int8_t*>(row)[i];
+    case IntegerRow::kWide: return reinterpret_cast<const int16_t*>(row)[i];
   }
   return 0;
 }
@@ -111,8 +111,8 @@ TEST_P(QuantizeInt8, HasTheReferencesValuesAndScales) {
     TestMatrix rows = TestMatrix(5, k, k + 2).Fill(generator_, 2.0f);
     std::ranges::fill(rows.view().row(4), 0.0f);
     rows.view()(1, k / 2) = 50.0f;
-    const Int8Row kind = kernels_.linear.int8_row;
-    const Int8Shape shape(k, kind == Int8Row::kWide ? 2 : 1), scalar_shape(k);
+    const IntegerRow kind = kernels_.linear.integer_row;
+    const IntegerShape shape(k, kind == IntegerRow::kWide ? 2 : 1), scalar_shape(k);
     ASSERT_EQ(kernels_.linear.operand_bytes(k), shape.row_bytes());
     AlignedBuffer mine(5 * shape.row_bytes()), reference(5 * scalar_shape.row_bytes());
     std::ranges::fill(mine.As<std::byte>(), std::byte{0x55});
@@ -123,7 +123,7 @@ TEST_P(QuantizeInt8, HasTheReferencesValuesAndScales) {
       const std::byte* expected = reference.As<std::byte>().data() + i * scalar_shape.row_bytes();
       // With the zeros past k.
       for (size_t d = 0; d < shape.groups * shape.group; ++d)
-        ASSERT_EQ(ValueAt(kind, row, d), ValueAt(Int8Row::kUnsigned, expected, d))
+        ASSERT_EQ(ValueAt(kind, row, d), ValueAt(IntegerRow::kUnsigned, expected, d))
             << "k " << k << " row " << i << " value " << d;
       EXPECT_EQ(std::memcmp(row + shape.scales_offset(), expected + scalar_shape.scales_offset(),
                             shape.groups * sizeof(float)),

@@ -12,7 +12,7 @@
 #include <type_traits>
 #include <utility>
 
-#include "kernels/int8.h"
+#include "kernels/integers.h"
 #include "kernels/target.h"
 
 #if defined(__x86_64__)
@@ -52,7 +52,7 @@ LinearKernels SplitBf16Kernels() {
 // With the rows of the tier below.
 LinearKernels Int8Kernels(const LinearKernels& below) {
   LinearKernels kernels = TileLinearKernels<Int8TileProduct>(OperandKind::kQuantized);
-  kernels.int8_row = below.int8_row;
+  kernels.integer_row = below.integer_row;
   kernels.operand_bytes = below.operand_bytes;
   kernels.quantize_rows = below.quantize_rows;
   return kernels;

@@ -272,7 +272,7 @@ struct Bf16x3TileProduct {
   }
 };
 
-// Rotated rows in bf16 x rotated weights in int8 (int8.h), widened to bf16, which holds them
+// Rotated rows in bf16 x rotated weights in int8 (integers.h), widened to bf16, which holds them
 // exactly, two steps of k before they are multiplied. Panel: bias, a scale for each column, then
 // for each tile of k the two columns' tiles, a byte an element.
 struct W8TileProduct {
@@ -299,9 +299,9 @@ struct W8TileProduct {
       const size_t half_tile = depth.depth * kTileRowBytes / 2;  // A byte an element.
       PairWalk walk(depth, kTileRowBytes / 2, 2 * half_tile,
                     j / kTileColumns * half_tile + j % kTileColumns * 2);
-      for (size_t first = 0; first < k; first += Int8Shape::kMaxGroup) {
-        const size_t count = k - first < Int8Shape::kMaxGroup ? k - first : Int8Shape::kMaxGroup;
-        int8_t quantized[Int8Shape::kMaxGroup + 1];
+      for (size_t first = 0; first < k; first += IntegerShape::kMaxGroup) {
+        const size_t count = k - first < IntegerShape::kMaxGroup ? k - first : IntegerShape::kMaxGroup;
+        int8_t quantized[IntegerShape::kMaxGroup + 1];
         EncodeInt8(row + first, count, rotation, scales[j], quantized);
         quantized[count] = 0;
         for (size_t i = 0; i < count; i += 2, walk.Next())
@@ -363,7 +363,7 @@ struct W8TileProduct {
   }
 };
 
-// int8 x int8 by groups of k (int8.h). Rows are the ones of VNNI: unsigned, 128 above their value.
+// int8 x int8 by groups of k (integers.h). Rows are the ones of VNNI: unsigned, 128 above their value.
 // Panel: bias, then for each group and column a scale and what the sums begin with to take that
 // away, and for each tile of k the two columns' tiles.
 struct Int8TileProduct {
@@ -371,13 +371,13 @@ struct Int8TileProduct {
   static constexpr size_t kTile = kTileRows * kTileRowBytes;
 
   static TileDepth Depth(size_t /*k*/) { return TileDepth(kMaxDepth); }
-  static size_t NumSteps(size_t k) { return Int8Shape(k).groups; }
-  static size_t StepBytes(size_t k) { return Int8Shape(k).group; }
+  static size_t NumSteps(size_t k) { return IntegerShape(k).groups; }
+  static size_t StepBytes(size_t k) { return IntegerShape(k).group; }
   static size_t GroupTiles(size_t length) { return (length + kTileK - 1) / kTileK; }
   static constexpr size_t kGroupHead = 2 * kColumnBytes;
   static size_t GroupBytes(size_t length) { return kGroupHead + 2 * GroupTiles(length) * kTile; }
   static size_t PanelBytes(size_t k) {
-    const Int8Shape shape(k);
+    const IntegerShape shape(k);
     size_t bytes = kColumnBytes;
     for (size_t g = 0; g < shape.groups; ++g) bytes += GroupBytes(shape.length(g));
     return bytes;
@@ -385,7 +385,7 @@ struct Int8TileProduct {
 
   static void PackPanel(MatrixView<const float> rows, std::span<const float> bias,
                         std::byte* panel) {
-    const Int8Shape shape(rows.cols());
+    const IntegerShape shape(rows.cols());
     CopyBias(bias, panel);
     std::byte* group = panel + kColumnBytes;
     for (size_t g = 0; g < shape.groups; ++g) {
@@ -399,27 +399,27 @@ struct Int8TileProduct {
   // Columns j0 to j0 + 16 of the group of weights k0 to k0 + length.
   static void PackColumns(MatrixView<const float> rows, size_t k0, size_t length, size_t rotation,
                           size_t j0, std::byte* group) {
-    int8_t encoded[kTileColumns][Int8Shape::kMaxGroup];
+    int8_t encoded[kTileColumns][IntegerShape::kMaxGroup];
     const size_t tiles = GroupTiles(length);
     for (size_t j = 0; j < kTileColumns; ++j) {
       const float* const row = rows.data() + (j0 + j) * rows.stride() + k0;
       reinterpret_cast<float*>(group)[j0 + j] =
-          EncodeInt8Group(row, length, tiles * kTileK, rotation, encoded[j]);
+          EncodeGroup(row, length, tiles * kTileK, rotation, encoded[j]);
       reinterpret_cast<int32_t*>(group + kColumnBytes)[j0 + j] =
-          -int32_t{Int8Shape::kZero} * SumOf(encoded[j], length);
+          -int32_t{IntegerShape::kZero} * SumOf(encoded[j], length);
     }
     static_assert(V::kLanes == kTileColumns && V::kLanes == kTileRows);
     std::byte* out = group + kGroupHead + j0 / kTileColumns * kTile;
     for (size_t t = 0; t < tiles; ++t, out += 2 * kTile)
       TransposeDwords(reinterpret_cast<const std::byte*>(encoded[0] + t * kTileK),
-                      Int8Shape::kMaxGroup, kTileColumns - 1, out, kTileRowBytes);
+                      IntegerShape::kMaxGroup, kTileColumns - 1, out, kTileRowBytes);
   }
 
   template <TileBlock kBlock>
   static void Run(const TileArgs& args) {
     constexpr size_t kPanels = kBlock == TileBlock::kFlat ? 2 : 1;
     alignas(64) int32_t products[kPanels][kBlockFloats];
-    const Int8Shape shape(args.k);
+    const IntegerShape shape(args.k);
     if (args.steps.first == 0) {
       for (size_t p = 0; p < kPanels; ++p)
         StartWithBias(args.panels[p], args.num_rows, args.sums[p]);

@@ -7,8 +7,8 @@
 #include <type_traits>
 #include <utility>
 
-#include "kernels/avx2/int8.h"
-#include "kernels/int8.h"
+#include "kernels/avx2/integers.h"
+#include "kernels/integers.h"
 #include "kernels/target.h"
 
 #if defined(__x86_64__)

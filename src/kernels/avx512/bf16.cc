@@ -8,7 +8,7 @@
 #include <type_traits>
 #include <utility>
 
-#include "kernels/int8.h"
+#include "kernels/integers.h"
 #include "kernels/kernels.h"
 #include "kernels/target.h"
 
@@ -23,10 +23,10 @@ AKIN_TARGET_BEGIN("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512bf16,avx2
 #include "kernels/avx512/vec.h"
 #include "kernels/avx512/rotation.h"
 #include "kernels/avx512/bf16.h"
-#include "kernels/avx512/int8.h"
+#include "kernels/avx512/integers.h"
 
 #include "kernels/generic/attention-inl.h"
-#include "kernels/generic/int8-inl.h"
+#include "kernels/generic/integers-inl.h"
 #include "kernels/generic/linear-inl.h"
 #include "kernels/generic/patterned_attention-inl.h"
 // clang-format on
@@ -115,7 +115,7 @@ Kernels WithAvx512Bf16(Kernels below) {
     below.linear.linear = LinearEither<LinearTile<Bf16Product>>;
   }
   if (below.requested == Precision::kInt8)
-    below.linear.linear = LinearEither<Int8Tile<Int8Product>>;
+    below.linear.linear = LinearEither<IntegerTile<Int8Product>>;
   if (below.requested == Precision::kW8) {
     below.linear = LinearKernelsFor<Int8WidenedProduct>();
     below.linear.linear = LinearEither<LinearTile<Int8WidenedProduct>>;

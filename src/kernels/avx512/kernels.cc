@@ -7,7 +7,7 @@
 #include <type_traits>
 #include <utility>
 
-#include "kernels/int8.h"
+#include "kernels/integers.h"
 #include "kernels/target.h"
 
 #if defined(__x86_64__)

@@ -54,7 +54,7 @@ struct Bf16WeightsProduct : F32Product {
   static Panel Encode(float w) { return Bf16::From(w); }
 };
 
-// Rotated f32 times rotated weights kept in int8 (int8.h).
+// Rotated f32 times rotated weights kept in int8 (integers.h).
 struct Int8WeightsProduct : F32Product {
   using Panel = int8_t;
   static constexpr OperandKind kOperand = OperandKind::kQuantized;

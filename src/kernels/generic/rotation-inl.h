@@ -1,4 +1,4 @@
-// The rotation of int8.h in vectors, and weights in int8 after it: the values and scales of Rotate,
+// The rotation of integers.h in vectors, and weights in int8 after it: the values and scales of Rotate,
 // RotateWeights, WeightScale and QuantizeWeights there, bit for bit. Included after the tier's
 // vec.h and rotation.h, which defines
 //   RotateLanes(x, rotation)   the steps of the rotation within a vector,
@@ -84,18 +84,18 @@ inline void EncodeRotated(const float* rotated, size_t length, size_t rotation, 
 // At most a group's weights of one column that share a scale with others.
 inline void EncodeInt8(const float* weights, size_t length, size_t rotation, float scale,
                        int8_t* out) {
-  alignas(64) float rotated[Int8Shape::kMaxGroup];
+  alignas(64) float rotated[IntegerShape::kMaxGroup];
   RotateValues(weights, length, rotation, rotated);
   EncodeRotated(rotated, length, rotation, scale, out);
 }
 
 // The scale of all weights of a column.
 inline float ScaleOfRow(const float* weights, size_t k) {
-  alignas(64) float rotated[Int8Shape::kMaxGroup];
+  alignas(64) float rotated[IntegerShape::kMaxGroup];
   const size_t rotation = RotationOf(k);
   V largest = V::Set(0.0f);
-  for (size_t i = 0; i < k; i += Int8Shape::kMaxGroup) {
-    const size_t length = k - i < Int8Shape::kMaxGroup ? k - i : Int8Shape::kMaxGroup;
+  for (size_t i = 0; i < k; i += IntegerShape::kMaxGroup) {
+    const size_t length = k - i < IntegerShape::kMaxGroup ? k - i : IntegerShape::kMaxGroup;
     largest =
         LargerMagnitude(largest, V::Set(RotateValues(weights + i, length, rotation, rotated)));
   }
@@ -104,9 +104,9 @@ inline float ScaleOfRow(const float* weights, size_t k) {
 
 // At most a group's weights of one column with a scale of their own, which is returned; zeros after
 // them up to `end`.
-inline float EncodeInt8Group(const float* weights, size_t length, size_t end, size_t rotation,
+inline float EncodeGroup(const float* weights, size_t length, size_t end, size_t rotation,
                              int8_t* out) {
-  alignas(64) float rotated[Int8Shape::kMaxGroup];
+  alignas(64) float rotated[IntegerShape::kMaxGroup];
   const float scale = RotatedScale(RotateValues(weights, length, rotation, rotated), rotation);
   EncodeRotated(rotated, length, rotation, scale, out);
   for (size_t i = length; i < end; ++i) out[i] = 0;

@@ -5,7 +5,7 @@
 #include <cstring>
 #include <vector>
 
-#include "kernels/int8.h"
+#include "kernels/integers.h"
 
 namespace akin::kernels::scalar {
 namespace {
@@ -180,13 +180,13 @@ PanelSums W8Product::Multiply(const std::byte* row, const std::byte* panel, size
 }
 
 size_t Int8Product::PanelBytes(size_t k) {
-  const Int8Shape shape(k);
+  const IntegerShape shape(k);
   return WholeLines(kColumnBytes + shape.groups * kColumnBytes + k * kPanelWidth);
 }
 
 void Int8Product::PackPanel(MatrixView<const float> rows, std::span<const float> bias,
                             std::byte* panel) {
-  const Int8Shape shape(rows.cols());
+  const IntegerShape shape(rows.cols());
   CopyBias(bias, panel);
   std::vector<float> column(shape.k);
   for (size_t j = 0; j < kPanelWidth; ++j) {
@@ -200,16 +200,16 @@ void Int8Product::PackPanel(MatrixView<const float> rows, std::span<const float>
   }
 }
 
-size_t Int8Product::RowBytes(size_t k) { return Int8Shape(k).row_bytes(); }
+size_t Int8Product::RowBytes(size_t k) { return IntegerShape(k).row_bytes(); }
 
 void Int8Product::QuantizeRows(MatrixView<const float> rows, std::byte* operand) {
-  const Int8Shape shape(rows.cols());
+  const IntegerShape shape(rows.cols());
   std::vector<float> x(shape.k);
   for (size_t i = 0; i < rows.rows(); ++i) {
     std::ranges::copy(rows.row(i), x.begin());
     Rotate(x, shape.rotation);
     std::byte* row = operand + i * shape.row_bytes();
-    std::memset(row, Int8Shape::kZero, shape.scales_offset());
+    std::memset(row, IntegerShape::kZero, shape.scales_offset());
     for (size_t g = 0; g < shape.groups; ++g) {
       const std::span<const float> group = std::span(x).subspan(g * shape.group, shape.length(g));
       const float largest = LargestMagnitude(group);
@@ -217,7 +217,7 @@ void Int8Product::QuantizeRows(MatrixView<const float> rows, std::byte* operand)
       uint8_t* out = At<uint8_t>(row, g * shape.group);
       for (size_t d = 0; d < group.size(); ++d) {
         const float q = std::nearbyint(group[d] * inverse);
-        out[d] = static_cast<uint8_t>(Int8Shape::kZero +
+        out[d] = static_cast<uint8_t>(IntegerShape::kZero +
                                       (std::abs(q) <= 127.0f ? static_cast<int>(q) : 0));
       }
       At<float>(row, shape.scales_offset())[g] = largest * (1.0f / 127.0f);
@@ -226,7 +226,7 @@ void Int8Product::QuantizeRows(MatrixView<const float> rows, std::byte* operand)
 }
 
 PanelSums Int8Product::Multiply(const std::byte* row, const std::byte* panel, size_t k) {
-  const Int8Shape shape(k);
+  const IntegerShape shape(k);
   const float* row_scales = At<float>(row, shape.scales_offset());
   PanelSums sums{};
   const std::byte* at = panel + kColumnBytes;
@@ -237,7 +237,7 @@ PanelSums Int8Product::Multiply(const std::byte* row, const std::byte* panel, si
     for (size_t j = 0; j < kPanelWidth; ++j) {
       int32_t sum = 0;
       for (size_t i = 0; i < shape.length(g); ++i)
-        sum += (x[i] - static_cast<int>(Int8Shape::kZero)) * weights[i * kPanelWidth + j];
+        sum += (x[i] - static_cast<int>(IntegerShape::kZero)) * weights[i * kPanelWidth + j];
       sums[j] += static_cast<float>(sum) * scales[j] * row_scales[g];
     }
     at += kColumnBytes + shape.length(g) * kPanelWidth;

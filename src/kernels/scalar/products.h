@@ -58,7 +58,7 @@ struct W8Product {
   static PanelSums Multiply(const std::byte* row, const std::byte* panel, size_t k);
 };
 
-// Rows and columns as int8.h has them. Panel: bias, then for each group a scale for each
+// Rows and columns as integers.h has them. Panel: bias, then for each group a scale for each
 // column and [group] rows of int8.
 struct Int8Product {
   static constexpr OperandKind kOperand = OperandKind::kQuantized;

@@ -1,6 +1,6 @@
 // int8 products with VNNI: each step multiplies four bytes of a row with four of each column and
 // adds to int32. Rows are unsigned, 128 above their value. Included like vec.h, after it and before
-// generic/int8-inl.h.
+// generic/integers-inl.h.
 #pragma once
 
 struct Int8Product {
@@ -11,7 +11,7 @@ struct Int8Product {
     __m512i v;
   };
   static constexpr size_t kDepth = 4;
-  static constexpr uint8_t kZero = Int8Shape::kZero;
+  static constexpr uint8_t kZero = IntegerShape::kZero;
 
   static AKIN_INLINE Vec Broadcast(const Row* p) {
     int32_t four;

@@ -1,4 +1,4 @@
-#include "kernels/int8.h"
+#include "kernels/integers.h"
 
 #include <cmath>
 #include <cstddef>
@@ -20,9 +20,9 @@ AKIN_TARGET_BEGIN("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma")
 // clang-format off: the tier's Vec comes before the algorithms over it.
 #include "kernels/avx512/vec.h"
 #include "kernels/avx512/rotation.h"
-#include "kernels/avx512/int8.h"
+#include "kernels/avx512/integers.h"
 
-#include "kernels/generic/int8-inl.h"
+#include "kernels/generic/integers-inl.h"
 // clang-format on
 
 AKIN_TARGET_END
@@ -30,7 +30,7 @@ AKIN_TARGET_END
 
 Kernels WithAvx512Vnni(Kernels below) {
   below.isa = Isa::kAvx512Vnni;
-  if (below.requested == Precision::kInt8) below.linear = Int8LinearKernels<Int8Product>();
+  if (below.requested == Precision::kInt8) below.linear = IntegerLinearKernels<Int8Product>();
   return below;
 }
 

@@ -1,6 +1,6 @@
 // int8 products with SDOT (FEAT_DotProd): each step multiplies four bytes of a row with four of
 // each column and adds to int32. Both are signed, so that a sum needs no correction.
-#include "kernels/int8.h"
+#include "kernels/integers.h"
 
 #include <cmath>
 #include <cstddef>
@@ -56,7 +56,7 @@ struct Int8Product {
   }
 };
 
-#include "kernels/generic/int8-inl.h"
+#include "kernels/generic/integers-inl.h"
 
 AKIN_TARGET_END
 }  // namespace
@@ -65,7 +65,7 @@ Kernels WithNeonDot(Kernels below) {
   below.isa = Isa::kNeonDot;
   if (below.requested == Precision::kInt8) {
     below.precision = Precision::kInt8;
-    below.linear = Int8LinearKernels<Int8Product>();
+    below.linear = IntegerLinearKernels<Int8Product>();
   }
   return below;
 }

@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "kernels/int8.h"
+#include "kernels/integers.h"
 #include "kernels/tiers.h"
 
 namespace akin::kernels {
@@ -27,7 +27,7 @@ struct Int8Weights {
 Int8Weights ScalarWeights(Precision precision, MatrixView<const float> rows) {
   const Kernels scalar = ScalarKernels(precision);
   const size_t k = rows.cols();
-  const Int8Shape shape(k);
+  const IntegerShape shape(k);
   const bool grouped = precision == Precision::kInt8;
   Int8Weights weights;
   for (size_t first = 0; first < rows.rows(); first += kScalarWidth) {
@@ -94,10 +94,10 @@ class Panel {
   }
 
   void PutGroups(size_t j, std::span<const int8_t> values, std::span<const float> scales) {
-    const Int8Shape shape(k_);
+    const IntegerShape shape(k_);
     const bool scalar = kernels_.isa == Isa::kScalar;
-    const bool above_zero = !scalar && kernels_.linear.int8_row == Int8Row::kUnsigned;
-    const size_t depth = scalar ? 1 : kernels_.linear.int8_row == Int8Row::kWide ? 2 : 4;
+    const bool above_zero = !scalar && kernels_.linear.integer_row == IntegerRow::kUnsigned;
+    const size_t depth = scalar ? 1 : kernels_.linear.integer_row == IntegerRow::kWide ? 2 : 4;
     const size_t column_bytes = width_ * sizeof(float);
     const size_t head_bytes = column_bytes * (above_zero ? 2 : 1);
     size_t group = column_bytes;
@@ -115,7 +115,7 @@ class Panel {
         Put(group + head_bytes + place, value);
       }
       if (above_zero)
-        Put(group + column_bytes + j * sizeof(float), -int32_t{Int8Shape::kZero} * sum);
+        Put(group + column_bytes + j * sizeof(float), -int32_t{IntegerShape::kZero} * sum);
       group +=
           head_bytes + (kernels_.isa == Isa::kAmx ? (length + 63) / 64 * 2048
                                                   : (length + depth - 1) / depth * depth * width_);

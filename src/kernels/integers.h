@@ -24,12 +24,12 @@ inline size_t RotationOf(size_t k) {
   return rotation;
 }
 
-struct Int8Shape {
+struct IntegerShape {
   // 255 * 127 * 512 < 2^31: the sum of a group's products fits.
   static constexpr size_t kMaxGroup = 512;
   static constexpr uint8_t kZero = 128;  // The byte that stands for 0 in a row.
 
-  explicit Int8Shape(size_t depth, size_t bytes_a_value = 1)
+  explicit IntegerShape(size_t depth, size_t bytes_a_value = 1)
       : k(depth), value_bytes(bytes_a_value), rotation(RotationOf(depth)) {
     groups = (k + kMaxGroup - 1) / kMaxGroup;
     // Groups begin on cache lines and between rotations.
@@ -47,7 +47,7 @@ struct Int8Shape {
   size_t scales_offset() const { return groups * group * value_bytes; }
 
   size_t k;
-  size_t value_bytes;  // Of a row; the tier's Int8Row tells.
+  size_t value_bytes;  // Of a row; the tier's IntegerRow tells.
   size_t rotation;     // Size of the Walsh-Hadamard blocks.
   size_t group = 0;    // Values of k to a scale.
   size_t groups = 0;
@@ -71,7 +71,7 @@ void QuantizeWeights(std::span<const float> weights, float scale, int8_t* quanti
 // Panels: the bias of each column, then for each group a scale for each column and [steps][width]
 // [depth] weights, a step being `depth` values of k. Where rows are `zero` above their values, the
 // scales are followed by what each column's sums begin with: -zero times the sum of its weights.
-struct Int8PanelLayout {
+struct IntegerPanelLayout {
   size_t width;
   size_t depth;
   uint8_t zero = 0;

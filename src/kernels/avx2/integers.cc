@@ -5,7 +5,7 @@
 // Not VPMADDUBSW, which takes bytes: its 16-bit sums of two products would saturate, and with the
 // signs moved so that they fit (|x| and w sign(x)) a step of four costs as many instructions as two
 // steps of two.
-#include "kernels/int8.h"
+#include "kernels/integers.h"
 
 #include <cmath>
 #include <cstddef>
@@ -65,12 +65,12 @@ struct Int8Product {
   }
 };
 
-#include "kernels/generic/int8-inl.h"
+#include "kernels/generic/integers-inl.h"
 
 AKIN_TARGET_END
 }  // namespace
 
-LinearKernels Avx2Int8Linear() { return Int8LinearKernels<Int8Product>(); }
+LinearKernels Avx2Int8Linear() { return IntegerLinearKernels<Int8Product>(); }
 
 }  // namespace akin::kernels
 

@@ -1,4 +1,4 @@
-// int8 products (int8.h): the tile, and the quantization of rows. What an element of a row is and
+// int8 products (integers.h): the tile, and the quantization of rows. What an element of a row is and
 // how two vectors are multiplied is the tier's Int8Product; where its rows are above their values
 // by a kZero, a panel has what the sums begin with to take that away. Included after linear-inl.h.
 #pragma once
@@ -6,15 +6,15 @@
 #include "kernels/generic/linear-inl.h"
 
 template <typename Product>
-struct Int8Tile {
+struct IntegerTile {
   using Row = typename Product::Row;
-  static constexpr Int8PanelLayout kLayout{
+  static constexpr IntegerPanelLayout kLayout{
       .width = kPanelWidth, .depth = Product::kDepth, .zero = Product::kZero};
 
   static size_t PanelBytes(size_t k) { return kLayout.panel_bytes(k); }
   static void PackPanel(MatrixView<const float> rows, std::span<const float> bias,
                         std::byte* panel) {
-    const Int8Shape shape(rows.cols());
+    const IntegerShape shape(rows.cols());
     for (size_t j = 0; j < kPanelWidth; ++j) reinterpret_cast<float*>(panel)[j] = bias[j];
     std::byte* group = panel + kColumnBytes;
     for (size_t g = 0; g < shape.groups; ++g) {
@@ -29,17 +29,17 @@ struct Int8Tile {
   // Columns j0 to j0 + kLanes of the group of weights k0 to k0 + length.
   static void PackColumns(MatrixView<const float> rows, size_t k0, size_t length, size_t rotation,
                           size_t j0, std::byte* group) {
-    int8_t encoded[V::kLanes][Int8Shape::kMaxGroup];
+    int8_t encoded[V::kLanes][IntegerShape::kMaxGroup];
     const size_t steps = Steps<Product>(length);
     for (size_t j = 0; j < V::kLanes; ++j) {
       const float* const row = rows.data() + (j0 + j) * rows.stride() + k0;
       reinterpret_cast<float*>(group)[j0 + j] =
-          EncodeInt8Group(row, length, steps * Product::kDepth, rotation, encoded[j]);
+          EncodeGroup(row, length, steps * Product::kDepth, rotation, encoded[j]);
       if constexpr (Product::kZero != 0)
         reinterpret_cast<int32_t*>(group + kColumnBytes)[j0 + j] =
             -int32_t{Product::kZero} * SumOf(encoded[j], length);
     }
-    CopyColumns<Product>(encoded[0], Int8Shape::kMaxGroup, steps, j0,
+    CopyColumns<Product>(encoded[0], IntegerShape::kMaxGroup, steps, j0,
                          reinterpret_cast<int8_t*>(group + kLayout.head_bytes()));
   }
 
@@ -83,7 +83,7 @@ struct Int8Tile {
   template <size_t kRows, Fetch>
   static void Run(const std::byte* a, size_t row_bytes, const std::byte* panel, size_t k,
                   float* out, const std::byte* /*next_rows*/) {
-    const Int8Shape shape(k, sizeof(Row));
+    const IntegerShape shape(k, sizeof(Row));
     const float* bias = reinterpret_cast<const float*>(panel);
     for (size_t i = 0; i < kRows * kPanelWidth; i += V::kLanes)
       Store(V::Load(bias + i % kPanelWidth), out + i);
@@ -99,10 +99,10 @@ struct Int8Tile {
 };
 
 template <typename Product>
-void QuantizeInt8Rows(MatrixView<const float> rows, std::byte* operand) {
+void QuantizeRows(MatrixView<const float> rows, std::byte* operand) {
   using Row = typename Product::Row;
-  const Int8Shape shape(rows.cols(), sizeof(Row));
-  alignas(64) float rotated[Int8Shape::kMaxGroup];
+  const IntegerShape shape(rows.cols(), sizeof(Row));
+  alignas(64) float rotated[IntegerShape::kMaxGroup];
   for (size_t i = 0; i < rows.rows(); ++i) {
     std::byte* row = operand + i * shape.row_bytes();
     float* scales = reinterpret_cast<float*>(row + shape.scales_offset());
@@ -121,22 +121,22 @@ void QuantizeInt8Rows(MatrixView<const float> rows, std::byte* operand) {
 }
 
 template <typename Product>
-size_t Int8RowBytes(size_t k) {
-  return Int8Shape(k, sizeof(typename Product::Row)).row_bytes();
+size_t IntegerRowBytes(size_t k) {
+  return IntegerShape(k, sizeof(typename Product::Row)).row_bytes();
 }
 
 // The table's entries for int8 rows.
 template <typename Product>
-LinearKernels Int8LinearKernels() {
-  using Tile = Int8Tile<Product>;
+LinearKernels IntegerLinearKernels() {
+  using Tile = IntegerTile<Product>;
   return {.operand = OperandKind::kQuantized,
           .panel_width = kPanelWidth,
           .panel_bytes = Tile::PanelBytes,
           .pack_panel = Tile::PackPanel,
-          .int8_row = Product::kZero != 0                  ? Int8Row::kUnsigned
-                      : sizeof(typename Product::Row) == 1 ? Int8Row::kSigned
-                                                           : Int8Row::kWide,
-          .operand_bytes = Int8RowBytes<Product>,
-          .quantize_rows = QuantizeInt8Rows<Product>,
+          .integer_row = Product::kZero != 0                  ? IntegerRow::kUnsigned
+                      : sizeof(typename Product::Row) == 1 ? IntegerRow::kSigned
+                                                           : IntegerRow::kWide,
+          .operand_bytes = IntegerRowBytes<Product>,
+          .quantize_rows = QuantizeRows<Product>,
           .linear = LinearF32<Tile>};
 }

@@ -1,4 +1,4 @@
-#include "kernels/int8.h"
+#include "kernels/integers.h"
 
 #include <algorithm>
 #include <bit>
@@ -63,13 +63,13 @@ void QuantizeWeights(std::span<const float> weights, float scale, int8_t* quanti
   }
 }
 
-size_t Int8PanelLayout::group_bytes(size_t length) const {
+size_t IntegerPanelLayout::group_bytes(size_t length) const {
   const size_t steps = (length + depth - 1) / depth;
   return head_bytes() + steps * width * depth;
 }
 
-size_t Int8PanelLayout::panel_bytes(size_t k) const {
-  const Int8Shape shape(k);
+size_t IntegerPanelLayout::panel_bytes(size_t k) const {
+  const IntegerShape shape(k);
   size_t bytes = width * sizeof(float);
   for (size_t g = 0; g < shape.groups; ++g) bytes += group_bytes(shape.length(g));
   return (bytes + 63) / 64 * 64;

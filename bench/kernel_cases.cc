@@ -108,6 +108,7 @@ double OperandTolerance(Precision precision) {
     case Precision::kBf16x3: return 1.0 / (1 << 14);
     case Precision::kBf16:
     case Precision::kW8: return 1.0 / 128;
+    case Precision::kInt16: return 1.0 / 1024;
     case Precision::kInt8: return 1.0 / 64;
   }
   return 0;

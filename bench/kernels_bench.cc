@@ -53,8 +53,7 @@ void Register(const kernels::Kernels& kernels, double peak) {
 int Main(int argc, char** argv) {
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
-  for (const Precision precision :
-       {Precision::kF32, Precision::kBf16x3, Precision::kBf16, Precision::kW8, Precision::kInt8}) {
+  for (const Precision precision : kernels::kPrecisions) {
     const auto kernels = kernels::SelectKernels(Isa::kAuto, precision);
     if (!kernels) {
       std::fprintf(stderr, "kernels_bench: %s\n", kernels.error().message().c_str());

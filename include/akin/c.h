@@ -80,7 +80,7 @@ typedef struct akin_load_options {
   int32_t batch_tokens;  /* The most tokens computed together; 0: the default. */
   const char* backend;   /* "auto", "native", "onnxruntime", "plugin:PATH[,option=value...]",
                             "remote:URL[,dialect=tei]", "python:CHILD", ... */
-  const char* precision; /* "auto", "f32", "bf16x3", "bf16", "w8", "int8" */
+  const char* precision; /* "auto", "f32", "bf16x3", "bf16", "int16", "w8", "int8" */
   const char* isa;       /* "auto", "avx2", ... */
   const char* pooling;   /* In place of the model's own: "mean", "cls", ... */
 } akin_load_options;

@@ -37,6 +37,8 @@ enum class Precision {
   kF16,     // Inputs and weights rounded to f16. Of the backend mlx only.
   kBf16,    // Inputs and weights rounded to bf16, sums in f32. Without bf16 arithmetic only the
             // weights are.
+  kInt16,   // Inputs and weights as integers of twelve bits in int16, else as kInt8: nearer to f32
+            // than bf16. NEON, which multiplies them no faster than floats, has f32 instead.
   kW8,      // Weights as int8 with a scale for each output, inputs as for bf16.
   kInt8,    // Inputs and weights as int8 with a scale for each token and each output, after a
             // rotation that spreads outliers; sums in int32.
@@ -47,12 +49,12 @@ enum class TruncationSide { kLeft, kRight };
 
 // An instruction-set level of the native kernels. Higher ones are faster and need a newer CPU.
 enum class Isa {
-  kAuto,  // The best that the CPU and the operating system support; AKIN_ISA in the environment
+  kAuto,  // The fastest that the CPU and the operating system support; AKIN_ISA in the environment
           // overrides it.
   kScalar,
   kAvx2,        // AVX2 and FMA.
   kAvx512,      // AVX-512 F, BW, DQ and VL.
-  kAvx512Vnni,  // And VNNI: int8 products.
+  kAvx512Vnni,  // And VNNI: int8 and int16 products.
   kAvx512Bf16,  // And BF16: bf16 products.
   kAmx,         // And AMX, BF16 and INT8: products on tile registers.
   kNeon,        // Advanced SIMD, which every aarch64 CPU has.

@@ -52,7 +52,7 @@ struct MachinePeak {
   };
   Isa isa = Isa::kScalar;
   int num_threads = 0;
-  std::vector<Arithmetic> arithmetic;  // f32, bf16, int8, as far as the tier multiplies in them.
+  std::vector<Arithmetic> arithmetic;  // f32, bf16, int16, int8, if the tier multiplies in them.
   std::vector<ReadRate> read_rates;    // From the fastest to the slowest.
 };
 

@@ -33,6 +33,7 @@ constexpr NamedValue<Precision> kPrecisions[] = {{Precision::kAuto, "auto"},
                                                  {Precision::kBf16x3, "bf16x3"},
                                                  {Precision::kF16, "f16"},
                                                  {Precision::kBf16, "bf16"},
+                                                 {Precision::kInt16, "int16"},
                                                  {Precision::kW8, "w8"},
                                                  {Precision::kInt8, "int8"},
                                                  // As others write them.

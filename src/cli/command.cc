@@ -264,7 +264,7 @@ std::vector<std::string> BackendNames() {
 std::vector<std::string> PrecisionNames() {
   std::vector<std::string> names;
   for (auto precision : {Precision::kAuto, Precision::kF32, Precision::kBf16x3, Precision::kF16,
-                         Precision::kBf16, Precision::kW8, Precision::kInt8}) {
+                         Precision::kBf16, Precision::kInt16, Precision::kW8, Precision::kInt8}) {
     names.emplace_back(PrecisionName(precision));
   }
   return names;

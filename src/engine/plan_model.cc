@@ -235,9 +235,7 @@ class Planner {
       plan_.auto_takes = options_.precision;
       AKIN_TRY(AddPrecision(options_.precision));
     } else {
-      for (const Precision precision : {Precision::kF32, Precision::kBf16x3, Precision::kBf16,
-                                        Precision::kW8, Precision::kInt8})
-        AKIN_TRY(AddPrecision(precision));
+      for (const Precision precision : kernels::kPrecisions) AKIN_TRY(AddPrecision(precision));
       return AddAuto(route);
     }
     plan_.auto_peak_bytes = plan_.precisions.front().peak_bytes;

@@ -119,7 +119,8 @@ double SumOfReadRates(Isa isa, int num_threads, size_t bytes) {
 
 MachinePeak Measure(Isa isa, int num_threads) {
   MachinePeak peak{.isa = isa, .num_threads = num_threads};
-  for (const Precision precision : {Precision::kF32, Precision::kBf16, Precision::kInt8}) {
+  for (const Precision precision :
+       {Precision::kF32, Precision::kBf16, Precision::kInt16, Precision::kInt8}) {
     const double rate =
         SumOfThreads(num_threads, [&](size_t) { return kernels::MeasuredPeak(isa, precision); });
     if (rate > 0) peak.arithmetic.push_back({precision, rate});

@@ -1,8 +1,11 @@
 #include <cstdlib>
+#include <span>
+#include <utility>
 
 #include "base/cpu_info.h"
 #include "base/strings.h"
 #include "kernels/kernels.h"
+#include "kernels/machine_peak.h"
 
 namespace akin::kernels {
 namespace {
@@ -26,6 +29,18 @@ std::vector<Tier> Tiers() {
           {Isa::kNeonDot, cpu.neon_dot, WithNeonDot}};
 }
 
+// The highest tier is the fastest, but where its products of bf16 are slow: the tier below has the
+// same products of integers, and bf16's weights times rows in f32.
+IsaChoice BestIsa(std::span<const Tier> tiers) {
+  Isa best = Isa::kScalar, below = best;
+  for (const Tier& tier : tiers) {
+    if (tier.support.usable) below = std::exchange(best, tier.isa);
+  }
+  if (best == Isa::kAvx512Bf16 && !Bf16ProductsPay())
+    return {below, "the fastest here: this CPU multiplies bf16 more slowly than f32"};
+  return {best, "the best that this CPU and operating system support"};
+}
+
 }  // namespace
 
 std::vector<IsaStatus> ListIsas() {
@@ -46,13 +61,7 @@ Result<IsaChoice> ChooseIsa(Isa isa) {
     }
   }
   const std::vector<Tier> tiers = Tiers();
-  if (isa == Isa::kAuto) {
-    const Tier* best = &tiers.front();
-    for (const Tier& tier : tiers) {
-      if (tier.support.usable) best = &tier;
-    }
-    return IsaChoice{best->isa, "the best that this CPU and operating system support"};
-  }
+  if (isa == Isa::kAuto) return BestIsa(tiers);
   for (const Tier& tier : tiers) {
     if (tier.isa != isa) continue;
     if (tier.support.usable) return IsaChoice{isa, origin};
@@ -64,8 +73,8 @@ Result<IsaChoice> ChooseIsa(Isa isa) {
 
 std::vector<Precision> FasterThanF32(Isa isa) {
   switch (isa) {
-    case Isa::kAvx512Vnni:
     case Isa::kNeonDot: return {Precision::kInt8};
+    case Isa::kAvx512Vnni: return {Precision::kInt8, Precision::kInt16};
     case Isa::kAvx512Bf16: return {Precision::kInt8, Precision::kBf16};
     case Isa::kAmx: return {Precision::kInt8, Precision::kBf16, Precision::kBf16x3};
     default: return {};
@@ -75,7 +84,8 @@ std::vector<Precision> FasterThanF32(Isa isa) {
 Result<Kernels> SelectKernels(Isa isa, Precision precision) {
   if (precision == Precision::kF16) {
     return InvalidInput(
-        "precision f16 is the backend mlx's; the native one has f32, bf16x3, bf16, w8 and int8");
+        "precision f16 is the backend mlx's; the native one has f32, bf16x3, bf16, int16, w8 and "
+        "int8");
   }
   AKIN_TRY_ASSIGN(const IsaChoice choice, ChooseIsa(isa));
   Kernels kernels = ScalarKernels(precision);

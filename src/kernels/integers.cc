@@ -49,23 +49,32 @@ void RotateWeights(std::span<const float> weights, size_t rotation, float* rotat
   for (size_t i = 0; i < weights.size(); ++i) rotated[i] *= inverse;
 }
 
-float WeightScale(std::span<const float> weights) { return LargestMagnitude(weights) / 127.0f; }
+template <typename Weight>
+float WeightScale(std::span<const float> weights) {
+  return LargestMagnitude(weights) / float{kLargest<Weight>};
+}
 
-void QuantizeWeights(std::span<const float> weights, float scale, int8_t* quantized) {
+template <typename Weight>
+void QuantizeWeights(std::span<const float> weights, float scale, Weight* quantized) {
   const float inverse = scale > 0.0f ? 1.0f / scale : 0.0f;
   for (size_t i = 0; i < weights.size(); ++i) {
     // Rounds to nearest, ties to even: beside kUnit a float's last place is 1. What is too large
     // stays so.
     constexpr float kUnit = 12582912.0f;  // 1.5 * 2^23
     const float q = (weights[i] * inverse + kUnit) - kUnit;
-    const float bounded = std::abs(q) <= 127.0f ? q : 0.0f;
-    quantized[i] = static_cast<int8_t>(static_cast<int32_t>(bounded));
+    const float bounded = std::abs(q) <= float{kLargest<Weight>} ? q : 0.0f;
+    quantized[i] = static_cast<Weight>(static_cast<int32_t>(bounded));
   }
 }
 
+template float WeightScale<int8_t>(std::span<const float> weights);
+template float WeightScale<int16_t>(std::span<const float> weights);
+template void QuantizeWeights(std::span<const float> weights, float scale, int8_t* quantized);
+template void QuantizeWeights(std::span<const float> weights, float scale, int16_t* quantized);
+
 size_t IntegerPanelLayout::group_bytes(size_t length) const {
   const size_t steps = (length + depth - 1) / depth;
-  return head_bytes() + steps * width * depth;
+  return head_bytes() + steps * width * depth * weight_bytes;
 }
 
 size_t IntegerPanelLayout::panel_bytes(size_t k) const {

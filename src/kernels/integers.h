@@ -1,4 +1,4 @@
-// How products with int8 weights turn a row of k values, and how int8 products cut it.
+// How products with integer weights turn a row of k values, and how products of integers cut it.
 //
 // After LayerNorm a few fixed columns are ten times as large as the others, and one scale for a
 // token's row then leaves the others a handful of steps. A rotation spreads them: x H is quantized
@@ -7,6 +7,7 @@
 // needed (the idea of QuaRot, Ashkboos et al., 2024).
 //
 // A row is cut into groups with a scale each; the groups' int32 sums are scaled and added in f32.
+// Values are -127 to 127 in int8, -2047 to 2047 in int16, of rows as of weights.
 #pragma once
 
 #include <cstddef>
@@ -24,8 +25,16 @@ inline size_t RotationOf(size_t k) {
   return rotation;
 }
 
+// The largest magnitude among rows and weights, by the type that weights are kept in.
+template <typename Weight>
+inline constexpr int kLargest = 0;
+template <>
+inline constexpr int kLargest<int8_t> = 127;
+template <>
+inline constexpr int kLargest<int16_t> = 2047;
+
 struct IntegerShape {
-  // 255 * 127 * 512 < 2^31: the sum of a group's products fits.
+  // 255 * 127 * 512 and 2047 * 2047 * 512 are below 2^31: the sum of a group's products fits.
   static constexpr size_t kMaxGroup = 512;
   static constexpr uint8_t kZero = 128;  // The byte that stands for 0 in a row.
 
@@ -63,10 +72,13 @@ float LargestMagnitude(std::span<const float> values);
 // The weights of one output as they stand beside rotated rows: W H / rotation.
 void RotateWeights(std::span<const float> weights, size_t rotation, float* rotated);
 
-// What int8 weights of one output are multiplied with to turn them back: the largest is 127. A NaN
-// or an infinity among the weights makes the scale one too, so that it is seen in what comes out.
+// What integer weights of one output are multiplied with to turn them back: the largest is
+// kLargest<Weight>. A NaN or an infinity among the weights makes the scale one too, so that it is
+// seen in what comes out. Weight: int8_t or int16_t.
+template <typename Weight>
 float WeightScale(std::span<const float> weights);
-void QuantizeWeights(std::span<const float> weights, float scale, int8_t* quantized);
+template <typename Weight>
+void QuantizeWeights(std::span<const float> weights, float scale, Weight* quantized);
 
 // Panels: the bias of each column, then for each group a scale for each column and [steps][width]
 // [depth] weights, a step being `depth` values of k. Where rows are `zero` above their values, the
@@ -74,6 +86,7 @@ void QuantizeWeights(std::span<const float> weights, float scale, int8_t* quanti
 struct IntegerPanelLayout {
   size_t width;
   size_t depth;
+  size_t weight_bytes;
   uint8_t zero = 0;
 
   // What stands before a group's weights.

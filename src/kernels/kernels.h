@@ -35,6 +35,10 @@ enum class Epilogue {
   kAdd,        // y += x, f32 only
 };
 
+// What the products of some tier run in, the nearest to f32 first.
+inline constexpr Precision kPrecisions[] = {Precision::kF32,  Precision::kBf16x3, Precision::kInt16,
+                                            Precision::kBf16, Precision::kW8,     Precision::kInt8};
+
 // What a product reads of its input; a precision has one kind on a tier.
 enum class OperandKind {
   kF32,        // Rows of f32 as they are.
@@ -42,11 +46,11 @@ enum class OperandKind {
   kQuantized,  // Rows that quantize_rows makes, of operand_bytes(k).
 };
 
-// How int8 rows (integers.h) keep their values, which are -127 to 127: as the tier multiplies them.
+// How rows of integers (integers.h) keep their values: as the tier multiplies them.
 enum class IntegerRow {
   kUnsigned,  // A byte each, IntegerShape::kZero above the value.
   kSigned,    // A byte each.
-  kWide,      // Two bytes each.
+  kWide,      // Two bytes each; rows of int16 always.
 };
 
 // Rows of input in the operand format. No kernel reads past the last one.
@@ -111,7 +115,7 @@ struct LinearKernels {
   void (*pack_panel)(MatrixView<const float> rows, std::span<const float> bias,
                      std::byte* panel) = nullptr;
 
-  IntegerRow integer_row = IntegerRow::kUnsigned;  // Of int8 rows.
+  IntegerRow integer_row = IntegerRow::kUnsigned;  // Of rows in int8 and int16.
 
   // kQuantized only: rows [m, k] -> m rows of operand_bytes(k).
   size_t (*operand_bytes)(size_t k) = nullptr;
@@ -208,7 +212,8 @@ struct RotaryArgs {
 struct Kernels {
   Isa isa = Isa::kScalar;
   Precision requested = Precision::kF32;
-  // What the products run in: f32 where bf16x3 was asked for and f32 is both faster and more exact.
+  // What the products run in: f32 where bf16x3 or int16 was asked for and f32 is both faster and
+  // more exact.
   Precision precision = Precision::kF32;
   LinearKernels linear;
 
@@ -268,8 +273,9 @@ struct IsaChoice {
       reason;  // "requested", "AKIN_ISA", "the best that this CPU and operating system support"
 };
 
-// The tier for `isa`: kAuto takes AKIN_ISA from the environment, or else the best that the CPU and
-// the operating system support. Error: InvalidInput when the tier cannot run here, saying whether
+// The tier for `isa`: kAuto takes AKIN_ISA from the environment, or else the fastest that the CPU
+// and the operating system support: the highest, but for avx512-bf16 where its products do not pay
+// (machine_peak.h). Error: InvalidInput when the tier cannot run here, saying whether
 // the CPU or the build lacks it.
 Result<IsaChoice> ChooseIsa(Isa isa);
 

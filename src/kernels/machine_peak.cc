@@ -38,10 +38,10 @@ void ReadAnywhere(const std::byte* memory, size_t lines) {
 // Each loop keeps kChains sums, so that no instruction waits for the one before it. The empty asm
 // hides the values from the compiler, which would otherwise compute the loop beforehand.
 AKIN_TARGET_BEGIN("avx2,fma")
-void FmaAvx2() {
+void FmaAvx2(int steps) {
   __m256 sums[kChains], x = _mm256_set1_ps(0.5f);
   for (auto& sum : sums) sum = _mm256_set1_ps(1.0f);
-  for (int step = 0; step < kSteps; ++step) {
+  for (int step = 0; step < steps; ++step) {
     asm volatile("" : "+x"(x));
     for (auto& sum : sums) sum = _mm256_fmadd_ps(x, x, sum);
   }
@@ -50,10 +50,10 @@ void FmaAvx2() {
 AKIN_TARGET_END
 
 AKIN_TARGET_BEGIN("avx512f")
-void FmaAvx512() {
+void FmaAvx512(int steps) {
   __m512 sums[kChains], x = _mm512_set1_ps(0.5f);
   for (auto& sum : sums) sum = _mm512_set1_ps(1.0f);
-  for (int step = 0; step < kSteps; ++step) {
+  for (int step = 0; step < steps; ++step) {
     asm volatile("" : "+v"(x));
     for (auto& sum : sums) sum = _mm512_fmadd_ps(x, x, sum);
   }
@@ -62,11 +62,11 @@ void FmaAvx512() {
 AKIN_TARGET_END
 
 AKIN_TARGET_BEGIN("avx512f,avx512bw,avx512vl,avx512bf16")
-void DotBf16() {
+void DotBf16(int steps) {
   __m512 sums[kChains];
   __m512i x = _mm512_set1_epi16(0x3f00);  // 0.5
   for (auto& sum : sums) sum = _mm512_set1_ps(1.0f);
-  for (int step = 0; step < kSteps; ++step) {
+  for (int step = 0; step < steps; ++step) {
     asm volatile("" : "+v"(x));
     for (auto& sum : sums)
       sum = _mm512_dpbf16_ps(sum, reinterpret_cast<__m512bh>(x), reinterpret_cast<__m512bh>(x));
@@ -76,14 +76,41 @@ void DotBf16() {
 AKIN_TARGET_END
 
 AKIN_TARGET_BEGIN("avx512f,avx512vnni")
-void DotInt8() {
+void DotInt8(int steps) {
   __m512i sums[kChains], x = _mm512_set1_epi8(1);
   for (auto& sum : sums) sum = _mm512_setzero_si512();
-  for (int step = 0; step < kSteps; ++step) {
+  for (int step = 0; step < steps; ++step) {
     asm volatile("" : "+v"(x));
     for (auto& sum : sums) sum = _mm512_dpbusd_epi32(sum, x, x);
   }
   for (auto& sum : sums) asm volatile("" : : "v"(sum));
+}
+AKIN_TARGET_END
+
+AKIN_TARGET_BEGIN("avx512f,avx512vnni")
+void DotInt16(int steps) {
+  __m512i sums[kChains], x = _mm512_set1_epi16(1);
+  for (auto& sum : sums) sum = _mm512_setzero_si512();
+  for (int step = 0; step < steps; ++step) {
+    asm volatile("" : "+v"(x));
+    for (auto& sum : sums) sum = _mm512_dpwssd_epi32(sum, x, x);
+  }
+  for (auto& sum : sums) asm volatile("" : : "v"(sum));
+}
+AKIN_TARGET_END
+
+// A product of pairs is an instruction of its own, and so is adding it.
+AKIN_TARGET_BEGIN("avx2")
+void DotInt16Avx2(int steps) {
+  __m256i sums[kChains], x = _mm256_set1_epi16(1);
+  for (auto& sum : sums) sum = _mm256_setzero_si256();
+  for (int step = 0; step < steps; ++step) {
+    for (auto& sum : sums) {
+      asm volatile("" : "+x"(x));
+      sum = _mm256_add_epi32(sum, _mm256_madd_epi16(x, x));
+    }
+  }
+  for (auto& sum : sums) asm volatile("" : : "x"(sum));
 }
 AKIN_TARGET_END
 
@@ -116,27 +143,27 @@ AKIN_TARGET_END
 constexpr int kTileSteps = 1'000, kTileChains = 4;
 
 template <typename Multiply>
-void DotTiles(Multiply multiply_four) {
+void DotTiles(int steps, Multiply multiply_four) {
   struct alignas(64) {
     uint8_t palette = 1, start_row = 0, reserved[14] = {};
     uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64};
     uint8_t rows[16] = {16, 16, 16, 16, 16, 16};
   } const config;
   asm volatile("ldtilecfg %0" : : "m"(config));  // Which clears the tiles.
-  for (int step = 0; step < kTileSteps; ++step) multiply_four();
+  for (int step = 0; step < steps; ++step) multiply_four();
   asm volatile("tilerelease");
 }
 
-void DotBf16Tiles() {
-  DotTiles([] {
+void DotBf16Tiles(int steps) {
+  DotTiles(steps, [] {
     asm volatile(
         "tdpbf16ps %tmm4, %tmm5, %tmm0\n\ttdpbf16ps %tmm4, %tmm5, %tmm1\n\t"
         "tdpbf16ps %tmm4, %tmm5, %tmm2\n\ttdpbf16ps %tmm4, %tmm5, %tmm3");
   });
 }
 
-void DotInt8Tiles() {
-  DotTiles([] {
+void DotInt8Tiles(int steps) {
+  DotTiles(steps, [] {
     asm volatile(
         "tdpbusd %tmm4, %tmm5, %tmm0\n\ttdpbusd %tmm4, %tmm5, %tmm1\n\t"
         "tdpbusd %tmm4, %tmm5, %tmm2\n\ttdpbusd %tmm4, %tmm5, %tmm3");
@@ -144,42 +171,62 @@ void DotInt8Tiles() {
 }
 
 struct Loop {
-  void (*run)() = nullptr;
-  double operations = 0;  // Of one instruction.
-  double instructions = kChains * kSteps;
+  void (*run)(int steps) = nullptr;
+  double operations = 0;  // Of one product of a chain.
+  int chains = kChains;
+  int steps = kSteps;  // Of a trial.
 };
 
 Loop LoopFor(Isa isa, Precision precision) {
   const bool bf16_rows = precision == Precision::kBf16 || precision == Precision::kW8 ||
                          precision == Precision::kBf16x3;
+  const bool integers = precision == Precision::kInt8 || precision == Precision::kInt16;
   switch (isa) {
     case Isa::kAmx:
-      if (precision == Precision::kInt8) return {DotInt8Tiles, 32768, kTileChains * kTileSteps};
-      if (bf16_rows) return {DotBf16Tiles, 16384, kTileChains * kTileSteps};
+      if (precision == Precision::kInt8) return {DotInt8Tiles, 32768, kTileChains, kTileSteps};
+      if (bf16_rows) return {DotBf16Tiles, 16384, kTileChains, kTileSteps};
       [[fallthrough]];
     case Isa::kAvx512Bf16:
       if (bf16_rows) return {DotBf16, 64};
       [[fallthrough]];
     case Isa::kAvx512Vnni:
       if (precision == Precision::kInt8) return {DotInt8, 128};
+      if (precision == Precision::kInt16) return {DotInt16, 64};
       [[fallthrough]];
-    case Isa::kAvx512: return {FmaAvx512, 32};
-    case Isa::kAvx2: return {FmaAvx2, 16};
+    case Isa::kAvx512:
+      if (integers) return {DotInt16Avx2, 32};
+      return {FmaAvx512, 32};
+    case Isa::kAvx2:
+      if (integers) return {DotInt16Avx2, 32};
+      return {FmaAvx2, 16};
     default: return {};
   }
 }
 
+double RateOf(const Loop& loop) {
+  using Clock = std::chrono::steady_clock;
+  const auto start = Clock::now();
+  loop.run(loop.steps);
+  const std::chrono::duration<double> took = Clock::now() - start;
+  return loop.operations * loop.chains * loop.steps / took.count();
+}
+
 // The fastest of many short trials: other processes can only slow one down.
 double BestRate(const Loop& loop) {
-  using Clock = std::chrono::steady_clock;
   double best = 0;
-  for (int trial = 0; trial < kTrials; ++trial) {
-    const auto start = Clock::now();
-    loop.run();
-    const std::chrono::duration<double> took = Clock::now() - start;
-    best = std::max(best, loop.operations * loop.instructions / took.count());
-  }
+  for (int trial = 0; trial < kTrials; ++trial) best = std::max(best, RateOf(loop));
   return best;
+}
+
+// In turn, so that both run at the CPU's same frequency; some microseconds each.
+bool MeasureBf16ProductsPay() {
+  constexpr int kShortTrials = 20, kShortSteps = 500;
+  double f32 = 0, bf16 = 0;
+  for (int trial = 0; trial < kShortTrials; ++trial) {
+    f32 = std::max(f32, RateOf({.run = FmaAvx512, .operations = 32, .steps = kShortSteps}));
+    bf16 = std::max(bf16, RateOf({.run = DotBf16, .operations = 64, .steps = kShortSteps}));
+  }
+  return bf16 > f32;
 }
 
 ReadLines ReaderFor(Isa isa) {
@@ -197,6 +244,15 @@ ReadLines ReaderFor(Isa) { return ReadAnywhere; }
 #endif
 
 }  // namespace
+
+bool Bf16ProductsPay() {
+#if defined(__x86_64__)
+  static const bool pay = MeasureBf16ProductsPay();
+  return pay;
+#else
+  return false;
+#endif
+}
 
 double MeasuredPeak(Isa isa, Precision precision) {
 #if defined(__x86_64__)

@@ -10,9 +10,15 @@ namespace akin::kernels {
 
 // The most operations a second that one thread does: independent multiply-adds on registers,
 // nothing read from memory, with the instruction by which that tier multiplies in that precision:
-// FMA, VDPBF16PS, VPDPBUSD, TDPBF16PS or TDPBUSD. 0 where no loop is written for the tier. A
-// multiplication and an addition are two operations.
+// FMA, VDPBF16PS, VPDPWSSD, VPDPBUSD, VPMADDWD and VPADDD, TDPBF16PS or TDPBUSD. 0 where no loop is
+// written for the tier. A multiplication and an addition are two operations.
 double MeasuredPeak(Isa isa, Precision precision);
+
+// Whether VDPBF16PS, which this CPU must have, does more multiply-adds a second than FMA. AMD's
+// does twice as many (Zen 4, Zen 5), Intel's half as many (Emerald Rapids), whose bf16 is AMX's.
+// Measured once, in a fifth of a millisecond; with such factors between them, noise decides
+// nothing.
+bool Bf16ProductsPay();
 
 // Bytes a second at which this thread reads `memory`, again and again, with the widest loads of the
 // tier: the bandwidth of the cache that holds it, or of the memory behind all caches.

@@ -18,7 +18,7 @@ import unittest
 from akin_program import AKIN, MODEL, SECONDS, Case, main, run, sanitizer
 
 MIB = 1 << 20
-PRECISIONS = ["f32", "bf16x3", "bf16", "w8", "int8"]
+PRECISIONS = ["f32", "bf16x3", "int16", "bf16", "w8", "int8"]
 WORDS = "a quick cat finds the house where rivers grow old and bees dance under trees while people talk of rates".split()
 MODELS = [MODEL] + [m for m in [os.environ.get("AKIN_TEST_MODEL")] if m]
 

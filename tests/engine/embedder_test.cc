@@ -20,6 +20,7 @@
 
 #include "akin/system.h"
 
+#include "kernels/kernels.h"
 #include "support/print.h"
 #include "support/temporary_folder.h"
 
@@ -91,14 +92,11 @@ void ExpectBatchEqualsAlone(const std::string& model, LoadOptions options,
   }
 }
 
-constexpr Precision kPrecisions[] = {Precision::kF32, Precision::kBf16x3, Precision::kBf16,
-                                     Precision::kW8, Precision::kInt8};
-
 // Loading options with one tier and one precision.
 std::vector<LoadOptions> EveryTierAndPrecision() {
   std::vector<LoadOptions> all;
   for (const Isa isa : UsableIsas()) {
-    for (const Precision precision : kPrecisions)
+    for (const Precision precision : kernels::kPrecisions)
       all.push_back({.precision = precision, .isa = isa});
   }
   return all;

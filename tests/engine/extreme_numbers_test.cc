@@ -20,6 +20,7 @@
 
 #include "base/floating_point.h"
 #include "formats/safetensors.h"
+#include "kernels/kernels.h"
 #include "support/expect_error.h"
 #include "support/print.h"
 #include "support/temporary_folder.h"
@@ -69,8 +70,7 @@ std::vector<LoadOptions> EveryTierAndPrecision() {
   std::vector<LoadOptions> all;
   for (const IsaStatus& status : DescribeSystem().isas) {
     if (!status.usable) continue;
-    for (const Precision precision : {Precision::kF32, Precision::kBf16x3, Precision::kBf16,
-                                      Precision::kW8, Precision::kInt8}) {
+    for (const Precision precision : kernels::kPrecisions) {
       all.push_back({.precision = precision, .isa = status.isa, .num_threads = 2});
     }
   }

@@ -65,7 +65,8 @@ TEST(SharedWeights, AreKeptForTheNextStartAndGiveTheSameBits) {
   if (model == nullptr)
     GTEST_SKIP() << "AKIN_TEST_MODEL does not name the folder of all-MiniLM-L6-v2";
   const OwnModel own;  // For its cache.
-  for (const Precision precision : {Precision::kBf16, Precision::kW8, Precision::kInt8}) {
+  for (const Precision precision :
+       {Precision::kBf16, Precision::kInt16, Precision::kW8, Precision::kInt8}) {
     const LoadOptions options{.precision = precision, .num_threads = 1};
     const size_t before = own.num_entries();
     const std::vector<float> packed = Vector(Embedder::Load(model, options).value());

@@ -56,10 +56,10 @@ std::vector<Setting> Settings() {
   std::vector<Setting> all;
   for (const IsaStatus& status : kernels::ListIsas()) {
     if (!status.usable) continue;
-    for (const Precision precision : {Precision::kF32, Precision::kBf16x3, Precision::kBf16,
-                                      Precision::kW8, Precision::kInt8}) {
+    for (const Precision precision : kernels::kPrecisions) {
       // The reference's loops for rotated rows take what memory they like.
-      const bool rotated = precision == Precision::kW8 || precision == Precision::kInt8;
+      const bool rotated = precision == Precision::kInt16 || precision == Precision::kW8 ||
+                           precision == Precision::kInt8;
       if (status.isa == Isa::kScalar && rotated) continue;
       all.push_back({status.isa, precision, "bert-mean"});
     }

@@ -35,9 +35,9 @@ NOT_HERE = ("CPU lacks", "operating system does not save", "not an x86-64 CPU", 
 # What a precision promises on the real model; golden files ask for less. Tiny random models have no
 # redundancy, so theirs are the golden files' own, w8 counted as int8.
 REAL_BOUNDS = {"bf16x3": {"min_cos": 0.999999, "max_abs_diff": 2e-5}, "f16": {"min_cos": 0.99999},
-               "bf16": {"min_cos": 0.9999},
+               "int16": {"min_cos": 0.99999}, "bf16": {"min_cos": 0.9999},
                "w8": {"min_cos": 0.998}, "int8": {"min_cos": 0.998}}
-TINY_BOUNDS = {"bf16x3": "f32", "f16": "bf16", "w8": "int8"}
+TINY_BOUNDS = {"bf16x3": "f32", "f16": "bf16", "int16": "bf16", "w8": "int8"}
 # bf16x3's largest difference is stated for vectors of length 1; sparse ones are longer.
 BF16X3_DIFFERENCE = 2e-5
 

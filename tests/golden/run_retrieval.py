@@ -21,7 +21,7 @@ from run_golden import real_model
 DATA = pathlib.Path(__file__).resolve().parent.parent / "data" / "retrieval"
 REFERENCE = DATA / "all-minilm-l6-v2.json"
 # What a precision may lose of nDCG@10. One query that falls out of the first ten costs up to 0.001.
-MOST_LOSS = {"f32": 0.0002, "bf16x3": 0.0002, "bf16": 0.001, "w8": 0.003, "int8": 0.003}
+MOST_LOSS = {"f32": 0.0002, "bf16x3": 0.0002, "int16": 0.001, "bf16": 0.001, "w8": 0.003, "int8": 0.003}
 # f32 differs from the reference by rounding: near ties may change places.
 MOST_OTHER_RANKS = {"f32": 10, "bf16x3": 10}
 

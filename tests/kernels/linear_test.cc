@@ -41,6 +41,7 @@ double OperandError(const Kernels& kernels) {
     case Precision::kF32: return 0.0;
     case Precision::kBf16x3: return 4.0 * kBf16 * kBf16;
     case Precision::kBf16: return rows_rounded ? kBf16 * (2.0 + kBf16) : kBf16;
+    case Precision::kInt16:
     case Precision::kW8:
     case Precision::kInt8: return 0.0;  // Bounded by their scales instead.
   }
@@ -68,7 +69,7 @@ class Linear : public testing::TestWithParam<TierPrecision> {
             .last_panel = NumPanels(kernels_, linear.packed().n)};
   }
 
-  // Half a step of int8 for every rotated weight and, in int8, every rotated input (of bf16, in
+  // Half a step for every rotated weight and, in int8 and int16, every rotated input (of bf16, in
   // w8). A rotation of size b makes the largest value at most sqrt(b) times as large.
   double ScaleError(MatrixView<const float> input, size_t i, MatrixView<const float> weight,
                     size_t j) const {
@@ -79,13 +80,16 @@ class Linear : public testing::TestWithParam<TierPrecision> {
     for (const float v : weight.row(j)) w_norm += double{v} * v;
     x_norm = std::sqrt(x_norm), w_norm = std::sqrt(w_norm);
     // |x| |dw| + |dx| |w| + |dx| |dw| by Cauchy and Schwarz, in the rotated space.
-    const double step = std::sqrt(static_cast<double>(RotationOf(weight.cols()))) / 254.0 * 1.001;
+    const int largest =
+        kernels_.precision == Precision::kInt16 ? kLargest<int16_t> : kLargest<int8_t>;
+    const double step =
+        std::sqrt(static_cast<double>(RotationOf(weight.cols()))) / (2.0 * largest) * 1.001;
     const double dw = step * w * std::sqrt(k);
     if (kernels_.precision == Precision::kW8) {
       const double dx = x_norm / 256.0;
       return x_norm * dw + dx * w_norm + dx * dw;
     }
-    if (kernels_.precision == Precision::kInt8) {
+    if (kernels_.precision == Precision::kInt8 || kernels_.precision == Precision::kInt16) {
       const double dx = step * x * std::sqrt(k);
       return x_norm * dw + dx * w_norm + dx * dw;
     }

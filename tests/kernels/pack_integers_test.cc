@@ -1,4 +1,4 @@
-// Panels of int8 weights: every tier keeps the scalar tier's numbers, each where it reads them.
+// Panels of integer weights: every tier keeps the scalar tier's numbers, each where it reads them.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -17,19 +17,28 @@ namespace {
 
 constexpr size_t kScalarWidth = 16;
 
+bool IsGrouped(Precision precision) {
+  return precision == Precision::kInt8 || precision == Precision::kInt16;
+}
+
+size_t WeightBytes(Precision precision) {
+  return precision == Precision::kInt16 ? sizeof(int16_t) : sizeof(int8_t);
+}
+
 // The weights of a panel as numbers: a row, and scales by group, for each column.
-struct Int8Weights {
-  std::vector<std::vector<int8_t>> values;
+struct IntegerWeights {
+  std::vector<std::vector<int>> values;
   std::vector<std::vector<float>> scales;
 };
 
 // As the scalar tier's panels have them: bias, then for each group scales and [length] rows.
-Int8Weights ScalarWeights(Precision precision, MatrixView<const float> rows) {
+IntegerWeights ScalarWeights(Precision precision, MatrixView<const float> rows) {
   const Kernels scalar = ScalarKernels(precision);
   const size_t k = rows.cols();
   const IntegerShape shape(k);
-  const bool grouped = precision == Precision::kInt8;
-  Int8Weights weights;
+  const bool grouped = IsGrouped(precision);
+  const size_t weight_bytes = WeightBytes(precision);
+  IntegerWeights weights;
   for (size_t first = 0; first < rows.rows(); first += kScalarWidth) {
     std::vector<float> bias(kScalarWidth);
     std::vector<std::byte> panel(scalar.linear.panel_bytes(k));
@@ -43,8 +52,10 @@ Int8Weights ScalarWeights(Precision precision, MatrixView<const float> rows) {
         scales.push_back(reinterpret_cast<const float*>(at)[j]);
         at += kScalarWidth * sizeof(float);
         const size_t length = grouped ? shape.length(g) : k;
-        for (size_t i = 0; i < length; ++i, at += kScalarWidth)
-          values.push_back(static_cast<int8_t>(at[j]));
+        for (size_t i = 0; i < length; ++i, at += kScalarWidth * weight_bytes) {
+          values.push_back(weight_bytes == 1 ? int{reinterpret_cast<const int8_t*>(at)[j]}
+                                             : int{reinterpret_cast<const int16_t*>(at)[j]});
+        }
       }
     }
   }
@@ -59,7 +70,7 @@ class Panel {
     for (size_t j = 0; j < width_; ++j) Put(j * sizeof(float), bias[j]);
   }
 
-  std::vector<std::byte> Of(const Int8Weights& weights) && {
+  std::vector<std::byte> Of(const IntegerWeights& weights) && {
     for (size_t j = 0; j < width_; ++j) {
       if (kernels_.precision == Precision::kW8) {
         PutW8(j, weights.values[j], weights.scales[j][0]);
@@ -76,7 +87,7 @@ class Panel {
     std::memcpy(bytes_.data() + offset, &value, sizeof value);
   }
 
-  void PutW8(size_t j, std::span<const int8_t> values, float scale) {
+  void PutW8(size_t j, std::span<const int> values, float scale) {
     const size_t column_bytes = width_ * sizeof(float);
     Put(column_bytes + j * sizeof(float), scale);
     const size_t depth = kernels_.isa >= Isa::kAvx512Bf16 && kernels_.isa <= Isa::kAmx ? 2 : 1;
@@ -89,15 +100,19 @@ class Panel {
       const size_t place = kernels_.isa == Isa::kAmx ? (pair * 32 / tile * 2 + j / 16) * tile +
                                                            pair * 32 % tile + j % 16 * 2 + i % 2
                                                      : (i / depth * width_ + j) * depth + i % depth;
-      Put(2 * column_bytes + place, values[i]);
+      Put(2 * column_bytes + place, static_cast<int8_t>(values[i]));
     }
   }
 
-  void PutGroups(size_t j, std::span<const int8_t> values, std::span<const float> scales) {
+  void PutGroups(size_t j, std::span<const int> values, std::span<const float> scales) {
     const IntegerShape shape(k_);
     const bool scalar = kernels_.isa == Isa::kScalar;
-    const bool above_zero = !scalar && kernels_.linear.integer_row == IntegerRow::kUnsigned;
+    const bool wide = kernels_.precision == Precision::kInt16;
+    const bool above_zero =
+        !scalar && !wide && kernels_.linear.integer_row == IntegerRow::kUnsigned;
     const size_t depth = scalar ? 1 : kernels_.linear.integer_row == IntegerRow::kWide ? 2 : 4;
+    const bool on_tiles = kernels_.isa == Isa::kAmx && !wide;
+    const size_t weight_bytes = WeightBytes(kernels_.precision);
     const size_t column_bytes = width_ * sizeof(float);
     const size_t head_bytes = column_bytes * (above_zero ? 2 : 1);
     size_t group = column_bytes;
@@ -106,19 +121,22 @@ class Panel {
       Put(group + j * sizeof(float), scales[g]);
       int32_t sum = 0;
       for (size_t i = 0; i < length; ++i) {
-        const int8_t value = values[g * shape.group + i];
+        const int value = values[g * shape.group + i];
         sum += value;
         const size_t place =
-            kernels_.isa == Isa::kAmx
-                ? (i / 64 * 2 + j / 16) * 1024 + (i % 64 / 4 * 16 + j % 16) * 4 + i % 4
-                : (i / depth * width_ + j) * depth + i % depth;
-        Put(group + head_bytes + place, value);
+            on_tiles ? (i / 64 * 2 + j / 16) * 1024 + (i % 64 / 4 * 16 + j % 16) * 4 + i % 4
+                     : (i / depth * width_ + j) * depth + i % depth;
+        if (wide) {
+          Put(group + head_bytes + place * weight_bytes, static_cast<int16_t>(value));
+        } else {
+          Put(group + head_bytes + place, static_cast<int8_t>(value));
+        }
       }
       if (above_zero)
         Put(group + column_bytes + j * sizeof(float), -int32_t{IntegerShape::kZero} * sum);
       group +=
-          head_bytes + (kernels_.isa == Isa::kAmx ? (length + 63) / 64 * 2048
-                                                  : (length + depth - 1) / depth * depth * width_);
+          head_bytes + (on_tiles ? (length + 63) / 64 * 2048
+                                 : (length + depth - 1) / depth * depth * width_ * weight_bytes);
     }
   }
 
@@ -127,7 +145,7 @@ class Panel {
   std::vector<std::byte> bytes_;
 };
 
-class PackInt8 : public testing::TestWithParam<TierPrecision> {
+class PackIntegers : public testing::TestWithParam<TierPrecision> {
  protected:
   // Panels of random weights; `change` writes others among them.
   template <typename Change>
@@ -139,8 +157,7 @@ class PackInt8 : public testing::TestWithParam<TierPrecision> {
     std::ranges::generate(bias, [&] { return std::normal_distribution<float>()(generator_); });
     // Past the last row, nothing reads and nobody writes what fills the last line; within a group,
     // rows of input go on with what is zero for them, and so must weights.
-    const bool to_whole_steps =
-        kernels_.precision == Precision::kInt8 && kernels_.isa != Isa::kScalar;
+    const bool to_whole_steps = IsGrouped(kernels_.precision) && kernels_.isa != Isa::kScalar;
     std::vector<std::byte> packed(kernels_.linear.panel_bytes(k),
                                   to_whole_steps ? std::byte{0x55} : std::byte{});
     const MatrixView<const float> view = std::as_const(rows).view();
@@ -157,7 +174,7 @@ class PackInt8 : public testing::TestWithParam<TierPrecision> {
   std::mt19937 generator_{11};
 };
 
-TEST_P(PackInt8, HasTheScalarTiersNumbersInEveryDepth) {
+TEST_P(PackIntegers, HasTheScalarTiersNumbersInEveryDepth) {
   for (const size_t k : {1,   2,   3,   5,   7,   8,   15,  16,   17,   24,   31,   32,  33,  40,
                          48,  62,  64,  72,  96,  100, 127, 128,  130,  192,  200,  256, 312, 320,
                          384, 512, 513, 520, 640, 768, 896, 1000, 1024, 1100, 1536, 3072}) {
@@ -166,7 +183,7 @@ TEST_P(PackInt8, HasTheScalarTiersNumbersInEveryDepth) {
   }
 }
 
-TEST_P(PackInt8, OutliersZerosAndTinyWeightsAreTheScalarTiers) {
+TEST_P(PackIntegers, OutliersZerosAndTinyWeightsAreTheScalarTiers) {
   for (const size_t k : {24, 128, 200, 768}) {
     ExpectTheScalarNumbers(k, [&](MatrixView<float> rows) {
       std::ranges::fill(rows.row(0), 0.0f);
@@ -180,7 +197,7 @@ TEST_P(PackInt8, OutliersZerosAndTinyWeightsAreTheScalarTiers) {
 }
 
 // Not to the bit: a NaN has many.
-TEST_P(PackInt8, NanAndInfinityAreSeenInTheScale) {
+TEST_P(PackIntegers, NanAndInfinityAreSeenInTheScale) {
   const size_t k = 384, width = kernels_.linear.panel_width;
   TestMatrix rows = TestMatrix(width, k, k).Fill(generator_);
   rows.view()(0, 7) = std::numeric_limits<float>::quiet_NaN();
@@ -194,10 +211,10 @@ TEST_P(PackInt8, NanAndInfinityAreSeenInTheScale) {
   EXPECT_TRUE(std::isfinite(scales[2]));
 }
 
-INSTANTIATE_TEST_SUITE_P(Tiers, PackInt8,
+INSTANTIATE_TEST_SUITE_P(Tiers, PackIntegers,
                          testing::ValuesIn(TierPrecisionsWhere([](const Kernels& kernels) {
                            return kernels.precision == Precision::kW8 ||
-                                  kernels.precision == Precision::kInt8;
+                                  IsGrouped(kernels.precision);
                          })),
                          TierPrecisionTestName);
 

@@ -1,4 +1,4 @@
-// Rows on their way into products: rounding to bf16 and int8 with its rotation.
+// Rows on their way into products: rounding to bf16, and integers with their rotation.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -89,10 +89,10 @@ TEST(IntegerShape, CutsEveryDepthIntoGroupsThatFit) {
   }
 }
 
-class QuantizeInt8 : public testing::TestWithParam<Isa> {
+class QuantizeRows : public testing::TestWithParam<TierPrecision> {
  protected:
-  Kernels kernels_ = SelectKernels(GetParam(), Precision::kInt8).value();
-  Kernels scalar_ = SelectKernels(Isa::kScalar, Precision::kInt8).value();
+  Kernels kernels_ = SelectKernels(GetParam().isa, GetParam().precision).value();
+  Kernels scalar_ = SelectKernels(Isa::kScalar, GetParam().precision).value();
   std::mt19937 generator_{9};
 };
 
@@ -106,13 +106,15 @@ int ValueAt(IntegerRow kind, const std::byte* row, size_t i) {
   return 0;
 }
 
-TEST_P(QuantizeInt8, HasTheReferencesValuesAndScales) {
+TEST_P(QuantizeRows, HasTheReferencesValuesAndScales) {
   for (const size_t k : {1, 5, 8, 24, 40, 64, 96, 128, 200, 312, 384, 513, 768, 1536}) {
     TestMatrix rows = TestMatrix(5, k, k + 2).Fill(generator_, 2.0f);
     std::ranges::fill(rows.view().row(4), 0.0f);
     rows.view()(1, k / 2) = 50.0f;
     const IntegerRow kind = kernels_.linear.integer_row;
-    const IntegerShape shape(k, kind == IntegerRow::kWide ? 2 : 1), scalar_shape(k);
+    const IntegerRow scalar_kind = scalar_.linear.integer_row;
+    const IntegerShape shape(k, kind == IntegerRow::kWide ? 2 : 1),
+        scalar_shape(k, scalar_kind == IntegerRow::kWide ? 2 : 1);
     ASSERT_EQ(kernels_.linear.operand_bytes(k), shape.row_bytes());
     AlignedBuffer mine(5 * shape.row_bytes()), reference(5 * scalar_shape.row_bytes());
     std::ranges::fill(mine.As<std::byte>(), std::byte{0x55});
@@ -123,7 +125,7 @@ TEST_P(QuantizeInt8, HasTheReferencesValuesAndScales) {
       const std::byte* expected = reference.As<std::byte>().data() + i * scalar_shape.row_bytes();
       // With the zeros past k.
       for (size_t d = 0; d < shape.groups * shape.group; ++d)
-        ASSERT_EQ(ValueAt(kind, row, d), ValueAt(IntegerRow::kUnsigned, expected, d))
+        ASSERT_EQ(ValueAt(kind, row, d), ValueAt(scalar_kind, expected, d))
             << "k " << k << " row " << i << " value " << d;
       EXPECT_EQ(std::memcmp(row + shape.scales_offset(), expected + scalar_shape.scales_offset(),
                             shape.groups * sizeof(float)),
@@ -133,17 +135,13 @@ TEST_P(QuantizeInt8, HasTheReferencesValuesAndScales) {
   }
 }
 
-// Those that quantize: int8 may run in another precision.
-std::vector<Isa> Int8Isas() {
-  std::vector<Isa> isas;
-  for (const Isa isa : UsableIsas()) {
-    if (SelectKernels(isa, Precision::kInt8).value().precision == Precision::kInt8)
-      isas.push_back(isa);
-  }
-  return isas;
-}
-
-INSTANTIATE_TEST_SUITE_P(Tiers, QuantizeInt8, testing::ValuesIn(Int8Isas()), IsaTestName);
+// Those that quantize: int8 and int16 may run in another precision.
+INSTANTIATE_TEST_SUITE_P(Tiers, QuantizeRows,
+                         testing::ValuesIn(TierPrecisionsWhere([](const Kernels& kernels) {
+                           return kernels.precision == Precision::kInt8 ||
+                                  kernels.precision == Precision::kInt16;
+                         })),
+                         TierPrecisionTestName);
 
 }  // namespace
 }  // namespace akin::kernels

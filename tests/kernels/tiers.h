@@ -44,9 +44,6 @@ inline void PrintTo(const TierPrecision& tier, std::ostream* out) {
   *out << IsaName(tier.isa) << ' ' << PrecisionName(tier.precision);
 }
 
-constexpr Precision kPrecisions[] = {Precision::kF32, Precision::kBf16x3, Precision::kBf16,
-                                     Precision::kW8, Precision::kInt8};
-
 inline std::vector<TierPrecision> UsableTierPrecisions() {
   std::vector<TierPrecision> tiers;
   for (const Isa isa : UsableIsas()) {

@@ -60,7 +60,8 @@ Result<std::string> ChooseOnnxFile(const model::ModelDirectory& directory,
     return ModelNotFound(options.onnx_file, " is not in the model folder '", directory.path(), "'",
                          files.empty() ? "" : "; its ONNX files: ", Joined(files));
   }
-  if (precision == Precision::kBf16x3 || precision == Precision::kW8) {
+  if (precision == Precision::kBf16x3 || precision == Precision::kInt16 ||
+      precision == Precision::kW8) {
     return UnsupportedModel("backend onnxruntime has no precision ", PrecisionName(precision),
                             "; the ONNX file decides (--onnx-file)");
   }

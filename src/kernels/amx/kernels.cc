@@ -74,6 +74,7 @@ Kernels WithAmx(Kernels below) {
       below.linear = TileLinearKernels<Bf16TileProduct>(OperandKind::kBf16);
       break;
     case Precision::kW8: below.linear = RotatedBf16Kernels(); break;
+    case Precision::kInt16: break;  // Products of the tier below.
     case Precision::kInt8: below.linear = Int8Kernels(below.linear); break;
   }
   below.attention_bf16 = {.attention = AttentionOnTiles,

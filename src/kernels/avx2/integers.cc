@@ -1,6 +1,6 @@
-// int8 products without VNNI: values are multiplied as 16-bit numbers, two of k a step (VPMADDWD).
-// Rows are kept in 16 bits, weights in 8; they are widened when they are loaded, once for all rows
-// of a tile.
+// Products of integers without VNNI: values are multiplied as 16-bit numbers, two of k a step
+// (VPMADDWD). Rows are kept in 16 bits; weights of int8 are widened when they are loaded, once for
+// all rows of a tile.
 //
 // Not VPMADDUBSW, which takes bytes: its 16-bit sums of two products would saturate, and with the
 // signs moved so that they fit (|x| and w sign(x)) a step of four costs as many instructions as two
@@ -31,9 +31,9 @@ AKIN_TARGET_BEGIN("avx2,fma")
 #include "kernels/generic/linear-inl.h"
 // clang-format on
 
-struct Int8Product {
+struct Int16Product {
   using Row = int16_t;
-  using Panel = int8_t;
+  using Panel = int16_t;
   using Vec = __m256i;
   struct Sum {
     __m256i v;
@@ -47,7 +47,7 @@ struct Int8Product {
     return _mm256_set1_epi32(pair);
   }
   static AKIN_INLINE Vec Load(const Panel* p) {
-    return _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
   }
   static AKIN_INLINE Sum MulAddTo(Sum sum, Vec x, Vec w) {
     // 12 sums, 2 vectors of weights, 1 of the row and this product are all 16 registers; from
@@ -65,12 +65,21 @@ struct Int8Product {
   }
 };
 
+struct Int8Product : Int16Product {
+  using Panel = int8_t;
+
+  static AKIN_INLINE Vec Load(const Panel* p) {
+    return _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+  }
+};
+
 #include "kernels/generic/integers-inl.h"
 
 AKIN_TARGET_END
 }  // namespace
 
 LinearKernels Avx2Int8Linear() { return IntegerLinearKernels<Int8Product>(); }
+LinearKernels Avx2Int16Linear() { return IntegerLinearKernels<Int16Product>(); }
 
 }  // namespace akin::kernels
 

@@ -37,6 +37,7 @@ Kernels WithAvx2(Kernels below) {
   below.isa = Isa::kAvx2;
   UseF32Rows(below);
   if (below.requested == Precision::kInt8) below.linear = Avx2Int8Linear();
+  if (below.requested == Precision::kInt16) below.linear = Avx2Int16Linear();
   return below;
 }
 

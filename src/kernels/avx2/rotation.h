@@ -27,14 +27,19 @@ AKIN_INLINE float LargestLane(V largest) {
   return LargestMagnitude(lanes);
 }
 
-// Eight weights, rounded to nearest even; 0 for what is above 127 or NaN.
-AKIN_INLINE void StoreWeights(V x, int8_t* out) {
+// Eight weights, rounded to nearest even; 0 for what is above kLargest or NaN.
+template <typename Weight>
+AKIN_INLINE void StoreWeights(V x, Weight* out) {
   const __m256i q = _mm256_cvtps_epi32(x.v);  // NaN and what is too large: the least integer.
   const __m256i magnitude = _mm256_abs_epi32(q);
-  const __m256i fits =
-      _mm256_cmpeq_epi32(_mm256_min_epu32(magnitude, _mm256_set1_epi32(127)), magnitude);
+  const __m256i fits = _mm256_cmpeq_epi32(
+      _mm256_min_epu32(magnitude, _mm256_set1_epi32(kLargest<Weight>)), magnitude);
   const __m256i bounded = _mm256_and_si256(q, fits);
   const __m128i words =
       _mm_packs_epi32(_mm256_castsi256_si128(bounded), _mm256_extracti128_si256(bounded, 1));
-  _mm_storel_epi64(reinterpret_cast<__m128i*>(out), _mm_packs_epi16(words, words));
+  if constexpr (sizeof(Weight) == 1) {
+    _mm_storel_epi64(reinterpret_cast<__m128i*>(out), _mm_packs_epi16(words, words));
+  } else {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out), words);
+  }
 }

@@ -116,6 +116,8 @@ Kernels WithAvx512Bf16(Kernels below) {
   }
   if (below.requested == Precision::kInt8)
     below.linear.linear = LinearEither<IntegerTile<Int8Product>>;
+  if (below.requested == Precision::kInt16)
+    below.linear.linear = LinearEither<IntegerTile<Int16Product>>;
   if (below.requested == Precision::kW8) {
     below.linear = LinearKernelsFor<Int8WidenedProduct>();
     below.linear.linear = LinearEither<LinearTile<Int8WidenedProduct>>;

@@ -28,9 +28,15 @@ AKIN_INLINE float LargestLane(V largest) {
   std::memcpy(&result, &bits, sizeof result);
   return result;
 }
-// Sixteen weights, rounded to nearest even; 0 for what is above 127 or NaN.
-AKIN_INLINE void StoreWeights(V x, int8_t* out) {
+// Sixteen weights, rounded to nearest even; 0 for what is above kLargest or NaN.
+template <typename Weight>
+AKIN_INLINE void StoreWeights(V x, Weight* out) {
   const __m512i q = _mm512_cvtps_epi32(x.v);  // NaN and what is too large: the least integer.
-  const __mmask16 fits = _mm512_cmple_epu32_mask(_mm512_abs_epi32(q), _mm512_set1_epi32(127));
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(out), _mm512_maskz_cvtepi32_epi8(fits, q));
+  const __mmask16 fits =
+      _mm512_cmple_epu32_mask(_mm512_abs_epi32(q), _mm512_set1_epi32(kLargest<Weight>));
+  if constexpr (sizeof(Weight) == 1) {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out), _mm512_maskz_cvtepi32_epi8(fits, q));
+  } else {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), _mm512_maskz_cvtepi32_epi16(fits, q));
+  }
 }

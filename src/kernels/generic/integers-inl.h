@@ -1,6 +1,7 @@
-// int8 products (integers.h): the tile, and the quantization of rows. What an element of a row is and
-// how two vectors are multiplied is the tier's Int8Product; where its rows are above their values
-// by a kZero, a panel has what the sums begin with to take that away. Included after linear-inl.h.
+// Products of integers (integers.h): the tile, and the quantization of rows. What an element of a
+// row and of a panel is and how two vectors are multiplied is the tier's Int8Product or
+// Int16Product; where its rows are above their values by a kZero, a panel has what the sums begin
+// with to take that away. Included after linear-inl.h.
 #pragma once
 
 #include "kernels/generic/linear-inl.h"
@@ -8,8 +9,11 @@
 template <typename Product>
 struct IntegerTile {
   using Row = typename Product::Row;
-  static constexpr IntegerPanelLayout kLayout{
-      .width = kPanelWidth, .depth = Product::kDepth, .zero = Product::kZero};
+  using Weight = typename Product::Panel;
+  static constexpr IntegerPanelLayout kLayout{.width = kPanelWidth,
+                                              .depth = Product::kDepth,
+                                              .weight_bytes = sizeof(Weight),
+                                              .zero = Product::kZero};
 
   static size_t PanelBytes(size_t k) { return kLayout.panel_bytes(k); }
   static void PackPanel(MatrixView<const float> rows, std::span<const float> bias,
@@ -29,7 +33,7 @@ struct IntegerTile {
   // Columns j0 to j0 + kLanes of the group of weights k0 to k0 + length.
   static void PackColumns(MatrixView<const float> rows, size_t k0, size_t length, size_t rotation,
                           size_t j0, std::byte* group) {
-    int8_t encoded[V::kLanes][IntegerShape::kMaxGroup];
+    Weight encoded[V::kLanes][IntegerShape::kMaxGroup];
     const size_t steps = Steps<Product>(length);
     for (size_t j = 0; j < V::kLanes; ++j) {
       const float* const row = rows.data() + (j0 + j) * rows.stride() + k0;
@@ -40,7 +44,7 @@ struct IntegerTile {
             -int32_t{Product::kZero} * SumOf(encoded[j], length);
     }
     CopyColumns<Product>(encoded[0], IntegerShape::kMaxGroup, steps, j0,
-                         reinterpret_cast<int8_t*>(group + kLayout.head_bytes()));
+                         reinterpret_cast<Weight*>(group + kLayout.head_bytes()));
   }
 
   template <size_t kRows>
@@ -63,7 +67,7 @@ struct IntegerTile {
     typename Product::Sum acc[kRows][kPanelVecs] = {};
     if constexpr (Product::kZero != 0) StartSums<kRows>(group + kColumnBytes, acc);
     Accumulate<Product, kRows>(a, row_bytes / sizeof(Row),
-                               reinterpret_cast<const int8_t*>(group + kLayout.head_bytes()), steps,
+                               reinterpret_cast<const Weight*>(group + kLayout.head_bytes()), steps,
                                acc);
     const float* scales = reinterpret_cast<const float*>(group);
 #pragma GCC unroll 16
@@ -101,6 +105,7 @@ struct IntegerTile {
 template <typename Product>
 void QuantizeRows(MatrixView<const float> rows, std::byte* operand) {
   using Row = typename Product::Row;
+  constexpr float kLargestValue = kLargest<typename Product::Panel>;
   const IntegerShape shape(rows.cols(), sizeof(Row));
   alignas(64) float rotated[IntegerShape::kMaxGroup];
   for (size_t i = 0; i < rows.rows(); ++i) {
@@ -110,12 +115,12 @@ void QuantizeRows(MatrixView<const float> rows, std::byte* operand) {
       const size_t length = shape.length(g), whole = RoundUp(length, V::kLanes);
       const float* const x = rows.data() + i * rows.stride() + g * shape.group;
       const float largest = RotateValues(x, length, shape.rotation, rotated);
-      const V inverse = V::Set(largest > 0.0f ? 127.0f / largest : 0.0f);
+      const V inverse = V::Set(largest > 0.0f ? kLargestValue / largest : 0.0f);
       Row* out = reinterpret_cast<Row*>(row) + g * shape.group;
       for (size_t j = 0; j < whole; j += V::kLanes)
         Product::StoreValues(V::Load(rotated + j) * inverse, out + j);
       for (size_t j = whole; j < shape.group; ++j) out[j] = Product::kZero;
-      scales[g] = largest * (1.0f / 127.0f);
+      scales[g] = largest * (1.0f / kLargestValue);
     }
   }
 }
@@ -125,7 +130,7 @@ size_t IntegerRowBytes(size_t k) {
   return IntegerShape(k, sizeof(typename Product::Row)).row_bytes();
 }
 
-// The table's entries for int8 rows.
+// The table's entries for rows of integers.
 template <typename Product>
 LinearKernels IntegerLinearKernels() {
   using Tile = IntegerTile<Product>;
@@ -134,8 +139,8 @@ LinearKernels IntegerLinearKernels() {
           .panel_bytes = Tile::PanelBytes,
           .pack_panel = Tile::PackPanel,
           .integer_row = Product::kZero != 0                  ? IntegerRow::kUnsigned
-                      : sizeof(typename Product::Row) == 1 ? IntegerRow::kSigned
-                                                           : IntegerRow::kWide,
+                         : sizeof(typename Product::Row) == 1 ? IntegerRow::kSigned
+                                                              : IntegerRow::kWide,
           .operand_bytes = IntegerRowBytes<Product>,
           .quantize_rows = QuantizeRows<Product>,
           .linear = LinearF32<Tile>};

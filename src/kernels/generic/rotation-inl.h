@@ -1,10 +1,11 @@
-// The rotation of integers.h in vectors, and weights in int8 after it: the values and scales of Rotate,
-// RotateWeights, WeightScale and QuantizeWeights there, bit for bit. Included after the tier's
-// vec.h and rotation.h, which defines
+// The rotation of integers.h in vectors, and integer weights after it: the values and scales of
+// Rotate, RotateWeights, WeightScale and QuantizeWeights there, bit for bit. Included after the
+// tier's vec.h and rotation.h, which defines
 //   RotateLanes(x, rotation)   the steps of the rotation within a vector,
 //   LargerMagnitude(a, x)      the larger one of a >= 0 and |x| by lane, NaN above infinity,
 //   LargestLane(a)             the largest lane in that order,
-//   StoreWeights(x, out)       x to int8, rounded to nearest even, 0 where it does not fit.
+//   StoreWeights(x, out)       x to int8 or int16, rounded to nearest even, 0 where it is larger
+//                              than kLargest of that.
 #pragma once
 
 // `length` values -> rotated, in `out`, zeros up to a whole vector; returns the largest magnitude.
@@ -68,13 +69,14 @@ inline float RotateValues(const float* x, size_t length, size_t rotation, float*
 }
 
 // That of weights whose largest magnitude after the rotation is this.
-inline float RotatedScale(float largest, size_t rotation) {
-  return largest * (1.0f / static_cast<float>(rotation)) / 127.0f;
+template <typename Weight>
+float RotatedScale(float largest, size_t rotation) {
+  return largest * (1.0f / static_cast<float>(rotation)) / float{kLargest<Weight>};
 }
 
-// Rotated weights in int8; `out` has room for a whole last vector.
-inline void EncodeRotated(const float* rotated, size_t length, size_t rotation, float scale,
-                          int8_t* out) {
+// Rotated weights as integers; `out` has room for a whole last vector.
+template <typename Weight>
+void EncodeRotated(const float* rotated, size_t length, size_t rotation, float scale, Weight* out) {
   const V back = V::Set(1.0f / static_cast<float>(rotation));
   const V inverse = V::Set(scale > 0.0f ? 1.0f / scale : 0.0f);
   for (size_t i = 0; i < length; i += V::kLanes)
@@ -99,15 +101,16 @@ inline float ScaleOfRow(const float* weights, size_t k) {
     largest =
         LargerMagnitude(largest, V::Set(RotateValues(weights + i, length, rotation, rotated)));
   }
-  return RotatedScale(LargestLane(largest), rotation);
+  return RotatedScale<int8_t>(LargestLane(largest), rotation);
 }
 
 // At most a group's weights of one column with a scale of their own, which is returned; zeros after
 // them up to `end`.
-inline float EncodeGroup(const float* weights, size_t length, size_t end, size_t rotation,
-                             int8_t* out) {
+template <typename Weight>
+float EncodeGroup(const float* weights, size_t length, size_t end, size_t rotation, Weight* out) {
   alignas(64) float rotated[IntegerShape::kMaxGroup];
-  const float scale = RotatedScale(RotateValues(weights, length, rotation, rotated), rotation);
+  const float scale =
+      RotatedScale<Weight>(RotateValues(weights, length, rotation, rotated), rotation);
   EncodeRotated(rotated, length, rotation, scale, out);
   for (size_t i = length; i < end; ++i) out[i] = 0;
   return scale;

@@ -17,7 +17,7 @@ void PatternedAttentionF32(const AttentionArgs<float>& args,
 }
 
 // The products of kernels.requested. Weights in fewer bits save memory traffic where their
-// precision has no arithmetic of its own; int8 stays with the tier below.
+// precision has no arithmetic of its own; products of integers stay with the tier below.
 void UseF32Rows(Kernels& kernels) {
   switch (kernels.requested) {
     case Precision::kAuto:
@@ -29,6 +29,7 @@ void UseF32Rows(Kernels& kernels) {
       break;
     case Precision::kBf16: kernels.linear = LinearKernelsFor<Bf16WeightsProduct>(); break;
     case Precision::kW8: kernels.linear = LinearKernelsFor<Int8WeightsProduct>(); break;
+    case Precision::kInt16:
     case Precision::kInt8: break;
   }
   kernels.attention = {.attention = AttentionF32,

@@ -37,6 +37,8 @@ Kernels WithNeon(Kernels below) {
   // keeps the rows more exactly.
   const Precision requested = below.requested;
   if (requested == Precision::kInt8) below.requested = below.precision = Precision::kW8;
+  // Nor are products of 16 bits (SMLAL): int16 is f32.
+  if (requested == Precision::kInt16) below.requested = Precision::kF32;
   UseF32Rows(below);
   below.requested = requested;
   return below;

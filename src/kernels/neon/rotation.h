@@ -24,10 +24,11 @@ AKIN_INLINE float LargestLane(V largest) {
   return LargestMagnitude(lanes);
 }
 
-// Four weights, rounded to nearest even; 0 for what is above 127 or NaN.
+// Four weights, rounded to nearest even; 0 for what is above kLargest or NaN.
 AKIN_INLINE void StoreWeights(V x, int8_t* out) {
   const int32x4_t q = vcvtnq_s32_f32(x.v);  // What is too large is the largest; NaN is 0.
-  const uint32x4_t fits = vcleq_u32(vreinterpretq_u32_s32(vqabsq_s32(q)), vdupq_n_u32(127));
+  const uint32x4_t fits =
+      vcleq_u32(vreinterpretq_u32_s32(vqabsq_s32(q)), vdupq_n_u32(kLargest<int8_t>));
   const int16x4_t words = vmovn_s32(vandq_s32(q, vreinterpretq_s32_u32(fits)));
   const int8x8_t bytes = vmovn_s16(vcombine_s16(words, words));
   std::memcpy(out, &bytes, 4);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <type_traits>
 
 #include "kernels/scalar/attention.h"
 #include "kernels/scalar/products.h"
@@ -62,6 +63,8 @@ LinearKernels KernelsFor() {
                         .pack_panel = Product::PackPanel,
                         .linear = Linear<Product>};
   if constexpr (Product::kOperand == OperandKind::kQuantized) {
+    if constexpr (std::is_same_v<Product, scalar::Int16Product>)
+      kernels.integer_row = IntegerRow::kWide;
     kernels.operand_bytes = Product::RowBytes;
     kernels.quantize_rows = Product::QuantizeRows;
   }
@@ -76,6 +79,7 @@ LinearKernels LinearKernelsOf(Precision precision) {
     case Precision::kBf16x3: return KernelsFor<scalar::Bf16x3Product>();
     case Precision::kBf16: return KernelsFor<scalar::Bf16Product>();
     case Precision::kW8: return KernelsFor<scalar::W8Product>();
+    case Precision::kInt16: return KernelsFor<scalar::Int16Product>();
     case Precision::kInt8: return KernelsFor<scalar::Int8Product>();
   }
   return KernelsFor<scalar::F32Product>();

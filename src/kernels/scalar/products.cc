@@ -38,9 +38,10 @@ void AddTo(PanelSums& sums, const PanelSums& more) {
 }
 
 // Weights of one output -> their column in a panel; returns their scale.
-float QuantizeColumn(std::span<const float> weights, int8_t* column) {
-  const float scale = WeightScale(weights);
-  std::vector<int8_t> quantized(weights.size());
+template <typename Weight>
+float QuantizeColumn(std::span<const float> weights, Weight* column) {
+  const float scale = WeightScale<Weight>(weights);
+  std::vector<Weight> quantized(weights.size());
   QuantizeWeights(weights, scale, quantized.data());
   for (size_t i = 0; i < weights.size(); ++i) column[i * kPanelWidth] = quantized[i];
   return scale;
@@ -179,13 +180,38 @@ PanelSums W8Product::Multiply(const std::byte* row, const std::byte* panel, size
   return sums;
 }
 
-size_t Int8Product::PanelBytes(size_t k) {
-  const IntegerShape shape(k);
-  return WholeLines(kColumnBytes + shape.groups * kColumnBytes + k * kPanelWidth);
+namespace {
+
+// What a row keeps a value in, and what stands for 0 there.
+template <typename Weight>
+struct RowValue;
+template <>
+struct RowValue<int8_t> {
+  using Type = uint8_t;
+  static constexpr int kZero = IntegerShape::kZero;
+};
+template <>
+struct RowValue<int16_t> {
+  using Type = int16_t;
+  static constexpr int kZero = 0;
+};
+
+template <typename Weight>
+IntegerShape RowShape(size_t k) {
+  return IntegerShape(k, sizeof(typename RowValue<Weight>::Type));
 }
 
-void Int8Product::PackPanel(MatrixView<const float> rows, std::span<const float> bias,
-                            std::byte* panel) {
+}  // namespace
+
+template <typename Weight>
+size_t IntegerProduct<Weight>::PanelBytes(size_t k) {
+  const IntegerShape shape(k);
+  return WholeLines(kColumnBytes + shape.groups * kColumnBytes + k * kPanelWidth * sizeof(Weight));
+}
+
+template <typename Weight>
+void IntegerProduct<Weight>::PackPanel(MatrixView<const float> rows, std::span<const float> bias,
+                                       std::byte* panel) {
   const IntegerShape shape(rows.cols());
   CopyBias(bias, panel);
   std::vector<float> column(shape.k);
@@ -194,56 +220,68 @@ void Int8Product::PackPanel(MatrixView<const float> rows, std::span<const float>
     std::byte* at = panel + kColumnBytes;
     for (size_t g = 0; g < shape.groups; ++g) {
       At<float>(at)[j] = QuantizeColumn(std::span(column).subspan(g * shape.group, shape.length(g)),
-                                        At<int8_t>(at, kColumnBytes) + j);
-      at += kColumnBytes + shape.length(g) * kPanelWidth;
+                                        At<Weight>(at, kColumnBytes) + j);
+      at += kColumnBytes + shape.length(g) * kPanelWidth * sizeof(Weight);
     }
   }
 }
 
-size_t Int8Product::RowBytes(size_t k) { return IntegerShape(k).row_bytes(); }
+template <typename Weight>
+size_t IntegerProduct<Weight>::RowBytes(size_t k) {
+  return RowShape<Weight>(k).row_bytes();
+}
 
-void Int8Product::QuantizeRows(MatrixView<const float> rows, std::byte* operand) {
-  const IntegerShape shape(rows.cols());
+template <typename Weight>
+void IntegerProduct<Weight>::QuantizeRows(MatrixView<const float> rows, std::byte* operand) {
+  using Value = typename RowValue<Weight>::Type;
+  constexpr int kZero = RowValue<Weight>::kZero;
+  constexpr float kLargestValue = kLargest<Weight>;
+  const IntegerShape shape = RowShape<Weight>(rows.cols());
   std::vector<float> x(shape.k);
   for (size_t i = 0; i < rows.rows(); ++i) {
     std::ranges::copy(rows.row(i), x.begin());
     Rotate(x, shape.rotation);
     std::byte* row = operand + i * shape.row_bytes();
-    std::memset(row, IntegerShape::kZero, shape.scales_offset());
+    std::fill_n(At<Value>(row), shape.groups * shape.group, Value{kZero});
     for (size_t g = 0; g < shape.groups; ++g) {
       const std::span<const float> group = std::span(x).subspan(g * shape.group, shape.length(g));
       const float largest = LargestMagnitude(group);
-      const float inverse = largest > 0.0f ? 127.0f / largest : 0.0f;
-      uint8_t* out = At<uint8_t>(row, g * shape.group);
+      const float inverse = largest > 0.0f ? kLargestValue / largest : 0.0f;
+      Value* out = At<Value>(row) + g * shape.group;
       for (size_t d = 0; d < group.size(); ++d) {
         const float q = std::nearbyint(group[d] * inverse);
-        out[d] = static_cast<uint8_t>(IntegerShape::kZero +
-                                      (std::abs(q) <= 127.0f ? static_cast<int>(q) : 0));
+        out[d] =
+            static_cast<Value>(kZero + (std::abs(q) <= kLargestValue ? static_cast<int>(q) : 0));
       }
-      At<float>(row, shape.scales_offset())[g] = largest * (1.0f / 127.0f);
+      At<float>(row, shape.scales_offset())[g] = largest * (1.0f / kLargestValue);
     }
   }
 }
 
-PanelSums Int8Product::Multiply(const std::byte* row, const std::byte* panel, size_t k) {
-  const IntegerShape shape(k);
+template <typename Weight>
+PanelSums IntegerProduct<Weight>::Multiply(const std::byte* row, const std::byte* panel, size_t k) {
+  using Value = typename RowValue<Weight>::Type;
+  const IntegerShape shape = RowShape<Weight>(k);
   const float* row_scales = At<float>(row, shape.scales_offset());
   PanelSums sums{};
   const std::byte* at = panel + kColumnBytes;
   for (size_t g = 0; g < shape.groups; ++g) {
-    const uint8_t* x = At<uint8_t>(row, g * shape.group);
+    const Value* x = At<Value>(row) + g * shape.group;
     const float* scales = At<float>(at);
-    const int8_t* weights = At<int8_t>(at, kColumnBytes);
+    const Weight* weights = At<Weight>(at, kColumnBytes);
     for (size_t j = 0; j < kPanelWidth; ++j) {
       int32_t sum = 0;
       for (size_t i = 0; i < shape.length(g); ++i)
-        sum += (x[i] - static_cast<int>(IntegerShape::kZero)) * weights[i * kPanelWidth + j];
+        sum += (x[i] - RowValue<Weight>::kZero) * weights[i * kPanelWidth + j];
       sums[j] += static_cast<float>(sum) * scales[j] * row_scales[g];
     }
-    at += kColumnBytes + shape.length(g) * kPanelWidth;
+    at += kColumnBytes + shape.length(g) * kPanelWidth * sizeof(Weight);
   }
   AddTo(sums, Bias(panel));
   return sums;
 }
+
+template struct IntegerProduct<int8_t>;
+template struct IntegerProduct<int16_t>;
 
 }  // namespace akin::kernels::scalar

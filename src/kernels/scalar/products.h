@@ -58,9 +58,10 @@ struct W8Product {
   static PanelSums Multiply(const std::byte* row, const std::byte* panel, size_t k);
 };
 
-// Rows and columns as integers.h has them. Panel: bias, then for each group a scale for each
-// column and [group] rows of int8.
-struct Int8Product {
+// Rows and columns as integers.h has them. Panel: bias, then for each group a scale for each column
+// and [group] rows of weights.
+template <typename Weight>
+struct IntegerProduct {
   static constexpr OperandKind kOperand = OperandKind::kQuantized;
   static size_t PanelBytes(size_t k);
   static void PackPanel(MatrixView<const float> rows, std::span<const float> bias,
@@ -69,5 +70,7 @@ struct Int8Product {
   static void QuantizeRows(MatrixView<const float> rows, std::byte* operand);
   static PanelSums Multiply(const std::byte* row, const std::byte* panel, size_t k);
 };
+using Int8Product = IntegerProduct<int8_t>;    // Rows are unsigned, kZero above their values.
+using Int16Product = IntegerProduct<int16_t>;  // Rows are signed.
 
 }  // namespace akin::kernels::scalar

@@ -73,6 +73,9 @@ Result<IsaChoice> ChooseIsa(Isa isa) {
 
 std::vector<Precision> FasterThanF32(Isa isa) {
   switch (isa) {
+    case Isa::kAvx2:
+      if (Avx2Int16ProductsPay()) return {Precision::kInt16};
+      return {};
     case Isa::kNeonDot: return {Precision::kInt8};
     case Isa::kAvx512Vnni: return {Precision::kInt8, Precision::kInt16};
     case Isa::kAvx512Bf16: return {Precision::kInt8, Precision::kBf16};

@@ -279,7 +279,7 @@ struct IsaChoice {
 // the CPU or the build lacks it.
 Result<IsaChoice> ChooseIsa(Isa isa);
 
-// The precisions whose products are faster than f32's on a tier, fastest first.
+// The precisions whose products are faster than f32's on a tier of this machine, fastest first.
 std::vector<Precision> FasterThanF32(Isa isa);
 
 // The table of that tier for `precision`, which is not kAuto.

@@ -17,6 +17,7 @@ namespace {
 constexpr int kSteps = 20'000;  // Of a loop; a trial takes well under a millisecond.
 constexpr int kTrials = 200;
 constexpr int kReadTrials = 12;
+constexpr double kLeastGain = 1.15;  // What rounding and quantizing rows takes, and some more.
 constexpr size_t kLeastTrialBytes = size_t{16} << 20;
 constexpr int kChains = 12;  // Two a cycle with a latency of four or five, and some to spare.
 
@@ -219,14 +220,15 @@ double BestRate(const Loop& loop) {
 }
 
 // In turn, so that both run at the CPU's same frequency; some microseconds each.
-bool MeasureBf16ProductsPay() {
+bool IsFaster(Loop loop, Loop than) {
   constexpr int kShortTrials = 20, kShortSteps = 500;
-  double f32 = 0, bf16 = 0;
+  loop.steps = than.steps = kShortSteps;
+  double rate = 0, other = 0;
   for (int trial = 0; trial < kShortTrials; ++trial) {
-    f32 = std::max(f32, RateOf({.run = FmaAvx512, .operations = 32, .steps = kShortSteps}));
-    bf16 = std::max(bf16, RateOf({.run = DotBf16, .operations = 64, .steps = kShortSteps}));
+    rate = std::max(rate, RateOf(loop));
+    other = std::max(other, RateOf(than));
   }
-  return bf16 > f32;
+  return rate > kLeastGain * other;
 }
 
 ReadLines ReaderFor(Isa isa) {
@@ -247,7 +249,18 @@ ReadLines ReaderFor(Isa) { return ReadAnywhere; }
 
 bool Bf16ProductsPay() {
 #if defined(__x86_64__)
-  static const bool pay = MeasureBf16ProductsPay();
+  static const bool pay = IsFaster(LoopFor(Isa::kAvx512Bf16, Precision::kBf16),
+                                   LoopFor(Isa::kAvx512Bf16, Precision::kF32));
+  return pay;
+#else
+  return false;
+#endif
+}
+
+bool Avx2Int16ProductsPay() {
+#if defined(__x86_64__)
+  static const bool pay =
+      IsFaster(LoopFor(Isa::kAvx2, Precision::kInt16), LoopFor(Isa::kAvx2, Precision::kF32));
   return pay;
 #else
   return false;

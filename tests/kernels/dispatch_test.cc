@@ -1,7 +1,9 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <string>
 
+#include "kernels/machine_peak.h"
 #include "kernels/tiers.h"
 
 namespace akin::kernels {
@@ -14,13 +16,26 @@ class ScopedIsaVariable {
   ~ScopedIsaVariable() { unsetenv("AKIN_ISA"); }
 };
 
-TEST(Dispatch, AutoIsTheBestUsableTier) {
+TEST(Dispatch, AutoIsTheBestUsableTierWhoseProductsPay) {
   Isa best = Isa::kScalar;
   for (const IsaStatus& status : ListIsas()) {
     if (status.usable) best = status.isa;
     EXPECT_EQ(status.usable, status.reason.empty()) << IsaName(status.isa);
   }
-  EXPECT_EQ(SelectKernels(Isa::kAuto).value().isa, best);
+  const IsaChoice choice = ChooseIsa(Isa::kAuto).value();
+  const bool passed_over = best == Isa::kAvx512Bf16 && !Bf16ProductsPay();
+  EXPECT_EQ(choice.isa, passed_over ? Isa::kAvx512Vnni : best);
+  EXPECT_EQ(choice.reason.find("multiplies bf16 more slowly") != std::string::npos, passed_over)
+      << choice.reason;
+  EXPECT_EQ(SelectKernels(Isa::kAuto).value().isa, choice.isa);
+}
+
+// What is faster on a tier runs there as itself.
+TEST(Dispatch, WhatIsFasterThanF32IsNotF32) {
+  for (const Isa isa : UsableIsas()) {
+    for (const Precision precision : FasterThanF32(isa))
+      EXPECT_EQ(SelectKernels(isa, precision).value().precision, precision) << IsaName(isa);
+  }
 }
 
 TEST(Dispatch, EnvironmentForcesATier) {

@@ -412,6 +412,24 @@ TEST_P(Linear, NanComesOutAsNanAndHugeStaysInItsRow) {
   }
 }
 
+// One value in each block is turned into a block of equal magnitudes: with 512 of them, every
+// number of a group is the largest that there is, and so is the sum of their products.
+TEST_P(Linear, TheLargestSumOfAGroupFits) {
+  constexpr size_t kK = IntegerShape::kMaxGroup;
+  TestMatrix weight(2, kK, kK), bias(1, 2, 2), input(1, kK, kK), output(1, 2, 2);
+  for (TestMatrix* matrix : {&weight, &bias, &input})
+    for (size_t i = 0; i < matrix->view().rows(); ++i)
+      std::ranges::fill(matrix->view().row(i), 0.0f);
+  for (size_t block = 0; block < kK; block += kMaxRotation) {
+    input.view()(0, block) = weight.view()(0, block) = 1.0f;
+    weight.view()(1, block) = -1.0f;
+  }
+  const TestLinear linear(kernels_, weight.view(), bias.view().row(0));
+  kernels_.linear.linear(Args(TestOperand(kernels_, input.view()), linear, output.view()));
+  EXPECT_NEAR(output.view()(0, 0), 4.0f, 1e-5f);
+  EXPECT_NEAR(output.view()(0, 1), -4.0f, 1e-5f);
+}
+
 TEST_P(Linear, ARowOfZerosGivesTheBias) {
   const size_t n = 40, k = 300;
   TestMatrix weight = TestMatrix(n, k, k).Fill(generator_);

@@ -283,14 +283,22 @@ def prepare(args):
     return [p for p in presets if p in ours]
 
 
+def usual_precisions(args):
+    """f32, what `auto` takes on this machine, int8; each once."""
+    found = subprocess.run([str(args.akin), "info", "--model", str(args.model), "--json"], text=True, capture_output=True)
+    if found.returncode != 0:
+        sys.exit(f"bench: akin info failed: {found.stderr.strip()}")
+    return ",".join(dict.fromkeys(["f32", json.loads(found.stdout)["precision"], "int8"]))
+
+
 def arguments_of(argv):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("peers", nargs="?", default="", metavar="LIST",
                         help="families or single peers, as ort,openvino,ct2-int8 (default: all that can be had)")
     parser.add_argument("--model", type=pathlib.Path, required=True)
     parser.add_argument("--akin", type=pathlib.Path, default=ROOT / "build/release/akin", help="the program")
-    parser.add_argument("--akin-precisions", default="f32,bf16,int8", metavar="LIST",
-                        help="Akin as several peers (default: %(default)s)")
+    parser.add_argument("--akin-precisions", metavar="LIST",
+                        help="Akin as several peers (default: f32, what auto takes on this machine, int8)")
     parser.add_argument("--workloads", default="W1,W2,W3,W4,W5,W6")
     parser.add_argument("--rounds", type=int, default=3)
     size = parser.add_mutually_exclusive_group()
@@ -304,6 +312,7 @@ def arguments_of(argv):
     parser.add_argument("--retune", action="store_true", help="look for the peers' best settings again")
     parser.add_argument("--dry-run", action="store_true", help="print the tables, write no document")
     args = parser.parse_args(argv)
+    args.akin_precisions = args.akin_precisions or usual_precisions(args)
     unknown = [w for w in args.workloads.split(",") if w not in TITLES]
     if unknown:
         parser.error(f"there is no workload {unknown[0]}; there are {', '.join(TITLES)}")

@@ -109,7 +109,8 @@ class Environment:
         return done
 
     def make_venv(self, log):
-        if self.python.exists():
+        # One that was not made to its end has no pip; making it again completes it.
+        if self.python.exists() and subprocess.run([self.python, "-c", "import pip"], stderr=log, check=False).returncode == 0:
             return True
         return subprocess.run([sys.executable, "-m", "venv", self.work / "venv"], stdout=log, stderr=log,
                               check=False).returncode == 0

@@ -136,7 +136,7 @@ class Plan(Case):
         self.assertEqual((code, err), (0, b""))
         lines = out.decode().splitlines()
         head = next(i for i, line in enumerate(lines) if line.strip().startswith("MiB"))
-        rows = lines[head:head + 6]
+        rows = lines[head:head + 1 + len(PRECISIONS)]
         self.assertEqual([row.split()[0] for row in rows], ["MiB", *PRECISIONS])
         self.assertEqual(len({len(row) for row in rows}), 1, rows)
         plan = self.plan()

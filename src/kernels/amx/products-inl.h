@@ -300,7 +300,8 @@ struct W8TileProduct {
       PairWalk walk(depth, kTileRowBytes / 2, 2 * half_tile,
                     j / kTileColumns * half_tile + j % kTileColumns * 2);
       for (size_t first = 0; first < k; first += IntegerShape::kMaxGroup) {
-        const size_t count = k - first < IntegerShape::kMaxGroup ? k - first : IntegerShape::kMaxGroup;
+        const size_t count =
+            k - first < IntegerShape::kMaxGroup ? k - first : IntegerShape::kMaxGroup;
         int8_t quantized[IntegerShape::kMaxGroup + 1];
         EncodeInt8(row + first, count, rotation, scales[j], quantized);
         quantized[count] = 0;
@@ -363,9 +364,9 @@ struct W8TileProduct {
   }
 };
 
-// int8 x int8 by groups of k (integers.h). Rows are the ones of VNNI: unsigned, 128 above their value.
-// Panel: bias, then for each group and column a scale and what the sums begin with to take that
-// away, and for each tile of k the two columns' tiles.
+// int8 x int8 by groups of k (integers.h). Rows are the ones of VNNI: unsigned, 128 above their
+// value. Panel: bias, then for each group and column a scale and what the sums begin with to take
+// that away, and for each tile of k the two columns' tiles.
 struct Int8TileProduct {
   static constexpr size_t kTileK = 64;  // Bytes of a tile's row.
   static constexpr size_t kTile = kTileRows * kTileRowBytes;

@@ -17,10 +17,10 @@ double MeasuredPeak(Isa isa, Precision precision);
 // Whether VDPBF16PS, which this CPU must have, does clearly more multiply-adds a second than FMA.
 // AMD's does twice as many (Zen 4, Zen 5), Intel's half as many (Emerald Rapids), whose bf16 is
 // AMX's. Measured once, in a fifth of a millisecond; with such factors between them, noise decides
-// nothing.
+// nothing (docs/design/005-precisions.md).
 bool Bf16ProductsPay();
 // Likewise VPMADDWD with VPADDD, of AVX2: CPUs that start two products a cycle and have a third
-// unit for additions do 1.3 times as many as FMA does, or more, and older ones as many.
+// unit for additions do 1.4 times as many as FMA does, or more, and older ones as many.
 bool Avx2Int16ProductsPay();
 
 // Bytes a second at which this thread reads `memory`, again and again, with the widest loads of the

@@ -27,7 +27,7 @@ std::string_view WeightSharingName(WeightSharing sharing);  // "private", "share
 struct MemoryPlan {
   struct OfPrecision {
     Precision precision = Precision::kF32;  // As asked for,
-    Precision runs_in = Precision::kF32;    // and what that is on this tier: bf16x3 may be f32.
+    Precision runs_in = Precision::kF32;    // and what that is on this tier: perhaps f32.
     int64_t weight_bytes = 0;               // Of all matrix products, as packed for them: exact.
     WeightSharing sharing = WeightSharing::kPrivate;
     int64_t table_bytes = 0;      // Embeddings of positions and words, norms, heads.

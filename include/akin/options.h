@@ -37,8 +37,8 @@ enum class Precision {
   kF16,     // Inputs and weights rounded to f16. Of the backend mlx only.
   kBf16,    // Inputs and weights rounded to bf16, sums in f32. Without bf16 arithmetic only the
             // weights are.
-  kInt16,   // Inputs and weights as integers of twelve bits in int16, else as kInt8: nearer to f32
-            // than bf16. NEON, which multiplies them no faster than floats, has f32 instead.
+  kInt16,   // As kInt8, but of twelve bits in int16, and attention in f32: nearer to f32 than bf16.
+            // NEON, which multiplies them no faster than floats, has f32 instead.
   kW8,      // Weights as int8 with a scale for each output, inputs as for bf16.
   kInt8,    // Inputs and weights as int8 with a scale for each token and each output, after a
             // rotation that spreads outliers; sums in int32.

@@ -89,7 +89,7 @@ void ModelArguments::AddTo(CLI::App& verb) {
   FromEnvironment(verb.add_option("--precision", precision, "What the matrix products run in")
                       ->type_name(Choices(PrecisionNames())));
   // The library looks up AKIN_ISA and AKIN_THREADS itself, for its other users, too.
-  verb.add_option("--isa", isa, "Instruction set; auto is AKIN_ISA, else the best this CPU has")
+  verb.add_option("--isa", isa, "Instruction set; auto is AKIN_ISA, else this CPU's fastest")
       ->type_name(Choices(IsaNames()));
   verb.add_option(
           "--threads", threads,

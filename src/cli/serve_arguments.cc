@@ -69,8 +69,7 @@ void AddModelOptions(CLI::App& verb, OptionList& options, ServeArguments& a) {
                Choices(BackendNames()));
   options.Text("--precision", a.precision, "What the matrix products run in",
                Choices(PrecisionNames()));
-  options.Text("--isa", a.isa, "Instruction set; auto is the best this CPU has",
-               Choices(IsaNames()));
+  options.Text("--isa", a.isa, "Instruction set; auto is this CPU's fastest", Choices(IsaNames()));
   options.Text("--pooling", a.pooling, "In place of the models' own pooling",
                Choices(PoolingNames()));
   options.OnnxRuntime(a.onnxruntime);

@@ -98,7 +98,7 @@ Result<GateResult> LoadNetwork(const LoadOptions& options, const BackendLoader& 
   }
   if (options.precision != Precision::kAuto) {
     AKIN_TRY_ASSIGN(Network network, input.load(options.precision));
-    return GateResult{std::move(network), "requested"};
+    return GateResult{std::move(network), ReasonOfRequest(options.precision, input.isa)};
   }
   if (input.output != Output::kScores) return LoadWithinGate(input);
   AKIN_TRY_ASSIGN(Network network, input.load(Precision::kF32));

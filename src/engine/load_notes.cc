@@ -1,6 +1,10 @@
 #include "engine/load_notes.h"
 
+#include <algorithm>
+#include <vector>
+
 #include "base/strings.h"
+#include "kernels/kernels.h"
 
 namespace akin::engine {
 
@@ -19,6 +23,14 @@ void NotePooling(const model::SentenceModules& modules, backends::RowKind rows, 
     info.notes.push_back("no modules.json: mean pooling; --pooling says otherwise");
   if (modules.normalizing_is_assumed)
     info.notes.push_back("no modules.json: vectors are not normalized; --normalize says otherwise");
+}
+
+std::string ReasonOfRequest(Precision asked, Isa isa) {
+  const std::vector<Precision> faster = kernels::FasterThanF32(isa);
+  if (asked != Precision::kBf16 || std::ranges::find(faster, asked) != faster.end())
+    return "requested";
+  return StrCat("requested; its products are no faster than f32's here",
+                faster.empty() ? "" : StrCat(", ", PrecisionName(faster.back()), "'s are"));
 }
 
 void NotePrecision(Precision asked, ModelInfo& info) {

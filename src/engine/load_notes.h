@@ -1,6 +1,8 @@
 // What a loaded model does otherwise than was asked for or may be expected, as notes of ModelInfo.
 #pragma once
 
+#include <string>
+
 #include "akin/model_info.h"
 #include "akin/options.h"
 
@@ -14,6 +16,9 @@ void CutByDefault(const model::TextSettings& text, ModelInfo& info);
 
 // A folder that lost its modules.json gives other vectors than the model was made for.
 void NotePooling(const model::SentenceModules& modules, backends::RowKind rows, ModelInfo& info);
+
+// Why a precision that was asked for is computed, and whether it gains anything on this tier.
+std::string ReasonOfRequest(Precision asked, Isa isa);
 
 // Others than the native engine say it themselves.
 void NotePrecision(Precision asked, ModelInfo& info);

@@ -78,7 +78,9 @@ std::vector<Precision> FasterThanF32(Isa isa) {
       return {};
     case Isa::kNeonDot: return {Precision::kInt8};
     case Isa::kAvx512Vnni: return {Precision::kInt8, Precision::kInt16};
-    case Isa::kAvx512Bf16: return {Precision::kInt8, Precision::kBf16};
+    case Isa::kAvx512Bf16:
+      if (Bf16ProductsPay()) return {Precision::kInt8, Precision::kBf16, Precision::kInt16};
+      return {Precision::kInt8, Precision::kInt16};
     case Isa::kAmx: return {Precision::kInt8, Precision::kBf16, Precision::kBf16x3};
     default: return {};
   }

@@ -39,6 +39,12 @@ enum class Epilogue {
 inline constexpr Precision kPrecisions[] = {Precision::kF32,  Precision::kBf16x3, Precision::kInt16,
                                             Precision::kBf16, Precision::kW8,     Precision::kInt8};
 
+// Those of f32's accuracy, or nearly, for which attention stays in f32 on every tier.
+constexpr bool AttendsInF32(Precision precision) {
+  return precision == Precision::kF32 || precision == Precision::kBf16x3 ||
+         precision == Precision::kInt16;
+}
+
 // What a product reads of its input; a precision has one kind on a tier.
 enum class OperandKind {
   kF32,        // Rows of f32 as they are.
@@ -269,17 +275,17 @@ std::vector<IsaStatus> ListIsas();
 
 struct IsaChoice {
   Isa isa;
-  std::string
-      reason;  // "requested", "AKIN_ISA", "the best that this CPU and operating system support"
+  std::string reason;  // "requested", "AKIN_ISA", or why auto took it.
 };
 
 // The tier for `isa`: kAuto takes AKIN_ISA from the environment, or else the fastest that the CPU
 // and the operating system support: the highest, but for avx512-bf16 where its products do not pay
-// (machine_peak.h). Error: InvalidInput when the tier cannot run here, saying whether
-// the CPU or the build lacks it.
+// (machine_peak.h). Error: InvalidInput when the tier cannot run here, saying whether the CPU or
+// the build lacks it.
 Result<IsaChoice> ChooseIsa(Isa isa);
 
-// The precisions whose products are faster than f32's on a tier of this machine, fastest first.
+// The precisions whose products are faster than f32's on a tier of this machine, fastest first, as
+// far as each is nearer to f32 than those before it.
 std::vector<Precision> FasterThanF32(Isa isa);
 
 // The table of that tier for `precision`, which is not kAuto.

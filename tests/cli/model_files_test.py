@@ -135,6 +135,16 @@ class Options(Case):
             self.assertEqual(said in info["notes"], isa != "scalar", info)
             self.assertEqual(said.encode() in err, isa != "scalar", err)
 
+    def test_of_bf16_where_it_gains_nothing_are_said(self):
+        for isa, slow in (("avx2", True), ("neon", True), ("amx", False)):
+            code, out, _ = run("info", "--model", MODEL, "--isa", isa, "--precision", "bf16", "--json")
+            if code != 0:
+                continue  # Another CPU's.
+            said = json.loads(out)["precision_reason"].startswith("requested; its products are no faster than f32's here")
+            self.assertEqual(said, slow, isa)
+        info = json.loads(run("info", "--model", MODEL, "--precision", "f32", "--json")[1])
+        self.assertEqual(info["precision_reason"], "requested")
+
     def test_of_backends_that_a_static_model_has_no_use_for_are_said(self):
         model = pathlib.Path(MODEL).parent / "static-embedding"
         want = run("embed", "--model", model, "a")

@@ -71,17 +71,17 @@ class PrecisionGate : public testing::Test {
   }
   void TearDown() override { unsetenv("AKIN_CACHE"); }
 
-  // What the gate takes when int8 and bf16 have these cosines; counts the loads.
-  std::string Take(double int8, double bf16, Isa isa = Isa::kAvx512Bf16) {
+  // What the gate takes when int8 and int16 have these cosines; counts the loads.
+  std::string Take(double int8, double int16, Isa isa = Isa::kAvx512Vnni) {
     loads_.clear();
     const auto directory = model::ModelDirectory::Open(model_.path()).value();
     const auto tokenizer =
         tokenizer::Pipeline::Load(ReadAll(model_ / "tokenizer.json"), "t").value();
     const auto load = [&](Precision precision) -> Result<Network> {
       ++loads_[precision];
-      const double cosine = precision == Precision::kInt8   ? int8
-                            : precision == Precision::kBf16 ? bf16
-                                                            : 1.0;
+      const double cosine = precision == Precision::kInt8    ? int8
+                            : precision == Precision::kInt16 ? int16
+                                                             : 1.0;
       return MakeFakeNetwork(cosine);
     };
     GateResult result = LoadWithinGate({.directory = directory,
@@ -93,7 +93,7 @@ class PrecisionGate : public testing::Test {
     reason_ = result.reason;
     // f32 is loaded first, as the reference; it is what is taken when no candidate was.
     for (const auto& [precision, cosine] :
-         std::map<Precision, double>{{Precision::kInt8, int8}, {Precision::kBf16, bf16}}) {
+         std::map<Precision, double>{{Precision::kInt8, int8}, {Precision::kInt16, int16}}) {
       if (result.network.info().precision == std::to_string(cosine))
         return std::string(PrecisionName(precision));
     }
@@ -120,18 +120,20 @@ class PrecisionGate : public testing::Test {
 
 TEST_F(PrecisionGate, TakesTheFastestThatIsCloseEnough) {
   EXPECT_EQ(Take(0.9996, 0.9999), "int8");
-  EXPECT_EQ(loads_.count(Precision::kBf16), 0u) << "int8 passed: no need to look further";
+  EXPECT_EQ(loads_.count(Precision::kInt16), 0u) << "int8 passed: no need to look further";
 }
 
 TEST_F(PrecisionGate, PassesOverWhatIsNotCloseEnough) {
-  EXPECT_EQ(Take(0.9994, 0.9998), "bf16");
+  EXPECT_EQ(Take(0.9994, 0.9998), "int16");
   EXPECT_NE(reason_.find("int8 0.99940 (below 0.9995)"), std::string::npos) << reason_;
-  EXPECT_NE(reason_.find("bf16 0.99980"), std::string::npos) << reason_;
+  EXPECT_NE(reason_.find("int16 0.99980"), std::string::npos) << reason_;
 }
 
 TEST_F(PrecisionGate, FallsBackToF32) { EXPECT_EQ(Take(0.9, 0.99), "f32"); }
 
-TEST_F(PrecisionGate, NotANumberIsNotCloseEnough) { EXPECT_EQ(Take(std::nan(""), 0.9999), "bf16"); }
+TEST_F(PrecisionGate, NotANumberIsNotCloseEnough) {
+  EXPECT_EQ(Take(std::nan(""), 0.9999), "int16");
+}
 
 TEST_F(PrecisionGate, ATierWithoutFasterProductsMeasuresNothing) {
   EXPECT_EQ(Take(0.9999, 0.99999, Isa::kAvx512), "f32");
@@ -140,16 +142,16 @@ TEST_F(PrecisionGate, ATierWithoutFasterProductsMeasuresNothing) {
 }
 
 TEST_F(PrecisionGate, MeasuresOnceAndRemembers) {
-  EXPECT_EQ(Take(0.9994, 0.9998), "bf16");
+  EXPECT_EQ(Take(0.9994, 0.9998), "int16");
   EXPECT_EQ(loads_[Precision::kF32], 1);
-  EXPECT_EQ(Take(0.9994, 0.9998), "bf16");
+  EXPECT_EQ(Take(0.9994, 0.9998), "int16");
   EXPECT_EQ(loads_.count(Precision::kF32), 0u);
   EXPECT_EQ(loads_.count(Precision::kInt8), 0u);
   EXPECT_EQ(Records().size(), 1u);
 }
 
 TEST_F(PrecisionGate, AChangedModelIsMeasuredAgain) {
-  EXPECT_EQ(Take(0.9994, 0.9998), "bf16");
+  EXPECT_EQ(Take(0.9994, 0.9998), "int16");
   std::ofstream(model_ / "model.safetensors", std::ios::app) << ' ';
   EXPECT_EQ(Take(0.9999, 0.9998), "int8");
 }
@@ -157,23 +159,23 @@ TEST_F(PrecisionGate, AChangedModelIsMeasuredAgain) {
 TEST_F(PrecisionGate, ADamagedRecordIsMeasuredAgain) {
   for (const std::string& damage :
        {std::string(), std::string("rubbish"), std::string(100000, 'x'), std::string("\0", 1)}) {
-    EXPECT_EQ(Take(0.9994, 0.9998), "bf16");
+    EXPECT_EQ(Take(0.9994, 0.9998), "int16");
     ASSERT_EQ(Records().size(), 1u);
     std::ofstream(Records()[0], std::ios::trunc) << damage;
-    EXPECT_EQ(Take(0.9994, 0.9998), "bf16");
+    EXPECT_EQ(Take(0.9994, 0.9998), "int16");
     EXPECT_EQ(loads_[Precision::kF32], 1) << "measured again";
   }
   const std::string whole = ReadAll(Records()[0]);
   for (size_t cut = 0; cut < whole.size(); ++cut) {
     std::ofstream(Records()[0], std::ios::trunc) << whole.substr(0, cut);
-    EXPECT_EQ(Take(0.9994, 0.9998), "bf16") << "cut to " << cut << " bytes";
+    EXPECT_EQ(Take(0.9994, 0.9998), "int16") << "cut to " << cut << " bytes";
   }
 }
 
 TEST_F(PrecisionGate, ACacheThatCannotBeWrittenCostsTimeOnly) {
   std::ofstream(cache_ / "precision") << "a file where the folder should be";
-  EXPECT_EQ(Take(0.9994, 0.9998), "bf16");
-  EXPECT_EQ(Take(0.9994, 0.9998), "bf16");
+  EXPECT_EQ(Take(0.9994, 0.9998), "int16");
+  EXPECT_EQ(Take(0.9994, 0.9998), "int16");
   EXPECT_EQ(loads_[Precision::kF32], 1);
 }
 

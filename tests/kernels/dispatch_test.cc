@@ -38,6 +38,15 @@ TEST(Dispatch, WhatIsFasterThanF32IsNotF32) {
   }
 }
 
+TEST(Dispatch, AttentionIsInF32WhereAPrecisionIsNearIt) {
+  for (const auto& [isa, precision] : UsableTierPrecisions()) {
+    if (!AttendsInF32(precision)) continue;
+    const Kernels kernels = SelectKernels(isa, precision).value();
+    EXPECT_EQ(kernels.attention_bf16.attention, nullptr)
+        << IsaName(isa) << ' ' << PrecisionName(precision);
+  }
+}
+
 TEST(Dispatch, EnvironmentForcesATier) {
   const ScopedIsaVariable variable("scalar");
   EXPECT_EQ(SelectKernels(Isa::kAuto).value().isa, Isa::kScalar);
@@ -94,6 +103,14 @@ TEST(Dispatch, Bf16x3WithoutAMatrixUnitIsF32AndSaysSo) {
     const Precision precision = SelectKernels(isa, Precision::kBf16x3).value().precision;
     const bool splits = isa == Isa::kScalar || isa == Isa::kAmx;
     EXPECT_EQ(precision, splits ? Precision::kBf16x3 : Precision::kF32) << IsaName(isa);
+  }
+}
+
+TEST(Dispatch, Int16IsF32OnNeonAndSaysSo) {
+  for (const Isa isa : UsableIsas()) {
+    const Precision precision = SelectKernels(isa, Precision::kInt16).value().precision;
+    const bool neon = isa == Isa::kNeon || isa == Isa::kNeonDot;
+    EXPECT_EQ(precision, neon ? Precision::kF32 : Precision::kInt16) << IsaName(isa);
   }
 }
 

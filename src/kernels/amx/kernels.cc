@@ -69,12 +69,12 @@ Kernels WithAmx(Kernels below) {
     case Precision::kBf16x3:
       below.precision = Precision::kBf16x3;
       below.linear = SplitBf16Kernels();
-      return below;  // Attention stays in f32.
+      return below;
+    case Precision::kInt16: return below;  // Tiles multiply no integers of 16 bits.
     case Precision::kBf16:
       below.linear = TileLinearKernels<Bf16TileProduct>(OperandKind::kBf16);
       break;
     case Precision::kW8: below.linear = RotatedBf16Kernels(); break;
-    case Precision::kInt16: break;  // Products of the tier below.
     case Precision::kInt8: below.linear = Int8Kernels(below.linear); break;
   }
   below.attention_bf16 = {.attention = AttentionOnTiles,

@@ -116,13 +116,11 @@ Kernels WithAvx512Bf16(Kernels below) {
   }
   if (below.requested == Precision::kInt8)
     below.linear.linear = LinearEither<IntegerTile<Int8Product>>;
-  if (below.requested == Precision::kInt16)
-    below.linear.linear = LinearEither<IntegerTile<Int16Product>>;
   if (below.requested == Precision::kW8) {
     below.linear = LinearKernelsFor<Int8WidenedProduct>();
     below.linear.linear = LinearEither<LinearTile<Int8WidenedProduct>>;
   }
-  if (below.requested != Precision::kF32 && below.requested != Precision::kBf16x3) {
+  if (!AttendsInF32(below.requested)) {
     below.attention_bf16 = {.attention = AttentionBf16,
                             .scratch_floats = AttentionScratchFloats<Bf16Product>};
     below.patterned_attention_bf16 = {.attention = PatternedAttentionBf16,

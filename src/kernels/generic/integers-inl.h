@@ -82,7 +82,8 @@ struct IntegerTile {
     }
   }
 
-  static constexpr bool kFetches = false;  // Panels of int8 come soon enough by themselves.
+  static constexpr bool kFetches =
+      false;  // Not measured for int16; panels of int8 come soon enough.
 
   template <size_t kRows, Fetch>
   static void Run(const std::byte* a, size_t row_bytes, const std::byte* panel, size_t k,
@@ -115,6 +116,7 @@ void QuantizeRows(MatrixView<const float> rows, std::byte* operand) {
       const size_t length = shape.length(g), whole = RoundUp(length, V::kLanes);
       const float* const x = rows.data() + i * rows.stride() + g * shape.group;
       const float largest = RotateValues(x, length, shape.rotation, rotated);
+      // Infinite where the scale below is too small for a normal number, and is flushed to 0.
       const V inverse = V::Set(largest > 0.0f ? kLargestValue / largest : 0.0f);
       Row* out = reinterpret_cast<Row*>(row) + g * shape.group;
       for (size_t j = 0; j < whole; j += V::kLanes)

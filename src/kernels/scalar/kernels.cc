@@ -95,17 +95,16 @@ void ToBf16(MatrixView<const float> from, MatrixView<Bf16> to) {
 }  // namespace
 
 Kernels ScalarKernels(Precision precision) {
-  const bool near_f32 = precision == Precision::kAuto || precision == Precision::kF32 ||
-                        precision == Precision::kBf16x3;
+  const bool in_f32 = AttendsInF32(precision);
   return {.isa = Isa::kScalar,
           .requested = precision,
           .precision = precision,
           .linear = LinearKernelsOf(precision),
           .attention = scalar::AttentionF32(),
-          .attention_bf16 = near_f32 ? AttentionKernels<Bf16>() : scalar::AttentionBf16(),
+          .attention_bf16 = in_f32 ? AttentionKernels<Bf16>() : scalar::AttentionBf16(),
           .patterned_attention = scalar::PatternedAttentionF32(),
           .patterned_attention_bf16 =
-              near_f32 ? PatternedAttentionKernels<Bf16>() : scalar::PatternedAttentionBf16(),
+              in_f32 ? PatternedAttentionKernels<Bf16>() : scalar::PatternedAttentionBf16(),
           .layer_norm = scalar::LayerNorm,
           .rms_norm = scalar::RmsNorm,
           .rotate = scalar::Rotate,

@@ -90,7 +90,8 @@ TEST(MlxBackend, SaysWhatItRunsOn) {
 }
 
 TEST(MlxBackend, RefusesAPrecisionThatItDoesNotHave) {
-  for (const Precision precision : {Precision::kInt8, Precision::kW8, Precision::kBf16x3}) {
+  for (const Precision precision :
+       {Precision::kInt8, Precision::kW8, Precision::kInt16, Precision::kBf16x3}) {
     const auto embedder = LoadMlx(kModel, precision);
     ASSERT_FALSE(embedder);
     EXPECT_EQ(embedder.error().code(), ErrorCode::kInvalidInput);

@@ -345,7 +345,7 @@ def main():
             write_into(document, text)
             say(f"written into {document.relative_to(ROOT)}")
     say("measuring Akin's start and where its time goes")
-    profile = own_figures.lines(args.akin, args.model, *(str(WORK / "workloads" / f"{FILES[w]}.jsonl") for w in ("W4", "W5")))
+    profile = own_figures.lines(args.akin, args.model, usual_precisions(args).split(","), *(str(WORK / "workloads" / f"{FILES[w]}.jsonl") for w in ("W4", "W5")))
     profile += ["", f"{cpu_name()}, {datetime.date.today()}, revision {revision()}.", ""]
     print("\n".join(profile))
     if args.dry_run:

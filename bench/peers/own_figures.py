@@ -136,9 +136,8 @@ def first_texts(file, count, folder):
     return path
 
 
-def lines(akin, model, short_texts, passages):
+def lines(akin, model, precisions, short_texts, passages):
     """Everything, for the document. `short_texts` and `passages`: files of texts."""
-    precisions = ["f32", "bf16", "int8"]
     with tempfile.TemporaryDirectory() as folder:
         passages = first_texts(passages, PASSAGES, folder)
         report = bench_report(akin, model, precisions, passages)

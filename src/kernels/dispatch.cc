@@ -37,7 +37,7 @@ IsaChoice BestIsa(std::span<const Tier> tiers) {
     if (tier.support.usable) below = std::exchange(best, tier.isa);
   }
   if (best == Isa::kAvx512Bf16 && !Bf16ProductsPay())
-    return {below, "the fastest here: this CPU multiplies bf16 more slowly than f32"};
+    return {below, "the fastest here: this CPU multiplies bf16 no faster than f32"};
   return {best, "the best that this CPU and operating system support"};
 }
 

@@ -4,13 +4,15 @@
     http2_bodies_test.py --akin PROGRAM --model FOLDER
 """
 import collections
+import json
 import os
 import select
 import struct
+import sys
 import time
 import unittest
 
-from raw_http2 import DATA, END_HEADERS, END_STREAM, HEADERS, RST_STREAM, WINDOW_UPDATE, RawClient, frame, header_block
+from raw_http2 import DATA, END_HEADERS, END_STREAM, HEADERS, INITIAL_WINDOW_SIZE, RST_STREAM, WINDOW_UPDATE, RawClient, frame, header_block
 from serve_process import TIMEOUT, Server, main
 
 MIB = 1 << 20
@@ -132,6 +134,31 @@ class Bodies(unittest.TestCase):
         self.assertIn(SLOW, answers[0])
         # Those that still have room have been silent for 10 s by then.
         self.assertTrue(all(TOO_LONG in answer or REFUSED in answer for answer in answers), answers)
+
+    @unittest.skipUnless(sys.platform == "linux", "how much of what is sent lies in a socket is the system's")
+    def test_who_takes_answers_slowly_is_told_of_windows_between_them(self):
+        server = self.serve("--max-concurrent-requests", "1000")
+        client = RawClient(server.port, values={INITIAL_WINDOW_SIZE: (1 << 31) - 1}, receive_buffer=65536)
+        self.addCleanup(client.close)
+        client.send(frame(WINDOW_UPDATE, 0, 0, struct.pack(">I", 1 << 30)))
+        asks, upload = range(1, 181, 2), 181  # Some 2 MB of answers.
+        texts = json.dumps({"inputs": 30 * ["a text"]}).encode()
+        for stream in asks:
+            client.send(frame(HEADERS, END_HEADERS, stream, head()) + frame(DATA, END_STREAM, stream, texts))
+        end = time.monotonic() + TIMEOUT
+        while server.metric("te_embed_success") < 30 * len(asks) and time.monotonic() < end:
+            time.sleep(0.1)
+        client.send(frame(HEADERS, END_HEADERS, upload, head(content_length="1000000")))
+        for _ in range(3):
+            client.send(frame(DATA, 0, upload, FRAME * b" "))
+        time.sleep(0.5)
+        before, opened = 0, False
+        while not opened and (received := client.receive(TIMEOUT)):
+            kind, _, stream, payload = received
+            before += len(payload)
+            opened = kind == WINDOW_UPDATE and stream == upload
+        self.assertTrue(opened)
+        self.assertLess(before, MIB)
 
 
 if __name__ == "__main__":

@@ -71,8 +71,14 @@ def ends_with_status(trailers, status):
 class RawClient:
     """A connection. Its own settings are sent with the preface; those of the server are not waited for."""
 
-    def __init__(self, port, values=(), timeout=30, preface=True, source=None):
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=timeout, source_address=source and (source, 0))
+    def __init__(self, port, values=(), timeout=30, preface=True, source=None, receive_buffer=None):
+        self.socket = socket.socket()
+        if receive_buffer is not None:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        self.socket.settimeout(timeout)
+        if source:
+            self.socket.bind((source, 0))
+        self.socket.connect(("127.0.0.1", port))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._in = b""
         if preface:

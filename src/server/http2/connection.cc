@@ -1,5 +1,9 @@
 #include "server/http2/connection.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/redirect_error.hpp>
@@ -33,6 +37,16 @@ class Finally {
  private:
   const Call call_;
 };
+
+// Of what is written, in the system's buffer. Else it takes megabytes of answers, behind which a
+// slow client hears late that a window is open, and what it sends is late for that. (Sockets that
+// are not TCP's take less.)
+void KeepLittleUnsent([[maybe_unused]] int socket) {
+#ifdef TCP_NOTSENT_LOWAT
+  constexpr int kBytes = kMaxWriteBytes;
+  setsockopt(socket, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &kBytes, sizeof kBytes);
+#endif
+}
 
 // To a size, without more capacity than that.
 void SetBuffer(std::string& buffer, size_t size) {
@@ -73,7 +87,9 @@ Http2Connection::Http2Connection(std::unique_ptr<Stream> stream, std::string fir
                          .streams = &shared.streams,
                          .wake = [this] {
                            if (!is_abandoned_) wake_.Set();
-                         }}) {}
+                         }}) {
+  KeepLittleUnsent(stream_->socket().native_handle());
+}
 
 Http2Connection::~Http2Connection() { Abandon(); }
 

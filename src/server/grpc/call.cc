@@ -191,6 +191,7 @@ bool Call::InflateOn() {
   if (state == MessageReader::State::kInflating) {
     if (gains_much_ || !reader_.gains_much()) return false;
     gains_much_ = true;
+    if (room_rate_) room_rate_->Forgive(now - *inflating_since_);
     if (environment_.inflated.MayBegin(info_.client, now) &&
         environment_.inflating.GoOnLater(shared_from_this()))
       return true;
@@ -198,7 +199,8 @@ bool Call::InflateOn() {
     environment_.inflating.Add(shared_from_this(), true);
     return true;
   }
-  if (room_rate_) room_rate_->Forgive(now - *inflating_since_);
+  // From where it was found to gain much it has waited for its client's own part.
+  if (room_rate_ && !gains_much_) room_rate_->Forgive(now - *inflating_since_);
   inflating_since_.reset();
   gains_much_ = false;
   if (Found(state)) ReadOn();
@@ -242,12 +244,14 @@ std::optional<GrpcStatus> Call::IsLate(Clock::time_point now) {
         {"inflating", {}},
         true};
   if (queued_since_ && MayGiveUp(*queued_since_, now)) return NoRoom();
-  if (last_was_told_ || is_queued()) return std::nullopt;
-  const bool may_read = MayRead();
+  if (last_was_told_ || queued_since_) return std::nullopt;
+  if (inflating_since_ && !WaitsForOwnPart()) return std::nullopt;
+  const bool may_read = MayRead() && !inflating_since_;
   if (!may_read) {
     RestartRate(now);
     // Work of ours holds it up; answers that are not taken are its client's.
-    if (room_rate_ && IsComputing()) room_rate_.emplace(environment_.room_rate, now);
+    if (room_rate_ && IsComputing() && !inflating_since_)
+      room_rate_.emplace(environment_.room_rate, now);
   }
   if (HoldsUpOthers(now)) {
     return GrpcStatus{

@@ -155,6 +155,9 @@ class Call : public std::enable_shared_from_this<Call> {
   void DropWaiting() noexcept;
   // Nothing is read, and it is not for its client to go on.
   bool is_queued() const { return inflating_since_ || queued_since_; }
+  // The message that is inflated gains so much that its client's others hold it up, and more of the
+  // call is to come: in a stream of such it would have room and never be its client's turn.
+  bool WaitsForOwnPart() const { return gains_much_ && !(end_has_come_ && waiting_.empty()); }
   // Of others that have no more than its client.
   bool HoldsUpOthers(Clock::time_point now);
   void ReadEnd();

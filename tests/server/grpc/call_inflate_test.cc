@@ -200,5 +200,85 @@ TEST_F(Inflated, ABombIsRefused) {
   EXPECT_EQ(responders_[0]->Trailer("grpc-status"), "8");  // 1,000 times as long.
 }
 
+// Calls of which each has all its room for what it gathers, a message that is inflated next, and
+// one that waits for room.
+class InflatedInRoom : public Inflated {
+ protected:
+  InflatedInRoom() {
+    environment_.room_rate.grace = milliseconds(500);
+    gather_.kind = MethodKind::kGather;
+    for (int i = 0; i < 5; ++i) {
+      responders_.push_back(std::make_unique<FakeResponder>());
+      calls_.push_back(MakeCall(gather_, Info(), Encoding::kGzip, *responders_.back()));
+      calls_.back()->OnData(Framed(Words(20'000)));
+    }
+  }
+  void AddToAll(const std::string& message) {
+    for (const auto& call : calls_) call->OnData(message);
+  }
+  void Wait() {
+    calls_[BeginCall("a")]->OnData(Framed(std::string(4 << 20, 'x')).substr(0, 60'000));
+  }
+
+  Method gather_ = method_;
+};
+
+TEST_F(InflatedInRoom, WhoseTextsWaitForTheirTurnIsNotSlow) {
+  AddToAll(text_);
+  Wait();
+  std::this_thread::sleep_for(milliseconds(600));  // As behind the texts of others.
+  loop_.Run();
+  SweepAll(Call::Clock::now());
+  EXPECT_EQ(NumEnded(), 0U);
+  EndAll();
+}
+
+class BombsInRoom : public InflatedInRoom {
+ protected:
+  // Of which its client makes more than its part of this second.
+  BombsInRoom() {
+    environment_.inflated = InflateBudget(size_t{64} << 10);
+    Send("a", bomb_);
+    loop_.Run();
+    EXPECT_EQ(AsksOf("a"), 1U);
+  }
+  // And one waits for room.
+  void SweepWhenTheyAreSlow() {
+    Wait();
+    loop_.Run();
+    std::this_thread::sleep_for(environment_.room_rate.grace + milliseconds(50));
+    SweepAll(Call::Clock::now());
+    SweepAll(Call::Clock::now());
+  }
+
+  const std::string small_bomb_ = Framed(Deflated(Encoding::kGzip, std::string(40'000, 'a')), 1);
+};
+
+// Else a client holds all its room for as long as its own bombs use up what may be inflated.
+TEST_F(BombsInRoom, WhoseBombsWaitForTheirClientsPartIsSlow) {
+  AddToAll(small_bomb_);
+  SweepWhenTheyAreSlow();
+  EXPECT_EQ(NumEnded(), 1U);
+  EXPECT_EQ(StatusOf(0), "8");
+  EndAll();
+}
+
+TEST_F(BombsInRoom, AlsoWhoseBombsHaveAllCome) {
+  AddToAll(small_bomb_ + small_bomb_);
+  for (size_t i = 0; i < 5; ++i) calls_[i]->OnEnd();
+  SweepWhenTheyAreSlow();
+  EXPECT_EQ(NumEnded(), 1U);
+  EXPECT_EQ(StatusOf(0), "8");
+  EndAll();
+}
+
+TEST_F(BombsInRoom, WhoseLastMessageWaitsIsNotSlow) {
+  AddToAll(small_bomb_);
+  for (size_t i = 0; i < 5; ++i) calls_[i]->OnEnd();
+  SweepWhenTheyAreSlow();
+  EXPECT_EQ(NumEnded(), 0U);
+  EndAll();
+}
+
 }  // namespace
 }  // namespace akin::server

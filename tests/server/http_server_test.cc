@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <memory>
@@ -125,6 +126,40 @@ TEST(HttpServer, AHandlerThatThrowsCostsItsRequestOneAnswerAndNobodyElseAnything
     EXPECT_EQ(answer.substr(0, 15), "HTTP/1.1 200 OK");
     EXPECT_NE(answer.find("the answer"), std::string::npos);
   }
+  (*server)->Post([&] { (*server)->Stop(); });
+  loop.join();
+}
+
+TEST(HttpServer, WhoSentWhileTheLoopWasHeldUpIsNotTooSlow) {
+  using std::chrono::milliseconds;
+  ThrowingHandler handler;
+  auto server = HttpServer::Listen(
+      {.port = uint16_t{0}, .body_rate = {.grace = milliseconds(1500), .bytes_per_second = 1024}},
+      handler);
+  ASSERT_TRUE(server) << server.error().message();
+  std::thread loop([&] { (*server)->Run(); });
+  const int client = socket(AF_INET, SOCK_STREAM, 0);
+  const timeval patience{.tv_sec = 30, .tv_usec = 0};
+  setsockopt(client, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+  const sockaddr_in address = Loopback((*server)->port());
+  ASSERT_EQ(connect(client, reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+  const std::string half(5000, 'x');
+  const auto say = [&](const std::string& words) {
+    EXPECT_EQ(send(client, words.data(), words.size(), MSG_NOSIGNAL),
+              static_cast<ssize_t>(words.size()));
+  };
+  say("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10000\r\n\r\n");
+  std::this_thread::sleep_for(milliseconds(300));
+  (*server)->Post([] { std::this_thread::sleep_for(milliseconds(2500)); });
+  std::this_thread::sleep_for(milliseconds(300));
+  say(half);
+  std::this_thread::sleep_for(milliseconds(2500));
+  say(half);
+  char bytes[1024] = {};
+  const ssize_t got = recv(client, bytes, sizeof bytes, 0);
+  EXPECT_EQ(std::string(bytes, static_cast<size_t>(std::max<ssize_t>(got, 0))).substr(0, 15),
+            "HTTP/1.1 200 OK");
+  close(client);
   (*server)->Post([&] { (*server)->Stop(); });
   loop.join();
 }

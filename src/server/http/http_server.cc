@@ -30,6 +30,8 @@ namespace asio = boost::asio;
 using boost::system::error_code;
 
 constexpr auto kSweepInterval = std::chrono::milliseconds(200);
+// So late the event loop has been held up: the process was stopped, or had no core.
+constexpr auto kHeldUp = std::chrono::seconds(1);
 
 // An exception is memory that ran out, mostly; it costs what is called, not the event loop.
 template <typename Call>
@@ -101,13 +103,18 @@ class AsioHttpServer final : public HttpServer {
     is_running_ = true;
     for (Listener* listener : listeners_) WithoutExceptions([&] { listener->KeepAccepting(); });
     auto next_sweep = Clock::now() + kSweepInterval;
+    bool was_held_up = false;
     while (!context_.stopped()) {
       // What throws here, mostly for want of memory, ends what it was for and nothing else.
       WithoutExceptions([&] { RunOne(next_sweep); });
       const auto now = Clock::now();
       if (now < next_sweep) continue;
-      Sweep(now);
+      const bool is_held_up = now - next_sweep >= kHeldUp;
       next_sweep = now + kSweepInterval;
+      // What has come meanwhile is read before its clients are too late; not twice, or nobody ever
+      // would be.
+      if (!std::exchange(was_held_up, is_held_up) && is_held_up) continue;
+      Sweep(now);
     }
     is_running_ = false;
     for (ServedConnection* connection : connections_) connection->Abandon();

@@ -325,6 +325,7 @@ def arguments_of(argv):
 
 def main():
     args = arguments_of(sys.argv[1:])
+    measured = revision()   # The documents that are written below would make it a changed one.
     workloads = args.workloads.split(",")
     try:
         presets = prepare(args)
@@ -346,7 +347,7 @@ def main():
             say(f"written into {document.relative_to(ROOT)}")
     say("measuring Akin's start and where its time goes")
     profile = own_figures.lines(args.akin, args.model, usual_precisions(args).split(","), *(str(WORK / "workloads" / f"{FILES[w]}.jsonl") for w in ("W4", "W5")))
-    profile += ["", f"{cpu_name()}, {datetime.date.today()}, revision {revision()}.", ""]
+    profile += ["", f"{cpu_name()}, {datetime.date.today()}, revision {measured}.", ""]
     print("\n".join(profile))
     if args.dry_run:
         return

@@ -82,8 +82,8 @@ struct IntegerTile {
     }
   }
 
-  static constexpr bool kFetches =
-      false;  // Not measured for int16; panels of int8 come soon enough.
+  // Panels come soon enough by themselves (docs/design/003-one-micro-kernel.md).
+  static constexpr bool kFetches = false;
 
   template <size_t kRows, Fetch>
   static void Run(const std::byte* a, size_t row_bytes, const std::byte* panel, size_t k,

@@ -283,12 +283,23 @@ def prepare(args):
     return [p for p in presets if p in ours]
 
 
-def usual_precisions(args):
-    """f32, what `auto` takes on this machine, int8; each once."""
+def taken_by_auto(args):
     found = subprocess.run([str(args.akin), "info", "--model", str(args.model), "--json"], text=True, capture_output=True)
     if found.returncode != 0:
         sys.exit(f"bench: akin info failed: {found.stderr.strip()}")
-    return ",".join(dict.fromkeys(["f32", json.loads(found.stdout)["precision"], "int8"]))
+    return json.loads(found.stdout)["precision"]
+
+
+def usual_precisions(args):
+    """f32, what `auto` takes on this machine, int8; each once."""
+    return ",".join(dict.fromkeys(["f32", taken_by_auto(args), "int8"]))
+
+
+def profile_precisions(args):
+    """Those of the peers, by the names that `akin bench` reports: what `auto` takes in its place; each once."""
+    asked = args.akin_precisions.split(",")
+    auto = taken_by_auto(args) if "auto" in asked else ""
+    return list(dict.fromkeys(auto if precision == "auto" else precision for precision in asked))
 
 
 def arguments_of(argv):
@@ -346,7 +357,8 @@ def main():
             write_into(document, text)
             say(f"written into {document.relative_to(ROOT)}")
     say("measuring Akin's start and where its time goes")
-    profile = own_figures.lines(args.akin, args.model, usual_precisions(args).split(","), *(str(WORK / "workloads" / f"{FILES[w]}.jsonl") for w in ("W4", "W5")))
+    profile = own_figures.lines(args.akin, args.model, profile_precisions(args),
+                                *(str(WORK / "workloads" / f"{FILES[w]}.jsonl") for w in ("W4", "W5")))
     profile += ["", f"{cpu_name()}, {datetime.date.today()}, revision {measured}.", ""]
     print("\n".join(profile))
     if args.dry_run:

@@ -7,6 +7,7 @@ import sys
 import tempfile
 import types
 import unittest
+from unittest import mock
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "bench/peers"))
@@ -92,6 +93,22 @@ class Tables(unittest.TestCase):
             compare.write_into(page, f"{compare.BEGIN}\nnew\n{compare.END}")
             self.assertEqual(page.read_text(encoding="utf-8"),
                              f"before\n{compare.BEGIN}\nnew\n{compare.END}\nafter\n")
+
+
+class Precisions(unittest.TestCase):
+    def profiled(self, *arguments):
+        with mock.patch.object(compare, "taken_by_auto", return_value="int16"):
+            return compare.profile_precisions(compare.arguments_of(["--model", "m", *arguments]))
+
+    def test_the_profile_is_of_the_usual_precisions(self):
+        self.assertEqual(self.profiled(), ["f32", "int16", "int8"])
+
+    def test_the_profile_is_of_the_precisions_that_were_asked_for(self):
+        self.assertEqual(self.profiled("--akin-precisions", "bf16,f32"), ["bf16", "f32"])
+
+    def test_auto_in_the_profile_is_what_it_takes_and_no_second_time(self):
+        self.assertEqual(self.profiled("--akin-precisions", "f32,auto"), ["f32", "int16"])
+        self.assertEqual(self.profiled("--akin-precisions", "int16,auto,w8"), ["int16", "w8"])
 
 
 class Families(unittest.TestCase):

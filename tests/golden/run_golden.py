@@ -86,6 +86,20 @@ def require_tier(akin, folder, backend):
         skip(probe.stderr.strip())
 
 
+def require_precision(akin, folders, precision):
+    """A failure where the tier in AKIN_ISA computes in another precision: its vectors would show nothing of this one."""
+    for folder in folders:
+        asked = subprocess.run([akin, "info", "--json", "--model", folder, "--precision", precision], capture_output=True,
+                               text=True, stdin=subprocess.DEVNULL, check=False)
+        info = json.loads(asked.stdout) if asked.returncode == 0 else {"kind": "static"}    # The comparison says what is wrong.
+        if info["kind"] == "static":    # Without products: any other model answers for the tier.
+            continue
+        if info["precision"] != precision:
+            sys.exit(f"{folder.name}: {precision} was asked for, and {info['isa']} computes in {info['precision']}: "
+                     "these goldens do not test it")
+        return
+
+
 def real_model():
     folder = os.environ.get("AKIN_TEST_MODEL") or fetch_model.models_folder() / fetch_model.NAME
     if not (pathlib.Path(folder) / "model.safetensors").is_file():
@@ -174,6 +188,8 @@ def main():
         if not pairs:
             sys.exit(f"{args.paths}: no model folder with a golden.json")
         require_tier(args.akin, pairs[0][0], args.backend)
+        if args.isa:
+            require_precision(args.akin, [model for model, _ in pairs], args.precision)
         for _, golden in pairs:
             with_bounds(golden, args.precision, args.what == "real")
             if args.texts:

@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <random>
 #include <sstream>
 
 #include "base/aligned_buffer.h"
 #include "encoder/activations.h"
+#include "kernels/integers.h"
 
 namespace akin::bench {
 namespace {
@@ -197,6 +199,72 @@ class LinearWork : public KernelWork {
   OwnedMatrix output_;
 };
 
+bool HasRowsOfIntegers(const Kernels& kernels) {
+  return kernels.linear.operand == kernels::OperandKind::kQuantized &&
+         (kernels.precision == Precision::kInt8 || kernels.precision == Precision::kInt16);
+}
+
+// Rows of f32 into rows of integers.
+class QuantizeWork : public KernelWork {
+ public:
+  QuantizeWork(const Kernels& kernels, size_t m, size_t k)
+      : kernels_(kernels),
+        shape_(k, kernels.linear.integer_row == kernels::IntegerRow::kWide ? 2 : 1),
+        rows_(m, k, 8),
+        operand_(m * shape_.row_bytes()) {}
+
+  void Run() override {
+    kernels_.linear.quantize_rows(rows_.view(), operand_.As<std::byte>().data());
+  }
+
+  std::string Check() override {
+    QuantizeWork scalar(kernels::ScalarKernels(kernels_.requested), rows_.view().rows(), shape_.k);
+    scalar.Run();
+    Run();
+    for (size_t r = 0; r < rows_.view().rows(); ++r) {
+      for (size_t c = 0; c < shape_.k; ++c) {
+        // A step at a tie.
+        const double error = std::abs(ValueAt(r, c) - scalar.ValueAt(r, c));
+        std::string difference = Difference(error, 1.01 * ScaleOf(r, c), r, c);
+        if (!difference.empty()) return difference;
+      }
+    }
+    return {};
+  }
+
+ private:
+  const std::byte* Row(size_t row) const {
+    return operand_.As<std::byte>().data() + row * shape_.row_bytes();
+  }
+
+  double ScaleOf(size_t row, size_t column) const {
+    float scale;
+    std::memcpy(&scale, Row(row) + shape_.scales_offset() + column / shape_.group * sizeof(float),
+                sizeof(float));
+    return scale;
+  }
+
+  double ValueAt(size_t row, size_t column) const {
+    const std::byte* const values = Row(row);
+    const double scale = ScaleOf(row, column);
+    switch (kernels_.linear.integer_row) {
+      case kernels::IntegerRow::kUnsigned:
+        return scale * (std::to_integer<int>(values[column]) - int{kernels::IntegerShape::kZero});
+      case kernels::IntegerRow::kSigned:
+        return scale * static_cast<int8_t>(std::to_integer<uint8_t>(values[column]));
+      case kernels::IntegerRow::kWide: break;
+    }
+    int16_t value;
+    std::memcpy(&value, values + column * sizeof(int16_t), sizeof(int16_t));
+    return scale * value;
+  }
+
+  const Kernels kernels_;
+  const kernels::IntegerShape shape_;
+  OwnedMatrix rows_;
+  AlignedBuffer operand_;
+};
+
 // The heads of one sequence that share keys and values; queries, key and value side by side as the
 // encoder has them.
 template <typename T>
@@ -314,7 +382,7 @@ std::vector<KernelCase> KernelCases() {
     for (const size_t m : kRows) {
       cases.push_back({.name = std::string("linear/") + shape.name + "/m:" + std::to_string(m),
                        .operations = 2.0 * static_cast<double>(m * shape.n * shape.k),
-                       .is_product = true,
+                       .kind = KernelKind::kProduct,
                        .make = [shape, m](const Kernels& kernels) -> std::unique_ptr<KernelWork> {
                          return std::make_unique<LinearWork>(kernels, shape, m);
                        }});
@@ -325,11 +393,20 @@ std::vector<KernelCase> KernelCases() {
   for (const size_t m : {5, 9, 14}) {
     cases.push_back({.name = "far_linear/ffn_up_gelu/m:" + std::to_string(m),
                      .operations = 2.0 * static_cast<double>(m * kIntermediate * kHidden),
-                     .is_product = true,
+                     .kind = KernelKind::kProduct,
                      .make = [m](const Kernels& kernels) -> std::unique_ptr<KernelWork> {
                        constexpr LinearShape kUp{"", kIntermediate, kHidden, Epilogue::kGelu};
                        return std::make_unique<LinearWork>(kernels, kUp, m, 24);
                      }});
+  }
+  for (const size_t k : {kHidden, kIntermediate}) {
+    for (const size_t m : {14, 512}) {
+      cases.push_back({.name = "quantize/k:" + std::to_string(k) + "/m:" + std::to_string(m),
+                       .kind = KernelKind::kQuantize,
+                       .make = [m, k](const Kernels& kernels) -> std::unique_ptr<KernelWork> {
+                         return std::make_unique<QuantizeWork>(kernels, m, k);
+                       }});
+    }
   }
   const auto add_attention = [&](const std::string& name, const AttentionShape& shape) {
     cases.push_back({.name = name + "/length:" + std::to_string(shape.length),
@@ -348,6 +425,21 @@ std::vector<KernelCase> KernelCases() {
                      }});
   }
   return cases;
+}
+
+bool HasOwnForm(const KernelCase& kernel_case, const Kernels& kernels) {
+  if (kernels.precision != kernels.requested) return false;
+  switch (kernel_case.kind) {
+    case KernelKind::kProduct: return true;
+    case KernelKind::kQuantize: return HasRowsOfIntegers(kernels);
+    case KernelKind::kOther: break;
+  }
+  return kernels.requested == Precision::kF32 ||
+         (kernels.requested == Precision::kBf16 && kernels.attention_bf16.attention != nullptr);
+}
+
+std::string NameIn(Precision precision, const KernelCase& kernel_case) {
+  return std::string(PrecisionName(precision)) + '/' + kernel_case.name;
 }
 
 }  // namespace akin::bench

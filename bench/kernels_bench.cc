@@ -36,15 +36,10 @@ void Time(benchmark::State& state, const KernelCase& kernel_case, const kernels:
 }
 
 void Register(const kernels::Kernels& kernels, double peak) {
-  const std::string precision(PrecisionName(kernels.requested));
   for (const KernelCase& kernel_case : KernelCases()) {
-    // What is no product differs by precision only where attention has a form of its own.
-    const bool form_of_its_own =
-        kernels.requested == Precision::kF32 ||
-        (kernels.requested == Precision::kBf16 && kernels.attention_bf16.attention != nullptr);
-    if (!kernel_case.is_product && !form_of_its_own) continue;
+    if (!HasOwnForm(kernel_case, kernels)) continue;
     benchmark::RegisterBenchmark(
-        (precision + '/' + kernel_case.name).c_str(),
+        NameIn(kernels.requested, kernel_case).c_str(),
         [=](benchmark::State& state) { Time(state, kernel_case, kernels, peak); })
         ->Unit(benchmark::kMicrosecond);
   }

@@ -18,9 +18,10 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 RECORD = ROOT / "bench" / "instruction_counts.txt"
-TIERS = ("avx2", "scalar")
 # Large inputs repeat the small ones' loops, and a simulator is fifty times as slow.
-CASES = re.compile(r"linear/.*/m:(1|14)|attention/length:(14|64)|layer_norm/m:14")
+F32_CASES = r"f32/(linear/.*/m:(1|14)|attention/length:(14|64)|layer_norm/m:14)"
+INTEGER_CASES = r"int(16|8)/(linear/.*/m:(1|14)|quantize/.*/m:14)"
+CASES = {"avx2": re.compile(f"{F32_CASES}|{INTEGER_CASES}"), "scalar": re.compile(F32_CASES)}
 COUNTED = "AkinCountedCall"
 # What may differ from the record: addresses move, and with them a few instructions of alignment.
 TOLERANCE = 0.005
@@ -37,7 +38,7 @@ def run(*command):
 def count(program, case, tier):
     """-> instructions of one run of the kernel."""
     done = run("valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null",
-               f"--toggle-collect={COUNTED}", program, case, tier)
+               f"--toggle-collect={COUNTED}", program, tier, case)
     found = re.search(r"Collected : (\d+)", done.stderr)
     if done.returncode or not found:
         raise CountError(f"{case} on {tier}: {(done.stderr.strip() or 'no answer').splitlines()[-1]}")
@@ -46,11 +47,11 @@ def count(program, case, tier):
     return int(found[1])
 
 
-def cases_of(program):
-    listed = run(program)
+def cases_of(program, tier):
+    listed = run(program, tier)
     if listed.returncode:
         raise CountError(f"{program}: {listed.stderr.strip()}")
-    return [c for c in listed.stdout.split() if CASES.fullmatch(c)]
+    return [c for c in listed.stdout.split() if CASES[tier].fullmatch(c)]
 
 
 def read_record(path):
@@ -87,8 +88,8 @@ def table(old, new):
     for key, n in new.items():
         before = old.get(key)
         change = "new" if before is None else "" if n == before else f"{n / before - 1:+.2%}"
-        lines.append(f"{key[0]:7} {key[1]:32} {before if before is not None else '-':>12} {n:>12}  {change}".rstrip())
-    lines += [f"{tier:7} {case:32} {n:>12} {'-':>12}  gone" for (tier, case), n in old.items() if (tier, case) not in new]
+        lines.append(f"{key[0]:7} {key[1]:36} {before if before is not None else '-':>12} {n:>12}  {change}".rstrip())
+    lines += [f"{tier:7} {case:36} {n:>12} {'-':>12}  gone" for (tier, case), n in old.items() if (tier, case) not in new]
     return lines
 
 
@@ -114,7 +115,7 @@ def main(argv=None):
         sys.exit(f"count_instructions: {args.program} is not built (./dev build)")
     try:
         compiler, old = read_record(args.record)
-        keys = [(tier, case) for tier in TIERS for case in cases_of(args.program) if args.only in case]
+        keys = [(tier, case) for tier in CASES for case in cases_of(args.program, tier) if args.only in case]
         new = {key: count(args.program, key[1], key[0]) for key in keys}
         now = compiler_of(args.program)
         if compiler and compiler != now:

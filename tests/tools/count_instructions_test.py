@@ -48,9 +48,9 @@ class Record(unittest.TestCase):
     def test_the_record_of_the_repository_is_whole(self):
         compiler, counts = tool.read_record(tool.RECORD)
         self.assertTrue(compiler)
-        self.assertEqual({tier for tier, _ in counts}, set(tool.TIERS))
+        self.assertEqual({tier for tier, _ in counts}, set(tool.CASES))
         for tier, case in counts:
-            self.assertTrue(tool.CASES.fullmatch(case), case)
+            self.assertTrue(tool.CASES[tier].fullmatch(case), case)
 
 
     def test_a_change_that_is_not_recorded_is_found(self):
@@ -68,10 +68,15 @@ class Count(unittest.TestCase):
             self.skipTest("valgrind is not installed")
 
     def test_the_same_kernel_has_the_same_count_and_more_rows_have_more(self):
-        one = tool.count(PROGRAM, "linear/qkv/m:1", "scalar")
-        self.assertEqual(tool.count(PROGRAM, "linear/qkv/m:1", "scalar"), one)
-        self.assertGreater(tool.count(PROGRAM, "linear/qkv/m:5", "scalar"), 4 * one)
+        one = tool.count(PROGRAM, "f32/linear/qkv/m:1", "scalar")
+        self.assertEqual(tool.count(PROGRAM, "f32/linear/qkv/m:1", "scalar"), one)
+        self.assertGreater(tool.count(PROGRAM, "f32/linear/qkv/m:5", "scalar"), 4 * one)
         self.assertGreater(one, 1152 * 384 / 4)  # The products were computed, and more than once a lane.
+
+    def test_a_step_of_int16_multiplies_twice_as_many_values_as_one_of_f32(self):
+        f32, int16 = (tool.count(PROGRAM, f"{precision}/linear/qkv/m:14", "avx2") for precision in ("f32", "int16"))
+        self.assertLess(int16, f32)
+        self.assertGreater(int16, f32 / 2)
 
     def test_the_kernels_have_the_recorded_counts(self):
         recorded, now = tool.read_record(tool.RECORD)[0], tool.compiler_of(PROGRAM)
@@ -83,7 +88,8 @@ class Count(unittest.TestCase):
         self.assertGreater(len(out.getvalue().splitlines()), 20)
 
     def test_a_case_or_tier_that_is_none_is_an_error(self):
-        for case, tier in (("linear/nothing/m:1", "scalar"), ("linear/qkv/m:1", "mmx")):
+        for case, tier in (("f32/linear/nothing/m:1", "scalar"), ("linear/qkv/m:1", "scalar"), ("f32/linear/qkv/m:1", "mmx"),
+                           ("f32/quantize/k:384/m:14", "avx2")):
             with self.assertRaises(tool.CountError):
                 tool.count(PROGRAM, case, tier)
 
@@ -95,7 +101,7 @@ class Count(unittest.TestCase):
             out = io.StringIO()
             with contextlib.redirect_stdout(out):
                 tool.main(args)
-            self.assertEqual(len(out.getvalue().splitlines()), len(tool.TIERS))
+            self.assertEqual(len(out.getvalue().splitlines()), len(tool.CASES))
             self.assertNotIn("%", out.getvalue())
             record = pathlib.Path(folder) / "r.txt"
             compiler, counts = tool.read_record(record)

@@ -150,6 +150,7 @@ Result<std::vector<Embedder>> LoadSettings(const BenchArguments& arguments, Benc
       ModelArguments model = arguments.model;
       model.precision = precision;
       model.threads = threads;
+      model.quiet = model.quiet || !embedders.empty();  // Notes once; f32 may stand beside.
       auto embedder = LoadEmbedder(model, arguments.vector.says_normalize());
       if (embedder && RunsAlready(embedder->Info(), embedders)) {
         report.left_out.push_back(StrCat(precision, ": runs as ", embedder->Info().precision,

@@ -14,6 +14,8 @@ namespace {
 
 // Begins a note on what was asked for and is not done.
 constexpr std::string_view kNotUsed = "not used";
+// Begins one on what is done, and was asked for to no end.
+constexpr std::string_view kNoFaster = "no faster than f32";
 constexpr std::string_view kTextWord = "text ";
 
 // The library counts the texts of a call from 0 and says "text 3"; see Embedder::Embed.
@@ -49,7 +51,8 @@ Error WithReasonOfBackend(const ModelArguments& arguments, const Error& error) {
 }  // namespace
 
 bool IsSaidUnasked(std::string_view note) {
-  return note.starts_with(kNotUsed) || note.starts_with("no modules.json");
+  return note.starts_with(kNotUsed) || note.starts_with(kNoFaster) ||
+         note.starts_with("no modules.json");
 }
 
 std::string_view ModelNameOf(const ModelArguments& arguments) {

@@ -17,7 +17,7 @@ namespace akin::cli {
 std::string_view ModelNameOf(const ModelArguments& arguments);
 
 // Whether a note of ModelInfo's is worth a line to everybody who loads the model: what was asked
-// for and is not done, or vectors that may not be those the model was made for.
+// for and is not done or gains nothing, or vectors that may not be those the model was made for.
 bool IsSaidUnasked(std::string_view note);
 // As `akin tune` has found to be best, where no option says otherwise. Says such notes on standard
 // error, unless `arguments` are quiet; `normalize_is_said`: an option, or what the verb gives,

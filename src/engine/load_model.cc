@@ -98,7 +98,7 @@ Result<GateResult> LoadNetwork(const LoadOptions& options, const BackendLoader& 
   }
   if (options.precision != Precision::kAuto) {
     AKIN_TRY_ASSIGN(Network network, input.load(options.precision));
-    return GateResult{std::move(network), ReasonOfRequest(options.precision, input.isa)};
+    return GateResult{std::move(network), "requested"};
   }
   if (input.output != Output::kScores) return LoadWithinGate(input);
   AKIN_TRY_ASSIGN(Network network, input.load(Precision::kF32));
@@ -214,7 +214,7 @@ Result<LoadedModel> LoadRoute(const model::ModelDirectory& directory, const mode
   info.batch_tokens = plan.batch_tokens;
   if (!loader.note.empty()) info.notes.insert(info.notes.begin(), loader.note);
   if (!plan.note.empty()) info.notes.push_back(plan.note);
-  NotePrecision(options.precision, info);
+  NotePrecision(options.precision, plan.isa, info);
   for (const backends::ProviderUse& use : gate.network.info().execution_providers)
     info.execution_providers.push_back({use.name, use.num_nodes});
   ReaderSettings settings = MakeReaderSettings(gate.network, modules);

@@ -7,6 +7,29 @@
 #include "kernels/kernels.h"
 
 namespace akin::engine {
+namespace {
+
+bool IsOfIntegers(Precision precision) {
+  return precision == Precision::kInt16 || precision == Precision::kInt8;
+}
+
+// Where a precision is faster than f32, so are those that multiply on the same units: w8 on bf16's,
+// and of int8 and int16 FasterThanF32 may have one.
+bool GainsSpeed(Precision asked, Isa isa) {
+  return asked == Precision::kF32 ||
+         std::ranges::any_of(kernels::FasterThanF32(isa), [asked](Precision faster) {
+           return IsOfIntegers(faster) == IsOfIntegers(asked);
+         });
+}
+
+std::string NoGain(Precision asked, Isa isa) {
+  const std::vector<Precision> faster = kernels::FasterThanF32(isa);
+  return StrCat("no faster than f32's here: the products of precision ", PrecisionName(asked),
+                " (instruction set ", IsaName(isa), "), which saves memory",
+                faster.empty() ? "" : StrCat("; ", PrecisionName(faster.back()), "'s are faster"));
+}
+
+}  // namespace
 
 void CutByDefault(const model::TextSettings& text, ModelInfo& info) {
   if (!text.truncate_dim || *text.truncate_dim >= info.dimension) return;
@@ -25,17 +48,13 @@ void NotePooling(const model::SentenceModules& modules, backends::RowKind rows, 
     info.notes.push_back("no modules.json: vectors are not normalized; --normalize says otherwise");
 }
 
-std::string ReasonOfRequest(Precision asked, Isa isa) {
-  const std::vector<Precision> faster = kernels::FasterThanF32(isa);
-  if (asked != Precision::kBf16 || std::ranges::find(faster, asked) != faster.end())
-    return "requested";
-  return StrCat("requested; its products are no faster than f32's here",
-                faster.empty() ? "" : StrCat(", ", PrecisionName(faster.back()), "'s are"));
-}
-
-void NotePrecision(Precision asked, ModelInfo& info) {
+void NotePrecision(Precision asked, Isa isa, ModelInfo& info) {
   const std::string_view name = PrecisionName(asked);
-  if (info.backend != "native" || asked == Precision::kAuto || name == info.precision) return;
+  if (info.backend != "native" || asked == Precision::kAuto) return;
+  if (name == info.precision) {
+    if (!GainsSpeed(asked, isa)) info.notes.push_back(NoGain(asked, isa));
+    return;
+  }
   const bool is_static = info.kind == ModelKind::kStatic;
   info.notes.push_back(StrCat(
       "not used: precision ", name, ": ",

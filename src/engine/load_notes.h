@@ -17,10 +17,8 @@ void CutByDefault(const model::TextSettings& text, ModelInfo& info);
 // A folder that lost its modules.json gives other vectors than the model was made for.
 void NotePooling(const model::SentenceModules& modules, backends::RowKind rows, ModelInfo& info);
 
-// Why a precision that was asked for is computed, and whether it gains anything on this tier.
-std::string ReasonOfRequest(Precision asked, Isa isa);
-
-// Others than the native engine say it themselves.
-void NotePrecision(Precision asked, ModelInfo& info);
+// A precision that the native engine does not compute in, or that gains no speed on `isa`. Others
+// say it themselves.
+void NotePrecision(Precision asked, Isa isa, ModelInfo& info);
 
 }  // namespace akin::engine

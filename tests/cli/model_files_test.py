@@ -135,15 +135,32 @@ class Options(Case):
             self.assertEqual(said in info["notes"], isa != "scalar", info)
             self.assertEqual(said.encode() in err, isa != "scalar", err)
 
-    def test_of_bf16_where_it_gains_nothing_are_said(self):
-        for isa, slow in (("avx2", True), ("neon", True), ("amx", False)):
-            code, out, _ = run("info", "--model", MODEL, "--isa", isa, "--precision", "bf16", "--json")
-            if code != 0:
-                continue  # Another CPU's.
-            said = json.loads(out)["precision_reason"].startswith("requested; its products are no faster than f32's here")
-            self.assertEqual(said, slow, isa)
-        info = json.loads(run("info", "--model", MODEL, "--precision", "f32", "--json")[1])
-        self.assertEqual(info["precision_reason"], "requested")
+    def test_of_a_precision_that_gains_no_speed_are_said_once(self):
+        slow = {"scalar": {"bf16x3", "int16", "bf16", "w8", "int8"}, "avx2": {"bf16", "w8"}, "avx512": {"int16", "bf16", "w8", "int8"},
+                "avx512-vnni": {"bf16", "w8"}, "neon": {"bf16", "w8", "int8"}, "amx": set()}
+        usable = [isa for isa in slow if run("info", "--model", MODEL, "--isa", isa)[0] == 0]
+        for isa in usable:
+            for precision in ("f32", "bf16x3", "int16", "bf16", "w8", "int8"):
+                options = ["--model", MODEL, "--isa", isa, "--precision", precision]
+                info = json.loads(run("info", "--json", *options)[1])
+                if info["precision"] != precision or (isa == "avx2" and precision.startswith("int")):
+                    continue  # Said otherwise, or measured.
+                said = f"no faster than f32's here: the products of precision {precision} (instruction set {isa}), which saves memory"
+                expected = 1 if precision in slow[isa] else 0
+                self.assertEqual(sum(note.startswith(said) for note in info["notes"]), expected, info)
+                self.assertEqual(info["precision_reason"], "requested")
+                for quiet in ([], ["--quiet"]):
+                    code, _, err = run("embed", *options, *quiet, "a")
+                    count = 0 if quiet else expected
+                    self.assertEqual((code, err.count(said.encode()), err.count(b"\n")), (0, count, count), err)
+        isa = "neon" if "neon" in usable else "avx2"
+        text = run("info", "--model", MODEL, "--isa", isa, "--precision", "bf16")[1].decode()
+        self.assertEqual((text.count("no faster than f32's here"), text.count("(requested)")), (1, 1), text)
+
+    def test_of_measured_settings_are_said_by_the_first(self):
+        code, out, err = run("bench", "--model", MODEL, "--isa", "scalar", "--precisions", "bf16,int8,f32", "--thread-counts", "1,2", "--warmup", "0",
+                             "--runs", "1", "--queries", "1", "--quality-only")
+        self.assertEqual((code, err.count(b"no faster than f32's here"), err.count(b"precision bf16")), (0, 1, 1), err)
 
     def test_of_backends_that_a_static_model_has_no_use_for_are_said(self):
         model = pathlib.Path(MODEL).parent / "static-embedding"

@@ -109,6 +109,13 @@ class Start(unittest.TestCase):
             finally:
                 server.stop()
 
+    def test_a_precision_that_gains_no_speed_is_in_the_log(self):
+        status, log = run("--check", "--port", "0", "--log-format", "json", "--model", ARGUMENTS.model, "--isa", "scalar",
+                          "--precision", "int8")
+        self.assertEqual(status, 0, log)
+        notes = [line["note"] for line in map(json.loads, log.splitlines()) if line["message"] == "note"]
+        self.assertEqual(notes, ["no faster than f32's here: the products of precision int8 (instruction set scalar), which saves memory"])
+
     def test_a_unix_socket_serves_and_is_removed(self):
         with tempfile.TemporaryDirectory() as folder:
             path = folder + "/akin.sock"

@@ -23,7 +23,9 @@
 #endif
 #include "server/http/descriptor_limit.h"
 #include "server/idle_memory.h"
+#include "server/memory_budgets.h"
 #include "server/metrics/metrics.h"
+#include "server/model_memory.h"
 #include "server/text.h"
 
 namespace akin::server {
@@ -317,7 +319,9 @@ Status CheckServe(const ServeOptions& options) {
   GrpcPart grpc(options, app);
   AKIN_TRY_ASSIGN(const auto http, HttpServer::Listen(FitToDescriptors(options, logger), app));
   AKIN_TRY(grpc.ListenOn(*http));  // While HTTP has its port: they may be the same.
-  for (const ModelSpec& spec : options.registry.models) {
+  ModelMemory memory(options.registry);
+  for (size_t i = 0; i < options.registry.models.size(); ++i) {
+    const ModelSpec& spec = options.registry.models[i];
     AKIN_TRY_ASSIGN(const Embedder embedder,
                     Embedder::Load(spec.source, spec.OptionsFrom(options.registry.load)));
     const ModelInfo& info = embedder.Info();
@@ -331,7 +335,11 @@ Status CheckServe(const ServeOptions& options) {
                 {"shape_buckets", ListOf(info.shape_buckets)},
                 {"tuned", spec.tuned}});
     LogNotes(logger, spec.name, info);
+    memory.Log(logger, i, info);
   }
+  int64_t budgets = 0;
+  for (const MemoryBudget& budget : MemoryBudgets(options)) budgets += budget.bytes;
+  memory.LogSum(logger, budgets, DescribeSystem().memory_limit_bytes);
   return {};
 }
 

@@ -38,7 +38,7 @@ struct ServeOptions {
 Status Serve(const ServeOptions& options);
 
 // What Serve would find wrong before it listens: binds nothing for long, loads every model, prints
-// a line for each. Error: the first one.
+// lines for each and what they take of memory together. Error: the first one.
 Status CheckServe(const ServeOptions& options);
 
 }  // namespace akin::server

@@ -109,6 +109,39 @@ class Start(unittest.TestCase):
             finally:
                 server.stop()
 
+    def test_check_says_what_the_models_take_of_memory(self):
+        static = str(pathlib.Path(ARGUMENTS.model).parent / "static-embedding")
+        models = [f"one={ARGUMENTS.model}", f"two={static}", f"three={ARGUMENTS.model}"]
+        arguments = ["--threads", "3", "--precision", "f32", "--log-format", "json"]
+        for most, count in (([], 3), (["--max-loaded-models", "1"], 2)):
+            status, log = run("--check", "--port", "0", *(f"--model={model}" for model in models), *arguments, *most)
+            self.assertEqual(status, 0, log)
+            lines = [line for line in map(json.loads, log.splitlines()) if "memory" in line["message"]]
+            own, total = lines[:-1], lines[-1]
+            self.assertEqual([line["model"] for line in own], ["one", "two", "three"])
+            self.assertEqual([line["message"] for line in lines], ["memory of the model, at most"] * 3 + ["memory of all models, at most"])
+            # As the models that are there at once, and the program; each is rounded up.
+            at_once = sum(sorted((line["mib"] for line in own), reverse=True)[:count]) + total["program_mib"]
+            self.assertTrue(at_once - 4 <= total["mib"] <= at_once, lines)
+            self.assertGreater(total["limit_mib"], total["mib"])
+            plan = json.loads(subprocess.run([ARGUMENTS.akin, "plan", "--json", "--model", ARGUMENTS.model, "--threads", "3", "--precision", "f32"],
+                                             capture_output=True, text=True, timeout=TIMEOUT).stdout)
+            row = plan["precisions"][0]
+            self.assertEqual((own[0]["worker_mib"], own[0]["workers"]), (-(-row["worker_bytes"] // 2**20), 3))
+            self.assertAlmostEqual(own[0]["mib"], (row["peak_bytes"] - plan["program_bytes"] - plan["stream_bytes"]) / 2**20, delta=3)
+            self.assertEqual(total["budgets_mib"], -(-plan["serve_bytes"] // 2**20))
+
+    def test_check_says_what_a_first_load_takes_to_measure(self):
+        with tempfile.TemporaryDirectory() as cache:
+            logs = [run("--check", "--port", "0", "--log-format", "json", "--model", ARGUMENTS.model, environment={"AKIN_CACHE": cache})[1]
+                    for _ in range(2)]
+        first, second = ([line for line in map(json.loads, log.splitlines()) if "memory" in line["message"]] for log in logs)
+        if first[0]["precision"] == "f32" and "first_load_mib" not in first[0]:
+            self.skipTest("nothing is faster than f32 on this CPU")
+        self.assertGreater(first[0]["first_load_mib"], first[0]["mib"])
+        self.assertGreater(first[1]["first_start_mib"], first[1]["mib"])
+        self.assertFalse("first_load_mib" in second[0] or "first_start_mib" in second[1], second)
+
     def test_a_precision_that_gains_no_speed_is_in_the_log(self):
         status, log = run("--check", "--port", "0", "--log-format", "json", "--model", ARGUMENTS.model, "--isa", "scalar",
                           "--precision", "int8")

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
@@ -11,6 +12,7 @@
 #include <filesystem>
 #include <string_view>
 #include <system_error>
+#include <utility>
 
 #include "akin/system.h"
 
@@ -21,7 +23,11 @@
 namespace akin::engine {
 namespace {
 
-constexpr std::string_view kTitle = "akin precision gate 1\n";
+// A title, the key, a line for each precision, and what HashOf makes of all that. The first form
+// had no such last line.
+constexpr std::string_view kTitle = "akin precision gate 2\n";
+constexpr std::string_view kFirstTitle = "akin precision gate 1\n";
+constexpr std::string_view kCheck = "check ";
 constexpr size_t kMaxBytes = size_t{64} << 10;
 
 // All files that a vector depends on, as far as they are there.
@@ -38,13 +44,17 @@ std::string FileKey(const std::string& folder, std::string_view name) {
                 static_cast<int64_t>(status.st_mtim.tv_nsec));
 }
 
-// FNV-1a, 64 bits: a file name; the key inside of the file decides.
-std::string HashName(std::string_view text) {
+// FNV-1a, 64 bits, in hexadecimal digits: a file's name, whose key decides; a checksum.
+std::string HashOf(std::string_view text) {
   uint64_t hash = 0xcbf29ce484222325u;
   for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
-  char name[32];
-  std::snprintf(name, sizeof name, "%016llx.txt", static_cast<unsigned long long>(hash));
-  return name;
+  char digits[32];
+  std::snprintf(digits, sizeof digits, "%016llx", static_cast<unsigned long long>(hash));
+  return digits;
+}
+
+bool HasPrecision(const GateRecord::Cosines& cosines, Precision precision) {
+  return std::ranges::find(cosines, precision, &GateRecord::Cosine::precision) != cosines.end();
 }
 
 // "int8 0.99891"
@@ -56,8 +66,52 @@ std::optional<GateRecord::Cosine> ParseLine(std::string_view line) {
   const std::string number(line.substr(blank + 1));
   char* end = nullptr;
   const double cosine = std::strtod(number.c_str(), &end);
-  if (number.empty() || *end != '\0' || std::isnan(cosine)) return std::nullopt;
+  // NaN is what vectors have that are not finite; nothing has more than 1.
+  if (number.empty() || *end != '\0' || cosine > 1.0) return std::nullopt;
   return GateRecord::Cosine{*precision, cosine};
+}
+
+// Nothing, if one of the lines is none, or says a precision again.
+GateRecord::Cosines ParseLines(std::string_view lines) {
+  GateRecord::Cosines cosines;
+  while (!lines.empty()) {
+    const size_t end = lines.find('\n');
+    const auto cosine = ParseLine(lines.substr(0, end));
+    if (!cosine || HasPrecision(cosines, cosine->precision)) return {};
+    cosines.push_back(*cosine);
+    lines.remove_prefix(end + 1);
+  }
+  return cosines;
+}
+
+// The lines between the key and the checksum; nothing, if it is of another key or damaged.
+std::string_view LinesOf(std::string_view content, std::string_view key) {
+  const std::string head = StrCat(kTitle, key, '\n');
+  if (const std::string first = StrCat(kFirstTitle, key, '\n');
+      content.starts_with(first) && content.ends_with('\n'))
+    return content.substr(first.size());
+  const size_t check = content.rfind(kCheck);
+  if (!content.starts_with(head) || check == content.npos || check < head.size() ||
+      content.substr(check) != StrCat(kCheck, HashOf(content.substr(0, check)), '\n'))
+    return {};
+  return content.substr(head.size(), check - head.size());
+}
+
+// Records of models, tiers and versions that are used no longer, and what a process that died
+// while it wrote has left.
+void RemoveOldest(const std::string& folder) {
+  namespace fs = std::filesystem;
+  std::vector<std::pair<fs::file_time_type, fs::path>> files;
+  std::error_code error;
+  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
+    std::error_code gone;
+    const fs::file_time_type time = it->last_write_time(gone);
+    if (!gone) files.emplace_back(time, it->path());
+  }
+  if (files.size() <= GateRecord::kMostFiles) return;
+  std::ranges::sort(files);
+  files.resize(files.size() - GateRecord::kMostFiles);
+  for (const auto& [time, path] : files) fs::remove(path, error);
 }
 
 bool WriteAll(int fd, std::string_view bytes) {
@@ -84,46 +138,44 @@ GateRecord::GateRecord(const model::ModelDirectory& directory, std::string_view 
   const std::string cache = CacheFolder();
   if (cache.empty()) return;
   folder_ = cache + "/precision";
-  path_ = StrCat(folder_, '/', HashName(key_));
+  path_ = StrCat(folder_, '/', HashOf(key_), ".txt");
 }
 
 GateRecord::Cosines GateRecord::Read() const {
-  Cosines cosines;
-  if (folder_.empty()) return cosines;
+  if (folder_.empty()) return {};
   const auto file = OpenRegularFile(path_, path_);
-  if (!file) return cosines;
+  if (!file) return {};
   const auto content = ReadFile(*file, path_, kMaxBytes);
-  if (!content) return cosines;
-  std::string_view text = *content;
-  const std::string head = StrCat(kTitle, key_, '\n');
-  if (!text.starts_with(head) || !text.ends_with('\n')) return cosines;
-  text.remove_prefix(head.size());
-  while (!text.empty()) {
-    const size_t end = text.find('\n');
-    const auto cosine = ParseLine(text.substr(0, end));
-    if (!cosine) return {};
-    cosines.push_back(*cosine);
-    text.remove_prefix(end + 1);
-  }
-  return cosines;
+  return content ? ParseLines(LinesOf(*content, key_)) : Cosines();
 }
 
-void GateRecord::Write(const Cosines& cosines) const {
+void GateRecord::Add(const Cosines& cosines) const {
   if (folder_.empty()) return;
+  Cosines all = cosines;
+  for (const Cosine& known : Read()) {
+    if (!HasPrecision(cosines, known.precision)) all.push_back(known);
+  }
   std::string content = StrCat(kTitle, key_, '\n');
-  for (const auto& [precision, cosine] : cosines) {
+  for (const auto& [precision, cosine] : all) {
     char number[32];
     std::snprintf(number, sizeof number, "%.9f", cosine);
     content += StrCat(PrecisionName(precision), ' ', number, '\n');
   }
+  content += StrCat(kCheck, HashOf(content), '\n');
+  Write(content);
+}
+
+void GateRecord::Write(const std::string& content) const {
   std::error_code error;
   std::filesystem::create_directories(folder_, error);
   std::string temporary = path_ + ".XXXXXX";
   const int fd = mkostemp(temporary.data(), O_CLOEXEC);
   if (fd < 0) return;
   const bool written = WriteAll(fd, content);
-  close(fd);
-  if (!written || std::rename(temporary.c_str(), path_.c_str()) != 0) unlink(temporary.c_str());
+  const bool closed = close(fd) == 0;  // Where a network's file system says that it is full.
+  if (!written || !closed || std::rename(temporary.c_str(), path_.c_str()) != 0)
+    unlink(temporary.c_str());
+  RemoveOldest(folder_);
 }
 
 }  // namespace akin::engine

@@ -12,10 +12,18 @@
 namespace akin::engine {
 
 // What the precision gate measured on a model with one tier, kept in the cache folder. A record is
-// worth a second of start-up and nothing else: what cannot be read or written, or was made of other
-// files, counts as absent.
+// worth a second of start-up and nothing else: what cannot be read or written, is damaged, or was
+// made of other files, counts as absent.
+//
+// CPUs of several kinds may share the folder: on a network's file system, or in an image that was
+// made elsewhere. A cosine depends on the tier and not on the CPU (docs/design/001), but which
+// precisions are candidates does: where VDPBF16PS is slow, bf16 is none. So a record gathers the
+// precisions that any of them has measured. Of two that write at once the later one may leave out
+// what the other has just added, which is then measured and added again.
 class GateRecord {
  public:
+  static constexpr size_t kMostFiles = 1000;  // In the folder; the oldest go.
+
   struct Cosine {
     Precision precision;
     double cosine;  // The least one to f32's vector over the gate's texts.
@@ -25,11 +33,15 @@ class GateRecord {
   GateRecord(const model::ModelDirectory& directory, std::string_view route,
              std::optional<PoolingMode> pooling, Isa isa);
 
+  // One of a precision at most.
   Cosines Read() const;
-  // Appears whole under its name or not at all, whoever else writes.
-  void Write(const Cosines& cosines) const;
+  // Adds these to what is there, or replaces them. Appears whole under its name or not at all,
+  // whoever else writes.
+  void Add(const Cosines& cosines) const;
 
  private:
+  void Write(const std::string& content) const;
+
   std::string folder_;  // Empty: there is no cache folder.
   std::string path_;
   std::string key_;  // All that the vectors depend on: the files' sizes and times, tier, version.

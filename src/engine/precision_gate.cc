@@ -108,25 +108,34 @@ class GateVectors {
 
 bool WithinGate(double cosine) { return cosine >= kLeastCosine; }
 
-std::string Describe(const GateRecord::Cosines& cosines) {
+using Candidates = std::span<const Precision>;
+
+std::optional<double> CosineOf(Precision precision, const GateRecord::Cosines& cosines) {
+  const auto known = std::ranges::find(cosines, precision, &GateRecord::Cosine::precision);
+  return known == cosines.end() ? std::nullopt : std::optional(known->cosine);
+}
+
+// Of the candidates in their order; a record may know others, which are none on this CPU.
+std::string Describe(Candidates candidates, const GateRecord::Cosines& cosines) {
   std::string text;
-  for (const auto& [precision, cosine] : cosines) {
+  for (const Precision candidate : candidates) {
+    const auto cosine = CosineOf(candidate, cosines);
+    if (!cosine) continue;
     char number[32];
-    std::snprintf(number, sizeof number, "%.5f", cosine);
-    text += StrCat(text.empty() ? "least cosine to f32: " : ", ", PrecisionName(precision), ' ',
-                   number, WithinGate(cosine) ? "" : " (below 0.9995)");
+    std::snprintf(number, sizeof number, "%.5f", *cosine);
+    text += StrCat(text.empty() ? "least cosine to f32: " : ", ", PrecisionName(candidate), ' ',
+                   number, WithinGate(*cosine) ? "" : " (below 0.9995)");
   }
   return text;
 }
 
 // The first of the tier's candidates that is known to stay within the gate, or f32 if all are known
 // not to; nothing while one that comes first is not known.
-std::optional<Precision> Decide(std::span<const Precision> candidates,
-                                const GateRecord::Cosines& cosines) {
+std::optional<Precision> Decide(Candidates candidates, const GateRecord::Cosines& cosines) {
   for (const Precision candidate : candidates) {
-    const auto known = std::ranges::find(cosines, candidate, &GateRecord::Cosine::precision);
-    if (known == cosines.end()) return std::nullopt;
-    if (WithinGate(known->cosine)) return candidate;
+    const auto cosine = CosineOf(candidate, cosines);
+    if (!cosine) return std::nullopt;
+    if (WithinGate(*cosine)) return candidate;
   }
   return Precision::kF32;
 }
@@ -153,22 +162,26 @@ Result<GateResult> LoadWithinGate(const GateInput& input) {
   GateRecord::Cosines cosines = record.Read();
   if (const auto known = Decide(candidates, cosines)) {
     AKIN_TRY_ASSIGN(Network network, input.load(*known));
-    return GateResult{std::move(network), Describe(cosines)};
+    return GateResult{std::move(network), Describe(candidates, cosines)};
   }
 
   AKIN_TRY_ASSIGN(Network reference, input.load(Precision::kF32));
   AKIN_TRY_ASSIGN(const GateVectors expected, GateVectors::Compute(input, reference));
-  cosines.clear();
+  // Those before the first that is not known are known to lose too much.
   for (const Precision candidate : candidates) {
+    const auto known = CosineOf(candidate, cosines);
+    if (known && !WithinGate(*known)) continue;
     AKIN_TRY_ASSIGN(Network network, input.load(candidate));
-    AKIN_TRY_ASSIGN(const GateVectors vectors, GateVectors::Compute(input, network));
-    cosines.push_back({candidate, vectors.LeastCosine(expected)});
-    if (!WithinGate(cosines.back().cosine)) continue;
-    record.Write(cosines);
-    return GateResult{std::move(network), Describe(cosines)};
+    if (!known) {
+      AKIN_TRY_ASSIGN(const GateVectors vectors, GateVectors::Compute(input, network));
+      cosines.push_back({candidate, vectors.LeastCosine(expected)});
+      if (!WithinGate(cosines.back().cosine)) continue;
+    }
+    record.Add(cosines);
+    return GateResult{std::move(network), Describe(candidates, cosines)};
   }
-  record.Write(cosines);
-  return GateResult{std::move(reference), Describe(cosines)};
+  record.Add(cosines);
+  return GateResult{std::move(reference), Describe(candidates, cosines)};
 }
 
 }  // namespace akin::engine

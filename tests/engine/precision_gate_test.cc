@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <cmath>
 #include <cstdlib>
 #include <filesystem>
@@ -10,6 +11,7 @@
 #include <memory>
 #include <sstream>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "engine/gate_record.h"
@@ -105,6 +107,17 @@ class PrecisionGate : public testing::Test {
     content << std::ifstream(path).rdbuf();
     return content.str();
   }
+  GateRecord Record(Isa isa = Isa::kAvx512Vnni) const {
+    return {model::ModelDirectory::Open(model_.path()).value(), "", std::nullopt, isa};
+  }
+  // {"int8": 0.9994}, to five digits.
+  static std::map<std::string, double> ByName(const GateRecord::Cosines& cosines) {
+    std::map<std::string, double> by_name;
+    for (const auto& [precision, cosine] : cosines)
+      by_name[std::string(PrecisionName(precision))] = std::round(cosine * 1e5) / 1e5;
+    EXPECT_EQ(by_name.size(), cosines.size());
+    return by_name;
+  }
   std::vector<fs::path> Records() const {
     std::vector<fs::path> files;
     if (!fs::exists(cache_ / "precision")) return files;
@@ -170,6 +183,120 @@ TEST_F(PrecisionGate, ADamagedRecordIsMeasuredAgain) {
     std::ofstream(Records()[0], std::ios::trunc) << whole.substr(0, cut);
     EXPECT_EQ(Take(0.9994, 0.9998), "int16") << "cut to " << cut << " bytes";
   }
+}
+
+// A CPU with fast bf16 has bf16 for a candidate on a tier where another one has not.
+TEST_F(PrecisionGate, CpusOfTwoKindsKeepWhatEachHasMeasured) {
+  using Names = std::map<std::string, double>;
+  Record().Add({{Precision::kInt8, 0.9994}, {Precision::kBf16, 0.99996}});
+  EXPECT_EQ(Take(0.9994, 0.9998), "int16");
+  EXPECT_EQ(loads_.count(Precision::kInt8), 0u) << "the other one has measured that it loses much";
+  EXPECT_EQ(loads_[Precision::kInt16], 1);
+  EXPECT_EQ(reason_, "least cosine to f32: int8 0.99940 (below 0.9995), int16 0.99980");
+  EXPECT_EQ(ByName(Record().Read()),
+            (Names{{"int8", 0.9994}, {"bf16", 0.99996}, {"int16", 0.9998}}));
+  EXPECT_EQ(Records().size(), 1u);
+  Record().Add({{Precision::kBf16, 0.9}});
+  EXPECT_EQ(ByName(Record().Read()), (Names{{"int8", 0.9994}, {"bf16", 0.9}, {"int16", 0.9998}}));
+  EXPECT_EQ(Take(0.9994, 0.9998), "int16");
+  EXPECT_EQ(loads_.size(), 1u) << "known";
+}
+
+TEST_F(PrecisionGate, WhatAnotherKindHasMeasuredIsTakenWithoutMeasuring) {
+  Record().Add({{Precision::kInt16, 0.9998}});
+  EXPECT_EQ(Take(0.9994, 0.9998), "int16");
+  EXPECT_EQ(loads_[Precision::kInt8], 1);
+  EXPECT_EQ(ByName(Record().Read()).size(), 2u);
+}
+
+TEST_F(PrecisionGate, TiersHaveRecordsOfTheirOwn) {
+  Record(Isa::kAvx512Vnni).Add({{Precision::kInt8, 0.9994}});
+  Record(Isa::kAmx).Add({{Precision::kInt8, 0.9996}});
+  EXPECT_EQ(ByName(Record(Isa::kAvx512Vnni).Read())["int8"], 0.9994);
+  EXPECT_EQ(ByName(Record(Isa::kAmx).Read())["int8"], 0.9996);
+}
+
+TEST_F(PrecisionGate, NotANumberIsRemembered) {
+  EXPECT_EQ(Take(std::nan(""), 0.9999), "int16");
+  EXPECT_EQ(Take(std::nan(""), 0.9999), "int16");
+  EXPECT_EQ(loads_.size(), 1u);
+}
+
+TEST_F(PrecisionGate, ARecordOfTheFirstFormIsRead) {
+  Record().Add({{Precision::kInt8, 0.9994}, {Precision::kInt16, 0.9998}});
+  std::string text = ReadAll(Records()[0]);
+  text.replace(text.find("gate 2"), 6, "gate 1");
+  text.erase(text.find("check "));
+  std::ofstream(Records()[0], std::ios::trunc) << text;
+  EXPECT_EQ(Take(0.9994, 0.9998), "int16");
+  EXPECT_EQ(loads_.size(), 1u) << text;
+  Record().Add({{Precision::kBf16, 0.99996}});
+  EXPECT_EQ(ByName(Record().Read()).size(), 3u);
+}
+
+TEST_F(PrecisionGate, AnyChangedByteMakesARecordThatIsMeasuredAgain) {
+  Record().Add({{Precision::kInt8, 0.9994}, {Precision::kInt16, 0.9998}});
+  const std::string whole = ReadAll(Records()[0]);
+  for (size_t i = 0; i < whole.size(); ++i) {
+    for (const char flip : {1, 8}) {
+      std::string damaged = whole;
+      damaged[i] = static_cast<char>(damaged[i] ^ flip);
+      std::ofstream(Records()[0], std::ios::trunc) << damaged;
+      EXPECT_TRUE(Record().Read().empty()) << "byte " << i << " of " << whole;
+    }
+  }
+}
+
+TEST_F(PrecisionGate, APrecisionTwiceOrAboveOneIsDamage) {
+  Record().Add({{Precision::kInt8, 0.9994}});
+  const std::string text = ReadAll(Records()[0]);
+  const std::string head =
+      text.substr(text.find('\n') + 1, text.find("int8") - text.find('\n') - 1);
+  for (const char* lines : {"int8 0.9994\nint8 0.9\n", "int8 1.5\n", "int8 inf\n", "int7 0.9\n",
+                            "int8\n", "int8 0.9 \n", "\n"}) {
+    std::ofstream(Records()[0], std::ios::trunc) << "akin precision gate 1\n" << head << lines;
+    EXPECT_TRUE(Record().Read().empty()) << lines;
+  }
+}
+
+TEST_F(PrecisionGate, WritersAtOnceLeaveAWholeRecord) {
+  const std::map<Precision, double> known{{Precision::kInt8, 0.9994},
+                                          {Precision::kInt16, 0.9998},
+                                          {Precision::kBf16, 0.99996},
+                                          {Precision::kW8, 0.999}};
+  const GateRecord record = Record();
+  record.Add({{Precision::kBf16x3, 0.999999}});
+  std::vector<std::jthread> writers;
+  for (const auto& [precision, cosine] : known) {
+    writers.emplace_back([&record, precision, cosine] {
+      for (int i = 0; i < 100; ++i) record.Add({{precision, cosine}});
+    });
+  }
+  for (int i = 0; i < 300; ++i) {
+    const GateRecord::Cosines cosines = record.Read();
+    EXPECT_FALSE(cosines.empty());
+    for (const auto& [precision, cosine] : cosines)
+      EXPECT_EQ(cosine, precision == Precision::kBf16x3 ? 0.999999 : known.at(precision));
+  }
+  writers.clear();
+  EXPECT_EQ(Records().size(), 1u) << "nothing temporary is left";
+  for (const auto& [precision, cosine] : known) record.Add({{precision, cosine}});
+  EXPECT_GE(record.Read().size(), known.size());
+}
+
+TEST_F(PrecisionGate, TheFolderIsBoundedAndTheOldestGo) {
+  constexpr size_t kOld = 20;
+  const auto now = fs::file_time_type::clock::now();
+  for (size_t i = 0; i < GateRecord::kMostFiles + kOld; ++i) {
+    const std::string name = "precision/" + std::to_string(i) + ".txt";
+    cache_.Write(name, "of another model");
+    fs::last_write_time(cache_ / name, now - std::chrono::hours(i < kOld ? 48 : 24));
+  }
+  Record().Add({{Precision::kInt8, 0.9994}});
+  EXPECT_EQ(Records().size(), GateRecord::kMostFiles);
+  EXPECT_EQ(Record().Read().size(), 1u);
+  for (size_t i = 0; i < kOld; ++i)
+    EXPECT_FALSE(fs::exists(cache_ / ("precision/" + std::to_string(i) + ".txt"))) << i;
 }
 
 TEST_F(PrecisionGate, ACacheThatCannotBeWrittenCostsTimeOnly) {

@@ -239,15 +239,24 @@ std::string PlanJson(const MemoryPlan& plan, const Limit& limit) {
       .str();
 }
 
+// No plan of a tier that this CPU lacks: what sizes depend on is said by the tier's own functions,
+// which are compiled for its instructions.
+Error OfThisMachine(const Error& error) {
+  if (!error.message().starts_with("instruction set ")) return error;
+  return error.Reworded(
+      StrCat(error.message(), "; a plan is of this machine: to plan for another, run it there"));
+}
+
 VerbResult Plan(const PlanArguments& arguments) {
   AKIN_TRY_ASSIGN(const Limit limit, LimitOf(arguments));
   ModelArguments model = arguments.model;
   if (arguments.max_batch_tokens > 0) model.batch_tokens = arguments.max_batch_tokens;
   AKIN_TRY_ASSIGN(const LoadOptions options, WithTuning(model, nullptr).ToLoadOptions());
-  AKIN_TRY_ASSIGN(const MemoryPlan plan,
-                  PlanMemory(ModelNameOf(model), options, {.max_tokens = arguments.max_tokens}));
-  AKIN_TRY(WriteToStdout(arguments.json ? PlanJson(plan, limit) + '\n' : PlanText(plan, limit)));
-  return AnythingFits(plan, limit) ? kSuccess : kNothingFits;
+  const Result<MemoryPlan> plan =
+      PlanMemory(ModelNameOf(model), options, {.max_tokens = arguments.max_tokens});
+  if (!plan) return OfThisMachine(plan.error());
+  AKIN_TRY(WriteToStdout(arguments.json ? PlanJson(*plan, limit) + '\n' : PlanText(*plan, limit)));
+  return AnythingFits(*plan, limit) ? kSuccess : kNothingFits;
 }
 
 constexpr char kExamples[] =
@@ -258,10 +267,13 @@ constexpr char kExamples[] =
 }  // namespace
 
 void AddPlanCommand(CLI::App& app, Verbs& verbs) {
-  CLI::App& verb =
-      AddVerb(app, "plan", "Say how much memory a model will take, without loading it", kExamples);
+  CLI::App& verb = AddVerb(
+      app, "plan", "Say how much memory a model will take on this machine, without loading it",
+      kExamples);
   auto arguments = std::make_shared<PlanArguments>();
   arguments->model.AddTo(verb);
+  verb.get_option("--isa")->description(
+      "Instruction set, one that this machine's CPU has; auto is AKIN_ISA, else its fastest");
   verb.add_option("--max-batch-tokens", arguments->max_batch_tokens,
                   "The same as --batch-tokens, by the name that akin serve has for it")
       ->type_name("N")

@@ -151,6 +151,10 @@ class Plan(Case):
         self.fails(run("plan", "--model", MODEL, "--backend", "python"), 5, "python", "not known beforehand")
         self.fails(run("plan", "--model", MODEL, "--max-tokens", "1000000"), 2, "positions")
         self.fails(run("plan", "--model", MODEL, "--memory"), 2, "--memory")
+        here, elsewhere = ("neon", "avx2") if run("info", "--model", MODEL, "--isa", "neon")[0] == 0 else ("scalar", "neon")
+        self.assertEqual(self.plan("--isa", here)["isa"], here)
+        self.fails(run("plan", "--model", MODEL, "--isa", elsewhere), 2, f"'{elsewhere}'", "a plan is of this machine")
+        self.assertIn(b"that this machine's CPU has", run("plan", "--help")[1])
 
     def test_models_of_every_kind_have_a_plan(self):
         folder = os.path.dirname(MODEL)

@@ -30,15 +30,18 @@ def head(**more):
 
 class Uploader:
     """A connection that sends the bodies of `count` requests, a frame of each in turn, as far as its windows go; of each but for the
-    last `keeps` bytes. `answers`: {stream: "200" or what the answer says}"""
+    last `keeps` bytes. `pace`: so many bytes a second in all. `one_by_one`: of one request, then of the next. `answers`: {stream: "200"
+    or what the answer says}"""
 
-    def __init__(self, server, body, count, knows_length=True, keeps=0, source="127.0.0.2"):
+    def __init__(self, server, body, count, knows_length=True, keeps=0, source="127.0.0.2", frame_bytes=FRAME, pace=None, one_by_one=False):
         self.client = RawClient(server.port, source=source)
         self.body, self.keeps = body, keeps
         self.head = head(content_length=str(len(body))) if knows_length else head()
         self.left = [2 * i + 1 for i in range(count)]  # To begin.
         self.at, self.window = {}, {0: 65535}  # What has been sent of those that are under way.
         self.answers, self.heads, self.received = {}, {}, b""
+        self.frame_bytes, self.pace, self.one_by_one = frame_bytes, pace, one_by_one
+        self.begin, self.sent = time.monotonic(), 0
 
     def go_on(self):
         """Whether anything happened."""
@@ -47,14 +50,19 @@ class Uploader:
             self.at[stream], self.window[stream] = 0, 65535
             self.client.send(frame(HEADERS, END_HEADERS, stream, self.head))
         out = []
-        for stream, at in self.at.items():
-            size = min(FRAME, self.window[stream], self.window[0], len(self.body) - self.keeps - at)
-            if size > 0:
+        for stream, at in list(self.at.items()):
+            size = min(self.frame_bytes, self.window[stream], self.window[0], len(self.body) - self.keeps - at)
+            if size > 0 and (self.pace is None or self.sent + size <= self.pace * (time.monotonic() - self.begin)):
                 end = END_STREAM if at + size == len(self.body) else 0
                 out.append(frame(DATA, end, stream, self.body[at:at + size]))
-                self.at[stream] += size
+                if not self.one_by_one:
+                    self.at.pop(stream)  # Behind the others.
+                self.at[stream] = at + size
+                self.sent += size
                 self.window[stream] -= size
                 self.window[0] -= size
+            if self.one_by_one and size > 0:
+                break
         self.client.send(b"".join(out))
         ready, _, _ = select.select([self.client.socket], [], [], 0)
         if ready:
@@ -134,6 +142,22 @@ class Bodies(unittest.TestCase):
         self.assertIn(SLOW, answers[0])
         # Those that still have room have been silent for 10 s by then.
         self.assertTrue(all(TOO_LONG in answer or REFUSED in answer for answer in answers), answers)
+
+    def test_bodies_that_share_a_slow_link_are_not_late(self):
+        # The grace of 10 s is no option: this takes as long. Of each in turn comes far less than 1 KiB/s; one by one the last one
+        # begins after it.
+        server = self.serve()
+        body = b'{"inputs":"a"' + b" " * 1986 + b"}"
+        pace = 100 * len(body) // 14
+        in_turns = self.uploader(server, body, 100, frame_bytes=100, pace=pace)
+        one_by_one = self.uploader(server, body, 100, frame_bytes=1000, pace=pace, one_by_one=True)
+        too_slow = self.uploader(server, body, 100, frame_bytes=100, pace=100)
+        self.run_all([in_turns, one_by_one, too_slow])
+        self.assertGreater(time.monotonic() - in_turns.begin, 13)
+        for uploader in (in_turns, one_by_one):
+            self.assertEqual(collections.Counter(uploader.answers.values()), {"200": 100})
+        self.assertEqual(len(too_slow.answers), 100)
+        self.assertTrue(all(TOO_LONG in answer for answer in too_slow.answers.values()))
 
     @unittest.skipUnless(sys.platform == "linux", "how much of what is sent lies in a socket is the system's")
     def test_who_takes_answers_slowly_is_told_of_windows_between_them(self):

@@ -55,6 +55,51 @@ TEST(Http2Session, WhatNobodyConsumesStopsTheClientAndWhatEndsMakesRoomForOthers
   EXPECT_EQ(pair.client.answers[id].body, "fine");
 }
 
+// What of a connection counts for the rate of its streams (budgets/link_rate.h).
+TEST(Http2Session, TimeInWhichOthersHoldTheWindowShutIsTold) {
+  Pair pair;
+  pair.handler.consumes = false;
+  const auto sweep = [&](seconds later) {
+    pair.now += later;
+    pair.session.Sweep(pair.now);
+    pair.Talk();
+  };
+  pair.client.Begin(Http2Client::Post("/"), std::string(1000, 'x'));
+  pair.Talk();
+  const Link& link = pair.handler.seen.at(0)->responder->link();
+  EXPECT_GT(link.bytes(), 1000u);
+  sweep(seconds(5));
+  EXPECT_EQ(link.shut_time(), seconds(0));
+  for (int i = 0; i < 20; ++i)
+    pair.client.Begin(Http2Client::Post("/"), std::string(Http2Stream::kWindowBytes, 'x'));
+  pair.Talk();
+  EXPECT_GE(link.bytes(), Http2Session::kConnectionWindowBytes);
+  sweep(seconds(3));
+  sweep(seconds(4));
+  EXPECT_EQ(link.shut_time(), seconds(7));
+  EXPECT_EQ(link.unread_time(), seconds(7));
+  for (const auto& seen : pair.handler.seen) seen->responder->Consume(seen->body.size());
+  pair.Talk();
+  sweep(seconds(0));
+  sweep(seconds(8));
+  EXPECT_EQ(link.shut_time(), seconds(7));
+  pair.session.HeldUp(seconds(9));
+  EXPECT_EQ(link.shut_time(), seconds(16));
+}
+
+TEST(Http2Session, AClientThatIsNotReadBecauseItTakesNothingIsTold) {
+  Pair pair;
+  pair.client.Begin(Http2Client::Post("/"), std::string(1000, 'x'));
+  pair.Talk();
+  const Link& link = pair.handler.seen.at(0)->responder->link();
+  for (int i = 0; i < 300; ++i) pair.session.Receive(Frame(6, 0, 0, "12345678"), pair.now);
+  EXPECT_TRUE(pair.session.is_clogged());
+  pair.now += seconds(3);
+  pair.session.Sweep(pair.now);
+  EXPECT_EQ(link.unread_time(), seconds(3));
+  EXPECT_EQ(link.shut_time(), seconds(0));
+}
+
 TEST(Http2Session, AnswersWaitForTheClientsWindows) {
   Pair pair(false);
   bool sent = false;

@@ -70,6 +70,10 @@ class BodyRooms {
     void Arrived(size_t bytes, TimePoint now) {
       if (rate_) rate_->Arrived(bytes, now);
     }
+    // Nothing of it could come for so long before now.
+    void Forgive(TimePoint::duration time, TimePoint now) {
+      if (rate_) rate_->Forgive(time, now);
+    }
     // Whether it must end, because it is too slow and others, who have no more than its client,
     // wait. One at a time, or as many as who is due needs: `now` is the sweep's.
     bool HoldsUpOthers(TimePoint now) noexcept;

@@ -3,10 +3,12 @@
 // others wait for it.
 //
 // What comes pays for the time that it may take at that rate, and for no more than the grace from
-// now: 2 MB that come at once do not pay for half an hour of silence. On a clock that is handed in.
+// now: 2 MB that come at once do not pay for half an hour of silence. Nor does it owe more than the
+// grace: who was slow for long while nobody minded (kInRoom) and no longer is, is soon fast enough.
+// On a clock that is handed in.
 //
 //   1 KiB/s, 10 s: nothing for 10 s is too slow, at the beginning and behind any number of bytes;
-//   512 bytes a second are, after 20 s.
+//   512 bytes a second are, after 20 s; after an hour of these 2 KiB/s are not, after 10 s.
 #pragma once
 
 #include <algorithm>
@@ -42,11 +44,14 @@ class LeastRate {
       paid_until_ = now + terms_.grace;
       return;
     }
+    paid_until_ = std::max(paid_until_, now - terms_.grace);
     paid_until_ += std::chrono::duration_cast<TimePoint::duration>(paid);
     paid_until_ = std::min(paid_until_, now + terms_.grace);
   }
-  // It was not read for so long.
-  void Forgive(TimePoint::duration time) { paid_until_ += time; }
+  // It was not read for so long before now.
+  void Forgive(TimePoint::duration time, TimePoint now) {
+    paid_until_ = std::min(paid_until_ + time, now + terms_.grace);
+  }
   bool IsTooSlow(TimePoint now) const { return now >= paid_until_; }
   size_t bytes() const { return bytes_; }  // That have come.
 

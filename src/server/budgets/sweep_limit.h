@@ -1,5 +1,6 @@
-// How many of those that have waited for too long end in one sweep: those that began together would
-// end together, and 9,700 calls of gRPC took the event loop for half a second.
+// For how long one waits for room, or to be inflated, and how many of those that have waited for
+// too long end in one sweep: those that began together would end together, and 9,700 calls of gRPC
+// took the event loop for half a second.
 #pragma once
 
 #include <chrono>
@@ -7,11 +8,16 @@
 
 namespace akin::server {
 
+constexpr std::chrono::milliseconds kWaitingTime{10'000};
+
 // Of the event loop.
 class SweepLimit {
  public:
   using TimePoint = std::chrono::steady_clock::time_point;
 
+  static constexpr int kMost = 256;
+
+  SweepLimit() = default;
   explicit SweepLimit(int most) : most_(most) {}
 
   // Whether one that waits since then may end in the sweep of `now`. When it has waited for twice
@@ -26,7 +32,7 @@ class SweepLimit {
   }
 
  private:
-  const int most_;
+  const int most_ = kMost;
   TimePoint sweep_;
   int num_ended_ = 0;
 };

@@ -65,7 +65,8 @@ Call::Call(CallEnvironment& environment, CallInfo info, Encoding encoding,
       reader_(environment.messages, info_.client, encoding, info_.most_message_bytes, keeping,
               responder.floor()),
       read_begin_(Clock::now()),
-      rate_(environment.body_rate, read_begin_) {
+      rate_(environment.body_rate, environment.idle_timeout, responder.link(), read_begin_),
+      shut_time_(responder.link().shut_time()) {
   // Until its first message has come it is its client who is waited for.
   responder.SetResting(true);
 }
@@ -121,7 +122,7 @@ size_t Call::Read(std::string_view bytes) {
         environment_.rooms.has(info_.client) ? 0 : environment_.kept_room.MostFor(info_.client);
     const size_t before = bytes.size();
     const MessageReader::State state = reader_.Read(bytes, most_room);
-    rate_.Arrived(before - bytes.size(), now);
+    if (bytes.size() < before) rate_.Arrived(now);
     if (room_rate_) room_rate_->Arrived(before - bytes.size(), now);
     if (!Found(state)) break;
   }
@@ -168,7 +169,7 @@ bool Call::Found(MessageReader::State state) {
 
 void Call::GoOnInRoom() {
   const auto now = Clock::now();
-  rate_.Forgive(now - *queued_since_);  // It was not its client that was slow.
+  rate_.Forgive(now - *queued_since_, now);  // It was not its client that was slow.
   room_rate_.emplace(environment_.room_rate, now);
   queued_since_.reset();
   environment_.LeftRooms(info_.client);
@@ -191,7 +192,7 @@ bool Call::InflateOn() {
   if (state == MessageReader::State::kInflating) {
     if (gains_much_ || !reader_.gains_much()) return false;
     gains_much_ = true;
-    if (room_rate_) room_rate_->Forgive(now - *inflating_since_);
+    if (room_rate_) room_rate_->Forgive(now - *inflating_since_, now);
     if (environment_.inflated.MayBegin(info_.client, now) &&
         environment_.inflating.GoOnLater(shared_from_this()))
       return true;
@@ -200,7 +201,7 @@ bool Call::InflateOn() {
     return true;
   }
   // From where it was found to gain much it has waited for its client's own part.
-  if (room_rate_ && !gains_much_) room_rate_->Forgive(now - *inflating_since_);
+  if (room_rate_ && !gains_much_) room_rate_->Forgive(now - *inflating_since_, now);
   inflating_since_.reset();
   gains_much_ = false;
   if (Found(state)) ReadOn();
@@ -271,7 +272,7 @@ std::optional<GrpcStatus> Call::IsLate(Clock::time_point now) {
 }
 
 bool Call::MayGiveUp(Clock::time_point since, Clock::time_point now) {
-  return environment_.given_up.MayEnd(since, environment_.body_rate.grace, now);
+  return environment_.given_up.MayEnd(since, environment_.waiting_time, now);
 }
 
 bool Call::HoldsUpOthers(Clock::time_point now) {
@@ -299,6 +300,9 @@ void Call::Sweep(Clock::time_point now) {
   if (has_ended_) return;
   if (reply_is_lost_) return Fail();
   environment_.SweepRooms(now);
+  const auto shut_time = responder_->link().shut_time();
+  const auto could_not_send = shut_time - std::exchange(shut_time_, shut_time);
+  if (room_rate_) room_rate_->Forgive(could_not_send, now);
   if (inflating_since_) environment_.inflating.GoOn();
   if (queued_since_ && reader_.TakeFloor()) {
     environment_.rooms.Remove(*this);

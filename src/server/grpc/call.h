@@ -17,6 +17,7 @@
 
 #include "server/budgets/kept_room.h"
 #include "server/budgets/least_rate.h"
+#include "server/budgets/link_rate.h"
 #include "server/budgets/sweep_limit.h"
 #include "server/grpc/call_queue.h"
 #include "server/grpc/inflate_budget.h"
@@ -35,13 +36,12 @@ struct CallEnvironment {
   std::function<void(std::function<void(bool is_only_one)>)> settle;
   // For a client to take an answer.
   std::chrono::milliseconds write_timeout{30'000};
-  // Of a message. As long as its grace may one wait for room, or to be inflated.
-  LeastRate::Terms body_rate = LeastRate::kAlways;
+  LeastRate::Terms body_rate = LeastRate::kAlways;  // Of a message.
   LeastRate::Terms room_rate = LeastRate::kInRoom;
   // When one that does not was last refused, but for who is due. One at a time: what it leaves may
   // be enough.
   Clock::time_point made_room;
-  // Without a message, an answer under way or the end of a stream.
+  // Without a message, an answer under way or the end of a stream; of a message, without a byte.
   std::chrono::milliseconds idle_timeout{60'000};
   static constexpr size_t kMessagesBytes = size_t{44} << 20;
   static constexpr size_t kEarlyMessagesBytes = size_t{4} << 20;
@@ -52,8 +52,9 @@ struct CallEnvironment {
   KeptRoom kept_room{messages};  // For a client in it, chosen
   Clock::time_point swept;       // then.
   // Of those that have waited for too long, for room or to be inflated.
-  SweepLimit given_up{256};
-  InflateBudget inflated{size_t{64} << 20};  // A second.
+  SweepLimit given_up;
+  std::chrono::milliseconds waiting_time = kWaitingTime;  // Of these.
+  InflateBudget inflated{size_t{64} << 20};               // A second.
   CallQueue inflating{post, [this](Call& call) { return MayInflate(call); }, InflateOn};
   // What keeps no model busy is then not waited for: without a key nobody holds up the end.
   std::optional<Clock::time_point> draining_since;
@@ -180,7 +181,9 @@ class Call : public std::enable_shared_from_this<Call> {
   // Of what has waited since then for us.
   bool MayGiveUp(Clock::time_point since, Clock::time_point now);
   // It is its client's turn: of what was before nothing counts.
-  void RestartRate(Clock::time_point now) { rate_ = LeastRate(environment_.body_rate, now); }
+  void RestartRate(Clock::time_point now) {
+    rate_ = LinkRate(environment_.body_rate, environment_.idle_timeout, responder_->link(), now);
+  }
   // Until when the client must have taken what is written.
   Clock::time_point WriteDeadline() const;
 
@@ -201,7 +204,8 @@ class Call : public std::enable_shared_from_this<Call> {
   bool has_head_ = false, has_ended_ = false, is_writing_ = false;
   int unsent_ = 0;                    // Messages.
   Clock::time_point read_begin_;      // Since when nothing has happened.
-  LeastRate rate_;                    // Of the message that is being read.
+  LinkRate rate_;                     // Of the message that is being read.
+  Link::Duration shut_time_;          // Of its connection, at the last sweep.
   Clock::time_point write_deadline_;  // While is_writing_.
 };
 

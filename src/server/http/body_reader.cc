@@ -89,8 +89,7 @@ asio::awaitable<bool> BodyReader::ReadChunked(std::string& body) {
 asio::awaitable<bool> BodyReader::HaveRoom(size_t bytes, std::optional<size_t> length) {
   if (room_.Has(bytes)) co_return true;
   const auto begin = Clock::now();
-  asio::steady_timer timer(input_.stream().socket().get_executor(),
-                           shared_.options.body_rate.grace);
+  asio::steady_timer timer(input_.stream().socket().get_executor(), shared_.options.waiting_time);
   const auto answer =
       room_.Ask(bytes, length, shared_.options.max_body_bytes, begin, [&timer] { timer.cancel(); });
   if (answer == BodyRooms::Answer::kWaits) {
@@ -101,7 +100,8 @@ asio::awaitable<bool> BodyReader::HaveRoom(size_t bytes, std::optional<size_t> l
     boost::system::error_code ignored;
     co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
     rate_ = rate;
-    rate_->Forgive(Clock::now() - begin);
+    const auto now = Clock::now();
+    rate_->Forgive(now - begin, now);
   }
   if (room_.Has(bytes)) co_return true;
   refusal_ = Refusal{429, "too many bodies of requests are under way"};

@@ -34,6 +34,11 @@ class BodyReader {
   // Of the server's sweep. Whether it goes on, or is kept waiting: its connection is not idle.
   bool IsBusy();
   bool IsTooSlow(Clock::time_point now);
+  // Nothing was read for so long before now.
+  void HeldUp(Clock::duration time, Clock::time_point now) {
+    if (rate_) rate_->Forgive(time, now);
+    room_.Forgive(time, now);
+  }
   // It took too long. A read that is under way is for the caller to cancel.
   void Stop() { is_stopped_ = true; }
 

@@ -35,6 +35,9 @@ class Connection final : public ServedConnection, public std::enable_shared_from
   };
   std::optional<Http2> TakeHttp2();
   void Sweep(Clock::time_point now) override;
+  void HeldUp(Clock::duration time, Clock::time_point now) override {
+    if (body_) body_->HeldUp(time, now);
+  }
   void Drain() override;
   bool GiveWay(bool may_tell) override;
 

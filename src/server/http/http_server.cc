@@ -109,8 +109,12 @@ class AsioHttpServer final : public HttpServer {
       WithoutExceptions([&] { RunOne(next_sweep); });
       const auto now = Clock::now();
       if (now < next_sweep) continue;
-      const bool is_held_up = now - next_sweep >= kHeldUp;
+      const auto late = now - next_sweep;
+      const bool is_held_up = late >= kHeldUp;
       next_sweep = now + kSweepInterval;
+      if (is_held_up) {
+        for (ServedConnection* connection : connections_) connection->HeldUp(late, now);
+      }
       // What has come meanwhile is read before its clients are too late; not twice, or nobody ever
       // would be.
       if (!std::exchange(was_held_up, is_held_up) && is_held_up) continue;

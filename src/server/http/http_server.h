@@ -14,6 +14,7 @@
 #include "akin/result.h"
 
 #include "server/budgets/least_rate.h"
+#include "server/budgets/sweep_limit.h"
 #include "server/exchange.h"
 #include "server/http/message.h"
 
@@ -31,8 +32,10 @@ struct HttpOptions {
   std::chrono::milliseconds header_timeout{10'000};
   std::chrono::milliseconds idle_timeout{75'000};
   std::chrono::milliseconds write_timeout{30'000};
-  // Of a body. As long as its grace may one wait for room.
-  LeastRate::Terms body_rate = LeastRate::kAlways;
+  LeastRate::Terms body_rate = LeastRate::kAlways;  // Of a body.
+  // Without a byte of a body, while others on its connection of HTTP/2 come.
+  std::chrono::milliseconds body_silence{300'000};
+  std::chrono::milliseconds waiting_time = kWaitingTime;  // Of a body, for room.
   bool may_spin =
       false;  // For a moment before the loop sleeps (idle_spin.h): there are cores for it.
 };

@@ -50,6 +50,8 @@ class ServedConnection {
   virtual boost::asio::awaitable<void> Serve() = 0;
   // Ends what has waited too long.
   virtual void Sweep(Clock::time_point now) = 0;
+  // The event loop has read nothing for so long before now: no client is slow for that.
+  virtual void HeldUp(Clock::duration time, Clock::time_point now) = 0;
   // Ends the connection, soon if it is idle, else with the answers under way.
   virtual void Drain() = 0;
   // Ends at once, and counts no longer: it waits for its client, and its place is wanted.

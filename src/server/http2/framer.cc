@@ -312,6 +312,10 @@ void Http2Framer::SetWindow(int32_t id, size_t bytes) {
                                               static_cast<int32_t>(bytes)));
 }
 
+int32_t Http2Framer::connection_window() const {
+  return nghttp2_session_get_local_window_size(session_);
+}
+
 // --- Of the connection ---------------------------------------------------------------------------
 
 void Http2Framer::SubmitPing() {

@@ -79,6 +79,8 @@ class Http2Framer {
   void OpenWindow(int32_t id, size_t bytes);
   void OpenConnectionWindow(size_t bytes);
   void SetWindow(int32_t id, size_t bytes);
+  // What the client may still send, of all streams; 0 or less: nothing.
+  int32_t connection_window() const;
 
   // Of the connection.
   void SubmitPing();

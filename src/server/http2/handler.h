@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "server/budgets/link_rate.h"
 #include "server/budgets/message_budget.h"
 #include "server/http/message.h"
 
@@ -53,6 +54,8 @@ class Http2Responder {
   virtual void SetKeyless() {}
   // Of the connection, for what comes of the request. It outlives the handler's OnGone.
   virtual MessageBudget::Floor* floor() { return nullptr; }
+  // The connection, as far as it is fast or slow. It outlives the handler's OnGone.
+  virtual const Link& link() const = 0;
 };
 
 // The receiving side of one stream; it lives until OnGone has returned.

@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "server/budgets/body_rooms.h"
-#include "server/budgets/least_rate.h"
+#include "server/budgets/link_rate.h"
 #include "server/http/client_address.h"
 #include "server/text.h"
 
@@ -42,7 +42,8 @@ class Http2Requests::Stream final : public Http2StreamHandler {
         request_(std::move(head)),
         peer_(std::move(peer)),
         room_(owner.shared_.bodies, ClientOf(peer_), responder.floor()),
-        way_(std::make_shared<Way>(responder, request_.method != "HEAD")) {}
+        way_(std::make_shared<Way>(responder, request_.method != "HEAD")),
+        shut_time_(responder.link().shut_time()) {}
 
   void Begin(bool ends) {
     if (auto screened = owner_.shared_.handler.Screen(request_, peer_)) return Refuse(*screened);
@@ -52,7 +53,8 @@ class Http2Requests::Stream final : public Http2StreamHandler {
     }
     if (ends) return Arrive();
     reads_body_ = true;
-    rate_.emplace(owner_.shared_.options.body_rate, Clock::now());
+    const HttpOptions& options = owner_.shared_.options;
+    rate_.emplace(options.body_rate, options.body_silence, way_->responder->link(), Clock::now());
     way_->responder->SetResting(true);
     if (EqualIgnoringCase(request_.header("expect"), "100-continue"))
       way_->responder->SendHead(100, {}, false);
@@ -87,6 +89,8 @@ class Http2Requests::Stream final : public Http2StreamHandler {
     if (std::exchange(was_lost_, is_lost) && is_lost)
       return way_->responder->Reset(Http2Error::kInternalError);
     if (!reads_body_) return;
+    const auto shut_time = way_->responder->link().shut_time();
+    room_.Forgive(shut_time - std::exchange(shut_time_, shut_time), now);
     const bool holds_up_others = room_.HoldsUpOthers(now);
     if (waiting_since_) return SweepWaiting(now);
     if (!holds_up_others && !rate_->IsTooSlow(now)) return;
@@ -133,7 +137,7 @@ class Http2Requests::Stream final : public Http2StreamHandler {
         return way_->responder->SetResting(false);
       case BodyRooms::Answer::kRoom:
         request_.body += bytes;
-        rate_->Arrived(bytes.size(), now);
+        rate_->Arrived(now);
         room_.Arrived(bytes.size(), now);
     }
     way_->responder->Consume(bytes.size());
@@ -166,13 +170,14 @@ class Http2Requests::Stream final : public Http2StreamHandler {
     // There was no memory to say so, or another one of its connection has left the floor.
     if (!room_.is_waiting() || room_.TakeFloor(request_.body.size() + waiting_.size()))
       return GoOn();
-    if (owner_.given_up_.MayEnd(*waiting_since_, owner_.shared_.options.body_rate.grace, now))
+    if (owner_.given_up_.MayEnd(*waiting_since_, owner_.shared_.options.waiting_time, now))
       RefuseForRoom();
   }
 
   void GoOn() {
     if (!waiting_since_ || room_.is_waiting()) return;
-    rate_->Forgive(Clock::now() - *waiting_since_);
+    const auto now = Clock::now();
+    rate_->Forgive(now - *waiting_since_, now);
     waiting_since_.reset();
     way_->responder->SetResting(true);
     Read(std::exchange(waiting_, {}));
@@ -254,8 +259,9 @@ class Http2Requests::Stream final : public Http2StreamHandler {
   std::string waiting_;
   bool end_has_come_ = false;
   bool reads_body_ = false, is_refused_ = false;
-  bool was_lost_ = false;          // At the last sweep.
-  std::optional<LeastRate> rate_;  // Of a body that is read.
+  bool was_lost_ = false;         // At the last sweep.
+  std::optional<LinkRate> rate_;  // Of a body that is read.
+  Link::Duration shut_time_;      // Of its connection, at the last sweep.
 };
 
 void Http2Requests::Stream::Way::Deliver() {

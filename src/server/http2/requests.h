@@ -29,7 +29,7 @@ class Http2Requests final : public Http2Handler {
 
   ServedShared& shared_;
   HttpServer& server_;
-  SweepLimit given_up_{256};  // Of those that have waited for room for too long.
+  SweepLimit given_up_;  // Of those that have waited for room for too long.
 };
 
 }  // namespace akin::server

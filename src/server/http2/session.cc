@@ -35,8 +35,10 @@ bool Http2Session::Receive(std::string_view bytes, TimePoint now) {
     AfterCall();
     return false;
   }
+  context_.link.Arrived(bytes.size());
   framer_.Receive(bytes);
   AfterCall();
+  LookAtLink();
   if (framer_.wants_write()) framer_.Wake();
   return !has_ended() && framer_.wants_read();
 }
@@ -82,6 +84,15 @@ void Http2Session::OnData(int32_t id, std::string_view bytes) {
     stream->OpenConnection();
   });
   KeepWindowOpen();
+}
+
+void Http2Session::LookAtLink() {
+  using State = Link::State;
+  const bool is_shut = framer_.connection_window() <= 0;
+  context_.link.SetState(is_shut        ? State::kShut
+                         : is_clogged() ? State::kUnread
+                                        : State::kOpen,
+                         now_);
 }
 
 void Http2Session::KeepWindowOpen() {
@@ -192,6 +203,7 @@ void Http2Session::Close(Http2Stream& stream, bool by_error) {
 
 void Http2Session::Sweep(TimePoint now) {
   now_ = now;
+  LookAtLink();
   streams_.ForEachOpen([&](Http2Stream& stream) {
     if (stream.handler != nullptr) Guarded(stream, [&] { stream.handler->Sweep(now); });
     Guarded(stream, [&] { SweepStream(stream, now); });

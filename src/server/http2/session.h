@@ -71,6 +71,8 @@ class Http2Session final : private Http2Framer::Events {
   void Written();
   // A few times a second.
   void Sweep(TimePoint now);
+  // Nobody has read what the client sends for so long.
+  void HeldUp(TimePoint::duration time) { context_.link.HeldUp(time); }
   // Takes no new request; ends with the last answer.
   void Drain();
   // Says so to the client, with the streams that are left; what is theirs is given up.
@@ -125,6 +127,8 @@ class Http2Session final : private Http2Framer::Events {
   // There is too much of something: AfterCall ends the connection.
   void Exceed(std::string_view what);
 
+  // Brings to the link whether the client can send, and is read.
+  void LookAtLink();
   // Refuses who waits for room, most bytes first, while these keep the connection's window from
   // those who have it.
   void KeepWindowOpen();

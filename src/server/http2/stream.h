@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "server/budgets/link_rate.h"
 #include "server/budgets/stream_budget.h"
 #include "server/http2/answer.h"
 #include "server/http2/handler.h"
@@ -29,6 +30,7 @@ struct Http2StreamContext {
   size_t num_resting = 0;           // Streams (Http2Responder::SetResting).
   int64_t num_refused = 0;          // For want of room.
   MessageBudget::Floor floor = {};  // Of what handlers have taken of requests.
+  Link link = {};                   // What comes, of all streams.
   size_t owed = 0;                  // What the connection's window lacks, of all streams.
   bool has_asked = false;           // One of them what may need a key.
 };
@@ -59,6 +61,7 @@ class Http2Stream final : public Http2Responder {
   void LetGoOfHead() override;
   void SetKeyless() override;
   MessageBudget::Floor* floor() override { return &context_.floor; }
+  const Link& link() const override { return context_.link; }
 
   // Its head is whole: whether there is room for it. Without a budget there always is.
   bool Admit(StreamBudget& budget, StreamBudget::Floor& floor, const std::string& client);

@@ -48,9 +48,36 @@ TEST_P(LeastRates, TheLeastRateIsEnoughForEverAndHalfOfItForTwiceTheGrace) {
 }
 
 TEST_P(LeastRates, TimeInWhichItWasNotReadIsForgiven) {
-  rate_.Forgive(seconds(5));
-  EXPECT_FALSE(rate_.IsTooSlow(begin_ + grace_ + milliseconds(4'999)));
-  EXPECT_TRUE(rate_.IsTooSlow(begin_ + grace_ + seconds(5)));
+  rate_.Forgive(seconds(4), begin_ + seconds(4));
+  EXPECT_FALSE(rate_.IsTooSlow(begin_ + grace_ + milliseconds(3'999)));
+  EXPECT_TRUE(rate_.IsTooSlow(begin_ + grace_ + seconds(4)));
+}
+
+TEST_P(LeastRates, MoreThanTheGraceIsNotForgiven) {
+  const auto now = begin_ + seconds(1);
+  rate_.Forgive(seconds(1000), now);
+  EXPECT_FALSE(rate_.IsTooSlow(now + grace_ - milliseconds(1)));
+  EXPECT_TRUE(rate_.IsTooSlow(now + grace_));
+}
+
+TEST_P(LeastRates, WhoWasSlowForLongAndNoLongerIsHasCaughtUpAfterTheGrace) {
+  int second = 0;
+  const auto send = [&](size_t bytes) {
+    ++second;
+    rate_.Arrived(bytes, begin_ + seconds(second));
+  };
+  while (second < 3'600) send(bytes_ / 2);
+  EXPECT_TRUE(rate_.IsTooSlow(begin_ + seconds(second)));
+  for (int i = 0; i < grace_ / seconds(1); ++i) {
+    EXPECT_TRUE(rate_.IsTooSlow(begin_ + seconds(second))) << i;
+    send(2 * bytes_);
+  }
+  send(2 * bytes_);
+  EXPECT_FALSE(rate_.IsTooSlow(begin_ + seconds(second)));
+  // At exactly the least rate it stays behind.
+  LeastRate other(GetParam(), begin_);
+  for (int i = 1; i <= 3'600; ++i) other.Arrived(i <= 1'800 ? 1 : bytes_, begin_ + seconds(i));
+  EXPECT_TRUE(other.IsTooSlow(begin_ + seconds(3'600)));
 }
 
 INSTANTIATE_TEST_SUITE_P(LeastRate, LeastRates,

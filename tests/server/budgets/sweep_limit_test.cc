@@ -10,6 +10,9 @@ using std::chrono::seconds;
 
 constexpr SweepLimit::TimePoint kBegin{seconds(1000)};
 
+// What is documented is what they are (docs/serving.md).
+static_assert(kWaitingTime == seconds(10) && SweepLimit::kMost == 256);
+
 TEST(SweepLimit, SoManyEndInASweepAndAllInTheEnd) {
   SweepLimit limit(2);
   const auto num_ended = [&](SweepLimit::TimePoint now) {

@@ -189,6 +189,34 @@ TEST_F(CallRoom, WhoHasRoomMustSendWhileOthersWait) {
   EXPECT_EQ(NumEnded(), 1U);
 }
 
+// Others hold its connection's window shut, or the event loop was held up: nothing of it could
+// come.
+TEST_F(CallRoom, WhoCouldNotSendDoesNotLoseItsRoom) {
+  BeginCalls("a", 6, size_t{4} << 20);  // Of which five have room.
+  for (size_t i = 0; i < 6; ++i) SendMore(i, 60'000);
+  const auto now = Call::Clock::now();
+  const auto each_link = [&](const auto& call) {
+    for (const auto& each : responders_) call(each->connection_link);
+  };
+  each_link([&](Link& link) { link.SetState(Link::State::kShut, now); });
+  for (int i = 1; i <= 30; ++i) {
+    const auto later = now + milliseconds(100 * i);
+    each_link([&](Link& link) { link.SetState(Link::State::kShut, later); });
+    SweepAll(later);
+  }
+  each_link([&](Link& link) {
+    link.SetState(Link::State::kOpen, now + seconds(3));
+    link.HeldUp(milliseconds(1'500));
+  });
+  SweepAll(now + milliseconds(9'400));
+  EXPECT_EQ(NumEnded(), 0U);
+  // That it takes nothing of what we say is its own fault.
+  each_link([&](Link& link) { link.SetState(Link::State::kUnread, now + seconds(3)); });
+  each_link([&](Link& link) { link.SetState(Link::State::kUnread, now + milliseconds(9'700)); });
+  SweepAll(now + milliseconds(9'700));
+  EXPECT_EQ(NumThatHave("8"), 1U);
+}
+
 // 4 MiB that have come pay for no more than 5 s of a call that does not end.
 TEST_F(CallRoom, WhoseMessageIsWholeMustEndHisCallWhileOthersWait) {
   constexpr size_t kSize = size_t{4} << 20;

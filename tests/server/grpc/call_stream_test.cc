@@ -181,6 +181,22 @@ TEST_F(Calls, AMessageIsNotSlowWhileItsStreamIsNotRead) {
   ExpectStatus(GrpcCode::kDeadlineExceeded);
 }
 
+// Whatever else comes on its connection.
+TEST_F(Calls, AMessageOfWhichNothingComesForVeryLongEndsItsStream) {
+  Begin(MethodKind::kStream);
+  const std::string message = Framed(std::string(3000, 'x'));
+  call_->OnData(message.substr(0, 1000));
+  const auto begin = Call::Clock::now();
+  const auto sweep = [&](milliseconds later) {
+    responder_.connection_link.Arrived(size_t{100} << 10);
+    call_->Sweep(begin + later);
+  };
+  for (int i = 1; i < 300; ++i) sweep(milliseconds(200 * i));
+  EXPECT_FALSE(responder_.ended);
+  sweep(milliseconds(60'100));
+  ExpectStatus(GrpcCode::kDeadlineExceeded);
+}
+
 // Each gives the next message its time, not one that has begun.
 TEST_F(Calls, AnswersThatAreTakenGiveAMessageNoTime) {
   Begin(MethodKind::kStream);

@@ -237,6 +237,26 @@ TEST_F(Calls, AMessageMayRestForAWhile) {
   ExpectStatus(GrpcCode::kDeadlineExceeded);
 }
 
+// What comes of others of its connection pays for it: while that is full of their bytes it has
+// none.
+TEST_F(Calls, AMessageIsNotSlowWhileOthersOfItsConnectionCome) {
+  Begin(MethodKind::kUnary);
+  const auto begin = Call::Clock::now();
+  call_->OnData(Framed(std::string(100'000, 'x')).substr(0, 100));
+  Call::Clock::time_point now = begin;
+  for (int i = 0; i < 45; ++i) {
+    now += seconds(1);
+    responder_.connection_link.Arrived(size_t{2} << 10);
+    call_->Sweep(now);
+  }
+  EXPECT_FALSE(responder_.ended);
+  call_->Sweep(now + milliseconds(9'900));
+  EXPECT_FALSE(responder_.ended);
+  call_->Sweep(now + milliseconds(10'100));
+  EXPECT_EQ(responder_.Trailer("grpc-message"), "a message takes too long to come");
+  ExpectStatus(GrpcCode::kDeadlineExceeded);
+}
+
 // Clients cannot write warnings.
 TEST_F(Calls, WhatAClientLeavesOutIsNoFault) {
   Logger logger(LogLevel::kInfo, true);

@@ -41,6 +41,7 @@ class FakeResponder final : public Http2Responder {
   void Consume(size_t bytes) override { consumed += bytes; }
   void SetResting(bool does) override { rests = does; }
   MessageBudget::Floor* floor() override { return connection_floor; }
+  const Link& link() const override { return connection_link; }
 
   // The client has taken the first answer that it has not.
   void Take() {
@@ -59,6 +60,7 @@ class FakeResponder final : public Http2Responder {
   size_t consumed = 0;
   bool ended = false, rests = false;
   MessageBudget::Floor* connection_floor = nullptr;
+  Link connection_link;
 
  private:
   static std::string Of(const std::vector<HttpHeader>& headers, std::string_view name) {

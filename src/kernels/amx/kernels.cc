@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "kernels/integers.h"
+#include "kernels/near_panels.h"
 #include "kernels/target.h"
 
 #if defined(__x86_64__)

@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "kernels/kernels.h"
+#include "kernels/near_panels.h"
 #include "kernels/target.h"
 
 #if defined(__x86_64__)

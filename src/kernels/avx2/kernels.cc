@@ -9,6 +9,7 @@
 
 #include "kernels/avx2/integers.h"
 #include "kernels/integers.h"
+#include "kernels/near_panels.h"
 #include "kernels/target.h"
 
 #if defined(__x86_64__)

@@ -10,6 +10,7 @@
 
 #include "kernels/integers.h"
 #include "kernels/kernels.h"
+#include "kernels/near_panels.h"
 #include "kernels/target.h"
 
 #if defined(__x86_64__)

@@ -2,22 +2,28 @@
 // value. Included by linear-inl.h, within each tier's target region and anonymous namespace.
 #pragma once
 
-// What a tile asks the L2 cache for while it multiplies. Zen 4 does not bring it in time by itself,
+// What a tile asks the caches for while it multiplies. CPUs do not bring it in time by themselves,
 // the less the more rows a tile reads beside its panel (docs/design/003-one-micro-kernel.md).
 enum class Fetch {
   kNothing,
-  kPanel,  // Its panel, further on: the first tile of rows, whose panels are in the L3 cache or in
-           // memory.
-  kRows,   // The rows of the next tile, once for a block of panels.
+  // Its panel, further on, to the L2 cache: the first tile of rows, whose panels are in the L3
+  // cache or in memory.
+  kPanel,
+  kNearPanel,  // To the L1 cache, where that has the room (near_panels.h): every tile.
+  kRows,       // The rows of the next tile, once for a block of panels.
 };
 
-// 4 KiB are too near where rows are few, and the L1 cache is too small.
+// 4 KiB are too near for the L2 cache where rows are few.
 constexpr size_t kPanelAheadBytes = 8192;
+constexpr size_t kNearPanelAheadBytes = 4096;
 constexpr size_t kLine = 64;
 
 // Only advice: there need not be memory of ours.
 AKIN_INLINE void AskFor(uintptr_t address) {
   __builtin_prefetch(reinterpret_cast<const void*>(address), 0, 2);
+}
+AKIN_INLINE void AskForNear(uintptr_t address) {
+  __builtin_prefetch(reinterpret_cast<const void*>(address), 0, 3);
 }
 
 // More tiles of rows than these write so much that it has left the L2 cache since it was last used.

@@ -60,15 +60,15 @@ struct IntegerTile {
 
   // out [kRows, kPanelWidth] += the group's integer sums, scaled. Not inlined: with the sums of all
   // groups in registers there would be none left for the integers.
-  template <size_t kRows>
+  template <size_t kRows, Fetch kFetch>
   __attribute__((noinline)) static void AddGroup(const Row* a, size_t row_bytes,
                                                  const std::byte* row_scales,
                                                  const std::byte* group, size_t steps, float* out) {
     typename Product::Sum acc[kRows][kPanelVecs] = {};
     if constexpr (Product::kZero != 0) StartSums<kRows>(group + kColumnBytes, acc);
-    Accumulate<Product, kRows>(a, row_bytes / sizeof(Row),
-                               reinterpret_cast<const Weight*>(group + kLayout.head_bytes()), steps,
-                               acc);
+    Accumulate<Product, kRows, kFetch>(
+        a, row_bytes / sizeof(Row), reinterpret_cast<const Weight*>(group + kLayout.head_bytes()),
+        steps, acc);
     const float* scales = reinterpret_cast<const float*>(group);
 #pragma GCC unroll 16
     for (size_t r = 0; r < kRows; ++r) {
@@ -82,10 +82,10 @@ struct IntegerTile {
     }
   }
 
-  // Panels come soon enough by themselves (docs/design/003-one-micro-kernel.md).
-  static constexpr bool kFetches = false;
+  // To the L2 cache panels come soon enough by themselves (docs/design/003-one-micro-kernel.md).
+  static constexpr bool Asks(Fetch fetch) { return fetch == Fetch::kNearPanel; }
 
-  template <size_t kRows, Fetch>
+  template <size_t kRows, Fetch kFetch>
   static void Run(const std::byte* a, size_t row_bytes, const std::byte* panel, size_t k,
                   float* out, const std::byte* /*next_rows*/) {
     const IntegerShape shape(k, sizeof(Row));
@@ -95,9 +95,9 @@ struct IntegerTile {
     const std::byte* group = panel + kColumnBytes;
     for (size_t g = 0; g < shape.groups; ++g) {
       const size_t length = shape.length(g);
-      AddGroup<kRows>(reinterpret_cast<const Row*>(a) + g * shape.group, row_bytes,
-                      a + shape.scales_offset() + g * sizeof(float), group, Steps<Product>(length),
-                      out);
+      AddGroup<kRows, kFetch>(reinterpret_cast<const Row*>(a) + g * shape.group, row_bytes,
+                              a + shape.scales_offset() + g * sizeof(float), group,
+                              Steps<Product>(length), out);
       group += kLayout.group_bytes(length);
     }
   }

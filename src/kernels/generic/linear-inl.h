@@ -266,6 +266,10 @@ AKIN_INLINE void Accumulate(const typename Product::Row* a, size_t lda,
       for (size_t i = 0; i < kPanelStep; i += kLine)
         AskFor(reinterpret_cast<uintptr_t>(b) + kPanelAheadBytes + i);
     }
+    if constexpr (kFetch == Fetch::kNearPanel) {
+      for (size_t i = 0; i < kPanelStep; i += kLine)
+        AskForNear(reinterpret_cast<uintptr_t>(b) + kNearPanelAheadBytes + i);
+    }
     if constexpr (kFetch == Fetch::kRows)
       AskFor(reinterpret_cast<uintptr_t>(next_rows) + step * kRowsStep);
     b += kPanelVecs * kVec;
@@ -275,7 +279,7 @@ AKIN_INLINE void Accumulate(const typename Product::Row* a, size_t lda,
 // One tile of a product: kRows rows times one panel, bias added.
 template <typename Product>
 struct LinearTile {
-  static constexpr bool kFetches = true;
+  static constexpr bool Asks(Fetch) { return true; }
 
   template <size_t kRows, Fetch kFetch>
   static void Run(const std::byte* a, size_t row_bytes, const std::byte* panel, size_t k,
@@ -306,7 +310,7 @@ using TileFunction = void (*)(const std::byte* a, size_t row_bytes, const std::b
 template <typename Tile, Fetch kFetch, size_t... kRowsMinusOne>
 TileFunction SelectTile(size_t rows, std::index_sequence<kRowsMinusOne...>) {
   // A tile that asks for nothing is compiled once, not once for each that it could ask for.
-  constexpr Fetch kUsed = Tile::kFetches ? kFetch : Fetch::kNothing;
+  constexpr Fetch kUsed = Tile::Asks(kFetch) ? kFetch : Fetch::kNothing;
   static constexpr TileFunction kTiles[] = {Tile::template Run<kRowsMinusOne + 1, kUsed>...};
   return kTiles[rows - 1];
 }
@@ -331,6 +335,7 @@ void LinearPanels(const LinearArgs& args, FinishFunction<T> finish, MatrixView<T
   const RowTiles row_tiles(args.input.rows);
   const size_t block = kPanelBlockBytes / panel_bytes + 1;
   const size_t columns = args.linear.gated ? kPanelWidth / 2 : kPanelWidth;  // Of a panel's output.
+  const bool near = PanelsComeNear();
   alignas(64) float sums[kTileFloats];
   for (size_t p0 = args.first_panel; p0 < args.last_panel; p0 += block) {
     const size_t p1 = p0 + block < args.last_panel ? p0 + block : args.last_panel;
@@ -338,8 +343,9 @@ void LinearPanels(const LinearArgs& args, FinishFunction<T> finish, MatrixView<T
     for (size_t t = 0; t < row_tiles.tiles; ++t) {
       const size_t rows = row_tiles.Height(t);
       constexpr auto kHeights = std::make_index_sequence<kMaxRows>();
-      const TileFunction tile = t == 0 ? SelectTile<Tile, Fetch::kPanel>(rows, kHeights)
-                                       : SelectTile<Tile, Fetch::kNothing>(rows, kHeights);
+      const TileFunction tile = near     ? SelectTile<Tile, Fetch::kNearPanel>(rows, kHeights)
+                                : t == 0 ? SelectTile<Tile, Fetch::kPanel>(rows, kHeights)
+                                         : SelectTile<Tile, Fetch::kNothing>(rows, kHeights);
       const TileFunction first_tile = t == 0 || t + 1 == row_tiles.tiles
                                           ? tile
                                           : SelectTile<Tile, Fetch::kRows>(rows, kHeights);

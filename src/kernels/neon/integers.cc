@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "kernels/kernels.h"
+#include "kernels/near_panels.h"
 #include "kernels/target.h"
 
 #if defined(__aarch64__)

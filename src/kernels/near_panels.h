@@ -1,0 +1,11 @@
+// Which cache a product asks for its panels.
+#pragma once
+
+namespace akin::kernels {
+
+// Whether the L1 cache has room for a panel's next lines beside the rows of a tile: 48 KiB and more
+// (Intel since Ice Lake), not the 32 KiB of Zen 4 (docs/design/003-one-micro-kernel.md). False
+// where the system does not say.
+bool PanelsComeNear();
+
+}  // namespace akin::kernels

@@ -86,6 +86,24 @@ bool WriteAll(int fd, std::span<const std::byte> bytes) {
   return true;
 }
 
+// On large pages where the file system has them, and in one call instead of a fault for every few
+// pages.
+void ReadAhead(const MappedFile& mapped) {
+  AdviseHugePages(mapped.bytes().data(), mapped.bytes().size());
+#if defined(MADV_POPULATE_READ)
+  madvise(const_cast<std::byte*>(mapped.bytes().data()), mapped.bytes().size(), MADV_POPULATE_READ);
+#endif
+}
+
+// A file that was written lies in the page cache in pieces as small as they came; read again for
+// such a mapping it lies there on large pages, for whoever maps it next.
+void BringOntoLargePages(const UniqueFd& file, std::string_view path) {
+#if defined(POSIX_FADV_DONTNEED)
+  posix_fadvise(file.get(), 0, 0, POSIX_FADV_DONTNEED);
+  if (const auto mapped = MappedFile::Map(file, path)) ReadAhead(*mapped);
+#endif
+}
+
 void SyncFolder(const std::string& folder) {
   const UniqueFd fd(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (fd) fsync(fd.get());
@@ -152,14 +170,8 @@ CachedBytes FindPacked(std::string_view key, size_t size) {
   if (!file || !IsOurs(*file)) return {};
   auto mapped = MappedFile::Map(*file, path);
   if (!mapped || mapped->bytes().size() != kHeaderBytes + size) return {};
+  ReadAhead(*mapped);
   const std::span<const std::byte> bytes = mapped->bytes().subspan(kHeaderBytes);
-  // Before they are read: large pages where the file system has them, and one call instead of a
-  // fault for every few pages.
-  AdviseHugePages(mapped->bytes().data(), mapped->bytes().size());
-#if defined(MADV_POPULATE_READ)
-  madvise(const_cast<std::byte*>(mapped->bytes().data()), mapped->bytes().size(),
-          MADV_POPULATE_READ);
-#endif
   const std::string header = Header(key, size, Checksum(bytes));
   if (header.empty() || std::memcmp(header.data(), mapped->bytes().data(), kHeaderBytes) != 0)
     return {};
@@ -194,6 +206,7 @@ void StorePacked(std::string_view key, std::span<const std::byte> bytes) {
   if (!file) return;
   const bool written = WriteAll(file.get(), std::as_bytes(std::span(header))) &&
                        WriteAll(file.get(), bytes) && fsync(file.get()) == 0;
+  if (written) BringOntoLargePages(file, temporary);
   if (!written || std::rename(temporary.c_str(), path.c_str()) != 0) {
     unlink(temporary.c_str());
     return;

@@ -10,9 +10,9 @@ namespace {
 // What a request gets before its neighbours are looked at again: long enough to keep the search for
 // the next one cheap, short beside a batch.
 constexpr size_t kTurnTokens = 256;
-// A batch is not made smaller than this for the sake of idle workers: below it, two batches take
+// A batch is not made smaller than this for the sake of other threads: below it, two batches take
 // longer than one.
-constexpr size_t kLeastShare = 64;
+constexpr size_t kLeastShare = 32;
 
 }  // namespace
 
@@ -80,7 +80,7 @@ void RequestQueue::SetSequences(RequestId id, std::vector<QueuedSequence> sequen
   CountActionable(request, request.actionable());
 }
 
-Work RequestQueue::Next(size_t idle_workers, TimePoint now) {
+Work RequestQueue::Next(size_t threads, TimePoint now) {
   Lane& queries = lanes_[static_cast<size_t>(QueuePriority::kQuery)];
   Lane& bulk = lanes_[static_cast<size_t>(QueuePriority::kBulk)];
   const bool bulk_first = query_batches_ >= kQueryBatchesInARow;
@@ -90,7 +90,7 @@ Work RequestQueue::Next(size_t idle_workers, TimePoint now) {
       CountActionable(*request, false);
       return {.kind = Work::Kind::kTokenize, .request = request->info.id};
     }
-    std::vector<Pick> batch = TakeBatch(*lane, idle_workers, now);
+    std::vector<Pick> batch = TakeBatch(*lane, threads, now);
     if (batch.empty()) continue;
     query_batches_ = lane == &queries && !bulk.clients.empty() ? query_batches_ + 1 : 0;
     return {.kind = Work::Kind::kCompute, .batch = std::move(batch)};
@@ -121,20 +121,20 @@ RequestQueue::Request* RequestQueue::NextToTokenize(Lane& lane, TimePoint now) {
   return next;
 }
 
-// Tokens of a batch when what is ready is shared out among the idle workers.
-size_t RequestQueue::Share(const Lane& lane, size_t idle_workers) const {
+// Tokens of a batch when what is ready is shared out among the threads.
+size_t RequestQueue::Share(const Lane& lane, size_t threads) const {
   size_t ready = 0;
   for (const auto& [name, client] : lane.clients) {
     for (const Request* request : client.waiting) {
       if (request->state == State::kReady) ready += request->waiting_tokens;
     }
   }
-  const size_t even = (ready + idle_workers - 1) / std::max<size_t>(1, idle_workers);
+  const size_t even = (ready + threads - 1) / std::max<size_t>(1, threads);
   return std::min(options_.batch_tokens, std::max(kLeastShare, even));
 }
 
-std::vector<Pick> RequestQueue::TakeBatch(Lane& lane, size_t idle_workers, TimePoint now) {
-  const size_t budget = Share(lane, idle_workers);
+std::vector<Pick> RequestQueue::TakeBatch(Lane& lane, size_t threads, TimePoint now) {
+  const size_t budget = Share(lane, threads);
   std::vector<Pick> batch;
   size_t used = 0;
   uint64_t group = 0;

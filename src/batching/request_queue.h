@@ -93,10 +93,10 @@ class RequestQueue {
   // The request has these sequences, at least one. Requests that were removed meanwhile are passed
   // over.
   void SetSequences(RequestId id, std::vector<QueuedSequence> sequences) noexcept;
-  // What the asking worker does now. `idle_workers`: workers that have nothing to do, the asking
-  // one included; what waits is shared out among them. What has expired by `now` is not begun. May
-  // throw.
-  Work Next(size_t idle_workers, TimePoint now = TimePoint::min());
+  // What the asking worker does now. What waits is shared out among `threads`: all that compute,
+  // those at work included, which come for their part next. What has expired by `now` is not begun.
+  // May throw.
+  Work Next(size_t threads, TimePoint now = TimePoint::min());
   // One of the request's sequences was computed. True with the last one: the request has left.
   bool Finish(RequestId id) noexcept;
   // The request is not wanted any more: what has not begun never will. False if it has left.
@@ -152,8 +152,8 @@ class RequestQueue {
     return lanes_[static_cast<size_t>(request.priority)];
   }
   Request* NextToTokenize(Lane& lane, TimePoint now);
-  std::vector<Pick> TakeBatch(Lane& lane, size_t idle_workers, TimePoint now);
-  size_t Share(const Lane& lane, size_t idle_workers) const;
+  std::vector<Pick> TakeBatch(Lane& lane, size_t threads, TimePoint now);
+  size_t Share(const Lane& lane, size_t threads) const;
   // Puts a request of `client`, which is the one entry of `place`, where its virtual finish
   // belongs.
   static void Enqueue(Client& client, std::list<Request*>& place, size_t tokens) noexcept;

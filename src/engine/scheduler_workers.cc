@@ -32,8 +32,7 @@ void Scheduler::Impl::WorkUntilStopped() {
       DropExpired(lock);
       // While no thread is free nothing is taken: who gives one back goes on here, or wakes
       // somebody.
-      const int idle = shares_.free();
-      if (idle > 0) work = queue_.Next(static_cast<size_t>(idle), Clock::now());
+      if (shares_.free() > 0) work = queue_.Next(static_cast<size_t>(num_threads_), Clock::now());
     } catch (const std::bad_alloc&) {
       wake_.wait_for(lock, kMemoryReturns);
       continue;

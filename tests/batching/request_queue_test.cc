@@ -51,8 +51,8 @@ void AdmitReady(RequestQueue& queue, const Spec& spec) {
   queue.SetSequences(spec.id, Sequences(spec.group, spec.lengths));
 }
 
-std::vector<Pick> TakeBatch(RequestQueue& queue, size_t idle_workers = 1) {
-  Work work = queue.Next(idle_workers);
+std::vector<Pick> TakeBatch(RequestQueue& queue, size_t threads = 1) {
+  Work work = queue.Next(threads);
   EXPECT_NE(work.kind, Work::Kind::kTokenize);
   return work.batch;
 }
@@ -122,7 +122,7 @@ TEST(RequestQueue, SequencesWithoutTokensAreServedToo) {
   EXPECT_EQ(queue.Next(1).kind, Work::Kind::kNothing);
 }
 
-TEST(RequestQueue, WhatWaitsIsSharedOutAmongIdleWorkers) {
+TEST(RequestQueue, WhatWaitsIsSharedOutAmongTheThreads) {
   RequestQueue queue({.batch_tokens = 1000});
   for (RequestId id = 1; id <= 20; ++id) AdmitReady(queue, {.id = id, .lengths = {10}});
   EXPECT_EQ(TakeBatch(queue, 2).size(), 10u);

@@ -228,7 +228,7 @@ struct Told {
   SchedulerCounts counts;
 };
 Told Rerank(const Embedder& embedder, bool may_compute_here) {
-  const auto scheduler = Scheduler::Start({.num_threads = 2});
+  const auto scheduler = Scheduler::Start({.num_threads = 1});  // Documents are shared out else.
   EXPECT_TRUE(scheduler) << scheduler.error().message();
   std::promise<Told> told;
   RerankRequest request{.embedder = embedder,

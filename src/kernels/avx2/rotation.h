@@ -1,4 +1,5 @@
-// The tier's part of generic/rotation-inl.h. Included after vec.h.
+// The tier's part of generic/rotation-inl.h and of generic/integer_products-inl.h. Included after
+// vec.h.
 #pragma once
 
 // A step of the rotation between lanes that differ in one bit: a + b where it is clear, a - b where
@@ -42,4 +43,12 @@ AKIN_INLINE void StoreWeights(V x, Weight* out) {
   } else {
     _mm_storeu_si128(reinterpret_cast<__m128i*>(out), words);
   }
+}
+
+// Eight values of a row, rounded to nearest even, in int16. What NaN and infinity become does not
+// matter, because their scale is one too.
+AKIN_INLINE void StoreRow(V x, int16_t* out) {
+  const __m256i q = _mm256_cvtps_epi32(x.v);
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(out),
+                   _mm_packs_epi32(_mm256_castsi256_si128(q), _mm256_extracti128_si256(q, 1)));
 }

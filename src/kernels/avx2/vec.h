@@ -24,6 +24,22 @@ struct V {
   }
 };
 
+// Eight dwords, each an integer or smaller numbers side by side.
+struct Dwords {
+  __m256i v;
+
+  // One at `p`, aligned or not, in every lane.
+  static AKIN_INLINE Dwords Broadcast(const void* p) {
+    int32_t dword;
+    std::memcpy(&dword, p, sizeof dword);
+    return {_mm256_set1_epi32(dword)};
+  }
+  static AKIN_INLINE Dwords Load(const void* p) {
+    return {_mm256_loadu_si256(static_cast<const __m256i*>(p))};
+  }
+  AKIN_INLINE V ToFloat() const { return {_mm256_cvtepi32_ps(v)}; }
+};
+
 AKIN_INLINE void Store(V x, float* p) { _mm256_storeu_ps(p, x.v); }
 AKIN_INLINE void StorePartial(V x, float* p, size_t count) {
   _mm256_maskstore_ps(p, V::Mask(count), x.v);

@@ -42,13 +42,9 @@ struct Bf16Product {
   static constexpr bool kScaled = false;
 
   static AKIN_INLINE Vec Broadcast(const Row* p) {
-    int32_t pair;
-    std::memcpy(&pair, p, sizeof pair);
-    return reinterpret_cast<Vec>(_mm512_set1_epi32(pair));
+    return reinterpret_cast<Vec>(Dwords::Broadcast(p).v);
   }
-  static AKIN_INLINE Vec Load(const Panel* p) {
-    return reinterpret_cast<Vec>(_mm512_loadu_si512(p));
-  }
+  static AKIN_INLINE Vec Load(const Panel* p) { return reinterpret_cast<Vec>(Dwords::Load(p).v); }
   static AKIN_INLINE V MulAddTo(V sum, Vec x, Vec w) { return {_mm512_dpbf16_ps(sum.v, x, w)}; }
   static Panel Encode(float w) { return Bf16::From(w); }
   static AKIN_INLINE V SoftmaxExp2(V x) { return Exp2Rough(x); }
@@ -116,7 +112,7 @@ Kernels WithAvx512Bf16(Kernels below) {
     below.linear.linear = LinearEither<LinearTile<Bf16Product>>;
   }
   if (below.requested == Precision::kInt8)
-    below.linear.linear = LinearEither<IntegerTile<Int8Product>>;
+    below.linear.linear = LinearEither<IntegerTile<Int8Product<Vnni>>>;
   if (below.requested == Precision::kW8) {
     below.linear = LinearKernelsFor<Int8WidenedProduct>();
     below.linear.linear = LinearEither<LinearTile<Int8WidenedProduct>>;

@@ -31,8 +31,9 @@ AKIN_TARGET_END
 
 Kernels WithAvx512Vnni(Kernels below) {
   below.isa = Isa::kAvx512Vnni;
-  if (below.requested == Precision::kInt8) below.linear = IntegerLinearKernels<Int8Product>();
-  if (below.requested == Precision::kInt16) below.linear = IntegerLinearKernels<Int16Product>();
+  if (below.requested == Precision::kInt8) below.linear = IntegerLinearKernels<Int8Product<Vnni>>();
+  if (below.requested == Precision::kInt16)
+    below.linear = IntegerLinearKernels<Int16Product<Vnni>>();
   return below;
 }
 

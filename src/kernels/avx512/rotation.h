@@ -1,4 +1,5 @@
-// The tier's part of generic/rotation-inl.h. Included after vec.h.
+// The tier's part of generic/rotation-inl.h and of generic/integer_products-inl.h. Included after
+// vec.h.
 #pragma once
 
 // A step of the rotation between lanes that differ in one bit: a + b where it is clear, a - b
@@ -39,4 +40,16 @@ AKIN_INLINE void StoreWeights(V x, Weight* out) {
   } else {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), _mm512_maskz_cvtepi32_epi16(fits, q));
   }
+}
+// Sixteen values of a row, rounded to nearest even, in int16 or IntegerShape::kZero above them in a
+// byte. What NaN and infinity become does not matter, because their scale is one too.
+AKIN_INLINE void StoreRow(V x, int16_t* out) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(out),
+                      _mm512_cvtsepi32_epi16(_mm512_cvtps_epi32(x.v)));
+}
+AKIN_INLINE void StoreRow(V x, uint8_t* out) {
+  static_assert(IntegerShape::kZero == 0x80, "adding it is flipping the sign bit");
+  const __m128i bytes = _mm512_cvtsepi32_epi8(_mm512_cvtps_epi32(x.v));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(out),
+                   _mm_xor_si128(bytes, _mm_set1_epi8(static_cast<char>(IntegerShape::kZero))));
 }

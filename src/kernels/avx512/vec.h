@@ -19,6 +19,20 @@ struct V {
   }
 };
 
+// Sixteen dwords, each an integer or smaller numbers side by side.
+struct Dwords {
+  __m512i v;
+
+  // One at `p`, aligned or not, in every lane.
+  static AKIN_INLINE Dwords Broadcast(const void* p) {
+    int32_t dword;
+    std::memcpy(&dword, p, sizeof dword);
+    return {_mm512_set1_epi32(dword)};
+  }
+  static AKIN_INLINE Dwords Load(const void* p) { return {_mm512_loadu_si512(p)}; }
+  AKIN_INLINE V ToFloat() const { return {_mm512_cvtepi32_ps(v)}; }
+};
+
 AKIN_INLINE void Store(V x, float* p) { _mm512_storeu_ps(p, x.v); }
 AKIN_INLINE void StorePartial(V x, float* p, size_t count) {
   _mm512_mask_storeu_ps(p, _cvtu32_mask16((1u << count) - 1), x.v);

@@ -53,7 +53,8 @@ enum class Isa {
           // overrides it.
   kScalar,
   kAvx2,        // AVX2 and FMA.
-  kAvx512,      // AVX-512 F, BW, DQ and VL.
+  kAvx2Vnni,    // And AVX-VNNI: int8 and int16 products.
+  kAvx512,      // AVX-512 F, BW, DQ and VL, and AVX2.
   kAvx512Vnni,  // And VNNI: int8 and int16 products.
   kAvx512Bf16,  // And BF16: bf16 products.
   kAmx,         // And AMX, BF16 and INT8: products on tile registers.

@@ -83,8 +83,8 @@ CpuSupport RequireAll(const CpuidLeaves& leaves, std::span<const std::string_vie
 }
 
 void SetNotX86(CpuInfo& info) {
-  for (CpuSupport* tier :
-       {&info.avx2_fma, &info.avx512, &info.avx512_vnni, &info.avx512_bf16, &info.amx})
+  for (CpuSupport* tier : {&info.avx2_fma, &info.avx2_vnni, &info.avx512, &info.avx512_vnni,
+                           &info.avx512_bf16, &info.amx})
     *tier = {.usable = false, .reason = "not an x86-64 CPU"};
 }
 
@@ -176,7 +176,7 @@ bool CpuInfo::Has(std::string_view feature) const {
 }
 
 CpuInfo DecodeCpuid(const CpuidLeaves& leaves, std::string name) {
-  static constexpr std::string_view kAvx2Fma[] = {"avx", "avx2", "fma"};
+  static constexpr std::string_view kAvx2Vnni[] = {"avx", "avx2", "fma", "avx_vnni"};
   // Each with all that the one before it has.
   static constexpr std::string_view kAll[] = {"avx",         "avx2",     "fma",      "avx512f",
                                               "avx512bw",    "avx512dq", "avx512vl", "avx512_vnni",
@@ -189,7 +189,8 @@ CpuInfo DecodeCpuid(const CpuidLeaves& leaves, std::string name) {
       info.features.emplace_back(feature.name);
     }
   }
-  info.avx2_fma = RequireAll(leaves, kAvx2Fma);
+  info.avx2_fma = RequireAll(leaves, all.first(3));
+  info.avx2_vnni = RequireAll(leaves, kAvx2Vnni);
   info.avx512 = RequireAll(leaves, all.first(7));
   info.avx512_vnni = RequireAll(leaves, all.first(8));
   info.avx512_bf16 = RequireAll(leaves, all.first(9));

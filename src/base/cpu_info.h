@@ -21,6 +21,7 @@ struct CpuInfo {
   std::string name;                   // "AMD EPYC 9354"; "unknown CPU" when it does not tell.
   std::vector<std::string> features;  // Usable ones that matter to kernels: "avx2", "avx512f", ...
   CpuSupport avx2_fma;                // AVX2 and FMA.
+  CpuSupport avx2_vnni;               // AVX-VNNI, and avx2_fma.
   CpuSupport avx512;                  // AVX-512 F, BW, DQ and VL, and avx2_fma.
   CpuSupport avx512_vnni;             // AVX-512 VNNI, and avx512.
   CpuSupport avx512_bf16;             // AVX-512 BF16, and avx512_vnni.

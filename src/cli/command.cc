@@ -272,8 +272,8 @@ std::vector<std::string> PrecisionNames() {
 
 std::vector<std::string> IsaNames() {
   std::vector<std::string> names;
-  for (auto isa : {Isa::kAuto, Isa::kScalar, Isa::kAvx2, Isa::kAvx512, Isa::kAvx512Vnni,
-                   Isa::kAvx512Bf16, Isa::kAmx, Isa::kNeon, Isa::kNeonDot}) {
+  for (auto isa : {Isa::kAuto, Isa::kScalar, Isa::kAvx2, Isa::kAvx2Vnni, Isa::kAvx512,
+                   Isa::kAvx512Vnni, Isa::kAvx512Bf16, Isa::kAmx, Isa::kNeon, Isa::kNeonDot}) {
     names.emplace_back(IsaName(isa));
   }
   return names;

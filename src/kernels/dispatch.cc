@@ -15,12 +15,15 @@ struct Tier {
   Isa isa;
   CpuSupport support;
   Kernels (*with)(Kernels below);
+  // Nothing stands on it: the tiers after it are the same on CPUs with and without it.
+  bool aside = false;
 };
 
 std::vector<Tier> Tiers() {
   const CpuInfo& cpu = GetCpuInfo();
   return {{Isa::kScalar, {.usable = true, .reason = ""}, [](Kernels below) { return below; }},
           {Isa::kAvx2, cpu.avx2_fma, WithAvx2},
+          {Isa::kAvx2Vnni, cpu.avx2_vnni, WithAvx2Vnni, true},
           {Isa::kAvx512, cpu.avx512, WithAvx512},
           {Isa::kAvx512Vnni, cpu.avx512_vnni, WithAvx512Vnni},
           {Isa::kAvx512Bf16, cpu.avx512_bf16, WithAvx512Bf16},
@@ -77,6 +80,7 @@ std::vector<Precision> FasterThanF32(Isa isa) {
       if (Avx2Int16ProductsPay()) return {Precision::kInt16};
       return {};
     case Isa::kNeonDot: return {Precision::kInt8};
+    case Isa::kAvx2Vnni:
     case Isa::kAvx512Vnni: return {Precision::kInt8, Precision::kInt16};
     case Isa::kAvx512Bf16:
       if (Bf16ProductsPay()) return {Precision::kInt8, Precision::kBf16, Precision::kInt16};
@@ -95,7 +99,8 @@ Result<Kernels> SelectKernels(Isa isa, Precision precision) {
   AKIN_TRY_ASSIGN(const IsaChoice choice, ChooseIsa(isa));
   Kernels kernels = ScalarKernels(precision);
   for (const Tier& tier : Tiers()) {
-    if (tier.support.usable) kernels = tier.with(kernels);
+    const bool below = !tier.aside || tier.isa == choice.isa;
+    if (tier.support.usable && below) kernels = tier.with(kernels);
     if (tier.isa == choice.isa) break;
   }
   return kernels;

@@ -263,6 +263,7 @@ inline size_t PackedBytes(const Kernels& kernels, const PackedLinear& linear) {
 Kernels ScalarKernels(Precision precision);
 // Each replaces, for below.requested, what it does better.
 Kernels WithAvx2(Kernels below);
+Kernels WithAvx2Vnni(Kernels below);
 Kernels WithAvx512(Kernels below);
 Kernels WithAvx512Vnni(Kernels below);
 Kernels WithAvx512Bf16(Kernels below);

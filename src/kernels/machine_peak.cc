@@ -106,6 +106,27 @@ void DotInt16(int steps) {
 }
 AKIN_TARGET_END
 
+// In assembly: GCC 12 keeps what these intrinsics return in memory as well as in a register.
+AKIN_TARGET_BEGIN("avx2")
+void DotInt8AvxVnni(int steps) {
+  __m256i sums[kChains], x = _mm256_set1_epi8(1);
+  for (auto& sum : sums) sum = _mm256_setzero_si256();
+  for (int step = 0; step < steps; ++step) {
+#pragma GCC unroll 12
+    for (auto& sum : sums) asm volatile("%{vex%} vpdpbusd %1, %1, %0" : "+x"(sum) : "x"(x));
+  }
+}
+
+void DotInt16AvxVnni(int steps) {
+  __m256i sums[kChains], x = _mm256_set1_epi16(1);
+  for (auto& sum : sums) sum = _mm256_setzero_si256();
+  for (int step = 0; step < steps; ++step) {
+#pragma GCC unroll 12
+    for (auto& sum : sums) asm volatile("%{vex%} vpdpwssd %1, %1, %0" : "+x"(sum) : "x"(x));
+  }
+}
+AKIN_TARGET_END
+
 // A product of pairs is an instruction of its own, and so is adding it. From intrinsics GCC makes
 // all products of a step first and then has no registers for the sums.
 AKIN_TARGET_BEGIN("avx2")
@@ -205,6 +226,10 @@ Loop LoopFor(Isa isa, Precision precision) {
     case Isa::kAvx512:
       if (integers) return {DotInt16Avx2, 32};
       return {FmaAvx512, 32};
+    case Isa::kAvx2Vnni:
+      if (precision == Precision::kInt8) return {DotInt8AvxVnni, 64};
+      if (precision == Precision::kInt16) return {DotInt16AvxVnni, 32};
+      [[fallthrough]];
     case Isa::kAvx2:
       if (integers) return {DotInt16Avx2, 32};
       return {FmaAvx2, 16};
@@ -242,7 +267,8 @@ bool IsFaster(Loop loop, Loop than) {
 ReadLines ReaderFor(Isa isa) {
   switch (isa) {
     case Isa::kScalar: return ReadAnywhere;
-    case Isa::kAvx2: return ReadAvx2;
+    case Isa::kAvx2:
+    case Isa::kAvx2Vnni: return ReadAvx2;
     default: return ReadAvx512;
   }
 }

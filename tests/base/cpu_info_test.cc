@@ -19,6 +19,7 @@ TEST(CpuInfo, FullCpuCanUseEveryTier) {
   const CpuInfo info = DecodeCpuid(FullCpu(), "Full");
   EXPECT_EQ(info.name, "Full");
   EXPECT_TRUE(info.avx2_fma.usable);
+  EXPECT_TRUE(info.avx2_vnni.usable);
   EXPECT_TRUE(info.avx512.usable);
   EXPECT_EQ(info.avx512.reason, "");
   EXPECT_TRUE(info.Has("amx_bf16"));
@@ -38,6 +39,13 @@ TEST(CpuInfo, MissingInstructionIsNamed) {
   info = DecodeCpuid(leaves, "");
   EXPECT_TRUE(info.avx2_fma.usable);
   EXPECT_EQ(info.avx512.reason, "CPU lacks avx512dq");
+
+  leaves = FullCpu();
+  leaves.leaf7_1_eax &= ~(1u << 4);
+  info = DecodeCpuid(leaves, "");
+  EXPECT_TRUE(info.avx2_fma.usable);
+  EXPECT_EQ(info.avx2_vnni.reason, "CPU lacks avx_vnni");
+  EXPECT_TRUE(info.amx.usable) << "AVX-512 has products of its own";
 }
 
 TEST(CpuInfo, RegistersThatTheSystemDoesNotSaveAreNotUsable) {
@@ -45,6 +53,7 @@ TEST(CpuInfo, RegistersThatTheSystemDoesNotSaveAreNotUsable) {
   leaves.xcr0 = 0b111;  // x87, SSE, AVX.
   CpuInfo info = DecodeCpuid(leaves, "");
   EXPECT_TRUE(info.avx2_fma.usable);
+  EXPECT_TRUE(info.avx2_vnni.usable);
   EXPECT_FALSE(info.avx512.usable);
   EXPECT_EQ(info.avx512.reason, "the operating system does not save the registers of avx512f");
   EXPECT_FALSE(info.Has("avx512f"));
@@ -53,6 +62,7 @@ TEST(CpuInfo, RegistersThatTheSystemDoesNotSaveAreNotUsable) {
   leaves.xcr0 = 0b11;
   info = DecodeCpuid(leaves, "");
   EXPECT_EQ(info.avx2_fma.reason, "the operating system does not save the registers of avx");
+  EXPECT_EQ(info.avx2_vnni.reason, info.avx2_fma.reason);
 }
 
 TEST(CpuInfo, CpuWithoutAnyFeatureIsScalar) {
@@ -70,6 +80,7 @@ TEST(CpuInfo, ArmTiersFollowWhatTheKernelLists) {
   EXPECT_TRUE(info.Has("bf16"));
   EXPECT_FALSE(info.Has("i8mm"));
   EXPECT_EQ(info.avx2_fma.reason, "not an x86-64 CPU");
+  EXPECT_EQ(info.avx2_vnni.reason, "not an x86-64 CPU");
 
   info = DecodeArm({.hwcap = 1u << 1, .hwcap2 = 0, .midr = 0x610f0220});
   EXPECT_EQ(info.name, "aarch64 CPU, implementer 97, part 34");

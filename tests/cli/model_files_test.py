@@ -124,7 +124,7 @@ class Options(Case):
         self.fails(run("embed", "--model", MODEL, "--input", lines), 2, "lines.jsonl, line 1: prompt_name is \"none\"")
 
     def test_of_a_precision_that_is_not_computed_are_said(self):
-        for isa in ("scalar", "avx2", "neon"):
+        for isa in ("scalar", "avx2", "avx2-vnni", "neon"):
             info = run("info", "--model", MODEL, "--isa", isa, "--precision", "bf16x3", "--json")
             if info[0] != 0:
                 continue  # Another CPU's.
@@ -136,8 +136,8 @@ class Options(Case):
             self.assertEqual(said.encode() in err, isa != "scalar", err)
 
     def test_of_a_precision_that_gains_no_speed_are_said_once(self):
-        slow = {"scalar": {"bf16x3", "int16", "bf16", "w8", "int8"}, "avx2": {"bf16", "w8"}, "avx512": {"int16", "bf16", "w8", "int8"},
-                "avx512-vnni": {"bf16", "w8"}, "neon": {"bf16", "w8", "int8"}, "amx": set()}
+        slow = {"scalar": {"bf16x3", "int16", "bf16", "w8", "int8"}, "avx2": {"bf16", "w8"}, "avx2-vnni": {"bf16", "w8"},
+                "avx512": {"int16", "bf16", "w8", "int8"}, "avx512-vnni": {"bf16", "w8"}, "neon": {"bf16", "w8", "int8"}, "amx": set()}
         usable = [isa for isa in slow if run("info", "--model", MODEL, "--isa", isa)[0] == 0]
         for isa in usable:
             for precision in ("f32", "bf16x3", "int16", "bf16", "w8", "int8"):

@@ -142,6 +142,13 @@ TEST_F(PrecisionGate, PassesOverWhatIsNotCloseEnough) {
   EXPECT_NE(reason_.find("int16 0.99980"), std::string::npos) << reason_;
 }
 
+TEST_F(PrecisionGate, AvxVnniHasTheCandidatesOfVnni) {
+  EXPECT_EQ(Take(0.9996, 0.9999, Isa::kAvx2Vnni), "int8");
+  EXPECT_EQ(Take(0.9994, 0.9998, Isa::kAvx2Vnni), "int8") << "as was measured for this model";
+  EXPECT_EQ(Records().size(), 1u);
+  EXPECT_EQ(Take(0.9994, 0.9998, Isa::kAvx512Vnni), "int16") << "measured anew: another tier";
+}
+
 TEST_F(PrecisionGate, FallsBackToF32) { EXPECT_EQ(Take(0.9, 0.99), "f32"); }
 
 TEST_F(PrecisionGate, NotANumberIsNotCloseEnough) {

@@ -30,6 +30,16 @@ TEST(Dispatch, AutoIsTheBestUsableTierWhoseProductsPay) {
   EXPECT_EQ(SelectKernels(Isa::kAuto).value().isa, choice.isa);
 }
 
+// So that a tier has the same bits wherever it runs.
+TEST(Dispatch, TiersOfAvx512DoNotStandOnAvxVnni) {
+  for (const Precision precision : {Precision::kInt8, Precision::kInt16}) {
+    const auto avx2 = SelectKernels(Isa::kAvx2, precision);
+    const auto avx512 = SelectKernels(Isa::kAvx512, precision);
+    if (!avx2 || !avx512) GTEST_SKIP() << "this CPU has no AVX-512";
+    EXPECT_EQ(avx512->linear.linear, avx2->linear.linear) << PrecisionName(precision);
+  }
+}
+
 // What is faster on a tier runs there as itself.
 TEST(Dispatch, WhatIsFasterThanF32IsNotF32) {
   for (const Isa isa : UsableIsas()) {

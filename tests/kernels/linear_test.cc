@@ -430,6 +430,35 @@ TEST_P(Linear, TheLargestSumOfAGroupFits) {
   EXPECT_NEAR(output.view()(0, 1), -4.0f, 1e-5f);
 }
 
+// Sums of integers are exact, and all else is the same code: these tiers may be mixed.
+TEST(LinearOfAvxVnni, HasTheBitsOfAvx2) {
+  std::mt19937 generator{7};
+  for (const Precision precision : {Precision::kInt8, Precision::kInt16}) {
+    const auto vnni = SelectKernels(Isa::kAvx2Vnni, precision);
+    if (!vnni) GTEST_SKIP() << vnni.error().message();
+    const Kernels avx2 = SelectKernels(Isa::kAvx2, precision).value();
+    for (const size_t k : {1, 3, 64, 130, 384, 513, 1100}) {
+      constexpr size_t kRows = 13, kColumns = 40;
+      const TestMatrix weight = TestMatrix(kColumns, k, k).Fill(generator, 0.5f);
+      const TestMatrix bias = TestMatrix(1, kColumns, kColumns).Fill(generator);
+      const TestMatrix input = TestMatrix(kRows, k, k + 3).Fill(generator);
+      const auto product = [&](const Kernels& kernels) {
+        const TestLinear linear(kernels, weight.view(), bias.view().row(0));
+        const TestOperand operand(kernels, input.view());
+        std::vector<float> output(kRows * kColumns);
+        kernels.linear.linear({.input = operand.operand(),
+                               .linear = linear.packed(),
+                               .output = {.f32 = {output.data(), kRows, kColumns}, .bf16 = {}},
+                               .epilogue = Epilogue::kGelu,
+                               .first_panel = 0,
+                               .last_panel = NumPanels(kernels, kColumns)});
+        return output;
+      };
+      EXPECT_EQ(product(*vnni), product(avx2)) << PrecisionName(precision) << ", k " << k;
+    }
+  }
+}
+
 TEST_P(Linear, ARowOfZerosGivesTheBias) {
   const size_t n = 40, k = 300;
   TestMatrix weight = TestMatrix(n, k, k).Fill(generator_);

@@ -45,10 +45,19 @@ AKIN_INLINE void StoreWeights(V x, Weight* out) {
   }
 }
 
-// Eight values of a row, rounded to nearest even, in int16. What NaN and infinity become does not
-// matter, because their scale is one too.
-AKIN_INLINE void StoreRow(V x, int16_t* out) {
+// Eight values of a row, rounded to nearest even, in int16 or IntegerShape::kZero above them in a
+// byte. What NaN and infinity become does not matter, because their scale is one too.
+AKIN_INLINE __m128i RoundToInt16(V x) {
   const __m256i q = _mm256_cvtps_epi32(x.v);
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(out),
-                   _mm_packs_epi32(_mm256_castsi256_si128(q), _mm256_extracti128_si256(q, 1)));
+  return _mm_packs_epi32(_mm256_castsi256_si128(q), _mm256_extracti128_si256(q, 1));
+}
+AKIN_INLINE void StoreRow(V x, int16_t* out) {
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(out), RoundToInt16(x));
+}
+AKIN_INLINE void StoreRow(V x, uint8_t* out) {
+  static_assert(IntegerShape::kZero == 0x80, "adding it is flipping the sign bit");
+  const __m128i words = RoundToInt16(x);
+  _mm_storel_epi64(reinterpret_cast<__m128i*>(out),
+                   _mm_xor_si128(_mm_packs_epi16(words, words),
+                                 _mm_set1_epi8(static_cast<char>(IntegerShape::kZero))));
 }

@@ -5,7 +5,7 @@ namespace akin::kernels {
 
 // Whether the L1 cache has room for a panel's next lines beside the rows of a tile: 48 KiB and more
 // (Intel since Ice Lake), not the 32 KiB of Zen 4 (docs/design/003-one-micro-kernel.md). False
-// where the system does not say.
+// where the system does not say; of cores of two kinds it is the one that the program started on.
 bool PanelsComeNear();
 
 }  // namespace akin::kernels

@@ -137,8 +137,20 @@ TEST_F(Http2BodiesInRoom, ButNotWhileItsConnectionsWindowIsShut) {
   EXPECT_EQ(requests_[0]->responder.status, 408);
 }
 
+// Who keeps it shut himself would have the room for ever.
+TEST_F(Http2BodiesInRoom, AndNotForLongThen) {
+  link().SetState(Link::State::kShut, begin_);
+  for (milliseconds later(200); later < milliseconds(9'500); later += milliseconds(200)) {
+    link().SetState(Link::State::kShut, begin_ + later);
+    Sweep(later, 1024);
+    EXPECT_TRUE(later >= seconds(9) || NumThatHave(408) == 0) << later.count();
+  }
+  EXPECT_EQ(requests_[0]->responder.status, 408);
+  EXPECT_EQ(requests_[1]->responder.consumed, 60'000u);
+}
+
 TEST_F(Http2BodiesInRoom, NorWhileTheEventLoopWasHeldUp) {
-  link().HeldUp(seconds(4));
+  link().HeldUp(seconds(4), begin_ + seconds(4));
   Sweep(milliseconds(4'200), 1024);
   Sweep(milliseconds(8'900), 1024);
   EXPECT_EQ(NumThatHave(408), 0u);

@@ -5,8 +5,9 @@
 //   100 bodies of 60 KB on a link of 64 KiB/s: in turns each has 655 bytes a second, one after the
 //   other the last begins after 90 s; the link has 64 KiB/s at any time.
 //
-// But who has had nothing of its own for very long ends, whatever else comes: behind a proxy whose
-// connection is of many clients one of them has gone.
+// But who brings next to nothing of its own for very long ends, whatever else comes: behind a proxy
+// whose connection is of many clients one of them has gone. The least of it is an even part of the
+// least that the link brings, so that a byte now and then keeps nothing open for ever.
 #pragma once
 
 #include <algorithm>
@@ -29,22 +30,35 @@ class Link {
   // others of its streams have sent is not yet consumed.
   enum class State { kOpen, kUnread, kShut };
 
+  // So long at once, and then as long as it has not been, a shut window excuses who has room that
+  // others wait for. A client can keep its own shut for ever, with answers that it does not take.
+  // With kInRoom's grace it is less than they wait (kWaitingTime).
+  static constexpr Duration kMostShut = std::chrono::seconds(4);
+
   void Arrived(size_t bytes) { bytes_ += bytes; }
   // As it is now, and has been found at the last call until now.
   void SetState(State state, TimePoint now) {
-    if (state_ == State::kShut) shut_time_ += now - looked_;
-    if (state_ != State::kOpen) unread_time_ += now - looked_;
+    const Duration time = now - looked_;
+    if (state_ != State::kOpen) unread_time_ += time;
+    if (state_ == State::kShut) {
+      const Duration excused = std::min(time, may_be_shut_);
+      shut_time_ += excused;
+      may_be_shut_ -= excused;
+    } else {
+      may_be_shut_ = std::min(may_be_shut_ + time, kMostShut);
+    }
     state_ = state;
     looked_ = now;
   }
-  // The event loop read nothing for so long.
-  void HeldUp(Duration time) {
-    if (state_ != State::kShut) shut_time_ += time;
-    if (state_ == State::kOpen) unread_time_ += time;
+  // The event loop read nothing for so long before now, whatever it had found.
+  void HeldUp(Duration time, TimePoint now) {
+    shut_time_ += time;
+    unread_time_ += time;
+    looked_ = std::min(looked_ + time, std::max(looked_, now));
   }
 
   uint64_t bytes() const { return bytes_; }  // All that have come.
-  // In which nothing could come, for no fault of its client; and with the time of kUnread.
+  // In which nothing could come, as far as it excuses who has room; and all, with that of kUnread.
   Duration shut_time() const { return shut_time_; }
   Duration unread_time() const { return unread_time_; }
 
@@ -53,45 +67,52 @@ class Link {
   State state_ = State::kOpen;
   TimePoint looked_{};
   Duration shut_time_{}, unread_time_{};
+  Duration may_be_shut_ = kMostShut;
 };
 
 class LinkRate {
  public:
   using TimePoint = Link::TimePoint;
 
-  // Of what begins now on `link`, which outlives it. `silence`: so long it may have nothing of its
-  // own, if that is more than the grace.
+  // So many at most share a link.
+  static constexpr int64_t kMostSharers = 100;
+
+  // Of what begins now on `link`, which outlives it. `silence`: so far it may be behind its own
+  // part, if that is more than the grace.
   LinkRate(const LeastRate::Terms& terms, std::chrono::milliseconds silence, const Link& link,
            TimePoint now)
       : rate_(terms, now),
-        silence_(std::max(silence, terms.grace)),
+        own_rate_(OwnTerms(terms, silence), now),
         link_(&link),
         bytes_(link.bytes()),
-        unread_time_(link.unread_time()),
-        quiet_since_(now) {}
+        unread_time_(link.unread_time()) {}
 
-  // Something of its own, of which the link tells how much.
-  void Arrived(TimePoint now) { quiet_since_ = now; }
+  // So many bytes more of its own, of which the link tells, too.
+  void Arrived(size_t bytes, TimePoint now) { own_rate_.Arrived(bytes, now); }
   // It was not read for so long before now.
   void Forgive(Link::Duration time, TimePoint now) {
     rate_.Forgive(time, now);
-    quiet_since_ = std::min(quiet_since_ + time, now);
+    own_rate_.Forgive(time, now);
   }
   // To be asked a few times a second: what has come since then has come now.
   bool IsTooSlow(TimePoint now) {
     Forgive(link_->unread_time() - std::exchange(unread_time_, link_->unread_time()), now);
     rate_.Arrived(link_->bytes() - std::exchange(bytes_, link_->bytes()), now);
-    return rate_.IsTooSlow(now) || now - quiet_since_ >= silence_;
+    return rate_.IsTooSlow(now) || own_rate_.IsTooSlow(now);
   }
 
  private:
-  LeastRate rate_;
-  Link::Duration silence_;
+  static LeastRate::Terms OwnTerms(const LeastRate::Terms& terms,
+                                   std::chrono::milliseconds silence) {
+    return {std::max(silence, terms.grace),
+            std::max<int64_t>(terms.bytes_per_second / kMostSharers, 1)};
+  }
+
+  LeastRate rate_, own_rate_;
   const Link* link_;
   // Of the link, when it was last asked.
   uint64_t bytes_;
   Link::Duration unread_time_;
-  TimePoint quiet_since_;
 };
 
 }  // namespace akin::server

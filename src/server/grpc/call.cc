@@ -122,7 +122,7 @@ size_t Call::Read(std::string_view bytes) {
         environment_.rooms.has(info_.client) ? 0 : environment_.kept_room.MostFor(info_.client);
     const size_t before = bytes.size();
     const MessageReader::State state = reader_.Read(bytes, most_room);
-    if (bytes.size() < before) rate_.Arrived(now);
+    rate_.Arrived(before - bytes.size(), now);
     if (room_rate_) room_rate_->Arrived(before - bytes.size(), now);
     if (!Found(state)) break;
   }

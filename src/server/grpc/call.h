@@ -41,7 +41,8 @@ struct CallEnvironment {
   // When one that does not was last refused, but for who is due. One at a time: what it leaves may
   // be enough.
   Clock::time_point made_room;
-  // Without a message, an answer under way or the end of a stream; of a message, without a byte.
+  // Without a message, an answer under way or the end of a stream; of a message, behind its own
+  // part of the rate.
   std::chrono::milliseconds idle_timeout{60'000};
   static constexpr size_t kMessagesBytes = size_t{44} << 20;
   static constexpr size_t kEarlyMessagesBytes = size_t{4} << 20;

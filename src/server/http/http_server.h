@@ -33,7 +33,7 @@ struct HttpOptions {
   std::chrono::milliseconds idle_timeout{75'000};
   std::chrono::milliseconds write_timeout{30'000};
   LeastRate::Terms body_rate = LeastRate::kAlways;  // Of a body.
-  // Without a byte of a body, while others on its connection of HTTP/2 come.
+  // Of a body, behind its own part of the rate, while others on its connection of HTTP/2 come.
   std::chrono::milliseconds body_silence{300'000};
   std::chrono::milliseconds waiting_time = kWaitingTime;  // Of a body, for room.
   bool may_spin =

@@ -33,7 +33,7 @@ class Http2Connection final : public ServedConnection,
 
   boost::asio::awaitable<void> Serve() override;
   void Sweep(Clock::time_point now) override;
-  void HeldUp(Clock::duration time, Clock::time_point) override { session_.HeldUp(time); }
+  void HeldUp(Clock::duration time, Clock::time_point now) override { session_.HeldUp(time, now); }
   void Drain() override;
   bool GiveWay(bool may_tell) override;
   void Abandon() override;

@@ -137,7 +137,7 @@ class Http2Requests::Stream final : public Http2StreamHandler {
         return way_->responder->SetResting(false);
       case BodyRooms::Answer::kRoom:
         request_.body += bytes;
-        rate_->Arrived(now);
+        rate_->Arrived(bytes.size(), now);
         room_.Arrived(bytes.size(), now);
     }
     way_->responder->Consume(bytes.size());

@@ -10,6 +10,8 @@
 
 namespace akin::server {
 
+static_assert(LinkRate::kMostSharers == Http2Session::kMaxStreams);
+
 Http2Session::Http2Session(Http2Handler& handler, Options options)
     : handler_(handler),
       options_(std::move(options)),

@@ -71,8 +71,8 @@ class Http2Session final : private Http2Framer::Events {
   void Written();
   // A few times a second.
   void Sweep(TimePoint now);
-  // Nobody has read what the client sends for so long.
-  void HeldUp(TimePoint::duration time) { context_.link.HeldUp(time); }
+  // Nobody has read what the client sends for so long before now.
+  void HeldUp(TimePoint::duration time, TimePoint now) { context_.link.HeldUp(time, now); }
   // Takes no new request; ends with the last answer.
   void Drain();
   // Says so to the client, with the streams that are left; what is theirs is given up.

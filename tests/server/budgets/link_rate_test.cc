@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <vector>
 
+#include "server/budgets/sweep_limit.h"
+
 namespace akin::server {
 namespace {
 
@@ -13,6 +15,8 @@ using std::chrono::seconds;
 
 constexpr auto kSilence = seconds(60);
 constexpr size_t kLeast = LeastRate::kAlways.bytes_per_second;
+// Who waits for room has it before he is refused.
+static_assert(Link::kMostShut + LeastRate::kInRoom.grace < kWaitingTime);
 
 // Bodies that begin together, and are swept five times a second.
 class LinkRates : public testing::Test {
@@ -30,7 +34,7 @@ class LinkRates : public testing::Test {
     for (const auto end = now_ + time; now_ < end;) {
       now_ += milliseconds(200);
       link_.Arrived(bytes_per_second / 5);
-      if (in_turns) bodies_[next_++ % bodies_.size()].Arrived(now_);
+      if (in_turns) bodies_[next_++ % bodies_.size()].Arrived(bytes_per_second / 5, now_);
       most = std::max(most, Sweep());
     }
     return most;
@@ -62,10 +66,34 @@ TEST_F(LinkRates, WhoseOwnBytesNeverComeEndsWhateverElseDoes) {
   const auto begin = now_;
   while (now_ - begin < seconds(59)) {
     EXPECT_EQ(Send(seconds(1), size_t{1} << 20, false), 0U);
-    bodies_[7].Arrived(now_);
+    bodies_[7].Arrived(20, now_);
   }
   EXPECT_EQ(Send(seconds(2), size_t{1} << 20, false), 99U);
   EXPECT_FALSE(bodies_[7].IsTooSlow(now_));
+}
+
+// The link brings 100 KiB a second.
+TEST_F(LinkRates, AByteNowAndThenKeepsNothingOpenForEver) {
+  size_t num_late = 0;
+  seconds late_after{};
+  for (seconds time{0}; time < 2 * kSilence && num_late == 0; time += seconds(1)) {
+    num_late = Send(seconds(1), 100 * kLeast, false);
+    late_after = time;
+    for (size_t i = 0; i < 50; ++i) bodies_[i].Arrived(1, now_);
+    for (size_t i = 50; i < 100; ++i) bodies_[i].Arrived(kLeast / 100, now_);
+  }
+  EXPECT_EQ(num_late, 50U);
+  // They bring a tenth.
+  EXPECT_GE(late_after, kSilence * 10 / 9 - seconds(1));
+  EXPECT_LE(late_after, kSilence * 10 / 9 + seconds(1));
+  for (size_t i = 0; i < 50; ++i) EXPECT_TRUE(bodies_[i].IsTooSlow(now_)) << i;
+}
+
+TEST_F(LinkRates, AnEvenPartOfTheLeastThatTheLinkBringsIsEnoughForEver) {
+  for (seconds time{0}; time < 10 * kSilence; time += seconds(1)) {
+    EXPECT_EQ(Send(seconds(1), kLeast, false), 0U);
+    for (LinkRate& body : bodies_) body.Arrived(kLeast / 100, now_);
+  }
 }
 
 TEST_F(LinkRates, ASilenceShorterThanTheGraceIsTheGrace) {
@@ -99,8 +127,8 @@ TEST_F(LinkRates, TimeInWhichNothingCouldComeIsForgiven) {
 
 TEST_F(LinkRates, TimeInWhichTheLoopWasHeldUpIsForgivenOnce) {
   const auto hold_up = [this] {
-    link_.HeldUp(seconds(20));
     now_ += seconds(20);
+    link_.HeldUp(seconds(20), now_);
   };
   hold_up();
   EXPECT_EQ(link_.shut_time(), seconds(20));
@@ -116,6 +144,46 @@ TEST_F(LinkRates, TimeInWhichTheLoopWasHeldUpIsForgivenOnce) {
   link_.SetState(Link::State::kOpen, now_);
   EXPECT_EQ(link_.shut_time(), seconds(60));
   EXPECT_EQ(link_.unread_time(), seconds(60));
+}
+
+// For who has room that others wait for.
+TEST_F(LinkRates, AWindowThatIsHeldShutIsNoExcuseForEver) {
+  const auto stay = [this](Link::State state, seconds time) {
+    link_.SetState(state, now_);
+    const auto before = link_.shut_time();
+    for (const auto end = now_ + time; now_ < end;) {
+      now_ += milliseconds(200);
+      link_.SetState(state, now_);
+    }
+    return link_.shut_time() - before;
+  };
+  EXPECT_EQ(stay(Link::State::kShut, seconds(3)), seconds(3));
+  EXPECT_EQ(stay(Link::State::kShut, seconds(600)), seconds(1));
+  // Held up it is excused all the same, and for that alone.
+  now_ += seconds(20);
+  link_.HeldUp(seconds(20), now_);
+  EXPECT_EQ(link_.shut_time(), seconds(24));
+  EXPECT_EQ(stay(Link::State::kShut, seconds(5)), seconds(0));
+  // Nor by opening it for a moment.
+  for (int i = 0; i < 10; ++i) {
+    stay(Link::State::kOpen, seconds(1));
+    EXPECT_EQ(stay(Link::State::kShut, seconds(9)), seconds(1)) << i;
+  }
+  stay(Link::State::kUnread, seconds(600));
+  EXPECT_EQ(stay(Link::State::kShut, seconds(600)), Link::kMostShut);
+  EXPECT_GT(link_.unread_time(), seconds(1800)) << "of a body at any time it counts in full";
+}
+
+TEST_F(LinkRates, AHoldUpThatIsToldLateTakesNothingOfTheTimeThatComes) {
+  link_.SetState(Link::State::kShut, now_);
+  now_ += seconds(3);
+  link_.SetState(Link::State::kOpen, now_);  // Read, when it went on.
+  link_.HeldUp(seconds(3), now_);
+  now_ += seconds(1);
+  link_.SetState(Link::State::kShut, now_);
+  now_ += seconds(2);
+  link_.SetState(Link::State::kOpen, now_);
+  EXPECT_EQ(link_.shut_time(), seconds(8));
 }
 
 TEST_F(LinkRates, WhoWaitedForUsIsForgivenThat) {

@@ -206,7 +206,7 @@ TEST_F(CallRoom, WhoCouldNotSendDoesNotLoseItsRoom) {
   }
   each_link([&](Link& link) {
     link.SetState(Link::State::kOpen, now + seconds(3));
-    link.HeldUp(milliseconds(1'500));
+    link.HeldUp(milliseconds(1'500), now + milliseconds(4'500));
   });
   SweepAll(now + milliseconds(9'400));
   EXPECT_EQ(NumEnded(), 0U);

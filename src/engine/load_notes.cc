@@ -22,10 +22,14 @@ bool GainsSpeed(Precision asked, Isa isa) {
          });
 }
 
+// bf16x3 keeps a weight as two of bf16.
+bool SavesMemory(Precision precision) { return precision != Precision::kBf16x3; }
+
 std::string NoGain(Precision asked, Isa isa) {
   const std::vector<Precision> faster = kernels::FasterThanF32(isa);
   return StrCat("no faster than f32's here: the products of precision ", PrecisionName(asked),
-                " (instruction set ", IsaName(isa), "), which saves memory",
+                " (instruction set ", IsaName(isa), ')',
+                SavesMemory(asked) ? ", which saves memory" : "",
                 faster.empty() ? "" : StrCat("; ", PrecisionName(faster.back()), "'s are faster"));
 }
 

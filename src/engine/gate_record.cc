@@ -5,10 +5,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
-#include <cstdlib>
 #include <filesystem>
 #include <string_view>
 #include <system_error>
@@ -28,6 +28,7 @@ namespace {
 constexpr std::string_view kTitle = "akin precision gate 2\n";
 constexpr std::string_view kFirstTitle = "akin precision gate 1\n";
 constexpr std::string_view kCheck = "check ";
+constexpr std::string_view kEnding = ".txt";
 constexpr size_t kMaxBytes = size_t{64} << 10;
 
 // All files that a vector depends on, as far as they are there.
@@ -45,6 +46,7 @@ std::string FileKey(const std::string& folder, std::string_view name) {
 }
 
 // FNV-1a, 64 bits, in hexadecimal digits: a file's name, whose key decides; a checksum.
+constexpr size_t kHashDigits = 16;
 std::string HashOf(std::string_view text) {
   uint64_t hash = 0xcbf29ce484222325u;
   for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
@@ -57,17 +59,26 @@ bool HasPrecision(const GateRecord::Cosines& cosines, Precision precision) {
   return std::ranges::find(cosines, precision, &GateRecord::Cosine::precision) != cosines.end();
 }
 
+// All digits: one just below the bound is not on it when it is read. A comma is none, whatever the
+// program's locale is.
+std::string InDigits(double cosine) {
+  if (std::isnan(cosine)) return "nan";
+  char digits[32];
+  return {digits, std::to_chars(digits, digits + sizeof digits, cosine).ptr};
+}
+
 // "int8 0.99891"
 std::optional<GateRecord::Cosine> ParseLine(std::string_view line) {
   const size_t blank = line.find(' ');
   if (blank == std::string_view::npos) return std::nullopt;
   const auto precision = ParsePrecision(line.substr(0, blank));
   if (!precision) return std::nullopt;
-  const std::string number(line.substr(blank + 1));
-  char* end = nullptr;
-  const double cosine = std::strtod(number.c_str(), &end);
+  const std::string_view number = line.substr(blank + 1);
+  double cosine = 0.0;
+  const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), cosine);
   // NaN is what vectors have that are not finite; nothing has more than 1.
-  if (number.empty() || *end != '\0' || cosine > 1.0) return std::nullopt;
+  if (error != std::errc() || end != number.data() + number.size() || cosine > 1.0)
+    return std::nullopt;
   return GateRecord::Cosine{*precision, cosine};
 }
 
@@ -97,13 +108,20 @@ std::string_view LinesOf(std::string_view content, std::string_view key) {
   return content.substr(head.size(), check - head.size());
 }
 
-// Records of models, tiers and versions that are used no longer, and what a process that died
-// while it wrote has left.
+// A record, or what a process that died while it wrote one has left.
+bool IsOurs(std::string_view name) {
+  return name.find_first_not_of("0123456789abcdef") == kHashDigits &&
+         name.substr(kHashDigits).starts_with(kEnding);
+}
+
+// Records of models, tiers and versions that are used no longer. What else somebody keeps in the
+// folder, or in the one that it links to, is his.
 void RemoveOldest(const std::string& folder) {
   namespace fs = std::filesystem;
   std::vector<std::pair<fs::file_time_type, fs::path>> files;
   std::error_code error;
   for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
+    if (!IsOurs(it->path().filename().string())) continue;
     std::error_code gone;
     const fs::file_time_type time = it->last_write_time(gone);
     if (!gone) files.emplace_back(time, it->path());
@@ -138,7 +156,7 @@ GateRecord::GateRecord(const model::ModelDirectory& directory, std::string_view 
   const std::string cache = CacheFolder();
   if (cache.empty()) return;
   folder_ = cache + "/precision";
-  path_ = StrCat(folder_, '/', HashOf(key_), ".txt");
+  path_ = StrCat(folder_, '/', HashOf(key_), kEnding);
 }
 
 GateRecord::Cosines GateRecord::Read() const {
@@ -157,9 +175,7 @@ void GateRecord::Add(const Cosines& cosines) const {
   }
   std::string content = StrCat(kTitle, key_, '\n');
   for (const auto& [precision, cosine] : all) {
-    char number[32];
-    std::snprintf(number, sizeof number, "%.9f", cosine);
-    content += StrCat(PrecisionName(precision), ' ', number, '\n');
+    content += StrCat(PrecisionName(precision), ' ', InDigits(cosine), '\n');
   }
   content += StrCat(kCheck, HashOf(content), '\n');
   Write(content);
@@ -172,6 +188,8 @@ void GateRecord::Write(const std::string& content) const {
   const int fd = mkostemp(temporary.data(), O_CLOEXEC);
   if (fd < 0) return;
   const bool written = WriteAll(fd, content);
+  // Not only for this user: a folder that is filled as an image is built serves whoever runs it.
+  fchmod(fd, 0644);  // Where there are such modes.
   const bool closed = close(fd) == 0;  // Where a network's file system says that it is full.
   if (!written || !closed || std::rename(temporary.c_str(), path_.c_str()) != 0)
     unlink(temporary.c_str());

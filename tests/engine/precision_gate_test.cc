@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cmath>
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -291,11 +292,19 @@ TEST_F(PrecisionGate, WritersAtOnceLeaveAWholeRecord) {
   EXPECT_GE(record.Read().size(), known.size());
 }
 
+// Of a model, with what hashes to `i`.
+std::string RecordName(size_t i) {
+  char name[32];
+  std::snprintf(name, sizeof name, "precision/%016zx.txt", i);
+  return name;
+}
+
 TEST_F(PrecisionGate, TheFolderIsBoundedAndTheOldestGo) {
   constexpr size_t kOld = 20;
   const auto now = fs::file_time_type::clock::now();
   for (size_t i = 0; i < GateRecord::kMostFiles + kOld; ++i) {
-    const std::string name = "precision/" + std::to_string(i) + ".txt";
+    // Some of writers that have died.
+    const std::string name = RecordName(i) + (i % 2 == 0 ? "" : ".a1B2c3");
     cache_.Write(name, "of another model");
     fs::last_write_time(cache_ / name, now - std::chrono::hours(i < kOld ? 48 : 24));
   }
@@ -303,7 +312,36 @@ TEST_F(PrecisionGate, TheFolderIsBoundedAndTheOldestGo) {
   EXPECT_EQ(Records().size(), GateRecord::kMostFiles);
   EXPECT_EQ(Record().Read().size(), 1u);
   for (size_t i = 0; i < kOld; ++i)
-    EXPECT_FALSE(fs::exists(cache_ / ("precision/" + std::to_string(i) + ".txt"))) << i;
+    EXPECT_FALSE(fs::exists(cache_ / (RecordName(i) + (i % 2 == 0 ? "" : ".a1B2c3")))) << i;
+}
+
+TEST_F(PrecisionGate, WhatElseIsInTheFolderStaysThere) {
+  const std::vector<std::string> others = {"thesis.txt", "0123456789abcdef", "0123456789abcde.txt",
+                                           "0123456789abcdef0.txt", "0123456789ABCDEF.txt"};
+  const auto now = fs::file_time_type::clock::now();
+  for (const std::string& name : others) {
+    cache_.Write("precision/" + name, "of somebody");
+    fs::last_write_time(cache_ / ("precision/" + name), now - std::chrono::hours(48));
+  }
+  for (size_t i = 0; i < GateRecord::kMostFiles; ++i) cache_.Write(RecordName(i), "");
+  Record().Add({{Precision::kInt8, 0.9994}});
+  EXPECT_EQ(Records().size(), GateRecord::kMostFiles + others.size());
+  for (const std::string& name : others) EXPECT_TRUE(fs::exists(cache_ / ("precision/" + name)));
+}
+
+TEST_F(PrecisionGate, ARecordIsForWhoeverMayReadTheFolder) {
+  Record().Add({{Precision::kInt8, 0.9994}});
+  EXPECT_EQ(fs::status(Records()[0]).permissions(), fs::perms{0644});
+}
+
+TEST_F(PrecisionGate, JustBelowTheBoundIsBelowItWhenItIsReadToo) {
+  const double below = std::nextafter(0.9995, 0.0);
+  Record().Add({{Precision::kInt8, below}, {Precision::kInt16, -std::nan("")}});
+  const GateRecord::Cosines read = Record().Read();
+  ASSERT_EQ(read.size(), 2u);
+  EXPECT_EQ(read[0].cosine, below);
+  EXPECT_TRUE(std::isnan(read[1].cosine));
+  EXPECT_EQ(Take(0.9998, 0.9998), "f32");
 }
 
 TEST_F(PrecisionGate, ACacheThatCannotBeWrittenCostsTimeOnly) {

@@ -188,8 +188,9 @@ void GateRecord::Write(const std::string& content) const {
   const int fd = mkostemp(temporary.data(), O_CLOEXEC);
   if (fd < 0) return;
   const bool written = WriteAll(fd, content);
-  // Not only for this user: a folder that is filled as an image is built serves whoever runs it.
-  fchmod(fd, 0644);  // Where there are such modes.
+  // Not only for this user, where there are such modes: a folder that is filled as an image is built
+  // serves whoever runs it.
+  fchmod(fd, 0644);
   const bool closed = close(fd) == 0;  // Where a network's file system says that it is full.
   if (!written || !closed || std::rename(temporary.c_str(), path_.c_str()) != 0)
     unlink(temporary.c_str());

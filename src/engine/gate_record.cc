@@ -188,8 +188,8 @@ void GateRecord::Write(const std::string& content) const {
   const int fd = mkostemp(temporary.data(), O_CLOEXEC);
   if (fd < 0) return;
   const bool written = WriteAll(fd, content);
-  // Not only for this user, where there are such modes: a folder that is filled as an image is built
-  // serves whoever runs it.
+  // Not only for this user, where there are such modes: a folder that is filled as an image is
+  // built serves whoever runs it.
   fchmod(fd, 0644);
   const bool closed = close(fd) == 0;  // Where a network's file system says that it is full.
   if (!written || !closed || std::rename(temporary.c_str(), path_.c_str()) != 0)

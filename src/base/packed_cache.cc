@@ -86,21 +86,29 @@ bool WriteAll(int fd, std::span<const std::byte> bytes) {
   return true;
 }
 
-// On large pages where the file system has them, and in one call instead of a fault for every few
-// pages.
-void ReadAhead(const MappedFile& mapped) {
-  AdviseHugePages(mapped.bytes().data(), mapped.bytes().size());
+// In one call instead of a fault for every few pages.
+void ReadAhead(std::span<const std::byte> mapped) {
 #if defined(MADV_POPULATE_READ)
-  madvise(const_cast<std::byte*>(mapped.bytes().data()), mapped.bytes().size(), MADV_POPULATE_READ);
+  madvise(const_cast<std::byte*>(mapped.data()), mapped.size(), MADV_POPULATE_READ);
 #endif
 }
 
-// A file that was written lies in the page cache in pieces as small as they came; read again for
-// such a mapping it lies there on large pages, for whoever maps it next.
+// A file that was written lies in the page cache in pieces as small as they came; read again for a
+// mapping that asks for large pages it lies there on these, for whoever maps it next. Piece by
+// piece: a process has its weights in memory already when it stores them.
 void BringOntoLargePages(const UniqueFd& file, std::string_view path) {
 #if defined(POSIX_FADV_DONTNEED)
+  constexpr size_t kPiece = size_t{8} << 20;
   posix_fadvise(file.get(), 0, 0, POSIX_FADV_DONTNEED);
-  if (const auto mapped = MappedFile::Map(file, path)) ReadAhead(*mapped);
+  const auto mapped = MappedFile::Map(file, path);
+  if (!mapped) return;
+  AdviseHugePages(mapped->bytes().data(), mapped->bytes().size());
+  for (size_t first = 0; first < mapped->bytes().size(); first += kPiece) {
+    const auto piece =
+        mapped->bytes().subspan(first, std::min(kPiece, mapped->bytes().size() - first));
+    ReadAhead(piece);
+    DropMappedPages(piece);
+  }
 #endif
 }
 
@@ -170,7 +178,9 @@ CachedBytes FindPacked(std::string_view key, size_t size) {
   if (!file || !IsOurs(*file)) return {};
   auto mapped = MappedFile::Map(*file, path);
   if (!mapped || mapped->bytes().size() != kHeaderBytes + size) return {};
-  ReadAhead(*mapped);
+  // On large pages where the file system has them.
+  AdviseHugePages(mapped->bytes().data(), mapped->bytes().size());
+  ReadAhead(mapped->bytes());
   const std::span<const std::byte> bytes = mapped->bytes().subspan(kHeaderBytes);
   const std::string header = Header(key, size, Checksum(bytes));
   if (header.empty() || std::memcmp(header.data(), mapped->bytes().data(), kHeaderBytes) != 0)

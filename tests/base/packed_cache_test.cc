@@ -15,6 +15,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/process_memory.h"
 #include "support/temporary_folder.h"
 
 namespace akin {
@@ -72,6 +73,20 @@ TEST_F(PackedCache, GivesBackWhatWasStoredAtTheStartOfAPage) {
   struct stat status;
   ASSERT_EQ(stat(File().c_str(), &status), 0);
   EXPECT_EQ(status.st_mode & 0777, 0600u);
+}
+
+// A process has the bytes in memory when it stores them: not twice.
+TEST_F(PackedCache, StoresWithoutMuchMemoryOfItsOwn) {
+  const auto bytes = Bytes(size_t{64} << 20, 1);
+  if (std::ofstream reset("/proc/self/clear_refs"); !(reset << "5" << std::flush))
+    GTEST_SKIP() << "/proc/self/clear_refs: the peak cannot be set back";
+  const auto before = ReadProcessMemory();
+  ASSERT_TRUE(before);
+  StorePacked("key", bytes);
+  const auto after = ReadProcessMemory();
+  ASSERT_TRUE(after);
+  EXPECT_LT(after->peak_bytes - before->resident_bytes, int64_t{32} << 20);
+  EXPECT_TRUE(Equal(FindPacked("key", bytes.size()), bytes));
 }
 
 TEST_F(PackedCache, KnowsOnlyTheSameKeyAndSize) {

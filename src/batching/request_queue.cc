@@ -10,8 +10,8 @@ namespace {
 // What a request gets before its neighbours are looked at again: long enough to keep the search for
 // the next one cheap, short beside a batch.
 constexpr size_t kTurnTokens = 256;
-// A batch is not made smaller than this for the sake of other threads: below it, two batches take
-// longer than one.
+// A batch is not made smaller than this for the sake of other threads: a batch of fewer tokens
+// waits for the weights that it reads, and two of them read these twice.
 constexpr size_t kLeastShare = 32;
 
 }  // namespace

@@ -23,9 +23,10 @@ inline constexpr std::chrono::microseconds kSpinTime{60};
 inline constexpr std::chrono::microseconds kPoliteTime{3};
 
 // Returns when `value` is no longer `old`, with what it is then. What that took, if more than a
-// microsecond or two, is added to `waited`.
+// microsecond or two, is added to `waited`. Sleeps when it has spun for `spin_time`.
 template <typename T>
-T WaitWhileEqual(const std::atomic<T>& value, T old, std::chrono::nanoseconds* waited = nullptr) {
+T WaitWhileEqual(const std::atomic<T>& value, T old, std::chrono::nanoseconds* waited = nullptr,
+                 std::chrono::microseconds spin_time = kSpinTime) {
   using Clock = std::chrono::steady_clock;
   T now = old;
   const auto has_changed = [&] {
@@ -39,7 +40,7 @@ T WaitWhileEqual(const std::atomic<T>& value, T old, std::chrono::nanoseconds* w
   if (has_changed()) return now;
   const auto start = Clock::now();
   bool changed = false;
-  for (auto spun = Clock::duration(0); !changed && spun < kSpinTime; spun = Clock::now() - start) {
+  for (auto spun = Clock::duration(0); !changed && spun < spin_time; spun = Clock::now() - start) {
     // The other one may be waiting for this very core: more threads than cores, or a busy machine.
     if (spun > kPoliteTime) std::this_thread::yield();
     changed = has_changed();

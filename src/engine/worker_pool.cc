@@ -6,6 +6,7 @@
 
 #include "base/cpu_affinity.h"
 #include "base/spin.h"
+#include "engine/look_out.h"
 
 namespace akin::engine {
 
@@ -50,7 +51,9 @@ struct WorkerPool::Worker {
   // Where this worker is to be held; -1: nowhere. Changed under the pool's mutex; who is roused
   // may read it at that moment, and reads it again when it joins.
   std::atomic<int> cpu{-1};
-  int pinned_to = -1;  // Of its own thread.
+  // Of its own thread.
+  int pinned_to = -1;
+  LookOut look_out;
   std::thread thread;
 
   void Send(Call message) {
@@ -65,8 +68,11 @@ struct WorkerPool::Worker {
   }
   // kJoin or kStop.
   Call Await() {
-    for (;;) {
-      Call message = WaitWhileEqual(call, Call::kNone);
+    for (bool is_roused = false;; is_roused = true) {
+      std::chrono::nanoseconds waited{0};
+      Call message =
+          WaitWhileEqual(call, Call::kNone, &waited, is_roused ? kSpinTime : look_out.time());
+      if (!is_roused) look_out.Record(waited);
       if (message != Call::kRouse) return message;
       // It looks out anew, unless it has been called meanwhile.
       if (!call.compare_exchange_strong(message, Call::kNone, std::memory_order_acquire))

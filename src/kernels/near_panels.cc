@@ -2,6 +2,8 @@
 
 #include <unistd.h>
 
+#include <utility>
+
 namespace akin::kernels {
 namespace {
 
@@ -15,10 +17,14 @@ bool HasRoomInL1() {
 }
 
 // As the program starts: a product has no time for it.
-const bool has_room_in_l1 = HasRoomInL1();
+bool panels_come_near = HasRoomInL1();
 
 }  // namespace
 
-bool PanelsComeNear() { return has_room_in_l1; }
+bool PanelsComeNear() { return panels_come_near; }
+
+ScopedPanelsComeNear::ScopedPanelsComeNear(bool near)
+    : before_(std::exchange(panels_come_near, near)) {}
+ScopedPanelsComeNear::~ScopedPanelsComeNear() { panels_come_near = before_; }
 
 }  // namespace akin::kernels

@@ -8,4 +8,17 @@ namespace akin::kernels {
 // where the system does not say; of cores of two kinds it is the one that the program started on.
 bool PanelsComeNear();
 
+// What PanelsComeNear says as long as this lives, and no product runs meanwhile on another thread:
+// for tests, which have both on every CPU.
+class ScopedPanelsComeNear {
+ public:
+  explicit ScopedPanelsComeNear(bool near);
+  ~ScopedPanelsComeNear();
+  ScopedPanelsComeNear(const ScopedPanelsComeNear&) = delete;
+  ScopedPanelsComeNear& operator=(const ScopedPanelsComeNear&) = delete;
+
+ private:
+  const bool before_;
+};
+
 }  // namespace akin::kernels

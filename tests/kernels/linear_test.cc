@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "kernels/integers.h"
+#include "kernels/near_panels.h"
 #include "kernels/tiers.h"
 
 namespace akin::kernels {
@@ -97,7 +98,7 @@ class Linear : public testing::TestWithParam<TierPrecision> {
   }
 
   // Largest error over the bound that sums of k products allow, over all cells; the worst cell is
-  // printed on failure.
+  // printed on failure. Whichever cache the panels are asked for, the bits are the same.
   void ExpectMatchesExact(size_t m, size_t n, size_t k, Epilogue epilogue) {
     SCOPED_TRACE(testing::Message() << "m " << m << " n " << n << " k " << k << " epilogue "
                                     << static_cast<int>(epilogue));
@@ -114,6 +115,13 @@ class Linear : public testing::TestWithParam<TierPrecision> {
     kernels_.linear.linear(Args(operand, linear, output.view(), epilogue));
 
     EXPECT_TRUE(output.GuardsIntact());
+    const ScopedPanelsComeNear as_on_other_cpus(!PanelsComeNear());
+    TestMatrix there(m, n, n);
+    for (size_t i = 0; i < m; ++i)
+      std::copy_n(before.begin() + static_cast<long>(i * n), n, there.view().row(i).begin());
+    kernels_.linear.linear(Args(operand, linear, there.view(), epilogue));
+    for (size_t i = 0; i < m; ++i)
+      EXPECT_TRUE(std::ranges::equal(there.view().row(i), output.view().row(i))) << "row " << i;
     constexpr double kEpsilon = std::numeric_limits<float>::epsilon() / 2;
     double worst = 0.0;
     size_t worst_row = 0, worst_col = 0;

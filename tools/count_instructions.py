@@ -6,8 +6,8 @@
 Prints every case with the recorded count (bench/instruction_counts.txt), the present one and the
 change; --update records the present ones, --check (of the tests) fails where they are not the recorded
 ones, so that a change of the kernels brings its record with it. Unlike times, counts do not depend on what else the
-machine does, but on the compiler, which is recorded with them. Valgrind knows no AVX-512, so
-the tiers are scalar and avx2; what is shared with AVX-512 (generic/*-inl.h) shows there too.
+machine does, but on the compiler, which is recorded with them. Valgrind knows neither AVX-512
+nor AVX-VNNI, so the tiers are scalar and avx2; what is shared with theirs (generic/*-inl.h) shows there too.
 """
 import argparse
 import pathlib

@@ -242,7 +242,7 @@ std::string PlanJson(const MemoryPlan& plan, const Limit& limit) {
 // No plan of a tier that this CPU lacks: what sizes depend on is said by the tier's own functions,
 // which are compiled for its instructions.
 Error OfThisMachine(const Error& error) {
-  if (!error.message().starts_with("instruction set ")) return error;
+  if (error.field() != "isa") return error;
   return error.Reworded(
       StrCat(error.message(), "; a plan is of this machine: to plan for another, run it there"));
 }

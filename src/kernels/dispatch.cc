@@ -69,9 +69,10 @@ Result<IsaChoice> ChooseIsa(Isa isa) {
     if (tier.isa != isa) continue;
     if (tier.support.usable) return IsaChoice{isa, origin};
     return InvalidInput("instruction set '", IsaName(isa), "' (", origin,
-                        ") cannot be used here: ", tier.support.reason);
+                        ") cannot be used here: ", tier.support.reason)
+        .Of("isa");
   }
-  return InvalidInput("instruction set '", IsaName(isa), "' is not in this build");
+  return InvalidInput("instruction set '", IsaName(isa), "' is not in this build").Of("isa");
 }
 
 std::vector<Precision> FasterThanF32(Isa isa) {

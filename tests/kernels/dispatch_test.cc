@@ -77,6 +77,18 @@ TEST(Dispatch, UnknownTierInTheEnvironmentIsNamedWithTheKnownOnes) {
   EXPECT_NE(kernels.error().message().find("avx2"), std::string::npos);
 }
 
+TEST(Dispatch, WhatCannotRunHereIsTheOptionIsa) {
+#if defined(__aarch64__)
+  constexpr Isa kElsewhere = Isa::kAvx2;
+#else
+  constexpr Isa kElsewhere = Isa::kNeon;
+#endif
+  const auto kernels = SelectKernels(kElsewhere);
+  ASSERT_FALSE(kernels);
+  EXPECT_EQ(kernels.error().code(), ErrorCode::kInvalidInput);
+  EXPECT_EQ(kernels.error().field(), "isa") << kernels.error().message();
+}
+
 TEST(Dispatch, NoKernelComputesInF16) {
   const auto kernels = SelectKernels(Isa::kAuto, Precision::kF16);
   ASSERT_FALSE(kernels);

@@ -37,112 +37,87 @@ void ReadAnywhere(const std::byte* memory, size_t lines) {
 #if defined(__x86_64__)
 
 // Each loop keeps kChains sums, so that no instruction waits for the one before it: in registers,
-// which takes an unrolled loop also where the compiler is not asked for -O3. The empty asm hides
-// the values from the compiler, which would otherwise compute the loop beforehand.
+// whatever the compiler is asked for. From intrinsics GCC 12 left the sums in memory at -O2 and
+// with a sanitizer, where VDPBF16PS seemed fast on CPUs on which it is slow, and for VPMADDWD and
+// AVX-VNNI at -O3 too. So a loop is one statement of assembly.
+static_assert(kChains == 12);
+#define AKIN_EACH_CHAIN(instruction) \
+  ".irp i,0,1,2,3,4,5,6,7,8,9,10,11\n\t" instruction "\n\t.endr\n\t"
+// `clear` and `multiply_add` are of the sum in register \\i; the latter multiplies %[x] with itself
+// and may use register 12.
+#define AKIN_RUN_CHAINS(steps, clear, multiply_add, x)                                        \
+  asm volatile(                                                                               \
+      AKIN_EACH_CHAIN(clear) "1:\n\t" AKIN_EACH_CHAIN(multiply_add) "dec %[count]\n\tjnz 1b"  \
+      : [count] "+r"(steps)                                                                   \
+      : [x] "x"(x)                                                                            \
+      : "cc", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", \
+        "xmm10", "xmm11", "xmm12")
+
 AKIN_TARGET_BEGIN("avx2,fma")
 void FmaAvx2(int steps) {
-  __m256 sums[kChains], x = _mm256_set1_ps(0.5f);
-  for (auto& sum : sums) sum = _mm256_set1_ps(1.0f);
-  for (int step = 0; step < steps; ++step) {
-    asm volatile("" : "+x"(x));
-#pragma GCC unroll 12
-    for (auto& sum : sums) sum = _mm256_fmadd_ps(x, x, sum);
-  }
-  for (auto& sum : sums) asm volatile("" : : "x"(sum));
+  const __m256 x = _mm256_set1_ps(0.5f);
+  AKIN_RUN_CHAINS(steps, "vpxor %%ymm\\i, %%ymm\\i, %%ymm\\i", "vfmadd231ps %[x], %[x], %%ymm\\i",
+                  x);
 }
 AKIN_TARGET_END
 
 AKIN_TARGET_BEGIN("avx512f")
 void FmaAvx512(int steps) {
-  __m512 sums[kChains], x = _mm512_set1_ps(0.5f);
-  for (auto& sum : sums) sum = _mm512_set1_ps(1.0f);
-  for (int step = 0; step < steps; ++step) {
-    asm volatile("" : "+v"(x));
-#pragma GCC unroll 12
-    for (auto& sum : sums) sum = _mm512_fmadd_ps(x, x, sum);
-  }
-  for (auto& sum : sums) asm volatile("" : : "v"(sum));
+  const __m512 x = _mm512_set1_ps(0.5f);
+  AKIN_RUN_CHAINS(steps, "vpxord %%zmm\\i, %%zmm\\i, %%zmm\\i", "vfmadd231ps %[x], %[x], %%zmm\\i",
+                  x);
 }
 AKIN_TARGET_END
 
-AKIN_TARGET_BEGIN("avx512f,avx512bw,avx512vl,avx512bf16")
+AKIN_TARGET_BEGIN("avx512f,avx512bw")
 void DotBf16(int steps) {
-  __m512 sums[kChains];
-  __m512i x = _mm512_set1_epi16(0x3f00);  // 0.5
-  for (auto& sum : sums) sum = _mm512_set1_ps(1.0f);
-  for (int step = 0; step < steps; ++step) {
-    asm volatile("" : "+v"(x));
-#pragma GCC unroll 12
-    for (auto& sum : sums)
-      sum = _mm512_dpbf16_ps(sum, reinterpret_cast<__m512bh>(x), reinterpret_cast<__m512bh>(x));
-  }
-  for (auto& sum : sums) asm volatile("" : : "v"(sum));
+  const __m512i x = _mm512_set1_epi16(0x3f00);  // 0.5
+  AKIN_RUN_CHAINS(steps, "vpxord %%zmm\\i, %%zmm\\i, %%zmm\\i", "vdpbf16ps %[x], %[x], %%zmm\\i",
+                  x);
 }
 AKIN_TARGET_END
 
-AKIN_TARGET_BEGIN("avx512f,avx512vnni")
+AKIN_TARGET_BEGIN("avx512f")
 void DotInt8(int steps) {
-  __m512i sums[kChains], x = _mm512_set1_epi8(1);
-  for (auto& sum : sums) sum = _mm512_setzero_si512();
-  for (int step = 0; step < steps; ++step) {
-    asm volatile("" : "+v"(x));
-#pragma GCC unroll 12
-    for (auto& sum : sums) sum = _mm512_dpbusd_epi32(sum, x, x);
-  }
-  for (auto& sum : sums) asm volatile("" : : "v"(sum));
+  const __m512i x = _mm512_set1_epi8(1);
+  AKIN_RUN_CHAINS(steps, "vpxord %%zmm\\i, %%zmm\\i, %%zmm\\i", "vpdpbusd %[x], %[x], %%zmm\\i", x);
 }
 AKIN_TARGET_END
 
-AKIN_TARGET_BEGIN("avx512f,avx512vnni")
+AKIN_TARGET_BEGIN("avx512f")
 void DotInt16(int steps) {
-  __m512i sums[kChains], x = _mm512_set1_epi16(1);
-  for (auto& sum : sums) sum = _mm512_setzero_si512();
-  for (int step = 0; step < steps; ++step) {
-    asm volatile("" : "+v"(x));
-#pragma GCC unroll 12
-    for (auto& sum : sums) sum = _mm512_dpwssd_epi32(sum, x, x);
-  }
-  for (auto& sum : sums) asm volatile("" : : "v"(sum));
+  const __m512i x = _mm512_set1_epi16(1);
+  AKIN_RUN_CHAINS(steps, "vpxord %%zmm\\i, %%zmm\\i, %%zmm\\i", "vpdpwssd %[x], %[x], %%zmm\\i", x);
 }
 AKIN_TARGET_END
 
-// In assembly: GCC 12 keeps what these intrinsics return in memory as well as in a register.
 AKIN_TARGET_BEGIN("avx2")
 void DotInt8AvxVnni(int steps) {
-  __m256i sums[kChains], x = _mm256_set1_epi8(1);
-  for (auto& sum : sums) sum = _mm256_setzero_si256();
-  for (int step = 0; step < steps; ++step) {
-#pragma GCC unroll 12
-    for (auto& sum : sums) asm volatile("%{vex%} vpdpbusd %1, %1, %0" : "+x"(sum) : "x"(x));
-  }
-}
-
-void DotInt16AvxVnni(int steps) {
-  __m256i sums[kChains], x = _mm256_set1_epi16(1);
-  for (auto& sum : sums) sum = _mm256_setzero_si256();
-  for (int step = 0; step < steps; ++step) {
-#pragma GCC unroll 12
-    for (auto& sum : sums) asm volatile("%{vex%} vpdpwssd %1, %1, %0" : "+x"(sum) : "x"(x));
-  }
+  const __m256i x = _mm256_set1_epi8(1);
+  AKIN_RUN_CHAINS(steps, "vpxor %%ymm\\i, %%ymm\\i, %%ymm\\i",
+                  "%{vex%} vpdpbusd %[x], %[x], %%ymm\\i", x);
 }
 AKIN_TARGET_END
 
-// A product of pairs is an instruction of its own, and so is adding it. From intrinsics GCC makes
-// all products of a step first and then has no registers for the sums.
+AKIN_TARGET_BEGIN("avx2")
+void DotInt16AvxVnni(int steps) {
+  const __m256i x = _mm256_set1_epi16(1);
+  AKIN_RUN_CHAINS(steps, "vpxor %%ymm\\i, %%ymm\\i, %%ymm\\i",
+                  "%{vex%} vpdpwssd %[x], %[x], %%ymm\\i", x);
+}
+AKIN_TARGET_END
+
+// A product of pairs is an instruction of its own, and so is adding it.
 AKIN_TARGET_BEGIN("avx2")
 void DotInt16Avx2(int steps) {
-  __m256i sums[kChains], x = _mm256_set1_epi16(1);
-  for (auto& sum : sums) sum = _mm256_setzero_si256();
-  for (int step = 0; step < steps; ++step) {
-#pragma GCC unroll 12
-    for (auto& sum : sums) {
-      __m256i product;
-      asm volatile("vpmaddwd %2, %2, %1\n\tvpaddd %1, %0, %0" : "+x"(sum), "=&x"(product) : "x"(x));
-    }
-  }
-  for (auto& sum : sums) asm volatile("" : : "x"(sum));
+  const __m256i x = _mm256_set1_epi16(1);
+  AKIN_RUN_CHAINS(steps, "vpxor %%ymm\\i, %%ymm\\i, %%ymm\\i",
+                  "vpmaddwd %[x], %[x], %%ymm12\n\tvpaddd %%ymm12, %%ymm\\i, %%ymm\\i", x);
 }
 AKIN_TARGET_END
+
+#undef AKIN_RUN_CHAINS
+#undef AKIN_EACH_CHAIN
 
 AKIN_TARGET_BEGIN("avx2")
 void ReadAvx2(const std::byte* memory, size_t lines) {

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "akin/embedder.h"
+#include "akin/json_floats.h"
 
 #include "serve_load/figures.h"
 #include "serve_load/least_server.h"
@@ -32,7 +33,7 @@ using server::JsonObject;
 std::string JsonOf(const Embeddings& vectors) {
   std::string out;
   server::AppendJsonArray(out, vectors.size(),
-                          [&](size_t i) { server::AppendJsonFloats(out, vectors[i]); });
+                          [&](size_t i) { AppendJsonFloats(out, vectors[i]); });
   return out;
 }
 

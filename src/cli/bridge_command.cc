@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "akin/embedder.h"
+#include "akin/json_floats.h"
 
 #include "cli/bridge_request.h"
 #include "cli/command.h"

@@ -50,16 +50,6 @@ std::string JsonString(std::string_view text) {
   return out;
 }
 
-void AppendJsonFloats(std::string& out, std::span<const float> values) {
-  out += '[';
-  char buffer[32];  // The longest float is 15 characters: -1.17549435e-38.
-  for (size_t i = 0; i < values.size(); ++i) {
-    if (i > 0) out += ',';
-    out.append(buffer, std::to_chars(buffer, buffer + sizeof buffer, values[i]).ptr);
-  }
-  out += ']';
-}
-
 void AppendJsonDouble(std::string& out, double value) {
   if (!std::isfinite(value)) {
     out += "null";

@@ -15,10 +15,6 @@ namespace akin::cli {
 void AppendJsonString(std::string& out, std::string_view text);
 std::string JsonString(std::string_view text);
 
-// Appends [1,0.5,...], each value the shortest text that reads back as the same float. The values
-// are finite: JSON has no other numbers.
-void AppendJsonFloats(std::string& out, std::span<const float> values);
-
 // Appends a finite double; null for what JSON cannot write.
 void AppendJsonDouble(std::string& out, double value);
 

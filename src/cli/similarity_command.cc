@@ -1,6 +1,8 @@
 // `akin similarity`: how near texts are to each other.
 #include <unistd.h>
 
+#include "akin/json_floats.h"
+
 #include "cli/command.h"
 #include "cli/exit_status.h"
 #include "cli/input_arguments.h"

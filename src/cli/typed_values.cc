@@ -2,6 +2,8 @@
 
 #include <bit>
 
+#include "akin/json_floats.h"
+
 #include "cli/json_writer.h"
 #include "cli/strings.h"
 

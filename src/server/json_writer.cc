@@ -3,6 +3,8 @@
 #include <charconv>
 #include <cmath>
 
+#include "akin/json_floats.h"
+
 namespace akin::server {
 namespace {
 
@@ -68,22 +70,9 @@ void AppendJsonString(std::string& out, std::string_view text) {
   out += '"';
 }
 
-void AppendJsonFloats(std::string& out, std::span<const float> values) {
-  const size_t begin = out.size();
-  out.resize(begin + 2 + values.size() * kMaxJsonFloatBytes);
-  char* at = out.data() + begin;
-  *at++ = '[';
-  for (size_t i = 0; i < values.size(); ++i) {
-    if (i > 0) *at++ = ',';
-    at = std::to_chars(at, at + kMaxJsonFloatBytes, values[i]).ptr;
-  }
-  *at++ = ']';
-  out.resize(static_cast<size_t>(at - out.data()));
-}
-
 void AppendJsonFloat(std::string& out, float value) {
-  char buffer[kMaxJsonFloatBytes];
-  out.append(buffer, std::to_chars(buffer, buffer + sizeof buffer, value).ptr);
+  char buffer[kMaxFloatBytes];
+  out.append(buffer, WriteFloat(buffer, value));
 }
 
 void AppendJsonNumber(std::string& out, double value) {

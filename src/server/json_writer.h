@@ -13,14 +13,7 @@ namespace akin::server {
 // `text` is UTF-8; what is not becomes '?'.
 void AppendJsonString(std::string& out, std::string_view text);
 
-// The longest float is -1.17549435e-38; a comma goes behind it.
-constexpr size_t kMaxJsonFloatBytes = 16;
-
-// [0.5,-1], each value the shortest text that reads back as the same float. All are finite.
-// `out` gets room for 2 + values.size() * kMaxJsonFloatBytes bytes, whatever they need.
-void AppendJsonFloats(std::string& out, std::span<const float> values);
-
-// One of them.
+// The shortest text that reads back as the same float, which is finite.
 void AppendJsonFloat(std::string& out, float value);
 
 // A finite number; 0 for what JSON cannot write.

@@ -44,12 +44,6 @@ TEST(JsonWriter, StringsAreEscapedAndAlwaysUtf8) {
   EXPECT_EQ(JsonString("a\xff"), "\"a\uFFFD\"");
 }
 
-TEST(JsonWriter, FloatsAreTheShortestTextThatReadsBack) {
-  std::string out;
-  AppendJsonFloats(out, std::vector<float>{0.1f, -1.0f, 1.17549435e-38f, 16777216.0f});
-  EXPECT_EQ(out, "[0.1,-1,1.1754944e-38,16777216]");
-}
-
 TEST(JsonWriter, ObjectsHoldTheirMembersInOrder) {
   EXPECT_EQ(JsonObject().Add("a", 1).Add("b", "x").Add("c", true).Add("d", 0.5).str(),
             R"({"a":1,"b":"x","c":true,"d":0.5})");

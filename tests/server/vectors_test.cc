@@ -27,7 +27,7 @@ TEST(Vectors, AnAnswerNeverOutgrowsItsRoom) {
     const size_t room = out.capacity();
     ASSERT_TRUE(AppendVectors(out, vectors, Encoding::kFloat));
     EXPECT_EQ(out.capacity(), room) << count << " vectors";
-    EXPECT_GT(out.size(), count * 384 * (kMaxJsonFloatBytes - 1));
+    EXPECT_GT(out.size(), count * 384 * kMaxFloatBytes);
   }
 }
 

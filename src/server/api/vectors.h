@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "akin/embedder.h"
+#include "akin/json_floats.h"
 
 #include "server/app.h"
 #include "server/http/message.h"
@@ -54,7 +55,7 @@ Status AppendVectors(std::string& out, const Embeddings& vectors, Encoding encod
 // Room for an answer with these vectors as JSON, each a list of floats or an object of at most 64
 // other bytes with one, so that it never grows: what is reserved and not written is not touched.
 inline size_t JsonBytes(const Embeddings& vectors) {
-  return 512 + vectors.size() * (64 + vectors.dimension() * kMaxJsonFloatBytes);
+  return 512 + vectors.size() * (64 + vectors.dimension() * (kMaxFloatBytes + 1));
 }
 
 // The client asked for `Accept: application/octet-stream`: vectors as little-endian f32, one behind

@@ -182,6 +182,7 @@ struct TuneResult {
 
 Result<TuneResult> FindBest(const TuneArguments& arguments) {
   AKIN_TRY_ASSIGN(const Embedder usual, LoadUntuned(arguments.model));
+  if (!arguments.dry_run) AKIN_TRY(CheckCanStore(arguments.model));
   AKIN_TRY_ASSIGN(const std::vector<std::string> texts, TextsFor(arguments, usual));
   StatusLine status(arguments.model.quiet);
   TuneResult result;

@@ -10,12 +10,14 @@
 
 #include "akin/system.h"
 
+#include "cli/exit_status.h"
 #include "cli/json_writer.h"
 #include "cli/model_access.h"
 #include "cli/output_file.h"
 #include "cli/small_file.h"
 #include "cli/strings.h"
 #include "cli/terminal.h"
+#include "cli/writable.h"
 
 namespace akin::cli {
 namespace {
@@ -231,13 +233,20 @@ std::optional<Tuning> FindTuning(const ModelArguments& arguments, std::string& w
   return std::nullopt;
 }
 
-Status StoreTuning(const ModelArguments& arguments, const Tuning& tuning) {
+Status CheckCanStore(const ModelArguments& arguments) {
   AKIN_TRY_ASSIGN(const std::string path, TuningFile(arguments));
   if (path.empty()) {
     return InvalidInput(
         "there is no folder for what was found: none of AKIN_CACHE, "
         "XDG_CACHE_HOME and HOME is set");
   }
+  const std::string why = WhyNotWritable(fs::path(path).parent_path());
+  return why.empty() ? Status() : MakeError(kOutputNotCreated, path, ": cannot be created: ", why);
+}
+
+Status StoreTuning(const ModelArguments& arguments, const Tuning& tuning) {
+  AKIN_TRY(CheckCanStore(arguments));
+  AKIN_TRY_ASSIGN(const std::string path, TuningFile(arguments));
   std::error_code ignored;  // Creating the file says what is wrong.
   fs::create_directories(fs::path(path).parent_path(), ignored);
   AKIN_TRY_ASSIGN(const std::string folder, Folder(arguments));

@@ -34,6 +34,8 @@ Result<std::string> TuningFile(const ModelArguments& arguments);
 // None: nothing was stored, or it does not fit; `why_not` then says so, else it is empty.
 std::optional<Tuning> FindTuning(const ModelArguments& arguments, std::string& why_not);
 
+// What StoreTuning would find wrong with the folder. Errors: InvalidInput, kOutputNotCreated.
+Status CheckCanStore(const ModelArguments& arguments);
 // Errors: kOutputNotCreated, kWriteFailed.
 Status StoreTuning(const ModelArguments& arguments, const Tuning& tuning);
 

@@ -133,6 +133,8 @@ class Tune(Case):
     def test_a_cache_that_cannot_be_written_is_an_error(self):
         self.fails(run("tune", "--model", MODEL, "--runs", "1", env={"AKIN_CACHE": self.write("file", "")}),
                    73, "file")
+        # Before it measures: this would take days.
+        self.fails(run("tune", "--model", MODEL, "--runs", "1000", env={"AKIN_CACHE": self.write("file", "")}), 73, "Not a directory")
         self.fails(self.tune("--input", self.write("e.jsonl", "")), 2, "e.jsonl")
 
 

@@ -189,8 +189,10 @@ class Server {
 
   // The event loop, which has looked after signals, does so no longer.
   static void EndAtTheNextSignal() {
-    for (const int signal : {SIGTERM, SIGINT})
-      std::signal(signal, [](int received) { _exit(128 + received); });
+    for (const int signal : {SIGTERM, SIGINT, SIGHUP}) {
+      const auto before = std::signal(signal, [](int received) { _exit(128 + received); });
+      if (before == SIG_IGN) std::signal(signal, SIG_IGN);
+    }
   }
 
   // Until the drain deadline, and after it for a moment: what is computed may be what nobody waits

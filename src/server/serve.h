@@ -33,8 +33,8 @@ struct ServeOptions {
   std::chrono::milliseconds drain_deadline{30'000};
 };
 
-// Serves until SIGTERM or SIGINT and everything accepted is answered. A second signal ends the
-// process at once. Errors: those of the sockets, and of loading a model at start.
+// Serves until SIGTERM, SIGINT or SIGHUP and everything accepted is answered. A second signal ends
+// the process at once. Errors: those of the sockets, and of loading a model at start.
 Status Serve(const ServeOptions& options);
 
 // What Serve would find wrong before it listens: binds nothing for long, loads every model, prints

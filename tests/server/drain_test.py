@@ -193,6 +193,25 @@ class Drain(unittest.TestCase):
         self.assertEqual(server.process.wait(TIMEOUT), 0)
         server.stop()
 
+    def test_a_terminal_that_closes_ends_it_in_the_same_way(self):
+        server = Server("--drain-delay", "1")
+        server.process.send_signal(signal.SIGHUP)
+        server.await_event("draining", signal=signal.SIGHUP)
+        self.assertEqual(server.post("/embed", {"inputs": "still served"})[0], 200)
+        self.assertEqual(server.process.wait(TIMEOUT), 0)
+        server.stop()
+
+    def test_a_terminal_that_closes_does_not_end_what_runs_under_nohup(self):
+        before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # Which a child takes over.
+        try:
+            server = Server()
+        finally:
+            signal.signal(signal.SIGHUP, before)
+        server.process.send_signal(signal.SIGHUP)
+        self.assertEqual(server.post("/embed", {"inputs": "still served"})[0], 200)
+        self.assertEqual(server.stop(), 0)
+        self.assertEqual([event["signal"] for event in server.log if event["message"] == "draining"], [signal.SIGTERM])
+
     def test_an_idle_client_does_not_hold_up_the_end(self):
         server = Server()
         with server.connect() as client:

@@ -168,6 +168,7 @@ class Start(unittest.TestCase):
         with tempfile.NamedTemporaryFile() as file:
             status, error = run("--port", "0", "--unix-socket", file.name, "--model", ARGUMENTS.model)
             self.assertEqual(status, 6, error)
+            self.assertIn("no socket", error)
             self.assertTrue(os.path.exists(file.name))
 
     def test_tls(self):

@@ -77,7 +77,7 @@ asio::awaitable<bool> BodyReader::ReadChunked(std::string& body) {
         refusal_ = Refusal{400, "the chunked body is malformed"};
         co_return false;
       case ChunkedDecoder::State::kTooLarge:
-        refusal_ = Refusal{413, "the body is too large"};
+        refusal_ = Refusal{413, shared_.too_large};
         co_return false;
       case ChunkedDecoder::State::kMore:
         if (!co_await ReadMore(kMostChunkedReadBytes)) co_return false;

@@ -182,7 +182,7 @@ asio::awaitable<bool> Connection::ServeOne() {
   const bool with_body = head->request.method != "HEAD";
   std::optional<HttpResponse> screened = shared_.handler.Screen(head->request, peer_);
   if (!screened && head->content_length.value_or(0) > shared_.options.max_body_bytes) {
-    screened = shared_.handler.Refuse(head->request, peer_, 413, "the body is too large");
+    screened = shared_.handler.Refuse(head->request, peer_, 413, shared_.too_large);
   }
   if (screened) {
     // A body that was not read would be taken for the next request.

@@ -8,6 +8,7 @@
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/ssl/context.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <csignal>
 #include <set>
 #include <thread>
 #include <utility>
@@ -127,6 +128,10 @@ class AsioHttpServer final : public HttpServer {
     error_code ignored;
     signals_.add(SIGTERM, ignored);
     signals_.add(SIGINT, ignored);
+    struct sigaction present = {};
+    const bool keeps_running = sigaction(SIGHUP, nullptr, &present) == 0 &&
+                               present.sa_handler == SIG_IGN;  // As under nohup.
+    if (!keeps_running) signals_.add(SIGHUP, ignored);
     on_signal_ = std::move(call);
     AwaitSignal();
   }

@@ -95,7 +95,9 @@ class HttpServer {
   virtual void Run() = 0;
   // Of the event loop's thread, or before Run:
   virtual HttpCounts counts() const = 0;
-  virtual void OnSignals(std::function<void(int signal)> call) = 0;  // SIGTERM and SIGINT.
+  virtual void OnSignals(
+      std::function<void(int signal)>
+          call) = 0;  // SIGTERM, SIGINT, and SIGHUP unless it was ignored (nohup).
   // Before Run: again and again, whatever a call throws.
   virtual void Every(std::chrono::milliseconds interval, std::function<void()> call) = 0;
   virtual void After(std::chrono::milliseconds delay, std::function<void()> call) = 0;

@@ -95,7 +95,10 @@ Status Listener::BindLocal(const std::string& path) {
                         " bytes; a socket's has at most ", kMostOfPath);
   struct stat info;
   error_code error;
-  if (lstat(path.c_str(), &info) == 0 && S_ISSOCK(info.st_mode)) {
+  if (lstat(path.c_str(), &info) == 0) {
+    if (!S_ISSOCK(info.st_mode))
+      return MakeError(akin::ErrorCode::kServiceUnavailable, "cannot listen on ", path,
+                       ": there is a file, and it is no socket");
     Local::socket probe(context_);
     probe.connect(Local::endpoint(path), error);
     if (error == asio::error::connection_refused) unlink(path.c_str());

@@ -4,11 +4,13 @@
 #include <array>
 #include <boost/asio/awaitable.hpp>
 #include <chrono>
+#include <string>
 
 #include "server/budgets/body_rooms.h"
 #include "server/budgets/stream_budget.h"
 #include "server/http/http_server.h"
 #include "server/http/idle_spin.h"
+#include "server/text.h"
 
 namespace akin::server {
 
@@ -29,6 +31,9 @@ struct ServedShared {
   // Bodies of HTTP's requests that have not come whole, by whatever version, of all connections.
   static constexpr size_t kBodiesBytes = 2 * BodyRooms::kMostBodyBytes;
   BodyRooms bodies{kBodiesBytes};
+  // What is said of a body of more than max_body_bytes.
+  const std::string too_large =
+      StrCat("the body is larger than ", options.max_body_bytes, " bytes (--payload-limit)");
   // Where what is not wanted is read to; nobody looks at it.
   std::array<char, size_t{64} << 10> thrown_away;
 };

@@ -49,7 +49,7 @@ class Http2Requests::Stream final : public Http2StreamHandler {
     if (auto screened = owner_.shared_.handler.Screen(request_, peer_)) return Refuse(*screened);
     length_ = ContentLength(request_);
     if (length_.value_or(0) > owner_.shared_.options.max_body_bytes) {
-      return Refuse(owner_.shared_.handler.Refuse(request_, peer_, 413, "the body is too large"));
+      return Refuse(owner_.shared_.handler.Refuse(request_, peer_, 413, owner_.shared_.too_large));
     }
     if (ends) return Arrive();
     reads_body_ = true;
@@ -244,7 +244,7 @@ class Http2Requests::Stream final : public Http2StreamHandler {
   // -> whether a body of so many bytes is.
   bool RefuseIfTooLarge(size_t bytes) {
     if (bytes <= owner_.shared_.options.max_body_bytes) return false;
-    RefuseBody(413, "the body is too large");
+    RefuseBody(413, owner_.shared_.too_large);
     return true;
   }
 

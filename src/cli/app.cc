@@ -326,7 +326,11 @@ VerbResult RunApplication(Application& application, const std::vector<std::strin
 
 bool WantsJson(const std::vector<std::string>& arguments) {
   const auto end = std::ranges::find(arguments, "--");
-  return std::find(arguments.begin(), end, "--json") != end;
+  const auto option = std::find(arguments.begin(), end, "--json");
+  if (option == end) return false;
+  // `akin bench --json FILE`: what it prints is for people.
+  const auto file = option + 1;
+  return arguments.front() != "bench" || file == end || file->starts_with('-');
 }
 
 }  // namespace akin::cli

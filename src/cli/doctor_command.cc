@@ -19,6 +19,7 @@
 #include "cli/terminal.h"
 #include "cli/utf8.h"
 #include "cli/version.h"
+#include "cli/writable.h"
 
 namespace akin::cli {
 namespace {
@@ -97,6 +98,8 @@ std::string SystemJson(const SystemInfo& system) {
       .Add("threads_source", system.threads.source)
       .Add("memory_limit_bytes", system.memory_limit_bytes)
       .Add("cache_folder", system.cache_folder)
+      .Add("cache_is_writable",
+           !system.cache_folder.empty() && WhyNotWritable(system.cache_folder).empty())
       .Add("version", system.version)
       .Add("compiler", system.compiler)
       .Add("revision", Revision())
@@ -228,8 +231,12 @@ std::string PackedCacheText(const SystemInfo& system) {
     const uintmax_t size = entry->file_size(gone);
     bytes += gone ? 0 : size;
   }
+  const std::string why = WhyNotWritable(system.cache_folder);
   return StrCat(Grouped(static_cast<int64_t>(bytes >> 20)),
-                " MiB of packed weights in packed/ (AKIN_PACKED_CACHE_MIB bounds it)");
+                " MiB of packed weights in packed/ (AKIN_PACKED_CACHE_MIB bounds it)",
+                why.empty()
+                    ? ""
+                    : StrCat("; nothing can be kept there, so that loading takes longer: ", why));
 }
 
 void AddMachine(Page& page, const SystemInfo& system) {

@@ -43,8 +43,14 @@ struct EmbedArguments {
 };
 
 Result<VectorFormat> FormatOf(const EmbedArguments& arguments) {
-  if (!arguments.format.empty()) return ValueOf("--format", ParseVectorFormat(arguments.format));
-  return FormatOfPath(arguments.output);
+  if (arguments.format.empty()) return FormatOfPath(arguments.output);
+  AKIN_TRY_ASSIGN(const VectorFormat format,
+                  ValueOf("--format", ParseVectorFormat(arguments.format)));
+  const auto by_ending = FormatOfEnding(arguments.output);
+  if (by_ending && *by_ending != format)
+    return InvalidInput("--format ", arguments.format, ": the ending of --output ",
+                        arguments.output, " says another one");
+  return format;
 }
 
 Result<EmbedOptions> OptionsOf(const EmbedArguments& arguments) {

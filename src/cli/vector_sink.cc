@@ -127,13 +127,20 @@ Result<VectorFormat> ParseVectorFormat(std::string_view name) {
   return InvalidInput("--format: \"", name, "\" is none of jsonl, npy, raw");
 }
 
+std::optional<VectorFormat> FormatOfEnding(std::string_view path) {
+  const std::string_view name = path.substr(path.find_last_of('/') + 1);
+  const size_t dot = name.find_last_of('.');
+  if (dot == name.npos || dot == 0) return std::nullopt;
+  const auto found = std::ranges::find(kEndings, name.substr(dot), &Ending::ending);
+  return found == std::end(kEndings) ? std::nullopt : std::optional(found->format);
+}
+
 Result<VectorFormat> FormatOfPath(std::string_view path) {
   if (path.starts_with("/dev/") || path.starts_with("/proc/")) return VectorFormat::kJsonl;
   const std::string_view name = path.substr(path.find_last_of('/') + 1);
   const size_t dot = name.find_last_of('.');
   if (dot == name.npos || dot == 0) return VectorFormat::kJsonl;
-  const auto found = std::ranges::find(kEndings, name.substr(dot), &Ending::ending);
-  if (found != std::end(kEndings)) return found->format;
+  if (const auto format = FormatOfEnding(name)) return *format;
   return InvalidInput("--output ", path, ": the ending says no format; known are .jsonl, .npy, ",
                       ".f32, .raw and .bin, or --format");
 }

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -28,6 +29,8 @@ Result<VectorFormat> ParseVectorFormat(std::string_view name);
 // By the ending of `path`: .jsonl .ndjson .json, .npy, .f32 .raw .bin; JSON lines for standard
 // output, devices and names without an ending. Error: InvalidInput for another ending.
 Result<VectorFormat> FormatOfPath(std::string_view path);
+// By the ending alone, if it is one of these.
+std::optional<VectorFormat> FormatOfEnding(std::string_view path);
 
 struct SinkOptions {
   size_t dimension = 0;

@@ -137,8 +137,9 @@ class Bench(Case):
         self.fails(run(*none, "--compare", self.write("no.json", "{}")), 2, "no.json", "no report of akin bench")
         self.fails(run(*none, "--html", self.path("x/r")), 73, "x/r: cannot be created")
         self.fails(run(*none, "--html", self.path("r")), 3, "none")
-        code, out, _ = run(*none, "--json", self.path("x/r"))
-        self.assertEqual((code, json.loads(out)["error"]["category"]), (73, "OutputNotCreated"))
+        self.fails(run(*none, "--json", self.path("x/r")), 73, "x/r: cannot be created")  # In words: it prints for people.
+        code, out, _ = run(*none, "--json")
+        self.assertEqual((code, json.loads(out)["error"]["category"]), (3, "ModelNotFound"))
         self.assertEqual(run(*none, "--json", self.path("r"))[0], 3)
         self.fails(run(*endless, "--model", MODEL, "--retrieval", self.path("x")), 66, "x/corpus.jsonl")
         self.nothing_left("no.json")

@@ -46,6 +46,14 @@ class Options(Case):
             variable = dict(options)[name]
             self.fails(run("embed", "--model", MODEL, "x", env={variable: wrong}), 2, f"{variable} (--{name})", wrong)
 
+    def test_doctor_says_of_a_cache_that_nothing_can_be_kept_there(self):
+        doctor = ("doctor", "--model", MODEL)
+        nowhere, there = {"AKIN_CACHE": self.write("file", "") + "/cache"}, {"AKIN_CACHE": self.path("not/yet/there")}
+        self.assertIn("nothing can be kept there, so that loading takes longer: Not a directory", run(*doctor, env=nowhere)[1].decode())
+        self.assertNotIn("nothing can be kept", run(*doctor, env=there)[1].decode())
+        for environment, is_writable in ((nowhere, False), (there, True)):
+            self.assertIs(json.loads(run(*doctor, "--json", env=environment)[1])["system"]["cache_is_writable"], is_writable)
+
     def test_the_command_line_wins(self):
         code, out, err = run("info", "--json", "--model", MODEL, "--precision", "f32", env={"AKIN_MODEL": "none", "AKIN_PRECISION": "zz"})
         self.assertEqual((code, json.loads(out)["precision"]), (0, "f32"), err)

@@ -70,8 +70,13 @@ std::string Command(const CLI::App& app, const CLI::App& chosen) {
 
 Error UnknownOption(const CLI::App& app, const CLI::App& chosen, const std::string& argument) {
   const std::string name = argument.substr(0, argument.find('='));
+  const std::vector<std::string> names = LongNames(chosen);
+  if (&chosen != &app && std::ranges::find(names, WithoutDashes(name)) != names.end()) {
+    return InvalidInput("akin: ", name, " stands in front of the command; its place is behind it: ",
+                        Command(app, chosen), ' ', name);
+  }
   std::string message = StrCat(Command(app, chosen), ": unknown option ", name);
-  const std::string suggestion = DidYouMean(name, LongNames(chosen), "--");
+  const std::string suggestion = DidYouMean(name, names, "--");
   if (!suggestion.empty()) return InvalidInput(message, suggestion);
   if (chosen.get_option_no_throw("TEXT") != nullptr) message += "; a text goes behind --";
   return InvalidInput(message, " (", Command(app, chosen), " --help lists the options)");

@@ -109,8 +109,9 @@ Result<std::vector<CachedModel>> Chosen(const std::vector<std::string>& wanted) 
   for (const std::string& name : wanted) {
     const auto found = std::ranges::find(all, name.substr(0, name.find('@')), &CachedModel::name);
     if (found == all.end()) {
-      return MakeError(ErrorCode::kModelNotFound, "model '", name,
-                       "' is not in the hub's cache (akin models lists it)");
+      return MakeError(
+          ErrorCode::kModelNotFound, "model '", name,
+          "' is not in the hub's cache (akin models lists what is); a folder of a model is none");
     }
     chosen.push_back(*found);
   }

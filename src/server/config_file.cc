@@ -36,6 +36,18 @@ std::string_view LineOf(std::string_view content, size_t line) {
   return found;
 }
 
+// The first line that gives `key` a value; there is one.
+size_t LineWithKey(std::string_view content, std::string_view key) {
+  for (size_t number = 1;; ++number) {
+    const size_t end = content.find('\n');
+    const std::string_view line = content.substr(0, end);
+    std::string found(Trimmed(line.substr(0, line.find('='))));
+    std::ranges::replace(found, '_', '-');
+    if (found == key || end == content.npos) return number;
+    content.remove_prefix(end + 1);
+  }
+}
+
 // What is no TOML. The parser knows no options; a key in front of the fault says what would do.
 Error WrongSyntax(const std::string& content, const std::string& path,
                   const toml::parse_error& error, const ConfigValues& values_of) {
@@ -46,6 +58,9 @@ Error WrongSyntax(const std::string& content, const std::string& path,
   std::ranges::replace(key, '_', '-');
   const std::string values = equals == line.npos || key.empty() ? std::string() : values_of(key);
   if (values.empty()) return InvalidInput(path, ", line ", number, ": ", error.description());
+  if (const size_t first = LineWithKey(content, key); first < number)
+    return InvalidInput(path, ", line ", number, ": ", key, " is given twice, first in line ",
+                        first);
   const std::string_view value = Trimmed(line.substr(equals + 1)).substr(0, 50);
   return InvalidInput(
       path, ", line ", number, ": ", key, ": ",

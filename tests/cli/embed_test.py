@@ -229,6 +229,7 @@ class BadInput(Case):
 
     def test_wrong_options_suggest_the_right_ones(self):
         self.fails(run("embed", "--modle", "x"), 2, "--modle", "did you mean --model?")
+        self.fails(run("--model", "x", "embed", "y"), 2, "--model stands in front of the command", "behind it: akin embed --model")
         self.fails(run("embd", "x"), 2, "embd", "did you mean embed?")
         self.fails(run("embed", "--frobnicate"), 2, "--frobnicate", "--help")
         self.fails(run(), 2, "no command")

@@ -162,6 +162,7 @@ class Configuration(unittest.TestCase):
                                 ("payload-limit = 67108865", "line 1: payload-limit: 67108865 not in range 1 to 67108864"),
                                 ("port = 70000", "line 1: port: 70000 not in range 0 to 65535"),
                                 ("port = 1.5", "line 1: port: expected a whole number"),
+                                ("port = 8080\nlog_json = true\nport = 8081\n", "line 3: port is given twice, first in line 1"),
                                 ("lazy = maybe", "line 1: lazy: maybe is no value of TOML, expected true or false"),
                                 ('\nlazy = "maybe"', "line 2: lazy: maybe is no value of it, expected true or false"),
                                 ("lazy = 3", "line 1: lazy: 3 is no value of it, expected true or false"),

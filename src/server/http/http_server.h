@@ -95,9 +95,8 @@ class HttpServer {
   virtual void Run() = 0;
   // Of the event loop's thread, or before Run:
   virtual HttpCounts counts() const = 0;
-  virtual void OnSignals(
-      std::function<void(int signal)>
-          call) = 0;  // SIGTERM, SIGINT, and SIGHUP unless it was ignored (nohup).
+  // SIGTERM, SIGINT, and SIGHUP unless that was ignored, as by nohup.
+  virtual void OnSignals(std::function<void(int signal)> call) = 0;
   // Before Run: again and again, whatever a call throws.
   virtual void Every(std::chrono::milliseconds interval, std::function<void()> call) = 0;
   virtual void After(std::chrono::milliseconds delay, std::function<void()> call) = 0;

@@ -7,7 +7,7 @@
 
 namespace akin {
 
-// The longest float as it is written: "-1.17549435e-38".
+// The longest float as it is written: "-1.00000075e-36".
 inline constexpr size_t kMaxFloatBytes = 15;
 
 // Writes the shortest decimal that reads back as `value`, of several such the closest to it: what

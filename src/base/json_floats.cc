@@ -44,7 +44,7 @@ constexpr auto kScales = [] {
 // "00000012" of 12, below 10^8: two numbers of four digits, four of two, eight digits, the first
 // one in the lowest byte.
 uint64_t EightDigits(uint64_t value) {
-  static_assert(std::endian::native == std::endian::little);
+  static_assert(std::endian::native == std::endian::little, "the digits are one word in memory");
   const uint64_t fours = value / 10'000 | value % 10'000 << 32;
   const uint64_t hundreds = (fours * 10'486 >> 20) & 0x0000'007f'0000'007f;  // By 100.
   const uint64_t twos = hundreds | (fours - 100 * hundreds) << 16;
@@ -65,11 +65,9 @@ Decimal Shortest(uint64_t c, int s, Scale scale) {
   const auto in_units = [&](uint64_t multiple) { return 4 * multiple << s; };
 
   const uint64_t below = x >> (s + 2);
-  const uint64_t low = first <= in_units(below), high = in_units(below + 1) <= last;
   const uint64_t middle = in_units(below) + (uint64_t{2} << s);
   const uint64_t nearer = uint64_t{x > middle} | (uint64_t{x == middle} & below & 1);
-  const uint64_t only_one = low ^ high;
-  const uint64_t fine = below + ((only_one & high) | ((only_one ^ 1) & nearer));
+  const uint64_t fine = below + nearer;
 
   const uint64_t below_tens = below / 10;
   const uint64_t low_tens = first <= in_units(10 * below_tens),

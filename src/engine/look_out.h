@@ -19,15 +19,13 @@ class LookOut {
  public:
   // Of a caller behind HTTP: its answer is written, read, and its next request written and read.
   static constexpr std::chrono::microseconds kLongTime{250};
-  // To be woken takes so long at most, mostly: a call that came within kLongTime was seen by then.
-  static constexpr std::chrono::microseconds kWaking{60};
 
   // What to look out for.
   std::chrono::microseconds time() const { return pays() ? kLongTime : kSpinTime; }
-  // A call came after so long.
+  // A call was seen after so long, by a sleeper later than it came. One bound for both, or calls
+  // just behind it would lengthen the look-out again and again, which then never sees them.
   void Record(std::chrono::nanoseconds waited) {
-    const auto soon = pays() ? kLongTime : kLongTime + kWaking;
-    average_ += kWeight * ((waited <= soon ? 1.0 : 0.0) - average_);
+    average_ += kWeight * ((waited <= kLongTime ? 1.0 : 0.0) - average_);
   }
 
  private:

@@ -45,11 +45,11 @@ static_assert(kChains == 12);
   ".irp i,0,1,2,3,4,5,6,7,8,9,10,11\n\t" instruction "\n\t.endr\n\t"
 // `clear` and `multiply_add` are of the sum in register \\i; the latter multiplies %[x] with itself
 // and may use register 12.
-#define AKIN_RUN_CHAINS(steps, clear, multiply_add, x)                                        \
+#define AKIN_RUN_CHAINS(steps, clear, multiply_add, value)                                    \
   asm volatile(                                                                               \
       AKIN_EACH_CHAIN(clear) "1:\n\t" AKIN_EACH_CHAIN(multiply_add) "dec %[count]\n\tjnz 1b"  \
       : [count] "+r"(steps)                                                                   \
-      : [x] "x"(x)                                                                            \
+      : [x] "x"(value)                                                                        \
       : "cc", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", \
         "xmm10", "xmm11", "xmm12")
 

@@ -15,7 +15,7 @@ void Call(LookOut& look_out, int count, std::chrono::nanoseconds after) {
 TEST(LookOut, IsShortUntilCallsHaveComeSoon) {
   LookOut look_out;
   EXPECT_EQ(look_out.time(), kSpinTime);
-  Call(look_out, 3, LookOut::kLongTime + microseconds(30));  // Being woken is part of that.
+  Call(look_out, 3, LookOut::kLongTime - microseconds(1));
   EXPECT_EQ(look_out.time(), LookOut::kLongTime);
 }
 
@@ -32,12 +32,15 @@ TEST(LookOut, IsShortAgainWhereCallersTakeTheirTime) {
   EXPECT_EQ(look_out.time(), LookOut::kLongTime) << "they are back";
 }
 
-// Who looks out sees what a sleeper would have seen later.
-TEST(LookOut, WhileItIsLongACallHasToComeWithinIt) {
+// It would spin for nothing.
+TEST(LookOut, StaysShortForCallsJustBehindTheLongTime) {
   LookOut look_out;
   Call(look_out, 10, microseconds(20));
-  Call(look_out, 3, LookOut::kLongTime + microseconds(5));
-  EXPECT_EQ(look_out.time(), kSpinTime);
+  Call(look_out, 3, LookOut::kLongTime + microseconds(1));
+  for (int i = 0; i < 100; ++i) {
+    EXPECT_EQ(look_out.time(), kSpinTime);
+    Call(look_out, 1, LookOut::kLongTime + microseconds(1 + i % 60));
+  }
 }
 
 }  // namespace

@@ -75,7 +75,7 @@ class Routes(unittest.TestCase):
     def test_every_metric_is_documented_and_every_documented_one_is_there(self):
         page = (pathlib.Path(__file__).resolve().parents[2] / "docs" / "serving.md").read_text()
         section = page[page.index("### Metrics"):page.index("## How fast it is")]
-        families = re.search(r"\(`te_request_`, (.*?) each with (.*?);(.*?)\):", section, re.S)
+        families = re.search(r"\(`te_request_`, (.*?) each with (.*?);(.*?)\)\.", section, re.S)
         prefixes, suffixes, others = (re.findall(r"`([a-z_]+)`", part) for part in families.groups())
         documented = {"".join(pair) for pair in itertools.product(["te_request_", *prefixes], suffixes)} | set(others)
         documented |= set(re.findall(r"`((?:akin|process)_[a-z0-9_]+)", section))

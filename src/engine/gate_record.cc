@@ -1,22 +1,27 @@
 #include "engine/gate_record.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
+#include <chrono>
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
 #include <string_view>
 #include <system_error>
+#include <thread>
 #include <utility>
 
 #include "akin/system.h"
 
 #include "base/cache_folder.h"
+#include "base/mapped_file.h"
 #include "base/regular_file.h"
 #include "base/strings.h"
 
@@ -141,6 +146,24 @@ bool WriteAll(int fd, std::string_view bytes) {
   return true;
 }
 
+// Held as long as the descriptor is open, if it could be had in time. The file stays: who removed
+// it would leave others with the lock of a file that has no name.
+UniqueFd LockRecords(const std::string& folder) {
+  const std::string path = StrCat(folder, '/', GateRecord::kLockName);
+  constexpr int kFlags = O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
+  // For writing, which a network's file system asks for; another user's file is there to be read.
+  UniqueFd file(open(path.c_str(), kFlags | O_RDWR | O_CREAT, 0664));
+  if (!file) file = UniqueFd(open(path.c_str(), kFlags | O_RDONLY));
+  if (!file) return file;
+  const auto end = std::chrono::steady_clock::now() + GateRecord::kLongestWait;
+  while (flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK && errno != EINTR) break;  // There are no locks here.
+    if (std::chrono::steady_clock::now() >= end) break;
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+  return file;
+}
+
 }  // namespace
 
 GateRecord::GateRecord(const model::ModelDirectory& directory, std::string_view route,
@@ -169,6 +192,9 @@ GateRecord::Cosines GateRecord::Read() const {
 
 void GateRecord::Add(const Cosines& cosines) const {
   if (folder_.empty()) return;
+  std::error_code error;
+  std::filesystem::create_directories(folder_, error);
+  const UniqueFd lock = LockRecords(folder_);
   Cosines all = cosines;
   for (const Cosine& known : Read()) {
     if (!HasPrecision(cosines, known.precision)) all.push_back(known);
@@ -182,8 +208,6 @@ void GateRecord::Add(const Cosines& cosines) const {
 }
 
 void GateRecord::Write(const std::string& content) const {
-  std::error_code error;
-  std::filesystem::create_directories(folder_, error);
   std::string temporary = path_ + ".XXXXXX";
   const int fd = mkostemp(temporary.data(), O_CLOEXEC);
   if (fd < 0) return;

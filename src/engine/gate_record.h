@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -18,11 +19,12 @@ namespace akin::engine {
 // CPUs of several kinds may share the folder: on a network's file system, or in an image that was
 // made elsewhere. A cosine depends on the tier and not on the CPU (docs/design/001), but which
 // precisions are candidates does: where VDPBF16PS is slow, bf16 is none. So a record gathers the
-// precisions that any of them has measured. Of two that write at once the later one may leave out
-// what the other has just added, which is then measured and added again.
+// precisions that any of them has measured, and one process at a time adds to it.
 class GateRecord {
  public:
   static constexpr size_t kMostFiles = 1000;  // In the folder; the oldest go.
+  static constexpr std::chrono::milliseconds kLongestWait{2000};
+  static constexpr std::string_view kLockName = "records.lock";  // In the folder, of all records.
 
   struct Cosine {
     Precision precision;
@@ -36,7 +38,9 @@ class GateRecord {
   // One of a precision at most.
   Cosines Read() const;
   // Adds these to what is there, or replaces them. Appears whole under its name or not at all,
-  // whoever else writes.
+  // whoever else writes. Waits for another process that adds, but not longer than kLongestWait:
+  // one that was stopped in the middle of it must not hold up a load. Then, and where a file
+  // system has no locks, what two add at once may lose one's part, which is measured again.
   void Add(const Cosines& cosines) const;
 
  private:

@@ -1,6 +1,10 @@
 #include "engine/precision_gate.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/file.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <cmath>
@@ -15,6 +19,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/mapped_file.h"
 #include "engine/gate_record.h"
 #include "support/temporary_folder.h"
 
@@ -122,8 +127,9 @@ class PrecisionGate : public testing::Test {
   std::vector<fs::path> Records() const {
     std::vector<fs::path> files;
     if (!fs::exists(cache_ / "precision")) return files;
-    for (const auto& entry : fs::directory_iterator(cache_ / "precision"))
-      files.push_back(entry.path());
+    for (const auto& entry : fs::directory_iterator(cache_ / "precision")) {
+      if (entry.path().filename() != GateRecord::kLockName) files.push_back(entry.path());
+    }
     return files;
   }
 
@@ -290,6 +296,84 @@ TEST_F(PrecisionGate, WritersAtOnceLeaveAWholeRecord) {
   EXPECT_EQ(Records().size(), 1u) << "nothing temporary is left";
   for (const auto& [precision, cosine] : known) record.Add({{precision, cosine}});
   EXPECT_GE(record.Read().size(), known.size());
+}
+
+// A process that does `work`, once `start` has no writer left.
+template <typename Work>
+pid_t StartProcess(int start, int other_end, Work work) {
+  const pid_t process = fork();
+  if (process != 0) return process;
+  close(other_end);
+  char nothing;
+  while (read(start, &nothing, 1) > 0) {
+  }
+  work();
+  _exit(0);
+}
+
+void ExpectEnds(pid_t process) {
+  int status = -1;
+  EXPECT_EQ(waitpid(process, &status, 0), process);
+  EXPECT_EQ(status, 0);
+}
+
+TEST_F(PrecisionGate, ProcessesThatAddAtOnceLoseNothing) {
+  const GateRecord record = Record();
+  const GateRecord::Cosines known{{Precision::kInt8, 0.9994},
+                                  {Precision::kInt16, 0.9998},
+                                  {Precision::kBf16, 0.99996},
+                                  {Precision::kW8, 0.999}};
+  for (int round = 0; round < 20; ++round) {
+    for (const fs::path& path : Records()) fs::remove(path);
+    int start[2];
+    ASSERT_EQ(pipe2(start, O_CLOEXEC), 0);
+    std::vector<pid_t> writers;
+    for (const GateRecord::Cosine& cosine : known) {
+      const pid_t writer = StartProcess(start[0], start[1], [&] { record.Add({cosine}); });
+      if (writer > 0) writers.push_back(writer);
+    }
+    close(start[0]);
+    close(start[1]);
+    for (const pid_t writer : writers) ExpectEnds(writer);
+    ASSERT_EQ(writers.size(), known.size());
+    ASSERT_EQ(record.Read().size(), known.size()) << "round " << round;
+  }
+}
+
+TEST_F(PrecisionGate, WhoAddsWaitsForTheOneThatWrites) {
+  const GateRecord record = Record();
+  record.Add({{Precision::kInt8, 0.9994}});
+  const fs::path path = Records().at(0);
+  const std::string content = ReadAll(path);
+  fs::remove(path);
+  // Somebody else has read that there is nothing, and takes a while to write what he adds.
+  UniqueFd lock(open((cache_ / "precision" / GateRecord::kLockName).c_str(), O_RDWR | O_CLOEXEC));
+  ASSERT_EQ(flock(lock.get(), LOCK_EX), 0);
+  std::jthread writer([&] { record.Add({{Precision::kInt16, 0.9998}}); });
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  std::ofstream(path, std::ios::trunc) << content;
+  lock = UniqueFd();
+  writer.join();
+  EXPECT_EQ(ByName(record.Read()),
+            (std::map<std::string, double>{{"int8", 0.9994}, {"int16", 0.9998}}));
+}
+
+TEST_F(PrecisionGate, ALockThatIsNeverFreeCostsTimeOnly) {
+  const GateRecord record = Record();
+  record.Add({{Precision::kInt8, 0.9994}});
+  const UniqueFd lock(
+      open((cache_ / "precision" / GateRecord::kLockName).c_str(), O_RDWR | O_CLOEXEC));
+  ASSERT_EQ(flock(lock.get(), LOCK_EX), 0);
+  record.Add({{Precision::kInt16, 0.9998}});
+  EXPECT_EQ(record.Read().size(), 2u);
+}
+
+TEST_F(PrecisionGate, ALockThatCannotBeMadeCostsNothing) {
+  fs::create_directories(cache_ / "precision" / GateRecord::kLockName);
+  const auto begin = std::chrono::steady_clock::now();
+  Record().Add({{Precision::kInt8, 0.9994}});
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, GateRecord::kLongestWait);
+  EXPECT_EQ(Record().Read().size(), 1u);
 }
 
 // Of a model, with what hashes to `i`.

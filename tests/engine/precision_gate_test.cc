@@ -7,11 +7,13 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <clocale>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <locale>
 #include <map>
 #include <memory>
 #include <sstream>
@@ -20,6 +22,7 @@
 #include <vector>
 
 #include "base/mapped_file.h"
+#include "base/strings.h"
 #include "engine/gate_record.h"
 #include "support/temporary_folder.h"
 
@@ -374,6 +377,60 @@ TEST_F(PrecisionGate, ALockThatCannotBeMadeCostsNothing) {
   Record().Add({{Precision::kInt8, 0.9994}});
   EXPECT_LT(std::chrono::steady_clock::now() - begin, GateRecord::kLongestWait);
   EXPECT_EQ(Record().Read().size(), 1u);
+}
+
+struct CommaAndGroups : std::numpunct<char> {
+  char do_decimal_point() const override { return ','; }
+  char do_thousands_sep() const override { return '.'; }
+  std::string do_grouping() const override { return "\3"; }
+};
+
+// C's and C++'s locale as long as it lives: of German, if the system has it or can make it in
+// `folder`.
+class ScopedGerman {
+ public:
+  explicit ScopedGerman(const fs::path& folder)
+      : before_(std::locale::global(std::locale(std::locale::classic(), new CommaAndGroups))) {
+    for (const char* name : {"de_DE.UTF-8", "de_DE.utf8", "de_DE"}) {
+      if (std::setlocale(LC_ALL, name) != nullptr) return;
+    }
+    const std::string name = folder / "de_DE.UTF-8";
+    const std::string command =
+        StrCat("localedef -c -i de_DE -f UTF-8 '", name, "' >/dev/null 2>&1");
+    [[maybe_unused]] const int status = std::system(command.c_str());
+    setenv("LOCPATH", folder.c_str(), 1);
+    std::setlocale(LC_ALL, "de_DE.UTF-8");
+  }
+  ~ScopedGerman() {
+    unsetenv("LOCPATH");
+    std::locale::global(before_);
+    std::setlocale(LC_ALL, "C");
+  }
+  ScopedGerman(const ScopedGerman&) = delete;
+  ScopedGerman& operator=(const ScopedGerman&) = delete;
+
+  bool of_c() const { return *std::localeconv()->decimal_point == ','; }
+
+ private:
+  const std::locale before_;
+};
+
+TEST_F(PrecisionGate, ACommaAsDecimalPointChangesNoRecord) {
+  const GateRecord::Cosines cosines{{Precision::kInt8, 0.9994}, {Precision::kInt16, 0.99981}};
+  const auto expected = ByName(cosines);
+  Record().Add(cosines);
+  const std::string content = ReadAll(Records().at(0));
+  const TemporaryFolder locales;
+  const ScopedGerman german(locales.path());
+  std::ostringstream comma;
+  comma << 1234.5;
+  ASSERT_EQ(comma.str(), "1.234,5");
+  EXPECT_EQ(ByName(Record().Read()), expected) << "of another locale";
+  fs::remove(Records().at(0));
+  Record().Add(cosines);
+  EXPECT_EQ(ReadAll(Records().at(0)), content);
+  EXPECT_EQ(ByName(Record().Read()), expected);
+  if (!german.of_c()) GTEST_SKIP() << "C++'s locale only: no German one here, nor can it be made";
 }
 
 // Of a model, with what hashes to `i`.
